@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_CALL_H
+#define CRANK_CALL_H
+/* Call capture: crank_spawn(fn, args...) calls an assembly stub through fn's own type, so that the compiler checks
+ * and converts each argument exactly as for fn(args...). The stub saves the argument registers, nothing runs yet;
+ * the new task loads them. fn is evaluated once, before the arguments; an argument may itself spawn or wait.
+ *
+ * A task returns a scalar of at most 8 bytes or void. An argument is a scalar or a struct of at most 16 bytes, at
+ * most 14 of them. Each limit is a _Static_assert with a sentence. Nothing in this header is called by name in a
+ * program: it serves crank_spawn and its kin. The technique is that of objc_msgSend (Apple, 1980s on). */
+#include "base.h"
+
+#ifndef __cplusplus
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+/* Stubs in assembly, and the way to them: through a function, so that the compiler does not compare the types. */
+CRANK_API void crank_capture_few_(void);
+CRANK_API void crank_capture_many_(void);
+typedef void crank_function_(void);
+static inline crank_function_ *crank_few_(void) { return crank_capture_few_; }
+static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
+
+#define CRANK_PICK_(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, name, ...) name
+/* How many arguments follow the function: 0 to 14. The count says how they were saved: not at all, in the small
+ * form (1 and 2), or in the large one. */
+#define CRANK_ARGS_(...) CRANK_PICK_(__VA_ARGS__, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
+
+/* The kind of a type, from a null pointer to it. */
+#define CRANK_KIND_OF_(pointer, value_class) \
+    ((unsigned char)_Generic((pointer), \
+        void *: CRANK_KIND_VOID, _Bool *: CRANK_KIND_BOOL, \
+        char *: ((char)-1 < 0 ? CRANK_KIND_SIGNED : CRANK_KIND_UNSIGNED), \
+        signed char *: CRANK_KIND_SIGNED, short *: CRANK_KIND_SIGNED, int *: CRANK_KIND_SIGNED, \
+        long *: CRANK_KIND_SIGNED, long long *: CRANK_KIND_SIGNED, \
+        unsigned char *: CRANK_KIND_UNSIGNED, unsigned short *: CRANK_KIND_UNSIGNED, \
+        unsigned *: CRANK_KIND_UNSIGNED, unsigned long *: CRANK_KIND_UNSIGNED, \
+        unsigned long long *: CRANK_KIND_UNSIGNED, \
+        float *: CRANK_KIND_FLOAT, double *: CRANK_KIND_DOUBLE, \
+        default: (value_class)))
+
+/* The class of a value that is none of the arithmetic types above: a pointer (5), or something we refuse. */
+#define CRANK_RESULT_CLASS_(p) \
+    (__builtin_classify_type(*__builtin_choose_expr( \
+        __builtin_types_compatible_p(__typeof__(*(p)), void), (int *)0, (p))) == 5 \
+        ? CRANK_KIND_POINTER : CRANK_KIND_NONE)
+/* Bytes at p, 1 for a void pointer, without a warning. */
+#define CRANK_SIZEOF_AT_(p) \
+    sizeof *__builtin_choose_expr(__builtin_types_compatible_p(__typeof__(*(p)), void), (char *)0, (p))
+#define CRANK_VALUE_CLASS_(p) (__builtin_classify_type(*(p)) == 5 ? CRANK_KIND_POINTER : CRANK_KIND_STRUCT)
+
+#define CRANK_ARG_OK_(arg) \
+    _Static_assert(sizeof(__typeof__(((void)0, (arg)))) <= 16, \
+        "crank: an argument of a task is a scalar or a struct of at most 16 bytes; pass a pointer: " #arg);
+#define CRANK_ARGS_OK_0(f)
+#define CRANK_ARGS_OK_1(f, a) CRANK_ARG_OK_(a)
+#define CRANK_ARGS_OK_2(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_1(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_3(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_2(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_4(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_3(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_5(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_4(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_6(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_5(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_7(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_6(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_8(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_7(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_9(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_8(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_10(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_9(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_11(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_10(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_12(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_11(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_13(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_12(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_14(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_13(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_15(f, ...) \
+    _Static_assert(0, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer");
+
+/* Which stub: two arguments or fewer always fit the small one, whatever their types. */
+#define CRANK_STUB_0(type, f) ((void)0)
+#define CRANK_STUB_1(type, f, ...) ((void)((type)crank_few_())(__VA_ARGS__))
+#define CRANK_STUB_2(type, f, ...) ((void)((type)crank_few_())(__VA_ARGS__))
+#define CRANK_STUB_N_(type, f, ...) ((void)((type)crank_many_())(__VA_ARGS__))
+#define CRANK_STUB_3 CRANK_STUB_N_
+#define CRANK_STUB_4 CRANK_STUB_N_
+#define CRANK_STUB_5 CRANK_STUB_N_
+#define CRANK_STUB_6 CRANK_STUB_N_
+#define CRANK_STUB_7 CRANK_STUB_N_
+#define CRANK_STUB_8 CRANK_STUB_N_
+#define CRANK_STUB_9 CRANK_STUB_N_
+#define CRANK_STUB_10 CRANK_STUB_N_
+#define CRANK_STUB_11 CRANK_STUB_N_
+#define CRANK_STUB_12 CRANK_STUB_N_
+#define CRANK_STUB_13 CRANK_STUB_N_
+#define CRANK_STUB_14 CRANK_STUB_N_
+#define CRANK_STUB_15 CRANK_STUB_N_
+
+#define CRANK_FIRST_(f, ...) f
+#define CRANK_TYPE_CALL_0(t, f) t()
+#define CRANK_TYPE_CALL_N(t, f, ...) t(__VA_ARGS__)
+#define CRANK_ZERO_OR_N_(...) CRANK_PICK_(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, 0, 0)
+
+/* Capture fn(args...) and hand it to make(owner, fn, site). id is a number unique to the expansion. */
+#define CRANK_CAPTURE_(id, make, owner, ...) \
+    __extension__({ \
+        __typeof__(owner) CRANK_CAT_(crank_o_, id) = (owner); \
+        __typeof__(&*(CRANK_FIRST_(__VA_ARGS__, 0))) CRANK_CAT_(crank_f_, id) = (CRANK_FIRST_(__VA_ARGS__, 0)); \
+        __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+            CRANK_CAT_(crank_f_, id), __VA_ARGS__)) *const CRANK_CAT_(crank_r_, id) = 0; \
+        _Static_assert(CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))) \
+                != CRANK_KIND_NONE, \
+            "crank: a task returns a scalar of at most 8 bytes or void; return through a pointer argument"); \
+        CRANK_CAT_(CRANK_ARGS_OK_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__) \
+        static const crank_site CRANK_CAT_(crank_s_, id) = { \
+            CRANK_STRING_(CRANK_FIRST_(__VA_ARGS__, 0)), __FILE__, __func__, __LINE__, \
+            CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))), \
+            (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__) }; \
+        CRANK_CAT_(CRANK_STUB_, CRANK_ARGS_(__VA_ARGS__))( \
+            __typeof__(CRANK_CAT_(crank_f_, id)), __VA_ARGS__); \
+        make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \
+            &CRANK_CAT_(crank_s_, id)); \
+    })
+#define CRANK_STRING_(x) CRANK_STRING2_(x)
+#define CRANK_STRING2_(x) #x
+#endif
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_LOOP_H
+#define CRANK_LOOP_H
+/* The callback layer: what a binding, an embedder or another event loop sits on. Programs want crank.h instead.
+ * All calls are for the loop's own thread but where said; callbacks run in the loop, not in a task, and must not wait
+ * (a CHECK). Included by itself: crank.h does not include it. */
+#include "base.h"
+#include "run.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+/* Something the loop will call: cancelled or given up by crank_handle_cancel. */
+typedef struct crank_handle crank_handle;
+typedef void crank_callback(void *arg);
+
+/* Make a loop without running it, for embedding; NULL and errno on failure (as crank_run_with). crank_loop_run and its
+ * kin make it this thread's loop while they run. */
+CRANK_API crank_loop *crank_loop_new(const crank_options *options);
+/* A CHECK while it runs. Callbacks not yet called are dropped. NULL is ignored. */
+CRANK_API void crank_loop_free(crank_loop *loop);
+/* Run until crank_loop_stop, or until there is nothing left that could ever call anything. 0, or a negative errno. */
+CRANK_API int crank_loop_run(crank_loop *loop);
+/* One turn: what is due and ready now. With wait, wait for something first, at most so many seconds. Gives how many
+ * callbacks and task steps it ran. */
+CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
+/* Make the current or next crank_loop_run return after its turn. */
+CRANK_API void crank_loop_stop(crank_loop *loop);
+/* The loop's clock, seconds. Callable anywhere. */
+CRANK_API double crank_loop_time(crank_loop *loop);
+/* A descriptor that is readable when the loop has something to do besides its timers, for another loop's poll; -ENOTSUP
+ * under the simulator. Combine it with crank_loop_next. */
+CRANK_API int crank_loop_fd(crank_loop *loop);
+/* Seconds until the next timer: 0 when something is ready, CRANK_FOREVER when there is none. */
+CRANK_API double crank_loop_next(crank_loop *loop);
+
+/* Call fn(arg) in the next turn, in the order asked for. NULL when memory is short (each of these). */
+CRANK_API crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg);
+/* Call it after so many seconds: negative is zero, NaN gives NULL and EINVAL. */
+CRANK_API crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg);
+/* Call it when the loop's clock is at least this. */
+CRANK_API crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg);
+/* Do not call it. A handle is valid until its call has been made, or it is cancelled. */
+CRANK_API void crank_handle_cancel(crank_handle *handle);
+
+/* Call fn(arg) whenever fd is readable (or has ended), until removed; replaces an earlier one. Fails with -EPERM for a
+ * regular file, -EBADF, -ENOMEM. Under the simulator descriptors are real ones. */
+CRANK_API int crank_add_reader(crank_loop *loop, int fd, crank_callback *fn, void *arg);
+CRANK_API int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg);
+/* 1 when there was one, 0 when not. Remove before the descriptor is closed. */
+CRANK_API int crank_remove_reader(crank_loop *loop, int fd);
+CRANK_API int crank_remove_writer(crank_loop *loop, int fd);
+
+CRANK_END_DECLS
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_RUN_H
+#define CRANK_RUN_H
+/* Running a program on a loop. Every thread may run one loop at a time, and another after it. */
+#include "base.h"
+#include "call.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+typedef enum crank_backend {
+    CRANK_BACKEND_DEFAULT, /* what CRANK_BACKEND=sim|epoll|uring says, else epoll */
+    CRANK_BACKEND_SIM,     /* simulated: virtual clock, decided by the seed alone */
+    CRANK_BACKEND_EPOLL,
+    CRANK_BACKEND_URING /* io_uring, where the kernel allows it; else epoll */
+} crank_backend;
+
+/* What becomes of tasks still alive when app has returned successfully. */
+typedef enum crank_leftovers {
+    CRANK_AWAIT, /* app's children are awaited */
+    CRANK_CANCEL /* they are cancelled and awaited, as asyncio.run does */
+} crank_leftovers;
+
+enum crank_report_kind {
+    CRANK_REPORT_FAILED,     /* a run's app failed */
+    CRANK_REPORT_UNAWAITED,  /* a failure nobody awaited */
+    CRANK_REPORT_DEADLOCK,   /* tasks wait and nothing can wake them */
+    CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
+    CRANK_REPORT_UNCLAIMED,  /* many ended tasks of one place whose handles were not given up */
+    CRANK_REPORT_LEFTOVER,   /* debug: a task was cancelled or awaited at the end of its parent */
+    CRANK_REPORT_NOTE        /* debug: anything else worth a line */
+};
+
+/* A report as given to an error hook; valid during the call only. */
+typedef struct crank_report {
+    enum crank_report_kind kind;
+    int error;        /* negative errno, or 0 */
+    const char *task; /* the name of the task it is about, or NULL */
+    const char *text; /* the whole message as it would be printed, without colour, ending in a newline */
+} crank_report;
+
+/* Every field may be zero: its default. */
+typedef struct crank_options {
+    crank_backend backend;
+    uint64_t seed;     /* simulator: 0 follows the plain order, n > 0 perturbs every open choice; CRANK_SEED */
+    size_t stack_size; /* bytes usable per task: 0 is 192 KiB; rounded up to a class (48 KiB, 192 KiB, 1, 8 MiB) */
+    bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */
+    crank_leftovers leftovers;
+    double grace;          /* seconds before an ignored cancellation is named and repeated: 0 is 10 */
+    double hibernate_after; /* seconds after which a parked task's stack is put away; 0 is never */
+    unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the number of cores + 4, at most 32 */
+    bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
+    bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
+    /* Called instead of printing to stderr. Must not wait. */
+    void (*on_report)(const crank_report *report, void *arg);
+    void *on_report_arg;
+} crank_options;
+
+#ifndef __cplusplus
+/* Run fn(args...) as a task on a new loop and return when it and all its children have ended. For main: a failure is
+ * printed with its trace and gives 1, Ctrl-C 130, a deadlock 70, else the result of app cut to 0..255.
+ * Inside a run it is refused: a CHECK. */
+#define crank_run(...) CRANK_CAPTURE_(__COUNTER__, crank_run_, 0, __VA_ARGS__)
+/* The same with options, printing nothing of app's failure, giving the raw result. Fails with -ENOMEM, -EMFILE or
+ * another errno when no loop can be made, -EINVAL for an unknown backend, -EDEADLK on a deadlock (reported), -EINTR
+ * when ended by Ctrl-C; else what app returned. */
+#define crank_run_with(options, ...) CRANK_CAPTURE_(__COUNTER__, crank_run_with_, (options), __VA_ARGS__)
+CRANK_API int crank_run_(int zero, crank_function_ *fn, const crank_site *site);
+CRANK_API long crank_run_with_(const crank_options *options, crank_function_ *fn, const crank_site *site);
+#endif
+/* The primitive without call capture. */
+CRANK_API long crank_run_raw(const crank_options *options, long (*fn)(void *), void *arg);
+
+/* The loop running on this thread, NULL if none. */
+CRANK_API crank_loop *crank_current_loop(void);
+/* "sim", "epoll" or "uring": what this thread's loop runs on; NULL if none runs. */
+CRANK_API const char *crank_backend_name(void);
+/* The hash of everything the simulator decided so far in this thread's run; 0 elsewhere. Equal seeds, equal hashes. */
+CRANK_API uint64_t crank_trace_hash(void);
+
+CRANK_END_DECLS
+#endif

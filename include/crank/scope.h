@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_SCOPE_H
+#define CRANK_SCOPE_H
+/* Lifetimes that nest: timeouts, groups, gather, wait, shield. Scope macros are declarations, valid to the end of the
+ * block; leaving the block in any way but longjmp ends the scope. */
+#include "base.h"
+#include "call.h"
+#include "task.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+/* ---- Timeouts -------------------------------------------------------------------------------------------------- */
+
+/* On the user's stack a scope is one pointer; its state is the loop's. */
+typedef struct crank_timeout {
+    void *state;
+} crank_timeout;
+
+#ifndef __cplusplus
+/* A time limit to the end of the block. When it passes, the current or next wait inside returns -ECANCELED, once; a
+ * crank_try that leaves the block with it returns -ETIMEDOUT instead. seconds <= 0 expires at once, CRANK_FOREVER
+ * never; NaN is a CHECK. Out of memory is a CHECK. */
+#define CRANK_TIMEOUT(t, seconds) \
+    crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
+    crank_timeout_begin_(&(t), (seconds), __func__, __builtin_frame_address(0))
+/* The value of expr, computed under a time limit. Where the limit made it -ECANCELED, -ETIMEDOUT (a pointer: NULL and
+ * errno ETIMEDOUT). */
+#define crank_within(seconds, expr) CRANK_WITHIN_(__COUNTER__, seconds, expr)
+#define CRANK_WITHIN_(id, seconds, expr) \
+    __extension__({ \
+        crank_timeout CRANK_CAT_(crank_t_, id) CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
+        crank_timeout_begin_(&CRANK_CAT_(crank_t_, id), (seconds), NULL, NULL); \
+        __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
+        __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 5, \
+            crank_within_ptr_(&CRANK_CAT_(crank_t_, id), (void *)(intptr_t)(CRANK_CAT_(crank_v_, id))), \
+            (__typeof__(expr))crank_within_end_(&CRANK_CAT_(crank_t_, id), \
+                (long)(intptr_t)(CRANK_CAT_(crank_v_, id)))); \
+    })
+/* The value of expr, computed while requests to cancel from outside wait. They are noticed by the first wait after. */
+#define crank_shield(expr) CRANK_SHIELD_(__COUNTER__, expr)
+#define CRANK_SHIELD_(id, expr) \
+    __extension__({ \
+        crank_timeout CRANK_CAT_(crank_t_, id) CRANK_CLEANUP_(crank_shield_end_) = { NULL }; \
+        crank_shield_begin_(&CRANK_CAT_(crank_t_, id)); \
+        (expr); \
+    })
+#endif
+CRANK_API void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame);
+CRANK_API void crank_timeout_end_(crank_timeout *t);
+CRANK_API long crank_within_end_(crank_timeout *t, long value);
+CRANK_API void *crank_within_ptr_(crank_timeout *t, void *value);
+CRANK_API void crank_shield_begin_(crank_timeout *t);
+CRANK_API void crank_shield_end_(crank_timeout *t);
+/* Move the limit to so many seconds from now. Fails with -ETIME when it has passed already; -EINVAL for NaN. */
+CRANK_API int crank_reschedule(crank_timeout *t, double seconds);
+/* Has it passed? */
+CRANK_API bool crank_expired(const crank_timeout *t);
+/* Seconds left: negative when passed, CRANK_FOREVER without a limit. */
+CRANK_API double crank_remaining(const crank_timeout *t);
+
+/* ---- Groups ---------------------------------------------------------------------------------------------------- */
+
+/* Children that end before the block does. The first failure cancels the others and interrupts the opener's wait.
+ * Leaving the block with children alive cancels and awaits them. */
+typedef struct crank_group {
+    void *state;
+} crank_group;
+
+#ifndef __cplusplus
+/* Declare it after everything its children use. Out of memory is a CHECK. */
+#define CRANK_GROUP(g) \
+    crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
+    crank_group_begin_(&(g), 0, __func__, __builtin_frame_address(0))
+/* A group that runs at most limit children at once; the others wait their turn, first come first served. */
+#define CRANK_GROUP_LIMIT(g, limit) \
+    crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
+    crank_group_begin_(&(g), (limit), __func__, __builtin_frame_address(0))
+/* Spawn into a group, from the opener or any task that may reach it (a child may add siblings). Gives a borrowed
+ * handle, good until the child has ended; NULL when memory is short (the group then fails with -ENOMEM) or the group
+ * has failed or was cancelled. */
+#define crank_group_spawn(group, ...) CRANK_CAPTURE_(__COUNTER__, crank_group_spawn_, (group), __VA_ARGS__)
+CRANK_API crank_task *crank_group_spawn_(crank_group *group, crank_function_ *fn, const crank_site *site);
+#endif
+CRANK_API void crank_group_begin_(crank_group *group, size_t limit, const char *function, const void *frame);
+CRANK_API void crank_group_end_(crank_group *group);
+/* Wait until every child has ended. 0, or the first failure: crank_error gives its message, crank_last_failure every
+ * child's. Fails with -ECANCELED when the opener was cancelled (children are cancelled and have ended), -ENOMEM; else
+ * what the first failed child failed with. The group can be used again after. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_group_wait(crank_group *group);
+/* Cancel all children, and the opener's wait; crank_group_wait then gives 0 if nobody fails otherwise. */
+CRANK_API void crank_group_cancel(crank_group *group);
+/* Children that have not ended. */
+CRANK_API size_t crank_group_count(const crank_group *group);
+
+/* A pool: a group with a limit that keeps its children's results, in the order they were spawned. */
+#ifndef __cplusplus
+#define CRANK_POOL(p, limit) \
+    crank_group p CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
+    crank_pool_begin_(&(p), (limit), __func__, __builtin_frame_address(0))
+#define crank_pool_spawn(pool, ...) CRANK_CAPTURE_(__COUNTER__, crank_group_spawn_, (pool), __VA_ARGS__)
+#endif
+CRANK_API void crank_pool_begin_(crank_group *pool, size_t limit, const char *function, const void *frame);
+/* As crank_group_wait; on success ret_results[i] is the integer result of the i-th child spawned, for i < max. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_pool_wait(crank_group *pool, long *ret_results, size_t max);
+
+/* ---- Gather and wait ------------------------------------------------------------------------------------------- */
+
+/* How one of several ended. */
+typedef struct crank_outcome {
+    int error; /* 0, or negative errno */
+    union {
+        long value;
+        double number;
+        void *pointer;
+    };
+    char message[64]; /* of the error, cut */
+} crank_outcome;
+
+#ifndef __cplusplus
+/* Wait for all, give up their handles, put their results in order into results: an array of long, int, double or
+ * pointer that fits their kind (a CHECK), or NULL. On the first failure, or when the caller is cancelled, the others
+ * are cancelled, and it returns when all have ended: that failure, or -ECANCELED. results is then untouched. */
+#define crank_gather(results, ...) CRANK_GATHER_(__COUNTER__, crank_gather_, results, __VA_ARGS__)
+#define CRANK_GATHER_(id, call, results, ...) \
+    __extension__({ \
+        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        call(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (results), CRANK_SIZEOF_AT_(results), \
+            CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results))); \
+    })
+#define CRANK_RESULTS_CLASS_(p) \
+    (__builtin_classify_type(*__builtin_choose_expr( \
+        __builtin_types_compatible_p(__typeof__(*(p)), void), (int *)0, (p))) == 5 \
+        ? CRANK_KIND_POINTER : CRANK_KIND_STRUCT)
+#define crank_gather_n(tasks, n, results) \
+    crank_gather_((tasks), (n), (results), CRANK_SIZEOF_AT_(results), CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results)))
+/* Wait for all, whatever becomes of them: outcomes is an array of crank_outcome. 0, or -ECANCELED when the caller was
+ * cancelled (then all were cancelled and have ended, and outcomes is filled). */
+#define crank_gather_settled(outcomes, ...) CRANK_SETTLED_(__COUNTER__, outcomes, __VA_ARGS__)
+#define CRANK_SETTLED_(id, outcomes, ...) \
+    __extension__({ \
+        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        crank_gather_settled_n(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (outcomes)); \
+    })
+#define CRANK_TASKS_OF_(...) CRANK_CAT_(CRANK_TASKS_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
+#define CRANK_TASKS_0(a) CRANK_TASK_OF_(a)
+#define CRANK_TASKS_1(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_0(__VA_ARGS__)
+#define CRANK_TASKS_2(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_1(__VA_ARGS__)
+#define CRANK_TASKS_3(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_2(__VA_ARGS__)
+#define CRANK_TASKS_4(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_3(__VA_ARGS__)
+#define CRANK_TASKS_5(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_4(__VA_ARGS__)
+#define CRANK_TASKS_6(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_5(__VA_ARGS__)
+#define CRANK_TASKS_7(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_6(__VA_ARGS__)
+#define CRANK_TASKS_8(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_7(__VA_ARGS__)
+#define CRANK_TASKS_9(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_8(__VA_ARGS__)
+#define CRANK_TASKS_10(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_9(__VA_ARGS__)
+#define CRANK_TASKS_11(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_10(__VA_ARGS__)
+#define CRANK_TASKS_12(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_11(__VA_ARGS__)
+#define CRANK_TASKS_13(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_12(__VA_ARGS__)
+#define CRANK_TASKS_14(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_13(__VA_ARGS__)
+#define CRANK_TASKS_15(a, ...) \
+    (__extension__({ _Static_assert(0, "crank_gather takes at most 15; use crank_gather_n"); (crank_task *)0; }))
+#endif
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_(crank_task *const *tasks, size_t n, void *results,
+    size_t size, unsigned char kind);
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_settled_n(crank_task *const *tasks, size_t n,
+    crank_outcome *ret_outcomes);
+
+typedef enum crank_when { CRANK_FIRST_COMPLETED, CRANK_FIRST_ERROR, CRANK_ALL_COMPLETED } crank_when;
+/* Wait until one, one that failed, or all of the tasks have ended, or timeout seconds have passed. The ended ones are
+ * moved to the front of tasks, order kept; gives how many. The handles stay valid; nothing is cancelled, also not
+ * when the caller is (-ECANCELED). Fails with -EINVAL for n == 0 or NaN, -ENOMEM. */
+CRANK_API CRANK_BLOCKS ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout);
+
+#ifndef __cplusplus
+/* Loop over tasks in the order in which they end: in the body t has ended, crank_await(t) gives its result at once.
+ * The array is reordered. Leaving the loop early leaves the others alone. A cancelled wait returns from the function
+ * as crank_try does. */
+#define crank_foreach_completed(t, tasks, n) CRANK_FOREACH_COMPLETED_(__COUNTER__, t, tasks, n)
+#define CRANK_FOREACH_COMPLETED_(id, t, tasks, n) \
+    for (size_t CRANK_CAT_(crank_i_, id) = 0, CRANK_CAT_(crank_n_, id) = (n); \
+         CRANK_CAT_(crank_i_, id) < CRANK_CAT_(crank_n_, id); \
+         CRANK_CAT_(crank_i_, id) = CRANK_CAT_(crank_n_, id)) \
+        for (crank_task *t; CRANK_CAT_(crank_i_, id) < CRANK_CAT_(crank_n_, id) && __extension__({ \
+                 ssize_t crank_w_ = crank_wait((tasks) + CRANK_CAT_(crank_i_, id), \
+                     CRANK_CAT_(crank_n_, id) - CRANK_CAT_(crank_i_, id), CRANK_FIRST_COMPLETED, CRANK_FOREVER); \
+                 if (crank_w_ < 0) \
+                     return CRANK_TRACED_("crank_foreach_completed", crank_w_); \
+                 t = (tasks)[CRANK_CAT_(crank_i_, id)++]; \
+                 true; \
+             });)
+#endif
+
+CRANK_END_DECLS
+#endif

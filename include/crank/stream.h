@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_STREAM_H
+#define CRANK_STREAM_H
+/* Streams of bytes with a buffer. So far over files; the loop goes on while one is read or written. One task may read
+ * and one may write at a time: another is a CHECK. */
+#include "base.h"
+#include "generator.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+typedef struct crank_stream crank_stream;
+
+/* Open a file, mode as fopen's ("r", "w", "a", "r+", "w+", "a+", "x" with w). Close-on-exec. NULL on failure, errno is
+ * set, crank_error names the path: open's errors, -EINVAL for the mode, -ENOMEM, -ECANCELED. */
+CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mode);
+/* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors, -EBADF
+ * when not open for reading. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read(crank_stream *stream, void *buf, size_t size);
+/* Exactly size bytes. Fails with -EPIPE when the end comes before (what there was is lost to the stream); else as
+ * crank_read. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size);
+/* A line with its '\n' into buf, terminated; the last may lack it; 0 at the end. A line longer than size - 1 comes in
+ * pieces, each without '\n' but the last. Fails as crank_read; -EINVAL for size < 2. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size);
+/* All size bytes, in order, by way of the buffer: they are with the kernel after crank_flush or crank_close. 0; fails with
+ * -ECANCELED (nothing was taken), write's errors, -EBADF. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write(crank_stream *stream, const void *buf, size_t size);
+/* As crank_write, formatted. Fails with -ENOMEM besides. */
+CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format, ...) CRANK_PRINTF(2, 3);
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
+/* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with. */
+CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
+
+/* A whole file into memory from malloc, with a 0 behind it. 0; fails as crank_open and crank_read. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_file(const char *path, char **ret_data, size_t *ret_size);
+/* A whole file from memory, made or replaced. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, const void *data, size_t size);
+
+#ifndef __cplusplus
+/* Close a stream or a generator. */
+#define crank_close(x) \
+    _Generic((x), crank_stream *: crank_stream_close, crank_generator *: crank_generator_close)(x)
+#define CRANK_AUTO_STREAM CRANK_CLEANUP_(crank_stream_drop_)
+static inline void crank_stream_drop_(crank_stream **stream) { (void)crank_stream_close(*stream); }
+#endif
+
+CRANK_END_DECLS
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_TASK_H
+#define CRANK_TASK_H
+/* Tasks and futures: what runs, and the values that come later. */
+#include "base.h"
+#include "call.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+/* Whatever can be awaited. A user's own type embeds this as its first member and is awaited by &object.base.
+ * await runs in a task, may wait, and gives the result (negative errno: a failure). Awaited by crank_await it runs
+ * in the caller's task; where several things are awaited at once (gather, wait) it runs in a child task. */
+typedef struct crank_awaitable crank_awaitable;
+struct crank_awaitable {
+    long (*await)(crank_awaitable *self);
+};
+
+/* ---- Spawning -------------------------------------------------------------------------------------------------- */
+
+/* Start a task that calls fn(args...). The task first runs when the caller waits. It belongs to the calling task,
+ * which does not end before it. The arguments are copied; what a pointer points to must outlive the task. Gives a
+ * handle, or NULL when memory is short (awaiting NULL gives -ENOMEM; cancel, drop and detach ignore it). */
+#ifndef __cplusplus
+#define crank_spawn(...) CRANK_CAPTURE_(__COUNTER__, crank_spawn_, 0, __VA_ARGS__)
+/* The same, and the task runs at once, before crank_spawn_eager returns, up to its first wait or its end. */
+#define crank_spawn_eager(...) CRANK_CAPTURE_(__COUNTER__, crank_spawn_eager_, 0, __VA_ARGS__)
+CRANK_API crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site);
+CRANK_API crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site);
+#endif
+/* The primitive without call capture, for other languages and for bindings. Same ownership and failure. */
+CRANK_API crank_task *crank_spawn_raw(long (*fn)(void *), void *arg);
+
+/* ---- Awaiting -------------------------------------------------------------------------------------------------- */
+
+/* Wait for a task, a future or an awaitable, and give its result; a task's handle is given up. A negative result is
+ * the task's failure, its message and trace become the caller's. The result must be an integer, a bool or void
+ * (then 0): another kind is a CHECK, as is awaiting oneself, an ancestor, or a handle given up before.
+ * Fails with -ECANCELED when the caller is cancelled: the task is cancelled too and has ended (a future is
+ * cancelled); -ENOMEM for NULL; else with what the task failed with. */
+#ifndef __cplusplus
+#define crank_await(x) crank_await_(CRANK_AWAITED_(x))
+#define crank_await_double(x) crank_await_double_(CRANK_AWAITED_(x))
+#define crank_await_ptr(x) crank_await_ptr_(CRANK_AWAITED_(x))
+/* The same, and the handle stays valid: several tasks may wait for one. A cancelled wait leaves the task alone. */
+#define crank_await_shared(x) crank_await_shared_(CRANK_AWAITED_(x))
+#define CRANK_AWAITED_(x) \
+    (const void *)(x), _Generic((x), crank_task *: CRANK_IS_TASK_, crank_future *: CRANK_IS_FUTURE_, \
+        crank_awaitable *: CRANK_IS_AWAITABLE_)
+/* One handle for what is awaited: itself, or a child task that awaits the awaitable. */
+#define CRANK_TASK_OF_(x) crank_task_of_(CRANK_AWAITED_(x))
+#endif
+enum crank_awaited { CRANK_IS_TASK_, CRANK_IS_FUTURE_, CRANK_IS_AWAITABLE_ };
+CRANK_API CRANK_BLOCKS long crank_await_(const void *x, enum crank_awaited what);
+/* As crank_await, for a float or double result. On failure NaN, and crank_last_failure says why. */
+CRANK_API CRANK_BLOCKS double crank_await_double_(const void *x, enum crank_awaited what);
+/* As crank_await, for a pointer result. On failure NULL, errno is set. */
+CRANK_API CRANK_BLOCKS void *crank_await_ptr_(const void *x, enum crank_awaited what);
+CRANK_API CRANK_BLOCKS long crank_await_shared_(const void *x, enum crank_awaited what);
+CRANK_API crank_task *crank_task_of_(const void *x, enum crank_awaited what);
+
+/* Give up a handle without waiting. The task runs on and still belongs to its parent. Its failure, if any, is
+ * reported. NULL is ignored; a handle given up before is a CHECK. */
+CRANK_API void crank_drop(crank_task *task);
+/* Give the task to the loop: it may outlive its parent; it is cancelled and awaited when app has ended. Gives up the
+ * handle. NULL is ignored. */
+CRANK_API void crank_detach(crank_task *task);
+/* Give up a started thread job without waiting for it: it finishes unobserved and its result is thrown away. A job
+ * that has not started is cancelled. For a task that is no thread job the same as crank_detach. NULL is ignored. */
+CRANK_API void crank_abandon(crank_task *task);
+
+/* ---- Cancelling ------------------------------------------------------------------------------------------------ */
+
+/* Ask a task to stop: its current or next waiting call returns -ECANCELED, once per request. It may clean up, may
+ * wait while doing so, and may refuse. A thread job that has started cannot be interrupted. Never waits.
+ * Fails with -ESRCH when the task has ended; NULL is ignored and gives -ESRCH. */
+CRANK_API int crank_cancel(crank_task *task);
+/* The same with a reason: what crank_error gives in the cancelled task. */
+CRANK_API int crank_cancel_because(crank_task *task, const char *format, ...) CRANK_PRINTF(2, 3);
+/* How many requests the task has had that were not taken back; NULL means the running task. */
+CRANK_API unsigned crank_cancelling(crank_task *task);
+/* Take one request back: "I have dealt with it". Gives how many are left; NULL means the running task. */
+CRANK_API unsigned crank_uncancel(crank_task *task);
+/* Was this very task asked to stop (and not only a timeout or group inside it)? */
+CRANK_API bool crank_cancelled(void);
+
+/* ---- Waiting for time ------------------------------------------------------------------------------------------ */
+
+/* Wait for so many seconds. Negative is zero; zero lets every ready task run once; huge and infinite clamp to about
+ * 292 years. Fails with -ECANCELED; -EINVAL for NaN. */
+CRANK_API CRANK_BLOCKS int crank_sleep(double seconds);
+/* Wait until crank_time() is at least this. Fails as crank_sleep. */
+CRANK_API CRANK_BLOCKS int crank_sleep_until(double time);
+/* The loop's monotonic clock in seconds; virtual under the simulator. Works in tasks, callbacks and outside. */
+CRANK_API double crank_time(void);
+
+/* ---- Asking ---------------------------------------------------------------------------------------------------- */
+
+/* The running task; NULL outside one. */
+CRANK_API crank_task *crank_self(void);
+/* Name a task (copied, cut at 63 bytes); NULL means the running one. Without a name it is "Task-N". */
+CRANK_API void crank_set_name(crank_task *task, const char *name);
+/* The name; valid until the task's record goes or the name is set. NULL means the running task. */
+CRANK_API const char *crank_name(crank_task *task);
+/* Has it ended? Whether with a result, a failure or cancelled. */
+CRANK_API bool crank_done(crank_task *task);
+/* Did it end with -ECANCELED, having been cancelled? */
+CRANK_API bool crank_was_cancelled(crank_task *task);
+/* The result of an ended task, without giving up the handle. Fails with -EAGAIN while it runs; else 0 and *ret_value
+ * is the result, negative where the task failed. Integer, bool and void results only: another kind is a CHECK. */
+CRANK_API int crank_result(crank_task *task, long *ret_value);
+/* Call fn(task, arg) once, soon after the task has ended (at once-soon if it has). In the loop, not in a task: fn must
+ * not wait. Fails with -ENOMEM. */
+CRANK_API int crank_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
+/* Take back every such call of this pair. Gives how many. */
+CRANK_API int crank_remove_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
+/* All tasks of this loop that have not ended, oldest first. Fills at most max handles (borrowed), gives how many
+ * there are. */
+CRANK_API size_t crank_tasks(crank_task **ret_tasks, size_t max);
+/* The running task's parent, NULL at the top. Borrowed. */
+CRANK_API crank_task *crank_parent(crank_task *task);
+/* Describe a task on one line: state, name, function, place it was spawned, what it waits for. Cut to size and
+ * terminated; gives the length it would have. NULL means the running task. */
+CRANK_API size_t crank_describe(crank_task *task, char *buf, size_t size);
+
+/* ---- Task-locals ----------------------------------------------------------------------------------------------- */
+
+/* A key: a static crank_local is ready for use. A task inherits its parent's values when spawned, later changes stay
+ * its own. */
+typedef struct crank_local {
+    char unused;
+} crank_local;
+/* The running task's value, NULL if never set. */
+CRANK_API void *crank_local_get(const crank_local *key);
+/* Fails with -ENOMEM. Outside a task a CHECK. */
+CRANK_API int crank_local_set(const crank_local *key, void *value);
+
+/* ---- Futures --------------------------------------------------------------------------------------------------- */
+
+/* A value to be set later. It belongs to the task that made it and goes with that task at the latest; awaiting does
+ * not give it up. NULL when memory is short. */
+CRANK_API crank_future *crank_future_new(void);
+/* Let it go; tasks still waiting get -ECANCELED. NULL is ignored. */
+CRANK_API void crank_future_free(crank_future *future);
+#ifndef __cplusplus
+/* Set the value: an integer, double, or pointer; its kind must be the one it is awaited with. Wakes all who wait.
+ * Fails with -EALREADY when it has a value or an error, -ECANCELED when it was cancelled. */
+#define crank_set_result(future, value) CRANK_SET_RESULT_(__COUNTER__, future, value)
+#define CRANK_SET_RESULT_(id, future, value) \
+    __extension__({ \
+        __typeof__(((void)0, (value))) CRANK_CAT_(crank_v_, id) = (value); \
+        _Static_assert(sizeof CRANK_CAT_(crank_v_, id) <= 8 && \
+            CRANK_KIND_OF_(&CRANK_CAT_(crank_v_, id), CRANK_VALUE_CLASS_(&CRANK_CAT_(crank_v_, id))) \
+                != CRANK_KIND_STRUCT, "crank_set_result takes an integer, a double or a pointer"); \
+        crank_set_result_((future), &CRANK_CAT_(crank_v_, id), sizeof CRANK_CAT_(crank_v_, id), \
+            CRANK_KIND_OF_(&CRANK_CAT_(crank_v_, id), CRANK_VALUE_CLASS_(&CRANK_CAT_(crank_v_, id)))); \
+    })
+#define CRANK_AUTO_FUTURE CRANK_CLEANUP_(crank_future_drop_)
+static inline void crank_future_drop_(crank_future **future) { crank_future_free(*future); }
+#endif
+CRANK_API int crank_set_result_(crank_future *future, const void *value, size_t size, unsigned char kind);
+/* Set a failure: error (either sign) and a message for whoever awaits it. Fails as crank_set_result. */
+CRANK_API int crank_set_error(crank_future *future, int error, const char *format, ...) CRANK_PRINTF(3, 4);
+/* The task-shaped handle of a future, for crank_done, crank_cancel, crank_on_done and arrays of tasks. Borrowed. */
+CRANK_API crank_task *crank_future_task(crank_future *future);
+
+CRANK_END_DECLS
+#endif

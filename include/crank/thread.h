@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_THREAD_H
+#define CRANK_THREAD_H
+/* Threads: ordinary blocking functions on workers, and the way into a loop from other threads. */
+#include "base.h"
+#include "call.h"
+#include "task.h"
+#if defined(__GNUC__)
+#pragma GCC system_header
+#endif
+
+CRANK_BEGIN_DECLS
+
+#ifndef __cplusplus
+/* Call fn(args...) on a worker thread; a task like any other, to be awaited, gathered, cancelled. Jobs start in order
+ * on at most options.threads_max threads, which are made as needed and end when idle for long. One that has not started
+ * when cancelled never runs and ends with -ECANCELED; one that has started cannot be interrupted: whoever waits for it
+ * waits until it returns. fn must not call crank (CHECK), but for crank_post, crank_submit, crank_fail and crank_time.
+ * NULL when memory is short. When no thread can be made at all the task ends with -EAGAIN. */
+#define crank_to_thread(...) CRANK_CAPTURE_(__COUNTER__, crank_to_thread_, 0, __VA_ARGS__)
+CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
+
+/* From another thread: run fn(args...) as a task on loop (a child of its app). The submission must be waited for or
+ * dropped. NULL when memory is short or the loop has ended (errno ENOMEM or ESHUTDOWN). */
+#define crank_submit(loop, ...) CRANK_CAPTURE_(__COUNTER__, crank_submit_, (loop), __VA_ARGS__)
+#endif
+typedef struct crank_submission crank_submission;
+#ifndef __cplusplus
+CRANK_API crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const crank_site *site);
+#endif
+/* Block this thread (not a task: a CHECK on the loop's own thread) until the task has ended, at most timeout seconds.
+ * 0 and *ret_value is its result (negative: its failure), and the submission is given up; -ETIMEDOUT: it is not. */
+CRANK_API int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value);
+/* Ask the task to stop. It must still be waited for or dropped. */
+CRANK_API void crank_submission_cancel(crank_submission *submission);
+/* Give the submission up; the task runs on. NULL is ignored. */
+CRANK_API void crank_submission_drop(crank_submission *submission);
+
+/* From any thread or signal handler that is handed one: run fn(arg) in the loop soon, not in a task; it must not wait.
+ * In the order posted by one thread. Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not for signal handlers:
+ * crank_waker_wake is. */
+CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
+
+/* Someone outside who may still wake the loop: while one is held, a loop without anything to do waits instead of
+ * reporting a deadlock. crank_waker_wake is async-signal-safe and may be called from any thread; it makes the loop call
+ * fn(arg) soon (several wakes may become one call). */
+typedef struct crank_waker crank_waker;
+/* NULL when memory is short. On the loop's own thread. */
+CRANK_API crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg);
+CRANK_API void crank_waker_wake(crank_waker *waker);
+/* On the loop's own thread; nobody may wake it after. NULL is ignored. */
+CRANK_API void crank_waker_free(crank_waker *waker);
+
+/* Worker threads of this thread's loop, now. */
+CRANK_API size_t crank_thread_count(void);
+
+CRANK_END_DECLS
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* base.h: the few words every file of crank uses. */
+#ifndef CR_BASE_H
+#define CR_BASE_H
+#include <crank/base.h>
+
+#define CR_LIKELY(x) __builtin_expect(!!(x), 1)
+#define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CR_NOINLINE __attribute__((noinline))
+#define CR_COLD __attribute__((cold, noinline))
+#define CR_UNUSED __attribute__((unused))
+#define cr_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+/* Instants and spans inside crank are int64 nanoseconds; CR_NEVER is an instant that does not come. */
+#define CR_NEVER INT64_MAX
+#define CR_SECOND INT64_C(1000000000)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CR_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CR_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define CR_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CR_TSAN 1
+#endif
+#endif
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#define CR_MSAN 1
+#endif
+#endif
+#ifndef CR_ASAN
+#define CR_ASAN 0
+#endif
+#ifndef CR_TSAN
+#define CR_TSAN 0
+#endif
+#ifndef CR_MSAN
+#define CR_MSAN 0
+#endif
+/* Builds in which every switch of stacks is announced to a tool: they take the switch written in C. */
+#define CR_ANNOUNCED (CR_ASAN || CR_TSAN || CR_MSAN)
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* sys.h: the one table of OS calls.
+ *
+ * Every syscall, mapping, allocation, clock reading, random number and thread start of crank's own goes through
+ * loop->sys, a pointer to a constant table: per loop, inherited by its workers, never process-wide. libc calls inside
+ * user code are outside it. No hot path calls it. Each entry returns as the kernel does: a negative errno on failure
+ * (never -1 and errno); pointers are NULL on failure. Implementations: cr_sys_real; the failing one of the tests; the
+ * simulator's, which replaces clock and random. */
+#ifndef CR_SYS_H
+#define CR_SYS_H
+#include "base/base.h"
+
+struct epoll_event;
+struct iovec;
+struct io_uring_params;
+struct timespec;
+
+typedef struct cr_sys cr_sys;
+struct cr_sys {
+    void *context; /* the implementation's own; passed to every entry */
+
+    /* memory */
+    void *(*alloc)(void *context, size_t size);                  /* not cleared */
+    void *(*alloc_zero)(void *context, size_t size);             /* cleared */
+    void *(*resize)(void *context, void *memory, size_t size);   /* as realloc; size > 0 */
+    void (*free)(void *context, void *memory);                   /* takes NULL */
+    void *(*map)(void *context, size_t size);                    /* private, anonymous, NORESERVE, read and write */
+    int (*unmap)(void *context, void *memory, size_t size);
+    int (*advise)(void *context, void *memory, size_t size, int advice);
+    int (*protect_none)(void *context, void *memory, size_t size);
+    ssize_t (*advise_many)(void *context, const struct iovec *ranges, size_t n, int advice); /* process_madvise(self) */
+
+    /* time and chance */
+    int64_t (*now)(void *context);                               /* monotonic nanoseconds */
+    uint64_t (*random)(void *context);
+
+    /* threads */
+    int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size);
+    int (*thread_join)(void *context, unsigned long thread);
+
+    /* descriptors */
+    int (*close)(void *context, int fd);
+    ssize_t (*read)(void *context, int fd, void *buf, size_t size);
+    ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
+    int (*open)(void *context, const char *path, int flags, unsigned mode);
+    int (*eventfd)(void *context, unsigned value, int flags);
+
+    /* epoll and poll */
+    int (*epoll_create)(void *context, int flags);
+    int (*epoll_ctl)(void *context, int epfd, int op, int fd, struct epoll_event *event);
+    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns); /* < 0: forever */
+
+    /* io_uring, at the level of liburing's calls */
+    int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);
+    int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size);
+    int (*uring_register)(void *context, int fd, unsigned opcode, void *arg, unsigned n);
+};
+
+extern const cr_sys cr_sys_real;
+
+static inline void *cr_alloc(const cr_sys *sys, size_t size) { return sys->alloc(sys->context, size); }
+static inline void *cr_alloc_zero(const cr_sys *sys, size_t size) { return sys->alloc_zero(sys->context, size); }
+static inline void *cr_resize(const cr_sys *sys, void *memory, size_t size)
+{
+    return sys->resize(sys->context, memory, size);
+}
+static inline void cr_free(const cr_sys *sys, void *memory) { sys->free(sys->context, memory); }
+#endif

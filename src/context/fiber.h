@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* fiber.h: the part of a task that a switch touches, and the machine that switches.
+ *
+ * Owns: the ready line (first in, first out), the current fiber, the captured arguments, the switch itself. Does not
+ * own: stacks (stack.h), what fibers wait for, the loop.
+ *
+ * A fiber leaves the processor only in cr_fiber_park, whose caller must do nothing after it: it is a tail call, and
+ * the next fiber is resumed by a jump straight to its own caller's return address. (A `ret` crossed after a switch is
+ * mispredicted whenever the two fibers wait in different functions: about 10 ns.) The assembly keeps to the offsets
+ * below, which fiber.c asserts. */
+#ifndef CR_FIBER_H
+#define CR_FIBER_H
+
+/* cr_fiber */
+#define CR_FIBER_NEXT 0
+#define CR_FIBER_RUN 8
+#define CR_FIBER_FLAGS 10
+#define CR_FIBER_SP 16
+#define CR_FIBER_WAKE 24
+#define CR_FIBER_WAIT 32
+#define CR_FIBER_STACK 40
+#define CR_FIBER_SCOPE 48
+#define CR_FIBER_GENERATOR 56
+#define CR_FIBER_ARGS 24
+#define CR_FIBER_CHILD 128
+/* cr_runner */
+#define CR_RUNNER_HEAD 0
+#define CR_RUNNER_TAIL 8
+#define CR_RUNNER_CURRENT 16
+#define CR_RUNNER_SP 24
+#define CR_RUNNER_BUDGET 32
+#define CR_RUNNER_STEPS 36
+#define CR_RUNNER_STACKS 40
+#define CR_RUNNER_ERRNO 48
+#define CR_RUNNER_SWITCHES 56
+#define CR_RUNNER_FP 64
+#define CR_RUNNER_BUDGET_FULL 72
+
+/* What the head of the ready line needs before it can go on. */
+#define CR_RUN_RESUME 0   /* it has a stack and a place to return to */
+#define CR_RUN_NEW 1      /* it has only captured arguments */
+#define CR_RUN_SERVICE 2  /* it is not a fiber but a callback: the loop's business */
+
+#define CR_FIBER_FLAG_MANY 1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
+
+#ifndef __ASSEMBLER__
+#include "base/base.h"
+
+typedef struct cr_fiber cr_fiber;
+typedef struct cr_runner cr_runner;
+
+/* Argument registers and stack words as the small stub leaves them: enough for two arguments of any type. */
+typedef struct cr_few_args {
+#if defined(__x86_64__)
+    uint64_t general[4];
+    uint64_t vector[4];
+    uint64_t stack[4];
+    uint64_t unused[2];
+#else
+    uint64_t general[4];
+    uint64_t vector[8];
+    uint64_t vector_high[2];
+#endif
+} cr_few_args;
+
+/* The same for up to fourteen. */
+typedef struct cr_many_args {
+#if defined(__x86_64__)
+    uint64_t general[6];
+    uint64_t vector[8];
+    uint64_t stack[16];
+#else
+    uint64_t general[8];
+    uint64_t vector[16];
+    uint64_t stack[16];
+#endif
+} cr_many_args;
+
+/* What a captured call returned: which of the two counts is the site's business. */
+typedef struct cr_returned {
+    uint64_t integer;
+    double real;
+} cr_returned;
+
+struct cr_fiber {
+    cr_fiber *next; /* in the ready line */
+    uint8_t run;    /* CR_RUN_ */
+    uint8_t life;   /* the task layer's */
+    uint16_t flags; /* CR_FIBER_FLAG_MANY and the task layer's */
+    uint32_t tally; /* the task layer's */
+    union {
+        void *sp;              /* while it does not run */
+        void (*function)(void); /* before its first run */
+        uint64_t result;       /* after its end */
+    };
+    union {
+        struct {
+            long wake;        /* what park returns */
+            const void *wait; /* what it waits for; NULL while ready or running */
+            void *stack;      /* top of its stack */
+            void *scope;
+            void *generator;
+        };
+        cr_few_args few;     /* before its first run; reaches beyond this struct, to CR_FIBER_ARGS + 112 */
+        cr_many_args *many;
+    };
+};
+
+struct cr_runner {
+    cr_fiber *head;   /* ready line */
+    cr_fiber **tail;
+    cr_fiber *current; /* NULL in the loop */
+    void *sp;          /* the loop's own context while a fiber runs */
+    uint32_t budget;   /* calls without a wait left to the current fiber */
+    int32_t steps;     /* fibers to run before the loop looks at the world */
+    void *stacks;      /* hot free stacks, linked through the word at their top */
+    int *errno_at;     /* this thread's errno */
+    uint64_t switches;
+    uint64_t fp;       /* floating point control a new fiber starts with */
+    uint32_t budget_full;
+};
+
+/* The loop's side: run the ready line until it is empty, steps are used up, or its head needs service. Gives that head
+ * (a callback, or a new fiber for which there is no stack), taken off the line; else NULL. */
+cr_fiber *cr_runner_enter(cr_runner *runner);
+void cr_runner_init(cr_runner *runner);
+
+static inline void cr_runner_push(cr_runner *runner, cr_fiber *fiber)
+{
+    fiber->next = NULL;
+    *runner->tail = fiber;
+    runner->tail = &fiber->next;
+}
+static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
+{
+    fiber->next = runner->head;
+    if (!runner->head)
+        runner->tail = &fiber->next;
+    runner->head = fiber;
+}
+
+/* The current fiber's side. Park: note what it waits for, run the others, and give, once it has been pushed on the
+ * ready line again, its wake. Must be the last thing a waiting call does. */
+long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait);
+/* Leave for good; the stack must already be in the free list or kept by somebody else. */
+CRANK_NORETURN void cr_fiber_leave(cr_runner *runner);
+/* Called on the fiber's own stack when its function has returned; the task layer's. Does not return. */
+CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
+
+/* Call a captured function here and now (worker threads, generators). many is NULL for the small form. */
+void cr_call_captured(void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
+
+/* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
+void cr_capture_into(cr_few_args *place); /* NULL: the thread's own buffer */
+cr_few_args *cr_captured_few(void);       /* where it wrote last */
+cr_many_args *cr_captured_many(void);
+
+/* A bare switch between two stacks of one fiber, for generators: floating point state and errno are shared. */
+void cr_stack_swap(void **save_sp, void *load_sp);
+/* Prepare a fresh stack so that swapping to it calls entry(arg), which must not return. */
+void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg);
+#endif
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.h: one turn after another: posted, due, completed, ready.
+ *
+ * Owns: the runner, the clock, timers, callbacks, posts from threads, the backend. Knows fibers as things to run, not what
+ * a task is; what it needs of the layers above it calls through loop->hooks. */
+#ifndef CR_LOOP_H
+#define CR_LOOP_H
+#include <crank/loop.h>
+#include "base/sys.h"
+#include "context/fiber.h"
+#include "loop/backend.h"
+#include "loop/timer.h"
+
+#define CR_STEPS 61              /* fibers run before the clock is read */
+#define CR_BUDGET 128            /* calls without a wait before a task makes room for others */
+#define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
+
+typedef struct cr_hooks {
+    /* The runner handed back a new fiber for which there is no stack: give it one and put it in front, or end it. */
+    void (*need_stack)(crank_loop *loop, cr_fiber *fiber);
+    /* Nothing is ready, due, in flight or held from outside: nothing will ever happen again. True: stop driving. */
+    bool (*starved)(crank_loop *loop);
+    /* Called when the loop is about to wait with nothing ready: a moment for housekeeping. True: there is more to do. */
+    bool (*idle)(crank_loop *loop);
+    /* A timer of a kind that is not the loop's own is due. */
+    void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
+} cr_hooks;
+
+/* A post: lies in its sender's memory until delivered. */
+typedef struct cr_post cr_post;
+struct cr_post {
+    cr_post *next;
+    void (*deliver)(cr_post *post); /* in the loop's thread; may free the post */
+};
+
+struct crank_loop {
+    cr_runner runner; /* first: the assembly finds it at the loop's address */
+    const cr_sys *sys;
+    cr_backend *backend;
+    cr_timers *timers;
+    const cr_hooks *hooks;
+    void *tasks;            /* the task layer's state */
+    crank_options options;  /* as given, defaults filled in */
+    int64_t polled_at;      /* when the world was last looked at */
+    size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
+    bool stopping;
+    bool running;
+    bool simulated;
+    struct cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
+    struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
+};
+
+/* The loop of this thread, or NULL. Initial-exec: one load. */
+extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
+
+/* A loop with its backend open, not yet this thread's. options may be NULL. sys NULL is the real one. Environment variables
+ * CRANK_BACKEND, CRANK_SEED, CRANK_DEBUG, CRANK_TRACE_HASH fill what options leave open; an unknown value is -EINVAL with
+ * crank_fail-like text in *ret_why (static or NULL). They are ignored in a set-user-ID program. */
+int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why);
+void cr_loop_close(crank_loop *loop);
+/* Turn until loop->stopping (reset on entry). loop must be this thread's. */
+void cr_loop_drive(crank_loop *loop);
+/* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until something happens or until
+ * limit. Gives how many fibers and callbacks ran. */
+long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
+
+static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }
+/* Seconds to nanoseconds: negative is 0, huge and infinite is CR_NEVER; NaN gives -1. */
+int64_t cr_nanoseconds(double seconds);
+/* now + span without overflow. */
+static inline int64_t cr_after(int64_t now, int64_t span)
+{
+    int64_t sum;
+    return __builtin_add_overflow(now, span, &sum) ? CR_NEVER : sum;
+}
+static inline int cr_timer_start(crank_loop *loop, cr_timer *timer, enum cr_timer_kind kind, int64_t deadline)
+{
+    return cr_timers_start(loop->timers, timer, kind, deadline);
+}
+static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer) { cr_timers_stop(loop->timers, timer); }
+
+/* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free, one eventfd write where the
+ * loop sleeps. */
+void cr_loop_post(crank_loop *loop, cr_post *post);
+/* The simulator's choice among n, 0 on a real backend. */
+size_t cr_choose(crank_loop *loop, size_t n);
+#endif

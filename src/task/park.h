@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* park.h: the one way to wait. Everything that can wait is built on this page.
+ *
+ * A waiting call looks like this:
+ *
+ *     int crank_event_wait(crank_event *event)
+ *     {
+ *         cr_waiting w;
+ *         int err = cr_wait_begin(&w, "crank_event_wait");    -- in a task? cancelled? budget spent?
+ *         if (err < 0)
+ *             return err;
+ *         if (event->raised)
+ *             return 0;                                         -- no need to wait: no switch
+ *         return (int)cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
+ *     }
+ *
+ * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the results; the wake value
+ * is what the call returns. A cancellation calls wait->undo. Memory of the user's on a parked task's stack is written only
+ * after cr_stack_touch. */
+#ifndef CR_PARK_H
+#define CR_PARK_H
+#include "task/task.h"
+
+/* What a task can wait for; one static const per kind. */
+typedef struct cr_wait {
+    const char *what; /* "waits for a lock": for descriptions and reports */
+    /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it with -ECANCELED. False: it
+     * has been asked to end and will be woken later, by whoever completes it. NULL: task->on is the cr_waitq it
+     * stands in, which it leaves. */
+    bool (*undo)(cr_task *task);
+    /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL if none is known. */
+    cr_task *(*holder)(const cr_task *task);
+    /* The name of the thing waited for into buf ("lock 0x..."); NULL: just what. */
+    size_t (*describe)(const cr_task *task, char *buf, size_t size);
+} cr_wait;
+
+typedef struct cr_waiting {
+    crank_loop *loop;
+    cr_task *self;
+} cr_waiting;
+
+/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget is spent. */
+CR_NOINLINE int cr_wait_begin_slow(cr_waiting *w, const char *call);
+#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
+/* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
+static inline int cr_wait_begin(cr_waiting *w, const char *call)
+{
+    crank_loop *loop = cr_loop_here;
+    w->loop = loop;
+    if (CR_LIKELY(loop && loop->runner.current)) {
+        w->self = cr_task_of_fiber(loop->runner.current);
+        if (CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
+            return 0;
+    }
+    return cr_wait_begin_slow(w, call);
+}
+/* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
+static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
+{
+    return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
+}
+/* Make a parked task, whose wait has been undone, ready with a result. */
+static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
+{
+    task->fiber.wake = result;
+    task->fiber.wait = NULL;
+    cr_runner_push(&loop->runner, &task->fiber);
+}
+/* Before memory of the user's that may lie on a parked task's stack is read or written. */
+static inline void cr_stack_touch(const void *address) { (void)address; }
+
+/* Tasks in line for one thing, first come first served. A task is in the line or has been woken, never both. Zeroed memory is
+ * an empty line. */
+typedef struct cr_waitq {
+    cr_task *head;
+    cr_task *tail;
+} cr_waitq;
+static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
+{
+    task->node.next = NULL;
+    task->node.prev = line->tail;
+    if (line->tail)
+        line->tail->node.next = task;
+    else
+        line->head = task;
+    line->tail = task;
+}
+static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
+{
+    if (task->node.prev)
+        task->node.prev->node.next = task->node.next;
+    else
+        line->head = task->node.next;
+    if (task->node.next)
+        task->node.next->node.prev = task->node.prev;
+    else
+        line->tail = task->node.prev;
+}
+/* Take the first out of the line, NULL when it is empty. */
+static inline cr_task *cr_waitq_pop(cr_waitq *line)
+{
+    cr_task *first = line->head;
+    if (first)
+        cr_waitq_leave(line, first);
+    return first;
+}
+/* Stand at the end of the line (task->on is the line then) and park. What the waker must know stands in task->place before. */
+static inline long cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
+{
+    w->self->on = line;
+    cr_waitq_join(line, w->self);
+    return cr_park(w, wait);
+}
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h: the task's record and its life, for the layers above.
+ *
+ * A task is a record of 192 bytes in a slab of its loop. life says where it is: see enum cr_life. Who may touch what: the
+ * fiber part belongs to context/, the rest to this folder; the layers above use the functions of park.h and below. */
+#ifndef CR_TASK_H
+#define CR_TASK_H
+#include <crank/error.h>
+#include <crank/task.h>
+#include "base/pool.h"
+#include "context/fiber.h"
+#include "loop/loop.h"
+
+typedef struct cr_task cr_task;
+typedef struct cr_ext cr_ext;
+
+enum cr_life {
+    CR_FREE,     /* in the free list */
+    CR_HELD,     /* spawned into a full group, not yet ready */
+    CR_ALIVE,    /* spawned; new, ready, running or parked */
+    CR_ASIDE,    /* a thread job or a future: alive without a fiber */
+    CR_RETURNED, /* its function has returned, its children have not */
+    CR_ENDED     /* it has a result; the record stays until the handle is given up or the owner ends */
+};
+
+/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY */
+enum {
+    CR_TASK_ASKED = 1 << 1,     /* a request to cancel is not yet delivered */
+    CR_TASK_SCOPE_ASKED = 1 << 2, /* a scope of it fired and has not delivered */
+    CR_TASK_DROPPED = 1 << 3,   /* nobody holds the handle */
+    CR_TASK_FAILED = 1 << 4,    /* ended with a failure */
+    CR_TASK_CANCELED = 1 << 5,  /* ended with -ECANCELED after being asked */
+    CR_TASK_IN_GROUP = 1 << 6,  /* owner is a group */
+    CR_TASK_DETACHED = 1 << 7,
+    CR_TASK_JOB = 1 << 8,       /* a thread job */
+    CR_TASK_FUTURE = 1 << 9,
+    CR_TASK_CLAIMED = 1 << 10,  /* its failure was seen by somebody */
+    CR_TASK_ROOT = 1 << 11,
+    CR_TASK_STARTED = 1 << 12,  /* a job that runs */
+    CR_TASK_DELIVERING = 1 << 13 /* it runs a cancelled wait's undo that has not ended */
+};
+
+struct cr_node {
+    cr_task *next;
+    cr_task *prev;
+};
+
+struct cr_task {
+    cr_fiber fiber;      /* 0 */
+    struct cr_node node; /* 64: in line for what it waits for */
+    void *on;            /* what it waits for: a lock, a queue, a task */
+    void *place;         /* where the waker puts the result */
+    cr_timer timer;      /* 96 */
+    cr_task *child;      /* 128: first of those it owns */
+    uint64_t id;         /* slot << 40 | number; 0 when free */
+    const crank_site *site;
+    uintptr_t joiner;    /* who waits for its end: join.c says how */
+    cr_ext *ext;         /* name, failure, locals, watchers: made on demand */
+    void *owner;         /* parent cr_task, or group */
+    cr_task *sibling_next;
+    cr_task *sibling_prev;
+};
+_Static_assert(sizeof(cr_task) == 192, "a task record is 192 bytes");
+_Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears child");
+
+/* fiber.tally: children alive, and requests not taken back */
+#define CR_TALLY_CHILD 1u
+#define CR_TALLY_CHILDREN(t) ((t)->fiber.tally & 0xffffffu)
+#define CR_TALLY_ASKED 0x1000000u
+#define CR_TALLY_REQUESTS(t) ((t)->fiber.tally >> 24)
+
+static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }
+static inline crank_task *cr_handle(const cr_task *task) { return (crank_task *)(uintptr_t)task->id; }
+/* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's loop. */
+cr_task *cr_task_of(const crank_task *handle, const char *call);
+/* The running task, NULL outside one. */
+static inline cr_task *cr_self(void)
+{
+    crank_loop *loop = cr_loop_here;
+    return loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+}
+/* The running task: a CHECK naming call outside one. */
+cr_task *cr_self_checked(const char *call);
+#endif
