@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compile and run every C block of the documentation and compare what it prints.
+
+A fenced block marked `c` is a whole program. The block right after it, marked `output`, is what it prints. Programs run
+under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once and print exact times. Words after `c`:
+
+    c                     a whole program; an `output` block follows
+    c exit=70             its exit status (0 otherwise)
+    c prints-to=stderr    the output block shows stderr; `both` shows the two in one
+    c backend=epoll       run on this backend instead
+    c fragment            statements; compiled inside a function, not run
+    c file                declarations and functions; compiled as a file of their own, not run
+    c must-not-compile    the compiler must refuse it with each line of the `output` block in its message
+
+What a fragment needs to be declared stands before it in a comment that readers do not see: <!-- given ... -->.
+In an output block `...` stands for any text within a line, a line `...` for any number of lines.
+Blocks in other languages are left alone. Links to files and headings inside the repository are checked as well.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Werror".split()
+KINDS = ("fragment", "file", "must-not-compile")
+OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim"}
+FENCE = re.compile(r"^```([^`]*)$")
+GIVEN = re.compile(r"<!-- given\n(.*?)-->", re.S)
+
+
+class Mistake(Exception):
+    """What is wrong with one block, as a sentence."""
+
+
+class Block:
+    """One fenced block: where it begins, the words behind its fence, its text, and what stood before it."""
+
+    def __init__(self, path, line, words, text, before):
+        self.path, self.line, self.words, self.text, self.before = path, line, words, text, before
+        self.expected = None
+
+    @property
+    def place(self):
+        return f"{self.path}:{self.line}"
+
+    def kind(self):
+        kinds = [w for w in self.words[1:] if "=" not in w]
+        if len(kinds) > 1 or any(k not in KINDS for k in kinds):
+            raise Mistake(f"unknown words after the fence: {' '.join(self.words[1:])}; known: {', '.join(KINDS)}")
+        return kinds[0] if kinds else "program"
+
+    def options(self):
+        found = dict(OPTIONS)
+        for word in self.words[1:]:
+            name, equals, value = word.partition("=")
+            if equals and name not in OPTIONS:
+                raise Mistake(f"unknown option {name}=; known: {', '.join(OPTIONS)}")
+            if equals:
+                found[name] = value
+        return found
+
+
+def blocks_of(path, text):
+    """Every fenced block of a page, in order."""
+    found, lines, i, last_end = [], text.split("\n"), 0, 0
+    while i < len(lines):
+        fence = FENCE.match(lines[i])
+        if not fence:
+            i += 1
+            continue
+        end = i + 1
+        while end < len(lines) and lines[end].rstrip() != "```":
+            end += 1
+        if end == len(lines):
+            raise Mistake(f"{path}:{i + 1}: this block never ends")
+        body = "\n".join(lines[i + 1:end]) + "\n"
+        found.append(Block(path, i + 1, fence.group(1).split(), body, "\n".join(lines[last_end:i])))
+        i = last_end = end + 1
+    return found
+
+
+def pair(blocks):
+    """Give each program the output block right after it."""
+    checked = []
+    for block, following in zip(blocks, blocks[1:] + [None]):
+        if not block.words or block.words[0] != "c":
+            continue
+        kind = block.kind()
+        if kind in ("program", "must-not-compile"):
+            follows = following and following.words[:1] == ["output"] and not following.before.strip()
+            if not follows:
+                raise Mistake(f"{block.place}: no ```output block right after this {kind}")
+            block.expected = following.text
+        checked.append(block)
+    return checked
+
+
+def matches(expected, printed):
+    """Compare; `...` in the expected text stands for anything."""
+    pattern = ""
+    for line in expected.rstrip("\n").split("\n"):
+        if line.strip() == "...":
+            pattern += r"(?:[^\n]*\n)*?"
+        else:
+            pattern += r"[^\n]*?".join(re.escape(part) for part in line.split("...")) + "\n"
+    return re.fullmatch(pattern, printed.rstrip("\n") + "\n") is not None
+
+
+def indented(text):
+    return "".join(f"    {line}\n" for line in text.rstrip("\n").split("\n"))
+
+
+def source_of(block, kind):
+    given = GIVEN.search(block.before)
+    if kind != "fragment":
+        return ("#include <crank.h>\n" + given.group(1) + "\n" if given else "") + block.text
+    declared = given.group(1) if given else ""
+    return (f"#include <crank.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n{declared}\n"
+            f"int fragment(void);\nint fragment(void)\n{{\n{block.text}\nreturn 0;\n}}\n")
+
+
+class Checker:
+    def __init__(self, arguments):
+        self.compiler = shlex.split(arguments.cc)
+        self.flags = shlex.split(" ".join(arguments.flags))
+        self.syntax_only = arguments.syntax_only
+        self.timeout = arguments.timeout
+
+    def compile(self, block, kind, folder, program):
+        source = os.path.join(folder, "block.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(source_of(block, kind))
+        command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE"] + WARNINGS
+        if kind == "fragment":
+            command += ["-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-unused-function"]
+        links = kind == "program" and not self.syntax_only
+        command += [source] + (["-o", program] if links else ["-fsyntax-only"])
+        return subprocess.run(command + self.flags, capture_output=True, text=True, check=False)
+
+    def run(self, block, options, program):
+        environment = dict(os.environ, CRANK_BACKEND=options["backend"])
+        both = options["prints-to"] == "both"
+        if options["prints-to"] not in ("stdout", "stderr", "both"):
+            raise Mistake("prints-to= takes stdout, stderr or both")
+        try:
+            done = subprocess.run([program], env=environment, timeout=self.timeout, check=False, text=True,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=os.path.dirname(program),
+                                  stderr=subprocess.STDOUT if both else subprocess.PIPE)
+        except subprocess.TimeoutExpired:
+            raise Mistake(f"still running after {self.timeout:.0f} s") from None
+        printed = done.stderr if options["prints-to"] == "stderr" else done.stdout
+        if not matches(block.expected, printed):
+            unseen = "" if both or printed is done.stderr else indented(done.stderr or "")
+            raise Mistake(f"prints something else. Shown:\n{indented(block.expected)}"
+                          f"  Printed (status {done.returncode}):\n{indented(printed)}"
+                          + (f"  On stderr:\n{unseen}" if unseen.strip() else ""))
+        if done.returncode != int(options["exit"]):
+            raise Mistake(f"ended with status {done.returncode}, not {options['exit']}"
+                          + (f"\n{indented(done.stderr)}" if done.stderr else ""))
+
+    def check(self, block):
+        """None, or what is wrong."""
+        try:
+            kind, options = block.kind(), block.options()
+            with tempfile.TemporaryDirectory(prefix="doccheck-") as folder:
+                program = os.path.join(folder, "program")
+                result = self.compile(block, kind, folder, program)
+                if kind == "must-not-compile":
+                    return self.refusal(block, result)
+                if result.returncode:
+                    raise Mistake(f"does not compile:\n{indented(result.stderr)}")
+                if kind == "program" and not self.syntax_only:
+                    self.run(block, options, program)
+        except Mistake as mistake:
+            return f"{block.place}: {mistake}"
+        return None
+
+    @staticmethod
+    def refusal(block, result):
+        if not result.returncode:
+            raise Mistake("compiles, though it must not")
+        for line in block.expected.strip().split("\n"):
+            if line not in result.stderr:
+                raise Mistake(f"the compiler does not say {line!r}, but:\n{indented(result.stderr)}")
+
+
+def anchor(heading):
+    """The name a heading gets on the usual hosting sites."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", ""))
+    return kept.replace(" ", "-")
+
+
+def prose_of(text):
+    return re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+
+
+def bad_links(path, text):
+    """Links to files or headings that are not there."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(text)):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, heading = target.partition("#")
+        file = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+        if not os.path.exists(file):
+            yield f"{path}: the link to {target} leads nowhere"
+        elif heading and file.endswith(".md"):
+            with open(file, encoding="utf-8") as page:
+                headings = re.findall(r"^#+ (.*)$", prose_of(page.read()), re.M)
+            if heading not in map(anchor, headings):
+                yield f"{path}: {file} has no heading for {target}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--cc", default="cc", help="the compiler, with its options if any")
+    parser.add_argument("--flags", action="append", default=[], help="more flags, as one string: include paths, library")
+    parser.add_argument("--syntax-only", action="store_true", help="compile, do not link or run")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds for one program")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true", help="name each block")
+    parser.add_argument("files", nargs="+")
+    arguments = parser.parse_args()
+
+    complaints, blocks = [], []
+    for path in arguments.files:
+        with open(path, encoding="utf-8") as page:
+            text = page.read()
+        complaints += bad_links(path, text)
+        try:
+            blocks += pair(blocks_of(path, text))
+        except Mistake as mistake:
+            complaints.append(str(mistake))
+    checker = Checker(arguments)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as workers:
+        for block, complaint in zip(blocks, workers.map(checker.check, blocks)):
+            if arguments.verbose:
+                print(f"{'bad' if complaint else 'ok '} {block.place}")
+            if complaint:
+                complaints.append(complaint)
+    for complaint in complaints:
+        print(complaint)
+    print(f"{len(blocks)} blocks in {len(arguments.files)} pages, {len(complaints)} wrong")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
