@@ -11,7 +11,7 @@
  *             return err;
  *         if (event->raised)
  *             return 0;                                         -- no need to wait: no switch
- *         return (int)cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
+ *         return cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
  *     }
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the results; the wake value
@@ -39,25 +39,30 @@ typedef struct cr_waiting {
     cr_task *self;
 } cr_waiting;
 
-/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget is spent. */
-CR_NOINLINE int cr_wait_begin_slow(cr_waiting *w, const char *call);
+/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget is spent. It takes the
+ * loop (NULL: a CHECK) and not w: were w's address given away, no compiler would make parking a tail call. */
+CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
 #define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
 /* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
 static inline int cr_wait_begin(cr_waiting *w, const char *call)
 {
     crank_loop *loop = cr_loop_here;
     w->loop = loop;
-    if (CR_LIKELY(loop && loop->runner.current)) {
-        w->self = cr_task_of_fiber(loop->runner.current);
-        if (CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
-            return 0;
-    }
-    return cr_wait_begin_slow(w, call);
+    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    if (CR_LIKELY(w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
+        return 0;
+    return cr_wait_begin_slow(loop, call);
 }
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
 static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
 {
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
+}
+/* The same for calls that give int: a call whose result must be narrowed is no tail call. */
+int cr_fiber_park_int(cr_runner *runner, cr_fiber *self, const void *wait) __asm__("cr_fiber_park");
+static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
+{
+    return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);
 }
 /* Make a parked task, whose wait has been undone, ready with a result. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
@@ -105,10 +110,10 @@ static inline cr_task *cr_waitq_pop(cr_waitq *line)
     return first;
 }
 /* Stand at the end of the line (task->on is the line then) and park. What the waker must know stands in task->place before. */
-static inline long cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
+static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
 {
     w->self->on = line;
     cr_waitq_join(line, w->self);
-    return cr_park(w, wait);
+    return cr_park_int(w, wait);
 }
 #endif

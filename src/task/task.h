@@ -73,6 +73,8 @@ static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(vo
 static inline crank_task *cr_handle(const cr_task *task) { return (crank_task *)(uintptr_t)task->id; }
 /* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's loop. */
 cr_task *cr_task_of(const crank_task *handle, const char *call);
+/* The same without the CHECK, by task->id: NULL where it is stale. For who remembers a task without holding it. */
+cr_task *cr_task_find(uint64_t id);
 /* The running task, NULL outside one. */
 static inline cr_task *cr_self(void)
 {
