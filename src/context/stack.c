@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* stack.c: guarded stacks in slabs, hot ones first.
+ *
+ * Owns: slabs and their guards, the cold and spare lists. The hot list belongs to the runner,
+ * which pops and pushes without asking; so nothing here counts stacks in use.
+ *
+ * Invariant: a slot is handed out only after its guard holds. A free stack is in exactly one of:
+ * *hot, spare (both linked through the word at the top), cold (an array: linking a cold stack
+ * would commit its page again). Slots are guarded in batches when first needed, since a guard
+ * costs 1 us and its part of a page table, and are handed out one by one, since linking a slot
+ * commits a page.
+ *
+ * A kernel that knows no MADV_GUARD_INSTALL refuses it, but an emulator may ignore it: so the
+ * first guard is tried before it is believed. Where guards must be made with mprotect each costs
+ * two mappings of a limited number; without any left malloc and thread creation fail for
+ * everybody, so the whole process stops at half of them. */
+#include "context/stack.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0u
+#define VALGRIND_STACK_REGISTER(low, high) 0u
+#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
+#endif
+#if CR_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define KIB ((size_t)1 << 10)
+#define GIB ((size_t)1 << 30)
+
+enum {
+    BATCH = 64,         /* slots per system call */
+    FIRST_SLOTS = 16,   /* in the first slab */
+    SLABS_MAX = 256,    /* with 16 GiB each more stacks than there are task handles */
+    COLOURS = 16,
+    COLOUR_STEP = 64,
+    ABOVE_TOP = 192,    /* the stack's head, and what capture may read above an argument area */
+    MAP_COUNT_DEFAULT = 65530,
+    MAPPINGS_PER_GUARD = 2,
+};
+#define SLAB_BYTES_MAX (16 * GIB)
+#define USABLE_DEFAULT (192 * KIB)
+
+struct class {
+    size_t slot;
+    size_t guard;
+};
+
+static const struct class classes[] = {
+    {64 * KIB, 16 * KIB},
+    {256 * KIB, 64 * KIB},
+    {1024 * KIB, 64 * KIB},
+    {8192 * KIB, 64 * KIB},
+};
+
+struct slab {
+    char *base;
+    size_t slots;
+    size_t guarded;     /* the first so many have their guard */
+    size_t handed;      /* the first so many have been handed out at least once */
+    unsigned *valgrind; /* ids of the registered slots, under Valgrind only */
+};
+
+enum guards { GUARDS_UNKNOWN, GUARDS_MARKED, GUARDS_PROTECTED };
+
+struct cr_stacks {
+    const cr_sys *sys;
+    void **hot;
+    void *spare;      /* cut off the hot list, pages still there */
+    void **cold;      /* pages given back */
+    size_t n_cold;
+    size_t cold_room;
+    size_t slot;
+    size_t guard;
+    enum guards guards;
+    bool one_by_one;  /* process_madvise does not do it here */
+    bool limit_told;
+    size_t protected; /* our part of guards_protected */
+    size_t n_slabs;
+    struct slab slabs[SLABS_MAX];
+};
+
+/* Guards made with mprotect, of all pools: the limit on mappings is the process's. */
+static atomic_size_t guards_protected;
+
+/* A class whose stacks have usable bytes even where pages are bigger than its guard. */
+static bool choose_class(size_t usable, size_t page, struct class *ret_class)
+{
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        size_t guard = classes[i].guard < page ? page : classes[i].guard;
+        if (guard < classes[i].slot && classes[i].slot - guard >= usable) {
+            *ret_class = (struct class){classes[i].slot, guard};
+            return true;
+        }
+    }
+    return false;
+}
+
+int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_stacks)
+{
+    struct class class;
+    if (!choose_class(usable ? usable : USABLE_DEFAULT, (size_t)sysconf(_SC_PAGESIZE), &class))
+        return -EINVAL;
+    cr_stacks *stacks = cr_alloc_zero(sys, sizeof *stacks);
+    if (!stacks)
+        return -ENOMEM;
+    stacks->sys = sys;
+    stacks->hot = hot;
+    stacks->slot = class.slot;
+    stacks->guard = class.guard;
+    stacks->one_by_one = RUNNING_ON_VALGRIND; /* it does not know process_madvise and says so */
+    *hot = NULL;
+    *ret_stacks = stacks;
+    return 0;
+}
+
+static char *slot_at(const cr_stacks *stacks, const struct slab *slab, size_t index)
+{
+    return slab->base + index * stacks->slot;
+}
+
+/* Tops of neighbouring slots must not fall into the same cache sets: they are equal in all low
+ * address bits. */
+static void *slot_top(const cr_stacks *stacks, const struct slab *slab, size_t index)
+{
+    return slot_at(stacks, slab, index + 1) - ABOVE_TOP - index % COLOURS * COLOUR_STEP;
+}
+
+/* The slot a top belongs to: tops lie in a slot's last page, slots need no alignment. */
+static const struct slab *slab_of(const cr_stacks *stacks, const void *address)
+{
+    for (size_t i = stacks->n_slabs; i-- > 0;) {
+        const struct slab *slab = &stacks->slabs[i];
+        if ((uintptr_t)address - (uintptr_t)slab->base < slab->guarded * stacks->slot)
+            return slab;
+    }
+    return NULL;
+}
+
+/* Tell the tools about a slot that is handed out for the first time, and that it is gone.
+ * LeakSanitizer must look for pointers in parked stacks, but would die reading a guard: so each
+ * usable range by itself. */
+static void announce_slot(cr_stacks *stacks, struct slab *slab, size_t index)
+{
+    char *slot = slot_at(stacks, slab, index);
+    if (slab->valgrind)
+        slab->valgrind[index] =
+            VALGRIND_STACK_REGISTER(slot + stacks->guard, slot + stacks->slot - 1);
+#if CR_ASAN
+    __lsan_register_root_region(slot + stacks->guard, stacks->slot - stacks->guard);
+#endif
+}
+
+static void retract_slot(CR_UNUSED cr_stacks *stacks, struct slab *slab, size_t index)
+{
+    if (slab->valgrind)
+        VALGRIND_STACK_DEREGISTER(slab->valgrind[index]);
+#if CR_ASAN
+    char *slot = slot_at(stacks, slab, index);
+    __lsan_unregister_root_region(slot + stacks->guard, stacks->slot - stacks->guard);
+    __asan_unpoison_memory_region(slot + stacks->guard, stacks->slot - stacks->guard);
+#endif
+}
+
+void cr_stacks_free(cr_stacks *stacks)
+{
+    if (!stacks)
+        return;
+    const cr_sys *sys = stacks->sys;
+    for (size_t i = 0; i < stacks->n_slabs; i++) {
+        struct slab *slab = &stacks->slabs[i];
+        for (size_t index = 0; index < slab->handed; index++)
+            retract_slot(stacks, slab, index);
+        sys->unmap(sys->context, slab->base, slab->slots * stacks->slot);
+        cr_free(sys, slab->valgrind);
+    }
+    atomic_fetch_sub_explicit(&guards_protected, stacks->protected, memory_order_relaxed);
+    *stacks->hot = NULL;
+    cr_free(sys, stacks->cold);
+    cr_free(sys, stacks);
+}
+
+/* Advise n ranges in one system call where the kernel can, else one by one. */
+static int advise_ranges(cr_stacks *stacks, const struct iovec *ranges, size_t n, int advice)
+{
+    const cr_sys *sys = stacks->sys;
+    if (!stacks->one_by_one && n > 1) {
+        size_t total = 0;
+        for (size_t i = 0; i < n; i++)
+            total += ranges[i].iov_len;
+        ssize_t done = sys->advise_many(sys->context, ranges, n, advice);
+        if (done >= 0 && (size_t)done == total)
+            return 0;
+        stacks->one_by_one = done < 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int result = sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* How many guards mprotect may make in this process: half of the mappings it may have. */
+static size_t protected_max(const cr_sys *sys)
+{
+    char text[32] = "";
+    long count = 0;
+    int fd = sys->open(sys->context, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0);
+    if (fd >= 0) {
+        if (sys->read(sys->context, fd, text, sizeof text - 1) > 0)
+            count = strtol(text, NULL, 10);
+        sys->close(sys->context, fd);
+    }
+    return (size_t)(count > 0 ? count : MAP_COUNT_DEFAULT) / 2 / MAPPINGS_PER_GUARD;
+}
+
+static CR_COLD void tell_limit(cr_stacks *stacks, size_t most)
+{
+    if (stacks->limit_told)
+        return;
+    stacks->limit_told = true;
+    char line[256];
+    int length = snprintf(line, sizeof line,
+        "crank: no more stacks: each needs %d mappings before Linux 6.13, and %zu stacks hold half "
+        "of vm.max_map_count; raise it (sysctl vm.max_map_count) or run fewer tasks at once\n",
+        MAPPINGS_PER_GUARD, most);
+    (void)!stacks->sys->write(stacks->sys->context, STDERR_FILENO, line, (size_t)length);
+}
+
+/* Guard the next n slots with mprotect, as far as the limit allows. 0 when at least one was. */
+static int guard_protected(cr_stacks *stacks, struct slab *slab, size_t n)
+{
+    const cr_sys *sys = stacks->sys;
+    size_t most = protected_max(sys);
+    size_t before = slab->guarded;
+    for (; n > 0; n--) {
+        char *slot = slot_at(stacks, slab, slab->guarded);
+        if (atomic_fetch_add_explicit(&guards_protected, 1, memory_order_relaxed) >= most ||
+            sys->protect_none(sys->context, slot, stacks->guard) < 0) {
+            atomic_fetch_sub_explicit(&guards_protected, 1, memory_order_relaxed);
+            break;
+        }
+        stacks->protected++;
+        slab->guarded++;
+    }
+    if (slab->guarded > before)
+        return 0;
+    if (atomic_load_explicit(&guards_protected, memory_order_relaxed) >= most)
+        tell_limit(stacks, most);
+    return -ENOMEM;
+}
+
+static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
+{
+    struct iovec ranges[BATCH];
+    for (size_t i = 0; i < n; i++)
+        ranges[i] = (struct iovec){slot_at(stacks, slab, slab->guarded + i), stacks->guard};
+    int result = advise_ranges(stacks, ranges, n, MADV_GUARD_INSTALL);
+    if (result < 0)
+        return result;
+    if (stacks->guards == GUARDS_UNKNOWN) {
+        const cr_sys *sys = stacks->sys;
+        void *guard = ranges[0].iov_base;
+        if (sys->advise(sys->context, guard, stacks->guard, MADV_POPULATE_READ) != -EFAULT)
+            return -EINVAL;
+        stacks->guards = GUARDS_MARKED;
+    }
+    slab->guarded += n;
+    return 0;
+}
+
+static int guard_more(cr_stacks *stacks, struct slab *slab)
+{
+    size_t n = slab->slots - slab->guarded;
+    if (n > BATCH)
+        n = BATCH;
+    if (stacks->guards != GUARDS_PROTECTED) {
+        int result = guard_marked(stacks, slab, n);
+        if (result != -EINVAL || stacks->guards == GUARDS_MARKED)
+            return result < 0 ? -ENOMEM : 0;
+        stacks->guards = GUARDS_PROTECTED;
+    }
+    return guard_protected(stacks, slab, n);
+}
+
+/* Twice the last slab, or less where address space is short. */
+static int map_slab(cr_stacks *stacks)
+{
+    const cr_sys *sys = stacks->sys;
+    if (stacks->n_slabs == SLABS_MAX)
+        return -ENOMEM;
+    size_t slots = stacks->n_slabs ? 2 * stacks->slabs[stacks->n_slabs - 1].slots : FIRST_SLOTS;
+    if (slots * stacks->slot > SLAB_BYTES_MAX)
+        slots = SLAB_BYTES_MAX / stacks->slot;
+    char *base = sys->map(sys->context, slots * stacks->slot);
+    while (!base && slots > FIRST_SLOTS) {
+        slots /= 2;
+        base = sys->map(sys->context, slots * stacks->slot);
+    }
+    if (!base)
+        return -ENOMEM;
+    struct slab *slab = &stacks->slabs[stacks->n_slabs];
+    *slab = (struct slab){.base = base, .slots = slots};
+    /* One touched byte must not commit 2 MiB. A kernel without huge pages refuses, and is right. */
+    (void)sys->advise(sys->context, base, slots * stacks->slot, MADV_NOHUGEPAGE);
+    if (RUNNING_ON_VALGRIND)
+        slab->valgrind = cr_alloc_zero(sys, slots * sizeof *slab->valgrind);
+    stacks->n_slabs++;
+    return 0;
+}
+
+static int hand_out_new(cr_stacks *stacks)
+{
+    struct slab *slab = stacks->n_slabs ? &stacks->slabs[stacks->n_slabs - 1] : NULL;
+    if (!slab || slab->handed == slab->slots) {
+        int result = map_slab(stacks);
+        if (result < 0)
+            return result;
+        slab = &stacks->slabs[stacks->n_slabs - 1];
+    }
+    if (slab->handed == slab->guarded) {
+        int result = guard_more(stacks, slab);
+        if (result < 0)
+            return result;
+    }
+    announce_slot(stacks, slab, slab->handed);
+    cr_stack_push(stacks->hot, slot_top(stacks, slab, slab->handed++));
+    return 0;
+}
+
+int cr_stacks_refill(cr_stacks *stacks)
+{
+    if (*stacks->hot)
+        return 0;
+    if (stacks->spare) {
+        *stacks->hot = stacks->spare;
+        stacks->spare = NULL;
+        return 0;
+    }
+    if (stacks->n_cold) {
+        cr_stack_push(stacks->hot, stacks->cold[--stacks->n_cold]);
+        return 0;
+    }
+    return hand_out_new(stacks);
+}
+
+static bool cold_room(cr_stacks *stacks, size_t n)
+{
+    size_t room = stacks->cold_room ? stacks->cold_room : BATCH;
+    while (room < stacks->n_cold + n)
+        room *= 2;
+    if (room == stacks->cold_room)
+        return true;
+    void **cold = cr_resize(stacks->sys, stacks->cold, room * sizeof *cold);
+    if (!cold)
+        return false;
+    stacks->cold = cold;
+    stacks->cold_room = room;
+    return true;
+}
+
+/* Cut what lies behind the first keep stacks off the hot list. */
+static void cut_spare(cr_stacks *stacks, size_t keep)
+{
+    void **link = stacks->hot;
+    for (; keep > 0 && *link; keep--)
+        link = *link;
+    stacks->spare = *link;
+    *link = NULL;
+}
+
+bool cr_stacks_trim(cr_stacks *stacks, size_t keep)
+{
+    if (!stacks->spare)
+        cut_spare(stacks, keep);
+    if (!stacks->spare || !cold_room(stacks, BATCH))
+        return false;
+    struct iovec ranges[BATCH];
+    size_t n = 0;
+    for (; n < BATCH && stacks->spare; n++) {
+        char *top = cr_stack_pop(&stacks->spare);
+        const struct slab *slab = slab_of(stacks, top);
+        CR_ASSERT(slab);
+        size_t index = (size_t)(top - slab->base) / stacks->slot;
+        char *slot = slot_at(stacks, slab, index);
+        ranges[n] = (struct iovec){slot + stacks->guard, stacks->slot - stacks->guard};
+        stacks->cold[stacks->n_cold++] = top;
+    }
+    /* Pages that stay because they are locked in memory do no harm. */
+    (void)advise_ranges(stacks, ranges, n, MADV_DONTNEED);
+    return stacks->spare != NULL;
+}
+
+/* Fill in the usable range of the slot that holds address; NULL is no slot, else the slot's lowest
+ * byte. */
+static char *locate(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high)
+{
+    const struct slab *slab = slab_of(stacks, address);
+    if (!slab)
+        return NULL;
+    char *slot = slot_at(stacks, slab, (size_t)((const char *)address - slab->base) / stacks->slot);
+    *ret_low = slot + stacks->guard;
+    *ret_high = slot + stacks->slot;
+    return slot;
+}
+
+bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high)
+{
+    char *low;
+    char *high;
+    if (!locate(stacks, address, &low, &high) || (const char *)address < low)
+        return false;
+    *ret_low = low;
+    *ret_high = high;
+    return true;
+}
+
+bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret_low,
+    char **ret_high)
+{
+    char *low;
+    char *high;
+    if (!locate(stacks, address, &low, &high) || (const char *)address >= low)
+        return false;
+    *ret_low = low;
+    *ret_high = high;
+    return true;
+}
+
+void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings)
+{
+    size_t slots = 0;
+    for (size_t i = 0; i < stacks->n_slabs; i++)
+        slots += stacks->slabs[i].handed;
+    *ret_slots = slots;
+    *ret_mappings = stacks->n_slabs + MAPPINGS_PER_GUARD * stacks->protected;
+}
