@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* sync.c: what tasks hand each other: values of a generator, items of a queue, a lock. */
+#include "workloads.h"
+
+static int naturals(void)
+{
+    for (uint64_t i = 0;; i++)
+        crank_try(crank_yield(i));
+}
+
+int bench_generator(void)
+{
+    const uint64_t n = 20000000;
+    uint64_t sum = 0, taken = 0;
+    double started = wall_seconds();
+    crank_foreach (uint64_t, value, crank_generate(naturals)) {
+        sum += value;
+        if (++taken == n)
+            break;
+    }
+    result("generator", WHO, ns_each(started, (double)n), "ns");
+    return sum == n * (n - 1) / 2 ? 0 : crank_fail(EPROTO, "a value was lost");
+}
+
+static int return_each(crank_queue *in, crank_queue *out, long n)
+{
+    long value;
+    for (long i = 0; i < n; i++) {
+        crank_try(crank_get(in, &value));
+        crank_try(crank_put(out, value));
+    }
+    return 0;
+}
+
+int bench_pingpong(void)
+{
+    const long n = 2000000;
+    CRANK_QUEUE(there, long, 1);
+    CRANK_QUEUE(back, long, 1);
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, return_each, there, back, n);
+
+    double started = wall_seconds();
+    long value;
+    for (long i = 0; i < n; i++) {
+        crank_try(crank_put(there, i));
+        crank_try(crank_get(back, &value));
+    }
+    result("pingpong", WHO, ns_each(started, (double)n), "ns");
+    return crank_group_wait(&group);
+}
+
+static int produce(crank_queue *queue, long n)
+{
+    for (long i = 0; i < n; i++)
+        crank_try(crank_put(queue, i));
+    return 0;
+}
+
+int bench_prodcons(void)
+{
+    const long n = 5000000;
+    CRANK_QUEUE(queue, long, 64);
+    CRANK_GROUP(group);
+    double started = wall_seconds();
+    crank_group_spawn(&group, produce, queue, n);
+    long value, sum = 0;
+    for (long i = 0; i < n; i++) {
+        crank_try(crank_get(queue, &value));
+        sum += value;
+    }
+    result("prodcons", WHO, ns_each(started, (double)n), "ns");
+    if (sum != n * (n - 1) / 2)
+        return crank_fail(EPROTO, "an item was lost");
+    return crank_group_wait(&group);
+}
+
+enum { TASKS = 1000, TURNS = 1000 };
+
+static int yield_inside(crank_lock *lock, long *count)
+{
+    for (int i = 0; i < TURNS; i++) {
+        CRANK_WITH_LOCK(lock);
+        ++*count;
+        crank_try(crank_sleep(0));
+    }
+    return 0;
+}
+
+static int hold_briefly(crank_lock *lock, long *count)
+{
+    for (int i = 0; i < TURNS; i++) {
+        CRANK_WITH_LOCK(lock);
+        ++*count;
+    }
+    return 0;
+}
+
+static int contend(const char *workload, int (*body)(crank_lock *, long *))
+{
+    long count = 0;
+    CRANK_LOCK(lock);
+    CRANK_GROUP(group);
+    double started = wall_seconds();
+    for (int i = 0; i < TASKS; i++)
+        crank_group_spawn(&group, body, lock, &count);
+    crank_try(crank_group_wait(&group));
+    result(workload, WHO, ns_each(started, (double)count), "ns");
+    return count == TASKS * TURNS ? 0 : crank_fail(EPROTO, "a turn was lost");
+}
+
+int bench_lock(void) { return contend("lock", yield_inside); }
+int bench_locknoyield(void) { return contend("locknoyield", hold_briefly); }
