@@ -13,7 +13,8 @@
 struct epoll_event;
 struct iovec;
 struct io_uring_params;
-struct timespec;
+struct pollfd;
+struct stat;
 
 typedef struct cr_sys cr_sys;
 struct cr_sys {
@@ -44,11 +45,17 @@ struct cr_sys {
     ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
     int (*open)(void *context, const char *path, int flags, unsigned mode);
     int (*eventfd)(void *context, unsigned value, int flags);
+    int (*stat)(void *context, int fd, struct stat *ret_stat);
+    /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of waiting, -EOPNOTSUPP where the
+     * file cannot tell. */
+    ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
+    ssize_t (*write_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);
     int (*epoll_ctl)(void *context, int epfd, int op, int fd, struct epoll_event *event);
     int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns); /* < 0: forever */
+    int (*poll)(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns);                     /* the same */
 
     /* io_uring, at the level of liburing's calls */
     int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);

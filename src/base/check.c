@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* check.c: the last words before an abort.
+ *
+ * Owns the form of a CHECK: one line with the sentence, one with what the layers above know of the running task, both in
+ * one write, so that lines of several threads do not mix. Allocates nothing: it may be called where memory is short or a
+ * stack is nearly full. A CHECK that fails while another is being reported on the same thread prints only itself. */
+#include "base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+size_t (*cr_check_hook)(char *buf, size_t size);
+
+static __thread bool reporting;
+
+/* What snprintf says it wrote, cut to what fits. */
+static size_t written(int length, size_t size)
+{
+    if (length < 0)
+        return 0;
+    return (size_t)length < size ? (size_t)length : size - 1;
+}
+
+void cr_check_failed(const char *format, ...)
+{
+    char text[1024];
+    const size_t room = sizeof text - 1; /* one byte stays for the newline */
+    size_t used = written(snprintf(text, room, "crank: CHECK: "), room);
+    va_list args;
+    va_start(args, format);
+    used += written(vsnprintf(text + used, room - used, format, args), room - used);
+    va_end(args);
+    text[used++] = '\n';
+    if (cr_check_hook && !reporting && used < room) {
+        reporting = true;
+        used += cr_check_hook(text + used, room - used);
+        if (text[used - 1] != '\n')
+            text[used++] = '\n';
+    }
+    (void)!write(STDERR_FILENO, text, used);
+    abort();
+}

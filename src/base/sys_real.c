@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_real.c: the table of OS calls that really calls the OS.
+ *
+ * Owns nothing: each entry is one call, with the errno made negative. The only file of the library, besides the switch,
+ * that speaks to the kernel and the allocator. Where a call is newer than the kernels we run on, the older one stands in
+ * here, so that callers need not know. Entries have the parameters of the calls they stand for, also where those are
+ * more than five. */
+#include "base/sys.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* libc's -1 as the kernel's negative errno. */
+static inline int failed(int result) { return result < 0 ? -errno : result; }
+static inline ssize_t failed_size(ssize_t result) { return result < 0 ? -errno : result; }
+static inline long failed_long(long result) { return result < 0 ? -errno : result; }
+
+static void *real_alloc(void *context, size_t size)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void *real_alloc_zero(void *context, size_t size)
+{
+    (void)context;
+    return calloc(1, size);
+}
+
+static void *real_resize(void *context, void *memory, size_t size)
+{
+    (void)context;
+    return realloc(memory, size);
+}
+
+static void real_free(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
+}
+
+static void *real_map(void *context, size_t size)
+{
+    (void)context;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int real_unmap(void *context, void *memory, size_t size)
+{
+    (void)context;
+    return failed(munmap(memory, size));
+}
+
+static int real_advise(void *context, void *memory, size_t size, int advice)
+{
+    (void)context;
+    return failed(madvise(memory, size, advice));
+}
+
+static int real_protect_none(void *context, void *memory, size_t size)
+{
+    (void)context;
+    return failed(mprotect(memory, size, PROT_NONE));
+}
+
+/* Linux 6.14 knows this thread without a descriptor for it; before, one is opened for the call. */
+static ssize_t real_advise_many(void *context, const struct iovec *ranges, size_t n, int advice)
+{
+    enum { this_thread = -10000 };
+    (void)context;
+    long done = failed_long(syscall(SYS_process_madvise, this_thread, ranges, n, advice, 0));
+    if (done != -EBADF)
+        return done;
+    long self = failed_long(syscall(SYS_pidfd_open, getpid(), 0));
+    if (self < 0)
+        return self;
+    done = failed_long(syscall(SYS_process_madvise, (int)self, ranges, n, advice, 0));
+    close((int)self);
+    return done;
+}
+
+static int64_t real_now(void *context)
+{
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * CR_SECOND + now.tv_nsec;
+}
+
+/* Before the kernel's pool is ready, the clock must do. */
+static uint64_t real_random(void *context)
+{
+    uint64_t value;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+        value = (uint64_t)real_now(context) * UINT64_C(0x9e3779b97f4a7c15);
+    return value;
+}
+
+/* A thread of ours takes no signals but those its own faults raise: the others belong to the program's threads. */
+static void block_signals(sigset_t *ret_before)
+{
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&all, own[i]);
+    pthread_sigmask(SIG_SETMASK, &all, ret_before);
+}
+
+static int real_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t before;
+    (void)context;
+    int err = pthread_attr_init(&attributes);
+    if (err)
+        return -err;
+    if (stack_size)
+        err = pthread_attr_setstacksize(&attributes, stack_size);
+    if (!err) {
+        block_signals(&before);
+        err = pthread_create(&thread, &attributes, fn, arg);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    if (!err)
+        *ret_thread = (unsigned long)thread;
+    return -err;
+}
+
+static int real_thread_join(void *context, unsigned long thread)
+{
+    (void)context;
+    return -pthread_join((pthread_t)thread, NULL);
+}
+
+static int real_close(void *context, int fd)
+{
+    (void)context;
+    return failed(close(fd));
+}
+
+static ssize_t real_read(void *context, int fd, void *buf, size_t size)
+{
+    (void)context;
+    return failed_size(read(fd, buf, size));
+}
+
+static ssize_t real_write(void *context, int fd, const void *buf, size_t size)
+{
+    (void)context;
+    return failed_size(write(fd, buf, size));
+}
+
+static int real_open(void *context, const char *path, int flags, unsigned mode)
+{
+    (void)context;
+    return failed(open(path, flags | O_CLOEXEC, mode));
+}
+
+static int real_eventfd(void *context, unsigned value, int flags)
+{
+    (void)context;
+    return failed(eventfd(value, flags));
+}
+
+static int real_stat(void *context, int fd, struct stat *ret_stat)
+{
+    (void)context;
+    return failed(fstat(fd, ret_stat));
+}
+
+static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    (void)context;
+    return failed_size(preadv2(fd, piece, 1, offset, flags));
+}
+
+static ssize_t real_write_at(void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    (void)context;
+    return failed_size(pwritev2(fd, piece, 1, offset, flags));
+}
+
+static int real_epoll_create(void *context, int flags)
+{
+    (void)context;
+    return failed(epoll_create1(flags));
+}
+
+static int real_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_event *event)
+{
+    (void)context;
+    return failed(epoll_ctl(epfd, op, fd, event));
+}
+
+static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
+{
+    if (timeout_ns < 0)
+        return NULL;
+    span->tv_sec = (time_t)(timeout_ns / CR_SECOND);
+    span->tv_nsec = (long)(timeout_ns % CR_SECOND);
+    return span;
+}
+
+/* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. */
+static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
+{
+    enum { millisecond = 1000000 };
+    struct timespec span;
+    (void)context;
+    int result = failed(epoll_pwait2(epfd, events, n, timespec_of(timeout_ns, &span), NULL));
+    if (result != -ENOSYS)
+        return result;
+    int64_t milliseconds = timeout_ns / millisecond + (timeout_ns % millisecond != 0);
+    if (timeout_ns < 0)
+        milliseconds = -1;
+    else if (milliseconds > INT_MAX)
+        milliseconds = INT_MAX;
+    return failed(epoll_wait(epfd, events, n, (int)milliseconds));
+}
+
+static int real_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns)
+{
+    struct timespec span;
+    (void)context;
+    return failed(ppoll(fds, n, timespec_of(timeout_ns, &span), NULL));
+}
+
+static int real_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
+{
+    (void)context;
+    return (int)failed_long(syscall(SYS_io_uring_setup, entries, params));
+}
+
+static int real_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size)
+{
+    (void)context;
+    return (int)failed_long(syscall(SYS_io_uring_enter, fd, submit, wait, flags, arg, size));
+}
+
+static int real_uring_register(void *context, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    (void)context;
+    return (int)failed_long(syscall(SYS_io_uring_register, fd, opcode, arg, n));
+}
+
+const cr_sys cr_sys_real = {
+    .alloc = real_alloc,
+    .alloc_zero = real_alloc_zero,
+    .resize = real_resize,
+    .free = real_free,
+    .map = real_map,
+    .unmap = real_unmap,
+    .advise = real_advise,
+    .protect_none = real_protect_none,
+    .advise_many = real_advise_many,
+    .now = real_now,
+    .random = real_random,
+    .thread_start = real_thread_start,
+    .thread_join = real_thread_join,
+    .close = real_close,
+    .read = real_read,
+    .write = real_write,
+    .open = real_open,
+    .eventfd = real_eventfd,
+    .stat = real_stat,
+    .read_at = real_read_at,
+    .write_at = real_write_at,
+    .epoll_create = real_epoll_create,
+    .epoll_ctl = real_epoll_ctl,
+    .epoll_wait = real_epoll_wait,
+    .poll = real_poll,
+    .uring_setup = real_uring_setup,
+    .uring_enter = real_uring_enter,
+    .uring_register = real_uring_register,
+};
