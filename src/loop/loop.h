@@ -43,6 +43,8 @@ struct crank_loop {
     crank_options options;  /* as given, defaults filled in */
     int64_t polled_at;      /* when the world was last looked at */
     size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
+    size_t in_flight;       /* operations the backend owns */
+    uint32_t busy;          /* turns since nothing was ready */
     bool stopping;
     bool running;
     bool simulated;
@@ -82,6 +84,15 @@ static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer) { cr_timers_
 /* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free, one eventfd write where the
  * loop sleeps. */
 void cr_loop_post(crank_loop *loop, cr_post *post);
+/* Hand the backend an operation, and ask for its early end: every operation passes here, for the loop must know whether any is
+ * in flight. */
+static inline enum cr_submitted cr_loop_submit(crank_loop *loop, cr_op *op)
+{
+    enum cr_submitted state = loop->backend->type->submit(loop->backend, op);
+    loop->in_flight += state == CR_PENDING;
+    return state;
+}
+static inline void cr_loop_cancel(crank_loop *loop, cr_op *op) { loop->backend->type->cancel(loop->backend, op); }
 /* The simulator's choice among n, 0 on a real backend. */
 size_t cr_choose(crank_loop *loop, size_t n);
 #endif
