@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h: what the files of the harness share. */
+#ifndef TEST_INTERNAL_H
+#define TEST_INTERNAL_H
+#include "test.h"
+
+/* How a test's process ends. Passing is not 0: a test that leaves by exit(0) has not passed. */
+enum { TEST_EXIT_PASSED = 42, TEST_EXIT_FAILED = 1, TEST_EXIT_SKIPPED = 77 };
+
+/* What the user asked the runner for. */
+typedef struct test_options {
+    const char *program;     /* this executable */
+    const char *short_name;  /* its last part: "unit_timer" */
+    char *wrap[16];          /* command that starts each test, NULL-terminated */
+    const char *backend;     /* only tests of this backend, and plain ones */
+    char **filters;
+    int filter_count;
+    int jobs;
+    int repeat;
+    double timeout;
+    bool shuffle;
+    bool list;
+    bool verbose;
+    bool long_too;
+    bool audit;
+    bool seed_given;
+    uint64_t seed; /* of TEST_SEEDS, or of the shuffle */
+} test_options;
+
+/* One test on one backend: what is listed, run and counted. */
+typedef struct test_item {
+    const test_case *test;
+    crank_backend backend;
+    char name[256];
+} test_item;
+
+/* Body of the process that runs one test; does not return. */
+CRANK_NORETURN void test_child(const test_item *item, const test_options *options);
+
+/* What a process holds, for comparing before and after. */
+typedef struct test_audit {
+    unsigned char descriptors[1024];
+    int threads;
+    size_t mapped; /* bytes of address space */
+    size_t blocks; /* live heap blocks */
+    size_t bytes;
+} test_audit;
+void test_audit_take(test_audit *audit);
+/* Write what is held now beyond before, one sentence a line, into buf; how many sentences. */
+int test_audit_compare(const test_audit *before, char *buf, size_t size);
+
+/* heap.c: live blocks counted by wrapping malloc; zeros where that cannot be done (sanitizers, static programs). */
+void test_heap_count(size_t *ret_blocks, size_t *ret_bytes);
+/* Blocks allocated from now on are newer than this mark. */
+unsigned test_heap_mark(void);
+/* Sizes of the live blocks newer than mark, as text. */
+void test_heap_describe(unsigned mark, char *buf, size_t size);
+#endif

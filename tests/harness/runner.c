@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* runner.c: chooses tests, starts each in a process of its own, judges and counts.
+ *
+ * Owns the list of tests, the processes and their time limits. A test is started by executing this program again with
+ * its number, so that nothing of one test reaches another, and under a wrapper (an emulator, Valgrind) where asked.
+ * Its output is collected and shown only when it fails. The last line is "N passed, N failed, N skipped". */
+#include "internal.h"
+#include <ctype.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ITEMS_MAX = 4096, JOBS_MAX = 64 };
+
+typedef struct running {
+    pid_t pid;
+    int output;
+    double started_at;
+    const test_item *item;
+    bool timed_out;
+} running;
+
+static test_case *first_case;
+static test_case **last_case = &first_case;
+static test_item items[ITEMS_MAX];
+static int item_count;
+static running jobs[JOBS_MAX];
+static int passed;
+static int failed;
+static int skipped;
+
+void test_register(test_case *test)
+{
+    *last_case = test;
+    last_case = &test->next;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void add_item(const test_case *test, crank_backend backend)
+{
+    static const char *const backends[] = { "", " [sim]", " [epoll]", " [uring]" };
+    if (item_count == ITEMS_MAX) {
+        fprintf(stderr, "more than %d tests in one file\n", ITEMS_MAX);
+        exit(2);
+    }
+    test_item *item = &items[item_count++];
+    item->test = test;
+    item->backend = backend;
+    int used = snprintf(item->name, sizeof item->name, "%s: %s%s", test->subject, test->sentence, backends[backend]);
+    for (int i = 0; i < used && i < (int)sizeof item->name; i++)
+        if (item->name[i] == '_')
+            item->name[i] = ' ';
+}
+
+static void make_items(void)
+{
+    for (const test_case *test = first_case; test; test = test->next) {
+        if (test->kind == TEST_KIND_PLAIN || test->backend != CRANK_BACKEND_DEFAULT) {
+            add_item(test, test->backend);
+            continue;
+        }
+        add_item(test, CRANK_BACKEND_SIM);
+        add_item(test, CRANK_BACKEND_EPOLL);
+        add_item(test, CRANK_BACKEND_URING);
+    }
+}
+
+/* Is text part of name, where a space matches an underscore? */
+static bool contains(const char *name, const char *text)
+{
+    for (; *name; name++) {
+        size_t i = 0;
+        while (text[i] && (name[i] == text[i] || (name[i] == ' ' && text[i] == '_')))
+            i++;
+        if (!text[i])
+            return true;
+    }
+    return false;
+}
+
+static bool wanted(const test_item *item, const test_options *options)
+{
+    static const char *const backends[] = { "", "sim", "epoll", "uring" };
+    if (options->backend && item->backend && strcmp(options->backend, backends[item->backend]) != 0)
+        return false;
+    for (int i = 0; i < options->filter_count; i++)
+        if (contains(item->name, options->filters[i]) || contains(options->short_name, options->filters[i]))
+            return true;
+    return options->filter_count == 0;
+}
+
+static void execute(const test_item *item, const test_options *options, int output)
+{
+    char number[16];
+    char *command[32];
+    char seed[32];
+    int n = 0;
+    sigset_t none;
+    setpgid(0, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    for (int i = 0; options->wrap[i]; i++)
+        command[n++] = options->wrap[i];
+    snprintf(number, sizeof number, "%d", (int)(item - items));
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
+    command[n++] = (char *)(uintptr_t)options->program;
+    command[n++] = (char *)"--one";
+    command[n++] = number;
+    if (options->long_too)
+        command[n++] = (char *)"--long";
+    if (!options->audit)
+        command[n++] = (char *)"--no-audit";
+    if (options->seed_given) {
+        command[n++] = (char *)"--seed";
+        command[n++] = seed;
+    }
+    command[n] = NULL;
+    execvp(command[0], command);
+    dprintf(STDERR_FILENO, "cannot execute %s\n", command[0]);
+    _exit(TEST_EXIT_FAILED);
+}
+
+static void start(running *job, const test_item *item, const test_options *options)
+{
+    *job = (running){ .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC) };
+    job->pid = fork();
+    if (job->pid < 0 || job->output < 0) {
+        perror("cannot start a test");
+        exit(2);
+    }
+    if (job->pid == 0)
+        execute(item, options, job->output);
+    setpgid(job->pid, job->pid);
+}
+
+static char *read_output(int fd)
+{
+    static char text[1 << 16];
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t from = end > (off_t)sizeof text - 1 ? end - (off_t)sizeof text + 1 : 0;
+    ssize_t length = pread(fd, text, sizeof text - 1, from);
+    text[length > 0 ? length : 0] = 0;
+    return text;
+}
+
+static void show(const char *verdict, const running *job, const char *why, const char *output)
+{
+    printf("%s %s (%.2f s)%s%s\n", verdict, job->item->name, now() - job->started_at, why[0] ? ": " : "", why);
+    while (*output) {
+        size_t length = strcspn(output, "\n");
+        printf("    %.*s\n", (int)length, output);
+        output += length + (output[length] == '\n');
+    }
+    fflush(stdout);
+}
+
+/* Why the test did not pass, "" if it did. */
+static const char *judge(const running *job, int status, const char *output)
+{
+    static char why[256];
+    const char *says = job->item->test->says;
+    if (job->timed_out)
+        return "took too long and was killed";
+    if (says && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+        snprintf(why, sizeof why, "aborted without saying \"%s\"", says);
+        return strstr(output, says) ? "" : why;
+    }
+    if (WIFSIGNALED(status)) {
+        snprintf(why, sizeof why, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        return why;
+    }
+    if (WEXITSTATUS(status) == TEST_EXIT_PASSED && !says)
+        return "";
+    if (WEXITSTATUS(status) == TEST_EXIT_FAILED)
+        return "failed";
+    snprintf(why, sizeof why, "left with status %d", WEXITSTATUS(status));
+    return why;
+}
+
+static void finish(running *job, int status, const test_options *options)
+{
+    const char *output = read_output(job->output);
+    kill(-job->pid, SIGKILL);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == TEST_EXIT_SKIPPED) {
+        skipped++;
+        if (options->verbose)
+            show("skip", job, "", output);
+    } else {
+        const char *why = judge(job, status, output);
+        if (why[0]) {
+            failed++;
+            show("FAIL", job, why, output);
+            printf("    again: %s '%s'\n", options->program, job->item->name);
+        } else {
+            passed++;
+            if (options->verbose)
+                show("ok  ", job, "", "");
+        }
+    }
+    fflush(stdout);
+    close(job->output);
+    job->pid = 0;
+}
+
+/* Wait for a child's end or a time limit, and deal with every job that has ended. */
+static void reap(const test_options *options, const sigset_t *child_signal)
+{
+    int status;
+    for (int i = 0; i < options->jobs; i++) {
+        if (jobs[i].pid && waitpid(jobs[i].pid, &status, WNOHANG) == jobs[i].pid) {
+            finish(&jobs[i], status, options);
+            return;
+        }
+        if (jobs[i].pid && !jobs[i].timed_out && now() - jobs[i].started_at > options->timeout) {
+            jobs[i].timed_out = true;
+            kill(-jobs[i].pid, SIGKILL);
+        }
+    }
+    sigtimedwait(child_signal, NULL, &(struct timespec){ .tv_nsec = 50000000 });
+}
+
+static running *free_job(const test_options *options)
+{
+    for (int i = 0; i < options->jobs; i++)
+        if (!jobs[i].pid)
+            return &jobs[i];
+    return NULL;
+}
+
+static bool any_running(const test_options *options)
+{
+    for (int i = 0; i < options->jobs; i++)
+        if (jobs[i].pid)
+            return true;
+    return false;
+}
+
+static void run_all(const test_item **order, int count, const test_options *options)
+{
+    sigset_t child_signal;
+    sigemptyset(&child_signal);
+    sigaddset(&child_signal, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child_signal, NULL);
+    for (int i = 0; i < count; i++) {
+        running *job;
+        while (!(job = free_job(options)))
+            reap(options, &child_signal);
+        start(job, order[i], options);
+    }
+    while (any_running(options))
+        reap(options, &child_signal);
+}
+
+static void shuffle(const test_item **order, int count, uint64_t seed)
+{
+    for (int i = count - 1; i > 0; i--) {
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        int other = (int)((seed >> 33) % (uint64_t)(i + 1));
+        const test_item *held = order[i];
+        order[i] = order[other];
+        order[other] = held;
+    }
+}
+
+static int run_chosen(const test_options *options)
+{
+    static const test_item *order[ITEMS_MAX];
+    int count = 0;
+    double started_at = now();
+    for (int i = 0; i < item_count; i++)
+        if (wanted(&items[i], options))
+            order[count++] = &items[i];
+    for (int i = 0; options->list && i < count; i++)
+        printf("%s: %s\n", options->short_name, order[i]->name);
+    if (options->list)
+        return 0;
+    for (int i = 0; i < options->repeat; i++) {
+        if (options->shuffle)
+            shuffle(order, count, options->seed + (uint64_t)i + 1);
+        run_all(order, count, options);
+    }
+    if (options->verbose || failed)
+        printf("%s: %.1f s\n", options->short_name, now() - started_at);
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed ? 1 : 0;
+}
+
+CRANK_NORETURN static void usage(const char *word)
+{
+    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --no-audit --backend sim|epoll|uring -j N "
+        "--repeat N --seed N --timeout SECONDS --wrap COMMAND and parts of names\n", word);
+    exit(2);
+}
+
+static void split_wrap(test_options *options, char *command)
+{
+    int n = 0;
+    for (char *word = strtok(command, " "); word && n < 15; word = strtok(NULL, " "))
+        options->wrap[n++] = word;
+}
+
+/* The value of an option, counted on. */
+static char *value_of(int argc, char **argv, int *at)
+{
+    if (*at + 1 >= argc)
+        usage(argv[*at]);
+    return argv[++*at];
+}
+
+static bool take_flag(test_options *options, const char *word)
+{
+    if (strcmp(word, "--list") == 0)
+        options->list = true;
+    else if (strcmp(word, "--verbose") == 0 || strcmp(word, "-v") == 0)
+        options->verbose = true;
+    else if (strcmp(word, "--long") == 0)
+        options->long_too = true;
+    else if (strcmp(word, "--shuffle") == 0)
+        options->shuffle = true;
+    else if (strcmp(word, "--no-audit") == 0)
+        options->audit = false;
+    else
+        return false;
+    return true;
+}
+
+/* Gives the number of the one test to run in this process, -1 for the runner's part. */
+static int take_options(test_options *options, int argc, char **argv)
+{
+    int one = -1;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (take_flag(options, word))
+            continue;
+        if (word[0] != '-')
+            options->filters[options->filter_count++] = argv[i];
+        else if (strcmp(word, "--one") == 0)
+            one = atoi(value_of(argc, argv, &i));
+        else if (strcmp(word, "-j") == 0)
+            options->jobs = atoi(value_of(argc, argv, &i));
+        else if (strcmp(word, "--repeat") == 0)
+            options->repeat = atoi(value_of(argc, argv, &i));
+        else if (strcmp(word, "--timeout") == 0)
+            options->timeout = atof(value_of(argc, argv, &i));
+        else if (strcmp(word, "--backend") == 0)
+            options->backend = value_of(argc, argv, &i);
+        else if (strcmp(word, "--wrap") == 0)
+            split_wrap(options, value_of(argc, argv, &i));
+        else if (strcmp(word, "--seed") == 0) {
+            options->seed = strtoull(value_of(argc, argv, &i), NULL, 10);
+            options->seed_given = true;
+        } else
+            usage(word);
+    }
+    if (options->jobs < 1 || options->jobs > JOBS_MAX)
+        options->jobs = 2;
+    return one;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const unset[] = { "CRANK_BACKEND", "CRANK_SEED", "CRANK_DEBUG", "CRANK_TRACE_HASH" };
+    test_options options = { .jobs = 2, .repeat = 1, .timeout = 10, .audit = true };
+    const char *slash = strrchr(argv[0], '/');
+    options.program = argv[0];
+    options.short_name = slash ? slash + 1 : argv[0];
+    options.filters = calloc((size_t)argc, sizeof *options.filters);
+    for (size_t i = 0; i < CRANK_COUNT(unset); i++)
+        unsetenv(unset[i]);
+    setenv("GLIBC_TUNABLES", "glibc.pthread.stack_cache_size=0", 1);
+    int one = take_options(&options, argc, argv);
+    make_items();
+    if (one >= 0 && one < item_count)
+        test_child(&items[one], &options);
+    return run_chosen(&options);
+}
