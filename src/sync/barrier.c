@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* barrier.c: lets so many tasks through together, again and again.
+ *
+ * The last to arrive wakes the others with their places in the line as results and begins the next round at once: tasks of
+ * the old round are out of the line already, so there is no time of draining in which the barrier is closed. A cancelled
+ * task leaves the line, and those behind it move up: the results of a round are always 0 to parties - 1. */
+#include <limits.h>
+#include <stdio.h>
+#include "sync/object.h"
+
+struct crank_barrier {
+    cr_object object;
+    size_t parties;
+    size_t waiting; /* tasks in line, always fewer than parties */
+    cr_waitq line;
+    bool broken;
+};
+
+static crank_barrier *barrier_of(const cr_task *task)
+{
+    return cr_container_of(task->on, crank_barrier, line);
+}
+
+static bool barrier_undo(cr_task *task)
+{
+    crank_barrier *barrier = barrier_of(task);
+    cr_waitq_leave(&barrier->line, task);
+    barrier->waiting--;
+    return true;
+}
+
+static size_t barrier_describe(const cr_task *task, char *buf, size_t size)
+{
+    const crank_barrier *barrier = barrier_of(task);
+    int length = snprintf(buf, size, "barrier %p, %zu of %zu have come", (const void *)barrier, barrier->waiting,
+        barrier->parties);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait barrier_wait = {
+    .what = "waits at a barrier",
+    .undo = barrier_undo,
+    .describe = barrier_describe,
+};
+
+crank_barrier *crank_barrier_new(size_t parties)
+{
+    CR_CHECK(parties > 0 && parties <= INT_MAX, "crank_barrier_new: %zu parties; a barrier takes 1 to %d", parties,
+        INT_MAX);
+    crank_barrier *barrier = cr_object_new(sizeof(crank_barrier));
+    if (barrier)
+        barrier->parties = parties;
+    return barrier;
+}
+
+void crank_barrier_free(crank_barrier *barrier)
+{
+    if (!barrier)
+        return;
+    CR_CHECK(!barrier->line.head, "crank_barrier_free: %zu tasks wait at barrier %p; let them end first",
+        barrier->waiting, (void *)barrier);
+    cr_object_free(barrier);
+}
+
+/* Everybody is here: each goes on with its place in the line. */
+static void let_through(crank_barrier *barrier)
+{
+    long place = 0;
+    for (cr_task *task = barrier->line.head, *next; task; task = next) {
+        next = task->node.next;
+        cr_wake(barrier->object.loop, task, place++);
+    }
+    barrier->line = (cr_waitq){ NULL, NULL };
+    barrier->waiting = 0;
+}
+
+int crank_barrier_wait(crank_barrier *barrier)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_barrier_wait");
+    if (err < 0)
+        return err;
+    cr_object_use(&barrier->object, w.loop, barrier->waiting, "crank_barrier_wait");
+    if (barrier->broken)
+        return -EPIPE;
+    if (barrier->waiting + 1 == barrier->parties) {
+        let_through(barrier);
+        return (int)(barrier->parties - 1);
+    }
+    barrier->waiting++;
+    return cr_waitq_park(&w, &barrier->line, &barrier_wait);
+}
+
+static void turn_away(crank_barrier *barrier, const char *call)
+{
+    if (!barrier->waiting)
+        return;
+    cr_object_use(&barrier->object, cr_loop_here, true, call);
+    cr_waitq_wake_all(barrier->object.loop, &barrier->line, -EPIPE);
+    barrier->waiting = 0;
+}
+
+void crank_barrier_reset(crank_barrier *barrier)
+{
+    barrier->broken = false;
+    turn_away(barrier, "crank_barrier_reset");
+}
+
+void crank_barrier_abort(crank_barrier *barrier)
+{
+    barrier->broken = true;
+    turn_away(barrier, "crank_barrier_abort");
+}
+
+size_t crank_barrier_waiting(const crank_barrier *barrier)
+{
+    return barrier->waiting;
+}
+
+bool crank_barrier_broken(const crank_barrier *barrier)
+{
+    return barrier->broken;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* condition.c: wait for something to become true under a lock.
+ *
+ * A waiting task stands in one of two lines: the condition's until it is notified, then the lock's until the lock is handed
+ * to it. Notifying is moving it from the one to the other, without running it: no crowd wakes to fight for the lock. A
+ * cancelled wait goes the same way, because it may only return with the lock. If it had been notified already, that
+ * notification goes to the next in the condition's line. */
+#include <stdio.h>
+#include "sync/lock.h"
+
+struct crank_condition {
+    cr_object object;
+    crank_lock *lock;
+    cr_waitq line;
+};
+
+static void notify_first(crank_condition *condition);
+
+/* Cancelled with the notification at hand: it stays in the lock's line, its notification does not. A second
+ * cancellation changes nothing. */
+static bool retake_undo(cr_task *task)
+{
+    crank_condition *condition = task->place;
+    if ((intptr_t)condition < 0)
+        return false;
+    task->place = (void *)(intptr_t)-ECANCELED;
+    notify_first(condition);
+    return false;
+}
+
+static const cr_wait retake_wait = {
+    .what = "waits to take a condition's lock again",
+    .undo = retake_undo,
+    .holder = cr_lock_holder,
+    .describe = cr_lock_describe,
+};
+
+/* From whichever line it has just left into the lock's, which is held. */
+static void stand_for_lock(crank_lock *lock, cr_task *task, void *place)
+{
+    task->place = place;
+    task->on = &lock->line;
+    task->fiber.wait = &retake_wait;
+    cr_waitq_join(&lock->line, task);
+}
+
+static void notify_first(crank_condition *condition)
+{
+    cr_task *first = cr_waitq_pop(&condition->line);
+    if (first)
+        stand_for_lock(condition->lock, first, condition);
+}
+
+static crank_condition *condition_of(const cr_task *task)
+{
+    return cr_container_of(task->on, crank_condition, line);
+}
+
+static bool wait_undo(cr_task *task)
+{
+    crank_condition *condition = condition_of(task);
+    crank_lock *lock = condition->lock;
+    cr_waitq_leave(&condition->line, task);
+    if (lock->holder) {
+        stand_for_lock(lock, task, (void *)(intptr_t)-ECANCELED);
+        return false;
+    }
+    lock->holder = task->id;
+    return true;
+}
+
+static size_t condition_describe(const cr_task *task, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "condition %p", (void *)condition_of(task));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait condition_wait = {
+    .what = "waits for a condition",
+    .undo = wait_undo,
+    .describe = condition_describe,
+};
+
+crank_condition *crank_condition_new(crank_lock *lock)
+{
+    crank_condition *condition = cr_object_new(sizeof(crank_condition));
+    if (condition)
+        condition->lock = lock;
+    return condition;
+}
+
+void crank_condition_free(crank_condition *condition)
+{
+    if (!condition)
+        return;
+    bool waited_for = condition->line.head;
+    for (const cr_task *task = condition->lock->line.head; task && !waited_for; task = task->node.next)
+        waited_for = task->place == condition;
+    CR_CHECK(!waited_for, "crank_condition_free: tasks wait for condition %p; let them end first", (void *)condition);
+    cr_object_free(condition);
+}
+
+static void check_held(const crank_condition *condition, const cr_task *self, const char *call)
+{
+    CR_CHECK(self && condition->lock->holder == self->id,
+        "%s: lock %p of condition %p is not held by the running task; acquire it first", call,
+        (void *)condition->lock, (const void *)condition);
+}
+
+int crank_condition_wait(crank_condition *condition)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_condition_wait");
+    if (err < 0)
+        return err;
+    check_held(condition, w.self, "crank_condition_wait");
+    cr_object_use(&condition->object, w.loop, condition->line.head, "crank_condition_wait");
+    cr_lock_pass_on(condition->lock, w.loop);
+    return cr_waitq_park(&w, &condition->line, &condition_wait);
+}
+
+void crank_condition_notify(crank_condition *condition, size_t n)
+{
+    check_held(condition, cr_self(), "crank_condition_notify");
+    for (; n && condition->line.head; n--)
+        notify_first(condition);
+}
+
+void crank_condition_notify_all(crank_condition *condition)
+{
+    check_held(condition, cr_self(), "crank_condition_notify_all");
+    while (condition->line.head)
+        notify_first(condition);
+}

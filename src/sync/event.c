@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* event.c: a flag that tasks wait for.
+ *
+ * Raising it takes everybody out of the line at once: whoever waited then goes on, also when the flag is cleared before it
+ * runs. Invariant: while the flag is raised nobody is in line. */
+#include <stdio.h>
+#include "sync/object.h"
+
+struct crank_event {
+    cr_object object;
+    cr_waitq line;
+    bool raised;
+};
+
+static size_t event_describe(const cr_task *task, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "event %p", (void *)cr_container_of(task->on, crank_event, line));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait event_wait = {
+    .what = "waits for an event",
+    .describe = event_describe,
+};
+
+crank_event *crank_event_new(void)
+{
+    return cr_object_new(sizeof(crank_event));
+}
+
+void crank_event_free(crank_event *event)
+{
+    if (!event)
+        return;
+    CR_CHECK(!event->line.head, "crank_event_free: tasks wait for event %p; let them end first", (void *)event);
+    cr_object_free(event);
+}
+
+void crank_event_set(crank_event *event)
+{
+    event->raised = true;
+    if (!event->line.head)
+        return;
+    cr_object_use(&event->object, cr_loop_here, true, "crank_event_set");
+    cr_waitq_wake_all(event->object.loop, &event->line, 0);
+}
+
+void crank_event_clear(crank_event *event)
+{
+    event->raised = false;
+}
+
+bool crank_event_is_set(const crank_event *event)
+{
+    return event->raised;
+}
+
+static CR_NOINLINE int wait_for_event(crank_event *event)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_event_wait");
+    if (err < 0)
+        return err;
+    if (event->raised)
+        return 0;
+    cr_object_use(&event->object, w.loop, event->line.head, "crank_event_wait");
+    return cr_waitq_park(&w, &event->line, &event_wait);
+}
+
+int crank_event_wait(crank_event *event)
+{
+    cr_waiting w;
+    if (cr_wait_quick(&w) && event->raised)
+        return 0;
+    return wait_for_event(event);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* lock.c: one task at a time, first come first served.
+ *
+ * A released lock is handed to the first in line before that task runs, and stays held all the while: nobody can
+ * come between. So a task that is cancelled after the hand-over has the lock; the cancellation waits for its next wait. The
+ * holder is remembered by number, and a holder that ended without releasing is found when the next task asks. */
+#include <inttypes.h>
+#include <stdio.h>
+#include "sync/lock.h"
+
+static const cr_wait lock_wait = {
+    .what = "waits for a lock",
+    .holder = cr_lock_holder,
+    .describe = cr_lock_describe,
+};
+
+static const crank_lock *lock_of(const cr_task *task)
+{
+    return cr_container_of(task->on, crank_lock, line);
+}
+
+cr_task *cr_lock_holder(const cr_task *task)
+{
+    return cr_task_find(lock_of(task)->holder);
+}
+
+size_t cr_lock_describe(const cr_task *task, char *buf, size_t size)
+{
+    const crank_lock *lock = lock_of(task);
+    const cr_task *holder = cr_task_find(lock->holder);
+    int length = snprintf(buf, size, "lock %p, held by %s", (const void *)lock,
+        holder ? crank_name(cr_handle(holder)) : "a task that has ended");
+    return length < 0 ? 0 : (size_t)length;
+}
+
+crank_lock *crank_lock_new(void)
+{
+    return cr_object_new(sizeof(crank_lock));
+}
+
+void crank_lock_free(crank_lock *lock)
+{
+    if (!lock)
+        return;
+    CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first", (void *)lock);
+    CR_CHECK(!lock->holder, "crank_lock_free: lock %p is held; release it first", (void *)lock);
+    cr_object_free(lock);
+}
+
+/* A holder whose function has returned will never release: to stand in line for it would be to wait for ever. */
+static void check_holder(const crank_lock *lock, const cr_task *self)
+{
+    CR_CHECK(lock->holder != self->id,
+        "crank_lock_acquire: the running task already holds lock %p; a lock cannot be taken twice", (const void *)lock);
+    const cr_task *holder = cr_task_find(lock->holder);
+    CR_CHECK(holder && holder->fiber.life != CR_ENDED && holder->fiber.life != CR_RETURNED,
+        "crank_lock_acquire: lock %p is still held by task %s (number %" PRIu64 "), which has ended; release a lock on "
+        "every way out, as CRANK_WITH_LOCK does",
+        (const void *)lock, holder ? crank_name(cr_handle(holder)) : "of old", lock->holder & ((UINT64_C(1) << 40) - 1));
+}
+
+static CR_NOINLINE int acquire(crank_lock *lock)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_lock_acquire");
+    if (err < 0)
+        return err;
+    cr_object_use(&lock->object, w.loop, lock->holder, "crank_lock_acquire");
+    if (!lock->holder) {
+        lock->holder = w.self->id;
+        return 0;
+    }
+    check_holder(lock, w.self);
+    w.self->place = NULL;
+    return cr_waitq_park(&w, &lock->line, &lock_wait);
+}
+
+int crank_lock_acquire(crank_lock *lock)
+{
+    cr_waiting w;
+    if (CR_LIKELY(cr_wait_quick(&w) && !lock->holder && lock->object.loop == w.loop)) {
+        lock->holder = w.self->id;
+        return 0;
+    }
+    return acquire(lock);
+}
+
+int crank_lock_acquire_nowait(crank_lock *lock)
+{
+    cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
+    cr_object_use(&lock->object, cr_loop_here, lock->holder, "crank_lock_acquire_nowait");
+    if (lock->holder)
+        return -EAGAIN;
+    lock->holder = self->id;
+    return 0;
+}
+
+static CR_COLD void release_refused(const crank_lock *lock)
+{
+    const cr_task *holder = cr_task_find(lock->holder);
+    CR_CHECK(lock->holder, "crank_lock_release: nobody holds lock %p; release once for each acquire", (const void *)lock);
+    cr_check_failed("crank_lock_release: lock %p is held by task %s, not by the caller; only the task that acquired it "
+                    "may release it",
+        (const void *)lock, holder ? crank_name(cr_handle(holder)) : "of old, which has ended");
+}
+
+void crank_lock_release(crank_lock *lock)
+{
+    const cr_task *self = cr_self();
+    if (CR_UNLIKELY(!self || lock->holder != self->id))
+        release_refused(lock);
+    if (CR_LIKELY(!lock->line.head))
+        lock->holder = 0;
+    else
+        cr_lock_pass_on(lock, cr_loop_here);
+}
+
+bool crank_lock_held(const crank_lock *lock)
+{
+    return lock->holder;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* object.c: birth, death and loop of a synchronisation object.
+ *
+ * An object made in a run takes its memory through that run's OS table, one made outside through the real one. Every
+ * table gives memory that the real one can free: only so may an object outlive the run in which it was made. */
+#include "sync/object.h"
+
+void *cr_object_new(size_t size)
+{
+    crank_loop *loop = cr_loop_here;
+    const cr_sys *sys = loop ? loop->sys : &cr_sys_real;
+    cr_object *object = cr_alloc_zero(sys, size);
+    if (!object) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    object->loop = loop;
+    object->sys = sys;
+    return object;
+}
+
+const cr_sys *cr_object_sys(const cr_object *object)
+{
+    crank_loop *loop = cr_loop_here;
+    return loop && loop->sys == object->sys ? object->sys : &cr_sys_real;
+}
+
+void cr_object_free(void *object)
+{
+    cr_free(cr_object_sys(object), object);
+}
+
+void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use, const char *call)
+{
+    CR_CHECK(!in_use,
+        "%s: object %p is in use by %s; locks, events, queues and their kin serve the tasks of one loop: pass work "
+        "to another thread with crank_submit or crank_post",
+        call, (void *)object, loop ? "another loop" : "a loop, and this is outside of it");
+    /* Outside a run it keeps its loop: what was waiting there is gone, and the next loop takes it over. */
+    if (loop)
+        object->loop = loop;
+}
+
+void *crank_made_(void *object)
+{
+    CR_CHECK(object, "out of memory while declaring a lock, event, condition, semaphore, barrier or queue; where "
+                     "that must be survived use its _new function, which gives NULL");
+    return object;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* semaphore.c: so many permits, handed out first come first served.
+ *
+ * A released permit goes straight to the first in line. Invariant: while somebody is in line no permit is free, so that
+ * nobody who comes later can overtake, and a permit on its way to a task that is cancelled meanwhile is that task's. */
+#include <stdio.h>
+#include "sync/object.h"
+
+struct crank_semaphore {
+    cr_object object;
+    size_t permits; /* free now */
+    size_t bound;   /* most it may hold */
+    cr_waitq line;
+};
+
+static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "semaphore %p", (void *)cr_container_of(task->on, crank_semaphore, line));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait semaphore_wait = {
+    .what = "waits for a permit",
+    .describe = semaphore_describe,
+};
+
+static crank_semaphore *semaphore_new(size_t permits, size_t bound)
+{
+    crank_semaphore *semaphore = cr_object_new(sizeof(crank_semaphore));
+    if (semaphore) {
+        semaphore->permits = permits;
+        semaphore->bound = bound;
+    }
+    return semaphore;
+}
+
+crank_semaphore *crank_semaphore_new(size_t permits)
+{
+    return semaphore_new(permits, SIZE_MAX);
+}
+
+crank_semaphore *crank_semaphore_new_bounded(size_t permits)
+{
+    return semaphore_new(permits, permits);
+}
+
+void crank_semaphore_free(crank_semaphore *semaphore)
+{
+    if (!semaphore)
+        return;
+    CR_CHECK(!semaphore->line.head, "crank_semaphore_free: tasks wait for semaphore %p; let them end first",
+        (void *)semaphore);
+    cr_object_free(semaphore);
+}
+
+static CR_NOINLINE int acquire(crank_semaphore *semaphore)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_semaphore_acquire");
+    if (err < 0)
+        return err;
+    if (semaphore->permits) {
+        semaphore->permits--;
+        return 0;
+    }
+    cr_object_use(&semaphore->object, w.loop, semaphore->line.head, "crank_semaphore_acquire");
+    return cr_waitq_park(&w, &semaphore->line, &semaphore_wait);
+}
+
+int crank_semaphore_acquire(crank_semaphore *semaphore)
+{
+    cr_waiting w;
+    if (CR_LIKELY(cr_wait_quick(&w) && semaphore->permits)) {
+        semaphore->permits--;
+        return 0;
+    }
+    return acquire(semaphore);
+}
+
+int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
+{
+    if (!semaphore->permits)
+        return -EAGAIN;
+    semaphore->permits--;
+    return 0;
+}
+
+static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
+{
+    cr_object_use(&semaphore->object, cr_loop_here, true, "crank_semaphore_release");
+    cr_wake(semaphore->object.loop, cr_waitq_pop(&semaphore->line), 0);
+}
+
+void crank_semaphore_release(crank_semaphore *semaphore)
+{
+    CR_CHECK(semaphore->permits < semaphore->bound,
+        "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once for each acquire",
+        (void *)semaphore, semaphore->bound);
+    if (CR_LIKELY(!semaphore->line.head))
+        semaphore->permits++;
+    else
+        hand_over(semaphore);
+}
+
+size_t crank_semaphore_value(const crank_semaphore *semaphore)
+{
+    return semaphore->permits;
+}
