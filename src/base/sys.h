@@ -38,6 +38,7 @@ struct cr_sys {
     /* threads */
     int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size);
     int (*thread_join)(void *context, unsigned long thread);
+    unsigned (*cores)(void *context);                            /* this process may run on, at least 1 */
 
     /* descriptors */
     int (*close)(void *context, int fd);

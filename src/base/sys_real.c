@@ -12,6 +12,7 @@
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,16 @@ static int real_thread_join(void *context, unsigned long thread)
     return -pthread_join((pthread_t)thread, NULL);
 }
 
+static unsigned real_cores(void *context)
+{
+    cpu_set_t set;
+    (void)context;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
 static int real_close(void *context, int fd)
 {
     (void)context;
@@ -276,6 +287,7 @@ const cr_sys cr_sys_real = {
     .random = real_random,
     .thread_start = real_thread_start,
     .thread_join = real_thread_join,
+    .cores = real_cores,
     .close = real_close,
     .read = real_read,
     .write = real_write,

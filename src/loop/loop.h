@@ -50,6 +50,9 @@ struct crank_loop {
     bool simulated;
     struct cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
+    int64_t spin_ns;          /* before sleeping look so long for a post: somebody outside is about to make one */
+    void *io;                 /* the io layer's state */
+    crank_loop *next_alive;   /* all loops of the process: registry.c */
 };
 
 /* The loop of this thread, or NULL. Initial-exec: one load. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* registry.c: the list of living loops, under a lock that many share.
+ *
+ * Process-wide, because a pointer is all that a stranger brings. A pointer to an ended loop is compared, never followed.
+ * Where the memory of an ended loop has become another loop's, its pointer reaches that one: so does any address used
+ * again. */
+#include "loop/registry.h"
+
+#include <pthread.h>
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static crank_loop *alive;
+
+void cr_registry_add(crank_loop *loop)
+{
+    pthread_rwlock_wrlock(&lock);
+    loop->next_alive = alive;
+    alive = loop;
+    pthread_rwlock_unlock(&lock);
+}
+
+void cr_registry_remove(crank_loop *loop)
+{
+    pthread_rwlock_wrlock(&lock);
+    for (crank_loop **at = &alive; *at; at = &(*at)->next_alive) {
+        if (*at == loop) {
+            *at = loop->next_alive;
+            break;
+        }
+    }
+    pthread_rwlock_unlock(&lock);
+}
+
+bool cr_registry_hold(const crank_loop *loop)
+{
+    pthread_rwlock_rdlock(&lock);
+    for (const crank_loop *at = alive; at; at = at->next_alive)
+        if (at == loop)
+            return true;
+    pthread_rwlock_unlock(&lock);
+    return false;
+}
+
+void cr_registry_release(void) { pthread_rwlock_unlock(&lock); }
