@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sleepers.c: many tasks that wait, and what each costs while it does.
  *
- * Memory is resident memory of the whole process, before and after, divided by the tasks: records, stacks, timers and the
- * array of handles are all in it. Page tables are the kernel's, and counted apart. */
+ * Memory is resident memory of the whole process, before and after, divided by the tasks: records,
+ * stacks, timers and the array of handles are all in it. Page tables are the kernel's, and counted
+ * apart. */
 #include <pthread.h>
 #include "workloads.h"
 
@@ -67,8 +68,8 @@ static int pass_gate(void)
     return 0;
 }
 
-/* Jobs in flight behind a closed gate: some started, most in line. The first thousand bring up the workers, whose own
- * memory is no job's. */
+/* Jobs in flight behind a closed gate: some started, most in line. The first thousand bring up the
+ * workers, whose own memory is no job's. */
 static int jobs_in_flight(size_t n)
 {
     crank_task **tasks = task_array(n);
@@ -117,7 +118,8 @@ static long keep_notes(long number, crank_event *over)
     return number;
 }
 
-/* The driver runs this with .hibernate_after set. Above a page a task, stacks were not put away: there is nothing to tell. */
+/* The driver runs this with .hibernate_after set. Above a page a task, stacks were not put away:
+ * there is nothing to tell. */
 int bench_idle_mem(void)
 {
     const size_t n = 100000;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* workloads.h: what one process of crank_bench can do. Each function is the app of a run: it does the work of its name with
- * the public calls a user would write, prints its results, and returns 0 or what failed. */
+/* workloads.h: what one process of crank_bench can do. Each function is the app of a run: it does
+ * the work of its name with the public calls a user would write, prints its results, and returns 0
+ * or what failed. */
 #ifndef BENCH_WORKLOADS_H
 #define BENCH_WORKLOADS_H
 #include <crank.h>

@@ -13,7 +13,7 @@ int bench_generator(void)
     const uint64_t n = 20000000;
     uint64_t sum = 0, taken = 0;
     double started = wall_seconds();
-    crank_foreach (uint64_t, value, crank_generate(naturals)) {
+    crank_foreach(uint64_t, value, crank_generate(naturals)) {
         sum += value;
         if (++taken == n)
             break;
@@ -109,5 +109,11 @@ static int contend(const char *workload, int (*body)(crank_lock *, long *))
     return count == TASKS * TURNS ? 0 : crank_fail(EPROTO, "a turn was lost");
 }
 
-int bench_lock(void) { return contend("lock", yield_inside); }
-int bench_locknoyield(void) { return contend("locknoyield", hold_briefly); }
+int bench_lock(void)
+{
+    return contend("lock", yield_inside);
+}
+int bench_locknoyield(void)
+{
+    return contend("locknoyield", hold_briefly);
+}

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c: crank_bench WORKLOAD does one workload in one process and prints its results. ./bench runs it many times. */
+/* main.c: crank_bench WORKLOAD does one workload in one process and prints its results. ./bench
+ * runs it many times. */
 #include "workloads.h"
 
 static const struct {
     const char *name;
     int (*app)(void);
 } workloads[] = {
-    { "ctxswitch", bench_ctxswitch },     { "spawn_seq", bench_spawn_seq },
-    { "spawn_gather", bench_spawn_gather }, { "spawn_eager", bench_spawn_eager },
-    { "sleepers", bench_sleepers },       { "sleepers_1m", bench_sleepers_1m },
-    { "native_mem", bench_native_mem },   { "generator", bench_generator },
-    { "pingpong", bench_pingpong },       { "prodcons", bench_prodcons },
-    { "lock", bench_lock },               { "locknoyield", bench_locknoyield },
-    { "cancel", bench_cancel },           { "thread_seq", bench_thread_seq },
-    { "thread_gather", bench_thread_gather }, { "capture", bench_capture },
+    { "ctxswitch", bench_ctxswitch },
+    { "spawn_seq", bench_spawn_seq },
+    { "spawn_gather", bench_spawn_gather },
+    { "spawn_eager", bench_spawn_eager },
+    { "sleepers", bench_sleepers },
+    { "sleepers_1m", bench_sleepers_1m },
+    { "native_mem", bench_native_mem },
+    { "generator", bench_generator },
+    { "pingpong", bench_pingpong },
+    { "prodcons", bench_prodcons },
+    { "lock", bench_lock },
+    { "locknoyield", bench_locknoyield },
+    { "cancel", bench_cancel },
+    { "thread_seq", bench_thread_seq },
+    { "thread_gather", bench_thread_gather },
+    { "capture", bench_capture },
     { "growth", bench_growth },
 };
 

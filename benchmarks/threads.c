@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* threads.c: ordinary functions on worker threads, with the pool a program gets by default. Unpinned: the driver lets these
- * processes use every core. Whoever waits for a thread by spinning pays in CPU, so that is printed beside the time. */
+/* threads.c: ordinary functions on worker threads, with the pool a program gets by default.
+ * Unpinned: the driver lets these processes use every core. Whoever waits for a thread by spinning
+ * pays in CPU, so that is printed beside the time. */
 #include "workloads.h"
 
-static int do_nothing(void) { return 0; }
+static int do_nothing(void)
+{
+    return 0;
+}
 
 int bench_thread_seq(void)
 {

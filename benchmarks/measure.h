@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* measure.h: what every measured program shares, ours and the peers': clocks, memory, chance and the line it prints.
+/* measure.h: what every measured program shares, ours and the peers': clocks, memory, chance and
+ * the line it prints.
  *
- * Knows no runtime, so that the peers written in C and C++ include it too. One line per result, `workload who value unit`;
- * the driver reads them. The generator of chance and the Monte Carlo kernel are the same in every language: equal work. */
+ * Knows no runtime, so that the peers written in C and C++ include it too. One line per result,
+ * `workload who value unit`; the driver reads them. The generator of chance and the Monte Carlo
+ * kernel are the same in every language: equal work. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 #include <stdint.h>

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* tasks.c: spawning, switching, cancelling.
  *
- * The two tasks of ctxswitch are different functions on purpose: two tasks that wait at one place flatter the branch
- * predictor. spawn_gather keeps all tasks alive at once; its first round in the process is the cold one. */
+ * The two tasks of ctxswitch are different functions on purpose: two tasks that wait at one place
+ * flatter the branch predictor. spawn_gather keeps all tasks alive at once; its first round in the
+ * process is the cold one. */
 #include "workloads.h"
 
-int nothing(void) { return 0; }
+int nothing(void)
+{
+    return 0;
+}
 
 int sleeper(double seconds)
 {
@@ -150,7 +154,10 @@ static double each_captured_many(long n)
     return ns_each(started, (double)n);
 }
 
-static double smaller(double a, double b) { return a < b ? a : b; }
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
 
 /* What call capture adds to a spawn: the best of many short turns each, taken alternately. */
 int bench_capture(void)

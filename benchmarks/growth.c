@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* growth.c: does an operation cost the same among a million tasks as among a thousand?
  *
- * Each operation is timed twice at each size; the second time the memory is there, so its page faults, printed beside, are
- * what the program itself causes. What still grows then is the cache's: a task resumed among a million is cold. */
+ * Each operation is timed twice at each size; the second time the memory is there, so its page
+ * faults, printed beside, are what the program itself causes. What still grows then is the cache's:
+ * a task resumed among a million is cold. */
 #include "workloads.h"
 
 typedef struct operation {
@@ -107,8 +108,12 @@ static double list_each(crank_task **tasks, size_t n)
 }
 
 static const operation operations[] = {
-    { "spawn", spawn_each }, { "switch", switch_each }, { "sleep", sleep_each },
-    { "cancel", cancel_each }, { "wake", wake_each }, { "list", list_each },
+    { "spawn", spawn_each },
+    { "switch", switch_each },
+    { "sleep", sleep_each },
+    { "cancel", cancel_each },
+    { "wake", wake_each },
+    { "list", list_each },
 };
 
 static int grow(const operation *op, size_t n)

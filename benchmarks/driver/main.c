@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c: what ./bench does, in order: read the command line, prepare those who take part, measure,
+ * show.
+ *
+ * Contenders take turns within a workload, so that a warm or a noisy minute falls on all of them.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "driver.h"
+
+#define DISTURBED 0.08 /* share of one core taken by others in a run that counts */
+#define RUN_LIMIT 120.0
+
+typedef struct command {
+    const char *programs; /* folder with crank_bench and crank_startup */
+    const char *peers_folder;
+    const char *out;
+    const char *markdown;
+    const char *svg;
+    bool with_peers, install;
+    int runs; /* 0: as the workload says */
+    bool chosen[64];
+    bool any_chosen;
+    bool wanted[CONTENDERS_MAX]; /* peers asked for by name */
+    bool any_wanted;
+} command;
+
+static contender contenders[CONTENDERS_MAX + 1];
+static size_t contender_count = 1;
+static contender peers[CONTENDERS_MAX];
+static size_t peer_count;
+
+static void usage(FILE *out)
+{
+    fputs("./bench [NAME...]                measure: all, or the workloads named\n"
+          "./bench list                     what can be measured, and against whom\n"
+          "  --peers [NAME...]              beside the peers that are installed, or those named\n"
+          "  --install                      install the Debian packages peers need, saying so\n"
+          "  --backend sim|epoll|uring      what crank runs on\n"
+          "  --runs N                       how often each\n"
+          "  --markdown FILE, --svg FILE    write the table, the picture\n",
+        out);
+}
+
+static int unknown(const char *name)
+{
+    fprintf(stderr, "bench: unknown \"%s\"; known:", name);
+    for (size_t i = 0; i < workload_count; i++)
+        fprintf(stderr, " %s", workloads[i].name);
+    fputs("; peers:", stderr);
+    for (size_t i = 0; i < peer_count; i++)
+        fprintf(stderr, " %s", peers[i].name);
+    fputs("; list, --help\n", stderr);
+    return 2;
+}
+
+static bool choose(command *c, const char *name)
+{
+    if (workload_choose(name, c->chosen))
+        return c->any_chosen = true;
+    for (size_t i = 0; i < peer_count; i++)
+        if (c->with_peers && !strcmp(peers[i].name, name))
+            return c->wanted[i] = c->any_wanted = true;
+    return false;
+}
+
+/* Where the value of an option that takes one goes; NULL for another word. */
+static const char **valued(command *c, const char *word, const char **backend, const char **runs)
+{
+    const struct {
+        const char *word;
+        const char **place;
+    } options[] = {
+        { "--backend", backend },
+        { "--runs", runs },
+        { "--markdown", &c->markdown },
+        { "--svg", &c->svg },
+        { "--programs", &c->programs },
+        { "--peers-folder", &c->peers_folder },
+        { "--out", &c->out },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (!strcmp(options[i].word, word))
+            return options[i].place;
+    return NULL;
+}
+
+static bool set_backend(const char *name)
+{
+    if (strcmp(name, "sim") != 0 && strcmp(name, "epoll") != 0 && strcmp(name, "uring") != 0)
+        return false;
+    return setenv("CRANK_BACKEND", name, 1) == 0;
+}
+
+/* -1: go on; else the exit status. */
+static int parse(command *c, int argc, char **argv)
+{
+    const char *backend = NULL, *runs = NULL;
+    for (int i = 1; i < argc; i++) {
+        const char **place = valued(c, argv[i], &backend, &runs);
+        if (place) {
+            if (++i == argc)
+                return fprintf(stderr, "bench: %s wants a value; see --help\n", argv[i - 1]), 2;
+            *place = argv[i];
+            if (!peer_count && place == &c->peers_folder)
+                peer_count = peer_load_all(c->peers_folder, peers, CONTENDERS_MAX);
+        } else if (!strcmp(argv[i], "--peers")) {
+            c->with_peers = true;
+        } else if (!strcmp(argv[i], "--install")) {
+            c->install = true;
+        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            return usage(stdout), 0;
+        } else if (!strcmp(argv[i], "list")) {
+            workload_list(stdout);
+            for (size_t p = 0; p < peer_count; p++)
+                printf("--peers %-14s %s\n", peers[p].name,
+                    peer_installed(&peers[p]) ? "installed" : "not installed");
+            return 0;
+        } else if (!choose(c, argv[i])) {
+            return unknown(argv[i]);
+        }
+    }
+    if (backend && !set_backend(backend))
+        return fprintf(stderr, "bench: unknown backend \"%s\"; known: sim epoll uring\n", backend),
+               2;
+    c->runs = runs ? atoi(runs) : 0;
+    if (runs && (c->runs < 1 || c->runs > SAMPLES_MAX))
+        return fprintf(stderr, "bench: --runs takes 1 to %d\n", SAMPLES_MAX), 2;
+    for (size_t i = 0; !c->any_chosen && i < workload_count; i++)
+        c->chosen[i] = true;
+    return -1;
+}
+
+static void prepare_crank(const command *c)
+{
+    static char bench[1024];
+    snprintf(bench, sizeof bench, "%s/crank_bench", c->programs);
+    snprintf(contenders[0].name, sizeof contenders[0].name, "crank");
+    contenders[0].argv[0] = bench;
+    contenders[0].argc = 1;
+}
+
+static void prepare_peers(const command *c)
+{
+    for (size_t i = 0; c->with_peers && i < peer_count; i++) {
+        contender *peer = &peers[i];
+        if (c->any_wanted && !c->wanted[i])
+            continue;
+        bool ready = peer_installed(peer);
+        if (!ready && (c->install || c->any_wanted))
+            ready = c->install ? peer_install(peer) && peer_installed(peer) : false;
+        if (!ready && !c->install)
+            fprintf(stderr, "bench: %s is not installed%s%s\n", peer->name,
+                peer->packages ? ": " : "", peer->packages ? peer->packages : "");
+        if (ready && peer_prepare(peer, c->out))
+            contenders[contender_count++] = *peer;
+    }
+}
+
+/* An empty program's time comes from outside, and its memory from a second run, traced. */
+static bool run_startup(const command *c, contender *who, record *r)
+{
+    char own[1024], *argv[ARGV_MAX + 1] = { 0 };
+    process_run run;
+    for (size_t i = 0; i < who->argc; i++)
+        argv[i] = who->argv[i];
+    if (who->folder) {
+        argv[who->argc] = (char *)(intptr_t) "startup";
+    } else {
+        snprintf(own, sizeof own, "%s/crank_startup", c->programs);
+        argv[0] = own;
+    }
+    if (process_measure(argv, false, RUN_LIMIT, &run) < 0 || run.status != 0)
+        return false;
+    record_add(r, "startup_ms", run.wall * 1e3, "ms");
+    double peak = process_peak(argv);
+    if (peak > 0)
+        record_add(r, "startup_mb", peak, "MB");
+    return true;
+}
+
+static bool run_program(const workload *w, contender *who, record *r)
+{
+    char *argv[ARGV_MAX + 1] = { 0 };
+    process_run run;
+    for (size_t i = 0; i < who->argc; i++)
+        argv[i] = who->argv[i];
+    argv[who->argc] = (char *)(intptr_t)w->name;
+    if (process_measure(argv, w->every_core, RUN_LIMIT, &run) < 0 || run.status != 0) {
+        fprintf(stderr, "bench: %s %s: exit status %d\n", who->name, w->name, run.status);
+        return false;
+    }
+    return record_read(r, run.output) > 0;
+}
+
+/* One run of one contender; a disturbed one is not kept while there are others left to try. */
+static bool run_once(const command *c, const workload *w, contender *who, record *r)
+{
+    int wanted = c->runs ? c->runs : w->runs;
+    record kept = *r;
+    quiet_wait(2);
+    quiet_window window = quiet_begin();
+    bool startup = !strcmp(w->name, "startup");
+    if (!(startup ? run_startup(c, who, r) : run_program(w, who, r)))
+        return false;
+    bool disturbed = quiet_foreign(&window) > DISTURBED;
+    if (disturbed && (int)kept.repeated < wanted) {
+        *r = kept;
+        r->repeated++;
+        return true;
+    }
+    r->disturbed |= disturbed;
+    r->runs++;
+    return true;
+}
+
+static int measure(const command *c, size_t work, outcome *o)
+{
+    const workload *w = &workloads[work];
+    bool out_of_it[CONTENDERS_MAX + 1] = { false };
+    size_t wanted = (size_t)(c->runs ? c->runs : w->runs);
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < contender_count; i++) {
+            record *r = outcome_at(o, work, i);
+            if (out_of_it[i] || r->runs >= wanted || !peer_does(&contenders[i], w->name))
+                continue;
+            out_of_it[i] = !run_once(c, w, &contenders[i], r);
+            more = true;
+        }
+    }
+    for (size_t i = 0; i < contender_count; i++)
+        record_print(outcome_at(o, work, i), contenders[i].name, stdout);
+    return out_of_it[0];
+}
+
+static int write_file(const char *path, const outcome *o, void (*show)(const outcome *, FILE *))
+{
+    FILE *file = path ? fopen(path, "w") : NULL;
+    if (!path)
+        return 0;
+    if (file)
+        show(o, file);
+    if (!file || fclose(file) != 0) {
+        perror(path);
+        return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    command c = { .programs = ".", .peers_folder = ".", .out = "peers" };
+    int status = parse(&c, argc, argv);
+    if (status >= 0)
+        return status;
+    quiet_raise_priority();
+    prepare_crank(&c);
+    prepare_peers(&c);
+    outcome o = { contenders, contender_count,
+        calloc(workload_count * contender_count, sizeof(record)) };
+    if (!o.records) {
+        perror("bench");
+        return 1;
+    }
+    status = 0;
+    for (size_t work = 0; work < workload_count; work++)
+        if (c.chosen[work])
+            status |= measure(&c, work, &o);
+    if (c.with_peers)
+        table_print(&o, stdout);
+    status |= write_file(c.markdown, &o, table_markdown);
+    status |= write_file(c.svg, &o, picture_svg);
+    free(o.records);
+    return status;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* table.c: crank beside its peers, with crank's share of each peer's value: below 1 crank is ahead,
+ * for all that is measured here is a cost. */
+#include <math.h>
+#include <string.h>
+#include "driver.h"
+
+void number_format(double value, char *buf, size_t size)
+{
+    double magnitude = fabs(value);
+    if (isnan(value))
+        snprintf(buf, size, "n/a");
+    else if (magnitude >= 100)
+        snprintf(buf, size, "%.0f", value);
+    else if (magnitude >= 10)
+        snprintf(buf, size, "%.1f", value);
+    else
+        snprintf(buf, size, magnitude >= 1 ? "%.2f" : "%.3f", value);
+}
+
+/* The ratio crank / peer in two digits. */
+static void ratio_format(double ratio, char *buf, size_t size)
+{
+    if (isnan(ratio))
+        buf[0] = '\0';
+    else
+        snprintf(buf, size,
+            ratio >= 10    ? "%.0f"
+            : ratio >= 1   ? "%.1f"
+            : ratio >= 0.1 ? "%.2f"
+                           : "%.3f",
+            ratio);
+}
+
+/* One cell: the value, and for a peer the ratio. */
+static void cell_format(
+    const outcome *o, size_t work, size_t who, const series *own, char *buf, size_t size)
+{
+    char value[24], ratio[24];
+    const series *s = record_find(outcome_at(o, work, who), own->result);
+    if (!s) {
+        snprintf(buf, size, "-");
+        return;
+    }
+    number_format(series_median(s), value, sizeof value);
+    ratio_format(who ? series_median(own) / series_median(s) : (double)NAN, ratio, sizeof ratio);
+    snprintf(buf, size, "%s%s%s%s", value, *ratio ? " (" : "", ratio, *ratio ? ")" : "");
+}
+
+/* A picture of the growth is not a table's business: it has no peers and many lines. */
+static bool tabled(size_t work)
+{
+    return strcmp(workloads[work].name, "growth") != 0;
+}
+
+static void releases(const outcome *o, const char *before, const char *between, FILE *out)
+{
+    for (size_t i = 1; i < o->contender_count; i++)
+        if (*o->contenders[i].release)
+            fprintf(out, "%s%s: %s%s", before, o->contenders[i].name, o->contenders[i].release,
+                between);
+}
+
+void table_print(const outcome *o, FILE *out)
+{
+    char cell[64];
+    fprintf(out, "\n%-22s %-5s", "cost; (crank / peer)", "unit");
+    for (size_t i = 0; i < o->contender_count; i++)
+        fprintf(out, " %15s", o->contenders[i].name);
+    fputc('\n', out);
+    for (size_t work = 0; work < workload_count; work++) {
+        const record *own = outcome_at(o, work, 0);
+        for (size_t r = 0; tabled(work) && r < own->count; r++) {
+            fprintf(out, "%-22s %-5s", own->series[r].result, own->series[r].unit);
+            for (size_t i = 0; i < o->contender_count; i++) {
+                cell_format(o, work, i, &own->series[r], cell, sizeof cell);
+                fprintf(out, " %15s", cell);
+            }
+            fputc('\n', out);
+        }
+    }
+    releases(o, "", "\n", out);
+}
+
+void table_markdown(const outcome *o, FILE *out)
+{
+    char cell[64];
+    fprintf(out, "| workload | unit |");
+    for (size_t i = 0; i < o->contender_count; i++)
+        fprintf(out, " %s |", o->contenders[i].name);
+    fprintf(out, "\n|---|---|");
+    for (size_t i = 0; i < o->contender_count; i++)
+        fprintf(out, "---:|");
+    fputc('\n', out);
+    for (size_t work = 0; work < workload_count; work++) {
+        const record *own = outcome_at(o, work, 0);
+        for (size_t r = 0; tabled(work) && r < own->count; r++) {
+            fprintf(out, "| `%s` | %s |", own->series[r].result, own->series[r].unit);
+            for (size_t i = 0; i < o->contender_count; i++) {
+                cell_format(o, work, i, &own->series[r], cell, sizeof cell);
+                fprintf(out, i ? " %s |" : " **%s** |", cell);
+            }
+            fputc('\n', out);
+        }
+    }
+    fprintf(out, "\nMedians; in brackets crank's cost over the peer's: below 1 crank is ahead.\n");
+    if (o->contender_count > 1)
+        fputc('\n', out);
+    releases(o, "- ", "\n", out);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* workload.c: what can be measured, and what is to be reached.
+ *
+ * The targets are for the machine the project is measured on (two cores of an AMD EPYC,
+ * Linux 6.18); elsewhere they are a scale, not a promise. */
+#include <string.h>
+#include "driver.h"
+
+#define PI(n) \
+    { \
+        "pi_" #n, "pi", "pi_" #n, 5, true, "2^25 samples of pi in " #n " thread jobs" \
+    }
+
+const workload workloads[] = {
+    { "ctxswitch", "", "ctxswitch", 5, false,
+        "two tasks of different functions yield to each other" },
+    { "spawn_seq", "", "spawn_seq", 5, false, "spawn a task and await it" },
+    { "spawn_gather", "", "spawn_gather spawn_gather_cold", 5, false,
+        "100,000 spawned, then gathered; warm and cold" },
+    { "spawn_eager", "", "spawn_eager", 5, false, "100,000 eager tasks that end at once" },
+    { "sleepers", "", "sleepers_cpu sleepers_wall sleepers_mem sleepers_tables", 3, false,
+        "100,000 tasks sleep 1 to 1000 ms" },
+    { "sleepers_1m", "", "sleepers_1m sleepers_1m_first", 3, false,
+        "a million, second and first round in the process" },
+    { "idle_mem", "", "idle_mem idle_mem_tables", 3, false,
+        "100,000 tasks of ordinary functions, hibernating" },
+    { "native_mem", "", "native_mem native_mem_thread", 3, false,
+        "a sleep, a thread job in flight with no stack" },
+    { "generator", "", "generator", 5, false, "values through a generator" },
+    { "pingpong", "", "pingpong", 5, false, "round trip through two queues of size 1" },
+    { "prodcons", "", "prodcons", 5, false, "5,000,000 items through a queue of 64" },
+    { "lock", "", "lock", 5, false, "1,000 tasks contend for a lock and yield while they hold it" },
+    { "locknoyield", "", "locknoyield", 5, false, "the same, not yielding" },
+    { "cancel", "", "cancel", 5, false, "100,000 sleeping tasks cancelled and awaited" },
+    { "thread_seq", "", "thread_seq thread_seq_cpu", 3, true,
+        "a no-op on a worker thread, awaited; CPU beside" },
+    { "thread_gather", "", "thread_gather", 5, true, "10,000 no-ops on worker threads, gathered" },
+    PI(1),
+    PI(2),
+    PI(4),
+    PI(8),
+    PI(16),
+    PI(32),
+    PI(64),
+    PI(128),
+    PI(256),
+    PI(512),
+    PI(1024),
+    PI(2048),
+    PI(4096),
+    { "startup", "", "startup_ms startup_mb", 21, false,
+        "an empty program: time and resident memory" },
+    { "capture", "", "capture capture_many spawn_raw", 3, false,
+        "what call capture adds to a raw spawn" },
+    { "growth", "", "growth", 1, false,
+        "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
+};
+const size_t workload_count = sizeof workloads / sizeof *workloads;
+
+static const struct {
+    const char *result;
+    double target;
+} targets[] = {
+    { "ctxswitch", 12 },
+    { "spawn_seq", 35 },
+    { "spawn_gather", 150 },
+    { "spawn_gather_cold", 400 },
+    { "spawn_eager", 36 },
+    { "sleepers_cpu", 0.5 },
+    { "sleepers_mem", 4300 },
+    { "sleepers_1m", 5.3 },
+    { "idle_mem", 1000 },
+    { "native_mem", 256 },
+    { "native_mem_thread", 256 },
+    { "generator", 11 },
+    { "pingpong", 45 },
+    { "prodcons", 12 },
+    { "lock", 20 },
+    { "locknoyield", 6 },
+    { "cancel", 287 },
+    { "thread_seq", 20 },
+    { "thread_gather", 0.4 },
+    { "startup_ms", 2 },
+    { "startup_mb", 2 },
+    { "capture", 8 },
+    { "capture_many", 8 },
+};
+
+double workload_target(const char *result)
+{
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        if (!strcmp(targets[i].result, result))
+            return targets[i].target;
+    return !strncmp(result, "pi_", 3) && strcmp(result, "pi_1") != 0 ? 66 : 0;
+}
+
+/* Is word one of words, which blanks separate? */
+static bool among(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return length > 0;
+    return false;
+}
+
+bool workload_choose(const char *name, bool *chosen)
+{
+    bool any = false;
+    for (size_t i = 0; i < workload_count; i++) {
+        const workload *w = &workloads[i];
+        if (!strcmp(w->name, name) || !strcmp(w->group, name) || among(w->results, name))
+            chosen[i] = any = true;
+    }
+    return any && *name;
+}
+
+void workload_list(FILE *out)
+{
+    for (size_t i = 0; i < workload_count; i++) {
+        const char *name = workloads[i].name;
+        double target = workload_target(name);
+        fprintf(out, "%-15s %s", name, workloads[i].about);
+        if (target > 0)
+            fprintf(out, " (target %g)", target);
+        fputc('\n', out);
+    }
+}
