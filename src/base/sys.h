@@ -60,6 +60,7 @@ struct cr_sys {
 
     /* io_uring, at the level of liburing's calls */
     int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);
+    void *(*uring_map)(void *context, int fd, size_t size, int64_t offset);  /* the ring's shared memory */
     int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size);
     int (*uring_register)(void *context, int fd, unsigned opcode, void *arg, unsigned n);
 };
