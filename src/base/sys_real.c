@@ -261,6 +261,13 @@ static int real_uring_setup(void *context, unsigned entries, struct io_uring_par
     return (int)failed_long(syscall(SYS_io_uring_setup, entries, params));
 }
 
+static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
+{
+    (void)context;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 static int real_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size)
 {
     (void)context;
@@ -301,6 +308,7 @@ const cr_sys cr_sys_real = {
     .epoll_wait = real_epoll_wait,
     .poll = real_poll,
     .uring_setup = real_uring_setup,
+    .uring_map = real_uring_map,
     .uring_enter = real_uring_enter,
     .uring_register = real_uring_register,
 };

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* ring.h: the two rings shared with the kernel, and the one system call that moves them.
+ *
+ * Owns: the descriptor, the mappings, the heads and tails. Knows no operations: requests are filled
+ * in by the caller, and what a completion means is the caller's. Single-threaded. */
+#ifndef CR_RING_H
+#define CR_RING_H
+#include "base/sys.h"
+
+#include <linux/io_uring.h>
+
+typedef struct cr_ring {
+    int fd;
+    bool enabled;
+    char *memory;
+    size_t size;
+    struct io_uring_sqe *sqes;
+    size_t sqes_size;
+    unsigned *sq_head; /* the kernel's */
+    unsigned *sq_tail;
+    unsigned *sq_flags; /* the kernel's */
+    unsigned sq_mask;
+    unsigned sq_entries;
+    unsigned *cq_head;
+    unsigned *cq_tail; /* the kernel's */
+    unsigned cq_mask;
+    struct io_uring_cqe *cqes;
+} cr_ring;
+
+typedef struct cr_ring_completion {
+    uint64_t tag; /* the request's user_data */
+    int32_t result;
+    uint32_t flags; /* IORING_CQE_F_ */
+} cr_ring_completion;
+
+/* A ring, still disabled. 0 or what the kernel said (-ENOSYS, -EPERM ...); one too old gives
+ * -ENOSYS or -EINVAL. */
+int cr_ring_open(const cr_sys *sys, cr_ring *ring);
+void cr_ring_close(const cr_sys *sys, cr_ring *ring);
+/* Give the kernel what was submitted and let it complete things; wait for one completion until
+ * timeout_ns have passed (CR_NEVER: for ever). Failures are for the next time: nothing is lost, the
+ * requests stay in the ring. */
+void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_ns);
+/* A request to fill in, cleared; NULL when the ring is full and the kernel takes nothing. It counts
+ * once it is pushed. */
+struct io_uring_sqe *cr_ring_request(const cr_sys *sys, cr_ring *ring);
+static inline void cr_ring_push(cr_ring *ring)
+{
+    __atomic_store_n(ring->sq_tail, *ring->sq_tail + 1, __ATOMIC_RELEASE);
+}
+static inline unsigned cr_ring_unsubmitted(const cr_ring *ring)
+{
+    return *ring->sq_tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+}
+static inline unsigned cr_ring_completed(const cr_ring *ring)
+{
+    return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) - *ring->cq_head;
+}
+/* Take the first completion; there must be one. */
+static inline cr_ring_completion cr_ring_take(cr_ring *ring)
+{
+    const struct io_uring_cqe *cqe = &ring->cqes[*ring->cq_head & ring->cq_mask];
+    cr_ring_completion taken = {cqe->user_data, cqe->res, cqe->flags};
+    __atomic_store_n(ring->cq_head, *ring->cq_head + 1, __ATOMIC_RELEASE);
+    return taken;
+}
+/* Would entering the kernel without a wait do anything? */
+static inline bool cr_ring_worth_entering(const cr_ring *ring)
+{
+    unsigned flags = __atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED);
+    return cr_ring_unsubmitted(ring) || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+#endif

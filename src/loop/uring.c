@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/* uring.c: the completion backend, on io_uring.
+ *
+ * Owns: the ring and its mappings, the table of operations in flight, the eventfd behind wake. Does
+ * not own the operations. Submissions gather in the submission ring and go to the kernel together
+ * with the wait: one system call per turn, none for a turn that only looks and finds nothing.
+ *
+ * Invariants: a slot has at most one request of its own in the kernel, so its buffer is free again
+ * when its completion has been seen, never earlier. What the kernel carries is slot and generation;
+ * a completion for an older generation is dropped. An operation that finds the submission ring full
+ * waits in the backlog: taking one never fails for lack of room in the ring. */
+#include "loop/backend.h"
+
+#include "base/check.h"
+#include "loop/ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#if CR_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)(address), (void)(size))
+#endif
+
+enum {
+    SLOTS_FIRST = 64,
+    TRANSFER_MAX = 0x7ffff000, /* what the kernel moves at most in one call */
+};
+#define NONE UINT32_MAX
+#define TAG_WAKE UINT64_MAX
+#define TAG_CANCEL (UINT64_MAX - 1)
+#define SLOTS_MAX (UINT32_MAX - 1)
+
+enum slot_state {
+    SLOT_FREE,
+    SLOT_WAITING, /* in the backlog, not yet with the kernel */
+    SLOT_ISSUED,  /* the operation itself is with the kernel */
+    SLOT_POLLING, /* it was told to try again: a poll is with the kernel */
+};
+
+struct slot {
+    cr_op *op;
+    uint32_t generation;
+    uint32_t next; /* in the free list or the backlog */
+    uint8_t state;
+    bool cancelled;  /* an early end was asked for */
+    bool in_backlog; /* to be issued, or to have its cancel issued */
+};
+
+struct uring {
+    cr_backend base;
+    const cr_sys *sys;
+    cr_ring ring;
+    int wake_fd;
+    bool wake_armed;
+    bool embedded; /* another loop waits for us: nothing may stay in the submission ring */
+    struct slot *slots;
+    uint32_t n_slots;
+    uint32_t free;
+    uint32_t backlog_head;
+    uint32_t backlog_tail;
+    size_t live; /* slots not free */
+};
+
+static struct uring *uring_of(cr_backend *backend)
+{
+    return cr_container_of(backend, struct uring, base);
+}
+
+/* Slots and the backlog. */
+
+static bool grow_slots(struct uring *uring)
+{
+    uint32_t n = uring->n_slots ? uring->n_slots * 2 : SLOTS_FIRST;
+    if (n <= uring->n_slots || n > SLOTS_MAX)
+        return false;
+    struct slot *slots = cr_resize(uring->sys, uring->slots, n * sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint32_t i = n; i-- > uring->n_slots;) {
+        slots[i] = (struct slot){.next = uring->free};
+        uring->free = i;
+    }
+    uring->slots = slots;
+    uring->n_slots = n;
+    return true;
+}
+
+static void free_slot(struct uring *uring, uint32_t index)
+{
+    uring->slots[index].next = uring->free;
+    uring->free = index;
+}
+
+static void join_backlog(struct uring *uring, uint32_t index)
+{
+    struct slot *slot = &uring->slots[index];
+    if (slot->in_backlog)
+        return;
+    slot->in_backlog = true;
+    slot->next = NONE;
+    if (uring->backlog_head == NONE)
+        uring->backlog_head = index;
+    else
+        uring->slots[uring->backlog_tail].next = index;
+    uring->backlog_tail = index;
+}
+
+static uint64_t tag_of(const struct uring *uring, uint32_t index)
+{
+    return (uint64_t)uring->slots[index].generation << 32 | index;
+}
+
+/* The buffer was written by the kernel, which the tools do not see. */
+static void announce_written(const cr_op *op, long result)
+{
+    if (op->code != CR_OP_READ || result <= 0)
+        return;
+#if CR_MSAN
+    __msan_unpoison(op->buf, (size_t)result);
+#endif
+    (void)VALGRIND_MAKE_MEM_DEFINED(op->buf, (size_t)result);
+}
+
+/* The one final completion. A slot that still stands in the backlog is freed when it leaves it. */
+static long finish(struct uring *uring, uint32_t index, long result)
+{
+    struct slot *slot = &uring->slots[index];
+    cr_op *op = slot->op;
+    slot->op = NULL;
+    slot->state = SLOT_FREE;
+    slot->generation++;
+    uring->live--;
+    if (!slot->in_backlog)
+        free_slot(uring, index);
+    announce_written(op, result);
+    op->result = result;
+    op->completed(op, op->arg);
+    return 1;
+}
+
+/* Requests. Each gives false when the ring is full. */
+
+static bool request_poll(struct uring *uring, int fd, uint32_t events, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = IORING_OP_POLL_ADD;
+    sqe->fd = fd;
+    sqe->poll32_events = events;
+    sqe->user_data = tag;
+    if (tag == TAG_WAKE)
+        sqe->len = IORING_POLL_ADD_MULTI;
+    cr_ring_push(&uring->ring);
+    return true;
+}
+
+static bool request_transfer(struct uring *uring, const cr_op *op, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = op->code == CR_OP_READ ? IORING_OP_READ : IORING_OP_WRITE;
+    sqe->fd = op->fd;
+    sqe->off = (uint64_t)op->offset;
+    sqe->addr = (uint64_t)(uintptr_t)op->buf;
+    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
+    sqe->user_data = tag;
+    cr_ring_push(&uring->ring);
+    return true;
+}
+
+static bool request_cancel(struct uring *uring, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = IORING_OP_ASYNC_CANCEL;
+    sqe->fd = -1;
+    sqe->addr = tag;
+    sqe->user_data = TAG_CANCEL;
+    cr_ring_push(&uring->ring);
+    return true;
+}
+
+static bool issue(struct uring *uring, uint32_t index)
+{
+    struct slot *slot = &uring->slots[index];
+    const cr_op *op = slot->op;
+    bool issued = op->code == CR_OP_POLL
+        ? request_poll(uring, op->fd, op->events, tag_of(uring, index))
+        : request_transfer(uring, op, tag_of(uring, index));
+    if (issued)
+        slot->state = SLOT_ISSUED;
+    return issued;
+}
+
+static void issue_or_wait(struct uring *uring, uint32_t index)
+{
+    uring->slots[index].state = SLOT_WAITING;
+    if (uring->backlog_head != NONE || !issue(uring, index))
+        join_backlog(uring, index);
+}
+
+/* Descriptors that do not wait in the kernel (a terminal set to O_NONBLOCK, say) are polled first.
+ * Without room for the poll, the operation is simply tried again later. */
+static void poll_first(struct uring *uring, uint32_t index)
+{
+    struct slot *slot = &uring->slots[index];
+    uint32_t events = slot->op->code == CR_OP_READ ? POLLIN : POLLOUT;
+    if (request_poll(uring, slot->op->fd, events, tag_of(uring, index)))
+        slot->state = SLOT_POLLING;
+    else
+        issue_or_wait(uring, index);
+}
+
+/* Do for one slot of the backlog what it waits for. False when there is no room. */
+static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
+{
+    struct slot *slot = &uring->slots[index];
+    if (slot->state == SLOT_WAITING && !slot->cancelled)
+        return issue(uring, index);
+    if (slot->state == SLOT_ISSUED || slot->state == SLOT_POLLING)
+        return request_cancel(uring, tag_of(uring, index));
+    if (slot->state == SLOT_WAITING)
+        *delivered += finish(uring, index, -ECANCELED);
+    return true;
+}
+
+static long run_backlog(struct uring *uring)
+{
+    long delivered = 0;
+    while (uring->backlog_head != NONE) {
+        uint32_t index = uring->backlog_head;
+        if (!serve_waiting(uring, index, &delivered))
+            break;
+        struct slot *slot = &uring->slots[index];
+        uring->backlog_head = slot->next;
+        slot->in_backlog = false;
+        if (slot->state == SLOT_FREE)
+            free_slot(uring, index);
+    }
+    return delivered;
+}
+
+/* Completions. */
+
+static long on_result(struct uring *uring, uint32_t index, long result)
+{
+    struct slot *slot = &uring->slots[index];
+    bool polled = slot->state == SLOT_POLLING;
+    bool again = polled ? result >= 0
+                        : slot->op->code != CR_OP_POLL && (result == -EAGAIN || result == -EINTR);
+    if (again && slot->cancelled)
+        return finish(uring, index, -ECANCELED);
+    if (!again)
+        return finish(uring, index, result);
+    if (polled || result == -EINTR)
+        issue_or_wait(uring, index);
+    else
+        poll_first(uring, index);
+    return 0;
+}
+
+static long on_completion(struct uring *uring, const cr_ring_completion *taken)
+{
+    if (taken->tag == TAG_CANCEL)
+        return 0;
+    if (taken->tag == TAG_WAKE) {
+        uring->wake_armed = taken->flags & IORING_CQE_F_MORE;
+        return 0;
+    }
+    uint32_t index = (uint32_t)taken->tag;
+    CR_ASSERT(index < uring->n_slots);
+    struct slot *slot = &uring->slots[index];
+    bool ours = slot->state == SLOT_ISSUED || slot->state == SLOT_POLLING;
+    if (!ours || slot->generation != taken->tag >> 32)
+        return 0;
+    return on_result(uring, index, taken->result);
+}
+
+/* Deliver what has completed until now; what completes meanwhile is for the next turn. */
+static long reap(struct uring *uring)
+{
+    cr_ring *ring = &uring->ring;
+    long delivered = 0;
+    for (unsigned n = cr_ring_completed(ring); n > 0; n--) {
+        cr_ring_completion taken = cr_ring_take(ring);
+        delivered += on_completion(uring, &taken);
+    }
+    return delivered;
+}
+
+static void arm_wake(struct uring *uring)
+{
+    if (!uring->wake_armed)
+        uring->wake_armed = request_poll(uring, uring->wake_fd, POLLIN, TAG_WAKE);
+}
+
+/* The contract's calls. */
+
+static long turn(cr_backend *backend, int64_t deadline)
+{
+    struct uring *uring = uring_of(backend);
+    const cr_sys *sys = uring->sys;
+    arm_wake(uring);
+    long delivered = run_backlog(uring);
+    int64_t timeout = deadline;
+    if (deadline != CR_NEVER && deadline > 0)
+        timeout = deadline - sys->now(sys->context);
+    bool wait = timeout > 0 && !delivered && !cr_ring_completed(&uring->ring);
+    if (wait || cr_ring_worth_entering(&uring->ring))
+        cr_ring_enter(sys, &uring->ring, wait, timeout);
+    return delivered + reap(uring);
+}
+
+static enum cr_submitted refuse(cr_op *op, long result)
+{
+    op->result = result;
+    return CR_DONE_NOW;
+}
+
+static void flush_embedded(struct uring *uring)
+{
+    if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
+        cr_ring_enter(uring->sys, &uring->ring, false, 0);
+}
+
+static enum cr_submitted submit(cr_backend *backend, cr_op *op)
+{
+    struct uring *uring = uring_of(backend);
+    if (op->code != CR_OP_POLL && op->code != CR_OP_READ && op->code != CR_OP_WRITE)
+        return refuse(op, -EINVAL);
+    if (uring->free == NONE && !grow_slots(uring))
+        return refuse(op, -ENOMEM);
+    uint32_t index = uring->free;
+    struct slot *slot = &uring->slots[index];
+    uring->free = slot->next;
+    uring->live++;
+    slot->op = op;
+    slot->cancelled = false;
+    op->slot = index;
+    issue_or_wait(uring, index);
+    flush_embedded(uring);
+    return CR_PENDING;
+}
+
+static void cancel(cr_backend *backend, cr_op *op)
+{
+    struct uring *uring = uring_of(backend);
+    struct slot *slot = &uring->slots[op->slot];
+    CR_ASSERT(slot->op == op);
+    if (slot->cancelled)
+        return;
+    slot->cancelled = true;
+    bool with_kernel = slot->state != SLOT_WAITING;
+    if (with_kernel && !request_cancel(uring, tag_of(uring, op->slot)))
+        join_backlog(uring, op->slot);
+    flush_embedded(uring);
+}
+
+static void wake(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    static const uint64_t one = 1;
+    (void)uring->sys->write(uring->sys->context, uring->wake_fd, &one, sizeof one);
+}
+
+/* The ring itself: it is readable as soon as something can be completed. */
+static int pollable(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    uring->embedded = true;
+    arm_wake(uring);
+    flush_embedded(uring);
+    return uring->ring.enabled ? uring->ring.fd : -ENOTSUP;
+}
+
+static const cr_sys *sys_of(cr_backend *backend)
+{
+    return uring_of(backend)->sys;
+}
+
+/* The ring is taken down by the kernel in its own time; the poll behind wake is ended before, so
+ * that nothing of ours is in it any more. Another thread than the ring's may not, and need not. */
+static void end_wake(struct uring *uring)
+{
+    cr_ring *ring = &uring->ring;
+    if (!uring->wake_armed || !ring->enabled || !request_cancel(uring, TAG_WAKE))
+        return;
+    const cr_sys *sys = uring->sys;
+    while (uring->wake_armed) {
+        unsigned submit = cr_ring_unsubmitted(ring);
+        unsigned flags = IORING_ENTER_GETEVENTS;
+        if (sys->uring_enter(sys->context, ring->fd, submit, 1, flags, NULL, 0) < 0)
+            return;
+        reap(uring);
+    }
+}
+
+static void close_backend(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    const cr_sys *sys = uring->sys;
+    CR_ASSERT(uring->live == 0);
+    end_wake(uring);
+    cr_ring_close(sys, &uring->ring);
+    sys->close(sys->context, uring->wake_fd);
+    cr_free(sys, uring->slots);
+    cr_free(sys, uring);
+}
+
+static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
+{
+    (void)seed;
+    struct uring *uring = cr_alloc_zero(sys, sizeof *uring);
+    if (!uring)
+        return -ENOMEM;
+    *uring = (struct uring){.base.type = &cr_backend_uring, .sys = sys, .free = NONE,
+        .backlog_head = NONE};
+    int result = cr_ring_open(sys, &uring->ring);
+    if (result < 0) {
+        cr_free(sys, uring);
+        return result;
+    }
+    uring->wake_fd = sys->eventfd(sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (uring->wake_fd < 0) {
+        result = uring->wake_fd;
+        cr_ring_close(sys, &uring->ring);
+        cr_free(sys, uring);
+        return result;
+    }
+    *ret_backend = &uring->base;
+    return 0;
+}
+
+const cr_backend_type cr_backend_uring = {
+    .name = "uring",
+    .open = open_backend,
+    .close = close_backend,
+    .submit = submit,
+    .cancel = cancel,
+    .turn = turn,
+    .wake = wake,
+    .pollable = pollable,
+    .sys = sys_of,
+};
