@@ -15,7 +15,7 @@ under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once a
 
 What a fragment needs to be declared stands before it in a comment that readers do not see: <!-- given ... -->.
 In an output block `...` stands for any text within a line, a line `...` for any number of lines.
-Blocks in other languages are left alone. Links to files and headings inside the repository are checked as well.
+Blocks in other languages are left alone. The last line counts: "N passed, N failed, N skipped". Links to files and headings inside the repository are checked as well.
 """
 import argparse
 import concurrent.futures
@@ -51,7 +51,7 @@ class Block:
     def kind(self):
         kinds = [w for w in self.words[1:] if "=" not in w]
         if len(kinds) > 1 or any(k not in KINDS for k in kinds):
-            raise Mistake(f"unknown words after the fence: {' '.join(self.words[1:])}; known: {', '.join(KINDS)}")
+            raise Mistake(f"{self.place}: unknown words after the fence; known are {', '.join(KINDS)}")
         return kinds[0] if kinds else "program"
 
     def options(self):
@@ -125,8 +125,9 @@ def source_of(block, kind):
 
 
 class Checker:
-    def __init__(self, arguments):
-        self.compiler = shlex.split(arguments.cc)
+    def __init__(self, compiler, arguments):
+        self.name = compiler
+        self.compiler = shlex.split(compiler)
         self.flags = shlex.split(" ".join(arguments.flags))
         self.syntax_only = arguments.syntax_only
         self.timeout = arguments.timeout
@@ -177,7 +178,7 @@ class Checker:
                 if kind == "program" and not self.syntax_only:
                     self.run(block, options, program)
         except Mistake as mistake:
-            return f"{block.place}: {mistake}"
+            return f"{block.place} with {self.name}: {mistake}"
         return None
 
     @staticmethod
@@ -215,19 +216,10 @@ def bad_links(path, text):
                 yield f"{path}: {file} has no heading for {target}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--cc", default="cc", help="the compiler, with its options if any")
-    parser.add_argument("--flags", action="append", default=[], help="more flags, as one string: include paths, library")
-    parser.add_argument("--syntax-only", action="store_true", help="compile, do not link or run")
-    parser.add_argument("--timeout", type=float, default=30, help="seconds for one program")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--verbose", action="store_true", help="name each block")
-    parser.add_argument("files", nargs="+")
-    arguments = parser.parse_args()
-
-    complaints, blocks = [], []
-    for path in arguments.files:
+def read_pages(paths):
+    """All blocks of the pages, and what is wrong with the pages themselves."""
+    blocks, complaints = [], []
+    for path in paths:
         with open(path, encoding="utf-8") as page:
             text = page.read()
         complaints += bad_links(path, text)
@@ -235,16 +227,36 @@ def main():
             blocks += pair(blocks_of(path, text))
         except Mistake as mistake:
             complaints.append(str(mistake))
-    checker = Checker(arguments)
+    return blocks, complaints
+
+
+def arguments_of_command_line():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--cc", action="append", help="a compiler, with its options if any; may be repeated")
+    parser.add_argument("--flags", action="append", default=[], help="more flags, as one string: include paths, library")
+    parser.add_argument("--syntax-only", action="store_true", help="compile, do not link or run")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds for one program")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true", help="name each block")
+    parser.add_argument("files", nargs="+")
+    return parser.parse_args()
+
+
+def main():
+    arguments = arguments_of_command_line()
+    blocks, complaints = read_pages(arguments.files)
+    passed = len(arguments.files) - len(complaints)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as workers:
-        for block, complaint in zip(blocks, workers.map(checker.check, blocks)):
-            if arguments.verbose:
-                print(f"{'bad' if complaint else 'ok '} {block.place}")
-            if complaint:
-                complaints.append(complaint)
+        for compiler in arguments.cc or ["cc"]:
+            checker = Checker(compiler, arguments)
+            for block, complaint in zip(blocks, workers.map(checker.check, blocks)):
+                passed += not complaint
+                complaints += [complaint] if complaint else []
+                if arguments.verbose:
+                    print(f"{'bad' if complaint else 'ok '} {block.place} with {compiler}")
     for complaint in complaints:
-        print(complaint)
-    print(f"{len(blocks)} blocks in {len(arguments.files)} pages, {len(complaints)} wrong")
+        print(f"FAIL {complaint}")
+    print(f"{max(passed, 0)} passed, {len(complaints)} failed, 0 skipped")
     return 1 if complaints else 0
 
 
