@@ -35,6 +35,8 @@
 #define CRANK_BLOCKS
 
 #define CRANK_MUST_USE __attribute__((warn_unused_result))
+/* Passes a result through: a call that ends a statement expression is not seen as unused by gcc, this one is. */
+static inline CRANK_MUST_USE int crank_must_use_(int result) { return result; }
 #define CRANK_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
 #define CRANK_CLEANUP_(fn) __attribute__((cleanup(fn)))
 #define CRANK_NORETURN __attribute__((noreturn))

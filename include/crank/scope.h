@@ -6,9 +6,7 @@
 #include "base.h"
 #include "call.h"
 #include "task.h"
-#if defined(__GNUC__)
-#pragma GCC system_header
-#endif
+/* Not a system header, unlike its neighbours: gcc would then keep silent about an ignored crank_gather. */
 
 CRANK_BEGIN_DECLS
 
@@ -123,7 +121,8 @@ typedef struct crank_outcome {
 /* Wait for all, give up their handles, put their results in order into results: an array of long, int, double or
  * pointer that fits their kind (a CHECK), or NULL. On the first failure, or when the caller is cancelled, the others
  * are cancelled, and it returns when all have ended: that failure, or -ECANCELED. results is then untouched. */
-#define crank_gather(results, ...) CRANK_GATHER_(__COUNTER__, crank_gather_, results, __VA_ARGS__)
+#define crank_gather(results, ...) \
+    crank_must_use_(CRANK_GATHER_(__COUNTER__, crank_gather_, results, __VA_ARGS__))
 #define CRANK_GATHER_(id, call, results, ...) \
     __extension__({ \
         crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
@@ -138,7 +137,8 @@ typedef struct crank_outcome {
     crank_gather_((tasks), (n), (results), CRANK_SIZEOF_AT_(results), CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results)))
 /* Wait for all, whatever becomes of them: outcomes is an array of crank_outcome. 0, or -ECANCELED when the caller was
  * cancelled (then all were cancelled and have ended, and outcomes is filled). */
-#define crank_gather_settled(outcomes, ...) CRANK_SETTLED_(__COUNTER__, outcomes, __VA_ARGS__)
+#define crank_gather_settled(outcomes, ...) \
+    crank_must_use_(CRANK_SETTLED_(__COUNTER__, outcomes, __VA_ARGS__))
 #define CRANK_SETTLED_(id, outcomes, ...) \
     __extension__({ \
         crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \

@@ -8,9 +8,7 @@
 #include "base.h"
 #include "call.h"
 #include "error.h"
-#if defined(__GNUC__)
-#pragma GCC system_header
-#endif
+/* Not a system header, unlike its neighbours: gcc would then keep silent about an ignored crank_put or crank_get. */
 
 CRANK_BEGIN_DECLS
 
@@ -114,9 +112,10 @@ CRANK_API void crank_queue_free(crank_queue *queue);
 #ifndef __cplusplus
 /* Put a value, waiting while the queue is full. Fails with -ECANCELED (nothing was put); -EPIPE after a shutdown;
  * -ENOMEM. */
-#define crank_put(queue, value) CRANK_PUT_(__COUNTER__, crank_queue_put_, queue, value)
+#define crank_put(queue, value) crank_must_use_(CRANK_PUT_(__COUNTER__, crank_queue_put_, queue, value))
 /* Put it if there is room. Fails with -EAGAIN when full; -EPIPE; -ENOMEM. */
-#define crank_put_nowait(queue, value) CRANK_PUT_(__COUNTER__, crank_queue_put_nowait_, queue, value)
+#define crank_put_nowait(queue, value) \
+    crank_must_use_(CRANK_PUT_(__COUNTER__, crank_queue_put_nowait_, queue, value))
 #define CRANK_PUT_(id, call, queue, value) \
     __extension__({ \
         __typeof__(((void)0, (value))) CRANK_CAT_(crank_v_, id) = (value); \
