@@ -5,7 +5,7 @@
 A fenced block marked `c` is a whole program. The block right after it, marked `output`, is what it prints. Programs run
 under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once and print exact times. Words after `c`:
 
-    c                     a whole program; an `output` block follows
+    c                     a whole program, to itself called program.c; an `output` block follows
     c exit=70             its exit status (0 otherwise)
     c prints-to=stderr    the output block shows stderr; `both` shows the two in one
     c backend=epoll       run on this backend instead
@@ -133,10 +133,10 @@ class Checker:
         self.timeout = arguments.timeout
 
     def compile(self, block, kind, folder, program):
-        source = os.path.join(folder, "block.c")
+        source = os.path.join(folder, "program.c")
         with open(source, "w", encoding="utf-8") as file:
             file.write(source_of(block, kind))
-        command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE"] + WARNINGS
+        command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE", f"-fmacro-prefix-map={folder}/="] + WARNINGS
         if kind == "fragment":
             command += ["-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-unused-function"]
         links = kind == "program" and not self.syntax_only

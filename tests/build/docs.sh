@@ -7,4 +7,4 @@ chosen=(--cc gcc)
 if [ "${QUICK:-0}" = 0 ] && command -v clang >/dev/null; then
     chosen+=(--cc clang)
 fi
-exec python3 tools/doccheck.py "${chosen[@]}" --flags "-Iinclude $BUILD/libcrank.a -pthread -lm" ./*.md docs/*.md
+exec python3 tools/doccheck.py "${chosen[@]}" --flags="-Iinclude $BUILD/libcrank.a -pthread -lm" ./*.md docs/*.md
