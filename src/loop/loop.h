@@ -36,6 +36,7 @@ struct cr_post {
 struct crank_loop {
     cr_runner runner; /* first: the assembly finds it at the loop's address */
     const cr_sys *sys;
+    const cr_sys *base_sys; /* what the loop was opened with; sys is the backend's */
     cr_backend *backend;
     cr_timers *timers;
     const cr_hooks *hooks;

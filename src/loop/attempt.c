@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* attempt.c: try first.
+ *
+ * A read or write asks the kernel not to wait (RWF_NOWAIT), whatever the descriptor's own flags are: descriptors that are
+ * inherited, such as standard input, are shared with other programs, which O_NONBLOCK would surprise. Files that cannot
+ * promise that, such as terminals on some kernels, are polled before, and get no more than a pipe takes without
+ * waiting. */
+#include "loop/attempt.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLERR == EPOLLERR &&
+        POLLHUP == EPOLLHUP,
+    "events of poll and epoll are the same bits");
+
+static long poll_now(const cr_sys *sys, int fd, uint32_t events)
+{
+    struct pollfd one = { .fd = fd, .events = (short)events };
+    int n = sys->poll(sys->context, &one, 1, 0);
+    if (n < 0)
+        return n == -EINTR ? -EAGAIN : n;
+    if (one.revents & POLLNVAL)
+        return -EBADF;
+    return n == 0 ? -EAGAIN : one.revents;
+}
+
+static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
+{
+    struct iovec piece = { .iov_base = op->buf, .iov_len = size };
+    long result;
+    do
+        result = op->code == CR_OP_READ ? sys->read_at(sys->context, op->fd, &piece, op->offset, flags)
+                                        : sys->write_at(sys->context, op->fd, &piece, op->offset, flags);
+    while (result == -EINTR);
+    return result;
+}
+
+static long poll_and_transfer(const cr_sys *sys, const cr_op *op)
+{
+    struct stat status;
+    size_t size = op->size;
+    int err = sys->stat(sys->context, op->fd, &status);
+    if (err < 0)
+        return err;
+    if (!S_ISREG(status.st_mode)) {
+        long ready = poll_now(sys, op->fd, op->code == CR_OP_READ ? EPOLLIN : EPOLLOUT);
+        if (ready < 0)
+            return ready;
+        if (op->code == CR_OP_WRITE && size > PIPE_BUF)
+            size = PIPE_BUF;
+    }
+    return transfer(sys, op, size, 0);
+}
+
+long cr_attempt(const cr_sys *sys, const cr_op *op)
+{
+    if (op->code == CR_OP_POLL)
+        return poll_now(sys, op->fd, op->events);
+    long result = transfer(sys, op, op->size, RWF_NOWAIT);
+    return result == -EOPNOTSUPP ? poll_and_transfer(sys, op) : result;
+}
+
+long cr_attempt_waiting(const cr_sys *sys, const cr_op *op)
+{
+    if (op->code == CR_OP_POLL)
+        return (long)(op->events & (EPOLLIN | EPOLLOUT));
+    return transfer(sys, op, op->size, 0);
+}

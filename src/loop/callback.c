@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* callback.c: the callback layer of crank/loop.h.
+ *
+ * Owns handles (one call, soon or at a time) and watchers (a call whenever a descriptor is ready). Both stand in the ready
+ * line among the fibers, so that callbacks and tasks take turns first in, first out. A watcher is one poll operation,
+ * submitted again after each call: a descriptor that stays ready is called once per turn.
+ *
+ * The line is singly linked: what is cancelled while it stands there stays until it is reached, and is then dropped. A
+ * record is given back at the one place where nothing points to it any more. */
+#include "loop/callback.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/pool.h"
+
+struct crank_handle {
+    cr_service service;
+    cr_timer timer;
+    crank_loop *loop;
+    crank_callback *fn;
+    void *arg;
+    enum { TIMED, QUEUED, CANCELLED, CALLED } state;
+};
+
+typedef struct watcher {
+    cr_service service;
+    cr_op op;
+    crank_loop *loop;
+    crank_callback *fn;
+    void *arg;
+    bool in_flight; /* the backend has op */
+    bool busy;      /* in the ready line, or being called */
+    bool removed;
+} watcher;
+
+enum direction { READER, WRITER, DIRECTIONS };
+
+struct cr_watch {
+    cr_pool handles;
+    cr_pool watchers;
+    watcher *(*table)[DIRECTIONS]; /* by descriptor */
+    size_t room;
+};
+
+static void check_thread(const crank_loop *loop, const char *call)
+{
+    CR_CHECK(!loop->running || cr_loop_here == loop,
+        "%s: called from another thread than its loop's; use crank_post or crank_submit there", call);
+}
+
+static void run_handle(crank_loop *loop, cr_service *service)
+{
+    crank_handle *handle = cr_container_of(service, crank_handle, service);
+    if (handle->state == QUEUED) {
+        handle->state = CALLED;
+        handle->fn(handle->arg);
+    }
+    cr_pool_put(&loop->watch->handles, handle);
+}
+
+static void queue_handle(crank_handle *handle)
+{
+    handle->state = QUEUED;
+    cr_service_push(handle->loop, &handle->service);
+}
+
+void cr_callback_due(crank_loop *loop, cr_timer *timer)
+{
+    (void)loop;
+    queue_handle(cr_container_of(timer, crank_handle, timer));
+}
+
+static crank_handle *new_handle(crank_loop *loop, crank_callback *fn, void *arg)
+{
+    crank_handle *handle = cr_pool_get(&loop->watch->handles);
+    if (!handle) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    handle->service.run = run_handle;
+    handle->loop = loop;
+    handle->fn = fn;
+    handle->arg = arg;
+    return handle;
+}
+
+crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
+{
+    check_thread(loop, "crank_call_soon");
+    crank_handle *handle = new_handle(loop, fn, arg);
+    if (handle)
+        queue_handle(handle);
+    return handle;
+}
+
+static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback *fn, void *arg)
+{
+    crank_handle *handle = new_handle(loop, fn, arg);
+    if (!handle)
+        return NULL;
+    handle->state = TIMED;
+    if (cr_timer_start(loop, &handle->timer, CR_TIMER_CALLBACK, deadline) < 0) {
+        cr_pool_put(&loop->watch->handles, handle);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return handle;
+}
+
+crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg)
+{
+    check_thread(loop, "crank_call_later");
+    int64_t span = cr_nanoseconds(seconds);
+    if (span < 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return call_at(loop, cr_after(cr_now(loop), span), fn, arg);
+}
+
+crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg)
+{
+    check_thread(loop, "crank_call_at");
+    int64_t deadline = cr_nanoseconds(time);
+    if (deadline < 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return call_at(loop, deadline, fn, arg);
+}
+
+/* From inside its own call a handle has nothing left to cancel. */
+void crank_handle_cancel(crank_handle *handle)
+{
+    if (!handle)
+        return;
+    check_thread(handle->loop, "crank_handle_cancel");
+    if (handle->state == TIMED) {
+        cr_timer_stop(handle->loop, &handle->timer);
+        cr_pool_put(&handle->loop->watch->handles, handle);
+    } else if (handle->state == QUEUED) {
+        handle->state = CANCELLED;
+    }
+}
+
+static void queue_watcher(watcher *w)
+{
+    w->busy = true;
+    cr_service_push(w->loop, &w->service);
+}
+
+static void watcher_completed(cr_op *op, void *arg)
+{
+    watcher *w = arg;
+    (void)op;
+    w->in_flight = false;
+    if (w->removed)
+        cr_pool_put(&w->loop->watch->watchers, w);
+    else
+        queue_watcher(w);
+}
+
+/* 0, or why the descriptor cannot be watched. */
+static int submit_watcher(watcher *w)
+{
+    if (cr_loop_submit(w->loop, &w->op) == CR_PENDING)
+        w->in_flight = true;
+    else if (w->op.result < 0)
+        return (int)w->op.result;
+    else
+        queue_watcher(w);
+    return 0;
+}
+
+static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
+{
+    struct cr_watch *watch = loop->watch;
+    return fd >= 0 && (size_t)fd < watch->room ? &watch->table[fd][direction] : NULL;
+}
+
+static enum direction direction_of(const watcher *w) { return w->op.events & EPOLLIN ? READER : WRITER; }
+
+/* A descriptor that has become unusable is dropped after its call: the callback has had the occasion to see it. */
+static void run_watcher(crank_loop *loop, cr_service *service)
+{
+    watcher *w = cr_container_of(service, watcher, service);
+    if (!w->removed)
+        w->fn(w->arg);
+    w->busy = false;
+    if (!w->removed && submit_watcher(w) < 0) {
+        *place_of(loop, w->op.fd, direction_of(w)) = NULL;
+        w->removed = true;
+    }
+    if (w->removed)
+        cr_pool_put(&loop->watch->watchers, w);
+}
+
+static int reserve(crank_loop *loop, int fd)
+{
+    struct cr_watch *watch = loop->watch;
+    size_t room = watch->room ? watch->room : 16;
+    while (room <= (size_t)fd)
+        room *= 2;
+    if (room == watch->room)
+        return 0;
+    watcher *(*table)[DIRECTIONS] = cr_resize(loop->sys, watch->table, room * sizeof *table);
+    if (!table)
+        return -ENOMEM;
+    memset(table + watch->room, 0, (room - watch->room) * sizeof *table);
+    watch->table = table;
+    watch->room = room;
+    return 0;
+}
+
+static int remove_watcher(crank_loop *loop, int fd, enum direction direction)
+{
+    watcher **place = place_of(loop, fd, direction);
+    if (!place || !*place)
+        return 0;
+    watcher *w = *place;
+    *place = NULL;
+    w->removed = true;
+    if (w->in_flight)
+        cr_loop_cancel(loop, &w->op);
+    return 1;
+}
+
+static int check_descriptor(crank_loop *loop, int fd)
+{
+    struct stat status;
+    int err = fd < 0 ? -EBADF : loop->sys->stat(loop->sys->context, fd, &status);
+    if (err < 0)
+        return err;
+    return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : reserve(loop, fd);
+}
+
+/* The new watcher is in place before the old one goes: a failure leaves things as they were. */
+static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank_callback *fn, void *arg)
+{
+    int err = check_descriptor(loop, fd);
+    if (err < 0)
+        return err;
+    watcher *w = cr_pool_get(&loop->watch->watchers);
+    if (!w)
+        return -ENOMEM;
+    *w = (watcher){
+        .service.run = run_watcher,
+        .op = { .code = CR_OP_POLL, .fd = fd, .offset = -1, .completed = watcher_completed, .arg = w },
+        .loop = loop,
+        .fn = fn,
+        .arg = arg,
+    };
+    w->op.events = direction == READER ? EPOLLIN : EPOLLOUT;
+    err = submit_watcher(w);
+    if (err < 0) {
+        cr_pool_put(&loop->watch->watchers, w);
+        return err;
+    }
+    remove_watcher(loop, fd, direction);
+    *place_of(loop, fd, direction) = w;
+    return 0;
+}
+
+int crank_add_reader(crank_loop *loop, int fd, crank_callback *fn, void *arg)
+{
+    check_thread(loop, "crank_add_reader");
+    return add_watcher(loop, fd, READER, fn, arg);
+}
+
+int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg)
+{
+    check_thread(loop, "crank_add_writer");
+    return add_watcher(loop, fd, WRITER, fn, arg);
+}
+
+int crank_remove_reader(crank_loop *loop, int fd)
+{
+    check_thread(loop, "crank_remove_reader");
+    return remove_watcher(loop, fd, READER);
+}
+
+int crank_remove_writer(crank_loop *loop, int fd)
+{
+    check_thread(loop, "crank_remove_writer");
+    return remove_watcher(loop, fd, WRITER);
+}
+
+int cr_watch_new(crank_loop *loop)
+{
+    struct cr_watch *watch = cr_alloc_zero(loop->sys, sizeof *watch);
+    if (!watch)
+        return -ENOMEM;
+    cr_pool_init(&watch->handles, loop->sys, sizeof(crank_handle));
+    cr_pool_init(&watch->watchers, loop->sys, sizeof(watcher));
+    loop->watch = watch;
+    return 0;
+}
+
+void cr_watch_free(crank_loop *loop)
+{
+    struct cr_watch *watch = loop->watch;
+    if (!watch)
+        return;
+    for (size_t fd = 0; fd < watch->room; fd++)
+        for (enum direction direction = READER; direction < DIRECTIONS; direction++)
+            remove_watcher(loop, (int)fd, direction);
+    while (loop->in_flight > 0)
+        loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
+    cr_pool_deinit(&watch->handles);
+    cr_pool_deinit(&watch->watchers);
+    cr_free(loop->sys, watch->table);
+    cr_free(loop->sys, watch);
+    loop->watch = NULL;
+}

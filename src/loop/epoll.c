@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll.c: readiness, turned into completions.
+ *
+ * An operation is tried first and armed where it would wait; the turn then performs it. Owns slots (one per pending
+ * operation) and descriptors (one per number: the operations waiting for it, what is armed). Registrations are one-shot:
+ * an event disarms, so that a descriptor that was closed while a duplicate lives cannot go on reporting, and what the
+ * kernel carries is the descriptor's number and the generation of its registration: an event of an earlier file of the
+ * same number is recognised and dropped. What epoll refuses (regular files) is always ready.
+ *
+ * Completions are first collected, then delivered, in the order in which they were found: a completion may submit and
+ * cancel whatever it likes. */
+#include "loop/backend.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "loop/attempt.h"
+
+#define EVENTS_AT_ONCE 128
+#define ROOM_FIRST 16
+#define WAKE_DATA UINT64_MAX
+#define NONE 0u /* slot 0 is never used */
+
+/* Events that are reported without being asked for. */
+#define ALWAYS (uint32_t)(EPOLLERR | EPOLLHUP)
+
+struct slot {
+    cr_op *op; /* NULL: in the free list */
+    uint32_t next;
+    uint32_t prev;
+    bool finished; /* it has its result, or -ECANCELED, and waits to be delivered */
+};
+
+struct line {
+    uint32_t first;
+    uint32_t last;
+};
+
+struct descriptor {
+    struct line waiting;
+    uint32_t armed;      /* events; 0 after one has come */
+    uint32_t generation; /* of the registration */
+    bool registered;
+};
+
+typedef struct epoll {
+    cr_backend base;
+    const cr_sys *sys;
+    int fd;
+    int wake_fd;
+    struct slot *slots;
+    uint32_t slots_room;
+    uint32_t slots_free;
+    struct line finished;
+    struct descriptor *descriptors;
+    size_t descriptors_room;
+    struct epoll_event events[EVENTS_AT_ONCE];
+} epoll;
+
+static void line_add(epoll *e, struct line *line, uint32_t slot)
+{
+    e->slots[slot].next = NONE;
+    e->slots[slot].prev = line->last;
+    *(line->last ? &e->slots[line->last].next : &line->first) = slot;
+    line->last = slot;
+}
+
+static void line_remove(epoll *e, struct line *line, uint32_t slot)
+{
+    uint32_t next = e->slots[slot].next;
+    uint32_t prev = e->slots[slot].prev;
+    *(next ? &e->slots[next].prev : &line->last) = prev;
+    *(prev ? &e->slots[prev].next : &line->first) = next;
+}
+
+static int grow_slots(epoll *e)
+{
+    uint32_t room = e->slots_room ? 2 * e->slots_room : ROOM_FIRST;
+    struct slot *slots = cr_resize(e->sys, e->slots, room * sizeof *slots);
+    if (!slots)
+        return -ENOMEM;
+    e->slots = slots;
+    for (uint32_t i = room; i-- > (e->slots_room ? e->slots_room : 1);) {
+        slots[i] = (struct slot){ .next = e->slots_free };
+        e->slots_free = i;
+    }
+    e->slots_room = room;
+    return 0;
+}
+
+static int take_slot(epoll *e, cr_op *op)
+{
+    if (e->slots_free == NONE && grow_slots(e) < 0)
+        return -ENOMEM;
+    op->slot = e->slots_free;
+    e->slots_free = e->slots[op->slot].next;
+    e->slots[op->slot] = (struct slot){ .op = op };
+    return 0;
+}
+
+static void give_slot(epoll *e, uint32_t slot)
+{
+    e->slots[slot] = (struct slot){ .next = e->slots_free };
+    e->slots_free = slot;
+}
+
+static int reserve_descriptor(epoll *e, int fd)
+{
+    if (fd < 0)
+        return -EBADF;
+    size_t room = e->descriptors_room ? e->descriptors_room : ROOM_FIRST;
+    while (room <= (size_t)fd)
+        room *= 2;
+    if (room == e->descriptors_room)
+        return 0;
+    struct descriptor *descriptors = cr_resize(e->sys, e->descriptors, room * sizeof *descriptors);
+    if (!descriptors)
+        return -ENOMEM;
+    memset(descriptors + e->descriptors_room, 0, (room - e->descriptors_room) * sizeof *descriptors);
+    e->descriptors = descriptors;
+    e->descriptors_room = room;
+    return 0;
+}
+
+static uint32_t events_of(const cr_op *op)
+{
+    switch (op->code) {
+    case CR_OP_READ:
+        return EPOLLIN;
+    case CR_OP_WRITE:
+        return EPOLLOUT;
+    case CR_OP_POLL:
+        break;
+    }
+    return op->events;
+}
+
+static int control(epoll *e, int how, int fd, uint32_t events)
+{
+    struct epoll_event event = { .events = events | EPOLLONESHOT };
+    event.data.u64 = (uint64_t)e->descriptors[fd].generation << 32 | (uint32_t)fd;
+    return e->sys->epoll_ctl(e->sys->context, e->fd, how, fd, &event);
+}
+
+/* The number may have been closed and given to another file since: then the kernel knows no registration of it, and the
+ * new one has a new generation. */
+static int arm(epoll *e, int fd, uint32_t events)
+{
+    struct descriptor *d = &e->descriptors[fd];
+    uint32_t wanted = d->armed | events;
+    if (d->registered && wanted == d->armed)
+        return 0;
+    int err = d->registered ? control(e, EPOLL_CTL_MOD, fd, wanted) : -ENOENT;
+    if (err == -ENOENT) {
+        d->generation++;
+        err = control(e, EPOLL_CTL_ADD, fd, wanted);
+        if (err == -EEXIST)
+            err = control(e, EPOLL_CTL_MOD, fd, wanted);
+    }
+    d->registered = err == 0;
+    d->armed = err == 0 ? wanted : 0;
+    return err;
+}
+
+static void finish(epoll *e, cr_op *op, long result)
+{
+    op->result = result;
+    e->slots[op->slot].finished = true;
+    line_add(e, &e->finished, op->slot);
+}
+
+static enum cr_submitted done(cr_op *op, long result)
+{
+    op->result = result;
+    return CR_DONE_NOW;
+}
+
+/* A poll is armed without a try: who waits for readiness has mostly just found the descriptor not ready. */
+static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    if (op->code != CR_OP_POLL) {
+        long result = cr_attempt(e->sys, op);
+        if (result != -EAGAIN)
+            return done(op, result);
+    }
+    int err = reserve_descriptor(e, op->fd);
+    if (!err)
+        err = take_slot(e, op);
+    if (err < 0)
+        return done(op, err);
+    err = arm(e, op->fd, events_of(op));
+    if (err == 0) {
+        line_add(e, &e->descriptors[op->fd].waiting, op->slot);
+        return CR_PENDING;
+    }
+    give_slot(e, op->slot);
+    return done(op, err == -EPERM ? cr_attempt_waiting(e->sys, op) : err);
+}
+
+/* With nobody waiting for it, the descriptor leaves epoll's sight: it may be closed, or polled from outside. */
+static void epoll_cancel(cr_backend *backend, cr_op *op)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    if (e->slots[op->slot].finished)
+        return;
+    struct descriptor *d = &e->descriptors[op->fd];
+    line_remove(e, &d->waiting, op->slot);
+    finish(e, op, -ECANCELED);
+    if (d->waiting.first == NONE && d->armed) {
+        control(e, EPOLL_CTL_DEL, op->fd, 0);
+        d->registered = false;
+        d->armed = 0;
+    }
+}
+
+static long try_ready(epoll *e, const cr_op *op, uint32_t events)
+{
+    uint32_t seen = events & (events_of(op) | ALWAYS);
+    if (!seen)
+        return -EAGAIN;
+    return op->code == CR_OP_POLL ? (long)seen : cr_attempt(e->sys, op);
+}
+
+/* Events of a descriptor: complete what they allow, arm again for what is left. */
+static void descriptor_ready(epoll *e, int fd, uint32_t events)
+{
+    struct descriptor *d = &e->descriptors[fd];
+    uint32_t left = 0;
+    d->armed = 0;
+    for (uint32_t slot = d->waiting.first, next; slot; slot = next) {
+        cr_op *op = e->slots[slot].op;
+        next = e->slots[slot].next;
+        long result = try_ready(e, op, events);
+        if (result == -EAGAIN) {
+            left |= events_of(op);
+        } else {
+            line_remove(e, &d->waiting, slot);
+            finish(e, op, result);
+        }
+    }
+    int err = left ? arm(e, fd, left) : 0;
+    while (err < 0 && d->waiting.first) {
+        cr_op *op = e->slots[d->waiting.first].op;
+        line_remove(e, &d->waiting, op->slot);
+        finish(e, op, err);
+    }
+}
+
+static void dispatch(epoll *e, const struct epoll_event *event)
+{
+    if (event->data.u64 == WAKE_DATA)
+        return;
+    uint32_t fd = (uint32_t)event->data.u64;
+    if (fd < e->descriptors_room && e->descriptors[fd].registered &&
+        e->descriptors[fd].generation == (uint32_t)(event->data.u64 >> 32))
+        descriptor_ready(e, (int)fd, event->events);
+}
+
+/* Those finished by now; what the completions themselves finish comes with the next turn. */
+static long deliver(epoll *e)
+{
+    uint32_t last = e->finished.last;
+    long delivered = 0;
+    for (uint32_t slot = NONE; slot != last; delivered++) {
+        slot = e->finished.first;
+        cr_op *op = e->slots[slot].op;
+        line_remove(e, &e->finished, slot);
+        give_slot(e, slot);
+        op->completed(op, op->arg);
+    }
+    return delivered;
+}
+
+static long epoll_turn(cr_backend *backend, int64_t deadline)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    int64_t span = 0;
+    if (deadline == CR_NEVER)
+        span = -1;
+    else if (deadline > 0)
+        span = deadline - e->sys->now(e->sys->context);
+    if (e->finished.first || (span < 0 && deadline != CR_NEVER))
+        span = 0;
+    int n = e->sys->epoll_wait(e->sys->context, e->fd, e->events, EVENTS_AT_ONCE, span);
+    for (int i = 0; i < n; i++)
+        dispatch(e, &e->events[i]);
+    return deliver(e);
+}
+
+/* The eventfd is edge-triggered and never read: each write is an edge. */
+static void epoll_wake(cr_backend *backend)
+{
+    static const uint64_t one = 1;
+    epoll *e = cr_container_of(backend, epoll, base);
+    (void)e->sys->write(e->sys->context, e->wake_fd, &one, sizeof one);
+}
+
+static int epoll_pollable(cr_backend *backend) { return cr_container_of(backend, epoll, base)->fd; }
+
+static const cr_sys *epoll_sys(cr_backend *backend) { return cr_container_of(backend, epoll, base)->sys; }
+
+static void epoll_close(cr_backend *backend)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    const cr_sys *sys = e->sys;
+    if (e->wake_fd >= 0)
+        sys->close(sys->context, e->wake_fd);
+    if (e->fd >= 0)
+        sys->close(sys->context, e->fd);
+    cr_free(sys, e->slots);
+    cr_free(sys, e->descriptors);
+    cr_free(sys, e);
+}
+
+static int open_descriptors(epoll *e)
+{
+    struct epoll_event wake = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA };
+    e->fd = e->sys->epoll_create(e->sys->context, EPOLL_CLOEXEC);
+    if (e->fd < 0)
+        return e->fd;
+    e->wake_fd = e->sys->eventfd(e->sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (e->wake_fd < 0)
+        return e->wake_fd;
+    return e->sys->epoll_ctl(e->sys->context, e->fd, EPOLL_CTL_ADD, e->wake_fd, &wake);
+}
+
+static int epoll_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
+{
+    (void)seed;
+    epoll *e = cr_alloc_zero(sys, sizeof *e);
+    if (!e)
+        return -ENOMEM;
+    e->base.type = &cr_backend_epoll;
+    e->sys = sys;
+    e->fd = -1;
+    e->wake_fd = -1;
+    int err = open_descriptors(e);
+    if (err < 0) {
+        epoll_close(&e->base);
+        return err;
+    }
+    *ret_backend = &e->base;
+    return 0;
+}
+
+const cr_backend_type cr_backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .submit = epoll_submit,
+    .cancel = epoll_cancel,
+    .turn = epoll_turn,
+    .wake = epoll_wake,
+    .pollable = epoll_pollable,
+    .sys = epoll_sys,
+};

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c: options, environment, defaults.
+ *
+ * An option that is given wins over its variable; a variable over the default. A value that means nothing is an error
+ * with a sentence that says what is known, never a silent default. A set-user-ID program takes nothing from its
+ * environment: secure_getenv gives it none. */
+#include "loop/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STACK_DEFAULT ((size_t)192 * 1024)
+#define GRACE_DEFAULT 10.0
+#define THREADS_MOST 32
+/* The simulator's number does not depend on the machine: a seed means the same everywhere. */
+#define THREADS_SIMULATED 8
+
+/* A variable that is set to nothing is not set. */
+static const char *variable(const char *name)
+{
+    const char *value = secure_getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static int fill_backend(crank_options *options, const char **ret_why)
+{
+    static const char *const names[] = {
+        [CRANK_BACKEND_SIM] = "sim", [CRANK_BACKEND_EPOLL] = "epoll", [CRANK_BACKEND_URING] = "uring"
+    };
+    if ((unsigned)options->backend > CRANK_BACKEND_URING) {
+        *ret_why = "options.backend is not one of CRANK_BACKEND_DEFAULT, _SIM, _EPOLL, _URING";
+        return -EINVAL;
+    }
+    if (options->backend != CRANK_BACKEND_DEFAULT)
+        return 0;
+    const char *value = variable("CRANK_BACKEND");
+    if (!value) {
+        options->backend = CRANK_BACKEND_EPOLL;
+        return 0;
+    }
+    for (unsigned i = CRANK_BACKEND_SIM; i <= CRANK_BACKEND_URING; i++)
+        if (strcmp(value, names[i]) == 0) {
+            options->backend = (crank_backend)i;
+            return 0;
+        }
+    *ret_why = "CRANK_BACKEND is none of sim, epoll, uring";
+    return -EINVAL;
+}
+
+static int fill_seed(crank_options *options, const char **ret_why)
+{
+    const char *value = options->seed ? NULL : variable("CRANK_SEED");
+    if (!value)
+        return 0;
+    char *end;
+    errno = 0;
+    unsigned long long seed = strtoull(value, &end, 0);
+    if (errno || *end || *value < '0' || *value > '9') {
+        *ret_why = "CRANK_SEED is not a number from 0 to 2^64 - 1";
+        return -EINVAL;
+    }
+    options->seed = seed;
+    return 0;
+}
+
+static int fill_switch(bool *option, const char *name, const char *why, const char **ret_why)
+{
+    const char *value = *option ? NULL : variable(name);
+    if (!value)
+        return 0;
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+        *ret_why = why;
+        return -EINVAL;
+    }
+    *option = *value == '1';
+    return 0;
+}
+
+static unsigned default_threads(const crank_options *options)
+{
+    if (options->backend == CRANK_BACKEND_SIM)
+        return THREADS_SIMULATED;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 5 : cores > THREADS_MOST - 4 ? THREADS_MOST : (unsigned)cores + 4;
+}
+
+static int fill_numbers(crank_options *options, const char **ret_why)
+{
+    if ((unsigned)options->leftovers > CRANK_CANCEL)
+        *ret_why = "options.leftovers is neither CRANK_AWAIT nor CRANK_CANCEL";
+    else if (isnan(options->grace) || options->grace < 0)
+        *ret_why = "options.grace is not a number of seconds";
+    else if (isnan(options->hibernate_after) || options->hibernate_after < 0)
+        *ret_why = "options.hibernate_after is not a number of seconds";
+    else {
+        if (options->grace == 0)
+            options->grace = GRACE_DEFAULT;
+        if (options->stack_size == 0)
+            options->stack_size = STACK_DEFAULT;
+        if (options->threads_max == 0)
+            options->threads_max = default_threads(options);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why)
+{
+    crank_options options = given ? *given : (crank_options){ .seed = 0 };
+    int err = fill_backend(&options, ret_why);
+    if (!err)
+        err = fill_seed(&options, ret_why);
+    if (!err)
+        err = fill_switch(&options.debug, "CRANK_DEBUG", "CRANK_DEBUG is neither 0 nor 1", ret_why);
+    if (!err)
+        err = fill_switch(&options.print_trace_hash, "CRANK_TRACE_HASH", "CRANK_TRACE_HASH is neither 0 nor 1",
+            ret_why);
+    if (!err)
+        err = fill_numbers(&options, ret_why);
+    if (!err)
+        *ret_options = options;
+    return err;
+}

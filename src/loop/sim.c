@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* sim.c: the simulator, the reference of the backend contract. Read it first.
+ *
+ * Owns a virtual clock that jumps: a turn in which nothing completes moves it to the deadline, so that a program that only
+ * waits for time takes none. Descriptors are real ones, looked at without waiting; only where no deadline is given does
+ * the turn wait for them, or for a wake, in real time. Whatever the contract leaves open is one call of choose: with seed
+ * 0 the plain order, else a number from the seed. Every choice, jump and result goes into the trace's hash, which is
+ * thereby equal for equal runs.
+ *
+ * Operations stand in an array in the order of their submission: few are pending in a simulation, and a scan is easier to
+ * trust than an index. */
+#include "loop/backend.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include "loop/attempt.h"
+#include "loop/sim.h"
+
+#define ROOM_FIRST 16
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+#define HASH_PRIME UINT64_C(0x100000001b3)
+
+typedef struct pending {
+    cr_op *op;
+    uint64_t number; /* of the submission: what the hash calls it */
+    bool finished;   /* op->result is set; to be delivered */
+} pending;
+
+typedef struct sim {
+    cr_backend base;
+    cr_sim_sys sys;
+    const cr_sys *real;
+    bool perturbed;
+    cr_prng choices;
+    uint64_t hash;
+    uint64_t submitted;
+    pending *ops;
+    struct pollfd *polled; /* room for the operations and the wake descriptor */
+    size_t count;
+    size_t room;
+    int wake_fd;
+    atomic_bool woken;
+} sim;
+
+static sim *sim_of(cr_backend *backend) { return cr_container_of(backend, sim, base); }
+
+/* FNV-1a, a word at a time. */
+static void note(sim *s, uint64_t word) { s->hash = (s->hash ^ word) * HASH_PRIME; }
+
+static size_t choose(sim *s, size_t n)
+{
+    size_t chosen = s->perturbed ? cr_prng_below(&s->choices, n) : 0;
+    note(s, n);
+    note(s, chosen);
+    return chosen;
+}
+
+static size_t sim_choose(cr_backend *backend, size_t n) { return choose(sim_of(backend), n); }
+
+static uint64_t sim_trace_hash(cr_backend *backend) { return sim_of(backend)->hash; }
+
+static int64_t clock_of(sim *s) { return atomic_load_explicit(&s->sys.now, memory_order_relaxed); }
+
+static int reserve(sim *s)
+{
+    if (s->count < s->room)
+        return 0;
+    size_t room = s->room ? 2 * s->room : ROOM_FIRST;
+    pending *ops = cr_resize(s->real, s->ops, room * sizeof *ops);
+    if (!ops)
+        return -ENOMEM;
+    s->ops = ops;
+    struct pollfd *polled = cr_resize(s->real, s->polled, (room + 1) * sizeof *polled);
+    if (!polled)
+        return -ENOMEM;
+    s->polled = polled;
+    s->room = room;
+    return 0;
+}
+
+/* A transfer may be shorter than asked for: half of those that could be are. A file is read at once, whether the kernel
+ * has it in memory or not: that must not show. */
+static long attempt(sim *s, const cr_op *op)
+{
+    cr_op part = *op;
+    struct stat status;
+    int err = s->real->stat(s->real->context, op->fd, &status);
+    if (err < 0)
+        return err;
+    if (op->code != CR_OP_POLL && op->size > 1 && s->perturbed && choose(s, 2))
+        part.size = 1 + choose(s, op->size);
+    return S_ISREG(status.st_mode) ? cr_attempt_waiting(s->real, &part) : cr_attempt(s->real, &part);
+}
+
+static enum cr_submitted done(sim *s, cr_op *op, long result)
+{
+    note(s, (uint64_t)result);
+    op->result = result;
+    return CR_DONE_NOW;
+}
+
+/* What could be done now is done now, or found done by a later turn: the contract allows both. */
+static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
+{
+    sim *s = sim_of(backend);
+    struct stat status;
+    int err = s->real->stat(s->real->context, op->fd, &status);
+    if (!err)
+        err = reserve(s);
+    if (err < 0)
+        return done(s, op, err);
+    if (op->code != CR_OP_POLL && choose(s, 2) == 0) {
+        long result = attempt(s, op);
+        if (result != -EAGAIN)
+            return done(s, op, result);
+    }
+    s->ops[s->count++] = (pending){ .op = op, .number = s->submitted++ };
+    return CR_PENDING;
+}
+
+static void sim_cancel(cr_backend *backend, cr_op *op)
+{
+    sim *s = sim_of(backend);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->ops[i].op == op && !s->ops[i].finished) {
+            s->ops[i].finished = true;
+            op->result = -ECANCELED;
+        }
+}
+
+/* Wait in real time, at most span, for a descriptor or a wake; mark what has finished. Gives how much has. */
+static size_t find_finished(sim *s, int64_t span)
+{
+    size_t finished = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const cr_op *op = s->ops[i].op;
+        uint32_t events = op->code == CR_OP_READ ? EPOLLIN : op->code == CR_OP_WRITE ? EPOLLOUT : op->events;
+        s->polled[i] = (struct pollfd){ .fd = s->ops[i].finished ? -1 : op->fd, .events = (short)events };
+        finished += s->ops[i].finished;
+    }
+    s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };
+    if (s->real->poll(s->real->context, s->polled, s->count + 1, finished ? 0 : span) <= 0)
+        return finished;
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->polled[i].revents)
+            continue;
+        long result = attempt(s, s->ops[i].op);
+        s->ops[i].finished = result != -EAGAIN;
+        s->ops[i].op->result = result;
+        finished += s->ops[i].finished;
+    }
+    return finished;
+}
+
+/* Take the n-th finished operation out of the array, keeping the order of the others. */
+static pending take_finished(sim *s, size_t n)
+{
+    size_t at = 0;
+    while (!s->ops[at].finished || n-- > 0)
+        at++;
+    pending taken = s->ops[at];
+    memmove(s->ops + at, s->ops + at + 1, (--s->count - at) * sizeof *s->ops);
+    return taken;
+}
+
+/* As many as were found; what their completions submit or cancel meanwhile comes with the next turn. The order is open. */
+static long deliver(sim *s, size_t finished)
+{
+    for (size_t left = finished; left > 0; left--) {
+        pending taken = take_finished(s, left > 1 ? choose(s, left) : 0);
+        note(s, taken.number);
+        note(s, (uint64_t)taken.op->result);
+        taken.op->completed(taken.op, taken.op->arg);
+    }
+    return (long)finished;
+}
+
+/* Whether wake was called since the last time; empties the descriptor, so that it wakes once. */
+static bool take_wake(sim *s)
+{
+    uint64_t count;
+    if (!atomic_exchange(&s->woken, false))
+        return false;
+    (void)s->real->read(s->real->context, s->wake_fd, &count, sizeof count);
+    return true;
+}
+
+static long sim_turn(cr_backend *backend, int64_t deadline)
+{
+    sim *s = sim_of(backend);
+    bool woken = take_wake(s);
+    size_t finished = s->count ? find_finished(s, 0) : 0;
+    while (!finished && !woken && deadline == CR_NEVER) {
+        finished = find_finished(s, -1);
+        woken = take_wake(s);
+    }
+    if (!finished && !woken && deadline > clock_of(s)) {
+        note(s, (uint64_t)deadline);
+        atomic_store_explicit(&s->sys.now, deadline, memory_order_relaxed);
+    }
+    return deliver(s, finished);
+}
+
+static void sim_wake(cr_backend *backend)
+{
+    static const uint64_t one = 1;
+    sim *s = sim_of(backend);
+    if (!atomic_exchange(&s->woken, true))
+        (void)s->real->write(s->real->context, s->wake_fd, &one, sizeof one);
+}
+
+static int sim_pollable(cr_backend *backend)
+{
+    (void)backend;
+    return -ENOTSUP;
+}
+
+static const cr_sys *sim_table(cr_backend *backend) { return &sim_of(backend)->sys.table; }
+
+static void sim_close(cr_backend *backend)
+{
+    sim *s = sim_of(backend);
+    const cr_sys *real = s->real;
+    if (s->wake_fd >= 0)
+        real->close(real->context, s->wake_fd);
+    cr_free(real, s->ops);
+    cr_free(real, s->polled);
+    cr_free(real, s);
+}
+
+static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
+{
+    sim *s = cr_alloc_zero(sys, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->base.type = &cr_backend_sim;
+    s->real = sys;
+    s->perturbed = seed != 0;
+    s->choices.state = seed;
+    s->hash = HASH_START;
+    cr_sim_sys_init(&s->sys, sys, seed);
+    atomic_init(&s->woken, false);
+    s->wake_fd = sys->eventfd(sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int err = s->wake_fd < 0 ? s->wake_fd : reserve(s);
+    if (err < 0) {
+        sim_close(&s->base);
+        return err;
+    }
+    *ret_backend = &s->base;
+    return 0;
+}
+
+const cr_backend_type cr_backend_sim = {
+    .name = "sim",
+    .open = sim_open,
+    .close = sim_close,
+    .submit = sim_submit,
+    .cancel = sim_cancel,
+    .turn = sim_turn,
+    .wake = sim_wake,
+    .pollable = sim_pollable,
+    .sys = sim_table,
+    .choose = sim_choose,
+    .trace_hash = sim_trace_hash,
+};

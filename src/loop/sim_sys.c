@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* sim_sys.c: the OS as the simulator shows it.
+ *
+ * Clock and chance are the simulator's; all else is the table it was opened with, whose entries want their own context:
+ * hence a function for each. The clock moves only in the simulator's turn. Chance comes from the seed, in a stream of its
+ * own: drawing a number does not change the choices. */
+#include "loop/sim.h"
+
+/* A clock at zero would be taken for no instant by careless code. */
+#define FIRST_INSTANT CR_SECOND
+
+static const cr_sys *real_of(void *context) { return ((cr_sim_sys *)context)->real; }
+
+static void *sim_alloc(void *context, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->alloc(real->context, size);
+}
+
+static void *sim_alloc_zero(void *context, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->alloc_zero(real->context, size);
+}
+
+static void *sim_resize(void *context, void *memory, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->resize(real->context, memory, size);
+}
+
+static void sim_free(void *context, void *memory)
+{
+    const cr_sys *real = real_of(context);
+    real->free(real->context, memory);
+}
+
+static void *sim_map(void *context, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->map(real->context, size);
+}
+
+static int sim_unmap(void *context, void *memory, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->unmap(real->context, memory, size);
+}
+
+static int sim_advise(void *context, void *memory, size_t size, int advice)
+{
+    const cr_sys *real = real_of(context);
+    return real->advise(real->context, memory, size, advice);
+}
+
+static int sim_protect_none(void *context, void *memory, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->protect_none(real->context, memory, size);
+}
+
+static ssize_t sim_advise_many(void *context, const struct iovec *ranges, size_t n, int advice)
+{
+    const cr_sys *real = real_of(context);
+    return real->advise_many(real->context, ranges, n, advice);
+}
+
+static int sim_thread_join(void *context, unsigned long thread)
+{
+    const cr_sys *real = real_of(context);
+    return real->thread_join(real->context, thread);
+}
+
+static int sim_close(void *context, int fd)
+{
+    const cr_sys *real = real_of(context);
+    return real->close(real->context, fd);
+}
+
+static ssize_t sim_read(void *context, int fd, void *buf, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->read(real->context, fd, buf, size);
+}
+
+static ssize_t sim_write(void *context, int fd, const void *buf, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->write(real->context, fd, buf, size);
+}
+
+static int sim_open(void *context, const char *path, int flags, unsigned mode)
+{
+    const cr_sys *real = real_of(context);
+    return real->open(real->context, path, flags, mode);
+}
+
+static int sim_eventfd(void *context, unsigned value, int flags)
+{
+    const cr_sys *real = real_of(context);
+    return real->eventfd(real->context, value, flags);
+}
+
+static int sim_stat(void *context, int fd, struct stat *ret_stat)
+{
+    const cr_sys *real = real_of(context);
+    return real->stat(real->context, fd, ret_stat);
+}
+
+static ssize_t sim_read_at(void *context, int fd, const struct iovec *piece, int64_t offset,
+    int flags)
+{
+    const cr_sys *real = real_of(context);
+    return real->read_at(real->context, fd, piece, offset, flags);
+}
+
+static ssize_t sim_write_at(void *context, int fd, const struct iovec *piece, int64_t offset,
+    int flags)
+{
+    const cr_sys *real = real_of(context);
+    return real->write_at(real->context, fd, piece, offset, flags);
+}
+
+static int sim_epoll_create(void *context, int flags)
+{
+    const cr_sys *real = real_of(context);
+    return real->epoll_create(real->context, flags);
+}
+
+static int sim_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_event *event)
+{
+    const cr_sys *real = real_of(context);
+    return real->epoll_ctl(real->context, epfd, op, fd, event);
+}
+
+static int sim_epoll_wait(void *context, int epfd, struct epoll_event *events, int n,
+    int64_t timeout_ns)
+{
+    const cr_sys *real = real_of(context);
+    return real->epoll_wait(real->context, epfd, events, n, timeout_ns);
+}
+
+static int sim_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns)
+{
+    const cr_sys *real = real_of(context);
+    return real->poll(real->context, fds, n, timeout_ns);
+}
+
+static int sim_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
+{
+    const cr_sys *real = real_of(context);
+    return real->uring_setup(real->context, entries, params);
+}
+
+static int sim_uring_register(void *context, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    const cr_sys *real = real_of(context);
+    return real->uring_register(real->context, fd, opcode, arg, n);
+}
+
+static int sim_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *),
+    void *arg, size_t stack_size)
+{
+    const cr_sys *real = real_of(context);
+    return real->thread_start(real->context, ret_thread, fn, arg, stack_size);
+}
+
+static int sim_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
+    void *arg, size_t size)
+{
+    const cr_sys *real = real_of(context);
+    return real->uring_enter(real->context, fd, submit, wait, flags, arg, size);
+}
+
+static int64_t sim_now(void *context)
+{
+    return atomic_load_explicit(&((cr_sim_sys *)context)->now, memory_order_relaxed);
+}
+
+static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_sim_sys *)context)->chance); }
+
+void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
+{
+    record->real = real;
+    record->chance.state = seed ^ UINT64_C(0x6368616e6365);
+    atomic_init(&record->now, FIRST_INSTANT);
+    record->table = (cr_sys){
+        .context = record,
+        .alloc = sim_alloc,
+        .alloc_zero = sim_alloc_zero,
+        .resize = sim_resize,
+        .free = sim_free,
+        .map = sim_map,
+        .unmap = sim_unmap,
+        .advise = sim_advise,
+        .protect_none = sim_protect_none,
+        .advise_many = sim_advise_many,
+        .now = sim_now,
+        .random = sim_random,
+        .thread_start = sim_thread_start,
+        .thread_join = sim_thread_join,
+        .close = sim_close,
+        .read = sim_read,
+        .write = sim_write,
+        .open = sim_open,
+        .eventfd = sim_eventfd,
+        .stat = sim_stat,
+        .read_at = sim_read_at,
+        .write_at = sim_write_at,
+        .epoll_create = sim_epoll_create,
+        .epoll_ctl = sim_epoll_ctl,
+        .epoll_wait = sim_epoll_wait,
+        .poll = sim_poll,
+        .uring_setup = sim_uring_setup,
+        .uring_enter = sim_uring_enter,
+        .uring_register = sim_uring_register,
+    };
+}

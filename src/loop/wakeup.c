@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* wakeup.c: a stack that many push and one takes whole.
+ *
+ * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, else the newest post. Sleeping
+ * and posting are both one exchange of the head against what was read there, so of a post and a falling asleep one comes
+ * first: either the loop sees the post, or the poster sees the sleeper and wakes it. Taking the whole stack at once rules
+ * out the confusion of a reused address. A poster is counted while it is inside, for its post may be delivered, and the
+ * loop end, before it has called wake. */
+#include "loop/wakeup.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+struct cr_wakeup {
+    const cr_sys *sys;
+    cr_backend *backend;
+    _Atomic(cr_post *) head;
+    atomic_size_t inside;
+};
+
+static const char asleep;
+#define ASLEEP ((cr_post *)(uintptr_t)&asleep)
+
+int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup)
+{
+    cr_wakeup *wakeup = cr_alloc(sys, sizeof *wakeup);
+    if (!wakeup)
+        return -ENOMEM;
+    wakeup->sys = sys;
+    wakeup->backend = backend;
+    atomic_init(&wakeup->head, ASLEEP);
+    atomic_init(&wakeup->inside, 0);
+    *ret_wakeup = wakeup;
+    return 0;
+}
+
+void cr_wakeup_free(cr_wakeup *wakeup)
+{
+    if (!wakeup)
+        return;
+    while (atomic_load(&wakeup->inside) > 0)
+        sched_yield();
+    cr_free(wakeup->sys, wakeup);
+}
+
+/* Nothing of the loop may be touched after the count has gone down. */
+void cr_loop_post(crank_loop *loop, cr_post *post)
+{
+    cr_wakeup *wakeup = loop->wakeup;
+    atomic_fetch_add(&wakeup->inside, 1);
+    cr_post *head = atomic_load(&wakeup->head);
+    do
+        post->next = head == ASLEEP ? NULL : head;
+    while (!atomic_compare_exchange_weak(&wakeup->head, &head, post));
+    if (head == ASLEEP)
+        wakeup->backend->type->wake(wakeup->backend);
+    atomic_fetch_sub(&wakeup->inside, 1);
+}
+
+void cr_wakeup_deliver(cr_wakeup *wakeup)
+{
+    if (!atomic_load_explicit(&wakeup->head, memory_order_relaxed))
+        return;
+    cr_post *newest = atomic_exchange(&wakeup->head, NULL);
+    cr_post *oldest = NULL;
+    while (newest && newest != ASLEEP) {
+        cr_post *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        cr_post *post = oldest;
+        oldest = post->next;
+        post->deliver(post);
+    }
+}
+
+bool cr_wakeup_sleep(cr_wakeup *wakeup)
+{
+    cr_post *head = NULL;
+    return atomic_compare_exchange_strong(&wakeup->head, &head, ASLEEP) || head == ASLEEP;
+}
+
+bool cr_wakeup_empty(const cr_wakeup *wakeup)
+{
+    cr_post *head = atomic_load(&wakeup->head);
+    return !head || head == ASLEEP;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* wakeup.h: posts from other threads and from signal handlers.
+ *
+ * Owns the list of what was posted and not yet delivered, and the knowledge of whether the loop sleeps: whoever posts to a
+ * loop that sleeps wakes its backend, once per sleep. Posting is lock-free and async-signal-safe. */
+#ifndef CR_WAKEUP_H
+#define CR_WAKEUP_H
+#include "loop/loop.h"
+
+typedef struct cr_wakeup cr_wakeup;
+
+/* The loop counts as asleep until it first delivers. 0 or -ENOMEM. */
+int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup);
+/* Waits for the last poster to have left. Posts not delivered are dropped. Takes NULL. */
+void cr_wakeup_free(cr_wakeup *wakeup);
+/* Deliver what was posted until now, in the order posted; the loop is awake after it. */
+void cr_wakeup_deliver(cr_wakeup *wakeup);
+/* The loop's last step before it waits: false where something has been posted meanwhile, then it must not. */
+bool cr_wakeup_sleep(cr_wakeup *wakeup);
+bool cr_wakeup_empty(const cr_wakeup *wakeup);
+#endif
