@@ -23,8 +23,11 @@ static bool is_even(int i) { return i % 2 == 0; }
 
 static int print_ten(crank_generator *numbers)
 {
-    crank_foreach (int, i, crank_take(numbers, 10))
-        printf("%d ", i);
+    const char *separator = "";
+    crank_foreach (int, i, crank_take(numbers, 10)) {
+        printf("%s%d", separator, i);
+        separator = " ";
+    }
     puts("");
     return 0;
 }

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+import asyncio
+import time
+
+
+async def main():
+    started = time.perf_counter()
+    print("hello there!")
+    task = asyncio.create_task(foo())
+    await asyncio.sleep(2)
+    print("All done!")
+    print(f"({time.perf_counter() - started:.2f} seconds)")
+
+
+async def foo():
+    print("text")
+    await asyncio.sleep(1)
+
+
+asyncio.run(main())
