@@ -4,9 +4,11 @@
  * A waiting task stands in one of two lines: the condition's until it is notified, then the lock's until the lock is handed
  * to it. Notifying is moving it from the one to the other, without running it: no crowd wakes to fight for the lock. A
  * cancelled wait goes the same way, because it may only return with the lock. If it had been notified already, that
- * notification goes to the next in the condition's line. */
+ * notification goes to the next in the condition's line. The request is delivered when it is accepted, not when the lock
+ * comes: a second one meanwhile stays for the next wait. */
 #include <stdio.h>
 #include "sync/lock.h"
+#include "task/tasks.h"
 
 struct crank_condition {
     cr_object object;
@@ -16,14 +18,20 @@ struct crank_condition {
 
 static void notify_first(crank_condition *condition);
 
-/* Cancelled with the notification at hand: it stays in the lock's line, its notification does not. A second
- * cancellation changes nothing. */
+/* What the lock's line gives to a task in it: see lock.h. */
+static void will_be_cancelled(cr_task *task)
+{
+    task->place = (void *)(intptr_t)-ECANCELED;
+    cr_tasks_of(cr_loop_here)->delivered(task);
+}
+
+/* Cancelled with the notification at hand: the task stays in the lock's line, its notification does not. */
 static bool retake_undo(cr_task *task)
 {
     crank_condition *condition = task->place;
     if ((intptr_t)condition < 0)
         return false;
-    task->place = (void *)(intptr_t)-ECANCELED;
+    will_be_cancelled(task);
     notify_first(condition);
     return false;
 }
@@ -36,9 +44,9 @@ static const cr_wait retake_wait = {
 };
 
 /* From whichever line it has just left into the lock's, which is held. */
-static void stand_for_lock(crank_lock *lock, cr_task *task, void *place)
+static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *notified_by)
 {
-    task->place = place;
+    task->place = notified_by;
     task->on = &lock->line;
     task->fiber.wait = &retake_wait;
     cr_waitq_join(&lock->line, task);
@@ -62,7 +70,8 @@ static bool wait_undo(cr_task *task)
     crank_lock *lock = condition->lock;
     cr_waitq_leave(&condition->line, task);
     if (lock->holder) {
-        stand_for_lock(lock, task, (void *)(intptr_t)-ECANCELED);
+        stand_for_lock(lock, task, NULL);
+        will_be_cancelled(task);
         return false;
     }
     lock->holder = task->id;
