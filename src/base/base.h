@@ -9,6 +9,15 @@
 #define CR_NOINLINE __attribute__((noinline))
 #define CR_COLD __attribute__((cold, noinline))
 #define CR_UNUSED __attribute__((unused))
+/* In a loop that spins: let the core's other thread have it. */
+static inline void cr_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 #define cr_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 /* Instants and spans inside crank are int64 nanoseconds; CR_NEVER is an instant that does not come. */

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "loop/callback.h"
 #include "loop/options.h"
+#include "loop/registry.h"
 #include "loop/wakeup.h"
 
 #define LOOK_ONLY INT64_MIN
@@ -110,6 +111,8 @@ static bool wait_for_world(crank_loop *loop, int64_t limit)
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
     bool more = loop->hooks && loop->hooks->idle && loop->hooks->idle(loop);
     int64_t deadline = next < limit ? next : limit;
+    if (loop->spin_ns > 0 && !more && !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
+        loop->spin_ns = 0;
     if (more || loop->runner.head || !cr_wakeup_sleep(loop->wakeup))
         deadline = LOOK_ONLY;
     backend_turn(loop, deadline);
@@ -228,11 +231,18 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
         destroy(loop, sys);
         return err;
     }
+    cr_registry_add(loop);
     *ret_loop = loop;
     return 0;
 }
 
-void cr_loop_close(crank_loop *loop) { destroy(loop, loop->base_sys); }
+/* What was posted and not delivered is told so, for its memory may be its own to free: no loop is here then. */
+void cr_loop_close(crank_loop *loop)
+{
+    cr_registry_remove(loop);
+    cr_wakeup_deliver(loop->wakeup);
+    destroy(loop, loop->base_sys);
+}
 
 crank_loop *crank_loop_new(const crank_options *options)
 {

@@ -82,6 +82,22 @@ bool cr_wakeup_sleep(cr_wakeup *wakeup)
     return atomic_compare_exchange_strong(&wakeup->head, &head, ASLEEP) || head == ASLEEP;
 }
 
+bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline)
+{
+    const cr_sys *sys = wakeup->sys;
+    int64_t end = sys->now(sys->context) + span;
+    if (end > deadline)
+        end = deadline;
+    do {
+        for (int i = 0; i < 32; i++) {
+            if (atomic_load_explicit(&wakeup->head, memory_order_relaxed))
+                return true;
+            cr_relax();
+        }
+    } while (sys->now(sys->context) < end);
+    return false;
+}
+
 bool cr_wakeup_empty(const cr_wakeup *wakeup)
 {
     cr_post *head = atomic_load(&wakeup->head);

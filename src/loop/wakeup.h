@@ -17,5 +17,7 @@ void cr_wakeup_free(cr_wakeup *wakeup);
 void cr_wakeup_deliver(cr_wakeup *wakeup);
 /* The loop's last step before it waits: false where something has been posted meanwhile, then it must not. */
 bool cr_wakeup_sleep(cr_wakeup *wakeup);
+/* Look for a post for so long without sleeping, not beyond deadline. True: there is one. */
+bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline);
 bool cr_wakeup_empty(const cr_wakeup *wakeup);
 #endif
