@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* baton.c: worker threads under the simulator.
+ *
+ * Workers are real threads (a job has its own stack and thread-locals and may block in crank_submission_wait), but one
+ * thread runs at a time: whoever has the baton. The loop hands it to a worker and waits until it comes back: at a job's end,
+ * where the job waits for a submission, or where a choice of the simulator takes it away (post, submit). So a job takes no
+ * virtual time, and the order is the simulator's: without a seed, jobs run in the order submitted, each to its end, in the
+ * turn after.
+ *
+ * A job that blocks elsewhere would stop the world. When it has used no processor time for five real seconds it is
+ * given up: its task ends with -ETIMEDOUT, its thread is left to itself and never touches the loop again. */
+#include "io/workers.h"
+
+#include <time.h>
+
+#define PATIENCE_SECONDS 5
+
+enum turn { TURN_FREE, TURN_RUNNING, TURN_READY, TURN_WAITING };
+
+struct cr_baton {
+    cr_workers *workers;
+    pthread_mutex_t lock; /* of holder and cr_worker.lost */
+    pthread_cond_t back;
+    cr_worker *holder; /* NULL: the loop */
+    cr_worker *line;   /* workers amid a job that may go on */
+    size_t line_length;
+    cr_post pump;
+    bool pumped; /* pump is on its way */
+    bool lost;
+};
+
+/* ---- A worker's side ---- */
+
+/* Give the baton back and wait for it. False: it is time to end. */
+static bool await_turn(cr_worker *self, bool give_back)
+{
+    cr_baton *baton = self->workers->baton;
+    pthread_mutex_lock(&baton->lock);
+    if (give_back) {
+        baton->holder = NULL;
+        pthread_cond_signal(&baton->back);
+    }
+    while (baton->holder != self && !(self->workers->closing && self->turn == TURN_FREE))
+        pthread_cond_wait(&self->wake, &baton->lock);
+    bool mine = baton->holder == self;
+    pthread_mutex_unlock(&baton->lock);
+    return mine;
+}
+
+/* The job has run. False when it had been given up meanwhile. */
+static bool bring_back(cr_worker *self)
+{
+    cr_baton *baton = self->workers->baton;
+    pthread_mutex_lock(&baton->lock);
+    bool lost = self->lost;
+    if (!lost) {
+        cr_job_done(self->workers, self->job);
+        self->job = NULL;
+        self->turn = TURN_FREE;
+    }
+    pthread_mutex_unlock(&baton->lock);
+    return !lost;
+}
+
+static void *work(void *arg)
+{
+    cr_worker *self = arg;
+    cr_worker_here = self;
+    for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
+        self->job->type->run(self->job);
+        if (!bring_back(self))
+            break;
+    }
+    return NULL;
+}
+
+static void pump_soon(cr_workers *workers)
+{
+    if (workers->baton->pumped)
+        return;
+    workers->baton->pumped = true;
+    cr_loop_post(workers->loop, &workers->baton->pump);
+}
+
+static void join_line(cr_worker *worker)
+{
+    cr_baton *baton = worker->workers->baton;
+    cr_worker **last = &baton->line;
+    while (*last)
+        last = &(*last)->behind;
+    worker->behind = NULL;
+    worker->turn = TURN_READY;
+    *last = worker;
+    baton->line_length++;
+    pump_soon(worker->workers);
+}
+
+/* Of this thread, if it is a simulated worker that has the baton. */
+static cr_worker *holder_here(void)
+{
+    cr_worker *self = cr_worker_here;
+    if (!self || !self->workers->baton)
+        return NULL;
+    cr_baton *baton = self->workers->baton;
+    pthread_mutex_lock(&baton->lock);
+    bool mine = baton->holder == self;
+    pthread_mutex_unlock(&baton->lock);
+    return mine ? self : NULL;
+}
+
+void cr_baton_point(void)
+{
+    cr_worker *self = holder_here();
+    if (!self || cr_choose(self->workers->loop, 2) == 0)
+        return;
+    join_line(self);
+    (void)await_turn(self, true);
+}
+
+void cr_baton_wait(cr_worker *self)
+{
+    if (holder_here() != self)
+        return;
+    self->turn = TURN_WAITING;
+    self->workers->loop->outside--; /* it can wake nobody while it waits */
+    (void)await_turn(self, true);
+}
+
+void cr_baton_go_on(cr_worker *worker)
+{
+    if (worker->turn != TURN_WAITING)
+        return;
+    worker->workers->loop->outside++;
+    join_line(worker);
+}
+
+/* ---- The loop's side ---- */
+
+static int64_t processor_time(cr_worker *worker)
+{
+    clockid_t clock;
+    struct timespec used = { 0 };
+    if (pthread_getcpuclockid((pthread_t)worker->thread, &clock) == 0)
+        clock_gettime(clock, &used);
+    return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
+}
+
+/* Wait under the lock for the baton to come back. False: the worker blocks. */
+static bool await_back(cr_baton *baton, cr_worker *worker)
+{
+    enum { little_ns = 50000000 };
+    int64_t used_before = 0;
+    while (baton->holder) {
+        int64_t end = cr_sys_real.now(NULL) + PATIENCE_SECONDS * CR_SECOND;
+        struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
+        if (pthread_cond_timedwait(&baton->back, &baton->lock, &until) != ETIMEDOUT || !baton->holder)
+            continue;
+        int64_t used = processor_time(worker);
+        if (used - used_before < little_ns && worker->job->type->stuck)
+            return false;
+        used_before = used;
+    }
+    return true;
+}
+
+/* Let the worker go on until it gives the baton back. */
+static void hand_to(cr_worker *worker)
+{
+    cr_workers *workers = worker->workers;
+    cr_baton *baton = workers->baton;
+    cr_job *job = worker->job;
+    pthread_mutex_lock(&baton->lock);
+    baton->holder = worker;
+    worker->turn = TURN_RUNNING;
+    pthread_cond_signal(&worker->wake);
+    bool came_back = await_back(baton, worker);
+    if (!came_back) {
+        worker->lost = baton->lost = true;
+        baton->holder = NULL;
+    }
+    pthread_mutex_unlock(&baton->lock);
+    if (came_back)
+        return;
+    workers->loop->outside--;
+    workers->out--;
+    job->type->stuck(workers->loop, job);
+}
+
+/* A worker without a job, NULL when there is none. */
+static cr_worker *free_worker(cr_workers *workers)
+{
+    for (unsigned i = 0; i < workers->max; i++)
+        if (workers->all[i].life == CR_WORKER_LIVE && workers->all[i].turn == TURN_FREE && !workers->all[i].lost)
+            return &workers->all[i];
+    return NULL;
+}
+
+static cr_worker *leave_line(cr_baton *baton, size_t index)
+{
+    cr_worker **at = &baton->line;
+    while (index--)
+        at = &(*at)->behind;
+    cr_worker *worker = *at;
+    *at = worker->behind;
+    baton->line_length--;
+    return worker;
+}
+
+static cr_worker *start_job(cr_workers *workers)
+{
+    cr_worker *worker = free_worker(workers);
+    if (!worker && cr_worker_start(workers, work, &worker) < 0)
+        return NULL;
+    worker->job = cr_jobs_take(&workers->jobs);
+    return worker->job ? worker : NULL;
+}
+
+static bool may_start(cr_workers *workers)
+{
+    return cr_jobs_waiting(&workers->jobs) && (atomic_load(&workers->live) < workers->max || free_worker(workers));
+}
+
+/* Choose who goes on: the workers in the line, oldest first, or the next job; the last choice is nobody for now. */
+static bool run_one(cr_workers *workers)
+{
+    cr_baton *baton = workers->baton;
+    size_t count = baton->line_length + may_start(workers);
+    if (count == 0)
+        return false;
+    size_t chosen = cr_choose(workers->loop, count + 1);
+    if (chosen == count) {
+        pump_soon(workers);
+        return false;
+    }
+    cr_worker *worker = chosen < baton->line_length ? leave_line(baton, chosen) : start_job(workers);
+    if (worker)
+        hand_to(worker);
+    return worker != NULL;
+}
+
+static void pump_delivered(cr_post *post)
+{
+    cr_baton *baton = cr_container_of(post, cr_baton, pump);
+    cr_workers *workers = baton->workers;
+    baton->pumped = false;
+    while (run_one(workers))
+        continue;
+}
+
+int cr_baton_new(cr_workers *workers)
+{
+    pthread_condattr_t monotonic;
+    cr_baton *baton = cr_alloc_zero(workers->loop->sys, sizeof *baton);
+    if (!baton)
+        return -ENOMEM;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&baton->lock, NULL);
+    pthread_cond_init(&baton->back, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    baton->workers = workers;
+    baton->pump.deliver = pump_delivered;
+    workers->baton = baton;
+    return 0;
+}
+
+int cr_baton_job(cr_workers *workers)
+{
+    cr_worker *first;
+    pump_soon(workers);
+    return atomic_load(&workers->live) > 0 ? 0 : cr_worker_start(workers, work, &first);
+}
+
+bool cr_baton_close(cr_workers *workers)
+{
+    cr_baton *baton = workers->baton;
+    do
+        cr_wakeup_deliver(workers->loop->wakeup);
+    while (baton->pumped);
+    pthread_mutex_lock(&baton->lock);
+    workers->closing = true;
+    for (unsigned i = 0; i < workers->max; i++)
+        pthread_cond_signal(&workers->all[i].wake);
+    pthread_mutex_unlock(&baton->lock);
+    return !baton->lost;
+}
+
+void cr_baton_free(cr_workers *workers)
+{
+    pthread_cond_destroy(&workers->baton->back);
+    pthread_mutex_destroy(&workers->baton->lock);
+    cr_free(workers->loop->sys, workers->baton);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* jobs.c: the queue between a loop and its workers.
+ *
+ * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a position is taken by whoever
+ * moves head past it, and what was read from the ring before that is right. A full ring is copied into one twice as large;
+ * the old one stays until the end, because a worker may be reading it. A job's own state says who has it, so that it
+ * can be cancelled in place; a cancelled one leaves the ring when its turn comes. */
+#include "io/workers.h"
+
+#define RING_FIRST 256u
+
+struct cr_job_ring {
+    cr_job_ring *older;
+    uint64_t mask;
+    _Atomic(cr_job *) places[];
+};
+
+static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
+{
+    cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);
+    if (ring)
+        ring->mask = size - 1;
+    return ring;
+}
+
+int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys)
+{
+    cr_job_ring *ring = ring_new(sys, RING_FIRST);
+    if (!ring)
+        return -ENOMEM;
+    jobs->sys = sys;
+    atomic_init(&jobs->ring, ring);
+    return 0;
+}
+
+void cr_jobs_deinit(cr_jobs *jobs)
+{
+    cr_job_ring *ring = atomic_load(&jobs->ring);
+    while (ring) {
+        cr_job_ring *older = ring->older;
+        cr_free(jobs->sys, ring);
+        ring = older;
+    }
+}
+
+/* A ring twice as large with the same jobs at the same positions. */
+static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint64_t tail)
+{
+    cr_job_ring *ring = ring_new(jobs->sys, (old->mask + 1) * 2);
+    if (!ring)
+        return NULL;
+    for (uint64_t at = jobs->head_seen; at != tail; at++) {
+        cr_job *job = atomic_load_explicit(&old->places[at & old->mask], memory_order_relaxed);
+        atomic_store_explicit(&ring->places[at & ring->mask], job, memory_order_relaxed);
+    }
+    ring->older = old;
+    atomic_store_explicit(&jobs->ring, ring, memory_order_release);
+    return ring;
+}
+
+int cr_jobs_put(cr_jobs *jobs, cr_job *job)
+{
+    uint64_t tail = atomic_load_explicit(&jobs->tail, memory_order_relaxed);
+    cr_job_ring *ring = atomic_load_explicit(&jobs->ring, memory_order_relaxed);
+    if (CR_UNLIKELY(tail - jobs->head_seen > ring->mask)) {
+        jobs->head_seen = atomic_load_explicit(&jobs->head, memory_order_acquire);
+        if (tail - jobs->head_seen > ring->mask)
+            ring = ring_grow(jobs, ring, tail);
+        if (!ring)
+            return -ENOMEM;
+    }
+    atomic_store_explicit(&ring->places[tail & ring->mask], job, memory_order_relaxed);
+    atomic_store(&jobs->tail, tail + 1); /* in one order with who searches and who rests */
+    return 0;
+}
+
+cr_job *cr_jobs_take(cr_jobs *jobs)
+{
+    uint64_t head = atomic_load_explicit(&jobs->head, memory_order_acquire);
+    while (head != atomic_load(&jobs->tail)) {
+        /* The ring is read after the tail: it is one that holds this position. */
+        cr_job_ring *ring = atomic_load_explicit(&jobs->ring, memory_order_acquire);
+        cr_job *job = atomic_load_explicit(&ring->places[head & ring->mask], memory_order_relaxed);
+        if (!atomic_compare_exchange_weak(&jobs->head, &head, head + 1))
+            continue;
+        uint32_t queued = CR_JOB_QUEUED;
+        if (atomic_compare_exchange_strong(&job->state, &queued, CR_JOB_RUNNING))
+            return job;
+        cr_jobs_give_back(jobs, job);
+        head++;
+    }
+    return NULL;
+}
+
+void cr_jobs_give_back(cr_jobs *jobs, cr_job *job)
+{
+    job->next = atomic_load_explicit(&jobs->back, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&jobs->back, &job->next, job))
+        continue;
+}
+
+cr_job *cr_jobs_collect(cr_jobs *jobs)
+{
+    cr_job *newest = atomic_load(&jobs->back) ? atomic_exchange(&jobs->back, NULL) : NULL;
+    cr_job *oldest = NULL;
+    while (newest) {
+        cr_job *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}

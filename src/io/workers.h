@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* workers.h: jobs for threads, and the threads of one loop that do them.
+ *
+ * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop, which is then told. The
+ * loop's thread alone makes, submits, cancels and frees; a worker touches a job only between taking it off the queue and
+ * giving it back. jobs.c keeps the queue, workers.c the threads, baton.c the threads under the simulator. */
+#ifndef CR_WORKERS_H
+#define CR_WORKERS_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "loop/wakeup.h"
+#include "task/tasks.h"
+
+typedef struct cr_job cr_job;
+typedef struct cr_worker cr_worker;
+typedef struct cr_workers cr_workers;
+typedef struct cr_baton cr_baton;
+
+typedef struct cr_job_type {
+    /* Do it, on a worker. */
+    void (*run)(cr_job *job);
+    /* It has run, in the loop's thread. The job is freed after. */
+    void (*finished)(crank_loop *loop, cr_job *job);
+    /* The simulator: it has blocked for long where nothing can wake it. End its task, forget the job. NULL: wait on. */
+    void (*stuck)(crank_loop *loop, cr_job *job);
+} cr_job_type;
+
+enum { CR_JOB_QUEUED, CR_JOB_RUNNING, CR_JOB_CANCELLED };
+#define CR_JOB_BYTES 64
+
+/* The beginning of every job; what follows is its type's, CR_JOB_BYTES in all. */
+struct cr_job {
+    cr_job *next; /* among those that have come back */
+    const cr_job_type *type;
+    _Atomic uint32_t state; /* who takes it from QUEUED has it: a worker, or who cancels it */
+};
+
+/* ---- jobs.c: the queue. One thread puts, all take, in order; what has run comes back through a list. */
+typedef struct cr_job_ring cr_job_ring;
+typedef struct cr_jobs {
+    const cr_sys *sys;
+    uint64_t head_seen; /* the loop's: head is at least this */
+    char apart1[64];
+    _Atomic(cr_job_ring *) ring;
+    _Atomic uint64_t tail;
+    char apart2[64];
+    _Atomic uint64_t head;
+    char apart3[64];
+    _Atomic(cr_job *) back;
+    char apart4[64];
+} cr_jobs;
+
+int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys); /* 0 or -ENOMEM */
+void cr_jobs_deinit(cr_jobs *jobs);
+int cr_jobs_put(cr_jobs *jobs, cr_job *job); /* 0 or -ENOMEM */
+/* The oldest, now the caller's to run; NULL when there is none. Cancelled ones on the way come back. */
+cr_job *cr_jobs_take(cr_jobs *jobs);
+void cr_jobs_give_back(cr_jobs *jobs, cr_job *job);
+/* All that have come back, oldest first, linked by next. */
+cr_job *cr_jobs_collect(cr_jobs *jobs);
+static inline bool cr_jobs_waiting(cr_jobs *jobs)
+{
+    return atomic_load(&jobs->tail) != atomic_load(&jobs->head);
+}
+
+/* ---- workers.c */
+enum cr_worker_life { CR_WORKER_NONE, CR_WORKER_LIVE, CR_WORKER_OVER };
+struct cr_worker {
+    cr_workers *workers;
+    cr_worker *below; /* in the stack of those that rest */
+    unsigned long thread;
+    pthread_cond_t wake;
+    uint8_t life;   /* under the lock */
+    bool woken;     /* taken out of that stack, under the lock */
+    bool searching; /* counted in workers->searching */
+    /* the simulator's, touched by whoever has the baton */
+    uint8_t turn;
+    bool lost;         /* its job was stuck: it must touch nothing any more; under the baton's lock */
+    cr_worker *behind; /* in the line of those that may go on */
+    cr_job *job;
+};
+
+/* Invariant: with a job in the queue, somebody is searching, or every worker there may be is at work. */
+struct cr_workers {
+    cr_closer closer;
+    crank_loop *loop;
+    cr_pool memory; /* of jobs */
+    cr_jobs jobs;
+    cr_post signal;           /* something has come back */
+    atomic_bool signalled;    /* signal is on its way */
+    atomic_bool napping;      /* the loop looks by itself soon: not every job that comes back need wake it */
+    crank_handle *nap;        /* when it looks; NULL while it does not */
+    atomic_uint searching;    /* about to look into the queue */
+    atomic_uint resting_count;
+    atomic_uint live;
+    size_t out;               /* jobs submitted that have not come back, nor been cancelled */
+    uint32_t vain;            /* spins of the loop in a row that were in vain, then plans made without one */
+    bool spinning;            /* the loop was told to spin */
+    pthread_mutex_t lock;     /* of what follows */
+    pthread_cond_t ended;     /* a worker has */
+    cr_worker *resting;       /* last in, first out: the longest idle end first */
+    bool closing;
+    cr_baton *baton;          /* under the simulator, else NULL */
+    unsigned cores;
+    unsigned max;
+    cr_worker all[];
+};
+
+/* The loop's workers, made when missing; NULL when memory is short. */
+cr_workers *cr_workers_of(crank_loop *loop);
+/* CR_JOB_BYTES, of which the cr_job is set up; NULL when memory is short. */
+void *cr_job_new(cr_workers *workers, const cr_job_type *type);
+/* Give one back that was not submitted. */
+void cr_job_free(cr_workers *workers, void *job);
+/* In its turn it runs. 0; -ENOMEM, or -EAGAIN when no thread can be made: then it is freed. */
+int cr_job_submit(cr_workers *workers, cr_job *job);
+/* True: it had not started, never will, and is freed. False: it runs, or has run. */
+bool cr_job_cancel(cr_workers *workers, cr_job *job);
+/* A worker's: the job has run; tell the loop. */
+void cr_job_done(cr_workers *workers, cr_job *job);
+/* Take back what has run and tell whom it concerns. Gives how many. */
+size_t cr_workers_collect(cr_workers *workers);
+/* Start a worker in a free place. Under the lock. 0 or a negative errno. */
+int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker);
+/* The worker this thread is, NULL elsewhere. */
+extern __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
+
+/* ---- baton.c */
+int cr_baton_new(cr_workers *workers); /* 0 or -ENOMEM */
+/* Tell every worker to end. False when one was lost: then the memory of the workers must stay. */
+bool cr_baton_close(cr_workers *workers);
+void cr_baton_free(cr_workers *workers); /* every worker has ended */
+/* A job has been put into the queue: it runs before the loop waits. 0, or why no thread can be made. */
+int cr_baton_job(cr_workers *workers);
+/* A worker may be made to stop here and let others go first. Elsewhere than on one of the simulator's workers: nothing. */
+void cr_baton_point(void);
+/* On one of the simulator's workers: let the others go on until somebody calls cr_baton_go_on. */
+void cr_baton_wait(cr_worker *self);
+/* In the loop's thread. Nothing where it does not wait. */
+void cr_baton_go_on(cr_worker *worker);
+#endif
