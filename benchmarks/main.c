@@ -26,6 +26,13 @@ static const struct {
     { "growth", bench_growth },
 };
 
+static size_t times_wanted;
+
+size_t times(size_t usual)
+{
+    return times_wanted ? times_wanted : usual;
+}
+
 static int run_idle_mem(void)
 {
     crank_options options = { .hibernate_after = 0.5 };
@@ -38,6 +45,7 @@ static int run_idle_mem(void)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    times_wanted = argc > 2 ? (size_t)atol(argv[2]) : 0;
     int jobs = strncmp(name, "pi_", 3) == 0 ? atoi(name + 3) : 0;
     if (jobs > 0 && jobs <= 1 << 20)
         return crank_run(bench_pi, jobs);

@@ -20,7 +20,7 @@ static int sleep_all(crank_task **tasks, size_t n)
 
 int bench_sleepers(void)
 {
-    const size_t n = 100000;
+    const size_t n = times(100000);
     double memory = memory_bytes("VmHWM:"), tables = memory_bytes("VmPTE:");
     crank_task **tasks = task_array(n);
     double cpu = cpu_seconds(), started = wall_seconds();
@@ -36,7 +36,7 @@ int bench_sleepers(void)
 
 int bench_sleepers_1m(void)
 {
-    const size_t n = 1000000;
+    const size_t n = times(1000000);
     crank_task **tasks = task_array(n);
     double started = wall_seconds();
     crank_try(sleep_all(tasks, n));
@@ -93,7 +93,7 @@ static int jobs_in_flight(size_t n)
 
 int bench_native_mem(void)
 {
-    const size_t n = 100000;
+    const size_t n = times(100000);
     crank_task **tasks = task_array(n);
     double memory = memory_bytes("VmRSS:");
     for (size_t i = 0; i < n; i++)
@@ -122,7 +122,7 @@ static long keep_notes(long number, crank_event *over)
  * there is nothing to tell. */
 int bench_idle_mem(void)
 {
-    const size_t n = 100000;
+    const size_t n = times(100000);
     CRANK_EVENT(over);
     double memory = memory_bytes("VmRSS:"), tables = memory_bytes("VmPTE:");
     crank_task **tasks = task_array(n);

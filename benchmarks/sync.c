@@ -10,7 +10,7 @@ static int naturals(void)
 
 int bench_generator(void)
 {
-    const uint64_t n = 20000000;
+    const uint64_t n = times(20000000);
     uint64_t sum = 0, taken = 0;
     double started = wall_seconds();
     crank_foreach(uint64_t, value, crank_generate(naturals)) {
@@ -34,7 +34,7 @@ static int return_each(crank_queue *in, crank_queue *out, long n)
 
 int bench_pingpong(void)
 {
-    const long n = 2000000;
+    const long n = (long)times(2000000);
     CRANK_QUEUE(there, long, 1);
     CRANK_QUEUE(back, long, 1);
     CRANK_GROUP(group);
@@ -59,7 +59,7 @@ static int produce(crank_queue *queue, long n)
 
 int bench_prodcons(void)
 {
-    const long n = 5000000;
+    const long n = (long)times(5000000);
     CRANK_QUEUE(queue, long, 64);
     CRANK_GROUP(group);
     double started = wall_seconds();
@@ -75,11 +75,11 @@ int bench_prodcons(void)
     return crank_group_wait(&group);
 }
 
-enum { TASKS = 1000, TURNS = 1000 };
+enum { TASKS = 1000 };
 
-static int yield_inside(crank_lock *lock, long *count)
+static int yield_inside(crank_lock *lock, size_t turns, long *count)
 {
-    for (int i = 0; i < TURNS; i++) {
+    for (size_t i = 0; i < turns; i++) {
         CRANK_WITH_LOCK(lock);
         ++*count;
         crank_try(crank_sleep(0));
@@ -87,26 +87,27 @@ static int yield_inside(crank_lock *lock, long *count)
     return 0;
 }
 
-static int hold_briefly(crank_lock *lock, long *count)
+static int hold_briefly(crank_lock *lock, size_t turns, long *count)
 {
-    for (int i = 0; i < TURNS; i++) {
+    for (size_t i = 0; i < turns; i++) {
         CRANK_WITH_LOCK(lock);
         ++*count;
     }
     return 0;
 }
 
-static int contend(const char *workload, int (*body)(crank_lock *, long *))
+static int contend(const char *workload, int (*body)(crank_lock *, size_t, long *))
 {
+    const size_t turns = times(1000);
     long count = 0;
     CRANK_LOCK(lock);
     CRANK_GROUP(group);
     double started = wall_seconds();
     for (int i = 0; i < TASKS; i++)
-        crank_group_spawn(&group, body, lock, &count);
+        crank_group_spawn(&group, body, lock, turns, &count);
     crank_try(crank_group_wait(&group));
     result(workload, WHO, ns_each(started, (double)count), "ns");
-    return count == TASKS * TURNS ? 0 : crank_fail(EPROTO, "a turn was lost");
+    return (size_t)count == TASKS * turns ? 0 : crank_fail(EPROTO, "a turn was lost");
 }
 
 int bench_lock(void)

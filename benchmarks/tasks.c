@@ -46,7 +46,7 @@ static long count_down(long n)
 
 int bench_ctxswitch(void)
 {
-    const long n = 10000000;
+    const long n = (long)times(10000000);
     double started = wall_seconds();
     crank_try(crank_gather((void *)NULL, crank_spawn(count_up, n), crank_spawn(count_down, n)));
     result("ctxswitch", WHO, ns_each(started, 2.0 * (double)n), "ns");
@@ -55,7 +55,7 @@ int bench_ctxswitch(void)
 
 int bench_spawn_seq(void)
 {
-    const long n = 5000000;
+    const long n = (long)times(5000000);
     double started = wall_seconds();
     for (long i = 0; i < n; i++)
         crank_try(crank_await(crank_spawn(nothing)));
@@ -75,7 +75,7 @@ static double spawn_gather_round(crank_task **tasks, long *results, size_t n)
 
 int bench_spawn_gather(void)
 {
-    const size_t n = 100000;
+    const size_t n = times(100000);
     const int rounds = 10;
     crank_task **tasks = task_array(n);
     long *results = calloc(n, sizeof *results);
@@ -91,7 +91,7 @@ int bench_spawn_gather(void)
 
 int bench_spawn_eager(void)
 {
-    const long n = 100000;
+    const long n = (long)times(100000);
     crank_try(crank_await(crank_spawn_eager(nothing)));
     double started = wall_seconds();
     for (long i = 0; i < n; i++)
@@ -102,7 +102,7 @@ int bench_spawn_eager(void)
 
 int bench_cancel(void)
 {
-    const size_t n = 100000;
+    const size_t n = times(100000);
     crank_task **tasks = task_array(n);
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(sleeper, 3600);
@@ -162,7 +162,7 @@ static double smaller(double a, double b)
 /* What call capture adds to a spawn: the best of many short turns each, taken alternately. */
 int bench_capture(void)
 {
-    const long n = 100000;
+    const long n = (long)times(100000);
     double raw = 1e9, captured = 1e9, many = 1e9;
     for (int i = 0; i < 40; i++) {
         raw = smaller(raw, each_raw(n));

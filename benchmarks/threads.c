@@ -11,7 +11,7 @@ static int do_nothing(void)
 
 int bench_thread_seq(void)
 {
-    const long n = 100000;
+    const long n = (long)times(100000);
     crank_try(crank_await(crank_to_thread(do_nothing)));
     double cpu = cpu_seconds(), started = wall_seconds();
     for (long i = 0; i < n; i++)
@@ -24,7 +24,7 @@ int bench_thread_seq(void)
 
 int bench_thread_gather(void)
 {
-    const size_t n = 10000;
+    const size_t n = times(10000);
     crank_task **tasks = task_array(n);
     crank_try(crank_await(crank_to_thread(do_nothing)));
     double started = wall_seconds();

@@ -9,6 +9,8 @@
 
 #define WHO "crank"
 
+/* How often the operation is done: as usual, or as the command line says. */
+size_t times(size_t usual);
 /* A task function that does nothing. */
 int nothing(void);
 /* Sleep so long. */

@@ -61,12 +61,33 @@ static void releases(const outcome *o, const char *before, const char *between, 
                 between);
 }
 
+/* As wide as the widest of its cells; 0 for a contender that took part in nothing. */
+static int column_width(const outcome *o, size_t who)
+{
+    char cell[64];
+    size_t width = 0;
+    for (size_t work = 0; work < workload_count; work++) {
+        const record *own = outcome_at(o, work, 0);
+        for (size_t r = 0; tabled(work) && r < own->count; r++) {
+            cell_format(o, work, who, &own->series[r], cell, sizeof cell);
+            if (strcmp(cell, "-") != 0 && strlen(cell) > width)
+                width = strlen(cell);
+        }
+    }
+    size_t name = strlen(o->contenders[who].name);
+    return width == 0 ? 0 : (int)(name > width ? name : width);
+}
+
 void table_print(const outcome *o, FILE *out)
 {
     char cell[64];
-    fprintf(out, "\n%-22s %-5s", "cost; (crank / peer)", "unit");
-    for (size_t i = 0; i < o->contender_count; i++)
-        fprintf(out, " %15s", o->contenders[i].name);
+    int widths[CONTENDERS_MAX + 1];
+    fprintf(out, "\ncost (crank / peer)    unit ");
+    for (size_t i = 0; i < o->contender_count; i++) {
+        widths[i] = column_width(o, i);
+        if (widths[i])
+            fprintf(out, "  %*s", widths[i], o->contenders[i].name);
+    }
     fputc('\n', out);
     for (size_t work = 0; work < workload_count; work++) {
         const record *own = outcome_at(o, work, 0);
@@ -74,7 +95,8 @@ void table_print(const outcome *o, FILE *out)
             fprintf(out, "%-22s %-5s", own->series[r].result, own->series[r].unit);
             for (size_t i = 0; i < o->contender_count; i++) {
                 cell_format(o, work, i, &own->series[r], cell, sizeof cell);
-                fprintf(out, " %15s", cell);
+                if (widths[i])
+                    fprintf(out, "  %*s", widths[i], cell);
             }
             fputc('\n', out);
         }

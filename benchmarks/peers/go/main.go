@@ -16,7 +16,9 @@ import (
 	"time"
 )
 
-func result(name string, value float64, unit string) { fmt.Printf("%s go %.6g %s\n", name, value, unit) }
+func result(name string, value float64, unit string) {
+	fmt.Printf("%s go %.6g %s\n", name, value, unit)
+}
 
 func nsEach(started time.Time, n int) float64 {
 	return float64(time.Since(started).Nanoseconds()) / float64(n)
