@@ -38,7 +38,10 @@ int64_t cr_nanoseconds(double seconds)
     if (seconds <= 0)
         return 0;
     double span = seconds * (double)CR_SECOND;
-    return span >= (double)CR_NEVER ? CR_NEVER : (int64_t)ceil(span);
+    if (span >= (double)CR_NEVER)
+        return CR_NEVER;
+    int64_t whole = (int64_t)span;
+    return whole + ((double)whole < span);
 }
 
 static long backend_turn(crank_loop *loop, int64_t deadline)
