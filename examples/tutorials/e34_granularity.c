@@ -94,16 +94,19 @@ static struct fit fit_overhead(const double *njobs, const double *times, double 
 static int draw(const char *path, const double *njobs, const double *times, struct fit fit,
     double cores)
 {
-    double ideal[SPLITS];
+    double ideal[SPLITS], tutorial[SPLITS];
     char subtitle[160];
 
-    for (int i = 0; i < SPLITS; i++)
+    for (int i = 0; i < SPLITS; i++) {
         ideal[i] = fit.work * busiest_share(njobs[i], cores);
+        tutorial[i] = ideal[i] + 100e-6 * njobs[i];
+    }
     snprintf(subtitle, sizeof subtitle, "crank %s on %g core%s, overhead %.2f µs per job",
         CRANK_VERSION, cores, cores > 1 ? "s" : "", 1e6 * fit.overhead);
     const struct plot_series series[] = {
         { "measured", "#0b6e99", njobs, times, SPLITS, false },
         { "ideal: no overhead", "#b5651d", njobs, ideal, SPLITS, true },
+        { "at the tutorial's 100 µs per job", "#8595a5", njobs, tutorial, SPLITS, true },
     };
     return plot_write(&(struct plot){ "The same work in more and more jobs", subtitle, "njobs",
         "time (seconds)", series, CRANK_COUNT(series) }, path);
