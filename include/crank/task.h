@@ -39,7 +39,8 @@ CRANK_API crank_task *crank_spawn_raw(long (*fn)(void *), void *arg);
  * the task's failure, its message and trace become the caller's. The result must be an integer, a bool or void
  * (then 0): another kind is a CHECK, as is awaiting oneself, an ancestor, or a handle given up before.
  * Fails with -ECANCELED when the caller is cancelled: the task is cancelled too and has ended (a future is
- * cancelled); -ENOMEM for NULL; else with what the task failed with. */
+ * cancelled). Where it ended with a result all the same, that is the result, and the request stays for the next wait.
+ * Fails with -ENOMEM for NULL; else with what the task failed with. */
 #ifndef __cplusplus
 #define crank_await(x) crank_await_(CRANK_AWAITED_(x))
 #define crank_await_double(x) crank_await_double_(CRANK_AWAITED_(x))
@@ -111,15 +112,15 @@ CRANK_API bool crank_was_cancelled(crank_task *task);
 /* The result of an ended task, without giving up the handle. Fails with -EAGAIN while it runs; else 0 and *ret_value
  * is the result, negative where the task failed. Integer, bool and void results only: another kind is a CHECK. */
 CRANK_API int crank_result(crank_task *task, long *ret_value);
-/* Call fn(task, arg) once, soon after the task has ended (at once-soon if it has). In the loop, not in a task: fn must
- * not wait. Fails with -ENOMEM. */
+/* Call fn(task, arg) once, soon after the task has ended; soon, if it has ended already. In the loop, not in a task: fn
+ * must not wait. Fails with -ENOMEM. */
 CRANK_API int crank_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
 /* Take back every such call of this pair. Gives how many. */
 CRANK_API int crank_remove_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
 /* All tasks of this loop that have not ended, oldest first. Fills at most max handles (borrowed), gives how many
  * there are. */
 CRANK_API size_t crank_tasks(crank_task **ret_tasks, size_t max);
-/* The running task's parent, NULL at the top. Borrowed. */
+/* A task's parent, NULL at the top. NULL means the running task. Borrowed. */
 CRANK_API crank_task *crank_parent(crank_task *task);
 /* Describe a task on one line: state, name, function, place it was spawned, what it waits for. Cut to size and
  * terminated; gives the length it would have. NULL means the running task. */

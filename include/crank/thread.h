@@ -36,9 +36,8 @@ CRANK_API void crank_submission_cancel(crank_submission *submission);
 /* Give the submission up; the task runs on. NULL is ignored. */
 CRANK_API void crank_submission_drop(crank_submission *submission);
 
-/* From any thread or signal handler that is handed one: run fn(arg) in the loop soon, not in a task; it must not wait.
- * In the order posted by one thread. Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not for signal handlers:
- * crank_waker_wake is. */
+/* From any thread: run fn(arg) in the loop soon, not in a task; it must not wait. In the order posted by one thread.
+ * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not from signal handlers: crank_waker_wake is for them. */
 CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
 
 /* Someone outside who may still wake the loop: while one is held, a loop without anything to do waits instead of
