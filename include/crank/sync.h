@@ -25,7 +25,8 @@ typedef struct crank_queue crank_queue;
 CRANK_API crank_lock *crank_lock_new(void);
 /* A CHECK while held or waited for. */
 CRANK_API void crank_lock_free(crank_lock *lock);
-/* Wait until the lock is the running task's. Asking for a lock one holds is a CHECK. Fails with -ECANCELED. */
+/* Wait until the lock is the running task's. Asking for a lock one holds, or whose holder has ended, is a CHECK. Fails
+ * with -ECANCELED. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_lock_acquire(crank_lock *lock);
 /* Take it if it is free. Fails with -EAGAIN when it is not. */
 CRANK_API CRANK_MUST_USE int crank_lock_acquire_nowait(crank_lock *lock);
@@ -104,7 +105,7 @@ CRANK_API bool crank_barrier_broken(const crank_barrier *barrier);
 CRANK_API crank_queue *crank_queue_new(size_t element_size, unsigned char kind, size_t max);
 /* Last in, first out. */
 CRANK_API crank_queue *crank_queue_new_lifo(size_t element_size, unsigned char kind, size_t max);
-/* The smallest first; equals in the order they came. less(a, b) compares two elements. */
+/* The smallest first; equals in the order they came. less(a, b) compares two elements and does nothing else. */
 CRANK_API crank_queue *crank_queue_new_priority(size_t element_size, unsigned char kind, size_t max,
     bool (*less)(const void *a, const void *b));
 /* A CHECK while tasks wait on it. Elements left are dropped. */
