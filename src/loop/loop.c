@@ -40,8 +40,7 @@ int64_t cr_nanoseconds(double seconds)
     double span = seconds * (double)CR_SECOND;
     if (span >= (double)CR_NEVER)
         return CR_NEVER;
-    int64_t whole = (int64_t)span;
-    return whole + ((double)whole < span);
+    return span < 1 ? 1 : (int64_t)(span + 0.5);
 }
 
 static long backend_turn(crank_loop *loop, int64_t deadline)
@@ -295,16 +294,20 @@ int crank_loop_run(crank_loop *loop)
     return 0;
 }
 
-/* Stands at the end of what is ready when run_once begins: what is added after it waits for the next call. */
+/* Stands at the end of what is ready when run_once begins: what is added after it waits for the next call. Reaching it ends
+ * the pass, with the steps that were left noted. */
 typedef struct marker {
     cr_service service;
     bool reached;
+    long unused;
 } marker;
 
 static void reach_marker(crank_loop *loop, cr_service *service)
 {
-    (void)loop;
-    cr_container_of(service, marker, service)->reached = true;
+    marker *end = cr_container_of(service, marker, service);
+    end->reached = true;
+    end->unused = loop->runner.steps + 1;
+    loop->runner.steps = 0;
 }
 
 long crank_loop_run_once(crank_loop *loop, double wait)
@@ -320,7 +323,7 @@ long crank_loop_run_once(crank_loop *loop, double wait)
         cr_service_push(loop, &end.service);
         while (!end.reached)
             ran += run_ready(loop);
-        ran--;
+        ran -= end.unused;
     }
     leave(loop);
     return ran;
