@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* call.c: a job that one parked task waits for.
+ *
+ * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one small object while it is
+ * out. The parked task is woken with the result. */
+#include "io/call.h"
+
+#include <stdio.h>
+
+#include "io/workers.h"
+
+typedef struct call_job {
+    cr_job job;
+    long (*fn)(void *arg);
+    void *arg;
+    const char *name;
+    cr_task *task;
+    long result;
+} call_job;
+_Static_assert(sizeof(call_job) <= CR_JOB_BYTES, "a job fits its memory");
+
+static void call_run(cr_job *job)
+{
+    call_job *call = cr_container_of(job, call_job, job);
+    call->result = call->fn(call->arg);
+}
+
+static void call_finished(crank_loop *loop, cr_job *job)
+{
+    call_job *call = cr_container_of(job, call_job, job);
+    cr_wake(loop, call->task, call->result);
+}
+
+static const cr_job_type call_type = { .run = call_run, .finished = call_finished };
+
+static bool undo(cr_task *task)
+{
+    return cr_job_cancel(cr_workers_of(cr_loop_here), task->on);
+}
+
+static bool undo_nothing(cr_task *task)
+{
+    (void)task;
+    return false;
+}
+
+static size_t describe(const cr_task *task, char *buf, size_t size)
+{
+    const call_job *call = task->on;
+    int length = snprintf(buf, size, "%s", call->name);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait call_wait = { .what = "waits for a file", .undo = undo, .describe = describe };
+static const cr_wait sure_wait = { .what = "waits for a file", .undo = undo_nothing, .describe = describe };
+
+static call_job *submit(const cr_waiting *w, long (*fn)(void *), void *arg, const char *name, int *ret_err)
+{
+    cr_workers *workers = cr_workers_of(w->loop);
+    call_job *call = workers ? cr_job_new(workers, &call_type) : NULL;
+    *ret_err = -ENOMEM;
+    if (!call)
+        return NULL;
+    call->fn = fn;
+    call->arg = arg;
+    call->name = name;
+    call->task = w->self;
+    w->self->on = call;
+    *ret_err = cr_job_submit(workers, &call->job);
+    return *ret_err < 0 ? NULL : call;
+}
+
+long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+{
+    int err;
+    if (!submit(w, fn, arg, name, &err))
+        return err;
+    return cr_park(w, &call_wait);
+}
+
+long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+{
+    int err;
+    if (!submit(w, fn, arg, name, &err))
+        return fn(arg);
+    return cr_park(w, &sure_wait);
+}

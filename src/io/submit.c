@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* submit.c: calls into a loop from other threads.
+ *
+ * Owns: posts (a function called in the loop) and submissions (a function run there as a task, whose end a thread may wait
+ * for). A stranger's loop pointer is looked up in the registry before it is followed. A submission outlives its loop as long
+ * as somebody holds it: its memory is freed through the real table, which every table's memory suits. Invariant: whatever
+ * becomes of the loop, every submission ends, with -ESHUTDOWN where its task never came to be. */
+#include <crank/thread.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "io/workers.h"
+#include "loop/registry.h"
+
+struct crank_submission {
+    cr_post arrival;
+    cr_post request; /* to cancel */
+    cr_post limit;   /* a simulated worker's timeout is to begin */
+    crank_loop *loop;
+    atomic_uint refs; /* who holds it, the loop until the end, posts on their way */
+    atomic_bool dropped;
+    /* the loop's */
+    cr_watcher watcher;
+    cr_task *task;
+    crank_handle *timer;
+    /* under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    cr_worker *waiter; /* a simulated worker that waits */
+    bool done;
+    bool requested;
+    long value;
+    double timeout;
+    bool expired;
+    char *message; /* of the failure, from malloc */
+    /* the captured call */
+    crank_function_ *fn;
+    const crank_site *site;
+    union {
+        cr_few_args few;
+        cr_many_args many;
+    } args;
+};
+
+/* ---- Reaching a loop ---- */
+
+/* May this thread touch the loop? *ret_held: it must let go after. Its own thread and its workers need not ask. */
+static bool reach(crank_loop *loop, bool *ret_held, const char *call)
+{
+    CR_CHECK(loop, "%s: the loop is NULL; hand the other thread what crank_current_loop gives in the run", call);
+    const cr_worker *worker = cr_worker_here;
+    *ret_held = false;
+    if (cr_loop_here == loop || (worker && worker->workers->loop == loop && !worker->lost))
+        return true;
+    *ret_held = cr_registry_hold(loop);
+    return *ret_held;
+}
+
+static void let_go(bool held)
+{
+    if (held)
+        cr_registry_release();
+    cr_baton_point();
+}
+
+/* ---- Posts ---- */
+
+typedef struct outside_call {
+    cr_post post;
+    const cr_sys *sys;
+    void (*fn)(void *arg);
+    void *arg;
+} outside_call;
+
+/* Where no loop is here, it is ending and calls nothing any more. */
+static void call_delivered(cr_post *post)
+{
+    outside_call call = *cr_container_of(post, outside_call, post);
+    cr_free(call.sys, post);
+    if (cr_loop_here)
+        call.fn(call.arg);
+}
+
+int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    bool held;
+    if (!reach(loop, &held, "crank_post"))
+        return -ESHUTDOWN;
+    outside_call *call = cr_alloc(loop->sys, sizeof *call);
+    if (call) {
+        *call = (outside_call){ { NULL, call_delivered }, loop->sys, fn, arg };
+        cr_loop_post(loop, &call->post);
+    }
+    let_go(held);
+    return call ? 0 : -ENOMEM;
+}
+
+/* ---- A submission's end ---- */
+
+static void give_up(crank_submission *submission)
+{
+    if (atomic_fetch_sub(&submission->refs, 1) > 1)
+        return;
+    pthread_cond_destroy(&submission->ended);
+    pthread_mutex_destroy(&submission->lock);
+    cr_free(&cr_sys_real, submission->message);
+    cr_free(&cr_sys_real, submission);
+}
+
+/* In the loop: tell who waits, and let go of it. */
+static void complete(crank_submission *submission, long value, const char *message)
+{
+    pthread_mutex_lock(&submission->lock);
+    submission->value = value;
+    submission->message = message ? strdup(message) : NULL;
+    submission->done = true;
+    cr_worker *waiter = submission->waiter;
+    submission->waiter = NULL;
+    pthread_cond_broadcast(&submission->ended);
+    pthread_mutex_unlock(&submission->lock);
+    if (submission->timer)
+        crank_handle_cancel(submission->timer);
+    submission->timer = NULL;
+    if (waiter)
+        cr_baton_go_on(waiter);
+    give_up(submission);
+}
+
+/* Its record goes right after, for nobody else has its handle. Nobody hears of a dropped one's failure but the report. */
+static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    crank_submission *submission = cr_container_of(watcher, crank_submission, watcher);
+    const cr_failure *failure = cr_failure_of(task);
+    (void)loop;
+    submission->task = NULL;
+    task->fiber.flags |= CR_TASK_DROPPED;
+    if (!atomic_load(&submission->dropped))
+        task->fiber.flags |= CR_TASK_CLAIMED;
+    complete(submission, cr_task_value(task), failure ? cr_failure_text(failure) : NULL);
+}
+
+/* ---- A submission's beginning ---- */
+
+static void arrived(cr_post *post)
+{
+    crank_submission *submission = cr_container_of(post, crank_submission, arrival);
+    crank_loop *loop = submission->loop;
+    cr_tasks *tasks = cr_loop_here ? cr_tasks_of(loop) : NULL;
+    if (!tasks || !tasks->root || tasks->root->fiber.life == CR_ENDED) {
+        complete(submission, -ESHUTDOWN, "the loop has ended");
+        return;
+    }
+    cr_task *task = cr_task_make_from(loop, submission->fn, submission->site, &submission->args);
+    if (!task) {
+        complete(submission, -ENOMEM, "out of memory for the task");
+        return;
+    }
+    submission->task = task;
+    submission->watcher.ended = task_ended;
+    if (cr_task_ext(tasks, task)) {
+        cr_task_watch(task, &submission->watcher);
+        cr_task_ready(loop, task);
+        return;
+    }
+    task->fiber.flags |= CR_TASK_DROPPED | CR_TASK_CLAIMED;
+    cr_task_complete_error(loop, task, -ENOMEM);
+    submission->task = NULL;
+    complete(submission, -ENOMEM, "out of memory for the task");
+}
+
+static void request_arrived(cr_post *post)
+{
+    crank_submission *submission = cr_container_of(post, crank_submission, request);
+    pthread_mutex_lock(&submission->lock);
+    submission->requested = false;
+    pthread_mutex_unlock(&submission->lock);
+    if (submission->task)
+        (void)cr_task_cancel(submission->loop, submission->task);
+    give_up(submission);
+}
+
+static void limit_passed(void *arg)
+{
+    crank_submission *submission = arg;
+    cr_worker *waiter = submission->waiter;
+    submission->timer = NULL;
+    submission->expired = true;
+    submission->waiter = NULL;
+    if (waiter)
+        cr_baton_go_on(waiter);
+}
+
+static void limit_arrived(cr_post *post)
+{
+    crank_submission *submission = cr_container_of(post, crank_submission, limit);
+    if (!submission->done && cr_loop_here)
+        submission->timer = crank_call_later(submission->loop, submission->timeout, limit_passed, submission);
+    give_up(submission);
+}
+
+static void keep_call(crank_submission *submission, crank_function_ *fn, const crank_site *site)
+{
+    submission->fn = fn;
+    submission->site = site;
+    if (site->args > 2)
+        submission->args.many = *cr_captured_many();
+    else if (site->args > 0)
+        submission->args.few = *cr_captured_few();
+}
+
+static crank_submission *submission_new(crank_loop *loop)
+{
+    pthread_condattr_t monotonic;
+    crank_submission *submission = cr_alloc(loop->sys, sizeof *submission);
+    if (!submission)
+        return NULL;
+    memset(submission, 0, offsetof(crank_submission, fn));
+    submission->loop = loop;
+    submission->arrival.deliver = arrived;
+    submission->request.deliver = request_arrived;
+    submission->limit.deliver = limit_arrived;
+    atomic_init(&submission->refs, 2);
+    pthread_mutex_init(&submission->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&submission->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return submission;
+}
+
+crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+{
+    bool held;
+    CR_CHECK(site->kind != CRANK_KIND_DOUBLE && site->kind != CRANK_KIND_FLOAT,
+        "crank_submit: %s returns a floating point number, which crank_submission_wait cannot give; let it return an "
+        "integer and write the number through a pointer", site->function);
+    if (!reach(loop, &held, "crank_submit")) {
+        errno = ESHUTDOWN;
+        return NULL;
+    }
+    crank_submission *submission = submission_new(loop);
+    if (submission) {
+        keep_call(submission, fn, site);
+        cr_loop_post(loop, &submission->arrival);
+    }
+    let_go(held);
+    if (!submission)
+        errno = ENOMEM;
+    return submission;
+}
+
+/* ---- Waiting for one ---- */
+
+/* Under the simulator a job lets the loop go on meanwhile, and its timeout is the loop's time. */
+static void wait_as_worker(crank_submission *submission, cr_worker *self, double timeout)
+{
+    if (timeout < CRANK_FOREVER) {
+        submission->timeout = timeout;
+        atomic_fetch_add(&submission->refs, 1);
+        cr_loop_post(submission->loop, &submission->limit);
+    }
+    submission->expired = false;
+    while (!submission->done && !submission->expired) {
+        submission->waiter = self;
+        cr_baton_wait(self);
+    }
+}
+
+static void wait_as_stranger(crank_submission *submission, int64_t span)
+{
+    int64_t end = cr_after(cr_sys_real.now(NULL), span);
+    struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
+    int err = 0;
+    pthread_mutex_lock(&submission->lock);
+    while (!submission->done && err != ETIMEDOUT) {
+        if (end == CR_NEVER)
+            err = pthread_cond_wait(&submission->ended, &submission->lock);
+        else
+            err = pthread_cond_timedwait(&submission->ended, &submission->lock, &until);
+    }
+    pthread_mutex_unlock(&submission->lock);
+}
+
+int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value)
+{
+    CR_CHECK(submission, "crank_submission_wait: the submission is NULL; crank_submit gave that with errno set");
+    CR_CHECK(!cr_loop_here, "crank_submission_wait: blocks its thread, on which a loop runs; use crank_spawn and "
+        "crank_await there");
+    int64_t span = cr_nanoseconds(timeout);
+    if (span < 0)
+        return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
+    cr_worker *self = cr_worker_here;
+    if (self && self->workers->baton && self->workers->loop == submission->loop && !self->lost)
+        wait_as_worker(submission, self, timeout);
+    else
+        wait_as_stranger(submission, span);
+    pthread_mutex_lock(&submission->lock);
+    bool done = submission->done;
+    pthread_mutex_unlock(&submission->lock);
+    if (!done)
+        return -ETIMEDOUT;
+    if (submission->value < 0 && submission->message)
+        (void)cr_failed((int)submission->value, "%s", submission->message);
+    if (ret_value)
+        *ret_value = submission->value;
+    give_up(submission);
+    return 0;
+}
+
+void crank_submission_cancel(crank_submission *submission)
+{
+    bool held;
+    CR_CHECK(submission, "crank_submission_cancel: the submission is NULL");
+    pthread_mutex_lock(&submission->lock);
+    bool ask = !submission->done && !submission->requested;
+    submission->requested |= ask;
+    pthread_mutex_unlock(&submission->lock);
+    if (!ask || !reach(submission->loop, &held, "crank_submission_cancel"))
+        return;
+    atomic_fetch_add(&submission->refs, 1);
+    cr_loop_post(submission->loop, &submission->request);
+    let_go(held);
+}
+
+void crank_submission_drop(crank_submission *submission)
+{
+    if (!submission)
+        return;
+    atomic_store(&submission->dropped, true);
+    give_up(submission);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.c: crank_to_thread: a captured call as a task that runs on a worker.
+ *
+ * The task has no fiber: its record holds the captured arguments until the worker loads them, and the loop leaves those
+ * bytes alone until the job has come back. The worker writes its result and its error message into the job, never into the
+ * record. A queued job's record is linked to the job by the word that links fibers in the ready line, where it never
+ * stands. */
+#include <crank/thread.h>
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "io/workers.h"
+
+typedef struct task_job {
+    cr_job job;
+    cr_task *task;
+    cr_many_args *many; /* its arguments, where the record has no room for them */
+    cr_returned returned;
+    cr_failure *failure; /* what crank_fail said on the worker */
+} task_job;
+_Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
+
+static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
+
+static void task_run(cr_job *base)
+{
+    task_job *job = cr_container_of(base, task_job, job);
+    cr_fiber *fiber = &job->task->fiber;
+    cr_call_captured(fiber->function, cr_fiber_few(fiber), job->many, &job->returned);
+    job->failure = cr_failure_take_thread();
+}
+
+static void task_finished(crank_loop *loop, cr_job *base)
+{
+    task_job *job = cr_container_of(base, task_job, job);
+    if (job->failure)
+        cr_failure_give(loop, job->task, job->failure);
+    cr_task_complete(loop, job->task, job->returned.integer, job->returned.real);
+}
+
+static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why)
+{
+    cr_failure *failure = cr_failure_new(err, cr_task_name(task));
+    if (failure) {
+        cr_failure_message(failure, "%s, spawned at %s:%d: %s", task->site->function, task->site->file,
+            task->site->line, why);
+        cr_failure_give(loop, task, failure);
+    }
+    cr_task_complete_error(loop, task, err);
+}
+
+static void task_stuck(crank_loop *loop, cr_job *base)
+{
+    task_job *job = cr_container_of(base, task_job, job);
+    char text[512];
+    snprintf(text, sizeof text, "job %s, spawned at %s:%d, has blocked its thread for 5 seconds: under the simulator a "
+        "job may wait for others only with crank_submission_wait", job->task->site->function,
+        job->task->site->file, job->task->site->line);
+    cr_report(loop, CRANK_REPORT_NOTE, -ETIMEDOUT, job->task, text);
+    end_failed(loop, job->task, -ETIMEDOUT, "blocked its thread for 5 seconds under the simulator");
+}
+
+static const cr_job_type task_type = { .run = task_run, .finished = task_finished, .stuck = task_stuck };
+
+static bool cancel_job(crank_loop *loop, cr_task *task)
+{
+    if (cr_job_cancel(cr_workers_of(loop), &job_of(task)->job))
+        return true;
+    task->fiber.flags |= CR_TASK_STARTED;
+    return false;
+}
+
+static cr_task *make_job_task(crank_loop *loop, crank_function_ *fn, const crank_site *site, task_job *job)
+{
+    cr_task *task = cr_task_make(loop, fn, site);
+    if (!task)
+        return NULL;
+    task->fiber.life = CR_ASIDE;
+    task->fiber.flags |= CR_TASK_JOB;
+    task->fiber.next = (cr_fiber *)(void *)job;
+    job->task = task;
+    job->many = task->fiber.flags & CR_FIBER_FLAG_MANY ? task->fiber.many : NULL;
+    job->failure = NULL;
+    return task;
+}
+
+crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    crank_loop *loop = cr_loop_checked("crank_to_thread");
+    cr_workers *workers = cr_workers_of(loop);
+    task_job *job = workers ? cr_job_new(workers, &task_type) : NULL;
+    if (!job) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    cr_task *task = make_job_task(loop, fn, site, job);
+    if (!task) {
+        cr_job_free(workers, job);
+        return NULL;
+    }
+    cr_tasks_of(loop)->cancel_job = cancel_job;
+    int err = cr_job_submit(workers, &job->job);
+    if (CR_UNLIKELY(err < 0))
+        end_failed(loop, task, err, err == -EAGAIN ? "no thread can be made" : "out of memory for the job");
+    return cr_handle(task);
+}
+
+size_t crank_thread_count(void)
+{
+    crank_loop *loop = cr_loop_here;
+    return loop && loop->io ? atomic_load(&((cr_workers *)loop->io)->live) : 0;
+}

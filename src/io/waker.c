@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* waker.c: someone outside who may still wake the loop.
+ *
+ * A waker is one post that may be on its way or not, so that waking neither allocates nor locks. Whoever wakes is counted
+ * while inside: when the loop ends before the waker was freed, it lets go of the loop, waits until nobody is inside, and from
+ * then on waking does nothing. */
+#include <crank/thread.h>
+
+#include <sched.h>
+
+#include "base/check.h"
+#include "io/workers.h"
+
+struct crank_waker {
+    cr_post post;
+    cr_closer closer; /* tells it that the loop ends */
+    _Atomic(crank_loop *) loop; /* NULL when that has ended */
+    atomic_bool posted;
+    atomic_uint inside;
+    bool freed;  /* with its post on the way */
+    const cr_sys *sys;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void delivered(cr_post *post)
+{
+    crank_waker *waker = cr_container_of(post, crank_waker, post);
+    if (waker->freed) {
+        cr_free(waker->sys, waker);
+        return;
+    }
+    atomic_store(&waker->posted, false);
+    if (cr_loop_here)
+        waker->fn(waker->arg);
+}
+
+/* Nobody inside still thinks it has a loop. */
+static void let_go_of_loop(crank_waker *waker)
+{
+    atomic_store(&waker->loop, NULL);
+    while (atomic_load(&waker->inside) > 0)
+        sched_yield();
+}
+
+static void loop_ends(crank_loop *loop, cr_closer *closer)
+{
+    loop->outside--;
+    let_go_of_loop(cr_container_of(closer, crank_waker, closer));
+}
+
+crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    CR_CHECK(loop && loop == cr_loop_here && loop->tasks,
+        "crank_waker_new: make a waker on the loop's own thread while it runs a program");
+    crank_waker *waker = cr_alloc_zero(loop->sys, sizeof *waker);
+    if (!waker) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    waker->post.deliver = delivered;
+    waker->closer.close = loop_ends;
+    atomic_init(&waker->loop, loop);
+    waker->sys = loop->sys;
+    waker->fn = fn;
+    waker->arg = arg;
+    cr_tasks_at_close(loop, &waker->closer);
+    loop->outside++;
+    return waker;
+}
+
+void crank_waker_wake(crank_waker *waker)
+{
+    atomic_fetch_add(&waker->inside, 1);
+    crank_loop *loop = atomic_load(&waker->loop);
+    if (loop && !atomic_exchange(&waker->posted, true))
+        cr_loop_post(loop, &waker->post);
+    atomic_fetch_sub(&waker->inside, 1);
+}
+
+static void forget_closer(crank_loop *loop, cr_closer *closer)
+{
+    cr_closer **at = &cr_tasks_of(loop)->closers;
+    while (*at && *at != closer)
+        at = &(*at)->next;
+    if (*at)
+        *at = closer->next;
+}
+
+void crank_waker_free(crank_waker *waker)
+{
+    if (!waker)
+        return;
+    crank_loop *loop = atomic_load(&waker->loop);
+    if (!loop) {
+        cr_free(&cr_sys_real, waker);
+        return;
+    }
+    CR_CHECK(loop == cr_loop_here, "crank_waker_free: free a waker on its loop's own thread, or after the run");
+    let_go_of_loop(waker);
+    loop->outside--;
+    forget_closer(loop, &waker->closer);
+    if (atomic_load(&waker->posted))
+        waker->freed = true; /* its post goes with it when it arrives */
+    else
+        cr_free(waker->sys, waker);
+}
