@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* file.c: files as streams, and whole files at once.
+ *
+ * A regular file blocks whoever reads it, so it is opened, read and written on workers (call.h); what the kernel has in
+ * memory already is read at once, where it can tell (RWF_NOWAIT). What may have nothing to give for long (a pipe, a
+ * terminal) is waited for by the backend, so that waiting for it can be cancelled and holds no worker. A file open for
+ * reading and writing is addressed by explicit places, one for both. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "io/call.h"
+#include "io/stream.h"
+#include "io/workers.h"
+
+#define PIECE ((size_t)1024 * 1024)
+#define AT_ONCE ((size_t)16 * 1024 * 1024)
+#define PIPE_PIECE ((size_t)4096)
+
+typedef struct file {
+    crank_stream stream;
+    const cr_sys *sys;
+    int fd;
+    int flags;       /* of open */
+    bool regular;
+    bool no_now;     /* the kernel cannot tell what it has in memory */
+    bool addressed;  /* by place */
+    int64_t place;   /* of the next byte the user reads or writes */
+    int64_t at;      /* what a worker is to do: where (-1: where the file stands), with what */
+    char *bytes;
+    size_t size;
+    cr_op op;
+    cr_waiting op_waiting;
+    char path[];
+} file;
+
+static file *file_of(crank_stream *stream) { return cr_container_of(stream, file, stream); }
+
+static bool is_regular(const cr_sys *sys, int fd)
+{
+    struct stat status;
+    int err = sys->stat(sys->context, fd, &status);
+    return err < 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
+}
+
+/* ---- On workers ---- */
+
+static ssize_t read_some(const cr_sys *sys, int fd, void *bytes, size_t size, int64_t at)
+{
+    struct iovec piece = { .iov_base = bytes, .iov_len = size };
+    ssize_t n;
+    do
+        n = sys->read_at(sys->context, fd, &piece, at, 0);
+    while (n == -EINTR);
+    return n;
+}
+
+static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t size, int64_t at)
+{
+    struct iovec piece = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+    ssize_t n;
+    do
+        n = sys->write_at(sys->context, fd, &piece, at, 0);
+    while (n == -EINTR);
+    return n == 0 && size > 0 ? -EIO : n;
+}
+
+static int open_retrying(const cr_sys *sys, const char *path, int flags)
+{
+    int fd;
+    do
+        fd = sys->open(sys->context, path, flags | O_CLOEXEC, 0666);
+    while (fd == -EINTR);
+    return fd;
+}
+
+static long do_open(void *arg)
+{
+    file *f = arg;
+    f->fd = open_retrying(f->sys, f->path, f->flags);
+    if (f->fd < 0)
+        return f->fd;
+    f->regular = is_regular(f->sys, f->fd);
+    f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
+    return 0;
+}
+
+static long do_read(void *arg)
+{
+    file *f = arg;
+    return read_some(f->sys, f->fd, f->bytes, f->size, f->at);
+}
+
+/* After an append the file's end is where its place is. */
+static long do_write(void *arg)
+{
+    file *f = arg;
+    struct stat status;
+    long n = write_some(f->sys, f->fd, f->bytes, f->size, f->at);
+    if (n > 0 && f->addressed && (f->flags & O_APPEND) && f->sys->stat(f->sys->context, f->fd, &status) == 0)
+        f->place = status.st_size;
+    return n;
+}
+
+static long do_close(void *arg)
+{
+    file *f = arg;
+    int err = f->sys->close(f->sys->context, f->fd);
+    return err == -EINTR ? 0 : err; /* the descriptor is gone all the same */
+}
+
+/* ---- Through the backend ---- */
+
+static void op_completed(cr_op *op, void *arg)
+{
+    file *f = arg;
+    cr_wake(f->op_waiting.loop, f->op_waiting.self, op->result);
+}
+
+static bool op_undo(cr_task *task)
+{
+    file *f = task->on;
+    cr_loop_cancel(f->op_waiting.loop, &f->op);
+    return false;
+}
+
+static size_t op_describe(const cr_task *task, char *buf, size_t size)
+{
+    const file *f = task->on;
+    int length = snprintf(buf, size, "%s", f->path);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait op_wait = { .what = "waits for", .undo = op_undo, .describe = op_describe };
+
+/* Have the backend do f->op and wait for its end. Where it ended because a request to cancel undid it, the request has been
+ * answered. */
+static long await_op(const cr_waiting *w, file *f)
+{
+    f->op.fd = f->fd;
+    f->op.offset = -1;
+    f->op.completed = op_completed;
+    f->op.arg = f;
+    f->op_waiting = *w;
+    w->self->on = f;
+    if (cr_loop_submit(w->loop, &f->op) == CR_DONE_NOW)
+        return f->op.result;
+    long result = cr_park(w, &op_wait);
+    if (result == -ECANCELED && cr_wait_noticed(w))
+        cr_tasks_of(w->loop)->delivered(w->self);
+    return result;
+}
+
+/* ---- The stream's type ---- */
+
+/* What the kernel has in memory. Not under the simulator, whose runs must not depend on that. */
+static long read_now(const cr_waiting *w, file *f)
+{
+    struct iovec piece = { .iov_base = f->bytes, .iov_len = f->size };
+    if (w->loop->simulated || f->no_now)
+        return -EAGAIN;
+    ssize_t n = f->sys->read_at(f->sys->context, f->fd, &piece, f->at, RWF_NOWAIT);
+    if (n >= 0 || n == -EAGAIN)
+        return n;
+    f->no_now = true;
+    return -EAGAIN;
+}
+
+static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, size_t size)
+{
+    file *f = file_of(stream);
+    f->sys = w->loop->sys;
+    f->bytes = into;
+    f->size = size;
+    f->at = f->addressed ? f->place + (int64_t)(stream->in.end - stream->in.start) : -1;
+    if (!f->regular) {
+        f->op = (cr_op){ .code = CR_OP_READ, .buf = into, .size = size };
+        return await_op(w, f);
+    }
+    long n = read_now(w, f);
+    return n != -EAGAIN ? n : cr_call(w, do_read, f, f->path);
+}
+
+/* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's, where SIGPIPE is blocked. A pipe
+ * that nobody empties may be waited for without end: that wait can be cancelled, also when the stream is being closed. */
+static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size, bool surely)
+{
+    file *f = file_of(stream);
+    f->sys = w->loop->sys;
+    f->bytes = (char *)(uintptr_t)from;
+    f->size = size;
+    f->at = f->addressed && !(f->flags & O_APPEND) ? f->place - (int64_t)size : -1;
+    if (!f->regular) {
+        f->op = (cr_op){ .code = CR_OP_POLL, .events = EPOLLOUT };
+        long ready = await_op(w, f);
+        if (ready < 0 && ready != -EPERM)
+            return ready;
+        if (f->size > PIPE_PIECE)
+            f->size = PIPE_PIECE;
+    }
+    return surely ? cr_call_surely(w, do_write, f, f->path) : cr_call(w, do_write, f, f->path);
+}
+
+/* Closing what was only read does not wait; closing what was written may (network file systems). */
+static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
+{
+    file *f = file_of(stream);
+    f->sys = w->loop->sys;
+    return (int)(written ? cr_call_surely(w, do_close, f, f->path) : do_close(f));
+}
+
+static void file_moved(crank_stream *stream, size_t size) { file_of(stream)->place += (int64_t)size; }
+
+static const cr_stream_type file_type = {
+    .fill = file_fill, .drain = file_drain, .shut = file_shut, .moved = file_moved,
+};
+
+/* ---- Opening ---- */
+
+/* fopen's modes as open's flags, or -EINVAL. */
+static int flags_of(const char *mode)
+{
+    bool both = false, exclusive = false;
+    int kind = mode ? mode[0] : 0;
+    if (kind != 'r' && kind != 'w' && kind != 'a')
+        return -EINVAL;
+    for (const char *at = mode + 1; *at; at++) {
+        if (*at == '+' && !both)
+            both = true;
+        else if (*at == 'x' && kind == 'w' && !exclusive)
+            exclusive = true;
+        else if (*at != 'b' && *at != 'e')
+            return -EINVAL;
+    }
+    int flags = both ? O_RDWR : kind == 'r' ? O_RDONLY : O_WRONLY;
+    if (kind == 'w')
+        flags |= O_CREAT | (exclusive ? O_EXCL : O_TRUNC);
+    if (kind == 'a')
+        flags |= O_CREAT | O_APPEND;
+    return flags;
+}
+
+static file *file_new(const cr_sys *sys, const char *path, int flags)
+{
+    size_t length = strlen(path);
+    file *f = cr_alloc_zero(sys, sizeof *f + length + 1);
+    if (!f)
+        return NULL;
+    memcpy(f->path, path, length + 1);
+    f->stream.type = &file_type;
+    f->stream.name = f->path;
+    f->stream.readable = (flags & O_ACCMODE) != O_WRONLY;
+    f->stream.writable = (flags & O_ACCMODE) != O_RDONLY;
+    f->sys = sys;
+    f->fd = -1;
+    f->flags = flags;
+    return f;
+}
+
+static int cannot_open(const char *path, int err)
+{
+    const char *why = strerrordesc_np(-err);
+    return err == -ECANCELED ? err : cr_failed(err, "cannot open %s: %s", path, why ? why : "unknown error");
+}
+
+static int open_file(const char *path, const char *mode, file **ret_file)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_open");
+    if (err < 0)
+        return err;
+    int flags = flags_of(mode);
+    if (flags < 0)
+        return cr_failed(-EINVAL, "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,
+            mode ? mode : "(null)");
+    file *f = file_new(w.loop->sys, path, flags);
+    if (!f)
+        return cannot_open(path, -ENOMEM);
+    err = (int)cr_call(&w, do_open, f, f->path);
+    if (err < 0) {
+        cr_free(w.loop->sys, f);
+        return cannot_open(path, err);
+    }
+    *ret_file = f;
+    return 0;
+}
+
+crank_stream *crank_open(const char *path, const char *mode)
+{
+    file *f = NULL;
+    int err = open_file(path, mode, &f);
+    if (err == 0)
+        return &f->stream;
+    errno = -err;
+    return NULL;
+}
+
+/* ---- Whole files ---- */
+
+typedef struct whole {
+    const cr_sys *sys;
+    const char *path; /* copies behind this struct, or the caller's where it cannot lie on a stack */
+    char *data;
+    size_t size, room;
+    int fd;
+    bool ended;
+} whole;
+
+/* Read until the end, or so much that it is time to ask whether the task still wants it. */
+static long read_on(void *arg)
+{
+    whole *all = arg;
+    size_t before = all->size;
+    while (!all->ended && all->size - before < AT_ONCE) {
+        if (all->room - all->size < 2) {
+            size_t room = all->room < PIECE ? all->room * 2 : all->room + all->room / 2;
+            char *data = cr_resize(all->sys, all->data, room);
+            if (!data)
+                return -ENOMEM;
+            all->data = data;
+            all->room = room;
+        }
+        ssize_t n = read_some(all->sys, all->fd, all->data + all->size, all->room - all->size - 1, -1);
+        if (n < 0)
+            return n;
+        all->size += (size_t)n;
+        all->ended = n == 0;
+    }
+    return 0;
+}
+
+/* Room for the whole file and the 0 behind it, so that it is usually read by one call and its end seen by the next. */
+static long open_and_read(void *arg)
+{
+    whole *all = arg;
+    struct stat status;
+    all->fd = open_retrying(all->sys, all->path, O_RDONLY);
+    if (all->fd < 0)
+        return all->fd;
+    int err = all->sys->stat(all->sys->context, all->fd, &status);
+    if (err < 0)
+        return err;
+    bool known = S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2;
+    all->room = (known ? (size_t)status.st_size : 4096) + 2;
+    all->data = cr_alloc(all->sys, all->room);
+    return all->data ? read_on(all) : -ENOMEM;
+}
+
+static whole *whole_new(const cr_sys *sys, const char *path)
+{
+    size_t length = strlen(path);
+    whole *all = cr_alloc_zero(sys, sizeof *all + length + 1);
+    if (!all)
+        return NULL;
+    all->sys = sys;
+    all->fd = -1;
+    all->path = memcpy(all + 1, path, length + 1);
+    return all;
+}
+
+int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_read_file");
+    if (err < 0)
+        return err;
+    const cr_sys *sys = w.loop->sys;
+    whole *all = whole_new(sys, path);
+    if (!all)
+        return cannot_open(path, -ENOMEM);
+    err = (int)cr_call(&w, open_and_read, all, all->path);
+    while (err == 0 && !all->ended) {
+        err = cr_wait_begin(&w, "crank_read_file");
+        if (err == 0)
+            err = (int)cr_call(&w, read_on, all, all->path);
+    }
+    bool opened = all->fd >= 0;
+    if (opened)
+        (void)sys->close(sys->context, all->fd);
+    if (err == 0) {
+        all->data[all->size] = '\0';
+        *ret_data = all->data;
+        *ret_size = all->size;
+    } else {
+        cr_free(sys, all->data);
+        err = opened && err != -ECANCELED
+            ? cr_failed(err, "cannot read %s: %s", path, strerrordesc_np(-err)) : cannot_open(path, err);
+    }
+    cr_free(sys, all);
+    return err;
+}
+
+static long write_all(void *arg)
+{
+    whole *all = arg;
+    all->fd = open_retrying(all->sys, all->path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (all->fd < 0)
+        return all->fd;
+    long err = 0;
+    for (size_t done = 0; done < all->size && err >= 0;) {
+        err = write_some(all->sys, all->fd, all->data + done, all->size - done, -1);
+        done += err > 0 ? (size_t)err : 0;
+    }
+    int closed = all->sys->close(all->sys->context, all->fd);
+    return err < 0 ? err : closed == -EINTR ? 0 : closed;
+}
+
+/* Data that may lie on the task's stack is copied: the worker must not depend on the stack of a parked task. No stack is
+ * larger than what is copied. */
+int crank_write_file(const char *path, const void *data, size_t size)
+{
+    enum { stack_max = 8 << 20 };
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_write_file");
+    if (err < 0)
+        return err;
+    const cr_sys *sys = w.loop->sys;
+    whole *all = whole_new(sys, path);
+    char *copy = all && size > 0 && size <= stack_max ? cr_alloc(sys, size) : NULL;
+    if (!all || (size > 0 && size <= stack_max && !copy)) {
+        cr_free(sys, all);
+        return cannot_open(path, -ENOMEM);
+    }
+    if (copy)
+        memcpy(copy, data, size);
+    all->data = copy ? copy : (char *)(uintptr_t)data;
+    all->size = size;
+    err = (int)cr_call(&w, write_all, all, all->path);
+    if (err < 0)
+        err = all->fd >= 0 ? cr_failed(err, "cannot write %s: %s", path, strerrordesc_np(-err)) : cannot_open(path, err);
+    cr_free(sys, copy);
+    cr_free(sys, all);
+    return err;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.c: reading and writing by way of a buffer.
+ *
+ * Owns the two buffers of a stream and the calls on them. Reading calls look into the in buffer first and fill it only when
+ * it lacks what they need, growing it where a line or a piece must lie in it whole: so a cancelled call leaves every byte
+ * where it was. Writing calls only fill the out buffer; what is in it goes out before more is taken. A stream for both
+ * directions of one file has one place in it: what was read ahead is forgotten when something is written, what was written
+ * goes out before something is read. */
+#include "io/stream.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define ROOM_FIRST ((size_t)64 * 1024)
+
+int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
+{
+    if (err == -ECANCELED)
+        return err;
+    const char *why = strerrordesc_np(-err);
+    return cr_failed(err, "cannot %s %s: %s", verb, stream->name, why ? why : "unknown error");
+}
+
+static size_t held(const cr_buffer *buffer) { return buffer->end - buffer->start; }
+static const char *first(const cr_buffer *buffer) { return buffer->bytes + buffer->start; }
+static void clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
+
+/* Make room for size bytes in all, counted from the first full one. 0 or -ENOMEM; nothing is lost. */
+static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
+{
+    if (buffer->start > 0) {
+        memmove(buffer->bytes, first(buffer), held(buffer));
+        buffer->end -= buffer->start;
+        buffer->start = 0;
+    }
+    if (size <= buffer->room)
+        return 0;
+    size_t room = buffer->room ? buffer->room : ROOM_FIRST;
+    while (room < size && room <= SIZE_MAX / 2)
+        room *= 2;
+    if (room < size)
+        room = size;
+    char *bytes = buffer->bytes ? cr_resize(sys, buffer->bytes, room) : cr_alloc(sys, room);
+    if (!bytes)
+        return -ENOMEM;
+    buffer->bytes = bytes;
+    buffer->room = room;
+    return 0;
+}
+
+/* ---- Entering and leaving a call ---- */
+
+static void check_alone(const crank_stream *stream, const cr_task *other, const cr_task *self, const char *call)
+{
+    CR_CHECK(!other, "%s: task '%s' is still %s %s; one task may read and one may write a stream at a time, and one in all "
+        "where a file is open for both", call, other == self ? "(this one)" : cr_task_name(other),
+        other == stream->reader ? "reading" : "writing", stream->name);
+}
+
+/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
+static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *call)
+{
+    CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
+    int err = cr_wait_begin(w, call);
+    if (err < 0)
+        return err;
+    bool both = stream->readable && stream->writable;
+    if (reads || both)
+        check_alone(stream, stream->reader, w->self, call);
+    if (!reads || both)
+        check_alone(stream, stream->writer, w->self, call);
+    if (reads ? stream->readable : stream->writable)
+        return 0;
+    return cr_failed(-EBADF, "%s: %s is not open for %s", call, stream->name, reads ? "reading" : "writing");
+}
+
+static void taken(crank_stream *stream, size_t size)
+{
+    stream->in.start += size;
+    if (stream->in.start == stream->in.end)
+        clear(&stream->in);
+    if (stream->type->moved)
+        stream->type->moved(stream, size);
+}
+
+/* ---- Writing out ---- */
+
+/* Everything in the out buffer to the kernel. On failure the rest stays. */
+static int write_out(const cr_waiting *w, crank_stream *stream, bool surely)
+{
+    cr_buffer *out = &stream->out;
+    stream->writer = w->self;
+    long n = 0;
+    while (held(out) > 0 && n >= 0) {
+        n = stream->type->drain(w, stream, first(out), held(out), surely);
+        if (n > 0) {
+            out->start += (size_t)n;
+            stream->written = true;
+        }
+    }
+    stream->writer = NULL;
+    if (n < 0)
+        return cr_stream_failed(stream, "write", (int)n);
+    clear(out);
+    return 0;
+}
+
+/* Give back what one large write has made the buffer grow to. */
+static void shrink(const cr_sys *sys, cr_buffer *buffer)
+{
+    if (buffer->room > 4 * ROOM_FIRST && held(buffer) == 0) {
+        cr_free(sys, buffer->bytes);
+        *buffer = (cr_buffer){ 0 };
+    }
+}
+
+/* Room for size more bytes: what is in the buffer goes out first where they do not fit behind it. */
+static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
+{
+    cr_buffer *out = &stream->out;
+    size_t usual = out->room ? out->room : ROOM_FIRST;
+    if (held(out) > 0 && size > usual - held(out)) {
+        int err = write_out(w, stream, false);
+        if (err < 0)
+            return err;
+        shrink(w->loop->sys, out);
+    }
+    if (reserve(w->loop->sys, out, held(out) + size) < 0)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    return 0;
+}
+
+/* What was read ahead of the place at which something is now written. */
+static void forget_ahead(crank_stream *stream)
+{
+    if (stream->readable)
+        clear(&stream->in);
+}
+
+static void put(crank_stream *stream, size_t size)
+{
+    stream->out.end += size;
+    if (stream->type->moved)
+        stream->type->moved(stream, size);
+}
+
+int crank_write(crank_stream *stream, const void *buf, size_t size)
+{
+    cr_waiting w;
+    int err = begin(&w, stream, false, "crank_write");
+    if (err < 0 || size == 0)
+        return err;
+    forget_ahead(stream);
+    err = make_room(&w, stream, size);
+    if (err < 0)
+        return err;
+    memcpy(stream->out.bytes + stream->out.end, buf, size);
+    put(stream, size);
+    return 0;
+}
+
+/* Formatted in place where it fits; else aside, for a wait could change what the arguments point to. */
+int crank_printf(crank_stream *stream, const char *format, ...)
+{
+    cr_waiting w;
+    va_list args;
+    int err = begin(&w, stream, false, "crank_printf");
+    if (err < 0)
+        return err;
+    forget_ahead(stream);
+    const cr_sys *sys = w.loop->sys;
+    cr_buffer *out = &stream->out;
+    if (!out->bytes && reserve(sys, out, ROOM_FIRST) < 0)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    size_t room = out->room - out->end;
+    va_start(args, format);
+    int length = vsnprintf(out->bytes + out->end, room, format, args);
+    va_end(args);
+    if (length < 0)
+        return cr_stream_failed(stream, "format for", errno ? -errno : -EINVAL);
+    if ((size_t)length < room) {
+        put(stream, (size_t)length);
+        return 0;
+    }
+    char *text = cr_alloc(sys, (size_t)length + 1);
+    if (!text)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    va_start(args, format);
+    vsnprintf(text, (size_t)length + 1, format, args);
+    va_end(args);
+    err = make_room(&w, stream, (size_t)length);
+    if (err == 0) {
+        memcpy(out->bytes + out->end, text, (size_t)length);
+        put(stream, (size_t)length);
+    }
+    cr_free(sys, text);
+    return err;
+}
+
+int crank_flush(crank_stream *stream)
+{
+    cr_waiting w;
+    int err = begin(&w, stream, false, "crank_flush");
+    if (err < 0)
+        return err;
+    err = write_out(&w, stream, false);
+    shrink(w.loop->sys, &stream->out);
+    return err;
+}
+
+int crank_stream_close(crank_stream *stream)
+{
+    cr_waiting w;
+    if (!stream)
+        return 0;
+    int cancelled = cr_wait_begin(&w, "crank_close");
+    check_alone(stream, stream->reader, w.self, "crank_close");
+    check_alone(stream, stream->writer, w.self, "crank_close");
+    const cr_sys *sys = w.loop->sys;
+    int err = write_out(&w, stream, true);
+    int shut = stream->type->shut(&w, stream, stream->written);
+    if (err == 0 && shut < 0)
+        err = cr_stream_failed(stream, "close", shut);
+    cr_free(sys, stream->in.bytes);
+    cr_free(sys, stream->out.bytes);
+    cr_free(sys, stream);
+    return err < 0 ? err : cancelled;
+}
+
+/* ---- Reading ---- */
+
+/* More bytes into the in buffer, behind those it has, at least one where its end has not come; want in all would do. How
+ * many, 0 at the end, or a negative errno. */
+static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
+{
+    cr_buffer *in = &stream->in;
+    if (held(&stream->out) > 0) {
+        int err = write_out(w, stream, false);
+        if (err < 0)
+            return err;
+    }
+    size_t room = in->room ? in->room : ROOM_FIRST;
+    size_t grown = held(in) < room ? room : want < 2 * room ? want : 2 * room;
+    if (reserve(w->loop->sys, in, grown) < 0)
+        return cr_stream_failed(stream, "read", -ENOMEM);
+    stream->reader = w->self;
+    long n = stream->type->fill(w, stream, in->bytes + in->end, in->room - in->end);
+    stream->reader = NULL;
+    if (n < 0)
+        return cr_stream_failed(stream, "read", (int)n);
+    in->end += (size_t)n;
+    return n;
+}
+
+ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
+{
+    cr_waiting w;
+    long n = begin(&w, stream, true, "crank_read");
+    if (n < 0 || size == 0)
+        return n;
+    if (held(&stream->in) == 0) {
+        n = read_in(&w, stream, 1);
+        if (n <= 0)
+            return n;
+    }
+    if (size > held(&stream->in))
+        size = held(&stream->in);
+    memcpy(buf, first(&stream->in), size);
+    taken(stream, size);
+    return (ssize_t)size;
+}
+
+ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
+{
+    cr_waiting w;
+    long n = begin(&w, stream, true, "crank_read_exactly");
+    if (n < 0)
+        return n;
+    while (held(&stream->in) < size) {
+        n = read_in(&w, stream, size);
+        if (n < 0)
+            return n;
+        if (n == 0) {
+            size_t had = held(&stream->in);
+            taken(stream, had);
+            return cr_failed(-EPIPE, "%s ended after %zu of %zu bytes", stream->name, had, size);
+        }
+    }
+    if (size > 0) {
+        memcpy(buf, first(&stream->in), size);
+        taken(stream, size);
+    }
+    return (ssize_t)size;
+}
+
+/* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot be told yet. searched: no
+ * newline lies in so many. */
+static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
+{
+    size_t size = held(in) < most ? held(in) : most;
+    const char *end = size > searched ? memchr(first(in) + searched, '\n', size - searched) : NULL;
+    if (end)
+        return (size_t)(end - first(in)) + 1;
+    return size == most ? most : 0;
+}
+
+ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
+{
+    cr_waiting w;
+    long n = begin(&w, stream, true, "crank_read_line");
+    if (n < 0)
+        return n;
+    if (size < 2)
+        return cr_failed(-EINVAL, "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
+    cr_buffer *in = &stream->in;
+    size_t searched = 0;
+    size_t length = line_in(in, size - 1, 0);
+    while (length == 0) {
+        searched = held(in);
+        n = read_in(&w, stream, size - 1);
+        if (n < 0)
+            return n;
+        length = n == 0 ? held(in) : line_in(in, size - 1, searched);
+        if (n == 0)
+            break;
+    }
+    if (length > 0)
+        memcpy(buf, first(in), length);
+    buf[length] = '\0';
+    taken(stream, length);
+    return (ssize_t)length;
+}
