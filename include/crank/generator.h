@@ -3,7 +3,8 @@
 #define CRANK_GENERATOR_H
 /* Generators: functions that give values one by one. A generator is an extra stack of the task that asks it for
  * values, not a task: same crank_self, task-locals and cancellation, and a wait inside it is a wait of that task. So
- * a plain and an asynchronous generator are the same thing. */
+ * a plain and an asynchronous generator are the same thing. Asking for a value waits only where the body does; by itself it
+ * neither notices a cancellation nor spends the task's budget. */
 #include "base.h"
 #include "call.h"
 #include "error.h"
@@ -94,9 +95,10 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
 /* Pairs, as long as both give: a struct { A first; B second; } per step, both of at most 8 bytes. */
 #define CRANK_PAIR(A, B) struct { A first; B second; }
 #define crank_zip(A, a, B, b) \
-    crank_zip_((a), (b), sizeof(A), CRANK_KIND_OF_((A *)0, CRANK_VALUE_CLASS_((A *)0)), sizeof(B), \
-        CRANK_KIND_OF_((B *)0, CRANK_VALUE_CLASS_((B *)0)), __builtin_offsetof(CRANK_PAIR(A, B), second), \
-        sizeof(CRANK_PAIR(A, B)))
+    crank_zip_((a), (b), \
+        (const size_t[]){ sizeof(A), sizeof(B), __builtin_offsetof(CRANK_PAIR(A, B), second), sizeof(CRANK_PAIR(A, B)) }, \
+        (const unsigned char[]){ CRANK_KIND_OF_((A *)0, CRANK_VALUE_CLASS_((A *)0)), \
+            CRANK_KIND_OF_((B *)0, CRANK_VALUE_CLASS_((B *)0)) })
 /* Take up to max values into array and close the source. How many, or its failure. */
 #define crank_collect(source, array, max) \
     crank_collect_((source), (array), (max), CRANK_SIZEOF_AT_(array), CRANK_KIND_OF_((array), CRANK_VALUE_CLASS_V_(array)))
@@ -104,8 +106,9 @@ CRANK_API crank_generator *crank_filter_(crank_generator *source, crank_function
     unsigned char kind);
 CRANK_API crank_generator *crank_map_(crank_generator *source, crank_function_ *function, size_t size,
     unsigned char kind, size_t result_size, unsigned char result_kind);
-CRANK_API crank_generator *crank_zip_(crank_generator *a, crank_generator *b, size_t a_size, unsigned char a_kind,
-    size_t b_size, unsigned char b_kind, size_t b_offset, size_t size);
+/* sizes: of A, of B, offset of second, of the pair. */
+CRANK_API crank_generator *crank_zip_(crank_generator *a, crank_generator *b, const size_t sizes[4],
+    const unsigned char kinds[2]);
 #endif
 /* The first n values of source, which is taken over. */
 CRANK_API crank_generator *crank_take(crank_generator *source, size_t n);
@@ -114,19 +117,19 @@ CRANK_API crank_generator *crank_take_from(crank_generator *source, size_t n);
 CRANK_API CRANK_BLOCKS ssize_t crank_collect_(crank_generator *source, void *array, size_t max, size_t size,
     unsigned char kind);
 
-CRANK_API CRANK_BLOCKS int crank_yield_(const void *value, size_t size, unsigned char kind, int line);
-CRANK_API CRANK_BLOCKS int crank_receive_(void *ret, size_t size, unsigned char kind, int line);
-CRANK_API CRANK_BLOCKS int crank_exchange_(const void *value, size_t size, unsigned char kind, void *ret,
+CRANK_API int crank_yield_(const void *value, size_t size, unsigned char kind, int line);
+CRANK_API int crank_receive_(void *ret, size_t size, unsigned char kind, int line);
+CRANK_API int crank_exchange_(const void *value, size_t size, unsigned char kind, void *ret,
     size_t ret_size, unsigned char ret_kind, int line);
-CRANK_API CRANK_BLOCKS int crank_next_(crank_generator *generator, void *ret_value, size_t size, unsigned char kind);
-CRANK_API CRANK_BLOCKS int crank_send_(crank_generator *generator, const void *value, size_t size,
+CRANK_API int crank_next_(crank_generator *generator, void *ret_value, size_t size, unsigned char kind);
+CRANK_API int crank_send_(crank_generator *generator, const void *value, size_t size,
     unsigned char kind, void *ret_value, size_t ret_size, unsigned char ret_kind);
 /* Inside a generator: give all values of another, passing sends, throws and the close on to it, and close it. 0 at its
  * end; fails with what it failed with. */
-CRANK_API CRANK_BLOCKS int crank_yield_from(crank_generator *generator);
+CRANK_API int crank_yield_from(crank_generator *generator);
 /* Make the yield at which the generator sleeps return -error (either sign). 1 when it yielded again (the value is
  * passed over), 0 when it ended, or its failure. One that has not started ends with that error. */
-CRANK_API CRANK_BLOCKS int crank_throw(crank_generator *generator, int error);
+CRANK_API int crank_throw(crank_generator *generator, int error);
 /* End a generator and free it: the yield at which it sleeps returns -ECANCELED, its cleanups run. 0, or the failure it
  * ends with (its -ECANCELED counts as none). One that goes on yielding is a CHECK. NULL is ignored. */
 CRANK_API CRANK_BLOCKS int crank_generator_close(crank_generator *generator);

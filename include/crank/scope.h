@@ -173,6 +173,8 @@ typedef enum crank_when { CRANK_FIRST_COMPLETED, CRANK_FIRST_ERROR, CRANK_ALL_CO
  * moved to the front of tasks, order kept; gives how many. The handles stay valid; nothing is cancelled, also not
  * when the caller is (-ECANCELED). Fails with -EINVAL for n == 0 or NaN, -ENOMEM. */
 CRANK_API CRANK_BLOCKS ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout);
+/* Wait for one and move the one that ended first to the front. 0; fails as crank_wait. */
+CRANK_API CRANK_BLOCKS int crank_wait_next_(crank_task **tasks, size_t n);
 
 #ifndef __cplusplus
 /* Loop over tasks in the order in which they end: in the body t has ended, crank_await(t) gives its result at once.
@@ -184,8 +186,8 @@ CRANK_API CRANK_BLOCKS ssize_t crank_wait(crank_task **tasks, size_t n, crank_wh
          CRANK_CAT_(crank_i_, id) < CRANK_CAT_(crank_n_, id); \
          CRANK_CAT_(crank_i_, id) = CRANK_CAT_(crank_n_, id)) \
         for (crank_task *t; CRANK_CAT_(crank_i_, id) < CRANK_CAT_(crank_n_, id) && __extension__({ \
-                 ssize_t crank_w_ = crank_wait((tasks) + CRANK_CAT_(crank_i_, id), \
-                     CRANK_CAT_(crank_n_, id) - CRANK_CAT_(crank_i_, id), CRANK_FIRST_COMPLETED, CRANK_FOREVER); \
+                 int crank_w_ = crank_wait_next_((tasks) + CRANK_CAT_(crank_i_, id), \
+                     CRANK_CAT_(crank_n_, id) - CRANK_CAT_(crank_i_, id)); \
                  if (crank_w_ < 0) \
                      return CRANK_TRACED_("crank_foreach_completed", crank_w_); \
                  t = (tasks)[CRANK_CAT_(crank_i_, id)++]; \

@@ -35,6 +35,7 @@
 #define CR_RUNNER_SWITCHES 56
 #define CR_RUNNER_FP 64
 #define CR_RUNNER_BUDGET_FULL 72
+#define CR_RUNNER_MANY 80
 
 /* What the head of the ready line needs before it can go on. */
 #define CR_RUN_RESUME 0   /* it has a stack and a place to return to */
@@ -101,10 +102,15 @@ struct cr_fiber {
             void *scope;
             void *generator;
         };
-        cr_few_args few;     /* before its first run; reaches beyond this struct, to CR_FIBER_ARGS + 112 */
-        cr_many_args *many;
+        cr_many_args *many; /* before its first run, with CR_FIBER_FLAG_MANY; else a cr_few_args begins here */
     };
 };
+
+/* The captured arguments of a new fiber: they reach beyond the fiber into what its owner keeps free until the first run. */
+static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
+{
+    return (cr_few_args *)(void *)((char *)fiber + CR_FIBER_ARGS);
+}
 
 struct cr_runner {
     cr_fiber *head;   /* ready line */
@@ -118,7 +124,19 @@ struct cr_runner {
     uint64_t switches;
     uint64_t fp;       /* floating point control a new fiber starts with */
     uint32_t budget_full;
+    uint32_t stack_usable; /* bytes below the top of each stack, for tools */
+    void *many_free;       /* cr_many_args blocks given back by first runs, linked through their first word */
 };
+
+/* Builds whose switches are announced to a tool take them in C (announced.c), all others in assembly. */
+#if CR_ANNOUNCED
+#define CR_PARK_SYMBOL "cr_fiber_park"
+#else
+#define CR_PARK_SYMBOL "cr_fiber_park_fast"
+#define cr_runner_enter cr_runner_enter_fast
+#define cr_fiber_park cr_fiber_park_fast
+#define cr_fiber_leave cr_fiber_leave_fast
+#endif
 
 /* The loop's side: run the ready line until it is empty, steps are used up, or its head needs service. Gives that head
  * (a callback, or a new fiber for which there is no stack), taken off the line; else NULL. */
@@ -142,6 +160,7 @@ static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
 /* The current fiber's side. Park: note what it waits for, run the others, and give, once it has been pushed on the
  * ready line again, its wake. Must be the last thing a waiting call does. */
 long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait);
+int cr_fiber_park_int(cr_runner *runner, cr_fiber *self, const void *wait) __asm__(CR_PARK_SYMBOL);
 /* Leave for good; the stack must already be in the free list or kept by somebody else. */
 CRANK_NORETURN void cr_fiber_leave(cr_runner *runner);
 /* Called on the fiber's own stack when its function has returned; the task layer's. Does not return. */
@@ -155,8 +174,27 @@ void cr_capture_into(cr_few_args *place); /* NULL: the thread's own buffer */
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
-/* A bare switch between two stacks of one fiber, for generators: floating point state and errno are shared. */
+/* A bare switch between two stacks: floating point state and errno are shared. */
 void cr_stack_swap(void **save_sp, void *load_sp);
+/* One of the stacks a fiber alternates between (generators); the tools' fields are used in announced builds only. */
+typedef struct cr_side {
+    void *sp;
+    const void *low;
+    size_t size;
+    void *fake;
+    void *tsan;
+} cr_side;
+/* From one side to another; comes back when somebody swaps to from. With for_good it does not. */
+#if CR_ANNOUNCED
+void cr_side_swap(cr_side *from, cr_side *to, bool for_good);
+/* The first thing on a fresh side. */
+void cr_side_entered(cr_side *self);
+void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
+#else
+#define cr_side_swap(from, to, for_good) cr_stack_swap(&(from)->sp, (to)->sp)
+#define cr_side_entered(self) ((void)0)
+#define cr_side_prepare(side, runner, top, entry, arg) ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
+#endif
 /* Prepare a fresh stack so that swapping to it calls entry(arg), which must not return. */
 void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg);
 #endif

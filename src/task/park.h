@@ -28,6 +28,8 @@ typedef struct cr_wait {
      * has been asked to end and will be woken later, by whoever completes it. NULL: task->on is the cr_waitq it
      * stands in, which it leaves. */
     bool (*undo)(cr_task *task);
+    /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
+    void (*due)(crank_loop *loop, cr_task *task);
     /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL if none is known. */
     cr_task *(*holder)(const cr_task *task);
     /* The name of the thing waited for into buf ("lock 0x..."); NULL: just what. */
@@ -59,7 +61,6 @@ static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The same for calls that give int: a call whose result must be narrowed is no tail call. */
-int cr_fiber_park_int(cr_runner *runner, cr_fiber *self, const void *wait) __asm__("cr_fiber_park");
 static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
 {
     return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);

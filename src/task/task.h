@@ -37,7 +37,9 @@ enum {
     CR_TASK_CLAIMED = 1 << 10,  /* its failure was seen by somebody */
     CR_TASK_ROOT = 1 << 11,
     CR_TASK_STARTED = 1 << 12,  /* a job that runs */
-    CR_TASK_DELIVERING = 1 << 13 /* it runs a cancelled wait's undo that has not ended */
+    CR_TASK_DELIVERING = 1 << 13, /* it was cancelled in a wait that cannot be undone at once */
+    CR_TASK_COUNTED = 1 << 14,  /* among the ended children whose handles are kept */
+    CR_TASK_BROKEN = 1 << 15    /* ended by us: the result is an error, whatever the type */
 };
 
 struct cr_node {
@@ -47,12 +49,18 @@ struct cr_node {
 
 struct cr_task {
     cr_fiber fiber;      /* 0 */
-    struct cr_node node; /* 64: in line for what it waits for */
+    union {                  /* 64 */
+        struct cr_node node; /* in line for what it waits for */
+        struct {             /* a cr_watcher: told of another task's end */
+            void *next;
+            void *ended;
+        } watcher;
+    };
     void *on;            /* what it waits for: a lock, a queue, a task */
     void *place;         /* where the waker puts the result */
     cr_timer timer;      /* 96 */
     cr_task *child;      /* 128: first of those it owns */
-    uint64_t id;         /* slot << 40 | number; 0 when free */
+    uint64_t id;         /* slot << 40 | number; number 0 when free */
     const crank_site *site;
     uintptr_t joiner;    /* who waits for its end: join.c says how */
     cr_ext *ext;         /* name, failure, locals, watchers: made on demand */

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* announced.c: the switch for builds in which a tool follows every change of stacks.
+ *
+ * AddressSanitizer must know the bounds of the stack that is switched to, ThreadSanitizer which fiber runs. The same
+ * contract as the assembly's, written in C around cr_stack_swap: a parked context is a struct place on its own stack, and
+ * fiber->sp points at it. Empty in other builds. */
+#include "context/fiber.h"
+#if CR_ANNOUNCED
+#if CR_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if CR_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#include <fenv.h>
+
+struct place {
+    void *sp;        /* of cr_stack_swap */
+    const void *low; /* bounds of the stack it lies on */
+    size_t size;
+    void *fake; /* AddressSanitizer's */
+    void *tsan;
+    fenv_t floating;
+    int error;
+};
+
+/* The stack this thread runs on now. */
+static __thread struct place here;
+#if CR_TSAN
+static __thread void *ended; /* a fiber of ThreadSanitizer's that was left for good */
+#endif
+
+static void before(struct place *from, const struct place *to, bool for_good)
+{
+    (void)for_good;
+#if CR_ASAN
+    __sanitizer_start_switch_fiber(for_good ? NULL : &from->fake, to->low, to->size);
+#endif
+#if CR_TSAN
+    from->tsan = __tsan_get_current_fiber();
+    if (for_good)
+        ended = from->tsan;
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    (void)from;
+    (void)to;
+}
+
+/* The first thing on a stack that was switched to: self is NULL on a fresh one. */
+static void after(const struct place *self)
+{
+#if CR_ASAN
+    const void *low;
+    size_t size;
+    __sanitizer_finish_switch_fiber(self ? self->fake : NULL, &low, &size);
+    if (!here.low) { /* the first switch of all came from the thread's own stack */
+        here.low = low;
+        here.size = size;
+    }
+#endif
+#if CR_TSAN
+    if (ended)
+        __tsan_destroy_fiber(ended);
+    ended = NULL;
+#endif
+    (void)self;
+}
+
+/* Switch from one place to another and come back. */
+static void swap(struct place *from, struct place *to)
+{
+    *from = (struct place){ .low = here.low, .size = here.size };
+    fegetenv(&from->floating);
+    from->error = errno;
+    before(from, to, false);
+    cr_stack_swap(&from->sp, to->sp);
+    after(from);
+    here.low = from->low;
+    here.size = from->size;
+    fesetenv(&from->floating);
+    errno = from->error;
+}
+
+struct first {
+    cr_runner *runner;
+    cr_fiber *fiber;
+    void *stack;
+};
+
+static void place_on(struct place *place, cr_runner *runner, void *top)
+{
+    place->low = (char *)top - runner->stack_usable;
+    place->size = runner->stack_usable;
+#if CR_TSAN
+    place->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+CRANK_NORETURN static void first_run(void *arg)
+{
+    struct first first = *(struct first *)arg;
+    after(NULL);
+    here.low = (char *)first.stack - first.runner->stack_usable;
+    here.size = first.runner->stack_usable;
+    cr_fiber *fiber = first.fiber;
+    void (*function)(void) = fiber->function;
+    cr_many_args many_copy;
+    cr_few_args few = *cr_fiber_few(fiber);
+    cr_many_args *many = NULL;
+    if (fiber->flags & CR_FIBER_FLAG_MANY) {
+        many_copy = *fiber->many;
+        many = &many_copy;
+        *(void **)fiber->many = first.runner->many_free;
+        first.runner->many_free = fiber->many;
+    }
+    fiber->wait = NULL;
+    fiber->stack = first.stack;
+    fiber->scope = NULL;
+    fiber->generator = NULL;
+    *(void **)(void *)((char *)fiber + CR_FIBER_CHILD) = NULL;
+    cr_returned returned = { 0 };
+    cr_call_captured(function, &few, many, &returned);
+    cr_fiber_returned(returned.integer, returned.real);
+}
+
+/* Where to go next: the head's place (a fresh one is made in *fresh), or the loop's. */
+static struct place *next_place(cr_runner *runner, struct place *fresh, struct first *first, cr_fiber **ret_service)
+{
+    *ret_service = NULL;
+    cr_fiber *fiber = runner->head;
+    if (!fiber || --runner->steps < 0) {
+        runner->current = NULL;
+        return runner->sp;
+    }
+    runner->head = fiber->next;
+    if (!runner->head)
+        runner->tail = &runner->head;
+    if (fiber->run != CR_RUN_RESUME && (fiber->run != CR_RUN_NEW || !runner->stacks)) {
+        runner->current = NULL;
+        *ret_service = fiber;
+        return runner->sp;
+    }
+    runner->current = fiber;
+    runner->budget = runner->budget_full;
+    runner->switches++;
+    if (fiber->run == CR_RUN_RESUME)
+        return fiber->sp;
+    fiber->run = CR_RUN_RESUME;
+    *first = (struct first){ runner, fiber, runner->stacks };
+    runner->stacks = *(void **)first->stack;
+#if CR_ASAN
+    __asan_unpoison_memory_region((char *)first->stack - runner->stack_usable, runner->stack_usable);
+#endif
+    place_on(fresh, runner, first->stack);
+    fresh->sp = cr_stack_prepare(first->stack, first_run, first);
+    return fresh;
+}
+
+/* What the loop is told when a fiber hands over to it; per thread, set just before the switch. */
+static __thread cr_fiber *service;
+
+long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait)
+{
+    struct place mine, fresh;
+    struct first first;
+    cr_fiber *asked;
+    self->wait = wait;
+    self->sp = &mine;
+    /* The fiber itself may be the head, woken before it parked: its place must be loadable. */
+    struct place *to = next_place(runner, &fresh, &first, &asked);
+    if (to == &mine)
+        return self->wake;
+    service = asked;
+    swap(&mine, to);
+    return self->wake;
+}
+
+cr_fiber *cr_runner_enter(cr_runner *runner)
+{
+    struct place mine, fresh;
+    struct first first;
+    cr_fiber *asked;
+    runner->sp = &mine;
+    struct place *to = next_place(runner, &fresh, &first, &asked);
+    if (to == &mine)
+        return asked;
+    service = NULL;
+    swap(&mine, to);
+    return service;
+}
+
+/* Each leaver's place to come from is never come back to; the fresh fiber's first frame is read before it is reused. */
+CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
+{
+    static __thread struct place nowhere, fresh;
+    static __thread struct first first;
+    cr_fiber *asked;
+    struct place *to = next_place(runner, &fresh, &first, &asked);
+    service = asked;
+    before(&nowhere, to, true);
+    cr_stack_swap(&nowhere.sp, to->sp);
+    __builtin_unreachable();
+}
+
+/* ---- generators: the sides of one fiber */
+
+void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg)
+{
+    struct place place = { 0 };
+#if CR_ASAN
+    __asan_unpoison_memory_region((char *)top - runner->stack_usable, runner->stack_usable);
+#endif
+    place_on(&place, runner, top);
+    *side = (cr_side){ cr_stack_prepare(top, entry, arg), place.low, place.size, NULL, place.tsan };
+}
+
+void cr_side_entered(cr_side *self)
+{
+    after(NULL);
+    here.low = self->low;
+    here.size = self->size;
+}
+
+void cr_side_swap(cr_side *from, cr_side *to, bool for_good)
+{
+    struct place mine = { .low = here.low, .size = here.size };
+    struct place other = { .low = to->low, .size = to->size, .tsan = to->tsan };
+    from->low = here.low;
+    from->size = here.size;
+    before(&mine, &other, for_good);
+    from->fake = mine.fake;
+    from->tsan = mine.tsan;
+    cr_stack_swap(&from->sp, to->sp);
+    after(&(struct place){ .fake = from->fake });
+    here.low = from->low;
+    here.size = from->size;
+}
+#endif

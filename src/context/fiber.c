@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* fiber.c: what of the switch is written in C.
+ *
+ * Owns: the runner's beginning, the thread's places for captured arguments, the frame of a fresh stack, and the proof that
+ * the assembly's offsets are those of the structs. */
+#include "context/fiber.h"
+#include <string.h>
+
+#define AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field)
+AT(cr_fiber, next, CR_FIBER_NEXT);
+AT(cr_fiber, run, CR_FIBER_RUN);
+AT(cr_fiber, flags, CR_FIBER_FLAGS);
+AT(cr_fiber, sp, CR_FIBER_SP);
+AT(cr_fiber, wake, CR_FIBER_WAKE);
+AT(cr_fiber, wait, CR_FIBER_WAIT);
+AT(cr_fiber, stack, CR_FIBER_STACK);
+AT(cr_fiber, scope, CR_FIBER_SCOPE);
+AT(cr_fiber, generator, CR_FIBER_GENERATOR);
+AT(cr_fiber, many, CR_FIBER_ARGS);
+AT(cr_runner, head, CR_RUNNER_HEAD);
+AT(cr_runner, tail, CR_RUNNER_TAIL);
+AT(cr_runner, current, CR_RUNNER_CURRENT);
+AT(cr_runner, sp, CR_RUNNER_SP);
+AT(cr_runner, budget, CR_RUNNER_BUDGET);
+AT(cr_runner, steps, CR_RUNNER_STEPS);
+AT(cr_runner, stacks, CR_RUNNER_STACKS);
+AT(cr_runner, errno_at, CR_RUNNER_ERRNO);
+AT(cr_runner, switches, CR_RUNNER_SWITCHES);
+AT(cr_runner, fp, CR_RUNNER_FP);
+AT(cr_runner, budget_full, CR_RUNNER_BUDGET_FULL);
+AT(cr_runner, many_free, CR_RUNNER_MANY);
+_Static_assert(sizeof(cr_fiber) == 64, "a fiber is one cache line");
+_Static_assert(sizeof(cr_few_args) == 112, "a record keeps 112 bytes free");
+
+#define INITIAL_EXEC __attribute__((tls_model("initial-exec"), visibility("hidden")))
+extern __thread cr_few_args *cr_capture_place INITIAL_EXEC;
+extern __thread cr_few_args cr_capture_own INITIAL_EXEC;
+extern __thread cr_many_args cr_capture_large INITIAL_EXEC;
+__thread cr_few_args *cr_capture_place;
+__thread cr_few_args cr_capture_own;
+__thread cr_many_args cr_capture_large;
+
+void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
+cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
+cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
+
+/* The floating point control this thread has now, as the assembly loads it. */
+static uint64_t floating_point_control(void)
+{
+#if defined(__x86_64__)
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    return mxcsr | (uint64_t)x87 << 32;
+#else
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return fpcr;
+#endif
+}
+
+void cr_runner_init(cr_runner *runner)
+{
+    memset(runner, 0, sizeof *runner);
+    runner->tail = &runner->head;
+    runner->errno_at = &errno;
+    runner->fp = floating_point_control();
+    runner->budget_full = 128;
+    runner->budget = runner->budget_full;
+}
+
+void cr_stack_base(void);
+
+/* The frame that cr_stack_swap loads: see the assembly. */
+void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg)
+{
+    uint64_t *sp = top;
+#if defined(__x86_64__)
+    sp -= 2; /* cr_stack_base finds the stack aligned to 16 and may call */
+    *--sp = (uint64_t)(uintptr_t)cr_stack_base;
+    *--sp = 0; /* rbp */
+    *--sp = 0; /* rbx */
+    *--sp = (uint64_t)(uintptr_t)entry; /* r12 */
+    *--sp = (uint64_t)(uintptr_t)arg;   /* r13 */
+    *--sp = 0;
+    *--sp = 0;
+#else
+    sp -= 20; /* x19 to x30, d8 to d15 */
+    memset(sp, 0, 20 * sizeof *sp);
+    sp[0] = (uint64_t)(uintptr_t)entry;         /* x19 */
+    sp[1] = (uint64_t)(uintptr_t)arg;           /* x20 */
+    sp[11] = (uint64_t)(uintptr_t)cr_stack_base; /* x30 */
+#endif
+    return sp;
+}

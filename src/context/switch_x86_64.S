@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/* switch_x86_64.S: the switch, the first run of a fiber, and the capture of a call.
+ *
+ * A parked context is a frame of callee-saved registers, floating point control and errno on its own stack, under the
+ * return address of the call that waited:
+ *
+ *     0 mxcsr, 4 x87 control word, 8 errno, 16 r15, 24 r14, 32 r13, 40 r12, 48 rbx, 56 rbp, 64 return address
+ *
+ * It is resumed by a jump to that address, not a ret: a ret is predicted to go where the last call came from, which is
+ * another fiber's function. */
+#include "context/fiber.h"
+
+#define FRAME_ERRNO 8
+#define FRAME_SAVED 16
+
+    .macro function name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 4
+\name:
+    .cfi_startproc
+    endbr64
+    .endm
+    .macro endfunction name
+    .cfi_endproc
+    .size \name, . - \name
+    .endm
+    .macro push_cfi register
+    pushq %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+    .endm
+    .macro pop_cfi register
+    popq %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \register
+    .endm
+    .macro save_registers
+    push_cfi rbp
+    push_cfi rbx
+    push_cfi r12
+    push_cfi r13
+    push_cfi r14
+    push_cfi r15
+    .endm
+    .macro restore_and_jump
+    pop_cfi r15
+    pop_cfi r14
+    pop_cfi r13
+    pop_cfi r12
+    pop_cfi rbx
+    pop_cfi rbp
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register rip, rcx
+    notrack jmp *%rcx
+    .endm
+
+    .text
+
+/* long cr_fiber_park_fast(cr_runner *rdi, cr_fiber *rsi, const void *rdx) */
+    function cr_fiber_park_fast
+    movq %rdx, CR_FIBER_WAIT(%rsi)
+    save_registers
+    subq $FRAME_SAVED, %rsp
+    .cfi_adjust_cfa_offset FRAME_SAVED
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    movq CR_RUNNER_ERRNO(%rdi), %rax
+    movl (%rax), %eax
+    movl %eax, FRAME_ERRNO(%rsp)
+    movq %rsp, CR_FIBER_SP(%rsi)
+/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads. */
+.Lnext:
+    movq CR_RUNNER_HEAD(%rdi), %rsi
+    xorl %eax, %eax
+    testq %rsi, %rsi
+    jz .Lloop
+    decl CR_RUNNER_STEPS(%rdi)
+    js .Lloop
+    movq CR_FIBER_NEXT(%rsi), %rcx
+    movq %rcx, CR_RUNNER_HEAD(%rdi)
+    testq %rcx, %rcx
+    jnz .Lcheck
+    movq %rdi, CR_RUNNER_TAIL(%rdi)
+.Lcheck:
+    cmpb $CR_RUN_RESUME, CR_FIBER_RUN(%rsi)
+    jne .Lnot_resumable
+    movq %rsi, CR_RUNNER_CURRENT(%rdi)
+    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
+    movl %ecx, CR_RUNNER_BUDGET(%rdi)
+    incq CR_RUNNER_SWITCHES(%rdi)
+    movq CR_FIBER_SP(%rsi), %rsp
+    movq CR_FIBER_WAKE(%rsi), %rax
+.Lresume:
+    ldmxcsr (%rsp)
+    fldcw 4(%rsp)
+    movl FRAME_ERRNO(%rsp), %ecx
+    movq CR_RUNNER_ERRNO(%rdi), %rdx
+    movl %ecx, (%rdx)
+    addq $FRAME_SAVED, %rsp
+    .cfi_adjust_cfa_offset -FRAME_SAVED
+    restore_and_jump
+    endfunction cr_fiber_park_fast
+
+/* Back to the loop with rax: NULL, or the head that needs service. */
+    .type cr_fiber_to_loop, @function
+cr_fiber_to_loop:
+    .cfi_startproc
+    .cfi_undefined rip
+.Lnot_resumable:
+    movq %rsi, %rax
+    cmpb $CR_RUN_NEW, CR_FIBER_RUN(%rsi)
+    jne .Lloop
+    movq CR_RUNNER_STACKS(%rdi), %rdx
+    testq %rdx, %rdx
+    jnz cr_fiber_first_run
+.Lloop:
+    movq $0, CR_RUNNER_CURRENT(%rdi)
+    movq CR_RUNNER_SP(%rdi), %rsp
+    jmp .Lresume
+    endfunction cr_fiber_to_loop
+
+/* The first run: rdi the runner, rsi the fiber, rdx a hot stack. This is the base of every fiber's stack: an unwinder
+ * stops here. */
+    .type cr_fiber_first_run, @function
+cr_fiber_first_run:
+    .cfi_startproc
+    .cfi_undefined rip
+    movq (%rdx), %rcx
+    movq %rcx, CR_RUNNER_STACKS(%rdi)
+    movq %rsi, CR_RUNNER_CURRENT(%rdi)
+    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
+    movl %ecx, CR_RUNNER_BUDGET(%rdi)
+    incq CR_RUNNER_SWITCHES(%rdi)
+    movq %rdx, %rsp
+    movq %rdi, %r12
+    movq %rsi, %rbx
+    movq %rdx, %r13
+    ldmxcsr CR_RUNNER_FP(%r12)
+    fldcw CR_RUNNER_FP + 4(%r12)
+    movq CR_RUNNER_ERRNO(%r12), %rax
+    movl $0, (%rax)
+    movb $CR_RUN_RESUME, CR_FIBER_RUN(%rbx)
+    movq CR_FIBER_SP(%rbx), %r14
+    testb $CR_FIBER_FLAG_MANY, CR_FIBER_FLAGS(%rbx)
+    jnz .Lmany
+    movups CR_FIBER_ARGS + 64(%rbx), %xmm0
+    movups CR_FIBER_ARGS + 80(%rbx), %xmm1
+    subq $32, %rsp
+    movups %xmm0, (%rsp)
+    movups %xmm1, 16(%rsp)
+    movq CR_FIBER_ARGS + 32(%rbx), %xmm0
+    movq CR_FIBER_ARGS + 40(%rbx), %xmm1
+    movq CR_FIBER_ARGS + 48(%rbx), %xmm2
+    movq CR_FIBER_ARGS + 56(%rbx), %xmm3
+    movq CR_FIBER_ARGS + 0(%rbx), %rdi
+    movq CR_FIBER_ARGS + 8(%rbx), %rsi
+    movq CR_FIBER_ARGS + 16(%rbx), %rdx
+    movq CR_FIBER_ARGS + 24(%rbx), %rcx
+.Lstart:
+    xorl %ebp, %ebp
+    movq %rbp, CR_FIBER_WAIT(%rbx)
+    movq %r13, CR_FIBER_STACK(%rbx)
+    movq %rbp, CR_FIBER_SCOPE(%rbx)
+    movq %rbp, CR_FIBER_GENERATOR(%rbx)
+    movq %rbp, CR_FIBER_CHILD(%rbx)
+    movl $8, %eax /* for a variadic function: vector registers in use, at most */
+    call *%r14
+    movq %rax, %rdi
+    call cr_fiber_returned
+    ud2
+.Lmany:
+    movq CR_FIBER_ARGS(%rbx), %r15
+    subq $128, %rsp
+    leaq 112(%r15), %rsi
+    movq %rsp, %rdi
+    movl $16, %ecx
+    rep movsq
+    movq 48(%r15), %xmm0
+    movq 56(%r15), %xmm1
+    movq 64(%r15), %xmm2
+    movq 72(%r15), %xmm3
+    movq 80(%r15), %xmm4
+    movq 88(%r15), %xmm5
+    movq 96(%r15), %xmm6
+    movq 104(%r15), %xmm7
+    movq 0(%r15), %rdi
+    movq 8(%r15), %rsi
+    movq 16(%r15), %rdx
+    movq 24(%r15), %rcx
+    movq 32(%r15), %r8
+    movq 40(%r15), %r9
+    movq CR_RUNNER_MANY(%r12), %rax
+    movq %rax, (%r15)
+    movq %r15, CR_RUNNER_MANY(%r12)
+    jmp .Lstart
+    endfunction cr_fiber_first_run
+
+/* cr_fiber *cr_runner_enter_fast(cr_runner *rdi) */
+    function cr_runner_enter_fast
+    save_registers
+    subq $FRAME_SAVED, %rsp
+    .cfi_adjust_cfa_offset FRAME_SAVED
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    movq CR_RUNNER_ERRNO(%rdi), %rax
+    movl (%rax), %eax
+    movl %eax, FRAME_ERRNO(%rsp)
+    movq %rsp, CR_RUNNER_SP(%rdi)
+    jmp .Lnext
+    endfunction cr_runner_enter_fast
+
+/* void cr_fiber_leave_fast(cr_runner *rdi) */
+    function cr_fiber_leave_fast
+    .cfi_undefined rip
+    jmp .Lnext
+    endfunction cr_fiber_leave_fast
+
+/* void cr_stack_swap(void **rdi, void *rsi) */
+    function cr_stack_swap
+    save_registers
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    restore_and_jump
+    endfunction cr_stack_swap
+
+/* Where a prepared stack starts: r12 the function, r13 its argument. */
+    function cr_stack_base
+    .cfi_undefined rip
+    movq %r13, %rdi
+    call *%r12
+    ud2
+    endfunction cr_stack_base
+
+/* void cr_call_captured(void (*rdi)(void), const cr_few_args *rsi, const cr_many_args *rdx, cr_returned *rcx) */
+    function cr_call_captured
+    push_cfi rbp
+    movq %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    pushq %rbx
+    .cfi_offset rbx, -24
+    subq $136, %rsp
+    movq %rcx, %rbx
+    movq %rdi, %r11
+    testq %rdx, %rdx
+    jnz .Lcall_many
+    movups 64(%rsi), %xmm0
+    movups 80(%rsi), %xmm1
+    movups %xmm0, (%rsp)
+    movups %xmm1, 16(%rsp)
+    movq 32(%rsi), %xmm0
+    movq 40(%rsi), %xmm1
+    movq 48(%rsi), %xmm2
+    movq 56(%rsi), %xmm3
+    movq 0(%rsi), %rdi
+    movq 16(%rsi), %rdx
+    movq 24(%rsi), %rcx
+    movq 8(%rsi), %rsi
+.Lcall:
+    movl $8, %eax
+    call *%r11
+    movq %rax, (%rbx)
+    movsd %xmm0, 8(%rbx)
+    movq -8(%rbp), %rbx
+    leave
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_def_cfa rbp, 16
+.Lcall_many:
+    movq %rdx, %r10
+    leaq 112(%r10), %rsi
+    movq %rsp, %rdi
+    movl $16, %ecx
+    rep movsq
+    movq 48(%r10), %xmm0
+    movq 56(%r10), %xmm1
+    movq 64(%r10), %xmm2
+    movq 72(%r10), %xmm3
+    movq 80(%r10), %xmm4
+    movq 88(%r10), %xmm5
+    movq 96(%r10), %xmm6
+    movq 104(%r10), %xmm7
+    movq 0(%r10), %rdi
+    movq 8(%r10), %rsi
+    movq 16(%r10), %rdx
+    movq 24(%r10), %rcx
+    movq 32(%r10), %r8
+    movq 40(%r10), %r9
+    jmp .Lcall
+    endfunction cr_call_captured
+
+/* The two stubs that a call is captured by: the call's own type decides what is in the registers. */
+    .globl crank_capture_few_
+    .type crank_capture_few_, @function
+    .p2align 4
+crank_capture_few_:
+    .cfi_startproc
+    endbr64
+    movq cr_capture_place@gottpoff(%rip), %r11
+    movq %fs:(%r11), %r11
+    testq %r11, %r11
+    jz .Lown
+.Lstore:
+    movq %rdi, 0(%r11)
+    movq %rsi, 8(%r11)
+    movq %rdx, 16(%r11)
+    movq %rcx, 24(%r11)
+    movq %xmm0, 32(%r11)
+    movq %xmm1, 40(%r11)
+    movq %xmm2, 48(%r11)
+    movq %xmm3, 56(%r11)
+    movups 8(%rsp), %xmm0
+    movups 24(%rsp), %xmm1
+    movups %xmm0, 64(%r11)
+    movups %xmm1, 80(%r11)
+    ret
+.Lown:
+    movq cr_capture_own@gottpoff(%rip), %r11
+    addq %fs:0, %r11
+    jmp .Lstore
+    endfunction crank_capture_few_
+
+    .globl crank_capture_many_
+    .type crank_capture_many_, @function
+    .p2align 4
+crank_capture_many_:
+    .cfi_startproc
+    endbr64
+    movq cr_capture_large@gottpoff(%rip), %r11
+    addq %fs:0, %r11
+    movq %rdi, 0(%r11)
+    movq %rsi, 8(%r11)
+    movq %rdx, 16(%r11)
+    movq %rcx, 24(%r11)
+    movq %r8, 32(%r11)
+    movq %r9, 40(%r11)
+    movq %xmm0, 48(%r11)
+    movq %xmm1, 56(%r11)
+    movq %xmm2, 64(%r11)
+    movq %xmm3, 72(%r11)
+    movq %xmm4, 80(%r11)
+    movq %xmm5, 88(%r11)
+    movq %xmm6, 96(%r11)
+    movq %xmm7, 104(%r11)
+    leaq 8(%rsp), %rsi
+    leaq 112(%r11), %rdi
+    movl $16, %ecx
+    rep movsq
+    ret
+    endfunction crank_capture_many_
+
+    .section .note.GNU-stack, "", @progbits
+    .section .note.gnu.property, "a"
+    .p2align 3
+    .long 4, 16, 5
+    .asciz "GNU"
+    .long 0xc0000002, 4, 1 /* GNU_PROPERTY_X86_FEATURE_1_AND: IBT */
+    .long 0

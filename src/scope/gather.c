@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* gather.c: waiting for several tasks: all of them, or the first.
+ *
+ * A gather takes its tasks over: it is their joiner, and goes on only when all have ended, because an orphan would write
+ * into a frame that is gone. crank_wait only watches. Neither keeps anything of its own on the stack while it waits. */
+#include "scope/scope.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct gather {
+    cr_gather base;
+    crank_loop *loop;
+    cr_task *self;
+    crank_task *const *tasks; /* the caller's */
+    size_t n;
+    size_t left;
+    int error;       /* of the first to fail */
+    uint64_t failed; /* which */
+    bool settled;    /* failures are outcomes, not reasons to stop */
+    bool waiting;
+    bool interrupted;
+} gather;
+
+static void cancel_rest(gather *g)
+{
+    cr_stack_touch(g->tasks);
+    for (size_t i = 0; i < g->n; i++) {
+        cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
+        if (task && task->fiber.life != CR_ENDED)
+            (void)cr_task_cancel(g->loop, task);
+    }
+}
+
+static int error_of(const cr_task *task)
+{
+    if (!(task->fiber.flags & CR_TASK_FAILED))
+        return 0;
+    const cr_failure *failure = cr_failure_of(task);
+    return task->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure) : (int)cr_task_value(task);
+}
+
+static void note_failure(gather *g, const cr_task *task)
+{
+    if (g->error || g->settled)
+        return;
+    g->error = error_of(task);
+    g->failed = task->id;
+    cancel_rest(g);
+}
+
+static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
+{
+    gather *g = cr_container_of(base, gather, base);
+    g->left--;
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED))
+        note_failure(g, task);
+    if (g->left == 0 && g->waiting) {
+        g->waiting = false;
+        cr_wake(loop, g->self, 0);
+    }
+}
+
+static bool gather_undo(cr_task *self)
+{
+    gather *g = self->on;
+    g->interrupted = true;
+    cancel_rest(g);
+    return false;
+}
+static cr_task *gather_holder(const cr_task *self)
+{
+    const gather *g = self->on;
+    for (size_t i = 0; i < g->n; i++) {
+        cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
+        if (task && task->fiber.life != CR_ENDED)
+            return task;
+    }
+    return NULL;
+}
+static size_t gather_describe(const cr_task *self, char *buf, size_t size)
+{
+    const gather *g = self->on;
+    int n = snprintf(buf, size, "%zu of %zu tasks", g->left, g->n);
+    return n > 0 ? (size_t)n : 0;
+}
+static const cr_wait gather_wait = { .what = "gathers", .undo = gather_undo, .holder = gather_holder,
+    .describe = gather_describe };
+
+/* Does a result of this kind fit the results' array? */
+static void kind_check(const cr_task *task, size_t size, unsigned char kind)
+{
+    unsigned char found = task->site->kind;
+    bool real = found == CRANK_KIND_FLOAT || found == CRANK_KIND_DOUBLE;
+    bool fits = kind == CRANK_KIND_VOID || (task->fiber.flags & CR_TASK_FUTURE) || found == CRANK_KIND_VOID ||
+        (kind == CRANK_KIND_DOUBLE && real) || (kind == CRANK_KIND_POINTER && found == CRANK_KIND_POINTER) ||
+        ((kind == CRANK_KIND_SIGNED || kind == CRANK_KIND_UNSIGNED) && !real && found != CRANK_KIND_POINTER &&
+            size >= task->site->size);
+    CR_CHECK(fits, "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
+        cr_task_name(task), real ? "floating point" : found == CRANK_KIND_POINTER ? "a pointer" : "an integer", size,
+        kind == CRANK_KIND_DOUBLE ? "doubles" : kind == CRANK_KIND_POINTER ? "pointers" : "integers");
+}
+
+/* Become the joiner of every task; the dead and the missing count at once. */
+static void take_over(gather *g, size_t size, unsigned char kind)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        if (!g->tasks[i]) {
+            if (!g->error)
+                g->error = cr_failed(-ENOMEM, "crank_gather: a task could not be spawned: out of memory");
+            continue;
+        }
+        cr_task *task = cr_task_of(g->tasks[i], "crank_gather");
+        cr_join_check(g->self, task, "crank_gather");
+        CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
+            "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, or is given twice",
+            cr_task_name(task));
+        kind_check(task, size, kind);
+        if (task->fiber.life != CR_ENDED) {
+            g->left++;
+        } else if (!g->settled && !g->error && (task->fiber.flags & CR_TASK_FAILED)) {
+            g->error = error_of(task);
+            g->failed = task->id;
+        }
+        task->joiner = (uintptr_t)&g->base | 1;
+    }
+}
+
+/* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to be claimed. */
+static int wait_for_all(gather *g, size_t size, unsigned char kind)
+{
+    cr_waiting w = { cr_loop_checked("crank_gather"), cr_self_checked("crank_gather") };
+    *g = (gather){ .base.ended = one_ended, .loop = w.loop, .self = w.self, .tasks = g->tasks, .n = g->n,
+        .settled = g->settled };
+    take_over(g, size, kind);
+    g->interrupted = cr_wait_noticed(&w);
+    if (!g->interrupted)
+        (void)cr_wait_begin(&w, "crank_gather");
+    if (g->error || g->interrupted)
+        cancel_rest(g);
+    if (g->left > 0) {
+        g->waiting = true;
+        w.self->on = g;
+        (void)cr_park(&w, &gather_wait);
+    }
+    if (!g->interrupted || !cr_scopes_deliverable(w.self))
+        return g->error;
+    if (g->error == 0 && !g->settled && g->n > 0)
+        return 0; /* they all gave results in spite of it: those stand, the request stays */
+    cr_scopes_delivered(w.self);
+    return -ECANCELED;
+}
+
+static void store(void *results, size_t i, size_t size, unsigned char kind, const cr_task *task)
+{
+    char *at = (char *)results + i * size;
+    if (kind == CRANK_KIND_DOUBLE) {
+        uint64_t bits = cr_task_bits(task);
+        memcpy(at, &bits, sizeof bits);
+    } else if (size == sizeof(long)) {
+        *(long *)(void *)at = (long)cr_task_bits(task);
+    } else {
+        long value = cr_task_value(task);
+        memcpy(at, &value, size); /* little-endian: the low bytes */
+    }
+}
+
+/* Give up a task of a gather: its failure becomes the caller's where it is the one returned. */
+static void give_up(gather *g, cr_task *task, int result)
+{
+    task->joiner = 0;
+    if (task->fiber.flags & CR_TASK_FUTURE)
+        return;
+    bool ours = task->id == g->failed && result == g->error && result < 0;
+    task->fiber.flags |= CR_TASK_CLAIMED;
+    if (ours)
+        cr_task_claim(g->loop, task, g->self);
+    else
+        cr_task_release(g->loop, task);
+}
+
+static gather *gather_new(crank_task *const *tasks, size_t n, bool settled)
+{
+    _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
+    gather *g = cr_pool_get(&cr_tasks_of(cr_loop_checked("crank_gather"))->scopes);
+    CR_CHECK(g, "crank_gather: out of memory");
+    g->tasks = tasks;
+    g->n = n;
+    g->settled = settled;
+    return g;
+}
+
+int crank_gather_(crank_task *const *tasks, size_t n, void *results, size_t size, unsigned char kind)
+{
+    CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
+        "crank_gather: results is an array of integers, doubles or pointers, or NULL");
+    gather *g = gather_new(tasks, n, false);
+    int result = wait_for_all(g, size, results ? kind : (unsigned char)CRANK_KIND_VOID);
+    for (size_t i = 0; i < n; i++) {
+        if (!tasks[i])
+            continue;
+        cr_task *task = cr_task_of(tasks[i], "crank_gather");
+        if (result == 0 && results)
+            store(results, i, size, kind, task);
+        give_up(g, task, result);
+    }
+    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
+    return result;
+}
+
+static void fill_outcome(crank_outcome *outcome, const cr_task *task)
+{
+    memset(outcome, 0, sizeof *outcome);
+    outcome->error = error_of(task);
+    uint64_t bits = cr_task_bits(task);
+    if (outcome->error == 0) {
+        memcpy(&outcome->value, &bits, sizeof bits);
+        return;
+    }
+    const cr_failure *failure = cr_failure_of(task);
+    snprintf(outcome->message, sizeof outcome->message, "%s",
+        failure ? cr_failure_text(failure) : strerror(-outcome->error));
+}
+
+int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
+{
+    gather *g = gather_new(tasks, n, true);
+    int result = wait_for_all(g, 0, CRANK_KIND_VOID);
+    for (size_t i = 0; i < n; i++) {
+        if (!tasks[i]) {
+            ret_outcomes[i] = (crank_outcome){ .error = -ENOMEM, .message = "out of memory" };
+            continue;
+        }
+        cr_task *task = cr_task_of(tasks[i], "crank_gather_settled");
+        fill_outcome(&ret_outcomes[i], task);
+        give_up(g, task, 0);
+    }
+    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
+    return result == -ECANCELED ? result : 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* generator.c: functions that give values one by one, each on an extra stack of the task that asks.
+ *
+ * A generator is no task: while it runs, the running task runs on the generator's stack, and a wait in its body parks that
+ * task. Asking is a bare switch of stacks. A value is copied straight from the yield to the place of the asker. Scopes that a
+ * body has open when it yields go to sleep with it, and wake with it. */
+#include "scope/generator.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+static crank_generator *running(const cr_task *task) { return task->fiber.generator; }
+
+static const char *name_of(const crank_generator *g) { return g->site->function; }
+
+crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
+{
+    crank_loop *loop = cr_loop_checked("crank_generate");
+    CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
+        "crank_generate: %s must return int or long", site->function);
+    crank_generator *g = cr_alloc(loop->sys, sizeof *g);
+    if (!g) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(g, 0, sizeof *g);
+    g->loop = loop;
+    g->site = site;
+    g->function = fn;
+    g->line = site->line;
+    if (site->args > 2)
+        g->many = *cr_captured_many();
+    else if (site->args > 0)
+        g->few = *cr_captured_few();
+    return g;
+}
+
+crank_generator *crank_generate_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    return cr_generator_make(fn, site);
+}
+
+/* ---- the switch */
+
+static void go_to_sleep(crank_generator *g, cr_task *self)
+{
+    if (CR_UNLIKELY(self->fiber.scope != g->below))
+        cr_scopes_detach(self, g->below, &g->scope_top, &g->scope_bottom);
+    self->fiber.generator = g->up;
+}
+
+/* The body, at the base of the generator's stack. */
+CRANK_NORETURN static void body(void *arg)
+{
+    crank_generator *g = arg;
+    cr_side_entered(&g->own);
+    cr_returned returned = { 0 };
+    cr_call_captured(g->function, &g->few, g->site->args > 2 ? &g->many : NULL, &returned);
+    g->result = g->site->size == sizeof(int) ? (int)returned.integer : (long)returned.integer;
+    g->state = CR_GENERATOR_ENDED;
+    go_to_sleep(g, cr_self());
+    CR_CHECK(!g->scope_top, "generator %s returned while a timeout or group of it was open: was it left by longjmp?",
+        name_of(g));
+    cr_side_swap(&g->own, &g->asker, true);
+    __builtin_unreachable();
+}
+
+static int first_run(crank_generator *g)
+{
+    crank_loop *loop = g->loop;
+    if (!loop->runner.stacks && cr_stacks_refill(cr_tasks_of(loop)->stacks) < 0)
+        return cr_failed(-ENOMEM, "crank_next: no memory for the stack of generator %s", name_of(g));
+    g->stack = cr_stack_pop(&loop->runner.stacks);
+    cr_side_prepare(&g->own, &loop->runner, g->stack, body, g);
+    return 0;
+}
+
+/* The generator has ended: its stack goes back. What asking gives: 0, or its failure. */
+static int conclude(crank_generator *g)
+{
+    cr_stack_push(&g->loop->runner.stacks, g->stack);
+    g->stack = NULL;
+    return g->result < 0 ? (int)g->result : 0;
+}
+
+/* Run the body to its next yield or its end. 1, 0, or its failure. */
+static inline int resume(crank_generator *g)
+{
+    cr_task *self = cr_self();
+    if (CR_UNLIKELY(g->state == CR_GENERATOR_NEW)) {
+        int err = first_run(g);
+        if (err < 0)
+            return err;
+    }
+    g->up = running(self);
+    g->below = self->fiber.scope;
+    self->fiber.generator = g;
+    if (CR_UNLIKELY(g->scope_top != NULL)) {
+        cr_scopes_attach(g->loop, self, g->scope_top, g->scope_bottom);
+        g->scope_top = NULL;
+    }
+    g->state = CR_GENERATOR_RUNNING;
+    cr_side_swap(&g->asker, &g->own, false);
+    if (CR_LIKELY(g->state == CR_GENERATOR_SLEEPING))
+        return 1;
+    return conclude(g);
+}
+
+/* ---- asking */
+
+static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
+{
+    CR_CHECK(g->state != CR_GENERATOR_RUNNING, "%s: generator %s asks itself for a value", call, name_of(g));
+    CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call, name_of(g));
+    (void)cr_self_checked(call);
+}
+
+/* May it be asked? 1; 0 at the end; -ENOMEM for one that could not be made. */
+static inline int may_ask(crank_generator *g, const char *call)
+{
+    if (CR_UNLIKELY(!g))
+        return cr_failed(-ENOMEM, "%s: the generator could not be made: out of memory", call);
+    if (CR_UNLIKELY(g->state == CR_GENERATOR_RUNNING || cr_loop_here != g->loop || !cr_self()))
+        cannot_ask(g, call);
+    return g->state != CR_GENERATOR_ENDED;
+}
+
+int cr_generator_ask(crank_generator *g, cr_place out, cr_place in, const char *call)
+{
+    int may = may_ask(g, call);
+    if (CR_UNLIKELY(may <= 0))
+        return may;
+    g->out = out;
+    g->in = in;
+    return resume(g);
+}
+
+int crank_next_(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
+{
+    return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)size, kind }, (cr_place){ 0 }, "crank_next");
+}
+
+int crank_send_(crank_generator *g, const void *value, size_t size, unsigned char kind, void *ret_value,
+    size_t ret_size, unsigned char ret_kind)
+{
+    int may = may_ask(g, "crank_send");
+    if (may <= 0)
+        return may;
+    if (g->state == CR_GENERATOR_NEW)
+        return cr_failed(-EINVAL, "crank_send: generator %s has not come to its first yield; call crank_next first",
+            name_of(g));
+    return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)ret_size, ret_kind },
+        (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind }, "crank_send");
+}
+
+int crank_throw(crank_generator *g, int error)
+{
+    int may = may_ask(g, "crank_throw");
+    error = error > 0 ? -error : error < 0 ? error : -EINVAL;
+    if (may <= 0)
+        return may;
+    if (g->state == CR_GENERATOR_NEW) {
+        g->state = CR_GENERATOR_ENDED;
+        g->result = error;
+        return error;
+    }
+    g->thrown = error;
+    return cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_throw");
+}
+
+int crank_generator_close(crank_generator *g)
+{
+    int result = 0;
+    if (!g)
+        return 0;
+    if (may_ask(g, "crank_generator_close") > 0 && g->state == CR_GENERATOR_SLEEPING) {
+        g->thrown = -ECANCELED;
+        g->closing = true;
+        result = cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_generator_close");
+    }
+    CR_CHECK(result <= 0, "crank_generator_close: generator %s yields again though it was asked to end", name_of(g));
+    for (size_t i = 0; i < 2; i++)
+        if (g->sources[i])
+            (void)crank_generator_close(g->sources[i]);
+    cr_free(g->loop->sys, g->plan);
+    cr_free(g->loop->sys, g);
+    return result == -ECANCELED ? 0 : result;
+}
+
+int crank_generator_result(const crank_generator *g, long *ret_value)
+{
+    if (g->state != CR_GENERATOR_ENDED)
+        return -EAGAIN;
+    *ret_value = g->result;
+    return 0;
+}
+
+int crank_generator_line(const crank_generator *g) { return g->state == CR_GENERATOR_ENDED ? 0 : g->line; }
+
+size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size)
+{
+    static const char *const states[] = { "new", "sleeping", "running", "ended" };
+    const char *file = strrchr(g->site->file, '/');
+    int n = snprintf(buf, size, "<Generator %s fn=%s at %s:%d>", states[g->state], name_of(g),
+        file ? file + 1 : g->site->file, g->line);
+    return n > 0 ? (size_t)n : 0;
+}
+
+crank_generator *crank_foreach_source_(crank_generator *g)
+{
+    CR_CHECK(g, "crank_foreach: the generator could not be made: out of memory");
+    return g;
+}
+
+/* ---- yielding */
+
+static inline crank_generator *yielder(const char *call, cr_task **ret_self)
+{
+    cr_task *self = cr_self();
+    crank_generator *g = self ? running(self) : NULL;
+    CR_CHECK(g, "%s: not in a generator; call it from a function that crank_generate runs", call);
+    *ret_self = self;
+    return g;
+}
+
+static const char *kind_name(unsigned char kind)
+{
+    static const char *const names[] = { "?", "void", "bool", "signed integer", "unsigned integer", "float", "double",
+        "pointer", "struct" };
+    return names[kind];
+}
+
+static CR_COLD void mismatch(const crank_generator *g, const char *call, cr_place given, cr_place wanted)
+{
+    cr_check_failed("%s: a %u-byte %s meets a place for a %u-byte %s in generator %s (line %d)", call, given.size,
+        kind_name(given.kind), wanted.size, kind_name(wanted.kind), name_of(g), g->line);
+}
+
+static inline void hand_over(const crank_generator *g, cr_place to, cr_place from, const char *call)
+{
+    if (CR_UNLIKELY(to.size != from.size || to.kind != from.kind))
+        mismatch(g, call, from, to);
+    if (CR_LIKELY(to.size == sizeof(int)))
+        memcpy(to.at, from.at, sizeof(int));
+    else if (to.size == sizeof(long))
+        memcpy(to.at, from.at, sizeof(long));
+    else
+        memcpy(to.at, from.at, to.size);
+}
+
+/* Sleep until asked again. 0, or what was thrown in. */
+static inline int sleep_here(crank_generator *g, cr_task *self, int line)
+{
+    g->line = line;
+    g->state = CR_GENERATOR_SLEEPING;
+    go_to_sleep(g, self);
+    cr_side_swap(&g->own, &g->asker, false);
+    int thrown = g->thrown;
+    g->thrown = 0;
+    return thrown;
+}
+
+int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
+{
+    cr_task *self;
+    crank_generator *g = yielder("crank_yield", &self);
+    cr_place from = { (void *)(uintptr_t)value, (uint32_t)size, kind };
+    if (CR_LIKELY(g->out.at != NULL))
+        hand_over(g, g->out, from, "crank_yield");
+    return sleep_here(g, self, line);
+}
+
+static int receive(crank_generator *g, cr_task *self, cr_place ret, int line)
+{
+    int err = sleep_here(g, self, line);
+    if (err < 0 || !g->in.at)
+        return err;
+    hand_over(g, ret, g->in, "crank_send");
+    return 1;
+}
+
+int crank_receive_(void *ret, size_t size, unsigned char kind, int line)
+{
+    cr_task *self;
+    crank_generator *g = yielder("crank_receive", &self);
+    return receive(g, self, (cr_place){ ret, (uint32_t)size, kind }, line);
+}
+
+int crank_exchange_(const void *value, size_t size, unsigned char kind, void *ret, size_t ret_size,
+    unsigned char ret_kind, int line)
+{
+    cr_task *self;
+    crank_generator *g = yielder("crank_exchange", &self);
+    if (g->out.at)
+        hand_over(g, g->out, (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind }, "crank_exchange");
+    return receive(g, self, (cr_place){ ret, (uint32_t)ret_size, ret_kind }, line);
+}
+
+int crank_yield_from(crank_generator *inner)
+{
+    cr_task *self;
+    crank_generator *g = yielder("crank_yield_from", &self);
+    int more = cr_generator_ask(inner, g->out, (cr_place){ 0 }, "crank_yield_from");
+    while (more > 0) {
+        int thrown = sleep_here(g, self, inner->line);
+        if (thrown < 0 && g->closing) {
+            more = thrown;
+        } else if (thrown < 0) {
+            inner->thrown = thrown;
+            more = cr_generator_ask(inner, g->out, (cr_place){ 0 }, "crank_yield_from");
+        } else {
+            more = cr_generator_ask(inner, g->out, g->in, "crank_yield_from");
+        }
+    }
+    int closed = crank_generator_close(inner);
+    return more < 0 ? more : closed;
+}

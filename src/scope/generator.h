@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* generator.h: what a generator is, for the adaptors. */
+#ifndef CR_GENERATOR_H
+#define CR_GENERATOR_H
+#include <crank/generator.h>
+#include "scope/scope.h"
+
+enum cr_generator_state { CR_GENERATOR_NEW, CR_GENERATOR_SLEEPING, CR_GENERATOR_RUNNING, CR_GENERATOR_ENDED };
+
+/* A value's address, size and kind; at is NULL for none. */
+typedef struct cr_place {
+    void *at;
+    uint32_t size;
+    uint8_t kind;
+} cr_place;
+
+struct crank_generator {
+    cr_side own, asker;  /* its stack, and the one it is asked from */
+    cr_place out;        /* where the asker wants the next value */
+    cr_place in;         /* what was sent */
+    crank_generator *up; /* the generator that asks, if one does */
+    cr_scope *below;     /* the asker's innermost scope */
+    cr_scope *scope_top, *scope_bottom; /* its own scopes, while it sleeps */
+    crank_loop *loop;
+    const crank_site *site;
+    void (*function)(void);
+    void *stack;
+    long result;
+    int thrown; /* what the yield it sleeps at will return */
+    int line;
+    enum cr_generator_state state;
+    bool closing;
+    crank_generator *sources[2]; /* an adaptor's, closed with it */
+    void *plan;                  /* an adaptor's, freed with it */
+    cr_few_args few;
+    cr_many_args many;
+};
+
+crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site);
+/* Ask for the next value into out, sending in. 1, 0 at the end, or its failure. */
+int cr_generator_ask(crank_generator *generator, cr_place out, cr_place in, const char *call);
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* group.c: children that end before the block does.
+ *
+ * A group is a scope that owns tasks. The first child to fail fires it: the siblings are cancelled, the opener's wait inside
+ * the block is interrupted, and at the edge the request becomes that child's error. Failures are kept in the order in which
+ * they happened, as children of one. With a limit, children beyond it are held back: they have no stack and no turn until
+ * another has ended. A pool is a group that keeps its children's results. */
+#include "scope/scope.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct cr_group {
+    cr_scope scope; /* first */
+    cr_owner owner;
+    cr_task *held, *held_last; /* first come, first served; through fiber.next */
+    size_t limit;              /* 0: none */
+    size_t going;              /* children alive and not held */
+    cr_failure *failure;       /* of all children that failed; NULL where memory was short */
+    int error;                 /* the first's */
+    bool waiting;              /* the opener is parked until the last has ended */
+    bool leaving;              /* it is, to leave the block: nothing is concluded for it */
+    bool closing;              /* cancelled: nobody may be added */
+    bool interrupted;          /* the opener was asked to stop while it waited for us */
+    bool named;                /* a child that does not end was reported */
+    struct results *results;   /* a pool's; NULL for a group */
+} cr_group;
+_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
+
+/* A pool's results, in the order of the children's numbers, which is that of their spawning. */
+struct results {
+    size_t count, room;
+    struct {
+        uint64_t number;
+        long value;
+    } at[];
+};
+
+static cr_group *group_of(const crank_group *group, const char *call)
+{
+    return (cr_group *)(void *)cr_scope_of(group->state, CR_GROUP, call);
+}
+
+static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
+
+/* ---- failing */
+
+/* Keep what a failed child has to say. */
+static void keep_failure(cr_group *group, cr_task *child, int error)
+{
+    cr_failure *failure = cr_failure_take(child);
+    if (!failure) {
+        failure = cr_failure_new(error, cr_task_name(child));
+        if (!failure)
+            return;
+        cr_failure_message(failure, "%s", strerror(-error));
+    }
+    cr_failure_spawned(failure, child->site);
+    if (!group->failure) {
+        group->failure = cr_failure_new(error, cr_task_name(child));
+        if (group->failure)
+            cr_failure_message(group->failure, "%s", cr_failure_text(failure));
+    }
+    if (!group->failure || cr_failure_add_child(group->failure, failure) < 0)
+        cr_failure_free(failure);
+}
+
+/* The first failure of all, or a cancellation from inside: everybody is asked to end. */
+static void stop_all(crank_loop *loop, cr_group *group)
+{
+    group->closing = true;
+    cr_children_cancel(loop, group->owner.child);
+}
+
+/* A first failure. Where the opener waits for us already there is nothing to interrupt. */
+static void fail(crank_loop *loop, cr_group *group, int error)
+{
+    if (group->error)
+        return;
+    group->error = error;
+    stop_all(loop, group);
+    cr_scope_fire(loop, &group->scope, error);
+}
+
+static void keep_result(cr_group *group, const cr_task *child)
+{
+    size_t low = 0, high = group->results->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (group->results->at[middle].number < cr_task_number(child))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < group->results->count && group->results->at[low].number == cr_task_number(child))
+        group->results->at[low].value = cr_task_value(child);
+}
+
+/* ---- waiting for the end */
+
+/* What the opener's wait gives once all children have ended. The group is as new then. */
+static int conclude(crank_loop *loop, cr_group *group)
+{
+    cr_task *opener = group->scope.task;
+    int result = group->error;
+    cr_scope_reset(&group->scope);
+    if (result < 0) {
+        if (group->failure)
+            cr_failure_give(loop, opener, group->failure);
+    } else if (group->interrupted && cr_scopes_deliverable(opener)) {
+        cr_scopes_delivered(opener);
+        result = -ECANCELED;
+    }
+    group->failure = NULL;
+    group->error = 0;
+    group->closing = group->interrupted = group->named = false;
+    return result;
+}
+
+static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
+{
+    const cr_group *group = opener->on;
+    int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive, group->owner.alive == 1 ? "" : "ren");
+    return n > 0 ? (size_t)n : 0;
+}
+static cr_task *wait_holder(const cr_task *opener) { return ((const cr_group *)opener->on)->owner.child; }
+
+static bool wait_undo(cr_task *opener);
+static void wait_due(crank_loop *loop, cr_task *opener);
+static const cr_wait group_wait = { .what = "waits for", .undo = wait_undo, .describe = wait_describe,
+    .holder = wait_holder };
+/* The same after the children were asked to end: with the grace period's timer running. */
+static const cr_wait group_end_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
+    .describe = wait_describe, .holder = wait_holder };
+
+/* How the opener waits from now on: with a timer, if there is memory for one. */
+static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
+{
+    int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
+    return cr_timer_start(loop, &opener->timer, CR_TIMER_TASK, deadline) == 0 ? &group_end_wait : &group_wait;
+}
+
+/* The opener was asked to stop, by its own group's failure or from outside: the children are, and it goes on when they have
+ * ended. Only the request from outside stays to be delivered then. */
+static bool wait_undo(cr_task *opener)
+{
+    cr_group *group = opener->on;
+    crank_loop *loop = cr_loop_here;
+    cr_scope_quiet(&group->scope);
+    if (cr_scopes_deliverable(opener)) {
+        group->interrupted = true;
+        stop_all(loop, group);
+    }
+    if (opener->fiber.wait == &group_wait)
+        opener->fiber.wait = with_grace(loop, opener);
+    return false;
+}
+
+/* A grace period has passed: name a child that has not ended, and ask again. */
+static void wait_due(crank_loop *loop, cr_task *opener)
+{
+    cr_group *group = opener->on;
+    if (!group->named && group->owner.child)
+        cr_report_swallowed(loop, group->owner.child);
+    group->named = true;
+    opener->fiber.wait = with_grace(loop, opener);
+    cr_children_cancel(loop, group->owner.child);
+}
+
+/* Held children that may go now. */
+static void start_held(crank_loop *loop, cr_group *group)
+{
+    while (group->held && group->going < group->limit) {
+        cr_task *task = group->held;
+        group->held = cr_task_of_fiber(task->fiber.next);
+        group->going++;
+        task->fiber.life = CR_ALIVE;
+        cr_task_ready(loop, task);
+    }
+}
+
+/* A held child is cancelled: it never runs. It counts as going until its end, which follows. */
+static void unhold(cr_owner *owner, cr_task *child)
+{
+    cr_group *group = group_of_owner(owner);
+    cr_task *before = NULL;
+    for (cr_task *t = group->held; t != child; t = cr_task_of_fiber(t->fiber.next))
+        before = t;
+    if (before)
+        before->fiber.next = child->fiber.next;
+    else
+        group->held = cr_task_of_fiber(child->fiber.next);
+    if (group->held_last == child)
+        group->held_last = before;
+    group->going++;
+}
+
+static int child_error(const cr_task *child)
+{
+    if (!(child->fiber.flags & CR_TASK_FAILED))
+        return 0;
+    const cr_failure *failure = cr_failure_of(child);
+    return child->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure) : (int)cr_task_value(child);
+}
+
+/* The last child has ended: the opener goes on. */
+static void wake_opener(crank_loop *loop, cr_group *group)
+{
+    cr_task *opener = group->scope.task;
+    group->waiting = false;
+    if (opener->fiber.wait == &group_end_wait)
+        cr_timer_stop(loop, &opener->timer);
+    cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
+}
+
+static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
+{
+    cr_group *group = group_of_owner(owner);
+    int error = child_error(child);
+    group->going--;
+    child->fiber.flags |= CR_TASK_CLAIMED;
+    if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
+        keep_failure(group, child, error);
+        fail(loop, group, error);
+    }
+    if (CR_UNLIKELY(group->results != NULL))
+        keep_result(group, child);
+    cr_task_release(loop, child);
+    if (CR_UNLIKELY(group->held != NULL))
+        start_held(loop, group);
+    if (owner->alive == 0 && group->waiting)
+        wake_opener(loop, group);
+}
+
+int crank_group_wait(crank_group *g)
+{
+    cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    cr_group *group = group_of(g, "crank_group_wait");
+    CR_CHECK(group->scope.task == w.self, "crank_group_wait: only the task that opened the group can wait for it");
+    cr_scope_quiet(&group->scope);
+    if (CR_UNLIKELY(cr_wait_noticed(&w))) {
+        group->interrupted = true;
+        stop_all(w.loop, group);
+    } else {
+        (void)cr_wait_begin(&w, "crank_group_wait");
+    }
+    if (group->owner.alive == 0)
+        return conclude(w.loop, group);
+    group->waiting = true;
+    w.self->on = group;
+    return cr_park_int(&w, group->closing ? with_grace(w.loop, w.self) : &group_wait);
+}
+
+/* ---- opening, adding, leaving */
+
+static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    cr_scope *scope = cr_scope_open(CR_GROUP, &g->state, "CRANK_GROUP");
+    cr_group *group = (cr_group *)(void *)scope;
+    scope->function = function;
+    scope->frame = frame;
+    cr_owner_init(&group->owner, child_ended);
+    group->owner.opener = scope->task;
+    group->owner.unhold = unhold;
+    group->limit = limit;
+    return group;
+}
+
+void crank_group_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    (void)begin(g, limit, function, frame);
+}
+
+void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");
+    cr_group *group = begin(g, limit, function, frame);
+    group->results = cr_alloc_zero(cr_loop_here->sys, sizeof *group->results);
+    CR_CHECK(group->results, "CRANK_POOL: out of memory");
+}
+
+/* Room for one more result. */
+static int pool_grow(crank_loop *loop, cr_group *group)
+{
+    struct results *results = group->results;
+    if (results->count < results->room)
+        return 0;
+    size_t room = results->room ? 2 * results->room : 16;
+    results = cr_resize(loop->sys, results, sizeof *results + room * sizeof results->at[0]);
+    if (!results)
+        return -ENOMEM;
+    results->room = room;
+    group->results = results;
+    return 0;
+}
+
+static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
+{
+    if (!group->failure) {
+        group->failure = cr_failure_new(-ENOMEM, cr_task_name(group->scope.task));
+        if (group->failure)
+            cr_failure_message(group->failure, "crank_group_spawn: out of memory");
+    }
+    fail(loop, group, -ENOMEM);
+    errno = ENOMEM;
+    return NULL;
+}
+
+crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
+{
+    crank_loop *loop = cr_loop_checked("crank_group_spawn");
+    cr_group *group = group_of(g, "crank_group_spawn");
+    if (group->closing) {
+        errno = ECANCELED;
+        return NULL;
+    }
+    cr_task *task = group->results && pool_grow(loop, group) < 0 ? NULL
+                                                                 : cr_task_make_owned(loop, &group->owner, fn, site);
+    if (!task)
+        return cannot_spawn(loop, group);
+    if (group->results) {
+        group->results->at[group->results->count].number = cr_task_number(task);
+        group->results->at[group->results->count++].value = 0;
+    }
+    if (group->limit == 0 || group->going < group->limit) {
+        group->going++;
+        cr_task_ready(loop, task);
+        return cr_handle(task);
+    }
+    task->fiber.life = CR_HELD;
+    task->fiber.next = NULL;
+    if (group->held)
+        group->held_last->fiber.next = &task->fiber;
+    else
+        group->held = task;
+    group->held_last = task;
+    return cr_handle(task);
+}
+
+/* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile. */
+static void join_children(crank_loop *loop, cr_group *group)
+{
+    cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
+    stop_all(loop, group);
+    cr_scope_quiet(&group->scope);
+    if (group->owner.alive == 0)
+        return;
+    group->waiting = group->leaving = true;
+    w.self->on = group;
+    (void)cr_park(&w, with_grace(loop, w.self));
+    group->leaving = false;
+}
+
+/* A failure that nobody was given: the block was left without waiting for the group. */
+static void report_failure(crank_loop *loop, const cr_group *group)
+{
+    char text[8192];
+    size_t n = (size_t)snprintf(text, sizeof text, "a failure nobody awaited: a group's block was left: ");
+    (void)cr_failure_format(group->failure, text + n, sizeof text - n);
+    cr_report(loop, CRANK_REPORT_UNAWAITED, group->error, group->scope.task, text);
+}
+
+void crank_group_end_(crank_group *g)
+{
+    cr_group *group = group_of(g, "CRANK_GROUP");
+    crank_loop *loop = cr_loop_here;
+    CR_CHECK(group->scope.task == cr_self(), "CRANK_GROUP: the block is left by another task than entered it");
+    join_children(loop, group);
+    if (group->failure)
+        report_failure(loop, group);
+    cr_failure_free(group->failure);
+    if (group->results)
+        cr_free(loop->sys, group->results);
+    cr_scope_close(&group->scope);
+}
+
+int cr_group_leave(crank_loop *loop, cr_scope *scope)
+{
+    cr_group *group = (cr_group *)(void *)scope;
+    join_children(loop, group);
+    if (group->failure)
+        cr_failure_give(loop, scope->task, group->failure);
+    group->failure = NULL;
+    return group->error < 0 ? group->error : -ECANCELED;
+}
+
+void crank_group_cancel(crank_group *g)
+{
+    cr_group *group = group_of(g, "crank_group_cancel");
+    crank_loop *loop = cr_loop_here;
+    stop_all(loop, group);
+    cr_scope_fire(loop, &group->scope, -ECANCELED);
+}
+
+size_t crank_group_count(const crank_group *g) { return group_of(g, "crank_group_count")->owner.alive; }
+
+int crank_pool_wait(crank_group *g, long *ret_results, size_t max)
+{
+    cr_group *group = group_of(g, "crank_pool_wait");
+    CR_CHECK(group->results, "crank_pool_wait: this is a group, not a CRANK_POOL");
+    int err = crank_group_wait(g);
+    for (size_t i = 0; err == 0 && i < max && i < group->results->count; i++)
+        ret_results[i] = group->results->at[i].value;
+    group->results->count = 0;
+    return err;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c: a whole program: the outermost scope.
+ *
+ * Owns: the way from crank_run to the root task and back: opening loop and tasks, driving until root and detached tasks have
+ * ended, what a deadlock and Ctrl-C do, and what main is told. A deadlock is reported, then the root is cancelled so that
+ * every cleanup runs; a program that starves again after that is left as it is. */
+#include <crank/run.h>
+#include "scope/scope.h"
+#include "base/check.h"
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct run {
+    crank_loop *loop;
+    cr_owner top;  /* owns the root */
+    bool ended;    /* the root has */
+    long result;   /* of the root, as a long */
+    bool failed;
+    int error;     /* why there was no result: deadlock, interrupt */
+    cr_failure *failure;
+} run;
+
+/* ---- Ctrl-C: process-wide, as signals are */
+
+static _Atomic(crank_loop *) interrupted_loop;
+static _Atomic int interrupts;
+static cr_post interrupt_post;
+
+static void on_interrupt(int signal)
+{
+    int saved = errno;
+    crank_loop *loop = atomic_load(&interrupted_loop);
+    if (atomic_fetch_add(&interrupts, 1) > 0 || !loop) {
+        struct sigaction standard = { .sa_handler = SIG_DFL };
+        sigaction(signal, &standard, NULL);
+        raise(signal);
+    } else {
+        cr_loop_post(loop, &interrupt_post);
+    }
+    errno = saved;
+}
+
+static run *run_of(crank_loop *loop) { return cr_tasks_of(loop)->run; }
+
+static void interrupted(cr_post *post)
+{
+    (void)post;
+    run *r = run_of(cr_loop_here);
+    r->error = -EINTR;
+    if (!r->ended)
+        (void)crank_cancel_because(cr_handle(cr_tasks_of(r->loop)->root), "interrupted (Ctrl-C)");
+}
+
+/* The first run that asks for it handles SIGINT; one at a time in a process. */
+static bool handle_interrupts(crank_loop *loop, struct sigaction *ret_before)
+{
+    crank_loop *none = NULL;
+    if (!loop->options.handle_interrupt || !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
+        return false;
+    atomic_store(&interrupts, 0);
+    interrupt_post.deliver = interrupted;
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK };
+    sigaction(SIGINT, NULL, ret_before);
+    if (ret_before->sa_handler == SIG_IGN) { /* nohup, background jobs: stay as we were started */
+        atomic_store(&interrupted_loop, NULL);
+        return false;
+    }
+    sigaction(SIGINT, &action, NULL);
+    return true;
+}
+
+/* ---- the end of the root */
+
+static void stop_if_done(run *r)
+{
+    if (r->ended && cr_tasks_of(r->loop)->detached.alive == 0)
+        r->loop->stopping = true;
+}
+
+static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
+{
+    run *r = cr_container_of(owner, run, top);
+    cr_tasks *tasks = cr_tasks_of(loop);
+    uint64_t bits = cr_task_bits(root);
+    double real;
+    memcpy(&real, &bits, sizeof real);
+    bool is_real = root->site->kind == CRANK_KIND_DOUBLE || root->site->kind == CRANK_KIND_FLOAT;
+    r->ended = true;
+    r->failed = root->fiber.flags & CR_TASK_FAILED;
+    r->result = is_real && !r->failed ? (long)real : (long)bits;
+    r->failure = cr_failure_take(root);
+    root->fiber.flags |= CR_TASK_CLAIMED;
+    cr_task_release(loop, root);
+    tasks->root = NULL;
+    cr_children_cancel(loop, tasks->detached.child);
+    stop_if_done(r);
+}
+
+static void detached_ended(crank_loop *loop, cr_owner *owner, cr_task *task)
+{
+    (void)owner;
+    cr_task_release(loop, task);
+    stop_if_done(run_of(loop));
+}
+
+/* ---- starving */
+
+/* Everybody who is left is asked to end, so that cleanups run. */
+static void cancel_all(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    if (tasks->stuck == 1) {
+        if (tasks->root)
+            (void)cr_task_cancel(loop, tasks->root);
+        cr_children_cancel(loop, tasks->detached.child);
+        return;
+    }
+    size_t at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
+        if (t->fiber.life == CR_ALIVE && t != tasks->spare)
+            (void)cr_task_cancel(loop, t);
+}
+
+static bool starved(crank_loop *loop)
+{
+    enum { TRIES = 8 };
+    cr_tasks *tasks = cr_tasks_of(loop);
+    run *r = run_of(loop);
+    if (tasks->stuck++ == 0) {
+        r->error = -EDEADLK;
+        cr_report_deadlock(loop);
+    }
+    if (tasks->stuck > TRIES)
+        return true;
+    cancel_all(loop);
+    return false;
+}
+
+static bool idle(crank_loop *loop)
+{
+    enum { KEEP = 64 };
+    return cr_stacks_trim(cr_tasks_of(loop)->stacks, KEEP);
+}
+
+static const cr_hooks hooks = {
+    .need_stack = cr_need_stack,
+    .starved = starved,
+    .idle = idle,
+    .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due, [CR_TIMER_SCOPE] = cr_scope_timer_due },
+};
+
+/* On the alternate stack of a thread that is about to die. */
+static void report_overflow(const void *address, size_t depth, size_t limit)
+{
+    char text[768], line[512] = "";
+    const cr_task *self = cr_self();
+    if (self)
+        (void)cr_task_describe(self, line, sizeof line);
+    snprintf(text, sizeof text, "stack overflow: %zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
+        "options.stack_size, or make its frames smaller\n", depth, limit, address, line);
+    if (cr_loop_here)
+        cr_report(cr_loop_here, CRANK_REPORT_FAILED, -EFAULT, self, text);
+}
+
+/* ---- running */
+
+static void tasks_prepare(run *r)
+{
+    cr_tasks *tasks = cr_tasks_of(r->loop);
+    tasks->run = r;
+    tasks->deliverable = cr_scopes_deliverable;
+    tasks->delivered = cr_scopes_delivered;
+    tasks->leave_scopes = cr_scopes_leave;
+    cr_owner_init(&r->top, root_ended);
+    cr_owner_init(&tasks->detached, detached_ended);
+    r->loop->hooks = &hooks;
+    cr_describe_install();
+}
+
+/* The captured call as it was when crank_run was called: opening a loop must not disturb it. */
+struct captured {
+    cr_few_args few;
+    cr_many_args many;
+};
+
+static int start_root(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
+{
+    *cr_captured_few() = args->few;
+    *cr_captured_many() = args->many;
+    cr_task *root = cr_task_make_owned(r->loop, &r->top, fn, site);
+    if (!root)
+        return -ENOMEM;
+    root->fiber.flags |= CR_TASK_ROOT;
+    cr_tasks_of(r->loop)->root = root;
+    cr_task_ready(r->loop, root);
+    return 0;
+}
+
+static int drive(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
+{
+    crank_loop *loop = r->loop;
+    int err = cr_tasks_open(loop);
+    if (err < 0)
+        return err;
+    cr_loop_here = loop;
+    tasks_prepare(r);
+    cr_capture_into(cr_fiber_few(&cr_tasks_of(loop)->spare->fiber));
+    err = cr_overflow_install(loop->sys, cr_tasks_of(loop)->stacks, report_overflow);
+    if (err == 0) {
+        struct sigaction before;
+        bool interrupts_here = handle_interrupts(loop, &before);
+        err = start_root(r, fn, site, args);
+        if (err == 0)
+            cr_loop_drive(loop);
+        if (interrupts_here) {
+            sigaction(SIGINT, &before, NULL);
+            atomic_store(&interrupted_loop, NULL);
+        }
+        cr_overflow_remove(cr_tasks_of(loop)->stacks);
+    }
+    cr_tasks_close(loop);
+    cr_capture_into(NULL);
+    cr_loop_here = NULL;
+    return err;
+}
+
+/* Open, run, close. r->error, failure and result say what became of it. */
+static void run_program(run *r, const crank_options *options, crank_function_ *fn, const crank_site *site)
+{
+    struct captured args = { *cr_captured_few(), *cr_captured_many() };
+    const char *why = NULL;
+    CR_CHECK(!cr_loop_here, "crank_run: a program runs on this thread already; call the function itself, or spawn it");
+    int err = cr_loop_open(options, NULL, &r->loop, &why);
+    if (err == 0) {
+        err = drive(r, fn, site, &args);
+        if (r->loop->options.print_trace_hash && r->loop->simulated)
+            fprintf(stderr, "crank: trace hash %016llx\n",
+                (unsigned long long)r->loop->backend->type->trace_hash(r->loop->backend));
+        cr_loop_close(r->loop);
+    }
+    if (err < 0)
+        r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : strerror(-err));
+}
+
+long crank_run_with_(const crank_options *options, crank_function_ *fn, const crank_site *site)
+{
+    run r = { 0 };
+    run_program(&r, options, fn, site);
+    if (r.failure) {
+        cr_failure_free(cr_failure_take_thread());
+        cr_failure_set_thread(r.failure);
+    }
+    return r.error < 0 ? r.error : r.result;
+}
+
+long crank_run_raw(const crank_options *options, long (*fn)(void *), void *arg)
+{
+    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
+    *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
+    return crank_run_with_(options, (crank_function_ *)fn, &site);
+}
+
+/* What main is told of a failed app. */
+static void print_failure(const run *r, const crank_site *site)
+{
+    char text[8192];
+    fflush(stdout);
+    if (r->failure) {
+        (void)cr_failure_format(r->failure, text, sizeof text);
+        fprintf(stderr, "crank: %s", text);
+    } else {
+        fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function, strerror((int)-r->result),
+            crank_errno_name((int)r->result));
+    }
+}
+
+int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    enum { FAILED = 1, DEADLOCK = 70, INTERRUPTED = 130 };
+    (void)zero;
+    run r = { 0 };
+    run_program(&r, &(crank_options){ .handle_interrupt = true }, fn, site);
+    int status = (int)(r.result & 0xff);
+    if (r.error == -EDEADLK) {
+        status = DEADLOCK;
+    } else if (r.error == -EINTR) {
+        status = INTERRUPTED;
+    } else if (r.error < 0) {
+        fprintf(stderr, "crank: %s\n", crank_error());
+        status = FAILED;
+    } else if (r.failed) {
+        print_failure(&r, site);
+        status = FAILED;
+    }
+    cr_failure_free(r.failure);
+    return status;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.c: the chain of a task's scopes, and which requests reach its waits.
+ *
+ * Invariant: CR_TASK_SCOPE_ASKED is set on a task exactly while a scope of its chain has fired and not delivered. A wait
+ * delivers all requests that it can see at once: one -ECANCELED for them together, as one interruption is all that is left
+ * to do. Each scope's edge then decides for itself what it was. */
+#include "scope/scope.h"
+#include "base/check.h"
+#include <string.h>
+
+cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
+{
+    cr_scope *scope = state;
+    CR_CHECK(scope && scope->type == type, "%s: the block it was declared in has ended", call);
+    return scope;
+}
+
+cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call)
+{
+    cr_task *self = cr_self_checked(call);
+    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_scope *scope = cr_pool_get(&tasks->scopes);
+    CR_CHECK(scope, "%s: out of memory", call);
+    memset(scope, 0, CR_SCOPE_SIZE);
+    scope->type = (uint8_t)type;
+    scope->task = self;
+    scope->asked = (uint8_t)CR_TALLY_REQUESTS(self);
+    scope->opened = ++tasks->moments;
+    scope->anchor = anchor;
+    scope->up = self->fiber.scope;
+    self->fiber.scope = scope;
+    *anchor = scope;
+    return scope;
+}
+
+/* Set or clear the flag by what the chain says. */
+static void refresh(cr_task *task)
+{
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_SCOPE_ASKED);
+    for (const cr_scope *s = task->fiber.scope; s; s = s->up)
+        if (s->undelivered)
+            task->fiber.flags |= CR_TASK_SCOPE_ASKED;
+}
+
+void cr_scope_close(cr_scope *scope)
+{
+    cr_task *task = scope->task;
+    CR_CHECK(task && task == cr_self() && task->fiber.scope == scope,
+        "a %s is left out of order: the block inside it was left by longjmp, or it is left by another task",
+        scope->type == CR_GROUP ? "group" : scope->type == CR_TIMEOUT ? "timeout" : "shield");
+    if (scope->timed)
+        cr_timer_stop(cr_loop_here, &scope->timer);
+    task->fiber.scope = scope->up;
+    if (scope->undelivered)
+        refresh(task);
+    *scope->anchor = NULL;
+    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, scope);
+}
+
+void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
+{
+    if (scope->fired)
+        return;
+    scope->fired = true;
+    scope->undelivered = true;
+    scope->error = error;
+    scope->fired_at = ++cr_tasks_of(loop)->moments;
+    if (!scope->task)
+        return;
+    scope->task->fiber.flags |= CR_TASK_SCOPE_ASKED;
+    cr_task_notice(loop, scope->task);
+}
+
+void cr_scope_quiet(cr_scope *scope)
+{
+    if (!scope->undelivered)
+        return;
+    scope->undelivered = false;
+    if (scope->task)
+        refresh(scope->task);
+}
+
+void cr_scope_reset(cr_scope *scope)
+{
+    scope->fired = false;
+    scope->error = 0;
+    cr_scope_quiet(scope);
+}
+
+bool cr_scope_caused(const cr_scope *scope)
+{
+    if (!scope->fired || CR_TALLY_REQUESTS(scope->task) > scope->asked)
+        return false;
+    for (const cr_scope *outer = scope->up; outer; outer = outer->up)
+        if (outer->fired && outer->fired_at > scope->opened)
+            return false;
+    return true;
+}
+
+bool cr_scopes_deliverable(const cr_task *task)
+{
+    for (const cr_scope *s = task->fiber.scope; s; s = s->up) {
+        if (s->type == CR_SHIELD)
+            return false;
+        if (s->undelivered)
+            return true;
+    }
+    return task->fiber.flags & CR_TASK_ASKED;
+}
+
+void cr_scopes_delivered(cr_task *task)
+{
+    cr_scope *s = task->fiber.scope;
+    for (; s && s->type != CR_SHIELD; s = s->up)
+        s->undelivered = false;
+    if (!s)
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    refresh(task);
+}
+
+void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom)
+{
+    *ret_top = *ret_bottom = NULL;
+    for (cr_scope *s = task->fiber.scope; s != below; s = s->up) {
+        s->task = NULL;
+        if (!*ret_top)
+            *ret_top = s;
+        *ret_bottom = s;
+    }
+    task->fiber.scope = below;
+    if (*ret_top)
+        refresh(task);
+}
+
+void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom)
+{
+    (void)loop;
+    if (!top)
+        return;
+    bottom->up = task->fiber.scope;
+    for (cr_scope *s = top; s != bottom->up; s = s->up)
+        s->task = task;
+    task->fiber.scope = top;
+    refresh(task);
+}
+
+int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame)
+{
+    cr_scope *scope = task->fiber.scope;
+    for (; scope && scope->frame == frame && scope->function == function; scope = scope->up) {
+        if (!cr_scope_caused(scope))
+            continue;
+        if (scope->type == CR_GROUP)
+            return cr_group_leave(loop, scope);
+        return cr_failed(scope->error, "timed out");
+    }
+    return -ECANCELED;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.h: lifetimes that nest on one task.
+ *
+ * A scope is a stretch of a task's life that can be asked to end: a timeout, a group; or one that hides requests from
+ * outside: a shield. The scopes of a task form a chain, innermost first, at fiber.scope. A scope fires once; that is a
+ * request, delivered by one wait inside it. What the request becomes at the scope's edge is error. */
+#ifndef CR_SCOPE_H
+#define CR_SCOPE_H
+#include <crank/scope.h>
+#include "task/tasks.h"
+
+enum cr_scope_type { CR_TIMEOUT, CR_GROUP, CR_SHIELD };
+
+typedef struct cr_scope cr_scope;
+struct cr_scope {
+    cr_scope *up;
+    cr_task *task;       /* NULL while it sleeps with a generator */
+    uint8_t type;        /* enum cr_scope_type */
+    bool fired;
+    bool undelivered;    /* no wait has returned -ECANCELED for it yet */
+    bool timed;          /* the timer runs */
+    uint8_t asked;       /* requests the task had had when it was opened */
+    int error;           /* what -ECANCELED becomes at the edge, once it has fired */
+    uint64_t opened, fired_at; /* moments: which came first */
+    const char *function; /* where it was opened, for crank_try; NULL: not a declaration */
+    const void *frame;
+    void **anchor;       /* the user's pointer to it, NULL again at the end */
+    cr_timer timer;
+};
+
+/* Open a scope on the running task: object lies in the loop's pool of CR_SCOPE_SIZE. Out of memory is a CHECK naming call. */
+cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
+/* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
+void cr_scope_close(cr_scope *scope);
+/* Ask for its end. */
+void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
+/* Forget that it fired: it can fire again. */
+void cr_scope_reset(cr_scope *scope);
+/* Its opener knows already: no wait need be interrupted for it any more. */
+void cr_scope_quiet(cr_scope *scope);
+/* Is an -ECANCELED at its edge its own doing: it fired, and nobody outside has asked since it was opened? */
+bool cr_scope_caused(const cr_scope *scope);
+/* The scopes above below: the part of a chain that goes to sleep with a generator, and its return. */
+void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom);
+void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom);
+
+/* The task layer's hooks. */
+bool cr_scopes_deliverable(const cr_task *task);
+void cr_scopes_delivered(cr_task *task);
+int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
+void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
+
+/* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make their failure its own. */
+int cr_group_leave(crank_loop *loop, cr_scope *scope);
+/* The object behind an anchor: a CHECK naming call where it has ended. */
+cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call);
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* timeout.c: scopes that fire when a time has come, and shields. */
+#include "scope/scope.h"
+#include "base/check.h"
+
+void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
+{
+    cr_scope *scope = cr_container_of(timer, cr_scope, timer);
+    scope->timed = false;
+    cr_scope_fire(loop, scope, -ETIMEDOUT);
+}
+
+/* Set the limit of a scope that has none running. */
+static void limit(cr_scope *scope, int64_t span)
+{
+    crank_loop *loop = cr_loop_here;
+    if (span == 0) {
+        cr_scope_fire(loop, scope, -ETIMEDOUT);
+    } else if (span != CR_NEVER) {
+        int err = cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span));
+        CR_CHECK(err == 0, "CRANK_TIMEOUT: out of memory for a timer");
+        scope->timed = true;
+    }
+}
+
+void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
+{
+    const char *call = function ? "CRANK_TIMEOUT" : "crank_within";
+    int64_t span = cr_nanoseconds(seconds);
+    CR_CHECK(span >= 0, "%s: the time is not a number", call);
+    cr_scope *scope = cr_scope_open(CR_TIMEOUT, &t->state, call);
+    scope->function = function;
+    scope->frame = frame;
+    limit(scope, span);
+}
+
+void crank_timeout_end_(crank_timeout *t) { cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT")); }
+
+long crank_within_end_(crank_timeout *t, long value)
+{
+    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
+    if (CR_LIKELY(value != -ECANCELED) || !cr_scope_caused(scope))
+        return value;
+    return cr_failed(-ETIMEDOUT, "timed out");
+}
+
+void *crank_within_ptr_(crank_timeout *t, void *value)
+{
+    if (value || errno != ECANCELED)
+        return value;
+    errno = (int)-crank_within_end_(t, -ECANCELED);
+    return NULL;
+}
+
+int crank_reschedule(crank_timeout *t, double seconds)
+{
+    cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_reschedule");
+    int64_t span = cr_nanoseconds(seconds);
+    if (span < 0)
+        return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
+    if (scope->fired)
+        return cr_failed(-ETIME, "crank_reschedule: the time had passed already");
+    if (scope->timed)
+        cr_timer_stop(cr_loop_here, &scope->timer);
+    scope->timed = false;
+    limit(scope, span);
+    return 0;
+}
+
+bool crank_expired(const crank_timeout *t) { return cr_scope_of(t->state, CR_TIMEOUT, "crank_expired")->fired; }
+
+double crank_remaining(const crank_timeout *t)
+{
+    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_remaining");
+    if (scope->fired)
+        return (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9;
+    return scope->timed ? (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9 : CRANK_FOREVER;
+}
+
+void crank_shield_begin_(crank_timeout *t) { (void)cr_scope_open(CR_SHIELD, &t->state, "crank_shield"); }
+void crank_shield_end_(crank_timeout *t) { cr_scope_close(cr_scope_of(t->state, CR_SHIELD, "crank_shield")); }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.c: waiting until some of several tasks have ended, without taking them over. */
+#include "scope/scope.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+struct waiter; /* one wait for several */
+typedef struct watch {
+    cr_watcher base;
+    struct waiter *waiter;
+    bool watching;
+} watch;
+typedef struct waiter {
+    crank_loop *loop;
+    cr_task *self;
+    size_t left; /* ends until it goes on */
+    bool on_error;
+    bool parked;
+    bool timed;
+    size_t n;
+    watch watches[];
+} waiter;
+
+/* One is enough, or the last, or one that failed. */
+static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
+{
+    watch *w = cr_container_of(base, watch, base);
+    waiter *of = w->waiter;
+    w->watching = false;
+    bool failed = task->fiber.flags & CR_TASK_FAILED;
+    if (of->left > 0)
+        of->left--;
+    if (of->on_error && failed)
+        of->left = 0;
+    if (of->left == 0 && of->parked) {
+        of->parked = false;
+        cr_wake(loop, of->self, 0);
+    }
+}
+
+static bool wait_undo(cr_task *self)
+{
+    waiter *w = self->on;
+    w->parked = false;
+    return true;
+}
+static void wait_due(crank_loop *loop, cr_task *self)
+{
+    waiter *w = self->on;
+    w->timed = false;
+    w->parked = false;
+    cr_wake(loop, self, 0);
+}
+static size_t wait_describe(const cr_task *self, char *buf, size_t size)
+{
+    const waiter *w = self->on;
+    int n = snprintf(buf, size, "%zu of %zu tasks", w->left, w->n);
+    return n > 0 ? (size_t)n : 0;
+}
+static const cr_wait some_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
+    .describe = wait_describe };
+
+static size_t count_ended(crank_task *const *tasks, size_t n, bool *ret_failed)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const cr_task *task = cr_task_of(tasks[i], "crank_wait");
+        count += task->fiber.life == CR_ENDED;
+        *ret_failed |= task->fiber.life == CR_ENDED && (task->fiber.flags & CR_TASK_FAILED);
+    }
+    return count;
+}
+
+/* Watch all that live. -ENOMEM leaves some watched. */
+static int watch_all(waiter *w, crank_task *const *tasks)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        cr_task *task = cr_task_of(tasks[i], "crank_wait");
+        cr_join_check(w->self, task, "crank_wait");
+        if (task->fiber.life == CR_ENDED)
+            continue;
+        if (!cr_task_ext(cr_tasks_of(w->loop), task))
+            return -ENOMEM;
+        w->watches[i] = (watch){ { NULL, one_ended }, w, true };
+        cr_task_watch(task, &w->watches[i].base);
+    }
+    return 0;
+}
+
+static void unwatch_all(waiter *w, crank_task *const *tasks)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->watches[i].watching)
+            cr_task_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
+}
+
+/* Park until enough have ended or span has passed. */
+static int wait_parked(waiter *w, int64_t span)
+{
+    cr_waiting waiting = { w->loop, w->self };
+    if (span != CR_NEVER) {
+        int err = cr_timer_start(w->loop, &w->self->timer, CR_TIMER_TASK, cr_after(cr_now(w->loop), span));
+        if (err < 0)
+            return err;
+        w->timed = true;
+    }
+    w->parked = true;
+    w->self->on = w;
+    int err = (int)cr_park(&waiting, &some_wait);
+    if (w->timed)
+        cr_timer_stop(w->loop, &w->self->timer);
+    return err;
+}
+
+static int wait_until(crank_task *const *tasks, size_t n, size_t needed, bool on_error, int64_t span)
+{
+    crank_loop *loop = cr_loop_here;
+    waiter *w = cr_alloc_zero(loop->sys, sizeof *w + n * sizeof w->watches[0]);
+    if (!w)
+        return cr_failed(-ENOMEM, "crank_wait: out of memory");
+    w->loop = loop;
+    w->self = cr_self();
+    w->left = needed;
+    w->on_error = on_error;
+    w->n = n;
+    int err = watch_all(w, tasks);
+    if (err == 0)
+        err = wait_parked(w, span);
+    unwatch_all(w, tasks);
+    cr_free(loop->sys, w);
+    return err == -ENOMEM ? cr_failed(err, "crank_wait: out of memory") : err;
+}
+
+/* The ended ones to the front, in the order in which they stood. */
+static size_t partition(crank_task **tasks, size_t n)
+{
+    size_t front = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (cr_task_of(tasks[i], "crank_wait")->fiber.life != CR_ENDED)
+            continue;
+        crank_task *ended = tasks[i];
+        memmove(&tasks[front + 1], &tasks[front], (i - front) * sizeof *tasks);
+        tasks[front++] = ended;
+    }
+    return front;
+}
+
+ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_wait");
+    if (err < 0)
+        return err;
+    int64_t span = timeout < 0 ? 0 : cr_nanoseconds(timeout);
+    if (span < 0)
+        return cr_failed(-EINVAL, "crank_wait: the timeout is not a number");
+    if (n == 0)
+        return cr_failed(-EINVAL, "crank_wait: there is nothing to wait for");
+    bool failed = false;
+    size_t ended = count_ended(tasks, n, &failed);
+    bool enough = ended == n || (when == CRANK_FIRST_COMPLETED && ended > 0) || (when == CRANK_FIRST_ERROR && failed);
+    if (!enough) {
+        size_t needed = when == CRANK_FIRST_COMPLETED ? 1 : n - ended;
+        err = wait_until(tasks, n, needed, when == CRANK_FIRST_ERROR, span);
+        if (err < 0)
+            return err;
+    }
+    return (ssize_t)partition(tasks, n);
+}
+
+int crank_wait_next_(crank_task **tasks, size_t n)
+{
+    ssize_t ended = crank_wait(tasks, n, CRANK_FIRST_COMPLETED, CRANK_FOREVER);
+    if (ended < 0)
+        return (int)ended;
+    ssize_t first = 0;
+    for (ssize_t i = 1; i < ended; i++)
+        if (cr_task_of(tasks[i], "crank_wait")->fiber.wake < cr_task_of(tasks[first], "crank_wait")->fiber.wake)
+            first = i;
+    crank_task *chosen = tasks[first];
+    memmove(&tasks[1], &tasks[0], (size_t)first * sizeof *tasks);
+    tasks[0] = chosen;
+    return 0;
+}

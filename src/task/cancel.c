@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* cancel.c: requests to stop.
+ *
+ * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A request is delivered
+ * once, by the next wait that may notice it: at once where the task is parked, by undoing that wait. What may be delivered
+ * now is the scope layer's to say, which knows shields. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <stdlib.h>
+#include <string.h>
+
+void cr_task_notice(crank_loop *loop, cr_task *task)
+{
+    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME || !task->fiber.wait ||
+        !cr_tasks_of(loop)->deliverable(task))
+        return;
+    const cr_wait *wait = task->fiber.wait;
+    if (!wait->undo)
+        cr_waitq_leave(task->on, task);
+    else if (!wait->undo(task))
+        return;
+    cr_tasks_of(loop)->delivered(task);
+    cr_wake(loop, task, -ECANCELED);
+}
+
+static void count_request(cr_task *task)
+{
+    if (CR_TALLY_REQUESTS(task) < 255)
+        task->fiber.tally += CR_TALLY_ASKED;
+}
+
+static void cancel_aside(crank_loop *loop, cr_task *task)
+{
+    if (task->fiber.flags & CR_TASK_FUTURE)
+        cr_task_complete_error(loop, task, -ECANCELED);
+    else if (cr_tasks_of(loop)->cancel_job(loop, task))
+        cr_task_complete_error(loop, task, -ECANCELED);
+}
+
+int cr_task_cancel(crank_loop *loop, cr_task *task)
+{
+    switch ((enum cr_life)task->fiber.life) {
+    case CR_FREE:
+    case CR_ENDED:
+        return -ESRCH;
+    case CR_HELD:
+        count_request(task);
+        ((cr_owner *)task->owner)->unhold(task->owner, task);
+        cr_task_complete_error(loop, task, -ECANCELED);
+        return 0;
+    case CR_ASIDE:
+        count_request(task);
+        cancel_aside(loop, task);
+        return 0;
+    case CR_RETURNED:
+        count_request(task);
+        cr_children_cancel(loop, task->child);
+        return 0;
+    case CR_ALIVE:
+        count_request(task);
+        task->fiber.flags |= CR_TASK_ASKED;
+        cr_task_notice(loop, task);
+        return 0;
+    }
+    return -ESRCH;
+}
+
+int crank_cancel(crank_task *task)
+{
+    return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
+}
+
+int crank_cancel_because(crank_task *handle, const char *format, ...)
+{
+    if (!handle)
+        return -ESRCH;
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = cr_task_of(handle, "crank_cancel_because");
+    if (task->fiber.life == CR_ENDED)
+        return -ESRCH;
+    cr_failure *failure = cr_failure_new(-ECANCELED, cr_task_name(task));
+    if (failure) { /* short memory costs the reason, not the request */
+        va_list args;
+        va_start(args, format);
+        cr_failure_message_list(failure, format, args);
+        va_end(args);
+        cr_failure_give(loop, task, failure);
+    }
+    return cr_task_cancel(loop, task);
+}
+
+static cr_task *asked_about(crank_task *task, const char *call)
+{
+    return task ? cr_task_of(task, call) : cr_self_checked(call);
+}
+
+unsigned crank_cancelling(crank_task *task) { return CR_TALLY_REQUESTS(asked_about(task, "crank_cancelling")); }
+
+unsigned crank_uncancel(crank_task *handle)
+{
+    cr_task *task = asked_about(handle, "crank_uncancel");
+    if (CR_TALLY_REQUESTS(task) > 0)
+        task->fiber.tally -= CR_TALLY_ASKED;
+    if (CR_TALLY_REQUESTS(task) == 0)
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    return CR_TALLY_REQUESTS(task);
+}
+
+bool crank_cancelled(void) { return CR_TALLY_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* describe.c: a task in words: its name, state, place and what it waits for; and the questions one may ask about tasks. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *cr_task_name(const cr_task *task)
+{
+    static __thread char names[4][32]; /* several may stand in one sentence */
+    static __thread unsigned next;
+    if (task->ext && task->ext->name[0])
+        return task->ext->name;
+    char *name = names[next++ % 4];
+    snprintf(name, sizeof names[0], "Task-%llu", (unsigned long long)cr_task_number(task));
+    return name;
+}
+
+static const char *state_of(const cr_task *task)
+{
+    switch ((enum cr_life)task->fiber.life) {
+    case CR_FREE: return "free";
+    case CR_HELD: return "held";
+    case CR_ASIDE: return task->fiber.flags & CR_TASK_FUTURE ? "unset" : "in a thread";
+    case CR_RETURNED: return "returned, waits for its children";
+    case CR_ENDED:
+        return task->fiber.flags & CR_TASK_CANCELED ? "cancelled"
+            : task->fiber.flags & CR_TASK_FAILED ? "failed" : "finished";
+    case CR_ALIVE: break;
+    }
+    if (cr_self() == task)
+        return "running";
+    if (CR_TALLY_REQUESTS(task))
+        return "cancelling";
+    return task->fiber.run == CR_RUN_NEW ? "new" : "pending";
+}
+
+size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
+{
+    const crank_site *site = task->site;
+    char place[96] = "", wait[160] = "", result[48] = "";
+    const char *file = strrchr(site->file, '/');
+    if (site->line > 0)
+        snprintf(place, sizeof place, " spawned at %s:%d", file ? file + 1 : site->file, site->line);
+    if (task->fiber.life == CR_ALIVE && task->fiber.run == CR_RUN_RESUME && task->fiber.wait) {
+        const cr_wait *w = task->fiber.wait;
+        char what[120] = "";
+        if (w->describe)
+            (void)w->describe(task, what, sizeof what);
+        snprintf(wait, sizeof wait, " %s %s", w->what, what);
+        size_t end = strlen(wait);
+        while (end > 0 && wait[end - 1] == ' ')
+            wait[--end] = '\0';
+    }
+    if (task->fiber.life == CR_ENDED && site->kind <= CRANK_KIND_UNSIGNED)
+        snprintf(result, sizeof result, " result=%ld", cr_task_value(task));
+    int n = snprintf(buf, size, "<Task %s name='%s' fn=%s%s%s%s>", state_of(task), cr_task_name(task), site->function,
+        place, wait, result);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static size_t check_line(char *buf, size_t size)
+{
+    const cr_task *self = cr_self();
+    return self ? cr_task_describe(self, buf, size) : 0;
+}
+
+void cr_describe_install(void) { cr_check_hook = check_line; }
+
+/* ---- questions */
+
+static cr_task *asked(crank_task *task, const char *call)
+{
+    return task ? cr_task_of(task, call) : cr_self_checked(call);
+}
+
+size_t crank_describe(crank_task *task, char *buf, size_t size)
+{
+    return cr_task_describe(asked(task, "crank_describe"), buf, size);
+}
+
+crank_task *crank_self(void)
+{
+    const cr_task *self = cr_self();
+    return self ? cr_handle(self) : NULL;
+}
+
+crank_task *crank_parent(crank_task *task)
+{
+    const cr_task *parent = cr_task_parent(asked(task, "crank_parent"));
+    return parent ? cr_handle(parent) : NULL;
+}
+
+void crank_set_name(crank_task *handle, const char *name)
+{
+    cr_task *task = asked(handle, "crank_set_name");
+    cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
+    if (ext) /* short memory costs the name, no more */
+        snprintf(ext->name, sizeof ext->name, "%s", name ? name : "");
+}
+
+const char *crank_name(crank_task *task) { return cr_task_name(asked(task, "crank_name")); }
+
+bool crank_done(crank_task *task) { return cr_task_of(task, "crank_done")->fiber.life == CR_ENDED; }
+
+bool crank_was_cancelled(crank_task *handle)
+{
+    const cr_task *task = cr_task_of(handle, "crank_was_cancelled");
+    return task->fiber.life == CR_ENDED && (task->fiber.flags & CR_TASK_CANCELED);
+}
+
+int crank_result(crank_task *handle, long *ret_value)
+{
+    const cr_task *task = cr_task_of(handle, "crank_result");
+    if (task->fiber.life != CR_ENDED)
+        return -EAGAIN;
+    CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_BROKEN),
+        "crank_result: task '%s' does not return an integer; await it", cr_task_name(task));
+    *ret_value = cr_task_value(task);
+    return 0;
+}
+
+/* Put a handle into an array kept in order of number: the first max of all. */
+static void insert_by_number(crank_task **tasks, size_t *count, size_t max, const cr_task *task)
+{
+    const uint64_t mask = (UINT64_C(1) << 40) - 1;
+    size_t at = *count < max ? *count : max;
+    while (at > 0 && ((uint64_t)(uintptr_t)tasks[at - 1] & mask) > cr_task_number(task)) {
+        if (at < max)
+            tasks[at] = tasks[at - 1];
+        at--;
+    }
+    if (at < max)
+        tasks[at] = cr_handle(task);
+    (*count)++;
+}
+
+size_t crank_tasks(crank_task **ret_tasks, size_t max)
+{
+    cr_tasks *tasks = cr_tasks_of(cr_loop_checked("crank_tasks"));
+    size_t count = 0, at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
+        if (t->fiber.life != CR_ENDED && !(t->fiber.flags & CR_TASK_FUTURE) && t != tasks->spare)
+            insert_by_number(ret_tasks, &count, max, t);
+    return count;
+}

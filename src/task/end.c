@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* end.c: how a task ends.
+ *
+ * Owns: the way from a function's return to the release of the record. A function that returns gives its stack back at
+ * once; the task ends when its children have ended; its end is told to watchers, to whoever waits for it, to its owner. A
+ * record is released when its handle is given up, when a group's child has ended, or with its owner. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <string.h>
+
+static cr_task **children_of(const cr_task *task)
+{
+    if (task->fiber.flags & CR_TASK_IN_GROUP)
+        return &((cr_owner *)task->owner)->child;
+    return &((cr_task *)task->owner)->child;
+}
+
+static void unlink_child(cr_task *task)
+{
+    cr_task **list = children_of(task);
+    cr_task *first = *list;
+    if (task == first) {
+        *list = task->sibling_next;
+        if (task->sibling_next)
+            task->sibling_next->sibling_prev = task->sibling_prev;
+    } else {
+        task->sibling_prev->sibling_next = task->sibling_next;
+        if (task->sibling_next)
+            task->sibling_next->sibling_prev = task->sibling_prev;
+        else
+            first->sibling_prev = task->sibling_prev;
+    }
+}
+
+void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *))
+{
+    *owner = (cr_owner){ .child_ended = child_ended };
+}
+
+void cr_task_release(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    uint16_t flags = task->fiber.flags;
+    if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED))
+        cr_report_unawaited(loop, task);
+    if (task->owner)
+        unlink_child(task);
+    if (CR_UNLIKELY(flags & CR_TASK_COUNTED))
+        tasks->unclaimed--;
+    if (CR_UNLIKELY(task->ext != NULL)) {
+        if (task->ext->pins) { /* a done callback still names it: it releases the rest */
+            task->ext->released = true;
+            task->owner = NULL;
+            task->fiber.flags |= CR_TASK_CLAIMED;
+            return;
+        }
+        cr_ext_free(tasks, task);
+    }
+    cr_record_put(tasks, task);
+}
+
+void cr_children_cancel(crank_loop *loop, cr_task *first)
+{
+    cr_task *next;
+    for (cr_task *child = first; child; child = next) {
+        next = child->sibling_next;
+        if (child->fiber.life != CR_ENDED)
+            (void)cr_task_cancel(loop, child);
+    }
+}
+
+/* Has it failed, by the convention of its result type? Then the error. */
+static int error_of(const cr_task *task)
+{
+    const crank_site *site = task->site;
+    if (site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int)) {
+        long value = cr_task_value(task);
+        return value >= 0 ? 0 : value < INT32_MIN ? INT32_MIN : (int)value;
+    }
+    if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && cr_failure_of(task))
+        return cr_failure_error(cr_failure_of(task));
+    return 0;
+}
+
+/* In debug mode: a place whose ended children pile up because nobody gives their handles up. */
+static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    task->fiber.flags |= CR_TASK_COUNTED;
+    if (++tasks->unclaimed < 1000 || tasks->unclaimed < tasks->unclaimed_next)
+        return;
+    size_t same = 0, at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
+        same += t->site == task->site && (t->fiber.flags & CR_TASK_COUNTED);
+    if (same < 1000)
+        return;
+    tasks->unclaimed_next = tasks->unclaimed * 2;
+    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task, "1000 ended tasks of this place keep their records, because their "
+        "handles were not given up: await them, crank_drop them, or spawn them in a group");
+}
+
+/* What an ending task still owns has ended too, but for futures that were never set: whoever waits for one is told. */
+static void release_child(crank_loop *loop, cr_task *child)
+{
+    if (child->fiber.life != CR_ENDED)
+        (void)cr_task_cancel(loop, child);
+    cr_task_release(loop, child);
+}
+
+/* Tell everybody. Gives its parent if that has returned and waited for this child only. */
+static cr_task *end_one(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    task->fiber.life = CR_ENDED;
+    task->fiber.wake = (long)tasks->ended++;
+    while (CR_UNLIKELY(task->child != NULL))
+        release_child(loop, task->child);
+    while (CR_UNLIKELY(task->ext && task->ext->watchers)) {
+        cr_watcher *watcher = task->ext->watchers;
+        task->ext->watchers = watcher->next;
+        watcher->ended(loop, watcher, task);
+    }
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE)) {
+        if (task->joiner)
+            cr_join_deliver(loop, task);
+        return NULL;
+    }
+    tasks->alive--;
+    uintptr_t joiner = task->joiner;
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_IN_GROUP)) {
+        cr_owner *owner = task->owner;
+        owner->alive--;
+        if (joiner)
+            cr_join_deliver(loop, task);
+        owner->child_ended(loop, owner, task);
+        return NULL;
+    }
+    cr_task *parent = task->owner;
+    parent->fiber.tally -= CR_TALLY_CHILD;
+    bool last = parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0;
+    if (CR_LIKELY(joiner))
+        cr_join_deliver(loop, task);
+    else if (task->fiber.flags & CR_TASK_DROPPED)
+        cr_task_release(loop, task);
+    else if (CR_UNLIKELY(loop->options.debug))
+        count_unclaimed(loop, task);
+    return CR_UNLIKELY(last) ? parent : NULL;
+}
+
+static void end(crank_loop *loop, cr_task *task)
+{
+    while (task)
+        task = end_one(loop, task);
+}
+
+/* The function has returned, the result stands: wait for children, or end. */
+static void finish(crank_loop *loop, cr_task *task)
+{
+    int err = error_of(task);
+    if (CR_UNLIKELY(err < 0)) {
+        task->fiber.flags |= CR_TASK_FAILED;
+        if (err == -ECANCELED)
+            task->fiber.flags |= CR_TALLY_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;
+    }
+    if (CR_LIKELY(CR_TALLY_CHILDREN(task) == 0)) {
+        end(loop, task);
+        return;
+    }
+    task->fiber.life = CR_RETURNED;
+    bool cancel = err < 0 || CR_TALLY_REQUESTS(task) ||
+        ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
+    if (cancel)
+        cr_children_cancel(loop, task->child);
+}
+
+CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = cr_task_of_fiber(loop->runner.current);
+    CR_CHECK(!task->fiber.scope && !task->fiber.generator,
+        "%s returned while a timeout, group or generator of it was open: was it left by longjmp?", task->site->function);
+    cr_stack_push(&loop->runner.stacks, task->fiber.stack);
+    if (CR_UNLIKELY(task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT))
+        memcpy(&integer, &real, sizeof integer);
+    task->fiber.result = integer;
+    loop->runner.current = NULL;
+    finish(loop, task);
+    cr_fiber_leave(&loop->runner);
+}
+
+/* A task without a fiber loses what its first run would have given back. */
+static void drop_arguments(crank_loop *loop, cr_task *task)
+{
+    if (task->fiber.flags & CR_FIBER_FLAG_MANY) {
+        *(void **)task->fiber.many = loop->runner.many_free;
+        loop->runner.many_free = task->fiber.many;
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
+    }
+    task->child = NULL;
+    task->fiber.wait = NULL;
+    task->fiber.run = CR_RUN_RESUME;
+}
+
+void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real)
+{
+    drop_arguments(loop, task);
+    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT)
+        memcpy(&integer, &real, sizeof integer);
+    task->fiber.result = integer;
+    finish(loop, task);
+}
+
+/* Ended by us, not by its function: the error stands, whatever the result type. */
+void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
+{
+    drop_arguments(loop, task);
+    task->fiber.result = (uint64_t)(int64_t)error;
+    task->fiber.flags |= CR_TASK_FAILED | CR_TASK_BROKEN;
+    if (error == -ECANCELED)
+        task->fiber.flags |= CR_TASK_CANCELED | CR_TASK_CLAIMED;
+    end(loop, task);
+}
+
+void cr_future_uncount(crank_loop *loop, cr_task *future)
+{
+    cr_tasks_of(loop)->alive--;
+    ((cr_task *)future->owner)->fiber.tally -= CR_TALLY_CHILD;
+}
+
+void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
+
+void cr_task_left(crank_loop *loop, cr_task *parent)
+{
+    if (parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0)
+        end(loop, parent);
+}
+
+void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent)
+{
+    (void)loop;
+    unlink_child(task);
+    bool alive = task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE);
+    if (task->fiber.flags & CR_TASK_IN_GROUP)
+        ((cr_owner *)task->owner)->alive -= alive;
+    else if (alive)
+        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
+    cr_task **list = owner ? &owner->child : &parent->child;
+    task->fiber.flags = (uint16_t)(owner ? task->fiber.flags | CR_TASK_IN_GROUP : task->fiber.flags & ~CR_TASK_IN_GROUP);
+    task->owner = owner ? (void *)owner : (void *)parent;
+    if (owner)
+        owner->alive += alive;
+    else if (alive)
+        parent->fiber.tally += CR_TALLY_CHILD;
+    cr_child_link(list, task);
+}

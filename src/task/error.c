@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* error.c: failures: a number, a message, and the places it passed through.
+ *
+ * Owns: cr_failure, one per task that has had an error (hung off its ext) and one per thread for code outside tasks. A
+ * failure is made where the error is, grows an entry with each crank_try it passes, moves to whoever awaits its task, and
+ * is freed with the last one. Nothing is allocated until an error occurs. A cancellation without a reason has none: it
+ * is no failure but an answer. */
+#define _GNU_SOURCE
+#include "task/tasks.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRACE_MAX 32
+#define MESSAGE_MAX 512
+
+struct cr_failure {
+    crank_failure public; /* first: what the user sees is the failure itself */
+    const cr_sys *sys;
+    size_t child_room;
+    char name[64];
+    char message[MESSAGE_MAX];
+    crank_trace_entry trace[TRACE_MAX];
+};
+
+static __thread cr_failure *thread_failure;
+
+static const cr_sys *sys_here(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
+
+cr_failure *cr_failure_new(int error, const char *task_name)
+{
+    const cr_sys *sys = sys_here();
+    cr_failure *failure = cr_alloc(sys, sizeof *failure);
+    if (!failure)
+        return NULL;
+    memset(failure, 0, offsetof(cr_failure, name));
+    failure->sys = sys;
+    failure->public = (crank_failure){ .error = error, .message = failure->message, .task = failure->name,
+        .trace = failure->trace };
+    failure->message[0] = '\0';
+    snprintf(failure->name, sizeof failure->name, "%s", task_name ? task_name : "");
+    return failure;
+}
+
+void cr_failure_free(cr_failure *failure)
+{
+    if (!failure)
+        return;
+    for (size_t i = 0; i < failure->public.child_count; i++)
+        cr_failure_free((cr_failure *)(uintptr_t)failure->public.children[i]);
+    cr_free(failure->sys, (void *)(uintptr_t)failure->public.children);
+    cr_free(failure->sys, failure);
+}
+
+int cr_failure_error(const cr_failure *failure) { return failure->public.error; }
+const char *cr_failure_text(const cr_failure *failure) { return failure->message; }
+const crank_failure *cr_failure_public(const cr_failure *failure) { return &failure->public; }
+cr_failure *cr_failure_of(const cr_task *task) { return task->ext ? task->ext->failure : NULL; }
+
+static cr_failure **slot_here(bool make)
+{
+    cr_task *self = cr_self();
+    if (!self)
+        return &thread_failure;
+    cr_ext *ext = make ? cr_task_ext(cr_tasks_of(cr_loop_here), self) : self->ext;
+    return ext ? &ext->failure : NULL;
+}
+
+cr_failure *cr_failure_here(void)
+{
+    cr_failure **slot = slot_here(false);
+    return slot ? *slot : NULL;
+}
+
+void cr_failure_message_list(cr_failure *failure, const char *format, va_list args)
+{
+    vsnprintf(failure->message, sizeof failure->message, format, args);
+}
+
+void cr_failure_message(cr_failure *failure, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cr_failure_message_list(failure, format, args);
+    va_end(args);
+}
+
+/* A new failure of the running task in place of its last. */
+static cr_failure *begin(int error)
+{
+    cr_failure **slot = slot_here(true);
+    if (!slot)
+        return NULL;
+    cr_task *self = cr_self();
+    cr_failure_free(*slot);
+    *slot = cr_failure_new(error, self ? cr_task_name(self) : NULL);
+    return *slot;
+}
+
+static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -error : error; }
+
+int cr_failed(int error, const char *format, ...)
+{
+    cr_failure *failure = begin(error);
+    if (failure) {
+        va_list args;
+        va_start(args, format);
+        cr_failure_message_list(failure, format, args);
+        va_end(args);
+    }
+    return error;
+}
+
+/* A full trace keeps where the error was made and the places nearest to whoever reads it. */
+static void add_entry(cr_failure *failure, crank_trace_entry entry)
+{
+    size_t n = failure->public.trace_count;
+    if (n == TRACE_MAX) {
+        memmove(&failure->trace[TRACE_MAX / 2], &failure->trace[TRACE_MAX / 2 + 1],
+            (TRACE_MAX / 2 - 1) * sizeof failure->trace[0]);
+        n--;
+    }
+    failure->trace[n] = entry;
+    failure->public.trace_count = n + 1;
+}
+
+int crank_fail_(const char *file, int line, const char *function, int error, const char *format, ...)
+{
+    cr_failure *failure = begin(negative(error));
+    if (failure) {
+        va_list args;
+        va_start(args, format);
+        cr_failure_message_list(failure, format, args);
+        va_end(args);
+        add_entry(failure, (crank_trace_entry){ .file = file, .function = function, .line = line });
+    }
+    return negative(error);
+}
+
+int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
+{
+    int error = errno;
+    return crank_fail_(file, line, function, error, "%s: %s", what, strerrordesc_np(error) ? strerrordesc_np(error)
+                                                                                             : "unknown error");
+}
+
+int crank_traced_(const char *file, int line, const char *function, const char *what, long error, const void *frame)
+{
+    int err = error < INT32_MIN ? INT32_MIN : (int)error;
+    cr_task *self = cr_self();
+    if (err == -ECANCELED && self && self->fiber.scope)
+        err = cr_tasks_of(cr_loop_here)->leave_scopes(cr_loop_here, self, function, frame);
+    cr_failure *failure = cr_failure_here();
+    bool continued = failure && failure->public.error == err;
+    if (err == -ECANCELED && !continued)
+        return err;
+    if (!continued) {
+        failure = begin(err);
+        if (failure)
+            cr_failure_message(failure, "%s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "unknown error");
+    }
+    if (failure)
+        add_entry(failure, (crank_trace_entry){ .file = file, .function = function, .what = what, .line = line });
+    return err;
+}
+
+long crank_null_error_(void)
+{
+    cr_failure *failure = cr_failure_here();
+    if (failure && (errno == 0 || errno == -failure->public.error))
+        return failure->public.error;
+    return errno > 0 ? -errno : failure ? failure->public.error : -EINVAL;
+}
+
+const char *crank_error(void)
+{
+    cr_failure *failure = cr_failure_here();
+    return failure ? failure->message : "";
+}
+
+const crank_failure *crank_last_failure(void)
+{
+    cr_failure *failure = cr_failure_here();
+    return failure ? &failure->public : NULL;
+}
+
+void crank_error_clear(void)
+{
+    cr_failure **slot = slot_here(false);
+    if (slot) {
+        cr_failure_free(*slot);
+        *slot = NULL;
+    }
+}
+
+const char *crank_errno_name(int error)
+{
+    const char *name = strerrorname_np(error < 0 ? -error : error);
+    return name ? name : "E?";
+}
+
+/* ---- between tasks */
+
+void cr_failure_spawned(cr_failure *failure, const crank_site *site)
+{
+    add_entry(failure, (crank_trace_entry){ .file = site->file, .function = site->caller, .what = site->function,
+        .line = site->line, .spawned = true });
+}
+
+cr_failure *cr_failure_take(cr_task *task)
+{
+    cr_failure *failure = cr_failure_of(task);
+    if (failure)
+        task->ext->failure = NULL;
+    return failure;
+}
+
+void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
+{
+    cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
+    if (!ext) {
+        cr_failure_free(failure);
+        return;
+    }
+    cr_failure_free(ext->failure);
+    ext->failure = failure;
+}
+
+void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
+{
+    cr_failure *failure = cr_failure_take(from);
+    if (!failure)
+        return;
+    cr_failure_spawned(failure, from->site);
+    if (to) {
+        cr_failure_give(loop, to, failure);
+        return;
+    }
+    cr_failure_free(thread_failure);
+    thread_failure = failure;
+}
+
+void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
+{
+    const cr_failure *failure = cr_failure_of(from);
+    if (!failure)
+        return;
+    cr_failure *copy = cr_failure_new(failure->public.error, failure->name);
+    if (!copy)
+        return;
+    memcpy(copy->message, failure->message, sizeof copy->message);
+    memcpy(copy->trace, failure->trace, failure->public.trace_count * sizeof copy->trace[0]);
+    copy->public.trace_count = failure->public.trace_count;
+    cr_failure_spawned(copy, from->site);
+    cr_failure_give(loop, to, copy);
+}
+
+cr_failure *cr_failure_take_thread(void)
+{
+    cr_failure *failure = thread_failure;
+    thread_failure = NULL;
+    return failure;
+}
+
+void cr_failure_set_thread(cr_failure *failure)
+{
+    cr_failure_free(thread_failure);
+    thread_failure = failure;
+}
+
+int cr_failure_add_child(cr_failure *parent, cr_failure *child)
+{
+    size_t n = parent->public.child_count;
+    const crank_failure **children = (const crank_failure **)(uintptr_t)parent->public.children;
+    if (n == parent->child_room) {
+        size_t room = n ? 2 * n : 4;
+        children = cr_resize(parent->sys, (void *)children, room * sizeof *children);
+        if (!children)
+            return -ENOMEM;
+        parent->child_room = room;
+        parent->public.children = children;
+    }
+    children[n] = &child->public;
+    parent->public.child_count = n + 1;
+    return 0;
+}
+
+/* ---- as text */
+
+struct text {
+    char *buf;
+    size_t size;
+    size_t length; /* it would have */
+};
+
+static void add(struct text *text, const char *format, ...) CRANK_PRINTF(2, 3);
+static void add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    bool room = text->length < text->size;
+    int n = vsnprintf(room ? text->buf + text->length : NULL, room ? text->size - text->length : 0, format, args);
+    va_end(args);
+    if (n > 0)
+        text->length += (size_t)n;
+}
+
+static void add_failure(struct text *text, const crank_failure *failure, int depth)
+{
+    for (size_t i = 0; i < failure->trace_count; i++) {
+        const crank_trace_entry *e = &failure->trace[i];
+        if (e->spawned && e->line > 0)
+            add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what, e->file, e->line, e->function);
+        else if (!e->spawned)
+            add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function, e->what ? ": " : "",
+                e->what ? e->what : "");
+    }
+    for (size_t i = 0; i < failure->child_count; i++) {
+        const crank_failure *child = failure->children[i];
+        add(text, "%*s  %zu. %s: %s [%s]\n", depth, "", i + 1, child->task, child->message,
+            crank_errno_name(child->error));
+        add_failure(text, child, depth + 4);
+    }
+}
+
+size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
+{
+    struct text text = { buf, size, 0 };
+    const crank_failure *f = &failure->public;
+    if (f->task[0])
+        add(&text, "task '%s' failed: ", f->task);
+    add(&text, "%s [%s]\n", f->message, crank_errno_name(f->error));
+    add_failure(&text, f, 0);
+    if (size > 0)
+        buf[text.length < size ? text.length : size - 1] = '\0';
+    return text.length;
+}
+
+size_t crank_error_format(char *buf, size_t size)
+{
+    const cr_failure *failure = cr_failure_here();
+    if (failure)
+        return cr_failure_format(failure, buf, size);
+    if (size > 0)
+        buf[0] = '\0';
+    return 0;
+}
+
+void crank_error_print(void)
+{
+    char text[8192];
+    if (crank_error_format(text, sizeof text) > 0)
+        fprintf(stderr, "crank: %s", text);
+}

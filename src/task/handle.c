@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* handle.c: giving handles up without waiting, and being told of an end by a callback. */
+#include "task/tasks.h"
+#include "base/check.h"
+
+static void drop(crank_loop *loop, cr_task *task, const char *call)
+{
+    CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
+        "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped, or belongs to a group",
+        call, cr_task_name(task));
+    if (task->fiber.life == CR_ENDED)
+        cr_task_release(loop, task);
+    else
+        task->fiber.flags |= CR_TASK_DROPPED;
+}
+
+void crank_drop(crank_task *task)
+{
+    if (task)
+        drop(cr_loop_checked("crank_drop"), cr_task_of(task, "crank_drop"), "crank_drop");
+}
+
+static void detach(cr_task *task, const char *call)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_tasks *tasks = cr_tasks_of(loop);
+    if (task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_IN_GROUP)) {
+        CR_CHECK(!task->joiner, "%s: task '%s' is awaited by somebody", call, cr_task_name(task));
+        cr_task *parent = task->owner;
+        task->fiber.flags |= CR_TASK_DETACHED;
+        cr_task_adopt(loop, task, &tasks->detached, NULL);
+        cr_task_left(loop, parent);
+        return;
+    }
+    drop(loop, task, call);
+}
+
+void crank_detach(crank_task *task)
+{
+    if (task)
+        detach(cr_task_of(task, "crank_detach"), "crank_detach");
+}
+
+void crank_abandon(crank_task *handle)
+{
+    if (!handle)
+        return;
+    cr_task *task = cr_task_of(handle, "crank_abandon");
+    crank_loop *loop = cr_loop_here;
+    if ((task->fiber.flags & CR_TASK_JOB) && task->fiber.life == CR_ASIDE) {
+        task->fiber.flags |= CR_TASK_CLAIMED; /* whatever becomes of it is nobody's */
+        detach(task, "crank_abandon");
+        if (cr_tasks_of(loop)->cancel_job(loop, task))
+            cr_task_complete_error(loop, task, -ECANCELED);
+        return;
+    }
+    detach(task, "crank_abandon");
+}
+
+/* ---- callbacks */
+
+struct done {
+    cr_watcher watcher;
+    crank_loop *loop;
+    uint64_t id;
+    void (*fn)(crank_task *task, void *arg);
+    void *arg;
+};
+
+/* In the loop: the record is kept until here, also where the handle was given up meanwhile. */
+static void done_call(void *arg)
+{
+    struct done *done = arg;
+    crank_loop *loop = done->loop;
+    cr_task *task = cr_task_find(done->id);
+    done->fn((crank_task *)(uintptr_t)done->id, done->arg);
+    cr_free(loop->sys, done);
+    if (--task->ext->pins == 0 && task->ext->released) {
+        cr_ext_free(cr_tasks_of(loop), task);
+        cr_record_put(cr_tasks_of(loop), task);
+    }
+}
+
+static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    struct done *done = cr_container_of(watcher, struct done, watcher);
+    task->ext->pins++;
+    CR_CHECK(crank_call_soon(loop, done_call, done), "crank_on_done: out of memory for the call");
+}
+
+int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
+{
+    cr_task *task = cr_task_of(handle, "crank_on_done");
+    crank_loop *loop = cr_loop_here;
+    struct done *done = cr_alloc(loop->sys, sizeof *done);
+    if (!done || !cr_task_ext(cr_tasks_of(loop), task)) {
+        cr_free(loop->sys, done);
+        return cr_failed(-ENOMEM, "crank_on_done: out of memory");
+    }
+    *done = (struct done){ { NULL, done_ended }, loop, task->id, fn, arg };
+    if (task->fiber.life == CR_ENDED)
+        done_ended(loop, &done->watcher, task);
+    else
+        cr_task_watch(task, &done->watcher);
+    return 0;
+}
+
+int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
+{
+    cr_task *task = cr_task_of(handle, "crank_remove_on_done");
+    int count = 0;
+    cr_watcher *next;
+    for (cr_watcher *w = task->ext ? task->ext->watchers : NULL; w; w = next) {
+        next = w->next;
+        struct done *done = cr_container_of(w, struct done, watcher);
+        if (w->ended != done_ended || done->fn != fn || done->arg != arg)
+            continue;
+        cr_task_unwatch(task, w);
+        cr_free(cr_loop_here->sys, done);
+        count++;
+    }
+    return count;
+}
+
+/* ---- awaitables */
+
+static long await_awaitable(crank_awaitable *awaitable) { return awaitable->await(awaitable); }
+
+crank_task *crank_task_of_(const void *x, enum crank_awaited what)
+{
+    if (what != CRANK_IS_AWAITABLE_ || !x)
+        return (crank_task *)(uintptr_t)x;
+    static const crank_site site = { "(awaitable)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
+    *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)x } };
+    return crank_spawn_(0, (crank_function_ *)await_awaitable, &site);
+}

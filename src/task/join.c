@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* join.c: waiting for a task's end.
+ *
+ * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a task, or with bit 0 set
+ * a gather; and the watchers, who only want to know. A result crosses to the waiter in the ending task's context, so that an
+ * awaiting task resumes straight in its own code. A cancelled await asks the task to end and waits for it: if it ends with
+ * a result all the same, the result stands and the request stays pending. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+long cr_task_value(const cr_task *task)
+{
+    uint64_t raw = task->fiber.result;
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_BROKEN))
+        return (long)raw;
+    switch (task->site->kind) {
+    case CRANK_KIND_SIGNED:
+        switch (task->site->size) {
+        case 1: return (int8_t)raw;
+        case 2: return (int16_t)raw;
+        case 4: return (int32_t)raw;
+        default: return (long)raw;
+        }
+    case CRANK_KIND_UNSIGNED:
+        switch (task->site->size) {
+        case 1: return (uint8_t)raw;
+        case 2: return (uint16_t)raw;
+        case 4: return (long)(uint32_t)raw;
+        default: return (long)raw;
+        }
+    case CRANK_KIND_BOOL: return (uint8_t)raw != 0;
+    case CRANK_KIND_VOID: return 0;
+    default: return (long)raw;
+    }
+}
+
+static double real_value(const cr_task *task)
+{
+    uint64_t raw = task->fiber.result;
+    double value;
+    float small;
+    memcpy(&value, &raw, sizeof value);
+    memcpy(&small, &raw, sizeof small);
+    return task->site->kind == CRANK_KIND_FLOAT ? (double)small : value;
+}
+
+void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
+{
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
+        task->fiber.flags |= CR_TASK_CLAIMED;
+        cr_failure_move(loop, task, to);
+    }
+    if (!(task->fiber.flags & CR_TASK_IN_GROUP))
+        cr_task_release(loop, task);
+    else
+        task->joiner = 0; /* its group releases it */
+}
+
+uint64_t cr_task_bits(const cr_task *task)
+{
+    if (task->fiber.flags & CR_TASK_BROKEN)
+        return task->fiber.result;
+    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT) {
+        double value = real_value(task);
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        return bits;
+    }
+    return (uint64_t)cr_task_value(task);
+}
+
+void cr_join_deliver(crank_loop *loop, cr_task *task)
+{
+    uintptr_t joiner = task->joiner;
+    if (CR_UNLIKELY(joiner & 1)) {
+        cr_gather *gather = (cr_gather *)(joiner & ~(uintptr_t)1);
+        gather->ended(loop, gather, task);
+        return;
+    }
+    cr_task *waiter = (cr_task *)joiner;
+    uint64_t bits = cr_task_bits(task);
+    bool failed = task->fiber.flags & CR_TASK_FAILED;
+    waiter->place = (void *)(uintptr_t)failed;
+    if (CR_UNLIKELY(waiter->fiber.flags & CR_TASK_DELIVERING)) {
+        waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
+        if (failed && (long)bits == -ECANCELED)
+            cr_tasks_of(loop)->delivered(waiter);
+    }
+    cr_task_claim(loop, task, waiter);
+    cr_wake(loop, waiter, (long)bits);
+}
+
+/* The waiter was asked to stop: so is what it waits for. */
+static bool join_undo(cr_task *waiter)
+{
+    cr_task *task = waiter->on;
+    waiter->fiber.flags |= CR_TASK_DELIVERING;
+    (void)cr_task_cancel(cr_loop_here, task);
+    return false;
+}
+
+static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
+static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
+{
+    const cr_task *task = waiter->on;
+    int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
+    return n > 0 ? (size_t)n : 0;
+}
+static const cr_wait join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
+    .describe = join_describe };
+
+void cr_join_check(const cr_task *self, const cr_task *task, const char *call)
+{
+    CR_CHECK(task != self, "%s: a task cannot wait for itself", call);
+    if (CR_LIKELY(task->owner == self))
+        return;
+    for (const cr_task *up = cr_task_parent(self); up; up = cr_task_parent(up))
+        CR_CHECK(up != task, "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
+}
+
+/* Is anything known to be wrong with waiting for this? */
+static void exclusive_check(const cr_task *self, const cr_task *task, const char *call)
+{
+    cr_join_check(self, task, call);
+    CR_CHECK(!task->joiner && !(task->fiber.flags & CR_TASK_DROPPED),
+        "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait", call,
+        cr_task_name(task));
+}
+
+static void integer_check(const cr_task *task, const char *call)
+{
+    CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE), "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
+        task->site->kind == CRANK_KIND_POINTER ? "pointer" : "floating point number",
+        task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
+}
+
+/* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is nobody's. */
+static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
+{
+    if (task->fiber.life == CR_ENDED) {
+        cr_task_release(w->loop, task);
+        return -ECANCELED;
+    }
+    task->joiner = (uintptr_t)w->self;
+    w->self->on = task;
+    w->self->fiber.wait = &join_wait; /* a task that ends at once finds a waiter it can wake */
+    (void)cr_task_cancel(w->loop, task);
+    (void)cr_park(w, w->self->fiber.wait);
+    return -ECANCELED;
+}
+
+static inline long await_task(cr_task *task, cr_waiting *w, int err)
+{
+    if (CR_UNLIKELY(err < 0))
+        return await_cancelled(w, task);
+    if (task->fiber.life == CR_ENDED) {
+        w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        long bits = (long)cr_task_bits(task);
+        cr_task_claim(w->loop, task, w->self);
+        return bits;
+    }
+    task->joiner = (uintptr_t)w->self;
+    w->self->on = task;
+    return cr_park(w, &join_wait);
+}
+
+static CR_NOINLINE int await_null(const char *call)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, call);
+    return err < 0 ? err : cr_failed(-ENOMEM, "%s: the task could not be spawned: out of memory", call);
+}
+
+/* Several may watch a task; a watcher of an awaiting task lies in its own record. */
+void cr_task_watch(cr_task *task, cr_watcher *watcher)
+{
+    watcher->next = NULL;
+    cr_watcher **last = &task->ext->watchers;
+    while (*last)
+        last = &(*last)->next;
+    *last = watcher;
+}
+
+void cr_task_unwatch(cr_task *task, cr_watcher *watcher)
+{
+    for (cr_watcher **at = &task->ext->watchers; *at; at = &(*at)->next) {
+        if (*at == watcher) {
+            *at = watcher->next;
+            return;
+        }
+    }
+}
+
+/* What a result is awaited with. */
+enum result_class { AN_INTEGER, A_REAL, A_POINTER };
+static enum result_class class_of(const cr_task *task)
+{
+    unsigned char kind = task->site->kind;
+    return kind == CRANK_KIND_POINTER ? A_POINTER
+        : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL : AN_INTEGER;
+}
+
+static cr_watcher *own_watcher(cr_task *self) { return (cr_watcher *)(void *)&self->node; }
+
+/* A future's kind is known once it is set: is it the one it is awaited with? */
+static void kind_check(const cr_task *task, enum result_class expected)
+{
+    static const char *const calls[] = { "crank_await", "crank_await_double", "crank_await_ptr" };
+    if (!(task->fiber.flags & CR_TASK_FUTURE) || (task->fiber.flags & CR_TASK_FAILED))
+        return;
+    enum result_class found = class_of(task);
+    CR_CHECK(found == expected, "%s: the future was set to a value for %s", calls[expected], calls[found]);
+}
+
+static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    cr_task *waiter = cr_container_of(watcher, cr_task, node);
+    kind_check(task, (enum result_class)(uintptr_t)waiter->place);
+    waiter->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+    if (task->fiber.flags & CR_TASK_FAILED) {
+        task->fiber.flags |= CR_TASK_CLAIMED;
+        cr_failure_copy(loop, task, waiter);
+    }
+    cr_wake(loop, waiter, (long)cr_task_bits(task));
+}
+
+static bool shared_undo(cr_task *waiter)
+{
+    waiter->place = (void *)1;
+    cr_task_unwatch(waiter->on, own_watcher(waiter));
+    return true;
+}
+/* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
+static bool future_undo(cr_task *waiter)
+{
+    cr_task *future = waiter->on;
+    waiter->place = (void *)1;
+    cr_task_unwatch(future, own_watcher(waiter));
+    (void)cr_task_cancel(cr_loop_here, future);
+    return true;
+}
+static const cr_wait shared_wait = { .what = "awaits", .undo = shared_undo, .holder = join_holder,
+    .describe = join_describe };
+static const cr_wait future_wait = { .what = "awaits", .undo = future_undo, .describe = join_describe };
+
+static long await_shared(cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, call);
+    if (err < 0) {
+        if (wait == &future_wait)
+            (void)cr_task_cancel(w.loop, task);
+        return err;
+    }
+    cr_join_check(w.self, task, call);
+    if (task->fiber.life == CR_ENDED) {
+        kind_check(task, expected);
+        w.self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        if (task->fiber.flags & CR_TASK_FAILED) {
+            task->fiber.flags |= CR_TASK_CLAIMED;
+            cr_failure_copy(w.loop, task, w.self);
+        }
+        return (long)cr_task_bits(task);
+    }
+    if (!cr_task_ext(cr_tasks_of(w.loop), task))
+        return cr_failed(-ENOMEM, "%s: out of memory", call);
+    cr_watcher *watcher = own_watcher(w.self);
+    watcher->ended = shared_ended;
+    w.self->on = task;
+    w.self->place = (void *)(uintptr_t)expected;
+    cr_task_watch(task, watcher);
+    return cr_park(&w, wait);
+}
+
+long crank_await_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await";
+    if (CR_UNLIKELY(what == CRANK_IS_AWAITABLE_))
+        return x ? ((const crank_awaitable *)x)->await((crank_awaitable *)(uintptr_t)x) : await_null(call);
+    if (CR_UNLIKELY(!x))
+        return await_null(call);
+    cr_task *task = cr_task_of(x, call);
+    integer_check(task, call);
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE))
+        return await_shared(task, call, &future_wait, AN_INTEGER);
+    cr_waiting w;
+    int err = cr_wait_begin(&w, call);
+    exclusive_check(w.self, task, call);
+    return await_task(task, &w, err);
+}
+
+long crank_await_shared_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_shared";
+    if (what == CRANK_IS_AWAITABLE_ || !x)
+        return crank_await_(x, what);
+    cr_task *task = cr_task_of(x, call);
+    integer_check(task, call);
+    return await_shared(task, call, task->fiber.flags & CR_TASK_FUTURE ? &future_wait : &shared_wait,
+        AN_INTEGER);
+}
+
+/* Await for a result that is no integer: its bits, and whether the task failed. */
+static long await_bits(cr_task *task, const char *call, enum result_class expected, bool *ret_failed)
+{
+    long bits;
+    if (task->fiber.flags & CR_TASK_FUTURE) {
+        cr_self_checked(call)->place = (void *)1; /* for a wait that is cancelled before it begins */
+        bits = await_shared(task, call, &future_wait, expected);
+        *ret_failed = cr_self()->place != NULL;
+        return bits;
+    }
+    cr_waiting w;
+    int err = cr_wait_begin(&w, call);
+    exclusive_check(w.self, task, call);
+    bits = await_task(task, &w, err);
+    *ret_failed = err < 0 || w.self->place != NULL;
+    return bits;
+}
+
+double crank_await_double_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_double";
+    CR_CHECK(what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    if (!x) {
+        (void)await_null(call);
+        return (double)NAN;
+    }
+    cr_task *task = cr_task_of(x, call);
+    CR_CHECK(class_of(task) == A_REAL || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr", call,
+        cr_task_name(task));
+    bool failed;
+    long bits = await_bits(task, call, A_REAL, &failed);
+    if (failed)
+        return (double)NAN;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void *crank_await_ptr_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_ptr";
+    CR_CHECK(what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    if (!x) {
+        errno = -await_null(call);
+        return NULL;
+    }
+    cr_task *task = cr_task_of(x, call);
+    CR_CHECK(class_of(task) == A_POINTER || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call, cr_task_name(task));
+    bool failed;
+    long bits = await_bits(task, call, A_POINTER, &failed);
+    if (!failed)
+        return (void *)(uintptr_t)bits;
+    cr_failure *failure = cr_failure_here();
+    errno = bits < 0 && bits >= -4095 ? (int)-bits : failure ? -cr_failure_error(failure) : ECANCELED;
+    return NULL;
+}

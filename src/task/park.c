@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* park.c: the slow half of opening a wait, and waiting for time.
+ *
+ * A waiting call first notices a pending cancellation; then, if its task has made many calls without a wait, it lets the
+ * others run. Both are rare, so the fast half in park.h is two tests. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <math.h>
+#include <stdio.h>
+
+void cr_yield(const cr_waiting *w)
+{
+    w->self->fiber.wake = 0;
+    cr_runner_push(&w->loop->runner, &w->self->fiber);
+    (void)cr_park(w, NULL);
+}
+
+bool cr_wait_noticed(const cr_waiting *w)
+{
+    return (w->self->fiber.flags & CR_TASK_NOTICE) && cr_tasks_of(w->loop)->deliverable(w->self);
+}
+
+CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
+{
+    if (loop && loop->running)
+        cr_check_failed("%s: called in a callback of the loop, which must not wait; spawn a task that does", call);
+    cr_check_failed("%s: called outside a task; only a function that crank_run or crank_spawn runs can wait", call);
+}
+
+int cr_wait_begin_slow(crank_loop *loop, const char *call)
+{
+    cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    if (!self)
+        not_in_a_task(loop, call);
+    cr_waiting w = { loop, self };
+    if (self->fiber.flags & CR_TASK_NOTICE) {
+        if (cr_wait_noticed(&w)) {
+            cr_tasks_of(loop)->delivered(self);
+            return -ECANCELED;
+        }
+        if (loop->runner.budget > 0)
+            loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
+    }
+    if (loop->runner.budget > 0)
+        return 0;
+    cr_yield(&w);
+    if (!cr_wait_noticed(&w))
+        return 0;
+    cr_tasks_of(loop)->delivered(self);
+    return -ECANCELED;
+}
+
+static bool sleep_undo(cr_task *task)
+{
+    cr_timer_stop(cr_loop_here, &task->timer);
+    return true;
+}
+
+static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
+{
+    double left = (double)(task->timer.deadline - cr_now(cr_loop_here)) / 1e9;
+    int n = snprintf(buf, size, "%.3f s more", left > 0 ? left : 0.0);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static const cr_wait sleep_wait = { .what = "sleeps", .undo = sleep_undo, .describe = sleep_describe };
+
+static CR_NOINLINE int cannot_sleep(int err, const char *call)
+{
+    return err == -EINVAL ? cr_failed(err, "%s: the time is not a number", call)
+                          : cr_failed(err, "%s: out of memory for a timer", call);
+}
+
+static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *call)
+{
+    int err = cr_timer_start(w->loop, &w->self->timer, CR_TIMER_TASK, deadline);
+    if (CR_UNLIKELY(err < 0))
+        return cannot_sleep(err, call);
+    return cr_park_int(w, &sleep_wait);
+}
+
+int crank_sleep(double seconds)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_sleep");
+    if (CR_UNLIKELY(err < 0))
+        return err;
+    if (seconds <= 0) {
+        w.self->fiber.wake = 0;
+        cr_runner_push(&w.loop->runner, &w.self->fiber);
+        return cr_park_int(&w, NULL);
+    }
+    int64_t span = cr_nanoseconds(seconds);
+    if (CR_UNLIKELY(span < 0))
+        return cannot_sleep(-EINVAL, "crank_sleep");
+    return sleep_to(&w, cr_after(cr_now(w.loop), span), "crank_sleep");
+}
+
+int crank_sleep_until(double time)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, "crank_sleep_until");
+    if (CR_UNLIKELY(err < 0))
+        return err;
+    int64_t deadline = cr_nanoseconds(time);
+    if (CR_UNLIKELY(deadline < 0))
+        return cannot_sleep(-EINVAL, "crank_sleep_until");
+    if (deadline <= cr_now(w.loop)) {
+        w.self->fiber.wake = 0;
+        cr_runner_push(&w.loop->runner, &w.self->fiber);
+        return cr_park_int(&w, NULL);
+    }
+    return sleep_to(&w, deadline, "crank_sleep_until");
+}
+
+double crank_time(void)
+{
+    crank_loop *loop = cr_loop_here;
+    return (double)(loop ? cr_now(loop) : cr_sys_real.now(cr_sys_real.context)) / 1e9;
+}
+
+/* The loop's hook: a task's own timer is due. */
+void cr_task_timer_due(crank_loop *loop, cr_timer *timer)
+{
+    cr_task *task = cr_container_of(timer, cr_task, timer);
+    const cr_wait *wait = task->fiber.wait;
+    if (CR_UNLIKELY(wait->due != NULL))
+        wait->due(loop, task);
+    else
+        cr_wake(loop, task, 0);
+}

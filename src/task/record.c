@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* record.c: where task records live, and how a handle finds its record.
+ *
+ * Owns: the slabs of one loop, the table from slot numbers to slabs (process-wide: a handle of another thread's loop must
+ * be recognised), task numbers. A handle is slot << 40 | number; the number is unique in the process, so that a record used
+ * again is another task. Records are never unmapped while their loop lives: a stale handle finds a record of another
+ * number, not freed memory. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <stdatomic.h>
+#include <string.h>
+
+#define SLAB_RECORDS 4096u
+#define SLABS_MAX 4096u
+#define NUMBERS_AT_ONCE 256u
+
+typedef struct cr_slab {
+    crank_loop *loop;
+    struct cr_slab *next;
+    size_t index; /* in the table */
+    size_t used;  /* records ever handed out */
+    cr_task *records;
+} cr_slab;
+
+/* Slot >> 12 to the slab; entries are set and cleared by compare-and-swap. */
+static _Atomic(cr_slab *) table[SLABS_MAX];
+static _Atomic uint64_t numbers = 1;
+
+static cr_slab *slab_new(cr_tasks *tasks)
+{
+    const cr_sys *sys = tasks->loop->sys;
+    cr_slab *slab = cr_alloc_zero(sys, sizeof *slab);
+    if (!slab)
+        return NULL;
+    slab->loop = tasks->loop;
+    slab->records = sys->map(sys->context, SLAB_RECORDS * sizeof(cr_task));
+    if (!slab->records) {
+        cr_free(sys, slab);
+        return NULL;
+    }
+    for (size_t i = 0; i < SLABS_MAX; i++) {
+        cr_slab *none = NULL;
+        if (!atomic_load_explicit(&table[i], memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&table[i], &none, slab)) {
+            slab->index = i;
+            slab->next = tasks->slabs;
+            tasks->slabs = slab;
+            return slab;
+        }
+    }
+    sys->unmap(sys->context, slab->records, SLAB_RECORDS * sizeof(cr_task));
+    cr_free(sys, slab);
+    return NULL;
+}
+
+/* A record never used before: the newest slab hands them out in order, so that memory is touched only as needed. */
+static CR_NOINLINE cr_task *record_fresh(cr_tasks *tasks)
+{
+    cr_slab *slab = tasks->slabs;
+    if (!slab || slab->used == SLAB_RECORDS)
+        slab = slab_new(tasks);
+    if (!slab)
+        return NULL;
+    cr_task *task = &slab->records[slab->used];
+    task->id = (uint64_t)(slab->index * SLAB_RECORDS + slab->used) << 40;
+    slab->used++;
+    return task;
+}
+
+cr_task *cr_record_get(cr_tasks *tasks)
+{
+    cr_task *task = tasks->free;
+    if (CR_LIKELY(task))
+        tasks->free = (cr_task *)(void *)task->fiber.next;
+    else
+        task = record_fresh(tasks);
+    return task;
+}
+
+void cr_numbers_reserve(cr_tasks *tasks)
+{
+    tasks->number = atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+    tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
+}
+
+/* The number is cleared and the slot stays: a handle never matches a free record. */
+void cr_record_put(cr_tasks *tasks, cr_task *task)
+{
+    task->id &= ~((UINT64_C(1) << 40) - 1);
+    task->fiber.life = CR_FREE;
+    task->fiber.next = (cr_fiber *)(void *)tasks->free;
+    tasks->free = task;
+}
+
+cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
+{
+    for (cr_slab *slab = tasks->slabs; slab; slab = slab->next) {
+        size_t base = slab->index * SLAB_RECORDS;
+        size_t start = *at > base ? *at - base : 0;
+        for (size_t i = start; i < slab->used; i++) {
+            if (slab->records[i].fiber.life != CR_FREE && cr_task_number(&slab->records[i])) {
+                *at = base + i + 1;
+                return &slab->records[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static cr_task *record_at(uint64_t id, crank_loop **ret_loop)
+{
+    size_t slot = (size_t)(id >> 40);
+    cr_slab *slab = atomic_load_explicit(&table[slot / SLAB_RECORDS], memory_order_acquire);
+    if (!slab)
+        return NULL;
+    *ret_loop = slab->loop;
+    return &slab->records[slot % SLAB_RECORDS];
+}
+
+cr_task *cr_task_find(uint64_t id)
+{
+    crank_loop *loop;
+    cr_task *task = record_at(id, &loop);
+    return task && loop == cr_loop_here && task->id == id ? task : NULL;
+}
+
+cr_task *cr_task_of(const crank_task *handle, const char *call)
+{
+    uint64_t id = (uint64_t)(uintptr_t)handle;
+    crank_loop *loop = NULL;
+    CR_CHECK(handle, "%s: the task is NULL", call);
+    cr_task *task = record_at(id, &loop);
+    if (CR_LIKELY(task && loop == cr_loop_here && task->id == id))
+        return task;
+    CR_CHECK(!task || loop == cr_loop_here,
+        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it", call,
+        (const void *)handle);
+    cr_check_failed("%s: handle %p was given up before (awaited, dropped, or ended with its parent) "
+                    "or is no task; a handle can be given up once", call, (const void *)handle);
+}
+
+cr_task *cr_self_checked(const char *call)
+{
+    cr_task *self = cr_self();
+    CR_CHECK(self, "%s: not in a task; call it from a function that crank_run or crank_spawn runs", call);
+    return self;
+}
+
+cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task)
+{
+    if (!task->ext) {
+        task->ext = cr_pool_get(&tasks->exts);
+        if (task->ext)
+            memset(task->ext, 0, sizeof *task->ext);
+    }
+    return task->ext;
+}
+
+void cr_ext_free(cr_tasks *tasks, cr_task *task)
+{
+    cr_ext *ext = task->ext;
+    cr_failure_free(ext->failure);
+    if (ext->locals)
+        cr_locals_drop(tasks, ext->locals);
+    cr_pool_put(&tasks->exts, ext);
+    task->ext = NULL;
+}
+
+int cr_tasks_open(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_alloc_zero(loop->sys, sizeof *tasks);
+    if (!tasks)
+        return -ENOMEM;
+    tasks->loop = loop;
+    cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
+    cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
+    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
+    size_t usable = loop->options.stack_size;
+    int err = cr_stacks_new(loop->sys, usable ? usable : 192 * 1024, &loop->runner.stacks, &tasks->stacks);
+    tasks->spare = err < 0 ? NULL : cr_record_get(tasks);
+    loop->tasks = tasks;
+    if (err == 0 && !tasks->spare)
+        err = -ENOMEM;
+    if (err < 0)
+        cr_tasks_close(loop);
+    return err;
+}
+
+void cr_tasks_at_close(crank_loop *loop, cr_closer *closer)
+{
+    closer->next = cr_tasks_of(loop)->closers;
+    cr_tasks_of(loop)->closers = closer;
+}
+
+void cr_tasks_close(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    while (tasks->closers) {
+        cr_closer *closer = tasks->closers;
+        tasks->closers = closer->next;
+        closer->close(loop, closer);
+    }
+    while (tasks->slabs) {
+        cr_slab *slab = tasks->slabs;
+        tasks->slabs = slab->next;
+        atomic_store(&table[slab->index], NULL);
+        loop->sys->unmap(loop->sys->context, slab->records, SLAB_RECORDS * sizeof(cr_task));
+        cr_free(loop->sys, slab);
+    }
+    cr_pool_deinit(&tasks->exts);
+    cr_pool_deinit(&tasks->scopes);
+    cr_pool_deinit(&tasks->manys);
+    if (tasks->stacks)
+        cr_stacks_free(tasks->stacks);
+    cr_free(loop->sys, tasks);
+    loop->tasks = NULL;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.c: making tasks.
+ *
+ * Owns: the way from a captured call to a record in the ready line. The stub has written the arguments of a small call
+ * straight into the loop's spare record; a large one's lie in the thread's buffer and are copied to a block that the first
+ * run gives back. A task gets its stack at its first run: cr_need_stack is where that can fail. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <string.h>
+
+crank_loop *cr_loop_checked(const char *call)
+{
+    crank_loop *loop = cr_loop_here;
+    CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run", call);
+    return loop;
+}
+
+void cr_child_link(cr_task **list, cr_task *task)
+{
+    cr_task *first = *list;
+    task->sibling_next = NULL;
+    if (!first) {
+        *list = task;
+        task->sibling_prev = task;
+        return;
+    }
+    task->sibling_prev = first->sibling_prev;
+    first->sibling_prev->sibling_next = task;
+    first->sibling_prev = task;
+}
+
+static CR_NOINLINE cr_task *no_record(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The spare record, which holds a small call's arguments already; the next one takes its place. */
+static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
+{
+    cr_task *task = tasks->spare;
+    if (CR_UNLIKELY(!task)) { /* memory was short at the last spawn: the arguments lie in the thread's buffer */
+        task = cr_record_get(tasks);
+        if (!task)
+            return NULL;
+        if (args > 0 && args <= 2)
+            *cr_fiber_few(&task->fiber) = *cr_captured_few();
+    }
+    tasks->spare = cr_record_get(tasks);
+    cr_capture_into(tasks->spare ? cr_fiber_few(&tasks->spare->fiber) : NULL);
+    return task;
+}
+
+/* A block with the arguments of a large call. */
+static CR_NOINLINE cr_many_args *keep_many(cr_tasks *tasks, const cr_many_args *from)
+{
+    void **list = &tasks->loop->runner.many_free;
+    cr_many_args *many = *list;
+    if (many)
+        *list = *(void **)many;
+    else
+        many = cr_pool_get(&tasks->manys);
+    if (many)
+        *many = *from;
+    return many;
+}
+
+static inline void task_init(cr_tasks *tasks, cr_task *task, crank_function_ *fn, const crank_site *site)
+{
+    if (CR_UNLIKELY(tasks->number == tasks->number_end))
+        cr_numbers_reserve(tasks);
+    task->fiber.run = CR_RUN_NEW;
+    task->fiber.life = CR_ALIVE;
+    task->fiber.flags = 0;
+    task->fiber.tally = 0;
+    task->fiber.function = fn;
+    task->id = (task->id & ~((UINT64_C(1) << 40) - 1)) | tasks->number++;
+    task->site = site;
+    task->joiner = 0;
+    task->ext = NULL;
+    tasks->alive++;
+}
+
+static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_many_args *many = NULL;
+    if (CR_UNLIKELY(site->args > 2)) {
+        many = keep_many(tasks, cr_captured_many());
+        if (!many)
+            return no_record();
+    }
+    cr_task *task = take_spare(tasks, site->args);
+    if (CR_UNLIKELY(!task)) {
+        if (many) {
+            *(void **)many = loop->runner.many_free;
+            loop->runner.many_free = many;
+        }
+        return no_record();
+    }
+    task_init(tasks, task, fn, site);
+    if (CR_UNLIKELY(many)) {
+        task->fiber.flags = CR_FIBER_FLAG_MANY;
+        task->fiber.many = many;
+    }
+    return task;
+}
+
+cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task *task = make(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return NULL;
+    cr_task *parent = cr_task_of_fiber(loop->runner.current);
+    if (CR_UNLIKELY(!parent))
+        parent = tasks->root;
+    task->owner = parent;
+    if (CR_UNLIKELY(!parent)) { /* the root itself */
+        task->sibling_next = NULL;
+        task->sibling_prev = task;
+        return task;
+    }
+    cr_child_link(&parent->child, task);
+    parent->fiber.tally += CR_TALLY_CHILD;
+    if (CR_UNLIKELY(parent->ext && parent->ext->locals))
+        cr_locals_inherit(tasks, task, parent);
+    return task;
+}
+
+cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site)
+{
+    cr_task *task = make(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return NULL;
+    task->fiber.flags |= CR_TASK_IN_GROUP;
+    task->owner = owner;
+    cr_child_link(&owner->child, task);
+    owner->alive++;
+    cr_task *parent = cr_task_of_fiber(loop->runner.current);
+    if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals))
+        cr_locals_inherit(cr_tasks_of(loop), task, parent);
+    return task;
+}
+
+cr_task *cr_task_make_from(crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
+{
+    if (site->args > 2)
+        *cr_captured_many() = *(const cr_many_args *)args;
+    else if (site->args > 0)
+        *cr_captured_few() = *(const cr_few_args *)args;
+    return cr_task_make(loop, fn, site);
+}
+
+crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    crank_loop *loop = cr_loop_here;
+    if (CR_UNLIKELY(!loop || !loop->tasks))
+        cr_loop_checked("crank_spawn");
+    cr_task *task = cr_task_make(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return NULL;
+    cr_task_ready(loop, task);
+    return cr_handle(task);
+}
+
+/* The caller goes to the front of the line behind its child: the child runs first, the caller as soon as it waits or ends. */
+crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    crank_loop *loop = cr_loop_checked("crank_spawn_eager");
+    cr_task *self = cr_self_checked("crank_spawn_eager");
+    cr_task *task = cr_task_make(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return NULL;
+    self->fiber.wake = (long)task->id;
+    cr_runner_push_front(&loop->runner, &self->fiber);
+    cr_runner_push_front(&loop->runner, &task->fiber);
+    return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, &self->fiber, NULL);
+}
+
+crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
+{
+    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
+    *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
+    return crank_spawn_(0, (crank_function_ *)fn, &site);
+}
+
+void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
+{
+    int err = cr_stacks_refill(cr_tasks_of(loop)->stacks);
+    if (err == 0)
+        cr_runner_push_front(&loop->runner, fiber);
+    else
+        cr_task_complete_error(loop, cr_task_of_fiber(fiber), err);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* tasks.h: all tasks of one loop, and what this folder's files offer each other and the layers above.
+ *
+ * One cr_tasks hangs off each loop that runs a program. record.c keeps the records, spawn.c makes tasks, end.c ends them,
+ * join.c lets others wait for that, cancel.c carries requests, error.c keeps failures. */
+#ifndef CR_TASKS_H
+#define CR_TASKS_H
+#include "context/stack.h"
+#include "task/park.h"
+
+/* Whoever owns tasks and is none itself: a group, the loop's detached ones. */
+typedef struct cr_owner cr_owner;
+struct cr_owner {
+    cr_task *opener; /* who waits for the children; NULL for the loop's own */
+    cr_task *child; /* first; its sibling_prev is the last, the last's sibling_next is NULL */
+    size_t alive;
+    /* A child has ended; called before its record is released. */
+    void (*child_ended)(crank_loop *loop, cr_owner *owner, cr_task *child);
+    /* A held child is being cancelled: forget it; its end follows. */
+    void (*unhold)(cr_owner *owner, cr_task *child);
+};
+#define CR_SCOPE_SIZE 256 /* bytes of the scope layer's objects, kept in one pool */
+
+/* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own memory. */
+typedef struct cr_watcher cr_watcher;
+struct cr_watcher {
+    cr_watcher *next;
+    void (*ended)(crank_loop *loop, cr_watcher *watcher, cr_task *task);
+};
+
+/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0 set a gather. */
+typedef struct cr_gather cr_gather;
+struct cr_gather {
+    void (*ended)(crank_loop *loop, cr_gather *gather, cr_task *task);
+};
+
+typedef struct cr_closer cr_closer;
+struct cr_closer {
+    cr_closer *next;
+    void (*close)(crank_loop *loop, cr_closer *closer);
+};
+
+struct cr_slab;
+struct cr_failure;
+struct cr_locals;
+
+/* What few tasks have, made on demand. */
+struct cr_ext {
+    cr_watcher *watchers;
+    struct cr_failure *failure;
+    struct cr_locals *locals;
+    unsigned pins;      /* done callbacks under way that still name the record */
+    bool released;      /* given up meanwhile */
+    char name[64];
+};
+
+typedef struct cr_tasks {
+    crank_loop *loop;
+    cr_task *free;   /* records, through fiber.next */
+    cr_task *spare;  /* the record into which the next call is captured */
+    struct cr_slab *slabs;
+    size_t slab_records; /* in the newest slab */
+    uint64_t number, number_end; /* task numbers reserved for this loop */
+    size_t alive;    /* tasks that have not ended */
+    cr_pool exts, scopes, manys;
+    cr_stacks *stacks;
+    cr_task *root;
+    cr_owner detached;
+    cr_closer *closers;
+    /* The scope layer's: may a pending request be delivered to the running or parked task now (no shield hides it)? Then
+     * delivered clears what was. */
+    bool (*deliverable)(const cr_task *task);
+    void (*delivered)(cr_task *task);
+    /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the scopes opened there. */
+    int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
+    /* The thread layer's: true when the job had not started and has been taken off its queue. */
+    bool (*cancel_job)(crank_loop *loop, cr_task *task);
+    void (*abandon_job)(crank_loop *loop, cr_task *task);
+    void *run;       /* run.c's */
+    unsigned stuck; /* times the loop starved */
+    uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
+    uint64_t moments; /* counts scopes opened and fired, to tell which came first */
+    size_t unclaimed, unclaimed_next; /* ended children whose handles are kept; when to look again */
+} cr_tasks;
+
+/* The task it belongs to, by way of a group too; NULL at the top. */
+static inline cr_task *cr_task_parent(const cr_task *task)
+{
+    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener : (cr_task *)task->owner;
+}
+static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
+
+/* ---- record.c */
+int cr_tasks_open(crank_loop *loop);  /* 0 or -ENOMEM */
+void cr_tasks_close(crank_loop *loop);
+/* Call close(loop, closer) when the run ends, newest first, before the tasks' memory goes. */
+void cr_tasks_at_close(crank_loop *loop, cr_closer *closer);
+cr_task *cr_record_get(cr_tasks *tasks); /* not cleared; NULL when memory is short */
+void cr_numbers_reserve(cr_tasks *tasks);
+void cr_record_put(cr_tasks *tasks, cr_task *task);
+/* The next record in use after *at, an index to start at 0; NULL at the end. */
+cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
+cr_task *cr_task_find(uint64_t id); /* NULL for a stale one */
+static inline uint64_t cr_task_number(const cr_task *task) { return task->id & ((UINT64_C(1) << 40) - 1); }
+/* The ext, made when missing; NULL when memory is short. */
+cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
+void cr_ext_free(cr_tasks *tasks, cr_task *task);
+
+/* ---- spawn.c */
+/* A record with the captured call in it, alive, new, owned by the running task (outside a task by the root), not yet ready.
+ * NULL when memory is short (errno ENOMEM). */
+cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site);
+/* The same, owned by owner. */
+cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site);
+/* Copy the captured call into a task made elsewhere (the arguments of one posted from another thread). */
+cr_task *cr_task_make_from(crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args);
+static inline void cr_task_ready(crank_loop *loop, cr_task *task) { cr_runner_push(&loop->runner, &task->fiber); }
+/* The loop of this thread, a CHECK naming call where no program runs. */
+crank_loop *cr_loop_checked(const char *call);
+void cr_need_stack(crank_loop *loop, cr_fiber *fiber);
+
+/* ---- end.c */
+/* End a task without a fiber (a job, a future, a held or stackless one) with what its function returned. */
+void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real);
+/* The same with a failure (negative errno). */
+void cr_task_complete_error(crank_loop *loop, cr_task *task, int error);
+/* Give the record back: unlinks it; reports a failure nobody saw. */
+void cr_task_release(crank_loop *loop, cr_task *task);
+/* Its children alive, asked to stop. */
+void cr_children_cancel(crank_loop *loop, cr_task *first);
+void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *));
+void cr_child_link(cr_task **list, cr_task *task); /* put at the end of its owner's children */
+/* A child was taken from parent: end it if it has returned and waited for that one only. */
+void cr_task_left(crank_loop *loop, cr_task *parent);
+void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent); /* change owner */
+
+/* A future made as a task: it does not keep its owner from ending. */
+void cr_future_uncount(crank_loop *loop, cr_task *future);
+/* It has a value: tell whoever waits. */
+void cr_future_ended(crank_loop *loop, cr_task *future);
+
+/* ---- join.c */
+/* The integer result of an ended task, by its site's kind and size; its failure where it failed. */
+long cr_task_value(const cr_task *task);
+/* The result as it is handed to a waiter: an integer's value, a double's or pointer's bits. */
+uint64_t cr_task_bits(const cr_task *task);
+/* Give up an ended task: its failure becomes to's (may be NULL: it is dropped silently). */
+void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
+void cr_task_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
+void cr_task_unwatch(cr_task *task, cr_watcher *watcher);
+/* An ended task's result goes to who waits for it (task->joiner is set). */
+void cr_join_deliver(crank_loop *loop, cr_task *task);
+/* A CHECK where self may not wait for task: itself, an ancestor. */
+void cr_join_check(const cr_task *self, const cr_task *task, const char *call);
+
+/* ---- park.c */
+/* Let every ready task run once. */
+void cr_yield(const cr_waiting *w);
+/* The loop's hook: a task's own timer is due. */
+void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
+/* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
+bool cr_wait_noticed(const cr_waiting *w);
+
+/* ---- cancel.c */
+/* Ask a task to stop. 0 or -ESRCH. */
+int cr_task_cancel(crank_loop *loop, cr_task *task);
+/* A request is pending (flags say so): deliver it to a parked task where it may be delivered. */
+void cr_task_notice(crank_loop *loop, cr_task *task);
+
+/* ---- error.c */
+typedef struct cr_failure cr_failure;
+/* The running task's failure, or this thread's outside one; NULL if none. */
+cr_failure *cr_failure_here(void);
+/* The failure of an ended or parked task; NULL. */
+cr_failure *cr_failure_of(const cr_task *task);
+int cr_failure_error(const cr_failure *failure);
+/* Record an error of ours with a message; gives error (negative). Never fails: short memory costs the message. */
+int cr_failed(int error, const char *format, ...) CRANK_PRINTF(2, 3);
+/* Move the failure of one ended task to another (or to this thread outside one), noting where it was spawned. */
+void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to);
+/* The same, leaving it with from too (several may await one task). */
+void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to);
+/* Take this thread's own failure off (worker threads), to be given to a task. */
+cr_failure *cr_failure_take_thread(void);
+void cr_failure_set_thread(cr_failure *failure);
+void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure);
+/* Take a task's failure off; NULL if it has none. */
+cr_failure *cr_failure_take(cr_task *task);
+/* Make child part of parent's failures (freed with it). 0, or -ENOMEM (then child is the caller's). */
+int cr_failure_add_child(cr_failure *parent, cr_failure *child);
+cr_failure *cr_failure_new(int error, const char *task_name);
+void cr_failure_free(cr_failure *failure); /* takes NULL; frees its children */
+void cr_failure_message(cr_failure *failure, const char *format, ...) CRANK_PRINTF(2, 3);
+void cr_failure_message_list(cr_failure *failure, const char *format, va_list args) CRANK_PRINTF(2, 0);
+void cr_failure_spawned(cr_failure *failure, const crank_site *site);
+size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size);
+const char *cr_failure_text(const cr_failure *failure);
+const crank_failure *cr_failure_public(const cr_failure *failure);
+
+/* ---- report.c */
+/* Send a report to the run's hook, or to stderr. */
+void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text);
+void cr_report_unawaited(crank_loop *loop, cr_task *task);
+/* A cancelled task that has not ended within the grace period. */
+void cr_report_swallowed(crank_loop *loop, const cr_task *task);
+/* Every task, where it waits, who holds what it waits for. */
+void cr_report_deadlock(crank_loop *loop);
+
+/* ---- describe.c */
+const char *cr_task_name(const cr_task *task); /* into a thread's buffer where it has no name of its own */
+size_t cr_task_describe(const cr_task *task, char *buf, size_t size);
+void cr_describe_install(void); /* cr_check_hook */
+
+/* ---- local.c */
+void cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent);
+void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals);
+#endif
