@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The hardening that the build promises is in what it built.
+. "$(dirname "$0")/common.sh"
+
+shared=$BUILD/libcrank.so
+program=$BUILD/examples/look_01_hello
+
+dynamic_has() { readelf -dW "$2" | grep -qE "$1" || { echo "no $1 in the dynamic section"; return 1; }; }
+segment_has() { readelf -lW "$2" | grep -qE "$1" || { echo "no $1 among the segments"; return 1; }; }
+stack_not_executable() { ! readelf -lW "$1" | grep -E 'GNU_STACK.*E'; }
+no_writable_code() { ! readelf -lW "$1" | grep -E 'LOAD.* RWE'; }
+asm_has_notes() {
+    local object
+    for object in "$BUILD"/libcrank.so*.p/*.S.o; do
+        readelf -SW "$object" | grep -q '\.note\.GNU-stack' || { echo "$object lacks .note.GNU-stack"; return 1; }
+        readelf -nW "$object" | grep -qE 'IBT|BTI' || { echo "$object lacks the branch protection note"; return 1; }
+    done
+}
+branch_targets_kept() {
+    readelf -nW "$1" | grep -q IBT || { echo "the linker dropped IBT: some object lacks the note"; return 1; }
+}
+# Marked for shadow stacks while the switch does not serve them would be a promise it breaks.
+shadow_stack_not_promised() { ! readelf -nW "$1" | grep -E 'SHSTK'; }
+protector_used() { nm -D "$shared" | grep -q __stack_chk_fail || { echo "no stack protector"; return 1; }; }
+fortified() { nm -D "$shared" | grep -qE '__[a-z]+_chk' || { echo "no fortified call"; return 1; }; }
+
+for file in "$shared" "$program"; do
+    check "$(basename "$file"): relocations are read-only" segment_has GNU_RELRO "$file"
+    check "$(basename "$file"): symbols are bound at start" dynamic_has 'BIND_NOW|NOW' "$file"
+    check "$(basename "$file"): the stack is not executable" stack_not_executable "$file"
+    check "$(basename "$file"): no page is writable and executable" no_writable_code "$file"
+done
+check "assembly carries its notes" asm_has_notes
+check "indirect branches are protected" branch_targets_kept "$shared"
+check "shadow stacks are not promised" shadow_stack_not_promised "$shared"
+check "the stack protector is on" protector_used
+check "libc calls are fortified" fortified
+finish

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# An installed copy serves a program through pkg-config, shared and static, and through CMake, from any folder.
+. "$(dirname "$0")/common.sh"
+
+prefix=$(pwd)/$SCRATCH/prefix
+[ "${SCRATCH#/}" = "$SCRATCH" ] || prefix=$SCRATCH/prefix
+work=$SCRATCH/work
+mkdir -p "$work"
+cat >"$work/program.c" <<'C'
+#include <crank.h>
+#include <stdio.h>
+
+static int answer(int a, double b)
+{
+    crank_sleep(0.25);
+    return a * (int)b;
+}
+
+static int app(void)
+{
+    double started = crank_time();
+    long value = crank_try(crank_await(crank_spawn(answer, 21, 2)));
+    printf("%ld after %.2f s\n", value, crank_time() - started);
+    return 0;
+}
+
+int main(void) { return crank_run(app); }
+C
+expected="42 after 0.25 s"
+
+install_copy() {
+    rm -rf "$SCRATCH/build"
+    CC=gcc meson setup "$SCRATCH/build" --prefix="$prefix" --libdir=lib -Dtests=false -Dexamples=false -Dbench=false &&
+        meson install -C "$SCRATCH/build"
+}
+flags() { PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" crank; }
+prints_answer() {
+    local output
+    output=$(env CRANK_BACKEND=sim "$@") || { echo "status $?: $output"; return 1; }
+    [ "$output" = "$expected" ] || { echo "printed: $output"; return 1; }
+}
+compile() {
+    local compiler=$1 output=$2
+    shift 2
+    # shellcheck disable=SC2046
+    $compiler -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror $(flags --cflags) -o "$output" \
+        "$work/program.c" "$@"
+}
+library_of() { ldd "$1" | grep -q "$prefix/lib/libcrank.so.0" || { ldd "$1"; return 1; }; }
+no_library_of() { ! ldd "$1" | grep libcrank; }
+with_cmake() {
+    cat >"$work/CMakeLists.txt" <<'CMAKE'
+cmake_minimum_required(VERSION 3.10)
+project(user C)
+find_package(crank 0.1 REQUIRED)
+add_executable(shared program.c)
+target_link_libraries(shared crank::crank)
+add_executable(static program.c)
+target_link_libraries(static crank::crank_static)
+CMAKE
+    cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$work/build"
+}
+installed_files() {
+    local file
+    for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
+        lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake; do
+        [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }
+    done
+    diff -r include/crank "$prefix/include/crank"
+}
+
+check "meson install" install_copy
+check "all files are installed" installed_files
+for compiler in $(compilers); do
+    check "$compiler links the shared library" compile $compiler "$work/shared" $(flags --libs) "-Wl,-rpath,$prefix/lib"
+    check "$compiler: it is the installed one" library_of "$work/shared"
+    check "$compiler: shared runs" prints_answer "$work/shared"
+    # The archive by name: the linker would take the shared library that lies beside it.
+    check "$compiler links the archive" compile $compiler "$work/archive" "$prefix/lib/libcrank.a" -pthread
+    check "$compiler: it needs no library" no_library_of "$work/archive"
+    check "$compiler: archive runs" prints_answer "$work/archive"
+    check "$compiler links all statically" compile $compiler "$work/static" -static $(flags --static --libs)
+    check "$compiler: static runs" prints_answer "$work/static"
+done
+if command -v cmake >/dev/null; then
+    check "cmake finds and builds" with_cmake
+    check "cmake: shared runs" prints_answer "$work/build/shared"
+    check "cmake: static runs" prints_answer "$work/build/static"
+else
+    skip
+fi
+rm -rf "$SCRATCH/build" "$prefix"
+finish

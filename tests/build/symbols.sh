@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What the libraries show: the shared one the public names under their version, the static one cr_ and crank_ names;
+# no data that all threads share but what is listed here.
+. "$(dirname "$0")/common.sh"
+
+shared=$BUILD/libcrank.so
+archive=$BUILD/libcrank.a
+# Data that the whole process shares, and why it may.
+shared_data="cr_check_hook"
+
+exported() { nm -D --defined-only "$shared" | awk '{ print $3 }'; }
+none_left() {
+    local left
+    left=$(cat)
+    [ -z "$left" ] || { echo "$left"; return 1; }
+}
+only_public_names() { exported | grep -vE '^crank_[a-z0-9_]+@@?CRANK_[0-9.]+$|^CRANK_[0-9.]+(@.*)?$' | none_left; }
+no_foreign_names() {
+    nm --defined-only -g "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_' | none_left
+}
+# Every prototype of the headers is there, and nothing is there that no header declares.
+headers_match() {
+    echo '#include <crank.h>
+#include <crank/loop.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
+        grep 'visibility("default")' | grep -oE 'crank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$SCRATCH/declared"
+    exported | sed 's/@.*//' | grep '^crank_' | sort -u >"$SCRATCH/exported"
+    comm -23 "$SCRATCH/exported" "$SCRATCH/declared" | sed 's/^/exported but not declared: /' >"$SCRATCH/differences"
+    while read -r name; do
+        grep -qx "$name" "$SCRATCH/exported" || echo "declared but not exported: $name"
+    done < <(gcc -std=gnu11 -Iinclude -E -P - <<<'#include <crank.h>
+#include <crank/loop.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
+        grep -oE '\bcrank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) >>"$SCRATCH/differences"
+    none_left <"$SCRATCH/differences"
+}
+no_shared_data() {
+    nm --defined-only "$archive" 2>/dev/null | awk 'NF == 3 && $2 ~ /^[bBdDC]$/ { print $3 }' |
+        sed 's/\.[0-9]*$//' | grep -vxE "${shared_data// /|}" | none_left
+}
+needs_libc_only() {
+    readelf -d "$shared" | grep NEEDED | grep -vE 'libc\.so|ld-linux|libgcc_s' | none_left
+}
+not_symbolic() { readelf -d "$shared" | grep -iE 'symbolic' | none_left; }
+no_text_relocations() { readelf -d "$shared" | grep TEXTREL | none_left; }
+
+check "the shared library exports only public, versioned names" only_public_names
+check "the static library defines only cr_ and crank_ names" no_foreign_names
+check "headers and exports agree" headers_match
+check "no data shared by all threads but the listed" no_shared_data
+check "the shared library needs libc only" needs_libc_only
+check "the shared library is not linked -Bsymbolic" not_symbolic
+check "the shared library has no text relocations" no_text_relocations
+finish

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Style, rule by rule, and the tests of the program that checks it.
+. "$(dirname "$0")/common.sh"
+
+check "tidy's own tests" tools/test_tidy.py
+for rule in $(tools/tidy.py --list); do
+    check "tidy: $rule" tools/tidy.py "$rule"
+done
+for script in test run bench examples/*.sh benchmarks/*.sh tests/build/*.sh tools/*.sh; do
+    [ -f "$script" ] && head -1 "$script" | grep -q sh && check "syntax of $script" bash -n "$script"
+done
+finish

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The tests of tidy.py: each rule sees what it forbids, and nothing in a tree that keeps the rules."""
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tidy  # noqa: E402
+
+SPDX = "/* SPDX-License-Identifier: MIT */\n"
+GOOD = {
+    "src/base/list.h": SPDX + "/* list.h: a list. Owns nothing. */\n",
+    "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\n',
+    "src/loop/loop.c": SPDX + '/* loop.c: turns. Owns time. */\n#include "loop/loop.h"\nint cr_turn(int a)\n{\n'
+                              "    return a;\n}\n",
+    "src/loop/meson.build": "# SPDX-License-Identifier: MIT\nlayer_sources = ['loop.c']\n",
+    "include/crank/loop.h": SPDX + "/* Wait. Fails with -ECANCELED. */\nCRANK_API CRANK_BLOCKS int crank_wait(void);\n",
+}
+LOOP = GOOD["src/loop/loop.c"]
+# rule: what to put where (path: text), and a part of the complaint
+BAD = [
+    ("function_sizes", "src/loop/loop.c", LOOP + "void cr_long(void)\n{\n" + "    cr_turn(1);\n" * 70 + "}\n",
+     "cr_long has 73 lines"),
+    ("parameters", "src/loop/loop.c", LOOP + "void cr_many(int a, int b, int c, int d, int e, int (*f)(int, int))\n{\n"
+     "}\n", "cr_many takes 6 parameters"),
+    ("file_sizes", "src/loop/loop.c", LOOP + "\n" * 600, "at most 600"),
+    ("columns", "src/loop/loop.c", LOOP + "/* " + "x" * 100 + " */\n", "106 columns, at most 100"),
+    ("columns", "include/crank/loop.h", GOOD["include/crank/loop.h"] + "/*" + "x" * 120 + "*/\n", "at most 120"),
+    ("whitespace", "src/loop/loop.c", LOOP + "\tint x;\n", "a tab"),
+    ("whitespace", "src/loop/loop.c", LOOP + "int x; \n", "a blank at the end"),
+    ("whitespace", "src/loop/loop.c", LOOP + "int x;", "no newline"),
+    ("licences", "src/loop/loop.c", LOOP.replace(SPDX, ""), "no SPDX"),
+    ("head_comments", "src/loop/loop.c", LOOP.replace("loop.c: ", ""), "does not open by its name"),
+    ("layers", "src/base/list.h", GOOD["src/base/list.h"] + '#include "loop/loop.h"\n', "of a higher layer"),
+    ("layers", "src/loop/loop.c", LOOP + "#include <crank/scope.h>\n", "<crank/scope.h> of a higher layer"),
+    ("layers", "src/loop/loop.c", LOOP + "#include <crank.h>\n", "all of crank.h"),
+    ("layers", "src/loop/loop.c", LOOP + '#include "loop.h"\n', "not named by its folder"),
+    ("cycles", "src/base/list.h", GOOD["src/base/list.h"] + '#include "loop/loop.h"\n', "includes itself"),
+    ("names", "src/loop/loop.c", LOOP + "int turn(void)\n{\n    return 1;\n}\n", "turn is visible"),
+    ("documentation", "include/crank/loop.h", GOOD["include/crank/loop.h"] + "\nCRANK_API int crank_more(void);\n",
+     "crank_more has no comment"),
+    ("documentation", "include/crank/loop.h",
+     GOOD["include/crank/loop.h"].replace("Fails with -ECANCELED. ", ""), "crank_wait does not say how it fails"),
+    ("words", "src/loop/loop.c", LOOP + "/* TO" + "DO: more */\n", "TO" + "DO"),
+    ("words", "src/loop/loop.c", LOOP + "/* see /wo" + "rk/x */\n", "/wo" + "rk/"),
+    ("os_calls", "src/loop/loop.c", LOOP + "void cr_x(void)\n{\n    close(3);\n}\n", "calls close directly"),
+    ("banned_calls", "src/loop/loop.c", LOOP + "void cr_x(char *a)\n{\n    strcpy(a, a);\n}\n", "calls strcpy"),
+    ("switches", "src/loop/loop.c".replace("loop.c", "time.c"), LOOP.replace("loop.c", "time.c").replace(
+        "return a;", "return (int)cr_fiber_park(0, 0, 0);"), "names cr_fiber_park"),
+    ("listed", "src/loop/more.c", LOOP.replace("loop.c", "more.c"), "is not in src/loop/meson.build"),
+    ("listed", "src/loop/more.h", SPDX + "/* more.h: more. */\n", "nobody includes it"),
+    ("comment_share", "src/loop/loop.c", LOOP + "int cr_x;\n" * 600, "of the lines are comments"),
+]
+# What looks like a breach and is none.
+HARMLESS = [
+    ("os_calls", 'void cr_x(S *s)\n{\n    s->close(3);\n    say("close(3)"); /* close(3) */\n    cr_close(3);\n}\n'),
+    ("os_calls", "static void free(void *memory)\n{\n}\n"),
+    ("parameters", "int crank_send_(int a, int b, int c, int d, int e, int f)\n{\n    return a;\n}\n"),
+    ("parameters", "int cr_print(int a, int b, int c, int d, int e, ...)\n{\n    return a;\n}\n"),
+    ("names", "static int turn(void)\n{\n    return 1;\n}\n"),
+    ("words", "/* a methodology of XXXL size */\n"),
+]
+
+
+def complaints(files, rule):
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in files.items():
+            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        return tidy.run(root, [getattr(tidy, rule)])[0]
+
+
+def main():
+    passed, failed = 0, 0
+
+    def expect(what, holds, seen):
+        nonlocal passed, failed
+        passed, failed = passed + holds, failed + (not holds)
+        if not holds:
+            print(f"FAIL {what}: {seen}")
+
+    for rule in tidy.RULES:
+        seen = complaints(GOOD, rule.__name__)
+        if rule.__name__ == "listed":
+            seen = [c for c in seen if "list.h" not in c]
+        expect(f"{rule.__name__} is content with a good tree", not seen, seen)
+        expect(f"{rule.__name__} is tested", any(bad[0] == rule.__name__ for bad in BAD), "no case")
+    for rule, path, text, part in BAD:
+        seen = complaints({**GOOD, path: text}, rule)
+        expect(f"{rule} sees {part}", any(part in c and c.startswith(path.split("/")[0]) for c in seen), seen)
+    for rule, text in HARMLESS:
+        seen = complaints({**GOOD, "src/loop/loop.c": LOOP + text}, rule)
+        expect(f"{rule} takes {text.strip()[:40]!r} as harmless", not seen, seen)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

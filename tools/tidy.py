@@ -1,0 +1,429 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Style as a test: sizes, layers, names, documentation, banned words and calls.
+
+Prints file:line, what is wrong and why the rule exists; last "N passed, N failed", one per rule. tidy.py [ROOT] checks
+the tree at ROOT (this one by default); --list names the rules, other words choose among them. test_tidy.py tests it.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+LAYERS = ["base", "context", "loop", "task", "scope", "sync", "io", "inspect", "cli"]
+# Public headers by the layer they belong to: which of them a file of src may include.
+HEADER_RANK = {"base": 0, "call": 1, "loop": 2, "run": 2, "error": 3, "task": 3, "scope": 4, "generator": 4,
+               "sync": 5, "thread": 6, "stream": 6}
+
+FUNCTION_MAX, FUNCTION_P90, FUNCTION_MEDIAN = 70, 30, 12
+FILE_MAX, PARAMETERS_MAX, BLOB_MAX = 600, 5, 256 * 1024
+COMMENT_SHARE = (0.18, 0.32)
+
+# Direct calls of the operating system are for base/sys_real.c; elsewhere only where this table says so, and why.
+OS_CALLS = ("malloc calloc realloc free mmap munmap madvise mprotect read write pread pwrite open openat close eventfd "
+            "epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 clock_gettime gettimeofday time nanosleep "
+            "usleep sleep getrandom syscall pthread_create pthread_join pthread_detach poll ppoll select fork").split()
+OS_CALLS_ALLOWED = {
+    "base/sys_real.c": (OS_CALLS, "it is the table"),
+    "base/check.c": (["write"], "the last words before an abort may not depend on a loop"),
+    "context/overflow.c": (["write"], "a signal handler on the alternate stack may call nothing else"),
+}
+BANNED_CALLS = {
+    "strcpy": "it knows no size; use snprintf or memcpy", "strcat": "it knows no size", "sprintf": "it knows no size",
+    "strtok": "it has hidden state", "gets": "it knows no size", "atoi": "it hides errors; use strtol",
+    "alloca": "it jumps the guard of a small stack", "system": "it forks", "rand": "it is shared by the process",
+    "random": "it is shared by the process",
+}
+BANNED_WORDS = {
+    "TODO": "what is not done is not in the tree", "FIXME": "what is broken is fixed", "XXX": "say what is meant",
+    "HACK": "say why it is right", "/work/": "the project stands alone", "../shared": "the project stands alone",
+    "/tmp/brief": "the project stands alone",
+}
+# Who may name the switch of stacks: one place where a task can stop.
+SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_runner_enter)\b")
+SWITCH_ALLOWED = re.compile(r"^(context/|task/|loop/loop\.c$|scope/generator)")
+
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'')
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(crank[^>]*)>)', re.M)
+PROTOTYPE = re.compile(r"^CRANK_API\b[^;{]*?\b(crank_\w+)\s*\([^;{]*;", re.M | re.S)
+SIGNATURE_NAME = re.compile(r"\b([a-z_]\w*)\s*\(")
+ERRNO = re.compile(r"-E[A-Z0-9]+\b")
+
+
+class Tree:
+    """The files of a tree, read once, and the complaints about them."""
+
+    def __init__(self, root):
+        self.root, self.texts, self.complaints = root, {}, []
+
+    def files(self, *prefixes, ends=()):
+        """Paths tracked by git (or found, where there is no git) that begin and end so."""
+        return [p for p in self.all_files() if p.startswith(prefixes or "") and p.endswith(tuple(ends) or "")]
+
+    def all_files(self):
+        if not hasattr(self, "paths"):
+            git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard"],
+                                 capture_output=True, text=True, check=False)
+            paths = git.stdout.split("\n")[:-1] if git.returncode == 0 else self.walk()
+            self.paths = sorted(p for p in paths if os.path.isfile(os.path.join(self.root, p)))
+        return self.paths
+
+    def walk(self):
+        for folder, _, names in os.walk(self.root):
+            yield from (os.path.relpath(os.path.join(folder, name), self.root) for name in names)
+
+    def text(self, path):
+        if path not in self.texts:
+            with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
+                self.texts[path] = file.read()
+        return self.texts[path]
+
+    def code(self, path):
+        """The text with comments and strings blanked out, lines kept."""
+        key = ("code", path)
+        if key not in self.texts:
+            self.texts[key] = STRING.sub('""', COMMENT.sub(blank, self.text(path)))
+        return self.texts[key]
+
+    def complain(self, path, line, what, why):
+        self.complaints.append(f"{path}:{line}: {what} ({why})")
+
+
+def blank(match):
+    return "\n" * match.group().count("\n")
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+class Function:
+    """A function's definition: where it is, its name, its length in lines and how many parameters it takes."""
+
+    def __init__(self, path, line, signature, length):
+        self.path, self.line, self.length = path, line, length
+        names = SIGNATURE_NAME.findall(signature)
+        names = [n for n in names if n not in ("__attribute__", "CRANK_PRINTF", "visibility")]
+        self.name = names[0] if names else "?"
+        self.is_static = re.search(r"\bstatic\b", signature) is not None
+        self.parameters = count_parameters(signature[signature.find(self.name + "("):])
+
+
+def count_parameters(text):
+    depth, count, seen = 0, 1, ""
+    for c in text[text.find("("):]:
+        depth += (c == "(") - (c == ")")
+        if depth == 0:
+            break
+        if depth == 1 and c == ",":
+            count += 1
+        seen += c
+    seen = seen[1:].strip()
+    if seen in ("", "void"):
+        return 0
+    return count - seen.endswith("...")
+
+
+def functions_of(tree, path):
+    """Definitions with the brace in column 0, and those written on one line."""
+    lines = tree.code(path).split("\n")
+    for at, line in enumerate(lines):
+        one = re.match(r"^[a-zA-Z_][^;={]*\)\s*\{.*\}\s*$", line)
+        if one and not line.startswith(("#", "struct", "enum", "typedef")):
+            yield Function(path, at + 1, line[:line.find("{")], 1)
+        if line.rstrip() != "{" or at == 0 or lines[at - 1].rstrip().endswith("\\"):
+            continue
+        start = at
+        while start > 0 and lines[start - 1].strip() and not re.match(r"^[#}]|.*;\s*$", lines[start - 1]):
+            start -= 1
+        end = at
+        while end < len(lines) and lines[end].rstrip() not in ("}", "};"):
+            end += 1
+        signature = " ".join(lines[start:at])
+        if "(" in signature and not re.match(r"^\s*(typedef|enum|struct \w+\s*$)", signature):
+            yield Function(path, start + 1, signature, end - start + 1)
+
+
+def source_functions(tree):
+    for path in tree.files("src/", "include/", ends=(".c", ".h")):
+        yield from functions_of(tree, path)
+
+
+# ---- rules: each looks at the tree and complains ------------------------------------------------------------------
+
+
+def function_sizes(tree):
+    functions = list(source_functions(tree))
+    for f in functions:
+        if f.length > FUNCTION_MAX:
+            tree.complain(f.path, f.line, f"{f.name} has {f.length} lines, at most {FUNCTION_MAX}",
+                          "what does not fit a screen is not understood at once")
+    lengths = sorted(f.length for f in functions)
+    if len(lengths) < 20:
+        return
+    median, p90 = statistics.median(lengths), lengths[len(lengths) * 9 // 10]
+    if median > FUNCTION_MEDIAN or p90 > FUNCTION_P90:
+        tree.complain("src", 1, f"functions have {median} lines in the median and {p90} at the 90th percentile, at most "
+                      f"{FUNCTION_MEDIAN} and {FUNCTION_P90}", "short functions have names that say what they do")
+
+
+def parameters(tree):
+    for f in source_functions(tree):
+        if f.parameters > PARAMETERS_MAX and not f.name.endswith("_"):
+            tree.complain(f.path, f.line, f"{f.name} takes {f.parameters} parameters, at most {PARAMETERS_MAX}",
+                          "more are mixed up at the call; pass a struct")
+
+
+def file_sizes(tree):
+    for path in tree.files("src/", "include/", "tests/", "examples/", "tools/", "benchmarks/",
+                           ends=(".c", ".h", ".S", ".py", ".sh")):
+        count = tree.text(path).count("\n")
+        if count > FILE_MAX:
+            tree.complain(path, count, f"the file has {count} lines, at most {FILE_MAX}", "a file owns one thing")
+    for path in tree.all_files():
+        size = os.path.getsize(os.path.join(tree.root, path))
+        if size > BLOB_MAX:
+            tree.complain(path, 1, f"the file has {size} bytes, at most {BLOB_MAX}", "clones stay small")
+
+
+def columns(tree):
+    for path in tree.files("src/", "include/", "tests/", "tools/", "examples/",
+                           ends=(".c", ".h", ".S", ".py", ".sh")):
+        limit = 100 if path.startswith("src/") else 120
+        for number, line in enumerate(tree.text(path).split("\n"), 1):
+            if len(line) > limit:
+                tree.complain(path, number, f"{len(line)} columns, at most {limit}", "two files fit side by side")
+
+
+def whitespace(tree):
+    for path in tree.files("src/", "include/", "tests/", "tools/", "examples/", "benchmarks/",
+                           ends=(".c", ".h", ".S", ".py", ".sh", ".build")):
+        text = tree.text(path)
+        for number, line in enumerate(text.split("\n"), 1):
+            if line != line.rstrip() or "\t" in line:
+                tree.complain(path, number, "a tab or a blank at the end of the line", "diffs show only what changed")
+        if text and not text.endswith("\n"):
+            tree.complain(path, text.count("\n") + 1, "no newline at the end of the file", "tools expect one")
+
+
+def licences(tree):
+    for path in tree.files("src/", "include/", "tests/", "tools/", "benchmarks/",
+                           ends=(".c", ".h", ".S", ".py", ".sh", "meson.build", ".map")):
+        if "SPDX-License-Identifier: MIT" not in "\n".join(tree.text(path).split("\n")[:2]):
+            tree.complain(path, 1, "no SPDX line at the top", "every file says under which licence it stands")
+
+
+def head_comments(tree):
+    for path in tree.files("src/", ends=(".c", ".h", ".S")):
+        head = re.match(r"/\* SPDX[^\n]*\*/\n(?:#[^\n]*\n|\s*\n)*/\*(.*?)\*/", tree.text(path), re.S)
+        if not head or os.path.basename(path) not in head.group(1):
+            tree.complain(path, 1, "does not open by its name and what it owns",
+                          "a reader learns first what a file is for")
+
+
+def layers(tree):
+    for path in tree.files("src/", ends=(".c", ".h", ".S")):
+        folder = path.split("/")[1]
+        if folder not in LAYERS:
+            continue
+        rank = LAYERS.index(folder)
+        for match in INCLUDE.finditer(tree.text(path)):
+            line = line_of(tree.text(path), match.start())
+            local, public = match.groups()
+            check_include(tree, path, line, rank, local, public)
+
+
+def check_include(tree, path, line, rank, local, public):
+    why = "a layer knows those below it"
+    if local:
+        target = local.split("/")[0]
+        if "/" not in local or target not in LAYERS:
+            tree.complain(path, line, f'"{local}" is not named by its folder', "an include says where it looks")
+        elif LAYERS.index(target) > rank:
+            tree.complain(path, line, f'includes "{local}" of a higher layer', why)
+    elif public == "crank.h":
+        tree.complain(path, line, "includes all of crank.h", "the library names what it needs")
+    else:
+        noun = public[len("crank/"):-len(".h")]
+        if HEADER_RANK.get(noun, 0) > rank:
+            tree.complain(path, line, f"includes <{public}> of a higher layer", why)
+
+
+def cycles(tree):
+    """Modules of one folder (x.c with x.h) must not reach each other through includes in both directions."""
+    edges = {}
+    for path in tree.files("src/", ends=(".c", ".h")):
+        module = path[len("src/"):path.rfind(".")]
+        targets = {m.group(1)[:m.group(1).rfind(".")] for m in INCLUDE.finditer(tree.text(path)) if m.group(1)}
+        edges.setdefault(module, set()).update(t for t in targets if t != module)
+    for module in edges:
+        way = path_back(edges, module)
+        if way and module == min(way):
+            tree.complain(f"src/{module}.h", 1, "includes itself by way of " + " -> ".join(way),
+                          "files stand in an order in which they can be read")
+
+
+def path_back(edges, start):
+    stack, seen = [(start, [start])], set()
+    while stack:
+        module, way = stack.pop()
+        for target in sorted(edges.get(module, ())):
+            if target == start:
+                return way + [start]
+            if target not in seen:
+                seen.add(target)
+                stack.append((target, way + [target]))
+    return None
+
+
+def names(tree):
+    for f in source_functions(tree):
+        if f.path.startswith("src/") and not f.is_static and not re.match(r"cr(ank)?_", f.name):
+            tree.complain(f.path, f.line, f"{f.name} is visible to other files but is not cr_ or crank_",
+                          "a library's names do not meet its users'")
+
+
+def documentation(tree):
+    """Every public function has a comment above it or above its paragraph; one that waits says how it fails."""
+    for path in tree.files("include/", ends=(".h",)):
+        text = tree.text(path)
+        for match in PROTOTYPE.finditer(text):
+            name = match.group(1)
+            if name.endswith("_"):
+                continue
+            comment = comment_above(text, match.start())
+            line = line_of(text, match.start())
+            if not comment:
+                tree.complain(path, line, f"{name} has no comment", "the header is the reference")
+            elif "CRANK_BLOCKS" in match.group() and not re.search(r"fail|-E[A-Z]|NULL", comment, re.I):
+                tree.complain(path, line, f"{name} does not say how it fails", "the header is the reference")
+
+
+def comment_above(text, offset):
+    """All comments of the paragraph that holds offset and stands before it."""
+    start = text.rfind("\n\n", 0, offset)
+    return " ".join(COMMENT.findall(text[max(start, 0):offset]))
+
+
+def words(tree):
+    this = "tools/"
+    for path in tree.all_files():
+        if path.startswith(this) or not path.endswith((".c", ".h", ".S", ".py", ".sh", ".md", ".build", ".map", "test",
+                                                       "run", "bench")):
+            continue
+        for number, line in enumerate(tree.text(path).split("\n"), 1):
+            for word, why in BANNED_WORDS.items():
+                if word in line and (word.startswith(("/", ".")) or re.search(rf"\b{word}\b", line)):
+                    tree.complain(path, number, f"{word}", why)
+
+
+def os_calls(tree):
+    calls = re.compile(r"(?<![\w>.])(" + "|".join(OS_CALLS) + r")\s*\(")
+    for path in tree.files("src/", ends=(".c", ".h")):
+        allowed, _ = OS_CALLS_ALLOWED.get(path[len("src/"):], ((), ""))
+        code = tree.code(path)
+        for match in calls.finditer(code):
+            if match.group(1) not in allowed and not is_declarator(code, match.start()):
+                tree.complain(path, line_of(code, match.start()), f"calls {match.group(1)} directly",
+                              "every OS call goes through base/sys.h, so that it can fail in a test")
+
+
+def is_declarator(code, offset):
+    """Is the name at offset being declared or defined, as in `static void free(`?"""
+    before = code[code.rfind("\n", 0, offset) + 1:offset]
+    return re.search(r"\b(void|int|size_t|ssize_t|bool|long|static)\s+\**$", before) is not None
+
+
+def banned_calls(tree):
+    calls = re.compile(r"(?<![\w>.])(" + "|".join(BANNED_CALLS) + r")\s*\(")
+    for path in tree.files("src/", ends=(".c", ".h")):
+        code = tree.code(path)
+        for match in calls.finditer(code):
+            if not is_declarator(code, match.start()):
+                tree.complain(path, line_of(code, match.start()), f"calls {match.group(1)}",
+                              BANNED_CALLS[match.group(1)])
+
+
+def switches(tree):
+    for path in tree.files("src/", ends=(".c", ".h")):
+        if SWITCH_ALLOWED.match(path[len("src/"):]):
+            continue
+        code = tree.code(path)
+        for match in SWITCH_NAMES.finditer(code):
+            tree.complain(path, line_of(code, match.start()), f"names {match.group(1)}",
+                          "there is one place where a task can stop: task/park.h")
+
+
+def listed(tree):
+    """Every source is in its layer's list, every header is used."""
+    included = set()
+    for path in tree.files("src/", "tests/", "benchmarks/", ends=(".c", ".h", ".S")):
+        included.update(m.group(1) for m in INCLUDE.finditer(tree.text(path)) if m.group(1))
+    for path in tree.files("src/", ends=(".c",)):
+        build = os.path.join(os.path.dirname(path), "meson.build")
+        if f"'{os.path.basename(path)}'" not in (tree.text(build) if build in tree.all_files() else ""):
+            tree.complain(path, 1, f"is not in {build}", "a file that is not built is dead")
+    for path in tree.files("src/", ends=(".h",)):
+        if path[len("src/"):] not in included:
+            tree.complain(path, 1, "nobody includes it", "a file that is not used is dead")
+
+
+def comment_share(tree):
+    total = commented = 0
+    for path in tree.files("src/", ends=(".c", ".h", ".S")):
+        text = tree.text(path)
+        total += sum(1 for line in text.split("\n") if line.strip())
+        inside = set()
+        for match in COMMENT.finditer(text):
+            first = line_of(text, match.start())
+            inside.update(range(first, first + match.group().count("\n") + 1))
+        commented += len(inside)
+    if total < 500:
+        return
+    share = commented / total
+    if not COMMENT_SHARE[0] <= share <= COMMENT_SHARE[1]:
+        tree.complain("src", 1, f"{share:.0%} of the lines are comments, {COMMENT_SHARE[0]:.0%} to "
+                      f"{COMMENT_SHARE[1]:.0%} is right", "comments say why; the rest is said by code")
+
+
+RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
+         documentation, words, os_calls, banned_calls, switches, listed, comment_share]
+
+
+def run(root, rules=None):
+    """All complaints about a tree, and how many rules found none."""
+    tree, clean = Tree(root), 0
+    for rule in rules or RULES:
+        before = len(tree.complaints)
+        rule(tree)
+        clean += len(tree.complaints) == before
+    return tree.complaints, clean
+
+
+def main():
+    arguments = sys.argv[1:]
+    by_name = {rule.__name__: rule for rule in RULES}
+    if "--list" in arguments:
+        print("\n".join(by_name))
+        return 0
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+    for argument in list(arguments):
+        if os.path.isdir(argument):
+            root = argument
+            arguments.remove(argument)
+    unknown = [a for a in arguments if a not in by_name]
+    if unknown:
+        print(f"tidy: unknown {unknown[0]}; known are --list, a folder and {', '.join(by_name)}", file=sys.stderr)
+        return 2
+    rules = [by_name[a] for a in arguments] or RULES
+    complaints, clean = run(root, rules)
+    for complaint in complaints:
+        print(complaint)
+    print(f"{clean} passed, {len(rules) - clean} failed")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
