@@ -359,6 +359,55 @@ TEST_EACH_BACKEND(condition, shares_its_lock_with_others)
     return 0;
 }
 
+static int fail_soon(void)
+{
+    crank_try(crank_sleep(0.001));
+    return crank_fail(EPROTO, "on purpose");
+}
+
+static int wait_beside_a_failure(crank_lock *lock, crank_condition *condition)
+{
+    CRANK_WITH_LOCK(lock);
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, fail_soon);
+    crank_try(crank_condition_wait(condition));
+    return 0;
+}
+
+/* A group whose child fails interrupts the wait as a cancel does: with the lock, and with the child's error. */
+TEST_EACH_BACKEND(condition, interrupted_by_a_failed_child_returns_with_the_lock)
+{
+    CRANK_LOCK(lock);
+    CRANK_CONDITION(condition, lock);
+    EXPECT_EQ(crank_await(crank_spawn(wait_beside_a_failure, lock, condition)), -EPROTO);
+    EXPECT(!crank_lock_held(lock));
+    return 0;
+}
+
+static int wait_shielded(crank_lock *lock, crank_condition *condition)
+{
+    CRANK_WITH_LOCK(lock);
+    int first = crank_shield(crank_condition_wait(condition));
+    int second = crank_sleep(0);
+    say("%d %d", first, second);
+    return first;
+}
+
+TEST_EACH_BACKEND(condition, waited_for_under_a_shield_hears_of_no_cancel)
+{
+    CRANK_LOCK(lock);
+    CRANK_CONDITION(condition, lock);
+    crank_task *a = crank_spawn(wait_shielded, lock, condition);
+    crank_try(settle());
+    crank_cancel(a);
+    crank_try(settle());
+    EXPECT(!crank_done(a));
+    crank_try(notify(lock, condition, 1));
+    EXPECT_EQ(crank_await(a), 0);
+    EXPECT_TRAIL("0 -125");
+    return 0;
+}
+
 TEST_EACH_BACKEND(condition, is_named_where_a_task_waits_for_it)
 {
     CRANK_LOCK(lock);

@@ -375,6 +375,33 @@ TEST_SIM(queue, can_be_waited_for_with_a_limit)
     return 0;
 }
 
+static int put_at(crank_queue *queue, double seconds)
+{
+    crank_try(crank_sleep(seconds));
+    return crank_put(queue, 1);
+}
+
+/* Element and limit at the same instant, in either order: it was got, or it is still there. */
+TEST_SIM(queue, loses_nothing_to_a_limit_at_the_same_instant)
+{
+    CRANK_QUEUE(queue, int, 0);
+    for (int putter_first = 0; putter_first < 2; putter_first++) {
+        crank_task *a = crank_spawn(put_at, queue, 0.5);
+        if (putter_first)
+            crank_try(crank_sleep(0));
+        int value = 0;
+        int err = crank_within(0.5, crank_get(queue, &value));
+        EXPECT(err == 0 || err == -ETIMEDOUT);
+        crank_try((int)crank_await(a));
+        EXPECT_EQ(crank_queue_count(queue), err == 0 ? 0 : 1);
+        EXPECT_EQ(value, err == 0);
+        crank_try(crank_sleep(1));
+        if (err < 0)
+            crank_try(crank_get_nowait(queue, &value));
+    }
+    return 0;
+}
+
 static int work(crank_queue *queue, int *sum)
 {
     int value;
@@ -797,6 +824,30 @@ TEST_CHECKS(queue, used_by_its_own_comparison_is_refused, "called by the compari
     compared = queue;
     for (int i = 0; i < 4; i++)
         crank_try(crank_put(queue, i));
+    return 0;
+}
+
+static int fail_soon(void)
+{
+    crank_try(crank_sleep(0.001));
+    return crank_fail(EPROTO, "on purpose");
+}
+
+static int get_beside_a_failure(crank_queue *queue)
+{
+    int value;
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, fail_soon);
+    crank_try(crank_get(queue, &value));
+    return 0;
+}
+
+TEST_EACH_BACKEND(queue, interrupted_by_a_failed_child_takes_nothing)
+{
+    CRANK_QUEUE(queue, int, 0);
+    EXPECT_EQ(crank_await(crank_spawn(get_beside_a_failure, queue)), -EPROTO);
+    crank_try(crank_put(queue, 1));
+    EXPECT_EQ(crank_queue_count(queue), 1);
     return 0;
 }
 
