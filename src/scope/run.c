@@ -90,7 +90,7 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     r->ended = true;
     r->failed = root->fiber.flags & CR_TASK_FAILED;
     r->result = is_real && !r->failed ? (long)real : (long)bits;
-    r->failure = cr_failure_take(root);
+    r->failure = r->failed ? cr_failure_outlive(cr_failure_take(root)) : NULL;
     root->fiber.flags |= CR_TASK_CLAIMED;
     cr_task_release(loop, root);
     tasks->root = NULL;

@@ -5,7 +5,6 @@
  * failure is made where the error is, grows an entry with each crank_try it passes, moves to whoever awaits its task, and
  * is freed with the last one. Nothing is allocated until an error occurs. A cancellation without a reason has none: it
  * is no failure but an answer. */
-#define _GNU_SOURCE
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -28,9 +27,8 @@ static __thread cr_failure *thread_failure;
 
 static const cr_sys *sys_here(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
 
-cr_failure *cr_failure_new(int error, const char *task_name)
+static cr_failure *failure_new(const cr_sys *sys, int error, const char *task_name)
 {
-    const cr_sys *sys = sys_here();
     cr_failure *failure = cr_alloc(sys, sizeof *failure);
     if (!failure)
         return NULL;
@@ -43,14 +41,23 @@ cr_failure *cr_failure_new(int error, const char *task_name)
     return failure;
 }
 
+cr_failure *cr_failure_new(int error, const char *task_name) { return failure_new(sys_here(), error, task_name); }
+
+/* A failure may outlive its run and be freed where another table holds: every table gives memory that the real one can
+ * free. */
+static const cr_sys *sys_of(const cr_failure *failure)
+{
+    return sys_here() == failure->sys ? failure->sys : &cr_sys_real;
+}
+
 void cr_failure_free(cr_failure *failure)
 {
     if (!failure)
         return;
     for (size_t i = 0; i < failure->public.child_count; i++)
         cr_failure_free((cr_failure *)(uintptr_t)failure->public.children[i]);
-    cr_free(failure->sys, (void *)(uintptr_t)failure->public.children);
-    cr_free(failure->sys, failure);
+    cr_free(sys_of(failure), (void *)(uintptr_t)failure->public.children);
+    cr_free(sys_of(failure), failure);
 }
 
 int cr_failure_error(const cr_failure *failure) { return failure->public.error; }
@@ -241,20 +248,6 @@ void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
     thread_failure = failure;
 }
 
-void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
-{
-    const cr_failure *failure = cr_failure_of(from);
-    if (!failure)
-        return;
-    cr_failure *copy = cr_failure_new(failure->public.error, failure->name);
-    if (!copy)
-        return;
-    memcpy(copy->message, failure->message, sizeof copy->message);
-    memcpy(copy->trace, failure->trace, failure->public.trace_count * sizeof copy->trace[0]);
-    copy->public.trace_count = failure->public.trace_count;
-    cr_failure_spawned(copy, from->site);
-    cr_failure_give(loop, to, copy);
-}
 
 cr_failure *cr_failure_take_thread(void)
 {
@@ -275,7 +268,7 @@ int cr_failure_add_child(cr_failure *parent, cr_failure *child)
     const crank_failure **children = (const crank_failure **)(uintptr_t)parent->public.children;
     if (n == parent->child_room) {
         size_t room = n ? 2 * n : 4;
-        children = cr_resize(parent->sys, (void *)children, room * sizeof *children);
+        children = cr_resize(sys_of(parent), (void *)children, room * sizeof *children);
         if (!children)
             return -ENOMEM;
         parent->child_room = room;
@@ -284,6 +277,40 @@ int cr_failure_add_child(cr_failure *parent, cr_failure *child)
     children[n] = &child->public;
     parent->public.child_count = n + 1;
     return 0;
+}
+
+/* A copy in memory of sys, with what fits of its children. */
+static cr_failure *copy_of(const cr_failure *failure, const cr_sys *sys)
+{
+    cr_failure *copy = failure_new(sys, failure->public.error, failure->name);
+    if (!copy)
+        return NULL;
+    memcpy(copy->message, failure->message, sizeof copy->message);
+    memcpy(copy->trace, failure->trace, failure->public.trace_count * sizeof copy->trace[0]);
+    copy->public.trace_count = failure->public.trace_count;
+    for (size_t i = 0; i < failure->public.child_count; i++) {
+        cr_failure *child = copy_of((const cr_failure *)failure->public.children[i], sys);
+        if (child && cr_failure_add_child(copy, child) < 0)
+            cr_failure_free(child);
+    }
+    return copy;
+}
+
+void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
+{
+    const cr_failure *failure = cr_failure_of(from);
+    cr_failure *copy = failure ? copy_of(failure, loop->sys) : NULL;
+    if (!copy)
+        return;
+    cr_failure_spawned(copy, from->site);
+    cr_failure_give(loop, to, copy);
+}
+
+cr_failure *cr_failure_outlive(cr_failure *failure)
+{
+    cr_failure *copy = failure ? copy_of(failure, &cr_sys_real) : NULL;
+    cr_failure_free(failure);
+    return copy;
 }
 
 /* ---- as text */

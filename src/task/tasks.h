@@ -182,6 +182,8 @@ void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to);
 void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to);
 /* Take this thread's own failure off (worker threads), to be given to a task. */
 cr_failure *cr_failure_take_thread(void);
+/* The same failure in memory that outlives the loop; NULL stays NULL. */
+cr_failure *cr_failure_outlive(cr_failure *failure);
 void cr_failure_set_thread(cr_failure *failure);
 void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure);
 /* Take a task's failure off; NULL if it has none. */
