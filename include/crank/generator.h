@@ -66,21 +66,21 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
 
 /* Loop over the values of a generator and close it at the end of the loop, also after break, return and goto. A
  * failure of the generator is returned from the function, as crank_try does. */
-#define crank_foreach(T, v, generator) CRANK_FOREACH_(__COUNTER__, T, v, generator)
-#define CRANK_FOREACH_(id, T, v, generator) \
+#define crank_foreach(T, v, generator) CRANK_FOREACH_(__COUNTER__, #generator, T, v, generator)
+#define CRANK_FOREACH_(id, text, T, v, generator) \
     for (crank_generator *CRANK_CAT_(crank_g_, id) CRANK_CLEANUP_(crank_generator_drop_) = \
              crank_foreach_source_(generator); \
          CRANK_CAT_(crank_g_, id); CRANK_CAT_(crank_g_, id) = __extension__({ \
              long crank_c_ = crank_generator_close(CRANK_CAT_(crank_g_, id)); \
              CRANK_CAT_(crank_g_, id) = NULL; \
              if (crank_c_ < 0) \
-                 return CRANK_TRACED_(#generator, crank_c_); \
+                 return CRANK_TRACED_(text, crank_c_); \
              (crank_generator *)NULL; \
          })) \
         for (T v; __extension__({ \
                  long crank_w_ = crank_next(CRANK_CAT_(crank_g_, id), &v); \
                  if (__builtin_expect(crank_w_ < 0, 0)) \
-                     return CRANK_TRACED_(#generator, crank_w_); \
+                     return CRANK_TRACED_(text, crank_w_); \
                  crank_w_ > 0; \
              });)
 #define CRANK_AUTO_GENERATOR CRANK_CLEANUP_(crank_generator_drop_)

@@ -170,25 +170,25 @@ CRANK_API bool crank_queue_full(const crank_queue *queue);
     crank_queue *q CRANK_CLEANUP_(crank_queue_drop_) = crank_made_( \
         crank_queue_new_priority(sizeof(T), CRANK_KIND_OF_((T *)0, CRANK_VALUE_CLASS_((T *)0)), (max), (less)))
 /* Hold a lock to the end of the block; a failure to get it is returned from the function, as crank_try does. */
-#define CRANK_WITH_LOCK(lock) CRANK_WITH_LOCK_(__COUNTER__, lock)
-#define CRANK_WITH_LOCK_(id, lock) \
+#define CRANK_WITH_LOCK(lock) CRANK_WITH_LOCK_(__COUNTER__, #lock, lock)
+#define CRANK_WITH_LOCK_(id, text, lock) \
     crank_lock *CRANK_CAT_(crank_l_, id) CRANK_CLEANUP_(crank_lock_leave_) = NULL; \
     do { \
         crank_lock *crank_l_ = (lock); \
         int crank_c_ = crank_lock_acquire(crank_l_); \
         if (__builtin_expect(crank_c_ < 0, 0)) \
-            return CRANK_TRACED_("CRANK_WITH_LOCK(" #lock ")", crank_c_); \
+            return CRANK_TRACED_("CRANK_WITH_LOCK(" text ")", crank_c_); \
         CRANK_CAT_(crank_l_, id) = crank_l_; \
     } while (0)
 /* Hold one of a semaphore's permits to the end of the block. */
-#define CRANK_WITH_PERMIT(semaphore) CRANK_WITH_PERMIT_(__COUNTER__, semaphore)
-#define CRANK_WITH_PERMIT_(id, semaphore) \
+#define CRANK_WITH_PERMIT(semaphore) CRANK_WITH_PERMIT_(__COUNTER__, #semaphore, semaphore)
+#define CRANK_WITH_PERMIT_(id, text, semaphore) \
     crank_semaphore *CRANK_CAT_(crank_l_, id) CRANK_CLEANUP_(crank_semaphore_leave_) = NULL; \
     do { \
         crank_semaphore *crank_l_ = (semaphore); \
         int crank_c_ = crank_semaphore_acquire(crank_l_); \
         if (__builtin_expect(crank_c_ < 0, 0)) \
-            return CRANK_TRACED_("CRANK_WITH_PERMIT(" #semaphore ")", crank_c_); \
+            return CRANK_TRACED_("CRANK_WITH_PERMIT(" text ")", crank_c_); \
         CRANK_CAT_(crank_l_, id) = crank_l_; \
     } while (0)
 #endif
