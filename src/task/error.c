@@ -43,21 +43,14 @@ static cr_failure *failure_new(const cr_sys *sys, int error, const char *task_na
 
 cr_failure *cr_failure_new(int error, const char *task_name) { return failure_new(sys_here(), error, task_name); }
 
-/* A failure may outlive its run and be freed where another table holds: every table gives memory that the real one can
- * free. */
-static const cr_sys *sys_of(const cr_failure *failure)
-{
-    return sys_here() == failure->sys ? failure->sys : &cr_sys_real;
-}
-
 void cr_failure_free(cr_failure *failure)
 {
     if (!failure)
         return;
     for (size_t i = 0; i < failure->public.child_count; i++)
         cr_failure_free((cr_failure *)(uintptr_t)failure->public.children[i]);
-    cr_free(sys_of(failure), (void *)(uintptr_t)failure->public.children);
-    cr_free(sys_of(failure), failure);
+    cr_free(failure->sys, (void *)(uintptr_t)failure->public.children);
+    cr_free(failure->sys, failure);
 }
 
 int cr_failure_error(const cr_failure *failure) { return failure->public.error; }
@@ -268,7 +261,7 @@ int cr_failure_add_child(cr_failure *parent, cr_failure *child)
     const crank_failure **children = (const crank_failure **)(uintptr_t)parent->public.children;
     if (n == parent->child_room) {
         size_t room = n ? 2 * n : 4;
-        children = cr_resize(sys_of(parent), (void *)children, room * sizeof *children);
+        children = cr_resize(parent->sys, (void *)children, room * sizeof *children);
         if (!children)
             return -ENOMEM;
         parent->child_room = room;
