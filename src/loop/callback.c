@@ -9,7 +9,6 @@
  * record is given back at the one place where nothing points to it any more. */
 #include "loop/callback.h"
 
-#include <math.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -130,6 +129,9 @@ crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, v
         errno = EINVAL;
         return NULL;
     }
+    /* The nearest nanosecond may lie before the time, which was given in seconds. */
+    if ((double)deadline / (double)CR_SECOND < time && deadline < CR_NEVER)
+        deadline++;
     return call_at(loop, deadline, fn, arg);
 }
 

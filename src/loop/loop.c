@@ -11,7 +11,6 @@
  * poll. */
 #include "loop/loop.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +32,7 @@ __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
 int64_t cr_nanoseconds(double seconds)
 {
-    if (isnan(seconds))
+    if (__builtin_isnan(seconds))
         return -1;
     if (seconds <= 0)
         return 0;

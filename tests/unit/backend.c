@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/* backend.c: the contract of loop/backend.h, the same on every backend. */
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include "loops.h"
+
+typedef struct act {
+    cr_op op;
+    char buf[64];
+    crank_loop *loop;
+    journal *log;
+    char letter;
+    bool pending;
+    int completions;
+    struct act *other; /* cancelled or submitted by the completion */
+    bool cancels;
+} act;
+
+static void submit(act *a);
+
+static void completed(cr_op *op, void *arg)
+{
+    act *a = arg;
+    EXPECT(op == &a->op && a->pending);
+    a->pending = false;
+    a->completions++;
+    if (a->log)
+        note(a->log, a->letter);
+    if (a->other && !a->cancels)
+        submit(a->other);
+    else if (a->other && a->other->pending)
+        cr_loop_cancel(a->loop, &a->other->op);
+}
+
+static act new_act(crank_loop *loop, enum cr_op_code code, int fd, size_t size)
+{
+    act a = { .loop = loop, .op = { .code = code, .fd = fd, .size = size, .offset = -1, .completed = completed } };
+    return a;
+}
+
+static void submit(act *a)
+{
+    a->op.arg = a;
+    if (!a->op.buf)
+        a->op.buf = a->buf;
+    a->pending = cr_loop_submit(a->loop, &a->op) == CR_PENDING;
+}
+
+/* Until it has completed, or has been left pending by ten looks. */
+static void settle(act *a)
+{
+    for (int i = 0; i < 10 && a->pending; i++)
+        cr_loop_turn(a->loop, false, 0);
+}
+
+static void await(act *a)
+{
+    while (a->pending)
+        cr_loop_turn(a->loop, true, CR_NEVER);
+}
+
+static void open_pipe(int ends[2], int flags) { EXPECT_EQ(pipe2(ends, O_CLOEXEC | flags), 0); }
+
+static void close_both(const int ends[2])
+{
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void read_waits_for_data(crank_loop *loop, int flags)
+{
+    int ends[2];
+    open_pipe(ends, flags);
+    act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
+    submit(&a);
+    EXPECT(a.pending);
+    settle(&a);
+    EXPECT(a.pending);
+    EXPECT_EQ(write(ends[1], "hello", 5), 5);
+    await(&a);
+    EXPECT_EQ(a.op.result, 5);
+    EXPECT(memcmp(a.buf, "hello", 5) == 0);
+    EXPECT_EQ(a.completions, 1);
+    EXPECT_EQ(loop->in_flight, 0);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, reads_when_there_is_something) { read_waits_for_data(loop, O_NONBLOCK); }
+EACH_LOOP(backend, does_not_block_on_a_blocking_descriptor) { read_waits_for_data(loop, 0); }
+
+EACH_LOOP(backend, reads_what_is_there_already)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    EXPECT_EQ(write(ends[1], "abc", 3), 3);
+    act a = new_act(loop, CR_OP_READ, ends[0], 2);
+    submit(&a);
+    await(&a);
+    EXPECT_EQ(a.op.result, 2);
+    close(ends[1]);
+    act b = new_act(loop, CR_OP_READ, ends[0], sizeof b.buf);
+    submit(&b);
+    await(&b);
+    EXPECT_EQ(b.op.result, 1);
+    act end = new_act(loop, CR_OP_READ, ends[0], sizeof end.buf);
+    submit(&end);
+    await(&end);
+    EXPECT_EQ(end.op.result, 0);
+    close(ends[0]);
+}
+
+EACH_LOOP(backend, ends_a_pending_read_when_the_writer_goes)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
+    submit(&a);
+    settle(&a);
+    close(ends[1]);
+    await(&a);
+    EXPECT_EQ(a.op.result, 0);
+    close(ends[0]);
+}
+
+static void write_waits_for_room(crank_loop *loop, int flags)
+{
+    static char block[65536];
+    int ends[2];
+    open_pipe(ends, flags);
+    EXPECT_EQ(fcntl(ends[1], F_SETPIPE_SZ, 65536), 65536);
+    act first = new_act(loop, CR_OP_WRITE, ends[1], sizeof block);
+    first.op.buf = block;
+    submit(&first);
+    await(&first);
+    EXPECT_EQ(first.op.result, 65536);
+    act a = new_act(loop, CR_OP_WRITE, ends[1], 4096);
+    a.op.buf = block;
+    submit(&a);
+    settle(&a);
+    EXPECT(a.pending);
+    EXPECT_EQ(read(ends[0], block, sizeof block), 65536);
+    await(&a);
+    EXPECT_EQ(a.op.result, 4096);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, writes_when_there_is_room) { write_waits_for_room(loop, O_NONBLOCK); }
+EACH_LOOP(backend, does_not_block_on_a_full_blocking_pipe) { write_waits_for_room(loop, 0); }
+
+EACH_LOOP(backend, polls_for_the_events_asked_for)
+{
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    act in = new_act(loop, CR_OP_POLL, ends[0], 0);
+    in.op.events = EPOLLIN;
+    submit(&in);
+    settle(&in);
+    EXPECT(in.pending);
+    act out = new_act(loop, CR_OP_POLL, ends[0], 0);
+    out.op.events = EPOLLOUT;
+    submit(&out);
+    await(&out);
+    EXPECT(out.op.result & EPOLLOUT);
+    EXPECT(in.pending);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&in);
+    EXPECT(in.op.result & EPOLLIN);
+    EXPECT(!(in.op.result & EPOLLOUT));
+    close_both(ends);
+}
+
+EACH_LOOP(backend, tells_a_poll_of_a_hang_up_it_did_not_ask_for)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_POLL, ends[0], 0);
+    a.op.events = EPOLLPRI;
+    submit(&a);
+    settle(&a);
+    EXPECT(a.pending);
+    close(ends[1]);
+    await(&a);
+    EXPECT(a.op.result & EPOLLHUP);
+    close(ends[0]);
+}
+
+EACH_LOOP(backend, cancels_with_one_final_completion)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
+    submit(&a);
+    cr_loop_cancel(loop, &a.op);
+    cr_loop_cancel(loop, &a.op);
+    EXPECT_EQ(a.completions, 0);
+    await(&a);
+    EXPECT_EQ(a.op.result, -ECANCELED);
+    for (int i = 0; i < 3; i++)
+        cr_loop_turn(loop, false, 0);
+    EXPECT_EQ(a.completions, 1);
+    EXPECT_EQ(loop->in_flight, 0);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, loses_no_byte_when_a_cancel_and_data_meet)
+{
+    int ends[2];
+    char byte;
+    open_pipe(ends, O_NONBLOCK);
+    for (int i = 0; i < 200; i++) {
+        act a = new_act(loop, CR_OP_READ, ends[0], 1);
+        submit(&a);
+        if (i % 2)
+            cr_loop_turn(loop, false, 0);
+        EXPECT_EQ(write(ends[1], "x", 1), 1);
+        if (a.pending)
+            cr_loop_cancel(loop, &a.op);
+        await(&a);
+        EXPECT(a.op.result == 1 || a.op.result == -ECANCELED);
+        EXPECT_EQ(read(ends[0], &byte, 1), a.op.result == 1 ? -1 : 1);
+    }
+    close_both(ends);
+}
+
+EACH_LOOP(backend, cancels_one_of_two_readers_of_a_descriptor)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    act b = new_act(loop, CR_OP_READ, ends[0], 1);
+    submit(&a);
+    submit(&b);
+    cr_loop_cancel(loop, &a.op);
+    await(&a);
+    EXPECT_EQ(a.op.result, -ECANCELED);
+    EXPECT(b.pending);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&b);
+    EXPECT_EQ(b.op.result, 1);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, serves_two_readers_of_a_descriptor_one_byte_each)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    act b = new_act(loop, CR_OP_READ, ends[0], 1);
+    submit(&a);
+    submit(&b);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    while (a.pending && b.pending)
+        cr_loop_turn(loop, true, CR_NEVER);
+    EXPECT(a.pending != b.pending);
+    EXPECT_EQ(write(ends[1], "y", 1), 1);
+    await(&a);
+    await(&b);
+    EXPECT_EQ(a.op.result + b.op.result, 2);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, lets_a_completion_cancel_another_of_the_same_turn)
+{
+    int first[2];
+    int second[2];
+    open_pipe(first, 0);
+    open_pipe(second, 0);
+    act a = new_act(loop, CR_OP_READ, first[0], 1);
+    act b = new_act(loop, CR_OP_READ, second[0], 1);
+    a.other = &b;
+    b.other = &a;
+    a.cancels = b.cancels = true;
+    submit(&a);
+    submit(&b);
+    EXPECT_EQ(write(first[1], "x", 1), 1);
+    EXPECT_EQ(write(second[1], "y", 1), 1);
+    await(&a);
+    await(&b);
+    EXPECT(a.op.result == 1 || b.op.result == 1);
+    EXPECT(a.op.result == 1 || a.op.result == -ECANCELED);
+    EXPECT(b.op.result == 1 || b.op.result == -ECANCELED);
+    EXPECT_EQ(a.completions + b.completions, 2);
+    close_both(first);
+    close_both(second);
+}
+
+EACH_LOOP(backend, lets_a_completion_submit)
+{
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    act b = new_act(loop, CR_OP_READ, ends[0], 1);
+    a.other = &b;
+    submit(&a);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&a);
+    EXPECT(b.pending);
+    EXPECT_EQ(write(ends[1], "y", 1), 1);
+    await(&b);
+    EXPECT_EQ(b.op.result, 1);
+    EXPECT_EQ(b.buf[0], 'y');
+    EXPECT_EQ(loop->in_flight, 0);
+    close_both(ends);
+}
+
+EACH_LOOP(backend, refuses_a_descriptor_that_is_not_open)
+{
+    static const enum cr_op_code codes[] = { CR_OP_READ, CR_OP_WRITE, CR_OP_POLL };
+    for (size_t i = 0; i < CRANK_COUNT(codes); i++)
+        for (int fd = -1; fd < 5000; fd += 5000) {
+            act a = new_act(loop, codes[i], fd, 1);
+            a.op.events = EPOLLIN;
+            submit(&a);
+            await(&a);
+            EXPECT_EQ(a.op.result, -EBADF);
+        }
+    EXPECT_EQ(loop->in_flight, 0);
+}
+
+EACH_LOOP(backend, reads_and_writes_files_at_an_offset)
+{
+    int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    EXPECT(fd >= 0);
+    act a = new_act(loop, CR_OP_WRITE, fd, 6);
+    memcpy(a.buf, "abcdef", 6);
+    a.op.offset = 10;
+    submit(&a);
+    await(&a);
+    EXPECT_EQ(a.op.result, 6);
+    act b = new_act(loop, CR_OP_READ, fd, 4);
+    b.op.offset = 12;
+    submit(&b);
+    await(&b);
+    EXPECT_EQ(b.op.result, 4);
+    EXPECT(memcmp(b.buf, "cdef", 4) == 0);
+    act c = new_act(loop, CR_OP_READ, fd, 64);
+    submit(&c);
+    await(&c);
+    EXPECT_EQ(c.op.result, 16);
+    act d = new_act(loop, CR_OP_READ, fd, 64);
+    d.op.offset = 1000;
+    submit(&d);
+    await(&d);
+    EXPECT_EQ(d.op.result, 0);
+    act e = new_act(loop, CR_OP_POLL, fd, 0);
+    e.op.events = EPOLLIN;
+    submit(&e);
+    await(&e);
+    EXPECT(e.op.result & EPOLLIN);
+    close(fd);
+}
+
+EACH_LOOP(backend, carries_many_operations_at_once)
+{
+    enum { many = 200 };
+    static int ends[many][2];
+    static act acts[many];
+    for (int i = 0; i < many; i++) {
+        open_pipe(ends[i], 0);
+        acts[i] = new_act(loop, CR_OP_READ, ends[i][0], 8);
+        submit(&acts[i]);
+        EXPECT(acts[i].pending);
+    }
+    EXPECT_EQ(loop->in_flight, many);
+    for (int i = 0; i < many; i += 2)
+        EXPECT_EQ(write(ends[i][1], &i, sizeof i), (ssize_t)sizeof i);
+    for (int i = 1; i < many; i += 2)
+        cr_loop_cancel(loop, &acts[i].op);
+    for (int i = 0; i < many; i++) {
+        int got;
+        await(&acts[i]);
+        EXPECT_EQ(acts[i].op.result, i % 2 ? -ECANCELED : (long)sizeof i);
+        memcpy(&got, acts[i].buf, sizeof got);
+        EXPECT(i % 2 || got == i);
+        close_both(ends[i]);
+    }
+    EXPECT_EQ(loop->in_flight, 0);
+}
+
+EACH_LOOP(backend, turns_wait_until_the_deadline_and_not_less)
+{
+    for (int i = 0; i < 20; i++) {
+        int64_t deadline = cr_now(loop) + 50000 * i;
+        loop->backend->type->turn(loop->backend, deadline);
+        EXPECT(cr_now(loop) >= deadline);
+    }
+    EXPECT_EQ(loop->backend->type->turn(loop->backend, INT64_MIN), 0);
+}
+
+static void *wake(void *arg)
+{
+    cr_backend *backend = arg;
+    backend->type->wake(backend);
+    return NULL;
+}
+
+EACH_LOOP(backend, wakes_once_from_another_thread)
+{
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        EXPECT_EQ(pthread_create(&thread, NULL, wake, loop->backend), 0);
+        EXPECT_EQ(loop->backend->type->turn(loop->backend, CR_NEVER), 0);
+        EXPECT_EQ(pthread_join(thread, NULL), 0);
+        int64_t deadline = cr_now(loop) + 100000;
+        loop->backend->type->turn(loop->backend, deadline);
+        EXPECT(cr_now(loop) >= deadline);
+    }
+}
+
+/* The simulator alone */
+
+static uint64_t hash_of(uint64_t seed, journal *log)
+{
+    enum { many = 6 };
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, seed);
+    int ends[many][2];
+    act acts[many];
+    for (int i = 0; i < many; i++) {
+        open_pipe(ends[i], 0);
+        acts[i] = new_act(loop, CR_OP_READ, ends[i][0], 8);
+        acts[i].log = log;
+        acts[i].letter = (char)('a' + i);
+        submit(&acts[i]);
+        EXPECT_EQ(write(ends[i][1], "12345678", 8), 8);
+    }
+    for (int i = 0; i < many; i++)
+        await(&acts[i]);
+    loop->backend->type->turn(loop->backend, cr_now(loop) + 1000);
+    uint64_t hash = loop->backend->type->trace_hash(loop->backend);
+    for (int i = 0; i < many; i++)
+        close_both(ends[i]);
+    crank_loop_free(loop);
+    return hash;
+}
+
+TEST(sim, follows_the_plain_order_without_a_seed)
+{
+    journal log = { .length = 0 };
+    hash_of(0, &log);
+    EXPECT_STR(log.text, "abcdef");
+}
+
+TEST(sim, is_decided_by_its_seed)
+{
+    int orders = 0;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        journal first = { .length = 0 };
+        journal again = { .length = 0 };
+        uint64_t hash = hash_of(seed, &first);
+        EXPECT_EQ(hash, hash_of(seed, &again));
+        EXPECT_STR(first.text, again.text);
+        EXPECT(hash != hash_of(seed + 1, &again));
+        orders += strcmp(first.text, "abcdef") != 0;
+    }
+    EXPECT(orders > 25);
+}
+
+TEST(sim, chance_comes_from_the_seed_and_not_from_the_choices)
+{
+    crank_loop *a = open_loop(CRANK_BACKEND_SIM, 7);
+    crank_loop *b = open_loop(CRANK_BACKEND_SIM, 7);
+    crank_loop *c = open_loop(CRANK_BACKEND_SIM, 8);
+    for (int i = 0; i < 10; i++)
+        EXPECT(cr_choose(a, 5) < 5);
+    uint64_t drawn = a->sys->random(a->sys->context);
+    EXPECT(drawn == b->sys->random(b->sys->context));
+    EXPECT(drawn != c->sys->random(c->sys->context));
+    EXPECT(drawn != a->sys->random(a->sys->context));
+    crank_loop_free(a);
+    crank_loop_free(b);
+    crank_loop_free(c);
+}
+
+TEST(sim, choices_reach_every_value)
+{
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 11);
+    unsigned seen = 0;
+    for (int i = 0; i < 200; i++)
+        seen |= 1u << cr_choose(loop, 7);
+    EXPECT_EQ(seen, 127);
+    EXPECT_EQ(cr_choose(loop, 1), 0);
+    crank_loop_free(loop);
+}
+
+TEST(sim, time_jumps_and_stands_still_while_it_computes)
+{
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
+    int64_t start = cr_now(loop);
+    EXPECT_EQ(cr_now(loop), start);
+    loop->backend->type->turn(loop->backend, start + 1000000 * CR_SECOND);
+    EXPECT_EQ(cr_now(loop), start + 1000000 * CR_SECOND);
+    loop->backend->type->turn(loop->backend, start);
+    EXPECT_EQ(cr_now(loop), start + 1000000 * CR_SECOND);
+    crank_loop_free(loop);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c: what a run was asked for. */
+#include "loop/loop.h"
+#include "loop/options.h"
+#include "test.h"
+
+extern char **environ;
+
+/* Not setenv, which keeps what it has copied. Arguments are NAME=value or NULL. */
+static void environment(const char *first, const char *second, const char *third)
+{
+    static char text[3][80];
+    static char *variables[4];
+    const char *const given[] = { first, second, third };
+    size_t count = 0;
+    for (size_t i = 0; i < CRANK_COUNT(given); i++)
+        if (given[i]) {
+            snprintf(text[count], sizeof text[count], "%s", given[i]);
+            variables[count] = text[count];
+            count++;
+        }
+    variables[count] = NULL;
+    environ = variables;
+}
+
+static crank_options filled(const crank_options *given)
+{
+    crank_options options;
+    const char *why = NULL;
+    EXPECT_EQ(cr_options_fill(given, &options, &why), 0);
+    EXPECT(!why);
+    return options;
+}
+
+static void expect_refused(const crank_options *given, const char *sentence)
+{
+    crank_options options;
+    const char *why = NULL;
+    EXPECT_EQ(cr_options_fill(given, &options, &why), -EINVAL);
+    EXPECT_CONTAINS(why, sentence);
+}
+
+TEST(options, have_defaults)
+{
+    environment(NULL, NULL, NULL);
+    crank_options options = filled(NULL);
+    EXPECT_EQ(options.backend, CRANK_BACKEND_EPOLL);
+    EXPECT_EQ(options.seed, 0);
+    EXPECT_EQ(options.stack_size, 192 * 1024);
+    EXPECT_EQ(options.debug, false);
+    EXPECT_NEAR(options.grace, 10, 0);
+    EXPECT(options.threads_max >= 5 && options.threads_max <= 32);
+}
+
+TEST(options, are_taken_from_the_environment)
+{
+    environment("CRANK_BACKEND=sim", "CRANK_SEED=18446744073709551615", "CRANK_DEBUG=1");
+    crank_options options = filled(NULL);
+    EXPECT_EQ(options.backend, CRANK_BACKEND_SIM);
+    EXPECT(options.seed == UINT64_MAX);
+    EXPECT(options.debug && !options.print_trace_hash);
+    environment("CRANK_TRACE_HASH=1", NULL, NULL);
+    EXPECT(filled(NULL).print_trace_hash);
+    environment("CRANK_BACKEND=epoll", "CRANK_SEED=0x10", "CRANK_DEBUG=0");
+    options = filled(NULL);
+    EXPECT_EQ(options.backend, CRANK_BACKEND_EPOLL);
+    EXPECT_EQ(options.seed, 16);
+    EXPECT(!options.debug);
+    environment("CRANK_BACKEND=uring", NULL, NULL);
+    EXPECT_EQ(filled(NULL).backend, CRANK_BACKEND_URING);
+}
+
+TEST(options, win_over_the_environment)
+{
+    environment("CRANK_BACKEND=nonsense", "CRANK_SEED=5", NULL);
+    crank_options given = { .backend = CRANK_BACKEND_SIM, .seed = 9, .debug = true, .grace = 3, .stack_size = 4096,
+        .threads_max = 2 };
+    crank_options options = filled(&given);
+    EXPECT_EQ(options.backend, CRANK_BACKEND_SIM);
+    EXPECT_EQ(options.seed, 9);
+    EXPECT_EQ(options.stack_size, 4096);
+    EXPECT_EQ(options.threads_max, 2);
+    EXPECT_NEAR(options.grace, 3, 0);
+}
+
+TEST(options, set_to_nothing_in_the_environment_are_not_set)
+{
+    environment("CRANK_BACKEND=", "CRANK_SEED=", "CRANK_DEBUG=");
+    EXPECT_EQ(filled(NULL).backend, CRANK_BACKEND_EPOLL);
+}
+
+TEST(options, unknown_in_the_environment_are_refused_with_what_is_known)
+{
+    static const char *const seeds[] = { "x", "-1", "+1", " 1", "1x", "18446744073709551616", "1.5" };
+    environment("CRANK_BACKEND=kqueue", NULL, NULL);
+    expect_refused(NULL, "sim, epoll, uring");
+    for (size_t i = 0; i < CRANK_COUNT(seeds); i++) {
+        char variable[64];
+        snprintf(variable, sizeof variable, "CRANK_SEED=%s", seeds[i]);
+        environment(variable, NULL, NULL);
+        expect_refused(NULL, "CRANK_SEED is not a number");
+    }
+    environment("CRANK_DEBUG=yes", NULL, NULL);
+    expect_refused(NULL, "CRANK_DEBUG is neither 0 nor 1");
+    environment("CRANK_TRACE_HASH=2", NULL, NULL);
+    expect_refused(NULL, "CRANK_TRACE_HASH is neither 0 nor 1");
+}
+
+TEST(options, that_mean_nothing_are_refused)
+{
+    environment(NULL, NULL, NULL);
+    expect_refused(&(crank_options){ .backend = (crank_backend)17 }, "options.backend");
+    expect_refused(&(crank_options){ .leftovers = (crank_leftovers)2 }, "options.leftovers");
+    expect_refused(&(crank_options){ .grace = (double)NAN }, "options.grace");
+    expect_refused(&(crank_options){ .grace = -1 }, "options.grace");
+    expect_refused(&(crank_options){ .hibernate_after = (double)NAN }, "options.hibernate_after");
+}
+
+TEST(options, that_are_refused_make_no_loop)
+{
+    crank_options options = { .backend = (crank_backend)17 };
+    const char *why;
+    crank_loop *loop = NULL;
+    environment(NULL, NULL, NULL);
+    EXPECT_EQ(cr_loop_open(&options, NULL, &loop, &why), -EINVAL);
+    EXPECT(!loop && why);
+    errno = 0;
+    EXPECT(!crank_loop_new(&options));
+    EXPECT_EQ(errno, EINVAL);
+}
+
+static int not_permitted(void *context, unsigned entries, struct io_uring_params *params)
+{
+    (void)context;
+    (void)entries;
+    (void)params;
+    return -EPERM;
+}
+
+/* A container that forbids io_uring. */
+static crank_loop *forbidden_uring(bool debug)
+{
+    static cr_sys sys;
+    crank_options options = { .backend = CRANK_BACKEND_URING, .debug = debug };
+    const char *why;
+    crank_loop *loop = NULL;
+    sys = cr_sys_real;
+    sys.uring_setup = not_permitted;
+    EXPECT_EQ(cr_loop_open(&options, &sys, &loop, &why), 0);
+    return loop;
+}
+
+TEST(options, uring_where_it_is_forbidden_is_epoll_without_a_word)
+{
+    environment(NULL, NULL, NULL);
+    test_capture();
+    crank_loop *loop = forbidden_uring(false);
+    EXPECT_STR(loop->backend->type->name, "epoll");
+    cr_loop_close(loop);
+    EXPECT_STR(test_captured(), "");
+}
+
+TEST(options, uring_where_it_is_forbidden_is_one_line_in_debug_mode)
+{
+    environment(NULL, NULL, NULL);
+    test_capture();
+    cr_loop_close(forbidden_uring(true));
+    EXPECT_STR(test_captured(), "crank: io_uring is not available here (Operation not permitted): using epoll\n");
+}
+
+TEST(options, seconds_become_nanoseconds)
+{
+    EXPECT_EQ(cr_nanoseconds(0.07), 70000000);
+    EXPECT_EQ(cr_nanoseconds(0.1), 100000000);
+    EXPECT_EQ(cr_nanoseconds(1e-12), 1);
+    EXPECT_EQ(cr_nanoseconds(0), 0);
+    EXPECT_EQ(cr_nanoseconds(-3), 0);
+    EXPECT_EQ(cr_nanoseconds(-1 / (double)0.0f), 0);
+    EXPECT_EQ(cr_nanoseconds(1e300), CR_NEVER);
+    EXPECT_EQ(cr_nanoseconds(9.3e9), CR_NEVER);
+    EXPECT_EQ(cr_nanoseconds(CRANK_FOREVER), CR_NEVER);
+    EXPECT_EQ(cr_nanoseconds((double)NAN), -1);
+    EXPECT_EQ(cr_after(5, CR_NEVER), CR_NEVER);
+    EXPECT_EQ(cr_after(5, 6), 11);
+}
