@@ -39,6 +39,7 @@ struct cr_sys {
     int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size);
     int (*thread_join)(void *context, unsigned long thread);
     unsigned (*cores)(void *context);                            /* this process may run on, at least 1 */
+    int64_t (*thread_time)(void *context, unsigned long thread); /* processor time it has used, nanoseconds */
 
     /* descriptors */
     int (*close)(void *context, int fd);

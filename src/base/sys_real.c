@@ -162,6 +162,16 @@ static unsigned real_cores(void *context)
     return online > 0 ? (unsigned)online : 1;
 }
 
+static int64_t real_thread_time(void *context, unsigned long thread)
+{
+    clockid_t clock;
+    struct timespec used = { 0 };
+    (void)context;
+    if (pthread_getcpuclockid((pthread_t)thread, &clock) == 0)
+        clock_gettime(clock, &used);
+    return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
+}
+
 static int real_close(void *context, int fd)
 {
     (void)context;
@@ -295,6 +305,7 @@ const cr_sys cr_sys_real = {
     .thread_start = real_thread_start,
     .thread_join = real_thread_join,
     .cores = real_cores,
+    .thread_time = real_thread_time,
     .close = real_close,
     .read = real_read,
     .write = real_write,

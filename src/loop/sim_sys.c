@@ -71,6 +71,18 @@ static int sim_thread_join(void *context, unsigned long thread)
     return real->thread_join(real->context, thread);
 }
 
+static unsigned sim_cores(void *context)
+{
+    const cr_sys *real = real_of(context);
+    return real->cores(real->context);
+}
+
+static int64_t sim_thread_time(void *context, unsigned long thread)
+{
+    const cr_sys *real = real_of(context);
+    return real->thread_time(real->context, thread);
+}
+
 static int sim_close(void *context, int fd)
 {
     const cr_sys *real = real_of(context);
@@ -199,6 +211,8 @@ void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
         .random = sim_random,
         .thread_start = sim_thread_start,
         .thread_join = sim_thread_join,
+        .cores = sim_cores,
+        .thread_time = sim_thread_time,
         .close = sim_close,
         .read = sim_read,
         .write = sim_write,
