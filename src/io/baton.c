@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* baton.c: worker threads under the simulator.
  *
- * Workers are real threads (a job has its own stack and thread-locals and may block in crank_submission_wait), but one
- * thread runs at a time: whoever has the baton. The loop hands it to a worker and waits until it comes back: at a job's end,
- * where the job waits for a submission, or where a choice of the simulator takes it away (post, submit). So a job takes no
- * virtual time, and the order is the simulator's: without a seed, jobs run in the order submitted, each to its end, in the
- * turn after.
+ * Workers are real threads (a job has its own stack and thread-locals and may block in
+ * crank_submission_wait), but one thread runs at a time: whoever has the baton. The loop hands
+ * it to a worker and waits until it comes back: at a job's end, where the job waits for a
+ * submission, or where a choice of the simulator takes it away (post, submit). So a job takes no
+ * virtual time, and the order is the simulator's: without a seed, jobs run in the order
+ * submitted, each to its end, in the turn after.
  *
- * A job that blocks elsewhere would stop the world. When it has used no processor time for five real seconds it is
- * given up: its task ends with -ETIMEDOUT, its thread is left to itself and never touches the loop again. */
+ * A job that blocks elsewhere would stop the world. When it has used no processor time for five
+ * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
+ * never touches the loop again. */
 #include "io/workers.h"
-
-#include <time.h>
 
 #define PATIENCE_SECONDS 5
 
@@ -136,26 +136,17 @@ void cr_baton_go_on(cr_worker *worker)
 
 /* ---- The loop's side ---- */
 
-static int64_t processor_time(cr_worker *worker)
-{
-    clockid_t clock;
-    struct timespec used = { 0 };
-    if (pthread_getcpuclockid((pthread_t)worker->thread, &clock) == 0)
-        clock_gettime(clock, &used);
-    return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
-}
-
 /* Wait under the lock for the baton to come back. False: the worker blocks. */
 static bool await_back(cr_baton *baton, cr_worker *worker)
 {
     enum { little_ns = 50000000 };
     int64_t used_before = 0;
     while (baton->holder) {
-        int64_t end = cr_sys_real.now(NULL) + PATIENCE_SECONDS * CR_SECOND;
-        struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
-        if (pthread_cond_timedwait(&baton->back, &baton->lock, &until) != ETIMEDOUT || !baton->holder)
+        struct timespec until = cr_timespec(cr_sys_real.now(NULL) + PATIENCE_SECONDS * CR_SECOND);
+        int err = pthread_cond_timedwait(&baton->back, &baton->lock, &until);
+        if (err != ETIMEDOUT || !baton->holder)
             continue;
-        int64_t used = processor_time(worker);
+        int64_t used = cr_sys_real.thread_time(NULL, worker->thread);
         if (used - used_before < little_ns && worker->job->type->stuck)
             return false;
         used_before = used;
@@ -189,9 +180,11 @@ static void hand_to(cr_worker *worker)
 /* A worker without a job, NULL when there is none. */
 static cr_worker *free_worker(cr_workers *workers)
 {
-    for (unsigned i = 0; i < workers->max; i++)
-        if (workers->all[i].life == CR_WORKER_LIVE && workers->all[i].turn == TURN_FREE && !workers->all[i].lost)
-            return &workers->all[i];
+    for (unsigned i = 0; i < workers->max; i++) {
+        cr_worker *worker = &workers->all[i];
+        if (worker->life == CR_WORKER_LIVE && worker->turn == TURN_FREE && !worker->lost)
+            return worker;
+    }
     return NULL;
 }
 
@@ -217,10 +210,12 @@ static cr_worker *start_job(cr_workers *workers)
 
 static bool may_start(cr_workers *workers)
 {
-    return cr_jobs_waiting(&workers->jobs) && (atomic_load(&workers->live) < workers->max || free_worker(workers));
+    return cr_jobs_waiting(&workers->jobs) &&
+        (atomic_load(&workers->live) < workers->max || free_worker(workers));
 }
 
-/* Choose who goes on: the workers in the line, oldest first, or the next job; the last choice is nobody for now. */
+/* Choose who goes on: the workers in the line, oldest first, or the next job; the last choice is
+ * nobody for now. */
 static bool run_one(cr_workers *workers)
 {
     cr_baton *baton = workers->baton;
@@ -232,7 +227,8 @@ static bool run_one(cr_workers *workers)
         pump_soon(workers);
         return false;
     }
-    cr_worker *worker = chosen < baton->line_length ? leave_line(baton, chosen) : start_job(workers);
+    bool goes_on = chosen < baton->line_length;
+    cr_worker *worker = goes_on ? leave_line(baton, chosen) : start_job(workers);
     if (worker)
         hand_to(worker);
     return worker != NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* call.c: a job that one parked task waits for.
  *
- * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one small object while it is
- * out. The parked task is woken with the result. */
+ * Its arguments are no captured call but a function and a pointer, it is no task, and it costs
+ * one small object while it is out. The parked task is woken with the result. */
 #include "io/call.h"
 
 #include <stdio.h>
@@ -51,37 +51,42 @@ static size_t describe(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
-static const cr_wait call_wait = { .what = "waits for a file", .undo = undo, .describe = describe };
-static const cr_wait sure_wait = { .what = "waits for a file", .undo = undo_nothing, .describe = describe };
+static const cr_wait call_wait = {
+    .what = "waits for a file",
+    .undo = undo,
+    .describe = describe,
+};
+static const cr_wait sure_wait = {
+    .what = "waits for a file",
+    .undo = undo_nothing,
+    .describe = describe,
+};
 
-static call_job *submit(const cr_waiting *w, long (*fn)(void *), void *arg, const char *name, int *ret_err)
+static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     cr_workers *workers = cr_workers_of(w->loop);
     call_job *call = workers ? cr_job_new(workers, &call_type) : NULL;
-    *ret_err = -ENOMEM;
     if (!call)
-        return NULL;
+        return -ENOMEM;
     call->fn = fn;
     call->arg = arg;
     call->name = name;
     call->task = w->self;
     w->self->on = call;
-    *ret_err = cr_job_submit(workers, &call->job);
-    return *ret_err < 0 ? NULL : call;
+    return cr_job_submit(workers, &call->job);
 }
 
 long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
-    int err;
-    if (!submit(w, fn, arg, name, &err))
+    int err = submit(w, fn, arg, name);
+    if (err < 0)
         return err;
     return cr_park(w, &call_wait);
 }
 
 long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
-    int err;
-    if (!submit(w, fn, arg, name, &err))
+    if (submit(w, fn, arg, name) < 0)
         return fn(arg);
     return cr_park(w, &sure_wait);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c: files as streams, and whole files at once.
  *
- * A regular file blocks whoever reads it, so it is opened, read and written on workers (call.h); what the kernel has in
- * memory already is read at once, where it can tell (RWF_NOWAIT). What may have nothing to give for long (a pipe, a
- * terminal) is waited for by the backend, so that waiting for it can be cancelled and holds no worker. A file open for
- * reading and writing is addressed by explicit places, one for both. */
+ * A regular file blocks whoever reads it, so it is opened, read and written on workers (call.h);
+ * what the kernel has in memory already is read at once, where it can tell (RWF_NOWAIT). What
+ * may have nothing to give for long (a pipe, a terminal) is waited for by the backend, so that
+ * waiting for it can be cancelled and holds no worker. A file open for reading and writing is
+ * addressed by explicit places, one for both. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,7 +101,8 @@ static long do_write(void *arg)
     file *f = arg;
     struct stat status;
     long n = write_some(f->sys, f->fd, f->bytes, f->size, f->at);
-    if (n > 0 && f->addressed && (f->flags & O_APPEND) && f->sys->stat(f->sys->context, f->fd, &status) == 0)
+    if (n > 0 && f->addressed && (f->flags & O_APPEND) &&
+        f->sys->stat(f->sys->context, f->fd, &status) == 0)
         f->place = status.st_size;
     return n;
 }
@@ -136,8 +138,8 @@ static size_t op_describe(const cr_task *task, char *buf, size_t size)
 
 static const cr_wait op_wait = { .what = "waits for", .undo = op_undo, .describe = op_describe };
 
-/* Have the backend do f->op and wait for its end. Where it ended because a request to cancel undid it, the request has been
- * answered. */
+/* Have the backend do f->op and wait for its end. Where it ended because a request to cancel
+ * undid it, the request has been answered. */
 static long await_op(const cr_waiting *w, file *f)
 {
     f->op.fd = f->fd;
@@ -184,9 +186,11 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
     return n != -EAGAIN ? n : cr_call(w, do_read, f, f->path);
 }
 
-/* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's, where SIGPIPE is blocked. A pipe
- * that nobody empties may be waited for without end: that wait can be cancelled, also when the stream is being closed. */
-static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size, bool surely)
+/* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's,
+ * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
+ * can be cancelled, also when the stream is being closed. */
+static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size,
+    bool surely)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -212,7 +216,10 @@ static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
     return (int)(written ? cr_call_surely(w, do_close, f, f->path) : do_close(f));
 }
 
-static void file_moved(crank_stream *stream, size_t size) { file_of(stream)->place += (int64_t)size; }
+static void file_moved(crank_stream *stream, size_t size)
+{
+    file_of(stream)->place += (int64_t)size;
+}
 
 static const cr_stream_type file_type = {
     .fill = file_fill, .drain = file_drain, .shut = file_shut, .moved = file_moved,
@@ -260,10 +267,12 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
     return f;
 }
 
-static int cannot_open(const char *path, int err)
+static int cannot(const char *verb, const char *path, int err)
 {
     const char *why = strerrordesc_np(-err);
-    return err == -ECANCELED ? err : cr_failed(err, "cannot open %s: %s", path, why ? why : "unknown error");
+    if (err == -ECANCELED)
+        return err;
+    return cr_failed(err, "cannot %s %s: %s", verb, path, why ? why : "unknown error");
 }
 
 static int open_file(const char *path, const char *mode, file **ret_file)
@@ -274,15 +283,16 @@ static int open_file(const char *path, const char *mode, file **ret_file)
         return err;
     int flags = flags_of(mode);
     if (flags < 0)
-        return cr_failed(-EINVAL, "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,
+        return cr_failed(-EINVAL,
+            "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,
             mode ? mode : "(null)");
     file *f = file_new(w.loop->sys, path, flags);
     if (!f)
-        return cannot_open(path, -ENOMEM);
+        return cannot("open", path, -ENOMEM);
     err = (int)cr_call(&w, do_open, f, f->path);
     if (err < 0) {
         cr_free(w.loop->sys, f);
-        return cannot_open(path, err);
+        return cannot("open", path, err);
     }
     *ret_file = f;
     return 0;
@@ -302,7 +312,7 @@ crank_stream *crank_open(const char *path, const char *mode)
 
 typedef struct whole {
     const cr_sys *sys;
-    const char *path; /* copies behind this struct, or the caller's where it cannot lie on a stack */
+    const char *path; /* a copy behind this struct */
     char *data;
     size_t size, room;
     int fd;
@@ -316,14 +326,15 @@ static long read_on(void *arg)
     size_t before = all->size;
     while (!all->ended && all->size - before < AT_ONCE) {
         if (all->room - all->size < 2) {
-            size_t room = all->room < PIECE ? all->room * 2 : all->room + all->room / 2;
-            char *data = cr_resize(all->sys, all->data, room);
+            size_t more = all->room < PIECE ? all->room * 2 : all->room + all->room / 2;
+            char *data = cr_resize(all->sys, all->data, more);
             if (!data)
                 return -ENOMEM;
             all->data = data;
-            all->room = room;
+            all->room = more;
         }
-        ssize_t n = read_some(all->sys, all->fd, all->data + all->size, all->room - all->size - 1, -1);
+        size_t room = all->room - all->size - 1;
+        ssize_t n = read_some(all->sys, all->fd, all->data + all->size, room, -1);
         if (n < 0)
             return n;
         all->size += (size_t)n;
@@ -332,7 +343,8 @@ static long read_on(void *arg)
     return 0;
 }
 
-/* Room for the whole file and the 0 behind it, so that it is usually read by one call and its end seen by the next. */
+/* Room for the whole file and the 0 behind it, so that it is usually read by one call and its
+ * end seen by the next. */
 static long open_and_read(void *arg)
 {
     whole *all = arg;
@@ -343,7 +355,7 @@ static long open_and_read(void *arg)
     int err = all->sys->stat(all->sys->context, all->fd, &status);
     if (err < 0)
         return err;
-    bool known = S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2;
+    bool known = S_ISREG(status.st_mode) && status.st_size > 0;
     all->room = (known ? (size_t)status.st_size : 4096) + 2;
     all->data = cr_alloc(all->sys, all->room);
     return all->data ? read_on(all) : -ENOMEM;
@@ -370,7 +382,7 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
     const cr_sys *sys = w.loop->sys;
     whole *all = whole_new(sys, path);
     if (!all)
-        return cannot_open(path, -ENOMEM);
+        return cannot("open", path, -ENOMEM);
     err = (int)cr_call(&w, open_and_read, all, all->path);
     while (err == 0 && !all->ended) {
         err = cr_wait_begin(&w, "crank_read_file");
@@ -386,8 +398,7 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
         *ret_size = all->size;
     } else {
         cr_free(sys, all->data);
-        err = opened && err != -ECANCELED
-            ? cr_failed(err, "cannot read %s: %s", path, strerrordesc_np(-err)) : cannot_open(path, err);
+        err = cannot(opened ? "read" : "open", path, err);
     }
     cr_free(sys, all);
     return err;
@@ -408,8 +419,8 @@ static long write_all(void *arg)
     return err < 0 ? err : closed == -EINTR ? 0 : closed;
 }
 
-/* Data that may lie on the task's stack is copied: the worker must not depend on the stack of a parked task. No stack is
- * larger than what is copied. */
+/* Data that may lie on the task's stack is copied: the worker must not depend on the stack of a
+ * parked task. No stack is larger than what is copied. */
 int crank_write_file(const char *path, const void *data, size_t size)
 {
     enum { stack_max = 8 << 20 };
@@ -422,7 +433,7 @@ int crank_write_file(const char *path, const void *data, size_t size)
     char *copy = all && size > 0 && size <= stack_max ? cr_alloc(sys, size) : NULL;
     if (!all || (size > 0 && size <= stack_max && !copy)) {
         cr_free(sys, all);
-        return cannot_open(path, -ENOMEM);
+        return cannot("open", path, -ENOMEM);
     }
     if (copy)
         memcpy(copy, data, size);
@@ -430,7 +441,7 @@ int crank_write_file(const char *path, const void *data, size_t size)
     all->size = size;
     err = (int)cr_call(&w, write_all, all, all->path);
     if (err < 0)
-        err = all->fd >= 0 ? cr_failed(err, "cannot write %s: %s", path, strerrordesc_np(-err)) : cannot_open(path, err);
+        err = cannot(all->fd >= 0 ? "write" : "open", path, err);
     cr_free(sys, copy);
     cr_free(sys, all);
     return err;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* jobs.c: the queue between a loop and its workers.
  *
- * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a position is taken by whoever
- * moves head past it, and what was read from the ring before that is right. A full ring is copied into one twice as large;
- * the old one stays until the end, because a worker may be reading it. A job's own state says who has it, so that it
- * can be cancelled in place; a cancelled one leaves the ring when its turn comes. */
+ * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a
+ * position is taken by whoever moves head past it, and what was read from the ring before that
+ * is right. A full ring is copied into one twice as large; the old one stays until the end,
+ * because a worker may be reading it. A job's own state says who has it, so that it can be
+ * cancelled in place; a cancelled one leaves the ring when its turn comes. */
 #include "io/workers.h"
 
 #define RING_FIRST 256u

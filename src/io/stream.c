@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* stream.c: reading and writing by way of a buffer.
  *
- * Owns the two buffers of a stream and the calls on them. Reading calls look into the in buffer first and fill it only when
- * it lacks what they need, growing it where a line or a piece must lie in it whole: so a cancelled call leaves every byte
- * where it was. Writing calls only fill the out buffer; what is in it goes out before more is taken. A stream for both
- * directions of one file has one place in it: what was read ahead is forgotten when something is written, what was written
- * goes out before something is read. */
+ * Owns the two buffers of a stream and the calls on them. Reading calls look into the in buffer
+ * first and fill it only when it lacks what they need, growing it where a line or a piece must
+ * lie in it whole: so a cancelled call leaves every byte where it was. Writing calls only fill
+ * the out buffer; what is in it goes out before more is taken. A stream for both directions of
+ * one file has one place in it: what was read ahead is forgotten when something is written, what
+ * was written goes out before something is read. */
 #include "io/stream.h"
 
 #include <limits.h>
@@ -28,7 +29,8 @@ static size_t held(const cr_buffer *buffer) { return buffer->end - buffer->start
 static const char *first(const cr_buffer *buffer) { return buffer->bytes + buffer->start; }
 static void clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
 
-/* Make room for size bytes in all, counted from the first full one. 0 or -ENOMEM; nothing is lost. */
+/* Make room for size bytes in all, counted from the first full one. 0 or -ENOMEM; nothing is
+ * lost. */
 static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
 {
     if (buffer->start > 0) {
@@ -53,11 +55,12 @@ static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
 
 /* ---- Entering and leaving a call ---- */
 
-static void check_alone(const crank_stream *stream, const cr_task *other, const cr_task *self, const char *call)
+static void check_alone(const crank_stream *stream, const cr_task *other, const char *call)
 {
-    CR_CHECK(!other, "%s: task '%s' is still %s %s; one task may read and one may write a stream at a time, and one in all "
-        "where a file is open for both", call, other == self ? "(this one)" : cr_task_name(other),
-        other == stream->reader ? "reading" : "writing", stream->name);
+    CR_CHECK(!other,
+        "%s: task '%s' is still %s %s; one task may read and one may write a stream at a time, and "
+        "one in all where a file is open for both",
+        call, cr_task_name(other), other == stream->reader ? "reading" : "writing", stream->name);
 }
 
 /* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
@@ -69,12 +72,13 @@ static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *ca
         return err;
     bool both = stream->readable && stream->writable;
     if (reads || both)
-        check_alone(stream, stream->reader, w->self, call);
+        check_alone(stream, stream->reader, call);
     if (!reads || both)
-        check_alone(stream, stream->writer, w->self, call);
+        check_alone(stream, stream->writer, call);
     if (reads ? stream->readable : stream->writable)
         return 0;
-    return cr_failed(-EBADF, "%s: %s is not open for %s", call, stream->name, reads ? "reading" : "writing");
+    return cr_failed(-EBADF, "%s: %s is not open for %s", call, stream->name,
+        reads ? "reading" : "writing");
 }
 
 static void taken(crank_stream *stream, size_t size)
@@ -117,7 +121,8 @@ static void shrink(const cr_sys *sys, cr_buffer *buffer)
     }
 }
 
-/* Room for size more bytes: what is in the buffer goes out first where they do not fit behind it. */
+/* Room for size more bytes: what is in the buffer goes out first where they do not fit behind
+ * it. */
 static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
 {
     cr_buffer *out = &stream->out;
@@ -162,7 +167,8 @@ int crank_write(crank_stream *stream, const void *buf, size_t size)
     return 0;
 }
 
-/* Formatted in place where it fits; else aside, for a wait could change what the arguments point to. */
+/* Formatted in place where it fits; else aside, for a wait could change what the arguments point
+ * to. */
 int crank_printf(crank_stream *stream, const char *format, ...)
 {
     cr_waiting w;
@@ -217,8 +223,8 @@ int crank_stream_close(crank_stream *stream)
     if (!stream)
         return 0;
     int cancelled = cr_wait_begin(&w, "crank_close");
-    check_alone(stream, stream->reader, w.self, "crank_close");
-    check_alone(stream, stream->writer, w.self, "crank_close");
+    check_alone(stream, stream->reader, "crank_close");
+    check_alone(stream, stream->writer, "crank_close");
     const cr_sys *sys = w.loop->sys;
     int err = write_out(&w, stream, true);
     int shut = stream->type->shut(&w, stream, stream->written);
@@ -232,8 +238,8 @@ int crank_stream_close(crank_stream *stream)
 
 /* ---- Reading ---- */
 
-/* More bytes into the in buffer, behind those it has, at least one where its end has not come; want in all would do. How
- * many, 0 at the end, or a negative errno. */
+/* More bytes into the in buffer, behind those it has, at least one where its end has not come;
+ * want in all would do. How many, 0 at the end, or a negative errno. */
 static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
 {
     cr_buffer *in = &stream->in;
@@ -296,8 +302,8 @@ ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
     return (ssize_t)size;
 }
 
-/* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot be told yet. searched: no
- * newline lies in so many. */
+/* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot
+ * be told yet. searched: no newline lies in so many. */
 static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 {
     size_t size = held(in) < most ? held(in) : most;
@@ -314,7 +320,8 @@ ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
     if (n < 0)
         return n;
     if (size < 2)
-        return cr_failed(-EINVAL, "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
+        return cr_failed(-EINVAL,
+            "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
     cr_buffer *in = &stream->in;
     size_t searched = 0;
     size_t length = line_in(in, size - 1, 0);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* stream.h: what a stream is to the files that read and write one.
  *
- * stream.c owns the buffers and the public calls; a stream's type moves bytes between a buffer and the world (file.c; sockets
- * to come). Buffers are heap memory, so that a worker or the kernel may use them whatever becomes of the task. Bytes are
- * taken from a buffer only by a call that returns them: a cancelled call has taken nothing. */
+ * stream.c owns the buffers and the public calls; a stream's type moves bytes between a buffer
+ * and the world (file.c; sockets to come). Buffers are heap memory, so that a worker or the
+ * kernel may use them whatever becomes of the task. Bytes are taken from a buffer only by a call
+ * that returns them: a cancelled call has taken nothing. */
 #ifndef CR_STREAM_H
 #define CR_STREAM_H
 #include <crank/stream.h>
@@ -17,14 +18,18 @@ typedef struct cr_buffer {
 
 /* Each may wait; w has been begun. */
 typedef struct cr_stream_type {
-    /* Read up to size bytes, at least one, into a part of the in buffer. How many; 0 at the end; a negative errno. */
+    /* Read up to size bytes, at least one, into a part of the in buffer. How many; 0 at the end;
+     * a negative errno. */
     long (*fill)(const cr_waiting *w, crank_stream *stream, char *into, size_t size);
-    /* Write some of these bytes, which lie in the out buffer. How many, or a negative errno. surely: do not give up when
-     * cancelled. */
-    long (*drain)(const cr_waiting *w, crank_stream *stream, const char *from, size_t size, bool surely);
-    /* Let go of the descriptor, also when cancelled. 0 or a negative errno. The stream's memory stays. */
+    /* Write some of these bytes, which lie in the out buffer. How many, or a negative errno.
+     * surely: do not give up when cancelled. */
+    long (*drain)(const cr_waiting *w, crank_stream *stream, const char *from, size_t size,
+        bool surely);
+    /* Let go of the descriptor, also when cancelled. 0 or a negative errno. The stream's memory
+     * stays. */
     int (*shut)(const cr_waiting *w, crank_stream *stream, bool written);
-    /* The next byte to be read or written moves by so many: bytes were taken from or put into a buffer. NULL: nothing to do. */
+    /* The next byte to be read or written moves by so many: bytes were taken from or put into a
+     * buffer. NULL: nothing to do. */
     void (*moved)(crank_stream *stream, size_t size);
 } cr_stream_type;
 

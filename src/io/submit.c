@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* submit.c: calls into a loop from other threads.
  *
- * Owns: posts (a function called in the loop) and submissions (a function run there as a task, whose end a thread may wait
- * for). A stranger's loop pointer is looked up in the registry before it is followed. A submission outlives its loop as long
- * as somebody holds it: its memory is freed through the real table, which every table's memory suits. Invariant: whatever
- * becomes of the loop, every submission ends, with -ESHUTDOWN where its task never came to be. */
+ * Owns: posts (a function called in the loop) and submissions (a function run there as a task,
+ * whose end a thread may wait for). A stranger's loop pointer is looked up in the registry
+ * before it is followed. A submission outlives its loop as long as somebody holds it: its memory
+ * is freed through the real table, which every table's memory suits. Invariant: whatever becomes
+ * of the loop, every submission ends, with -ESHUTDOWN where its task never came to be. */
 #include <crank/thread.h>
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "io/workers.h"
@@ -47,10 +47,11 @@ struct crank_submission {
 
 /* ---- Reaching a loop ---- */
 
-/* May this thread touch the loop? *ret_held: it must let go after. Its own thread and its workers need not ask. */
+/* May this thread touch the loop? *ret_held: it must let go after. Its own thread and its
+ * workers need not ask. */
 static bool reach(crank_loop *loop, bool *ret_held, const char *call)
 {
-    CR_CHECK(loop, "%s: the loop is NULL; hand the other thread what crank_current_loop gives in the run", call);
+    CR_CHECK(loop, "%s: the loop is NULL; hand over what crank_current_loop gives", call);
     const cr_worker *worker = cr_worker_here;
     *ret_held = false;
     if (cr_loop_here == loop || (worker && worker->workers->loop == loop && !worker->lost))
@@ -129,7 +130,8 @@ static void complete(crank_submission *submission, long value, const char *messa
     give_up(submission);
 }
 
-/* Its record goes right after, for nobody else has its handle. Nobody hears of a dropped one's failure but the report. */
+/* Its record goes right after, for nobody else has its handle. Nobody hears of a dropped one's
+ * failure but the report. */
 static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     crank_submission *submission = cr_container_of(watcher, crank_submission, watcher);
@@ -197,7 +199,8 @@ static void limit_arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, limit);
     if (!submission->done && cr_loop_here)
-        submission->timer = crank_call_later(submission->loop, submission->timeout, limit_passed, submission);
+        submission->timer =
+            crank_call_later(submission->loop, submission->timeout, limit_passed, submission);
     give_up(submission);
 }
 
@@ -235,8 +238,9 @@ crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const cra
 {
     bool held;
     CR_CHECK(site->kind != CRANK_KIND_DOUBLE && site->kind != CRANK_KIND_FLOAT,
-        "crank_submit: %s returns a floating point number, which crank_submission_wait cannot give; let it return an "
-        "integer and write the number through a pointer", site->function);
+        "crank_submit: %s returns a floating point number, which crank_submission_wait cannot "
+        "give; let it return an integer and write the number through a pointer",
+        site->function);
     if (!reach(loop, &held, "crank_submit")) {
         errno = ESHUTDOWN;
         return NULL;
@@ -272,7 +276,7 @@ static void wait_as_worker(crank_submission *submission, cr_worker *self, double
 static void wait_as_stranger(crank_submission *submission, int64_t span)
 {
     int64_t end = cr_after(cr_sys_real.now(NULL), span);
-    struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
+    struct timespec until = cr_timespec(end);
     int err = 0;
     pthread_mutex_lock(&submission->lock);
     while (!submission->done && err != ETIMEDOUT) {
@@ -286,14 +290,16 @@ static void wait_as_stranger(crank_submission *submission, int64_t span)
 
 int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value)
 {
-    CR_CHECK(submission, "crank_submission_wait: the submission is NULL; crank_submit gave that with errno set");
-    CR_CHECK(!cr_loop_here, "crank_submission_wait: blocks its thread, on which a loop runs; use crank_spawn and "
-        "crank_await there");
+    CR_CHECK(submission, "crank_submission_wait: the submission is NULL; crank_submit gives that "
+                         "when it fails");
+    CR_CHECK(!cr_loop_here, "crank_submission_wait: it would block this thread, on which a loop "
+                            "runs; use crank_spawn and crank_await there");
     int64_t span = cr_nanoseconds(timeout);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
-    if (self && self->workers->baton && self->workers->loop == submission->loop && !self->lost)
+    bool simulated = self && self->workers->baton && !self->lost;
+    if (simulated && self->workers->loop == submission->loop)
         wait_as_worker(submission, self, timeout);
     else
         wait_as_stranger(submission, span);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* thread.c: crank_to_thread: a captured call as a task that runs on a worker.
  *
- * The task has no fiber: its record holds the captured arguments until the worker loads them, and the loop leaves those
- * bytes alone until the job has come back. The worker writes its result and its error message into the job, never into the
- * record. A queued job's record is linked to the job by the word that links fibers in the ready line, where it never
- * stands. */
+ * The task has no fiber: its record holds the captured arguments until the worker loads them,
+ * and the loop leaves those bytes alone until the job has come back. The worker writes its
+ * result and its error message into the job, never into the record. A queued job's record is
+ * linked to the job by the word that links fibers in the ready line, where it never stands. */
 #include <crank/thread.h>
 
 #include <stdio.h>
@@ -41,10 +41,10 @@ static void task_finished(crank_loop *loop, cr_job *base)
 
 static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why)
 {
+    const crank_site *site = task->site;
     cr_failure *failure = cr_failure_new(err, cr_task_name(task));
     if (failure) {
-        cr_failure_message(failure, "%s, spawned at %s:%d: %s", task->site->function, task->site->file,
-            task->site->line, why);
+        cr_failure_message(failure, "%s: %s", site->function, why);
         cr_failure_give(loop, task, failure);
     }
     cr_task_complete_error(loop, task, err);
@@ -53,15 +53,21 @@ static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why
 static void task_stuck(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
+    const crank_site *site = job->task->site;
     char text[512];
-    snprintf(text, sizeof text, "job %s, spawned at %s:%d, has blocked its thread for 5 seconds: under the simulator a "
-        "job may wait for others only with crank_submission_wait", job->task->site->function,
-        job->task->site->file, job->task->site->line);
+    snprintf(text, sizeof text,
+        "job %s, spawned at %s:%d, has blocked its thread for 5 seconds: under the simulator a job "
+        "may wait for others only with crank_submission_wait",
+        site->function, site->file, site->line);
     cr_report(loop, CRANK_REPORT_NOTE, -ETIMEDOUT, job->task, text);
     end_failed(loop, job->task, -ETIMEDOUT, "blocked its thread for 5 seconds under the simulator");
 }
 
-static const cr_job_type task_type = { .run = task_run, .finished = task_finished, .stuck = task_stuck };
+static const cr_job_type task_type = {
+    .run = task_run,
+    .finished = task_finished,
+    .stuck = task_stuck,
+};
 
 static bool cancel_job(crank_loop *loop, cr_task *task)
 {
@@ -71,7 +77,8 @@ static bool cancel_job(crank_loop *loop, cr_task *task)
     return false;
 }
 
-static cr_task *make_job_task(crank_loop *loop, crank_function_ *fn, const crank_site *site, task_job *job)
+static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_site *site,
+    task_job *job)
 {
     cr_task *task = cr_task_make(loop, fn, site);
     if (!task)
@@ -95,7 +102,7 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
         errno = ENOMEM;
         return NULL;
     }
-    cr_task *task = make_job_task(loop, fn, site, job);
+    cr_task *task = make_task(loop, fn, site, job);
     if (!task) {
         cr_job_free(workers, job);
         return NULL;
@@ -103,7 +110,7 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
     cr_tasks_of(loop)->cancel_job = cancel_job;
     int err = cr_job_submit(workers, &job->job);
     if (CR_UNLIKELY(err < 0))
-        end_failed(loop, task, err, err == -EAGAIN ? "no thread can be made" : "out of memory for the job");
+        end_failed(loop, task, err, err == -EAGAIN ? "no thread can be made" : "out of memory");
     return cr_handle(task);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* waker.c: someone outside who may still wake the loop.
  *
- * A waker is one post that may be on its way or not, so that waking neither allocates nor locks. Whoever wakes is counted
- * while inside: when the loop ends before the waker was freed, it lets go of the loop, waits until nobody is inside, and from
- * then on waking does nothing. */
+ * A waker is one post that may be on its way or not, so that waking neither allocates nor locks.
+ * Whoever wakes is counted while inside: when the loop ends before the waker was freed, it lets
+ * go of the loop, waits until nobody is inside, and from then on waking does nothing. */
 #include <crank/thread.h>
 
 #include <sched.h>
@@ -96,7 +96,8 @@ void crank_waker_free(crank_waker *waker)
         cr_free(&cr_sys_real, waker);
         return;
     }
-    CR_CHECK(loop == cr_loop_here, "crank_waker_free: free a waker on its loop's own thread, or after the run");
+    CR_CHECK(loop == cr_loop_here,
+        "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);
     loop->outside--;
     forget_closer(loop, &waker->closer);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* workers.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
  *
- * Waking another core is dear (20-60 us), so it is done once per burst, not once per job: whoever puts a job wakes a worker
- * only when none is searching; a searcher that finds a job while there are more wakes the next. A worker without work
- * searches for some microseconds before it rests. The other way round, what has come back wakes the loop once until it has
- * looked; while more jobs wait than there are threads the loop naps and looks by itself every quarter of a millisecond; and
- * with few jobs out and a core to spare it spins before it sleeps.
+ * Waking another core is dear (20-60 us), so it is done once per burst, not once per job:
+ * whoever puts a job wakes a worker only when none is searching; a searcher that finds a job
+ * while there are more wakes the next. A worker without work searches for some microseconds
+ * before it rests. The other way round, what has come back wakes the loop once until it has
+ * looked; while more jobs wait than there are threads the loop naps and looks by itself every
+ * quarter of a millisecond; and with few jobs out and a core to spare it spins before it sleeps.
  *
- * No wake-up is lost: a job is put before searching is read, and a worker that stops searching or lies down to rest says so
- * before it looks into the queue once more. All of these are in one order (sequentially consistent). */
+ * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
+ * or lies down to rest says so before it looks into the queue once more. All of these are in one
+ * order (sequentially consistent). */
 #include "io/workers.h"
 #include "base/check.h"
 
@@ -46,7 +48,8 @@ int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_
 
 static void *work(void *arg);
 
-/* Make one more search, if there may be one more. Its search begins here, so that nobody wakes another meanwhile. */
+/* Make one more search, if there may be one more. Its search begins here, so that nobody wakes
+ * another meanwhile. */
 static CR_NOINLINE int summon(cr_workers *workers)
 {
     int err = 0;
@@ -111,7 +114,7 @@ static void leave_rest(cr_workers *workers, cr_worker *self)
 /* Wait under the lock to be woken, at most until end. */
 static void wait_for_wake(cr_workers *workers, cr_worker *self, int64_t end)
 {
-    struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
+    struct timespec until = cr_timespec(end);
     int err = 0;
     while (!self->woken && !workers->closing && err != ETIMEDOUT)
         err = pthread_cond_timedwait(&self->wake, &workers->lock, &until);
@@ -227,8 +230,8 @@ size_t cr_workers_collect(cr_workers *workers)
     return count;
 }
 
-/* With a core to spare, what is out may come back within microseconds: worth spinning, until that is often in vain (the loop
- * has cleared spin_ns then); after a while it is tried again. */
+/* With a core to spare, what is out may come back within microseconds: worth spinning, until
+ * that is often in vain (the loop has cleared spin_ns then); after a while it is tried again. */
 static void plan_spin(cr_workers *workers)
 {
     enum { vain_max = 8, again = 64 };
@@ -238,7 +241,8 @@ static void plan_spin(cr_workers *workers)
         workers->vain = loop->spin_ns > 0 ? 0 : workers->vain + 1;
     else if (workers->vain >= vain_max && ++workers->vain == vain_max + again)
         workers->vain = vain_max - 1;
-    workers->spinning = !workers->baton && busy > 0 && busy < workers->cores && workers->vain < vain_max;
+    bool spare = busy > 0 && busy < workers->cores;
+    workers->spinning = spare && !workers->baton && workers->vain < vain_max;
     loop->spin_ns = workers->spinning ? SPIN_NS : 0;
 }
 
@@ -330,7 +334,8 @@ bool cr_job_cancel(cr_workers *workers, cr_job *job)
     return true;
 }
 
-/* A job still at work (one that was abandoned) may have submitted to this loop and wait for the answer, which it gets. */
+/* A job still at work (one that was abandoned) may have submitted to this loop and wait for the
+ * answer, which it gets. */
 static void await_ends(cr_workers *workers)
 {
     enum { look_ns = 2000000 };
@@ -340,8 +345,7 @@ static void await_ends(cr_workers *workers)
     for (cr_worker *worker = workers->resting; worker; worker = worker->below)
         pthread_cond_signal(&worker->wake);
     while (atomic_load(&workers->live) > 0) {
-        int64_t end = sys->now(sys->context) + look_ns;
-        struct timespec until = { .tv_sec = (time_t)(end / CR_SECOND), .tv_nsec = (long)(end % CR_SECOND) };
+        struct timespec until = cr_timespec(sys->now(sys->context) + look_ns);
         (void)pthread_cond_timedwait(&workers->ended, &workers->lock, &until);
         pthread_mutex_unlock(&workers->lock);
         cr_wakeup_deliver(workers->loop->wakeup);

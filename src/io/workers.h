@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* workers.h: jobs for threads, and the threads of one loop that do them.
  *
- * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop, which is then told. The
- * loop's thread alone makes, submits, cancels and frees; a worker touches a job only between taking it off the queue and
- * giving it back. jobs.c keeps the queue, workers.c the threads, baton.c the threads under the simulator. */
+ * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop,
+ * which is then told. The loop's thread alone makes, submits, cancels and frees; a worker
+ * touches a job only between taking it off the queue and giving it back. jobs.c keeps the queue,
+ * workers.c the threads, baton.c the threads under the simulator. */
 #ifndef CR_WORKERS_H
 #define CR_WORKERS_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include "loop/wakeup.h"
 #include "task/tasks.h"
 
@@ -21,7 +23,8 @@ typedef struct cr_job_type {
     void (*run)(cr_job *job);
     /* It has run, in the loop's thread. The job is freed after. */
     void (*finished)(crank_loop *loop, cr_job *job);
-    /* The simulator: it has blocked for long where nothing can wake it. End its task, forget the job. NULL: wait on. */
+    /* The simulator: it has blocked for long where nothing can wake it. End its task, forget the
+     * job. NULL: wait on. */
     void (*stuck)(crank_loop *loop, cr_job *job);
 } cr_job_type;
 
@@ -35,7 +38,8 @@ struct cr_job {
     _Atomic uint32_t state; /* who takes it from QUEUED has it: a worker, or who cancels it */
 };
 
-/* ---- jobs.c: the queue. One thread puts, all take, in order; what has run comes back through a list. */
+/* ---- jobs.c: the queue. One thread puts, all take, in order; what has run comes back through a
+ * list. */
 typedef struct cr_job_ring cr_job_ring;
 typedef struct cr_jobs {
     const cr_sys *sys;
@@ -53,7 +57,8 @@ typedef struct cr_jobs {
 int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys); /* 0 or -ENOMEM */
 void cr_jobs_deinit(cr_jobs *jobs);
 int cr_jobs_put(cr_jobs *jobs, cr_job *job); /* 0 or -ENOMEM */
-/* The oldest, now the caller's to run; NULL when there is none. Cancelled ones on the way come back. */
+/* The oldest, now the caller's to run; NULL when there is none. Cancelled ones on the way come
+ * back. */
 cr_job *cr_jobs_take(cr_jobs *jobs);
 void cr_jobs_give_back(cr_jobs *jobs, cr_job *job);
 /* All that have come back, oldest first, linked by next. */
@@ -64,6 +69,10 @@ static inline bool cr_jobs_waiting(cr_jobs *jobs)
 }
 
 /* ---- workers.c */
+static inline struct timespec cr_timespec(int64_t instant)
+{
+    return (struct timespec){ (time_t)(instant / CR_SECOND), (long)(instant % CR_SECOND) };
+}
 enum cr_worker_life { CR_WORKER_NONE, CR_WORKER_LIVE, CR_WORKER_OVER };
 struct cr_worker {
     cr_workers *workers;
@@ -75,12 +84,13 @@ struct cr_worker {
     bool searching; /* counted in workers->searching */
     /* the simulator's, touched by whoever has the baton */
     uint8_t turn;
-    bool lost;         /* its job was stuck: it must touch nothing any more; under the baton's lock */
+    bool lost;         /* its job was stuck: it must touch nothing more; under the baton's lock */
     cr_worker *behind; /* in the line of those that may go on */
     cr_job *job;
 };
 
-/* Invariant: with a job in the queue, somebody is searching, or every worker there may be is at work. */
+/* Invariant: with a job in the queue, somebody is searching, or every worker there may be is at
+ * work. */
 struct cr_workers {
     cr_closer closer;
     crank_loop *loop;
@@ -88,13 +98,13 @@ struct cr_workers {
     cr_jobs jobs;
     cr_post signal;           /* something has come back */
     atomic_bool signalled;    /* signal is on its way */
-    atomic_bool napping;      /* the loop looks by itself soon: not every job that comes back need wake it */
+    atomic_bool napping;      /* the loop looks by itself soon: nobody need wake it */
     crank_handle *nap;        /* when it looks; NULL while it does not */
     atomic_uint searching;    /* about to look into the queue */
     atomic_uint resting_count;
     atomic_uint live;
     size_t out;               /* jobs submitted that have not come back, nor been cancelled */
-    uint32_t vain;            /* spins of the loop in a row that were in vain, then plans made without one */
+    uint32_t vain;            /* spins in vain in a row, then plans made without one */
     bool spinning;            /* the loop was told to spin */
     pthread_mutex_t lock;     /* of what follows */
     pthread_cond_t ended;     /* a worker has */
@@ -130,9 +140,11 @@ int cr_baton_new(cr_workers *workers); /* 0 or -ENOMEM */
 /* Tell every worker to end. False when one was lost: then the memory of the workers must stay. */
 bool cr_baton_close(cr_workers *workers);
 void cr_baton_free(cr_workers *workers); /* every worker has ended */
-/* A job has been put into the queue: it runs before the loop waits. 0, or why no thread can be made. */
+/* A job has been put into the queue: it runs before the loop waits. 0, or why no thread can be
+ * made. */
 int cr_baton_job(cr_workers *workers);
-/* A worker may be made to stop here and let others go first. Elsewhere than on one of the simulator's workers: nothing. */
+/* A worker may be made to stop here and let others go first. Elsewhere than on one of the
+ * simulator's workers: nothing. */
 void cr_baton_point(void);
 /* On one of the simulator's workers: let the others go on until somebody calls cr_baton_go_on. */
 void cr_baton_wait(cr_worker *self);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* registry.c: the list of living loops, under a lock that many share.
  *
- * Process-wide, because a pointer is all that a stranger brings. A pointer to an ended loop is compared, never followed.
- * Where the memory of an ended loop has become another loop's, its pointer reaches that one: so does any address used
- * again. */
+ * Process-wide, because a pointer is all that a stranger brings. A pointer to an ended loop is
+ * compared, never followed. Where the memory of an ended loop has become another loop's, its
+ * pointer reaches that one: so does any address used again. */
 #include "loop/registry.h"
 
 #include <pthread.h>

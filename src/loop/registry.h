@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* registry.h: which loops are alive.
  *
- * Another thread may hold the pointer of a loop that has ended. It asks here before it touches one, and while it holds the
- * answer the loop does not end. Threads of the loop's own (workers) need not ask: the loop waits for them. */
+ * Another thread may hold the pointer of a loop that has ended. It asks here before it touches
+ * one, and while it holds the answer the loop does not end. Threads of the loop's own (workers)
+ * need not ask: the loop waits for them. */
 #ifndef CR_REGISTRY_H
 #define CR_REGISTRY_H
 #include "loop/loop.h"
 
 /* From now on others may reach the loop. */
 void cr_registry_add(crank_loop *loop);
-/* From now on nobody may; waits until the last who holds it has let go. A loop that was never added is ignored. */
+/* From now on nobody may; waits until the last who holds it has let go. A loop that was never
+ * added is ignored. */
 void cr_registry_remove(crank_loop *loop);
-/* True: the loop is alive and stays so until cr_registry_release. False: it has ended. Not for signal handlers. */
+/* True: the loop is alive and stays so until cr_registry_release. False: it has ended. Not for
+ * signal handlers. */
 bool cr_registry_hold(const crank_loop *loop);
 void cr_registry_release(void);
 #endif
