@@ -30,13 +30,15 @@ static int inner(void)
 
 static void print_tree(const crank_failure *failure, int depth)
 {
-    printf("%*s%s: %s\n", 2 * depth, "", crank_errno_name(failure->error), failure->message);
+    printf("%*s%s: %s", 2 * depth, "", crank_errno_name(failure->error), failure->message);
+    puts(failure->child_count > 0 ? ", in a group:" : "");
     for (size_t i = 0; i < failure->child_count; i++)
         print_tree(failure->children[i], depth + 1);
 }
 
 static int app(void)
 {
+    double started = crank_time();
     CRANK_GROUP(group);
 
     crank_group_spawn(&group, works, "quick", 0.1);
@@ -44,7 +46,7 @@ static int app(void)
     crank_group_spawn(&group, fails, "a", 0.3);
     crank_group_spawn(&group, fails, "b", 60.0);
     int err = crank_group_wait(&group);
-    printf("the group failed with %s after %.2f seconds\n", crank_errno_name(err), crank_time());
+    printf("%s after %.2f seconds\n", crank_errno_name(err), crank_time() - started);
     print_tree(crank_last_failure(), 0);
 
     puts("-- a group in a group");
