@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.c: what is true of functions on worker threads.
+ *
+ * Where a test needs a small pool it makes its own run, once on each backend. No job waits for
+ * time: it waits for a gate that the test opens; under the simulator, where jobs run when the
+ * loop would wait, gates are open by then. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static const crank_backend backends[] = { CRANK_BACKEND_SIM, CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
+
+/* Run app on every backend from the first-th on, with at most so many threads (0: as many as
+ * usual); each run must give 0. */
+static void run_from(size_t first, unsigned threads_max, int (*app)(void))
+{
+    for (size_t i = first; i < CRANK_COUNT(backends); i++) {
+        crank_options options = { .backend = backends[i], .threads_max = threads_max };
+        EXPECT_EQ(crank_run_with(&options, app), 0);
+    }
+}
+static void run_on_each(unsigned threads_max, int (*app)(void)) { run_from(0, threads_max, app); }
+static void run_for_real(unsigned threads_max, int (*app)(void)) { run_from(1, threads_max, app); }
+
+static atomic_bool gate;
+static atomic_int ran;
+static int trail[64];
+static atomic_int trail_length;
+
+static int wait_at_gate(void)
+{
+    while (!atomic_load(&gate))
+        usleep(50);
+    return 7;
+}
+static int note(int number)
+{
+    trail[atomic_fetch_add(&trail_length, 1)] = number;
+    return number;
+}
+static int count_run(void) { return atomic_fetch_add(&ran, 1); }
+static void reset(void)
+{
+    atomic_store(&gate, false);
+    atomic_store(&ran, 0);
+    atomic_store(&trail_length, 0);
+}
+
+/* ---- Results ---- */
+
+static int give_int(int x) { return x; }
+static short give_short(short x) { return x; }
+static signed char give_char(void) { return -3; }
+static unsigned char give_byte(void) { return 250; }
+static unsigned give_unsigned(void) { return 4000000000u; }
+static bool give_bool(int x) { return x > 0; }
+static long give_long(long x) { return x; }
+static double give_double(double x) { return x / 2; }
+static float give_float(float x) { return x / 4; }
+static void *give_pointer(void *x) { return x; }
+static void give_nothing(int *place) { *place = 5; }
+
+TEST_EACH_BACKEND(to_thread, gives_each_kind_of_integer)
+{
+    EXPECT_EQ(crank_await(crank_to_thread(give_int, 41)), 41);
+    EXPECT_EQ(crank_await(crank_to_thread(give_short, (short)300)), 300);
+    EXPECT_EQ(crank_await(crank_to_thread(give_byte)), 250);
+    EXPECT_EQ(crank_await(crank_to_thread(give_unsigned)), 4000000000L);
+    EXPECT_EQ(crank_await(crank_to_thread(give_bool, 4)), 1);
+    EXPECT_EQ(crank_await(crank_to_thread(give_bool, -4)), 0);
+    EXPECT_EQ(crank_await(crank_to_thread(give_long, 1L << 40)), 1L << 40);
+    EXPECT_EQ(crank_await(crank_to_thread(give_char)), -3);
+    return 0;
+}
+
+TEST_EACH_BACKEND(to_thread, gives_doubles_floats_and_pointers)
+{
+    int place = 0;
+    EXPECT(crank_await_double(crank_to_thread(give_double, 5.0)) == 2.5);
+    EXPECT(crank_await_double(crank_to_thread(give_float, 5.0f)) == 1.25);
+    EXPECT(crank_await_ptr(crank_to_thread(give_pointer, &place)) == &place);
+    EXPECT(crank_await_ptr(crank_to_thread(give_pointer, NULL)) == NULL);
+    EXPECT_EQ(crank_await(crank_to_thread(give_nothing, &place)), 0);
+    EXPECT_EQ(place, 5);
+    return 0;
+}
+
+typedef struct pair {
+    long a, b;
+} pair;
+static long add_many(int a, long b, double c, short d, pair e, float f, const char *g, unsigned char h, long i, long j)
+{
+    return a + b + (long)c + d + e.a + e.b + (long)f + (long)strlen(g) + h + i + j;
+}
+static double add_two(double a, pair b) { return a + (double)(b.a * b.b); }
+
+TEST_EACH_BACKEND(to_thread, passes_arguments_of_every_kind)
+{
+    pair p = { 1000, 2000 };
+    crank_task *many = crank_to_thread(add_many, 1, 2L, 3.0, (short)4, p, 5.0f, "seven!!", 8, 9L, 10L);
+    crank_task *two = crank_to_thread(add_two, 0.5, p);
+    EXPECT_EQ(crank_await(many), 1 + 2 + 3 + 4 + 3000 + 5 + 7 + 8 + 9 + 10);
+    EXPECT(crank_await_double(two) == 2000000.5);
+    return 0;
+}
+
+static int fail_there(int number) { return crank_fail(EIO, "disk %d is gone", number); }
+static void *fail_pointer(void)
+{
+    crank_fail(ENODEV, "no such thing");
+    return NULL;
+}
+
+TEST_EACH_BACKEND(to_thread, a_failure_brings_its_message)
+{
+    EXPECT_EQ(crank_await(crank_to_thread(fail_there, 3)), -EIO);
+    EXPECT_STR(crank_error(), "disk 3 is gone");
+    EXPECT_EQ(crank_last_failure()->error, -EIO);
+    errno = 0;
+    EXPECT(crank_await_ptr(crank_to_thread(fail_pointer)) == NULL);
+    EXPECT_EQ(errno, ENODEV);
+    EXPECT_STR(crank_error(), "no such thing");
+    return 0;
+}
+
+TEST_EACH_BACKEND(to_thread, a_failure_of_one_job_is_not_the_next_ones)
+{
+    EXPECT_EQ(crank_await(crank_to_thread(fail_there, 1)), -EIO);
+    crank_error_clear();
+    EXPECT_EQ(crank_await(crank_to_thread(give_int, -ENOENT)), -ENOENT);
+    EXPECT(!strstr(crank_error(), "disk"));
+    return 0;
+}
+
+TEST_EACH_BACKEND(to_thread, gathers_many)
+{
+    enum { n = 3000 };
+    static crank_task *tasks[n];
+    static long results[n];
+    for (int i = 0; i < n; i++)
+        tasks[i] = crank_to_thread(give_int, i);
+    EXPECT_EQ(crank_gather_n(tasks, n, results), 0);
+    for (int i = 0; i < n; i++)
+        EXPECT_EQ(results[i], i);
+    return 0;
+}
+
+TEST_EACH_BACKEND(to_thread, many_one_after_the_other)
+{
+    for (int i = 0; i < 300; i++)
+        EXPECT_EQ(crank_await(crank_to_thread(give_int, i)), i);
+    return 0;
+}
+
+static int compare_thread(pthread_t loop_thread)
+{
+    return pthread_equal(pthread_self(), loop_thread) || crank_self() || crank_current_loop();
+}
+
+TEST_EACH_BACKEND(to_thread, runs_elsewhere_than_the_loop)
+{
+    EXPECT_EQ(crank_await(crank_to_thread(compare_thread, pthread_self())), 0);
+    EXPECT(crank_thread_count() >= 1);
+    return 0;
+}
+
+TEST_EACH_BACKEND(to_thread, no_thread_is_made_before_the_first_job)
+{
+    EXPECT_EQ(crank_thread_count(), 0);
+    EXPECT_EQ(crank_sleep(0), 0);
+    EXPECT_EQ(crank_thread_count(), 0);
+    return 0;
+}
+
+TEST(to_thread, nobody_counts_threads_outside_a_run) { EXPECT_EQ(crank_thread_count(), 0); }
+
+/* ---- The pool ---- */
+
+static int order_app(void)
+{
+    crank_task *tasks[20];
+    reset();
+    for (int i = 0; i < 20; i++)
+        tasks[i] = crank_to_thread(note, i);
+    crank_try(crank_gather_n(tasks, 20, (long *)NULL));
+    for (int i = 0; i < 20; i++)
+        EXPECT_EQ(trail[i], i);
+    EXPECT_EQ(crank_thread_count(), 1);
+    return 0;
+}
+TEST(to_thread, jobs_start_in_the_order_submitted) { run_on_each(1, order_app); }
+
+static atomic_int at_work, most_at_work;
+static int work_a_little(void)
+{
+    int now = atomic_fetch_add(&at_work, 1) + 1;
+    int most = atomic_load(&most_at_work);
+    while (now > most && !atomic_compare_exchange_weak(&most_at_work, &most, now))
+        continue;
+    usleep(200);
+    atomic_fetch_sub(&at_work, 1);
+    return 0;
+}
+static int limit_app(void)
+{
+    crank_task *tasks[24];
+    atomic_store(&most_at_work, 0);
+    for (int i = 0; i < 24; i++)
+        tasks[i] = crank_to_thread(work_a_little);
+    crank_try(crank_gather_n(tasks, 24, (long *)NULL));
+    EXPECT(crank_thread_count() <= 3);
+    EXPECT(atomic_load(&most_at_work) <= 3);
+    EXPECT(atomic_load(&most_at_work) >= 1);
+    return 0;
+}
+TEST(to_thread, never_more_threads_than_the_limit) { run_on_each(3, limit_app); }
+
+static int several_blocked_app(void)
+{
+    crank_task *tasks[4];
+    reset();
+    for (int i = 0; i < 4; i++)
+        tasks[i] = crank_to_thread(wait_at_gate);
+    crank_task *last = crank_to_thread(give_int, 1);
+    if (strcmp(crank_backend_name(), "sim") != 0)
+        EXPECT_EQ(crank_await(last), 1); /* four block, the fifth finds a thread */
+    atomic_store(&gate, true);
+    if (strcmp(crank_backend_name(), "sim") == 0)
+        EXPECT_EQ(crank_await(last), 1);
+    return crank_gather_n(tasks, 4, (long *)NULL);
+}
+TEST(to_thread, as_many_threads_as_block) { run_on_each(5, several_blocked_app); }
+
+static long loop_of_its_own(void *arg)
+{
+    EXPECT_EQ(crank_await(crank_to_thread(give_int, *(int *)arg)), *(int *)arg);
+    return 0;
+}
+static void *thread_with_loop(void *arg)
+{
+    return (void *)(intptr_t)crank_run_raw(NULL, loop_of_its_own, arg);
+}
+TEST(to_thread, loops_in_several_threads_have_their_own_workers)
+{
+    pthread_t threads[3];
+    int numbers[3] = { 1, 2, 3 };
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(pthread_create(&threads[i], NULL, thread_with_loop, &numbers[i]), 0);
+    for (int i = 0; i < 3; i++) {
+        void *result = &numbers;
+        pthread_join(threads[i], &result);
+        EXPECT(result == NULL);
+    }
+}
+
+/* ---- Cancelling ---- */
+
+static int cancel_queued_app(void)
+{
+    reset();
+    crank_task *first = crank_to_thread(wait_at_gate);
+    crank_task *second = crank_to_thread(count_run);
+    crank_task *third = crank_to_thread(note, 3);
+    EXPECT_EQ(crank_cancel(second), 0);
+    EXPECT(crank_done(second) && crank_was_cancelled(second));
+    EXPECT_EQ(crank_cancel(second), -ESRCH);
+    atomic_store(&gate, true);
+    EXPECT_EQ(crank_await(second), -ECANCELED);
+    EXPECT_EQ(crank_await(first), 7);
+    EXPECT_EQ(crank_await(third), 3);
+    EXPECT_EQ(atomic_load(&ran), 0);
+    return 0;
+}
+TEST(to_thread, a_job_cancelled_before_its_start_never_runs) { run_on_each(1, cancel_queued_app); }
+
+static int cancel_all_app(void)
+{
+    enum { n = 600 };
+    static crank_task *tasks[n];
+    reset();
+    crank_task *first = crank_to_thread(wait_at_gate);
+    for (int i = 0; i < n; i++)
+        tasks[i] = crank_to_thread(count_run);
+    for (int i = n - 1; i >= 0; i--)
+        EXPECT_EQ(crank_cancel(tasks[i]), 0);
+    atomic_store(&gate, true);
+    for (int i = 0; i < n; i++)
+        EXPECT_EQ(crank_await(tasks[i]), -ECANCELED);
+    EXPECT_EQ(crank_await(first), 7);
+    EXPECT_EQ(crank_await(crank_to_thread(count_run)), 0); /* none before it has run */
+    return 0;
+}
+TEST(to_thread, hundreds_cancelled_in_the_queue) { run_on_each(1, cancel_all_app); }
+
+static atomic_bool started;
+static int start_and_wait(void)
+{
+    atomic_store(&started, true);
+    return wait_at_gate();
+}
+static void open_gate(void *arg)
+{
+    (void)arg;
+    atomic_store(&gate, true);
+}
+/* The result stands, and the request is noticed by the next wait. */
+static int await_job(crank_task **job)
+{
+    EXPECT_EQ(crank_await(*job), 7);
+    return crank_sleep(0);
+}
+
+/* For real only: the simulator's job has run to its end before anybody could cancel it amid. */
+static int cancel_started_app(void)
+{
+    reset();
+    atomic_store(&started, false);
+    crank_task *job = crank_to_thread(start_and_wait);
+    crank_task *waiter = crank_spawn(await_job, &job);
+    while (!atomic_load(&started))
+        EXPECT_EQ(crank_sleep(0.0002), 0);
+    EXPECT_EQ(crank_cancel(waiter), 0);
+    EXPECT_EQ(crank_sleep(0.002), 0);
+    EXPECT(!crank_done(waiter));
+    atomic_store(&gate, true);
+    EXPECT_EQ(crank_await(waiter), -ECANCELED);
+    return 0;
+}
+TEST(to_thread, whoever_cancels_a_started_job_waits_for_its_return)
+{
+    run_for_real(0, cancel_started_app);
+}
+
+static int cancel_started_result_app(void)
+{
+    reset();
+    atomic_store(&started, false);
+    crank_task *job = crank_to_thread(start_and_wait);
+    while (!atomic_load(&started))
+        EXPECT_EQ(crank_sleep(0.0002), 0);
+    EXPECT_EQ(crank_cancel(job), 0);
+    EXPECT(!crank_done(job));
+    EXPECT_EQ(crank_cancelling(job), 1);
+    atomic_store(&gate, true);
+    EXPECT_EQ(crank_await(job), 7); /* its result stands */
+    return 0;
+}
+TEST(to_thread, the_result_of_a_started_job_beats_a_cancel)
+{
+    run_for_real(0, cancel_started_result_app);
+}
+
+static int timeout_app(void)
+{
+    reset();
+    crank_task *first = crank_to_thread(wait_at_gate);
+    crank_task *second = crank_to_thread(count_run);
+    EXPECT_EQ(crank_within(0.001, crank_await(second)), -ETIMEDOUT);
+    EXPECT_EQ(atomic_load(&ran), 0);
+    atomic_store(&gate, true);
+    EXPECT_EQ(crank_await(first), 7);
+    return 0;
+}
+TEST(to_thread, a_timeout_takes_a_job_off_the_queue)
+{
+    run_for_real(1, timeout_app);
+}
+
+static int gather_fails_app(void)
+{
+    reset();
+    long results[3] = { 9, 9, 9 };
+    EXPECT_EQ(crank_gather(results, crank_to_thread(fail_there, 5), crank_to_thread(give_int, 1),
+                  crank_to_thread(give_int, 2)), -EIO);
+    EXPECT_EQ(results[0], 9);
+    EXPECT_STR(crank_error(), "disk 5 is gone");
+    return 0;
+}
+TEST(to_thread, a_failed_job_fails_its_gather) { run_on_each(1, gather_fails_app); }
+
+/* ---- Giving up ---- */
+
+static int abandon_app(void)
+{
+    reset();
+    atomic_store(&started, false);
+    crank_task *job = crank_to_thread(start_and_wait);
+    while (!atomic_load(&started))
+        EXPECT_EQ(crank_sleep(0.0002), 0);
+    crank_abandon(job);
+    return crank_post(crank_current_loop(), open_gate, NULL);
+}
+TEST(to_thread, an_abandoned_job_finishes_unobserved)
+{
+    run_for_real(0, abandon_app);
+}
+
+static int abandon_queued_app(void)
+{
+    reset();
+    crank_task *first = crank_to_thread(wait_at_gate);
+    crank_abandon(crank_to_thread(count_run));
+    atomic_store(&gate, true);
+    EXPECT_EQ(crank_await(first), 7);
+    EXPECT_EQ(crank_await(crank_to_thread(give_int, 1)), 1);
+    EXPECT_EQ(atomic_load(&ran), 0);
+    return 0;
+}
+TEST(to_thread, a_job_abandoned_before_its_start_never_runs) { run_on_each(1, abandon_queued_app); }
+
+static int drop_app(void)
+{
+    reset();
+    crank_drop(crank_to_thread(count_run));
+    return 0;
+}
+TEST(to_thread, a_dropped_job_runs_before_the_run_ends)
+{
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        EXPECT_EQ(crank_run_with(&(crank_options){ .backend = backends[i] }, drop_app), 0);
+        EXPECT_EQ(atomic_load(&ran), 1);
+    }
+}
+
+static char reported[512];
+static void keep_report(const crank_report *report, void *arg)
+{
+    (void)arg;
+    snprintf(reported, sizeof reported, "%s", report->text);
+}
+static int drop_failing_app(void)
+{
+    crank_drop(crank_to_thread(fail_there, 8));
+    return 0;
+}
+TEST(to_thread, a_failure_nobody_awaits_is_reported)
+{
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        crank_options options = { .backend = backends[i], .on_report = keep_report };
+        reported[0] = '\0';
+        EXPECT_EQ(crank_run_with(&options, drop_failing_app), 0);
+        EXPECT_CONTAINS(reported, "disk 8 is gone");
+        EXPECT_CONTAINS(reported, "fail_there");
+    }
+}
+
+/* ---- What a job may call ---- */
+
+static int sleep_there(void) { return crank_sleep(0); }
+TEST_CHECKS(to_thread, a_job_cannot_wait_in_crank, "crank_sleep")
+{
+    return (int)crank_await(crank_to_thread(sleep_there));
+}
+static int nest(void) { return crank_to_thread(give_int, 1) ? 0 : 1; }
+TEST_CHECKS(to_thread, a_job_cannot_start_jobs, "no program runs on this thread")
+{
+    return (int)crank_await(crank_to_thread(nest));
+}
+TEST_CHECKS_OUTSIDE(to_thread, needs_a_run, "crank_to_thread") { (void)crank_to_thread(give_int, 1); }
+
+static int post_gate(crank_loop *loop) { return crank_post(loop, open_gate, NULL); }
+TEST_EACH_BACKEND(to_thread, a_job_may_post)
+{
+    reset();
+    EXPECT_EQ(crank_await(crank_to_thread(post_gate, crank_current_loop())), 0);
+    while (!atomic_load(&gate))
+        crank_try(crank_sleep(0.0001));
+    return 0;
+}
+
+static int doubled(int x)
+{
+    crank_try(crank_sleep(0.001));
+    return 2 * x;
+}
+static long submit_and_wait(crank_loop *loop, int x)
+{
+    long value = 0;
+    crank_submission *submission = crank_submit(loop, doubled, x);
+    int err = crank_submission_wait(submission, CRANK_FOREVER, &value);
+    return err < 0 ? err : value + 1;
+}
+TEST_EACH_BACKEND(to_thread, a_job_may_submit_and_wait_for_it)
+{
+    crank_task *tasks[5];
+    long results[5];
+    for (int i = 0; i < 5; i++)
+        tasks[i] = crank_to_thread(submit_and_wait, crank_current_loop(), i);
+    crank_try(crank_gather_n(tasks, 5, results));
+    for (int i = 0; i < 5; i++)
+        EXPECT_EQ(results[i], 2 * i + 1);
+    return 0;
+}
+
+/* ---- The simulator ---- */
+
+static int really_sleep(void) { return usleep(3000); }
+TEST_SIM(to_thread, takes_no_virtual_time)
+{
+    double before = crank_time();
+    EXPECT_EQ(crank_await(crank_to_thread(really_sleep)), 0);
+    EXPECT(crank_time() == before);
+    return 0;
+}
+
+static uint64_t hash;
+static int perturbed_app(void)
+{
+    crank_task *tasks[12];
+    crank_loop *loop = crank_current_loop();
+    atomic_store(&trail_length, 0);
+    for (int i = 0; i < 12; i++)
+        tasks[i] = i % 3 == 0 ? crank_to_thread(note, i)
+            : i % 3 == 1 ? crank_to_thread(post_gate, loop) : crank_to_thread(submit_and_wait, loop, i);
+    crank_try(crank_gather_n(tasks, 12, (long *)NULL));
+    hash = crank_trace_hash();
+    return 0;
+}
+TEST(to_thread, equal_seeds_give_equal_runs)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        crank_options options = { .backend = CRANK_BACKEND_SIM, .seed = seed, .threads_max = 3 };
+        EXPECT_EQ(crank_run_with(&options, perturbed_app), 0);
+        uint64_t first = hash;
+        int order[4];
+        memcpy(order, trail, sizeof order);
+        EXPECT_EQ(crank_run_with(&options, perturbed_app), 0);
+        EXPECT(hash == first);
+        EXPECT_EQ(memcmp(order, trail, sizeof order), 0);
+    }
+}
+
+TEST_SEEDS(to_thread, every_job_runs_once_whatever_the_order, 200)
+{
+    crank_task *tasks[9];
+    atomic_store(&trail_length, 0);
+    for (int i = 0; i < 9; i++)
+        tasks[i] = i % 2 ? crank_to_thread(submit_and_wait, crank_current_loop(), i) : crank_to_thread(note, i);
+    long results[9];
+    crank_try(crank_gather_n(tasks, 9, results));
+    EXPECT_EQ(atomic_load(&trail_length), 5);
+    for (int i = 0; i < 9; i++)
+        EXPECT_EQ(results[i], i % 2 ? 2 * i + 1 : i);
+    return 0;
+}
+
+static int never(void) { return crank_sleep(CRANK_FOREVER); }
+static int submit_for_ever(crank_loop *loop)
+{
+    long value = 0;
+    EXPECT_EQ(crank_submission_wait(crank_submit(loop, never), CRANK_FOREVER, &value), 0);
+    return (int)value;
+}
+static int deadlocked_app(void)
+{
+    return (int)crank_await(crank_to_thread(submit_for_ever, crank_current_loop()));
+}
+TEST(to_thread, a_job_that_waits_for_what_never_ends_is_a_deadlock_in_the_simulator)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep_report };
+    EXPECT_EQ(crank_run_with(&options, deadlocked_app), -EDEADLK);
+    EXPECT_CONTAINS(reported, "deadlock");
+}
+
+static int block_for_ever(int *fds)
+{
+    char byte;
+    return (int)read(fds[0], &byte, 1);
+}
+static int stuck_app(void)
+{
+    int fds[2];
+    EXPECT_EQ(pipe(fds), 0);
+    int result = (int)crank_await(crank_to_thread(block_for_ever, fds));
+    EXPECT_EQ(result, -ETIMEDOUT);
+    EXPECT_CONTAINS(crank_error(), "block_for_ever");
+    return result;
+}
+TEST(to_thread, a_job_that_blocks_the_simulator_is_named)
+{
+    test_needs_long();
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep_report };
+    EXPECT_EQ(crank_run_with(&options, stuck_app), -ETIMEDOUT);
+    EXPECT_CONTAINS(reported, "block_for_ever");
+}
