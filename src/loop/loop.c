@@ -134,7 +134,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
         return true;
     }
     loop->busy = 0;
-    return wait_for_world(loop, wait ? limit : LOOK_ONLY);
+    return wait_for_world(loop, wait && !loop->stopping ? limit : LOOK_ONLY);
 }
 
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
