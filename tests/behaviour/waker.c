@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* waker.c: what is true of those who may wake a loop from outside. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static void count_up(void *count) { ++*(int *)count; }
+static void raise_event(void *event) { crank_event_set(event); }
+
+TEST_EACH_BACKEND(waker, calls_in_the_loop)
+{
+    int count = 0;
+    crank_waker *waker = crank_waker_new(crank_current_loop(), count_up, &count);
+    crank_waker_wake(waker);
+    EXPECT_EQ(count, 0);
+    crank_try(crank_sleep(0.0001));
+    EXPECT_EQ(count, 1);
+    crank_waker_free(waker);
+    return 0;
+}
+
+TEST_EACH_BACKEND(waker, several_wakes_become_one_call)
+{
+    int count = 0;
+    crank_waker *waker = crank_waker_new(crank_current_loop(), count_up, &count);
+    for (int i = 0; i < 100; i++)
+        crank_waker_wake(waker);
+    crank_try(crank_sleep(0.0001));
+    EXPECT_EQ(count, 1);
+    crank_waker_wake(waker);
+    crank_try(crank_sleep(0.0001));
+    EXPECT_EQ(count, 2);
+    crank_waker_free(waker);
+    return 0;
+}
+
+static void *wake_later(void *waker)
+{
+    usleep(500);
+    crank_waker_wake(waker);
+    return NULL;
+}
+TEST_EACH_BACKEND(waker, holds_off_a_deadlock_and_wakes_from_a_thread)
+{
+    pthread_t thread;
+    CRANK_EVENT(event);
+    crank_waker *waker = crank_waker_new(crank_current_loop(), raise_event, event);
+    EXPECT_EQ(pthread_create(&thread, NULL, wake_later, waker), 0);
+    crank_try(crank_event_wait(event));
+    pthread_join(thread, NULL);
+    crank_waker_free(waker);
+    return 0;
+}
+
+static crank_waker *_Atomic signalled;
+static void on_signal(int number)
+{
+    (void)number;
+    crank_waker_wake(atomic_load(&signalled));
+}
+static void *signal_later(void *thread)
+{
+    usleep(500);
+    pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    return NULL;
+}
+TEST_EACH_BACKEND(waker, wakes_from_a_signal_handler)
+{
+    pthread_t thread, self = pthread_self();
+    CRANK_EVENT(event);
+    atomic_store(&signalled, crank_waker_new(crank_current_loop(), raise_event, event));
+    struct sigaction action = { .sa_handler = on_signal }, before;
+    sigaction(SIGUSR1, &action, &before);
+    EXPECT_EQ(pthread_create(&thread, NULL, signal_later, &self), 0);
+    crank_try(crank_event_wait(event));
+    pthread_join(thread, NULL);
+    sigaction(SIGUSR1, &before, NULL);
+    crank_waker_free(atomic_load(&signalled));
+    return 0;
+}
+
+TEST_EACH_BACKEND(waker, freed_with_a_wake_on_the_way_calls_nothing)
+{
+    int count = 0;
+    crank_waker *waker = crank_waker_new(crank_current_loop(), count_up, &count);
+    crank_waker_wake(waker);
+    crank_waker_free(waker);
+    crank_waker_free(NULL);
+    crank_try(crank_sleep(0.0001));
+    EXPECT_EQ(count, 0);
+    return 0;
+}
+
+static void no_report(const crank_report *report, void *arg)
+{
+    *(int *)arg = report->kind == CRANK_REPORT_DEADLOCK;
+}
+static int free_and_wait_app(void)
+{
+    CRANK_EVENT(event);
+    crank_waker *waker = crank_waker_new(crank_current_loop(), raise_event, event);
+    crank_waker_free(waker);
+    return crank_event_wait(event);
+}
+TEST(waker, once_freed_holds_off_no_deadlock)
+{
+    static const crank_backend backends[] = { CRANK_BACKEND_SIM, CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        int deadlocks = 0;
+        crank_options options = { .backend = backends[i], .on_report = no_report, .on_report_arg = &deadlocks };
+        EXPECT_EQ(crank_run_with(&options, free_and_wait_app), -EDEADLK);
+        EXPECT_EQ(deadlocks, 1);
+    }
+}
+
+static crank_waker *kept;
+static int keep_app(int *count)
+{
+    kept = crank_waker_new(crank_current_loop(), count_up, count);
+    crank_waker_wake(kept);
+    return 0;
+}
+TEST(waker, outlives_its_loop_without_harm)
+{
+    int count = 0;
+    EXPECT_EQ(crank_run_with(NULL, keep_app, &count), 0);
+    int before = count;
+    crank_waker_wake(kept);
+    crank_waker_wake(kept);
+    EXPECT_EQ(count, before);
+    crank_waker_free(kept);
+}
+
+TEST_CHECKS_OUTSIDE(waker, needs_a_loop, "crank_waker_new") { (void)crank_waker_new(NULL, count_up, NULL); }
