@@ -129,6 +129,7 @@ class Checker:
         self.name = compiler
         self.compiler = shlex.split(compiler)
         self.flags = shlex.split(" ".join(arguments.flags))
+        self.libs = shlex.split(" ".join(arguments.libs))
         self.syntax_only = arguments.syntax_only
         self.timeout = arguments.timeout
 
@@ -140,8 +141,8 @@ class Checker:
         if kind == "fragment":
             command += ["-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-unused-function"]
         links = kind == "program" and not self.syntax_only
-        command += [source] + (["-o", program] if links else ["-fsyntax-only"])
-        return subprocess.run(command + self.flags, capture_output=True, text=True, check=False)
+        command += self.flags + [source] + (["-o", program] + self.libs if links else ["-fsyntax-only"])
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def run(self, block, options, program):
         environment = dict(os.environ, CRANK_BACKEND=options["backend"])
@@ -233,7 +234,8 @@ def read_pages(paths):
 def arguments_of_command_line():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--cc", action="append", help="a compiler, with its options if any; may be repeated")
-    parser.add_argument("--flags", action="append", default=[], help="more flags, as one string: include paths, library")
+    parser.add_argument("--flags", action="append", default=[], help="flags for compiling, as one string")
+    parser.add_argument("--libs", action="append", default=[], help="what programs are linked with, as one string")
     parser.add_argument("--syntax-only", action="store_true", help="compile, do not link or run")
     parser.add_argument("--timeout", type=float, default=30, help="seconds for one program")
     parser.add_argument("--jobs", type=int, default=2)

@@ -1,10 +1,34 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead.
+# The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the tour
+# names every file of the source and no other.
 . "$(dirname "$0")/common.sh"
+
+toured() {
+    grep -q "\`\([a-z]*/\)\?$(basename "$1")\`" docs/tour.md || { echo "docs/tour.md does not mention $1"; return 1; }
+}
+for source in src/*/*.[chS]; do
+    check "the tour names $source" toured "$source"
+done
+is_there() {
+    ls src/*/"$1" include/crank/"$1" tests/harness/"$1" 2>/dev/null | grep -q . || { echo "there is no $1"; return 1; }
+}
+for name in $(grep -o '`[a-z_0-9/]*\.[chS]`' docs/tour.md | tr -d '`' | xargs -n1 basename | sort -u); do
+    check "what the tour names is there: $name" is_there "$name"
+done
 
 chosen=(--cc gcc)
 if [ "${QUICK:-0}" = 0 ] && command -v clang >/dev/null; then
     chosen+=(--cc clang)
 fi
-exec python3 tools/doccheck.py "${chosen[@]}" --flags="-Iinclude $BUILD/libcrank.a -pthread -lm" ./*.md docs/*.md
+pages=$(python3 tools/doccheck.py "${chosen[@]}" --flags=-Iinclude --libs="$BUILD/libcrank.a -pthread -lm" ./*.md docs/*.md)
+echo "$pages" | sed '$d'
+counted=$(echo "$pages" | tail -1)
+if [[ $counted =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+    checks_passed=$((checks_passed + BASH_REMATCH[1]))
+    checks_failed=$((checks_failed + BASH_REMATCH[2]))
+else
+    echo "FAIL tools/doccheck.py ended without a count: $counted"
+    checks_failed=$((checks_failed + 1))
+fi
+finish
