@@ -126,6 +126,7 @@ struct cr_runner {
     uint32_t budget_full;
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
     void *many_free;       /* cr_many_args blocks given back by first runs, linked through their first word */
+    uint32_t eager_left;   /* eager spawns until the spawner goes to the end of the line, as if it had yielded */
 };
 
 /* Builds whose switches are announced to a tool take them in C (announced.c), all others in assembly. */

@@ -20,6 +20,7 @@ typedef struct gather {
     bool settled;    /* failures are outcomes, not reasons to stop */
     bool waiting;
     bool interrupted;
+    bool named;      /* one that does not end was reported */
 } gather;
 
 static void cancel_rest(gather *g)
@@ -40,14 +41,26 @@ static int error_of(const cr_task *task)
     return task->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure) : (int)cr_task_value(task);
 }
 
+/* All are asked to end while the caller waits: it waits with the grace period's timer now. */
+static void stop_all(gather *g);
+
 static void note_failure(gather *g, const cr_task *task)
 {
     if (g->error || g->settled)
         return;
     g->error = error_of(task);
     g->failed = task->id;
-    cancel_rest(g);
+    stop_all(g);
 }
+
+static bool gather_undo(cr_task *self);
+static void gather_due(crank_loop *loop, cr_task *self);
+static cr_task *gather_holder(const cr_task *self);
+static size_t gather_describe(const cr_task *self, char *buf, size_t size);
+static const cr_wait gather_wait = { .what = "gathers", .undo = gather_undo, .holder = gather_holder,
+    .describe = gather_describe };
+static const cr_wait gather_end_wait = { .what = "gathers", .undo = gather_undo, .due = gather_due,
+    .holder = gather_holder, .describe = gather_describe };
 
 static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
 {
@@ -57,6 +70,8 @@ static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
         note_failure(g, task);
     if (g->left == 0 && g->waiting) {
         g->waiting = false;
+        if (g->self->fiber.wait == &gather_end_wait)
+            cr_timer_stop(loop, &g->self->timer);
         cr_wake(loop, g->self, 0);
     }
 }
@@ -65,9 +80,11 @@ static bool gather_undo(cr_task *self)
 {
     gather *g = self->on;
     g->interrupted = true;
-    cancel_rest(g);
+    stop_all(g);
     return false;
 }
+
+/* The first that has not ended. */
 static cr_task *gather_holder(const cr_task *self)
 {
     const gather *g = self->on;
@@ -84,8 +101,23 @@ static size_t gather_describe(const cr_task *self, char *buf, size_t size)
     int n = snprintf(buf, size, "%zu of %zu tasks", g->left, g->n);
     return n > 0 ? (size_t)n : 0;
 }
-static const cr_wait gather_wait = { .what = "gathers", .undo = gather_undo, .holder = gather_holder,
-    .describe = gather_describe };
+
+static void stop_all(gather *g)
+{
+    cancel_rest(g);
+    if (g->waiting && g->self->fiber.wait == &gather_wait)
+        (void)cr_grace_start(g->loop, g->self, &gather_end_wait);
+}
+
+static void gather_due(crank_loop *loop, cr_task *self)
+{
+    gather *g = self->on;
+    if (!g->named)
+        cr_report_swallowed(loop, gather_holder(self));
+    g->named = true;
+    self->fiber.wait = &gather_wait;
+    stop_all(g);
+}
 
 /* Does a result of this kind fit the results' array? */
 static void kind_check(const cr_task *task, size_t size, unsigned char kind)
@@ -141,7 +173,8 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     if (g->left > 0) {
         g->waiting = true;
         w.self->on = g;
-        (void)cr_park(&w, &gather_wait);
+        bool graced = (g->error || g->interrupted) && cr_grace_start(w.loop, w.self, &gather_end_wait);
+        (void)cr_park(&w, graced ? &gather_end_wait : &gather_wait);
     }
     if (!g->interrupted || !cr_scopes_deliverable(w.self))
         return g->error;

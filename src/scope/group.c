@@ -136,8 +136,7 @@ static const cr_wait group_end_wait = { .what = "waits for", .undo = wait_undo, 
 /* How the opener waits from now on: with a timer, if there is memory for one. */
 static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
 {
-    int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
-    return cr_timer_start(loop, &opener->timer, CR_TIMER_TASK, deadline) == 0 ? &group_end_wait : &group_wait;
+    return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
 }
 
 /* The opener was asked to stop, by its own group's failure or from outside: the children are, and it goes on when they have

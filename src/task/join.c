@@ -72,6 +72,22 @@ uint64_t cr_task_bits(const cr_task *task)
     return (uint64_t)cr_task_value(task);
 }
 
+/* The waiter was asked to stop: so is what it waits for. */
+static bool join_undo(cr_task *waiter);
+/* It has not ended within the grace period. */
+static void join_due(crank_loop *loop, cr_task *waiter);
+static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
+static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
+{
+    const cr_task *task = waiter->on;
+    int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
+    return n > 0 ? (size_t)n : 0;
+}
+static const cr_wait join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
+    .describe = join_describe };
+static const cr_wait join_end_wait = { .what = "awaits the end of", .undo = join_undo, .due = join_due,
+    .holder = join_holder, .describe = join_describe };
+
 void cr_join_deliver(crank_loop *loop, cr_task *task)
 {
     uintptr_t joiner = task->joiner;
@@ -81,6 +97,8 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
         return;
     }
     cr_task *waiter = (cr_task *)joiner;
+    if (CR_UNLIKELY(waiter->fiber.wait == &join_end_wait))
+        cr_timer_stop(loop, &waiter->timer);
     uint64_t bits = cr_task_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->place = (void *)(uintptr_t)failed;
@@ -93,24 +111,31 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     cr_wake(loop, waiter, (long)bits);
 }
 
-/* The waiter was asked to stop: so is what it waits for. */
+/* Ask the awaited task to end. Where that ends it at once the waiter has been woken, and waits no more. */
+static void cancel_awaited(crank_loop *loop, cr_task *waiter)
+{
+    waiter->place = NULL; /* not named yet */
+    (void)cr_task_cancel(loop, waiter->on);
+    if (waiter->fiber.wait == &join_wait)
+        (void)cr_grace_start(loop, waiter, &join_end_wait);
+}
+
 static bool join_undo(cr_task *waiter)
 {
-    cr_task *task = waiter->on;
     waiter->fiber.flags |= CR_TASK_DELIVERING;
-    (void)cr_task_cancel(cr_loop_here, task);
+    cancel_awaited(cr_loop_here, waiter);
     return false;
 }
 
-static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
-static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
+static void join_due(crank_loop *loop, cr_task *waiter)
 {
-    const cr_task *task = waiter->on;
-    int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
-    return n > 0 ? (size_t)n : 0;
+    if (!waiter->place)
+        cr_report_swallowed(loop, waiter->on);
+    waiter->fiber.wait = &join_wait;
+    (void)cr_grace_start(loop, waiter, &join_end_wait);
+    waiter->place = waiter->on;
+    (void)cr_task_cancel(loop, waiter->on);
 }
-static const cr_wait join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
-    .describe = join_describe };
 
 void cr_join_check(const cr_task *self, const cr_task *task, const char *call)
 {
@@ -147,7 +172,7 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
     w->self->fiber.wait = &join_wait; /* a task that ends at once finds a waiter it can wake */
-    (void)cr_task_cancel(w->loop, task);
+    cancel_awaited(w->loop, w->self);
     (void)cr_park(w, w->self->fiber.wait);
     return -ECANCELED;
 }

@@ -119,6 +119,15 @@ double crank_time(void)
     return (double)(loop ? cr_now(loop) : cr_sys_real.now(cr_sys_real.context)) / 1e9;
 }
 
+bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)
+{
+    int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
+    if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)
+        return false;
+    task->fiber.wait = graced;
+    return true;
+}
+
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer)
 {

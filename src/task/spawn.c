@@ -165,7 +165,8 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     return cr_handle(task);
 }
 
-/* The caller goes to the front of the line behind its child: the child runs first, the caller as soon as it waits or ends. */
+/* The caller goes to the front of the line behind its child: the child runs first, the caller as soon as it waits or ends.
+ * Now and then it goes to the end instead: a task that only spawns and awaits must not starve the others. */
 crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;
@@ -175,7 +176,12 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     if (CR_UNLIKELY(!task))
         return NULL;
     self->fiber.wake = (long)task->id;
-    cr_runner_push_front(&loop->runner, &self->fiber);
+    if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
+        cr_runner_push_front(&loop->runner, &self->fiber);
+    } else {
+        loop->runner.eager_left = loop->runner.budget_full;
+        cr_runner_push(&loop->runner, &self->fiber);
+    }
     cr_runner_push_front(&loop->runner, &task->fiber);
     return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, &self->fiber, NULL);
 }

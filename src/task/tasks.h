@@ -156,6 +156,9 @@ void cr_join_check(const cr_task *self, const cr_task *task, const char *call);
 /* ---- park.c */
 /* Let every ready task run once. */
 void cr_yield(const cr_waiting *w);
+/* A parked task waits for others it has asked to end: from now on its timer runs for the grace period, and wait is graced.
+ * Whoever wakes it stops the timer. False, and no change, where there is no memory for a timer. */
+bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced);
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
 /* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
