@@ -9,7 +9,7 @@
 export LC_ALL=C.UTF-8
 scratch=$(mktemp -d) || exit 1
 plot=$build/asyncio-timings.svg
-failures=0
+failures=0 skipped=""
 tour_begun=${EPOCHREALTIME//[!0-9]/}
 
 tour_end() {
@@ -37,37 +37,39 @@ fi
 
 # ---- running ----------------------------------------------------------------------------------------------------
 
-now_us() { echo "${EPOCHREALTIME//[!0-9]/}"; }
-
 # Run a command with a time limit: $tag.out and .err are what it wrote, .status how it ended, .us how long it took.
 # The last is written last: where it is, the run is over.
 run_timed() {
     local tag=$1 begun status
     shift
-    begun=$(now_us)
+    begun=${EPOCHREALTIME//[!0-9]/}
     timeout 20 "$@" >"$scratch/$tag.out" 2>"$scratch/$tag.err" </dev/null &
     echo $! >"$scratch/$tag.pid"
     wait $!
     status=$?
-    echo "$(($(now_us) - begun))" >"$scratch/$tag.time"
+    echo "$((${EPOCHREALTIME//[!0-9]/} - begun))" >"$scratch/$tag.time"
     echo "$status" >"$scratch/$tag.status"
     mv "$scratch/$tag.time" "$scratch/$tag.us"
 }
 
-program_of() {
-    local file=("$build/examples/$1"_*)
-    echo "${file[0]}"
-}
+# The program of each id, and what it shows.
+declare -A program about
+while read -r id name line; do
+    program[$id]=$build/examples/$name about[$id]=$line
+done < <(list_programs)
 
 has_python() { [ -n "$python" ] && [ -e "$examples/tutorials/python/$1.py" ]; }
 
-# On a machine that is very busy, or slow: from here on the tour no longer waits for what it can do without.
-is_late() { [ $((($(now_us) - tour_begun) / 1000000)) -ge 30 ]; }
+# On a machine that is very busy or slow: from 22 seconds on the tour does without Python and the simulator, from 34 on
+# it only names the programs.
+is_late() { [ $((${EPOCHREALTIME//[!0-9]/} - tour_begun)) -ge 22000000 ]; }
+is_over() { [ $((${EPOCHREALTIME//[!0-9]/} - tour_begun)) -ge 34000000 ]; }
 
 run_ours() {
     local id=$1
     shift
-    run_timed "$id" "$(program_of "$id")" "$@"
+    ! is_over || return 0
+    run_timed "$id" "${program[$id]}" "$@"
 }
 
 run_python() {
@@ -85,7 +87,7 @@ start_everything_slow() {
     for id in e15 e12 e14 e08 e10 e07 e09 e05 e06 e11 e25 e26 e28 n01 n02 n03 e13 e27; do
         run_ours "$id" &
         run_python "$id" &
-        sleep 0.02
+        pause
     done
     (
         for id in e29 e30 e33 x04 e31; do
@@ -112,13 +114,17 @@ progress_line() {
     return 0
 }
 
+# A pause without a process of its own: nobody ever writes into this pipe.
+mkfifo "$scratch/pipe"
+exec 8<>"$scratch/pipe"
+pause() { read -rt 0.05 -u 8 || true; }
+
 wait_for() {
     local begun=$SECONDS
-    until [ -e "$scratch/$1.us" ]; do
+    until [ -e "$scratch/$1.us" ] || is_over; do
         progress_line "$dim      ... $2, $((SECONDS - begun)) s$plain"
-        sleep 0.05
+        pause
         ! is_late || [ "${1%.py}" = "$1" ] || break
-        [ $((SECONDS - begun)) -lt 25 ] || break
     done
     progress_line ""
 }
@@ -149,7 +155,7 @@ to_us() {
 # The nth (or "last") time a program printed, in microseconds; nothing where it printed none.
 printed_us() {
     local times
-    [ -e "$scratch/$1.us" ] && [ "$(cat "$scratch/$1.status")" = 0 ] || return 1
+    [ -e "$scratch/$1.us" ] && [ "$(<"$scratch/$1.status")" = 0 ] || return 1
     mapfile -t times < <(grep -oE '[0-9]+(\.[0-9]+)?(e-[0-9]+)? seconds' "$scratch/$1.out" | cut -d' ' -f1)
     [ ${#times[@]} -gt 0 ] || return 1
     case $2 in
@@ -158,14 +164,24 @@ printed_us() {
     esac
 }
 
+# From "Start: 16:20:11" to "End: 16:20:21".
+clock_difference() {
+    local seconds=() hour minute second
+    while IFS=: read -r _ hour minute second; do
+        seconds+=($((10#${hour# } * 3600 + 10#$minute * 60 + 10#$second)))
+    done < <(grep -E '^(Start|End):' "$1")
+    echo "$(((seconds[1] - seconds[0] + 86400) % 86400)) s"
+}
+
 # The figure of one run: the time it prints, else how long the whole process took.
 figure() {
     local tag=$1 us
-    [ -e "$scratch/$tag.us" ] && [ "$(cat "$scratch/$tag.status")" = 0 ] || { echo "-"; return; }
+    [ -e "$scratch/$tag.us" ] && [ "$(<"$scratch/$tag.status")" = 0 ] || { echo "-"; return; }
     case $tag in
         e34*) sed -n 's/^overhead: \(.*\) per job$/\1 per job/p' "$scratch/$tag.out" ;;
         e3[0-3]*) format_us "$(printed_us "$tag" last)" ;;
-        *) us=$(printed_us "$tag" 0) || us=$(cat "$scratch/$tag.us") && format_us "$us" ;;
+        e15*) clock_difference "$scratch/$tag.out" ;;
+        *) us=$(printed_us "$tag" 0) || us=$(<"$scratch/$tag.us") && format_us "$us" ;;
     esac
 }
 
@@ -193,8 +209,9 @@ simulated_figure() {
         e05 | e06 | e07 | e08 | e09 | e10 | e11 | e14 | e15 | e25 | e26 | e28 | n0[1-3]) ;;
         *) return 0 ;;
     esac
-    CRANK_BACKEND=sim run_timed "$id.sim" "$(program_of "$id")"
-    format_us "$(cat "$scratch/$id.sim.us")"
+    ! is_late || return 0
+    CRANK_BACKEND=sim run_timed "$id.sim" "${program[$id]}"
+    format_us "$(<"$scratch/$id.sim.us")"
 }
 
 scale_note() {
@@ -207,7 +224,7 @@ scale_note() {
 show_figures() {
     local id=$1 figures="" simulated
     [ -z "$(tutorial_figure "$id")" ] || figures="tutorial $(tutorial_figure "$id")   "
-    if has_python "$id" && { is_slow "$id" || [ -e "$scratch/$id.py.us" ]; } && [ "$id" != e29 ] && [ "$id" != e30 ]; then
+    if [ -e "$scratch/$id.py.us" ]; then
         figures+="$python $(figure "$id.py")$(scale_note "$id")   "
     fi
     figures+="${green}crank $(figure "$id")$plain$dim"
@@ -252,9 +269,12 @@ show_output() {
 }
 
 show() {
-    local id=$1 name
-    name=$(program_of "$id")
-    printf '%s%-4s %s%s\n' "$bold" "${id^^}" "$(description "${name##*/}")" "$plain"
+    local id=$1
+    if is_over && [ ! -e "$scratch/$id.us" ]; then
+        skipped+=" $id"
+        return
+    fi
+    printf '%s%-4s %s%s\n' "$bold" "${id^^}" "${about[$id]}" "$plain"
     if is_slow "$id"; then
         wait_for "$id" "$id is running"
         has_python "$id" && [ "$id" != e29 ] && [ "$id" != e30 ] && wait_for "$id.py" "the same in Python"
@@ -262,10 +282,15 @@ show() {
         run_ours "$id"
         run_python "$id"
     fi
+    if [ ! -e "$scratch/$id.us" ]; then
+        skipped+=" $id"
+        printf '      %s(not in time)%s\n\n' "$dim" "$plain"
+        return
+    fi
     show_output "$scratch/$id.out"
-    if [ "$(cat "$scratch/$id.status" 2>/dev/null || echo 124)" != 0 ]; then
+    if [ "$(<"$scratch/$id.status")" != 0 ]; then
         head -n 8 "$scratch/$id.err" | sed 's/^/      /'
-        printf '      %sended with status %s%s\n' "$red" "$(cat "$scratch/$id.status" 2>/dev/null || echo none)" "$plain"
+        printf '      %sended with status %s%s\n' "$red" "$(<"$scratch/$id.status")" "$plain"
         failures=$((failures + 1))
     fi
     show_figures "$id"
@@ -342,6 +367,7 @@ section "4. Coroutines, and pi in threads" "Generators both ways, timers, and CP
 for id in e22 e23 x01 x02 e24 x03 e25 e26 e27 e28 e29 e30 x04 e31 e32 e33 e34; do show $id; done
 section "5. Generators and event loops" "A baby event loop of our own, tasks, groups, results and pools."
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
+[ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table
 
 printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
@@ -350,5 +376,5 @@ printf '      CRANK_BACKEND=sim ./run e15       the same ten seconds, simulated\
 printf '      ./run x08 README.md               the characters of your own files\n'
 printf '      ./run e35 0.001                   the chess exhibition in real time, at 1/1000 (47 s)\n'
 printf '      docs/tutorial.md                  the tutorials, told for C programmers\n'
-printf '%s(the tour took %s)%s\n' "$dim" "$(format_us $(($(now_us) - tour_begun)))" "$plain"
+printf '%s(the tour took %s)%s\n' "$dim" "$(format_us $((${EPOCHREALTIME//[!0-9]/} - tour_begun)))" "$plain"
 [ $failures = 0 ] || { printf '%s%d programs failed%s\n' "$red" "$failures" "$plain"; exit 1; }
