@@ -44,6 +44,7 @@ static inline CRANK_MUST_USE int crank_must_use_(int result) { return result; }
 /* Seconds that never pass: no timeout. */
 #define CRANK_FOREVER (__builtin_inf())
 
+/* Elements of an array. */
 #define CRANK_COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A task: opaque, a number in a pointer's clothes. It is never dereferenced; a handle used after it was given up

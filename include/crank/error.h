@@ -94,7 +94,8 @@ CRANK_API long crank_null_error_(void);
         } \
         CRANK_CAT_(crank_v_, id); \
     })
-/* The same, running statement instead of returning: crank_try_or(f(), goto out). crank_failed_ holds the error. */
+/* The same, running statement instead of returning: crank_try_or(f(), goto out). In it crank_failed_ is the error:
+ * crank_try_or(f(), err = crank_failed_; goto out). */
 #define crank_try_or(expr, statement) CRANK_TRY_DO_(__COUNTER__, #expr, expr, statement)
 #define CRANK_TRY_DO_(id, text, expr, statement) \
     __extension__({ \
@@ -102,7 +103,8 @@ CRANK_API long crank_null_error_(void);
         CRANK_TRY_OK_(CRANK_CAT_(crank_v_, id)); \
         long CRANK_CAT_(crank_e_, id) = CRANK_TRY_ERROR_(CRANK_CAT_(crank_v_, id)); \
         if (__builtin_expect(CRANK_CAT_(crank_e_, id) < 0, 0)) { \
-            (void)CRANK_TRACED_(text, CRANK_CAT_(crank_e_, id)); \
+            int crank_failed_ = CRANK_TRACED_(text, CRANK_CAT_(crank_e_, id)); \
+            (void)crank_failed_; \
             statement; \
         } \
         CRANK_CAT_(crank_v_, id); \

@@ -135,7 +135,7 @@ CRANK_API int crank_throw(crank_generator *generator, int error);
 CRANK_API CRANK_BLOCKS int crank_generator_close(crank_generator *generator);
 /* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. */
 CRANK_API int crank_generator_result(const crank_generator *generator, long *ret_value);
-/* The line at which it sleeps: of its last yield, of its definition's call before the first, 0 after the end. */
+/* The line at which it sleeps: of its last yield; before the first, that of crank_generate; 0 after the end. */
 CRANK_API int crank_generator_line(const crank_generator *generator);
 /* Describe it on one line, as crank_describe. */
 CRANK_API size_t crank_generator_describe(const crank_generator *generator, char *buf, size_t size);

@@ -48,9 +48,11 @@ CRANK_API void crank_handle_cancel(crank_handle *handle);
 /* Call fn(arg) whenever fd is readable (or has ended), until removed; replaces an earlier one. Fails with -EPERM for a
  * regular file, -EBADF, -ENOMEM. Under the simulator descriptors are real ones. */
 CRANK_API int crank_add_reader(crank_loop *loop, int fd, crank_callback *fn, void *arg);
+/* The same whenever fd can be written. */
 CRANK_API int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg);
 /* 1 when there was one, 0 when not. Remove before the descriptor is closed. */
 CRANK_API int crank_remove_reader(crank_loop *loop, int fd);
+/* The same for a writer. */
 CRANK_API int crank_remove_writer(crank_loop *loop, int fd);
 
 CRANK_END_DECLS

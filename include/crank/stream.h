@@ -30,6 +30,7 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_line(crank_stream *stre
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write(crank_stream *stream, const void *buf, size_t size);
 /* As crank_write, formatted. Fails with -ENOMEM besides. */
 CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format, ...) CRANK_PRINTF(2, 3);
+/* Give what is in the buffer to the kernel. 0; fails as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
 /* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);

@@ -3,8 +3,8 @@
 #define CRANK_SYNC_H
 /* Locks, events, conditions, semaphores, barriers and queues between the tasks of one loop. All are fair: first come,
  * first served. None is for threads: using one from another thread than it was made on, while it is in use, is a CHECK.
- * Made outside a run, an object belongs to the loop that first waits on it. Freeing one that tasks wait on is a CHECK.
- * A cancelled wait takes nothing: no turn, permit, item or wake-up is lost. */
+ * An object may be made outside a run, and goes over to another loop while nobody holds it or waits on it. Freeing one
+ * that tasks wait on is a CHECK. A cancelled wait takes nothing: no turn, permit, item or wake-up is lost. */
 #include "base.h"
 #include "call.h"
 #include "error.h"
@@ -32,6 +32,7 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_lock_acquire(crank_lock *lock);
 CRANK_API CRANK_MUST_USE int crank_lock_acquire_nowait(crank_lock *lock);
 /* Hand it to the first in line. By another task than the holder: a CHECK. */
 CRANK_API void crank_lock_release(crank_lock *lock);
+/* Is it held, by whomever? */
 CRANK_API bool crank_lock_held(const crank_lock *lock);
 
 /* ---- Event ----------------------------------------------------------------------------------------------------- */
@@ -41,7 +42,9 @@ CRANK_API crank_event *crank_event_new(void);
 CRANK_API void crank_event_free(crank_event *event);
 /* Raise it: all who wait go on. */
 CRANK_API void crank_event_set(crank_event *event);
+/* Lower it: who comes from now on waits. */
 CRANK_API void crank_event_clear(crank_event *event);
+/* Is it raised? */
 CRANK_API bool crank_event_is_set(const crank_event *event);
 /* Wait until it is raised. Whoever waited when it was raised goes on, also if it is cleared before they run. Fails with
  * -ECANCELED. */
@@ -88,14 +91,16 @@ CRANK_API size_t crank_semaphore_value(const crank_semaphore *semaphore);
 /* Lets parties tasks through together, again and again. parties == 0 is a CHECK. */
 CRANK_API crank_barrier *crank_barrier_new(size_t parties);
 CRANK_API void crank_barrier_free(crank_barrier *barrier);
-/* Wait for the others. Gives the order of arrival, 0 to parties - 1, different in each. Fails with -ECANCELED (the others
- * wait on); -EPIPE when the barrier is broken or reset. */
+/* Wait for the others. Gives the order of arrival, 0 to parties - 1, different in each. Fails with -ECANCELED (the
+ * others wait on); -EPIPE when the barrier is broken or reset. */
 CRANK_API CRANK_BLOCKS int crank_barrier_wait(crank_barrier *barrier);
 /* Back to empty; tasks waiting get -EPIPE. */
 CRANK_API void crank_barrier_reset(crank_barrier *barrier);
 /* Break it: tasks waiting, and all who come until a reset, get -EPIPE. */
 CRANK_API void crank_barrier_abort(crank_barrier *barrier);
+/* Tasks waiting now. */
 CRANK_API size_t crank_barrier_waiting(const crank_barrier *barrier);
+/* Has it been broken, and not reset? */
 CRANK_API bool crank_barrier_broken(const crank_barrier *barrier);
 
 /* ---- Queues ---------------------------------------------------------------------------------------------------- */
@@ -142,10 +147,12 @@ CRANK_API CRANK_MUST_USE int crank_queue_get_nowait_(crank_queue *queue, void *r
 CRANK_API void crank_queue_done(crank_queue *queue);
 /* Wait until every item put has been dealt with. Fails with -ECANCELED. */
 CRANK_API CRANK_BLOCKS int crank_queue_join(crank_queue *queue);
-/* No more puts: putters, and getters once it is empty, get -EPIPE. With now, its items are dropped (and counted as dealt
- * with), so getters get -EPIPE at once. */
+/* No more puts: putters, and getters once it is empty, get -EPIPE. With now, its items are dropped (and counted as
+ * dealt with), so getters get -EPIPE at once. */
 CRANK_API void crank_queue_shutdown(crank_queue *queue, bool now);
+/* Items in it. */
 CRANK_API size_t crank_queue_count(const crank_queue *queue);
+/* Must who puts now wait? */
 CRANK_API bool crank_queue_full(const crank_queue *queue);
 
 #ifndef __cplusplus

@@ -46,6 +46,7 @@ CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
 typedef struct crank_waker crank_waker;
 /* NULL when memory is short. On the loop's own thread. */
 CRANK_API crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg);
+/* From any thread or signal handler. */
 CRANK_API void crank_waker_wake(crank_waker *waker);
 /* On the loop's own thread; nobody may wake it after. NULL is ignored. */
 CRANK_API void crank_waker_free(crank_waker *waker);

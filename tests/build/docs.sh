@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the tour
-# names every file of the source and no other.
+# names every file of the source and no other; the reference is made from the headers as they are.
 . "$(dirname "$0")/common.sh"
 
 toured() {
@@ -16,6 +16,8 @@ is_there() {
 for name in $(grep -o '`[a-z_0-9/]*\.[chS]`' docs/tour.md | tr -d '`' | xargs -n1 basename | sort -u); do
     check "what the tour names is there: $name" is_there "$name"
 done
+
+check "the reference is that of the headers" python3 tools/reference.py --check docs/reference.md
 
 chosen=(--cc gcc)
 if [ "${QUICK:-0}" = 0 ] && command -v clang >/dev/null; then
