@@ -5,6 +5,7 @@
  * contract as the assembly's, written in C around cr_stack_swap: a parked context is a struct place on its own stack, and
  * fiber->sp points at it. Empty in other builds. */
 #include "context/fiber.h"
+#include "base/check.h"
 #if CR_ANNOUNCED
 #if CR_ASAN
 #include <sanitizer/asan_interface.h>
@@ -13,7 +14,7 @@
 #if CR_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-#include <fenv.h>
+#include <pthread.h>
 
 struct place {
     void *sp;        /* of cr_stack_swap */
@@ -21,7 +22,7 @@ struct place {
     size_t size;
     void *fake; /* AddressSanitizer's */
     void *tsan;
-    fenv_t floating;
+    uint64_t floating;
     int error;
 };
 
@@ -30,6 +31,19 @@ static __thread struct place here;
 #if CR_TSAN
 static __thread void *ended; /* a fiber of ThreadSanitizer's that was left for good */
 #endif
+
+/* Before its first switch a thread is on its own stack, to which somebody will switch back. */
+static void know_own_stack(void)
+{
+    if (here.low)
+        return;
+    pthread_attr_t attributes;
+    void *low;
+    CR_ASSERT(pthread_getattr_np(pthread_self(), &attributes) == 0);
+    CR_ASSERT(pthread_attr_getstack(&attributes, &low, &here.size) == 0);
+    pthread_attr_destroy(&attributes);
+    here.low = low;
+}
 
 static void before(struct place *from, const struct place *to, bool for_good)
 {
@@ -51,13 +65,7 @@ static void before(struct place *from, const struct place *to, bool for_good)
 static void after(const struct place *self)
 {
 #if CR_ASAN
-    const void *low;
-    size_t size;
-    __sanitizer_finish_switch_fiber(self ? self->fake : NULL, &low, &size);
-    if (!here.low) { /* the first switch of all came from the thread's own stack */
-        here.low = low;
-        here.size = size;
-    }
+    __sanitizer_finish_switch_fiber(self ? self->fake : NULL, NULL, NULL);
 #endif
 #if CR_TSAN
     if (ended)
@@ -70,15 +78,16 @@ static void after(const struct place *self)
 /* Switch from one place to another and come back. */
 static void swap(struct place *from, struct place *to)
 {
+    know_own_stack();
     *from = (struct place){ .low = here.low, .size = here.size };
-    fegetenv(&from->floating);
+    from->floating = cr_floating_control();
     from->error = errno;
     before(from, to, false);
     cr_stack_swap(&from->sp, to->sp);
     after(from);
     here.low = from->low;
     here.size = from->size;
-    fesetenv(&from->floating);
+    cr_floating_control_set(from->floating);
     errno = from->error;
 }
 
@@ -224,6 +233,7 @@ void cr_side_entered(cr_side *self)
 
 void cr_side_swap(cr_side *from, cr_side *to, bool for_good)
 {
+    know_own_stack();
     struct place mine = { .low = here.low, .size = here.size };
     struct place other = { .low = to->low, .size = to->size, .tsan = to->tsan };
     from->low = here.low;

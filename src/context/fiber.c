@@ -44,8 +44,8 @@ void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
 cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
 
-/* The floating point control this thread has now, as the assembly loads it. */
-static uint64_t floating_point_control(void)
+/* As the assembly keeps it: on x86-64 mxcsr and above it the x87 control word. */
+uint64_t cr_floating_control(void)
 {
 #if defined(__x86_64__)
     uint32_t mxcsr;
@@ -60,12 +60,24 @@ static uint64_t floating_point_control(void)
 #endif
 }
 
+void cr_floating_control_set(uint64_t control)
+{
+#if defined(__x86_64__)
+    uint32_t mxcsr = (uint32_t)control;
+    uint16_t x87 = (uint16_t)(control >> 32);
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    __asm__ volatile("fldcw %0" : : "m"(x87));
+#else
+    __asm__ volatile("msr fpcr, %0" : : "r"(control));
+#endif
+}
+
 void cr_runner_init(cr_runner *runner)
 {
     memset(runner, 0, sizeof *runner);
     runner->tail = &runner->head;
     runner->errno_at = &errno;
-    runner->fp = floating_point_control();
+    runner->fp = cr_floating_control();
     runner->budget_full = 128;
     runner->budget = runner->budget_full;
 }

@@ -143,6 +143,9 @@ struct cr_runner {
  * (a callback, or a new fiber for which there is no stack), taken off the line; else NULL. */
 cr_fiber *cr_runner_enter(cr_runner *runner);
 void cr_runner_init(cr_runner *runner);
+/* This thread's rounding mode and floating point traps, in the form of runner->fp. */
+uint64_t cr_floating_control(void);
+void cr_floating_control_set(uint64_t control);
 
 static inline void cr_runner_push(cr_runner *runner, cr_fiber *fiber)
 {

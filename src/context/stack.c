@@ -513,6 +513,11 @@ bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret
     return true;
 }
 
+size_t cr_stacks_usable(const cr_stacks *stacks)
+{
+    return stacks->slot - stacks->guard - ABOVE_TOP - (COLOURS - 1) * COLOUR_STEP;
+}
+
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings)
 {
     size_t slots = 0;

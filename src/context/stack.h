@@ -36,6 +36,8 @@ bool cr_stacks_trim(cr_stacks *stacks, size_t keep);
 bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
 /* Is address inside a slot's guard? Then that slot's usable range, as above. Async-signal-safe. */
 bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
+/* How many bytes below its top every stack has at least. */
+size_t cr_stacks_usable(const cr_stacks *stacks);
 /* Slots ever made, slots in use or hot, mappings held. */
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings);
 
