@@ -9,13 +9,19 @@
  * The current tick may run ahead of the clock: if the only timer is an hour away, it lies in the heap, and so does all
  * that is started before it. When the heap has thus doubled, the current tick returns to the clock's (rewind), which the
  * starts since then have paid for. The heap's room is reserved for all timers at start, for nothing may fail later;
- * memory that is never touched costs nothing. */
+ * memory that is never touched costs nothing.
+ *
+ * A million timers do not fit a cache: what costs is to walk a list whose members lie anywhere. So the wheel's first level
+ * spans four seconds, most timers are walked over once, and lists are walked from both ends at a time. */
 #include "loop/timer.h"
 
 #define TICK_SHIFT 20
-#define DIGIT_BITS 6
-#define SLOTS 64
-#define LEVELS 8 /* 43 bits of ticks are all of an int64 of nanoseconds */
+#define NEAR_BITS 12
+#define FAR_BITS 6
+#define NEAR_SLOTS (1u << NEAR_BITS)
+#define FAR_SLOTS (1u << FAR_BITS)
+#define NEAR 0 /* the first level */
+#define LEVELS 7 /* 12 + 6 * 6 bits: an int64 of nanoseconds has 43 bits of ticks */
 #define ARITY 4
 #define ROOM_FIRST 64
 #define REWIND_SLACK 1024
@@ -41,8 +47,12 @@ struct cr_timers {
     uint64_t age;
     int64_t now;    /* of the last pop */
     uint64_t tick;  /* timers up to this one are in the heap */
-    uint64_t used[LEVELS]; /* which lists of a level are not empty */
-    struct list wheel[LEVELS][SLOTS];
+    /* Which lists are not empty: of the first level, in words that words has a bit for; of the others, by level. */
+    uint64_t words;
+    uint64_t near_used[NEAR_SLOTS / 64];
+    uint64_t far_used[LEVELS];
+    struct list near[NEAR_SLOTS];
+    struct list far[LEVELS][FAR_SLOTS]; /* the first is unused */
 };
 
 static uint64_t tick_of(int64_t deadline) { return deadline < 0 ? 0 : (uint64_t)deadline >> TICK_SHIFT; }
@@ -108,26 +118,79 @@ static void heap_remove(cr_timers *timers, size_t at)
         sift_down(timers, at, last);
 }
 
-/* The level is that of the highest digit in which a tick differs from the current one: all lists of a level come before
- * all of the next, and within a level a list's number is above the current tick's digit. */
+/* Where in the wheel a tick belongs: the level is that of the highest digit in which it differs from the current one. All
+ * lists of a level come before all of the next, and within a level a list's number is above the current tick's digit. */
+struct seat {
+    unsigned level;
+    unsigned slot;
+};
+
+static unsigned shift_of(unsigned level) { return level == NEAR ? 0 : NEAR_BITS + (level - 1) * FAR_BITS; }
+
+static struct seat seat_at(unsigned level, uint64_t tick)
+{
+    uint64_t digit = tick >> shift_of(level);
+    return (struct seat){ level, (unsigned)digit & (level == NEAR ? NEAR_SLOTS - 1 : FAR_SLOTS - 1) };
+}
+
 static unsigned level_of(const cr_timers *timers, uint64_t tick)
 {
-    return (63u - (unsigned)__builtin_clzll(tick ^ timers->tick)) / DIGIT_BITS;
+    unsigned highest = 63u - (unsigned)__builtin_clzll(tick ^ timers->tick);
+    return highest < NEAR_BITS ? NEAR : 1 + (highest - NEAR_BITS) / FAR_BITS;
+}
+
+static struct list *list_at(cr_timers *timers, struct seat seat)
+{
+    return seat.level == NEAR ? &timers->near[seat.slot] : &timers->far[seat.level][seat.slot];
+}
+
+static void mark_used(cr_timers *timers, struct seat seat)
+{
+    if (seat.level != NEAR) {
+        timers->far_used[seat.level] |= UINT64_C(1) << seat.slot;
+    } else {
+        timers->near_used[seat.slot / 64] |= UINT64_C(1) << seat.slot % 64;
+        timers->words |= UINT64_C(1) << seat.slot / 64;
+    }
+}
+
+static void mark_empty(cr_timers *timers, struct seat seat)
+{
+    if (seat.level != NEAR)
+        timers->far_used[seat.level] &= ~(UINT64_C(1) << seat.slot);
+    else if (!(timers->near_used[seat.slot / 64] &= ~(UINT64_C(1) << seat.slot % 64)))
+        timers->words &= ~(UINT64_C(1) << seat.slot / 64);
+}
+
+/* The earliest list below a level. False where there is none. */
+static bool earliest(const cr_timers *timers, unsigned end, struct seat *ret_seat)
+{
+    if (timers->words) {
+        unsigned word = (unsigned)__builtin_ctzll(timers->words);
+        *ret_seat = (struct seat){ NEAR, word * 64 + (unsigned)__builtin_ctzll(timers->near_used[word]) };
+        return true;
+    }
+    for (unsigned level = NEAR + 1; level < end; level++)
+        if (timers->far_used[level]) {
+            *ret_seat = (struct seat){ level, (unsigned)__builtin_ctzll(timers->far_used[level]) };
+            return true;
+        }
+    return false;
 }
 
 static void wheel_add(cr_timers *timers, cr_timer *timer, uint64_t tick)
 {
-    unsigned level = level_of(timers, tick);
-    unsigned slot = (unsigned)(tick >> (level * DIGIT_BITS)) % SLOTS;
-    struct list *list = &timers->wheel[level][slot];
+    struct seat seat = seat_at(level_of(timers, tick), tick);
+    struct list *list = list_at(timers, seat);
     timer->next = NULL;
     timer->prev = list->last;
-    if (list->last)
+    if (list->last) {
         list->last->next = timer;
-    else
+    } else {
         list->first = timer;
+        mark_used(timers, seat);
+    }
     list->last = timer;
-    timers->used[level] |= UINT64_C(1) << slot;
 }
 
 static void wheel_remove(cr_timers *timers, cr_timer *timer)
@@ -138,74 +201,90 @@ static void wheel_remove(cr_timers *timers, cr_timer *timer)
         return;
     }
     uint64_t tick = tick_of(timer->deadline);
-    unsigned level = level_of(timers, tick);
-    unsigned slot = (unsigned)(tick >> (level * DIGIT_BITS)) % SLOTS;
-    struct list *list = &timers->wheel[level][slot];
+    struct seat seat = seat_at(level_of(timers, tick), tick);
+    struct list *list = list_at(timers, seat);
     *(timer->next ? &timer->next->prev : &list->last) = timer->prev;
     *(timer->prev ? &timer->prev->next : &list->first) = timer->next;
     if (!list->first)
-        timers->used[level] &= ~(UINT64_C(1) << slot);
+        mark_empty(timers, seat);
 }
 
-static void add(cr_timers *timers, cr_timer *timer)
+static struct list wheel_take(cr_timers *timers, struct seat seat)
+{
+    struct list *list = list_at(timers, seat);
+    struct list taken = *list;
+    *list = (struct list){ NULL, NULL };
+    mark_empty(timers, seat);
+    return taken;
+}
+
+/* While spreading a list: into the heap's array, in no order yet, or into the lists of lower levels. */
+static void spread(cr_timers *timers, cr_timer *timer)
 {
     uint64_t tick = tick_of(timer->deadline);
     if (tick <= timers->tick)
-        heap_add(timers, timer);
+        timers->heap[timers->heap_count++] = (entry){ timer->deadline, timer->age_kind, timer };
     else
         wheel_add(timers, timer, tick);
 }
 
-/* The wheel's earliest list: its level and number, and the tick at which it begins. The wheel is not empty. */
-static uint64_t earliest(const cr_timers *timers, unsigned *ret_level, unsigned *ret_slot)
+/* Two walks at a time: the members lie far apart, and the memory can fetch two as fast as one. */
+static void spread_list(cr_timers *timers, struct list list)
 {
-    unsigned level = 0;
-    while (!timers->used[level])
-        level++;
-    unsigned slot = (unsigned)__builtin_ctzll(timers->used[level]);
-    unsigned shift = level * DIGIT_BITS;
-    *ret_level = level;
-    *ret_slot = slot;
-    return (timers->tick >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS)) | ((uint64_t)slot << shift);
+    for (cr_timer *first = list.first, *last = list.last;;) {
+        cr_timer *next = first->next;
+        cr_timer *prev = last->prev;
+        spread(timers, first);
+        if (first == last)
+            return;
+        spread(timers, last);
+        if (next == last)
+            return;
+        first = next;
+        last = prev;
+    }
 }
 
-/* Move the current tick to the wheel's earliest list, unless it begins after limit, and spread its timers. The heap is
+/* Make a heap of what lies in its array. */
+static void order_heap(cr_timers *timers)
+{
+    for (size_t i = timers->heap_count / ARITY + 1; i-- > 0;)
+        if (i < timers->heap_count)
+            sift_down(timers, i, timers->heap[i]);
+    for (size_t i = 0; i < timers->heap_count; i++)
+        place(timers, i, timers->heap[i]);
+}
+
+/* Move the current tick to the wheel's earliest list, unless that begins after limit, and spread its timers. The heap is
  * empty, the wheel is not. */
 static bool advance(cr_timers *timers, uint64_t limit)
 {
-    unsigned level;
-    unsigned slot;
-    uint64_t tick = earliest(timers, &level, &slot);
+    struct seat seat = { NEAR, 0 };
+    (void)earliest(timers, LEVELS, &seat);
+    unsigned above = shift_of(seat.level + 1);
+    uint64_t tick = (timers->tick >> above << above) | ((uint64_t)seat.slot << shift_of(seat.level));
     if (tick > limit)
         return false;
-    cr_timer *timer = timers->wheel[level][slot].first;
-    timers->wheel[level][slot] = (struct list){ NULL, NULL };
-    timers->used[level] &= ~(UINT64_C(1) << slot);
     timers->tick = tick;
-    while (timer) {
-        cr_timer *next = timer->next;
-        add(timers, timer);
-        timer = next;
-    }
+    spread_list(timers, wheel_take(timers, seat));
+    order_heap(timers);
     timers->rewind_at = 2 * timers->heap_count + timers->count / 4 + REWIND_SLACK;
     return true;
 }
 
-/* The lists of all levels below this one become its list number slot: what is in them differs from an earlier current
- * tick in that digit. */
-static void join_lists(cr_timers *timers, unsigned level, unsigned slot)
+/* The lists of all levels below this one become one of its own: what is in them differs from an earlier current tick in
+ * that digit. */
+static void join_lists(cr_timers *timers, struct seat seat)
 {
-    struct list *all = &timers->wheel[level][slot];
-    for (unsigned lower = 0; lower < level; lower++)
-        for (; timers->used[lower]; timers->used[lower] &= timers->used[lower] - 1) {
-            struct list *list = &timers->wheel[lower][__builtin_ctzll(timers->used[lower])];
-            list->first->prev = all->last;
-            *(all->last ? &all->last->next : &all->first) = list->first;
-            all->last = list->last;
-            *list = (struct list){ NULL, NULL };
-        }
+    struct list *all = list_at(timers, seat);
+    for (struct seat lower; earliest(timers, seat.level, &lower);) {
+        struct list list = wheel_take(timers, lower);
+        list.first->prev = all->last;
+        *(all->last ? &all->last->next : &all->first) = list.first;
+        all->last = list.last;
+    }
     if (all->first)
-        timers->used[level] |= UINT64_C(1) << slot;
+        mark_used(timers, seat);
 }
 
 /* Return the current tick to the clock's, giving the wheel what lies in the heap after it. */
@@ -214,20 +293,14 @@ static void rewind_to_clock(cr_timers *timers)
     uint64_t tick = tick_of(timers->now);
     if (tick < timers->tick) {
         unsigned level = level_of(timers, tick);
-        join_lists(timers, level, (unsigned)(timers->tick >> (level * DIGIT_BITS)) % SLOTS);
+        if (level != NEAR)
+            join_lists(timers, seat_at(level, timers->tick));
         timers->tick = tick;
-        size_t kept = 0;
-        for (size_t i = 0; i < timers->heap_count; i++) {
-            entry item = timers->heap[i];
-            if (tick_of(item.deadline) <= tick)
-                place(timers, kept++, item);
-            else
-                wheel_add(timers, item.timer, tick_of(item.deadline));
-        }
-        timers->heap_count = kept;
-        for (size_t i = kept / ARITY + 1; i-- > 0;)
-            if (i < kept)
-                sift_down(timers, i, timers->heap[i]);
+        size_t count = timers->heap_count;
+        timers->heap_count = 0;
+        for (size_t i = 0; i < count; i++)
+            spread(timers, timers->heap[i].timer);
+        order_heap(timers);
     }
     timers->rewind_at = 2 * timers->heap_count + timers->count / 4 + REWIND_SLACK;
 }
@@ -277,7 +350,11 @@ int cr_timers_start(cr_timers *timers, cr_timer *timer, enum cr_timer_kind kind,
     timer->deadline = deadline;
     timer->age_kind = timers->age++ << 3 | (uint64_t)kind;
     timers->count++;
-    add(timers, timer);
+    uint64_t tick = tick_of(deadline);
+    if (tick <= timers->tick)
+        heap_add(timers, timer);
+    else
+        wheel_add(timers, timer, tick);
     return 0;
 }
 

@@ -89,12 +89,15 @@ void cr_scope_reset(cr_scope *scope)
 
 bool cr_scope_caused(const cr_scope *scope)
 {
-    if (!scope->fired || CR_TALLY_REQUESTS(scope->task) > scope->asked)
+    if (!scope->fired)
         return false;
-    for (const cr_scope *outer = scope->up; outer; outer = outer->up)
+    for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
+        if (outer->type == CR_SHIELD)
+            return true; /* what is asked outside is not seen in here */
         if (outer->fired && outer->fired_at > scope->opened)
             return false;
-    return true;
+    }
+    return CR_TALLY_REQUESTS(scope->task) <= scope->asked;
 }
 
 bool cr_scopes_deliverable(const cr_task *task)

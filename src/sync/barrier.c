@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* barrier.c: lets so many tasks through together, again and again.
  *
- * The last to arrive wakes the others with their places in the line as results and begins the next round at once: tasks of
- * the old round are out of the line already, so there is no time of draining in which the barrier is closed. A cancelled
- * task leaves the line, and those behind it move up: the results of a round are always 0 to parties - 1. */
+ * The last to arrive wakes the others with their places in the line as results and begins the
+ * next round at once: tasks of the old round are out of the line already, so there is no time of
+ * draining in which the barrier is closed. A cancelled task leaves the line, and those behind it
+ * move up: the results of a round are always 0 to parties - 1. */
 #include <limits.h>
-#include <stdio.h>
 #include "sync/object.h"
 
 struct crank_barrier {
@@ -32,9 +32,8 @@ static bool barrier_undo(cr_task *task)
 static size_t barrier_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_barrier *barrier = barrier_of(task);
-    int length = snprintf(buf, size, "barrier %p, %zu of %zu have come", (const void *)barrier, barrier->waiting,
-        barrier->parties);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_object_print(buf, size, "barrier %p, %zu of %zu have come", (const void *)barrier,
+        barrier->waiting, barrier->parties);
 }
 
 static const cr_wait barrier_wait = {
@@ -45,8 +44,8 @@ static const cr_wait barrier_wait = {
 
 crank_barrier *crank_barrier_new(size_t parties)
 {
-    CR_CHECK(parties > 0 && parties <= INT_MAX, "crank_barrier_new: %zu parties; a barrier takes 1 to %d", parties,
-        INT_MAX);
+    CR_CHECK(parties > 0 && parties <= INT_MAX,
+        "crank_barrier_new: %zu parties; a barrier takes 1 to %d", parties, INT_MAX);
     crank_barrier *barrier = cr_object_new(sizeof(crank_barrier));
     if (barrier)
         barrier->parties = parties;
@@ -57,8 +56,9 @@ void crank_barrier_free(crank_barrier *barrier)
 {
     if (!barrier)
         return;
-    CR_CHECK(!barrier->line.head, "crank_barrier_free: %zu tasks wait at barrier %p; let them end first",
-        barrier->waiting, (void *)barrier);
+    CR_CHECK(!barrier->line.head,
+        "crank_barrier_free: %zu tasks wait at barrier %p; let them end first", barrier->waiting,
+        (void *)barrier);
     cr_object_free(barrier);
 }
 

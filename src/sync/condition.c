@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* condition.c: wait for something to become true under a lock.
  *
- * A waiting task stands in one of two lines: the condition's until it is notified, then the lock's until the lock is handed
- * to it. Notifying is moving it from the one to the other, without running it: no crowd wakes to fight for the lock. A
- * cancelled wait goes the same way, because it may only return with the lock. If it had been notified already, that
- * notification goes to the next in the condition's line. The request is delivered when it is accepted, not when the lock
- * comes: a second one meanwhile stays for the next wait. */
-#include <stdio.h>
+ * A waiting task stands in one of two lines: the condition's until it is notified, then the
+ * lock's until the lock is handed to it. Notifying is moving it from the one to the other,
+ * without running it: no crowd wakes to fight for the lock. A cancelled wait goes the same way,
+ * because it may only return with the lock. If it had been notified already, that notification
+ * goes to the next in the condition's line. The request is delivered when it is accepted, not
+ * when the lock comes: a second one meanwhile stays for the next wait. */
 #include "sync/lock.h"
 #include "task/tasks.h"
 
@@ -25,7 +25,8 @@ static void will_be_cancelled(cr_task *task)
     cr_tasks_of(cr_loop_here)->delivered(task);
 }
 
-/* Cancelled with the notification at hand: the task stays in the lock's line, its notification does not. */
+/* Cancelled with the notification at hand: the task stays in the lock's line, its notification
+ * does not. */
 static bool retake_undo(cr_task *task)
 {
     crank_condition *condition = task->place;
@@ -80,8 +81,7 @@ static bool wait_undo(cr_task *task)
 
 static size_t condition_describe(const cr_task *task, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "condition %p", (void *)condition_of(task));
-    return length < 0 ? 0 : (size_t)length;
+    return cr_object_print(buf, size, "condition %p", (void *)condition_of(task));
 }
 
 static const cr_wait condition_wait = {
@@ -103,9 +103,11 @@ void crank_condition_free(crank_condition *condition)
     if (!condition)
         return;
     bool waited_for = condition->line.head;
-    for (const cr_task *task = condition->lock->line.head; task && !waited_for; task = task->node.next)
+    const cr_task *task = condition->lock->line.head;
+    for (; task && !waited_for; task = task->node.next)
         waited_for = task->place == condition;
-    CR_CHECK(!waited_for, "crank_condition_free: tasks wait for condition %p; let them end first", (void *)condition);
+    CR_CHECK(!waited_for, "crank_condition_free: tasks wait for condition %p; let them end first",
+        (void *)condition);
     cr_object_free(condition);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* event.c: a flag that tasks wait for.
  *
- * Raising it takes everybody out of the line at once: whoever waited then goes on, also when the flag is cleared before it
- * runs. Invariant: while the flag is raised nobody is in line. */
-#include <stdio.h>
+ * Raising it takes everybody out of the line at once: whoever waited then goes on, also when the
+ * flag is cleared before it runs. Invariant: while the flag is raised nobody is in line. */
 #include "sync/object.h"
 
 struct crank_event {
@@ -14,8 +13,8 @@ struct crank_event {
 
 static size_t event_describe(const cr_task *task, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "event %p", (void *)cr_container_of(task->on, crank_event, line));
-    return length < 0 ? 0 : (size_t)length;
+    const crank_event *event = cr_container_of(task->on, crank_event, line);
+    return cr_object_print(buf, size, "event %p", (const void *)event);
 }
 
 static const cr_wait event_wait = {
@@ -32,7 +31,8 @@ void crank_event_free(crank_event *event)
 {
     if (!event)
         return;
-    CR_CHECK(!event->line.head, "crank_event_free: tasks wait for event %p; let them end first", (void *)event);
+    CR_CHECK(!event->line.head, "crank_event_free: tasks wait for event %p; let them end first",
+        (void *)event);
     cr_object_free(event);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* lock.c: one task at a time, first come first served.
  *
- * A released lock is handed to the first in line before that task runs, and stays held all the while: nobody can
- * come between. So a task that is cancelled after the hand-over has the lock; the cancellation waits for its next wait. The
- * holder is remembered by number, and a holder that ended without releasing is found when the next task asks. */
+ * A released lock is handed to the first in line before that task runs, and stays held all the
+ * while: nobody can come between. So a task that is cancelled after the hand-over has the lock;
+ * the cancellation waits for its next wait. The holder is remembered by number, and a holder
+ * that ended without releasing is found when the next task asks. */
 #include <inttypes.h>
-#include <stdio.h>
 #include "sync/lock.h"
 
 static const cr_wait lock_wait = {
@@ -28,9 +28,8 @@ size_t cr_lock_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_lock *lock = lock_of(task);
     const cr_task *holder = cr_task_find(lock->holder);
-    int length = snprintf(buf, size, "lock %p, held by %s", (const void *)lock,
+    return cr_object_print(buf, size, "lock %p, held by %s", (const void *)lock,
         holder ? crank_name(cr_handle(holder)) : "a task that has ended");
-    return length < 0 ? 0 : (size_t)length;
 }
 
 crank_lock *crank_lock_new(void)
@@ -42,21 +41,29 @@ void crank_lock_free(crank_lock *lock)
 {
     if (!lock)
         return;
-    CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first", (void *)lock);
+    CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first",
+        (void *)lock);
     CR_CHECK(!lock->holder, "crank_lock_free: lock %p is held; release it first", (void *)lock);
     cr_object_free(lock);
 }
 
-/* A holder whose function has returned will never release: to stand in line for it would be to wait for ever. */
+static const char *name_of(const cr_task *holder)
+{
+    return holder ? crank_name(cr_handle(holder)) : "of old";
+}
+
+/* A holder whose function has returned will never release: to stand in line for it would be to
+ * wait for ever. */
 static void check_holder(const crank_lock *lock, const cr_task *self)
 {
     CR_CHECK(lock->holder != self->id,
-        "crank_lock_acquire: the running task already holds lock %p; a lock cannot be taken twice", (const void *)lock);
+        "crank_lock_acquire: the running task already holds lock %p; a lock cannot be taken twice",
+        (const void *)lock);
     const cr_task *holder = cr_task_find(lock->holder);
     CR_CHECK(holder && holder->fiber.life != CR_ENDED && holder->fiber.life != CR_RETURNED,
-        "crank_lock_acquire: lock %p is still held by task %s (number %" PRIu64 "), which has ended; release a lock on "
-        "every way out, as CRANK_WITH_LOCK does",
-        (const void *)lock, holder ? crank_name(cr_handle(holder)) : "of old", lock->holder & ((UINT64_C(1) << 40) - 1));
+        "crank_lock_acquire: lock %p is still held by task %s (number %" PRIu64 "), which has "
+        "ended; release a lock on every way out, as CRANK_WITH_LOCK does",
+        (const void *)lock, name_of(holder), lock->holder & ((UINT64_C(1) << 40) - 1));
 }
 
 static CR_NOINLINE int acquire(crank_lock *lock)
@@ -98,10 +105,12 @@ int crank_lock_acquire_nowait(crank_lock *lock)
 static CR_COLD void release_refused(const crank_lock *lock)
 {
     const cr_task *holder = cr_task_find(lock->holder);
-    CR_CHECK(lock->holder, "crank_lock_release: nobody holds lock %p; release once for each acquire", (const void *)lock);
-    cr_check_failed("crank_lock_release: lock %p is held by task %s, not by the caller; only the task that acquired it "
-                    "may release it",
-        (const void *)lock, holder ? crank_name(cr_handle(holder)) : "of old, which has ended");
+    CR_CHECK(lock->holder,
+        "crank_lock_release: nobody holds lock %p; release once for each acquire",
+        (const void *)lock);
+    cr_check_failed("crank_lock_release: lock %p is held by task %s, not by the caller; only the "
+                    "task that acquired it may release it",
+        (const void *)lock, name_of(holder));
 }
 
 void crank_lock_release(crank_lock *lock)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* object.c: birth, death and loop of a synchronisation object.
  *
- * An object made in a run takes its memory through that run's OS table, one made outside through the real one. Every
- * table gives memory that the real one can free: only so may an object outlive the run in which it was made. */
+ * An object made in a run takes its memory through that run's OS table, one made outside through
+ * the real one. Every table gives memory that the real one can free: only so may an object
+ * outlive the run in which it was made. */
 #include "sync/object.h"
+#include <stdio.h>
 
 void *cr_object_new(size_t size)
 {
@@ -33,17 +35,28 @@ void cr_object_free(void *object)
 void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use, const char *call)
 {
     CR_CHECK(!in_use,
-        "%s: object %p is in use by %s; locks, events, queues and their kin serve the tasks of one loop: pass work "
-        "to another thread with crank_submit or crank_post",
+        "%s: object %p is in use by %s; locks, events, queues and their kin serve the tasks of one "
+        "loop: pass work to another thread with crank_submit or crank_post",
         call, (void *)object, loop ? "another loop" : "a loop, and this is outside of it");
-    /* Outside a run it keeps its loop: what was waiting there is gone, and the next loop takes it over. */
+    /* Outside a run it keeps its loop: what was waiting there is gone, and the next loop takes
+     * it over. */
     if (loop)
         object->loop = loop;
 }
 
+size_t cr_object_print(char *buf, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(buf, size, format, args);
+    va_end(args);
+    return length < 0 ? 0 : (size_t)length;
+}
+
 void *crank_made_(void *object)
 {
-    CR_CHECK(object, "out of memory while declaring a lock, event, condition, semaphore, barrier or queue; where "
-                     "that must be survived use its _new function, which gives NULL");
+    CR_CHECK(object,
+        "out of memory while declaring a lock, event, condition, semaphore, barrier or queue; "
+        "where that must be survived use its _new function, which gives NULL");
     return object;
 }

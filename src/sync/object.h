@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* object.h: what locks, events, conditions, semaphores, barriers and queues have in common.
  *
- * Owns: where an object's memory comes from, to which loop it belongs, and the quick way into a waiting call. Does not own
- * waiting itself (task/park.h). An object belongs to the loop that last used it; it may change loops only while nobody
- * holds it or waits on it, so that a wake-up never crosses threads. Its lines are empty when no loop runs. */
+ * Owns: where an object's memory comes from, to which loop it belongs, and the quick way into a
+ * waiting call. Does not own waiting itself (task/park.h). An object belongs to the loop that
+ * last used it; it may change loops only while nobody holds it or waits on it, so that a wake-up
+ * never crosses threads. Its lines are empty when no loop runs. */
 #ifndef CR_OBJECT_H
 #define CR_OBJECT_H
 #include <crank/sync.h>
@@ -18,30 +19,39 @@ typedef struct cr_object {
 /* Cleared memory of which a cr_object is the first member; NULL when memory is short. */
 void *cr_object_new(size_t size);
 void cr_object_free(void *object);
-/* The table for memory of this object's: its own, or the real one where that table's loop has ended. */
+/* The table for memory of this object's: its own, or the real one where that table's loop has
+ * ended. */
 const cr_sys *cr_object_sys(const cr_object *object);
 
-/* loop, the running one or NULL, is not the one it belongs to: take it over, or a CHECK while it is in use. */
-CR_COLD void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use, const char *call);
+/* loop, the running one or NULL, is not the one it belongs to: take it over, or a CHECK while it
+ * is in use. */
+CR_COLD void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use,
+    const char *call);
 static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_use, const char *call)
 {
     if (CR_UNLIKELY(object->loop != loop))
         cr_object_take_over(object, loop, in_use, call);
 }
 
-/* The quick way into a waiting call: true when there is nothing to deliver and budget is left, some of which it spends. Where
- * it is false, or the call must wait, the full way follows from cr_wait_begin on, in a function of its own that is called in
- * tail position: so the quick way needs no frame. */
+/* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
+ * some of which it spends. Where it is false, or the call must wait, the full way follows from
+ * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
+ * needs no frame. */
 static inline bool cr_wait_quick(cr_waiting *w)
 {
     crank_loop *loop = cr_loop_here;
     w->loop = loop;
     w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
-    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE) || loop->runner.budget <= 1))
+    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
+        return false;
+    if (CR_UNLIKELY(loop->runner.budget <= 1))
         return false;
     loop->runner.budget--;
     return true;
 }
+
+/* What describe functions return: snprintf, with the length as a size. */
+size_t cr_object_print(char *buf, size_t size, const char *format, ...) CRANK_PRINTF(3, 4);
 
 /* Wake everybody in the line with one result. */
 static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *line, long result)

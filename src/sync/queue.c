@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* queue.c: elements handed from tasks that put to tasks that get.
  *
- * Invariants: a getter is in line only while the queue is empty, a putter only while it is full. So an element put while
- * getters wait goes straight into the first one's place, and the room a getter makes is filled at once with the first waiting
- * putter's element: nobody overtakes, an element is always either in the queue or in one task's hands, and whoever is
- * woken has nothing left to do. A waiting task's place is its own variable: where the element goes, or comes from. */
+ * Invariants: a getter is in line only while the queue is empty, a putter only while it is full.
+ * So an element put while getters wait goes straight into the first one's place, and the room a
+ * getter makes is filled at once with the first waiting putter's element: nobody overtakes, an
+ * element is always either in the queue or in one task's hands, and whoever is woken has nothing
+ * left to do. A waiting task's place is its own variable: where the element goes, or comes from. */
 #include <stdio.h>
 #include "sync/object.h"
 #include "sync/store.h"
@@ -18,7 +19,7 @@ struct crank_queue {
     cr_waitq putters;
     cr_waitq joiners;
     size_t unfinished; /* elements put and not yet reported done */
-    size_t quick;      /* up to this count putting needs no second look: there is memory, it is not full, not shut */
+    size_t quick;      /* below this count there is memory and room, and it is not shut */
     bool shut;
 };
 
@@ -29,10 +30,10 @@ static size_t type_of(size_t size, unsigned char kind)
 
 static size_t describe(const crank_queue *queue, char *buf, size_t size)
 {
-    const char *state = !queue->store.count ? "empty" : queue->store.count >= queue->max ? "full" : "unfinished";
-    int length = snprintf(buf, size, "queue %p (%s, %zu elements, %zu not done)", (const void *)queue, state,
-        queue->store.count, queue->unfinished);
-    return length < 0 ? 0 : (size_t)length;
+    size_t count = queue->store.count;
+    return cr_object_print(buf, size, "queue %p (%s%zu elements, %zu not done)",
+        (const void *)queue, !count ? "empty, " : count >= queue->max ? "full, " : "", count,
+        queue->unfinished);
 }
 
 static size_t describe_get(const cr_task *task, char *buf, size_t size)
@@ -52,7 +53,10 @@ static size_t describe_join(const cr_task *task, char *buf, size_t size)
 
 static const cr_wait get_wait = { .what = "waits to get from a queue", .describe = describe_get };
 static const cr_wait put_wait = { .what = "waits to put into a queue", .describe = describe_put };
-static const cr_wait join_wait = { .what = "waits for a queue's elements to be done", .describe = describe_join };
+static const cr_wait join_wait = {
+    .what = "waits for a queue's elements to be done",
+    .describe = describe_join,
+};
 
 static bool in_use(const crank_queue *queue)
 {
@@ -62,7 +66,8 @@ static bool in_use(const crank_queue *queue)
 static crank_queue *queue_new(size_t size, unsigned char kind, size_t max, enum cr_order order,
     bool (*less)(const void *, const void *))
 {
-    CR_CHECK(size > 0 && size <= SIZE_MAX >> 9, "crank_queue_new: elements of %zu bytes; give the size of a type", size);
+    CR_CHECK(size > 0 && size <= SIZE_MAX >> 9,
+        "crank_queue_new: elements of %zu bytes; give the size of a type", size);
     crank_queue *queue = cr_object_new(sizeof(crank_queue));
     if (!queue)
         return NULL;
@@ -85,7 +90,8 @@ crank_queue *crank_queue_new_lifo(size_t element_size, unsigned char kind, size_
 crank_queue *crank_queue_new_priority(size_t element_size, unsigned char kind, size_t max,
     bool (*less)(const void *a, const void *b))
 {
-    CR_CHECK(less, "crank_queue_new_priority: no comparison; give a function that says whether a comes before b");
+    CR_CHECK(less, "crank_queue_new_priority: no comparison; give a function that says whether a "
+                   "comes before b");
     return queue_new(element_size, kind, max, CR_SMALLEST_FIRST, less);
 }
 
@@ -93,7 +99,8 @@ void crank_queue_free(crank_queue *queue)
 {
     if (!queue)
         return;
-    CR_CHECK(!in_use(queue), "crank_queue_free: tasks wait on queue %p; let them end, or shut it down, first",
+    CR_CHECK(!in_use(queue),
+        "crank_queue_free: tasks wait on queue %p; let them end, or shut it down, first",
         (void *)queue);
     cr_store_deinit(&queue->store, cr_object_sys(&queue->object));
     cr_object_free(queue);
@@ -102,10 +109,15 @@ void crank_queue_free(crank_queue *queue)
 static void print_type(char *buf, size_t size, size_t type, bool many)
 {
     static const char *const names[] = {
-        [CRANK_KIND_NONE] = "value", [CRANK_KIND_VOID] = "nothing", [CRANK_KIND_BOOL] = "bool",
-        [CRANK_KIND_SIGNED] = "signed integer", [CRANK_KIND_UNSIGNED] = "unsigned integer",
-        [CRANK_KIND_FLOAT] = "float", [CRANK_KIND_DOUBLE] = "double", [CRANK_KIND_POINTER] = "pointer",
-        [CRANK_KIND_STRUCT] = "struct"
+        [CRANK_KIND_NONE] = "value",
+        [CRANK_KIND_VOID] = "nothing",
+        [CRANK_KIND_BOOL] = "bool",
+        [CRANK_KIND_SIGNED] = "signed integer",
+        [CRANK_KIND_UNSIGNED] = "unsigned integer",
+        [CRANK_KIND_FLOAT] = "float",
+        [CRANK_KIND_DOUBLE] = "double",
+        [CRANK_KIND_POINTER] = "pointer",
+        [CRANK_KIND_STRUCT] = "struct",
     };
     size_t kind = type & 0xff;
     size_t bytes = type >> 8;
@@ -122,7 +134,8 @@ static CR_COLD void type_mismatch(const crank_queue *queue, size_t type, const c
     char holds[64], given[64];
     print_type(holds, sizeof holds, queue->type, true);
     print_type(given, sizeof given, type, false);
-    cr_check_failed("%s: the queue holds %s, this is %s; give a variable of the queue's own type", call, holds, given);
+    cr_check_failed("%s: the queue holds %s, this is %s; give a variable of the queue's own type",
+        call, holds, given);
 }
 
 /* What every put and get looks at, beside the elements: the type and the thread. */
@@ -180,8 +193,9 @@ int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigne
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
-    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop && !queue->getters.head &&
-                  queue->store.count < queue->quick && queue->store.order != CR_SMALLEST_FIRST)) {
+    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop &&
+                  !queue->getters.head && queue->store.count < queue->quick &&
+                  queue->store.order != CR_SMALLEST_FIRST)) {
         queue->unfinished++;
         cr_ring_put(&queue->store, value, size);
         return 0;
@@ -195,7 +209,8 @@ int crank_queue_put_nowait_(crank_queue *queue, const void *value, size_t size, 
     return put(queue, value);
 }
 
-/* The next element. The room it leaves is the first waiting putter's. Fails with -EAGAIN when empty; -EPIPE. */
+/* The next element. The room it leaves is the first waiting putter's. Fails with -EAGAIN when
+ * empty; -EPIPE. */
 static int take(crank_queue *queue, void *ret)
 {
     if (!queue->store.count)
@@ -229,8 +244,9 @@ int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char k
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
-    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop && queue->store.count &&
-                  !queue->putters.head && queue->store.order != CR_SMALLEST_FIRST)) {
+    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop &&
+                  queue->store.count && !queue->putters.head &&
+                  queue->store.order != CR_SMALLEST_FIRST)) {
         cr_ring_take(&queue->store, ret, size);
         return 0;
     }
@@ -245,8 +261,9 @@ int crank_queue_get_nowait_(crank_queue *queue, void *ret, size_t size, unsigned
 
 void crank_queue_done(crank_queue *queue)
 {
-    CR_CHECK(queue->unfinished, "crank_queue_done: every element put into queue %p is done already; call it once for "
-                                "each element got",
+    CR_CHECK(queue->unfinished,
+        "crank_queue_done: every element put into queue %p is done already; call it once for each "
+        "element got",
         (void *)queue);
     if (--queue->unfinished || !queue->joiners.head)
         return;

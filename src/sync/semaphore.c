@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* semaphore.c: so many permits, handed out first come first served.
  *
- * A released permit goes straight to the first in line. Invariant: while somebody is in line no permit is free, so that
- * nobody who comes later can overtake, and a permit on its way to a task that is cancelled meanwhile is that task's. */
-#include <stdio.h>
+ * A released permit goes straight to the first in line. Invariant: while somebody is in line no
+ * permit is free, so that nobody who comes later can overtake, and a permit on its way to a task
+ * that is cancelled meanwhile is that task's. */
 #include "sync/object.h"
 
 struct crank_semaphore {
@@ -15,8 +15,8 @@ struct crank_semaphore {
 
 static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "semaphore %p", (void *)cr_container_of(task->on, crank_semaphore, line));
-    return length < 0 ? 0 : (size_t)length;
+    const crank_semaphore *semaphore = cr_container_of(task->on, crank_semaphore, line);
+    return cr_object_print(buf, size, "semaphore %p", (const void *)semaphore);
 }
 
 static const cr_wait semaphore_wait = {
@@ -48,8 +48,8 @@ void crank_semaphore_free(crank_semaphore *semaphore)
 {
     if (!semaphore)
         return;
-    CR_CHECK(!semaphore->line.head, "crank_semaphore_free: tasks wait for semaphore %p; let them end first",
-        (void *)semaphore);
+    CR_CHECK(!semaphore->line.head,
+        "crank_semaphore_free: tasks wait for semaphore %p; let them end first", (void *)semaphore);
     cr_object_free(semaphore);
 }
 
@@ -94,7 +94,8 @@ static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
     CR_CHECK(semaphore->permits < semaphore->bound,
-        "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once for each acquire",
+        "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once "
+        "for each acquire",
         (void *)semaphore, semaphore->bound);
     if (CR_LIKELY(!semaphore->line.head))
         semaphore->permits++;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* store.c: the memory of a queue's elements, and the heap.
  *
- * Taking from the heap walks the hole at the root down to a leaf along the smaller children, then the last element up from
- * there: it came from a leaf and seldom climbs, so this asks less about once a level instead of twice. Age decides
- * between equals, and decides which of the two questions "a < b" and "b < a" must be asked, so that one is enough. */
+ * Taking from the heap walks the hole at the root down to a leaf along the smaller children,
+ * then the last element up from there: it came from a leaf and seldom climbs, so this asks less
+ * about once a level instead of twice. Age decides between equals, and decides which of the two
+ * questions "a < b" and "b < a" must be asked, so that one is enough. */
 #include "sync/store.h"
 #include "base/check.h"
 
@@ -21,14 +22,21 @@ static size_t round_up(size_t size, size_t unit)
     return (size + unit - 1) / unit * unit;
 }
 
-void cr_store_init(cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *))
+/* The age lies behind the element. */
+static size_t age_offset(size_t size)
+{
+    return round_up(size, sizeof(uint64_t));
+}
+
+void cr_store_init(cr_store *store, size_t size, enum cr_order order,
+    bool (*less)(const void *, const void *))
 {
     store->size = size;
     store->order = order;
     store->less = less;
     store->stride = size;
     if (order == CR_SMALLEST_FIRST)
-        store->stride = round_up(round_up(size, sizeof(uint64_t)) + sizeof(uint64_t), alignment_of(size));
+        store->stride = round_up(age_offset(size) + sizeof(uint64_t), alignment_of(size));
 }
 
 void cr_store_deinit(cr_store *store, const cr_sys *sys)
@@ -43,7 +51,7 @@ int cr_store_grow(cr_store *store, const cr_sys *sys)
     size_t size;
     if (capacity < old || __builtin_mul_overflow(capacity, store->stride, &size))
         return -ENOMEM;
-    unsigned char *elements = store->elements ? cr_resize(sys, store->elements, size) : cr_alloc(sys, size);
+    unsigned char *elements = old ? cr_resize(sys, store->elements, size) : cr_alloc(sys, size);
     if (!elements)
         return -ENOMEM;
     store->elements = elements;
@@ -69,7 +77,7 @@ static void *heap_at(const cr_store *store, size_t i)
 
 static uint64_t *age_at(const cr_store *store, size_t i)
 {
-    return (uint64_t *)(void *)(store->elements + i * store->stride + round_up(store->size, sizeof(uint64_t)));
+    return (uint64_t *)(void *)(store->elements + i * store->stride + age_offset(store->size));
 }
 
 static bool before(const cr_store *store, size_t a, size_t b)
@@ -86,8 +94,9 @@ static void move(const cr_store *store, size_t target, size_t source)
 
 static void begin_comparing(cr_store *store)
 {
-    CR_CHECK(!store->comparing, "crank_put, crank_get: called by the comparison of the same queue; a comparison may only "
-                                "look at the two elements it is given");
+    CR_CHECK(!store->comparing,
+        "crank_put, crank_get: called by the comparison of the same queue; a comparison may only "
+        "look at the two elements it is given");
     store->comparing = true;
 }
 

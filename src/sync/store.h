@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* store.h: where a queue keeps its elements: a ring, taken from either end, or a heap.
  *
- * Owns: the elements' memory, which doubles when it is full and is kept until the store goes; their order. Knows no task. A
- * heap keeps behind each element its age, so that equals leave in the order in which they came. */
+ * Owns: the elements' memory, which doubles when it is full and is kept until the store goes;
+ * their order. Knows no task. A heap keeps behind each element its age, so that equals leave in
+ * the order in which they came. */
 #ifndef CR_STORE_H
 #define CR_STORE_H
 #include <string.h>
@@ -13,7 +14,7 @@ enum cr_order { CR_OLDEST_FIRST, CR_NEWEST_FIRST, CR_SMALLEST_FIRST };
 typedef struct cr_store {
     unsigned char *elements;
     size_t count;
-    size_t head;     /* ring: counts what was taken at the old end; masked, the place of the oldest */
+    size_t head;     /* ring: taken at the old end so far; masked, the place of the oldest */
     size_t capacity; /* elements there is memory for: 0 or a power of two */
     size_t size;     /* of an element */
     size_t stride;   /* from one element to the next */
@@ -24,7 +25,8 @@ typedef struct cr_store {
 } cr_store;
 
 /* A cleared store; less is for CR_SMALLEST_FIRST. Takes no memory yet. */
-void cr_store_init(cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *));
+void cr_store_init(cr_store *store, size_t size, enum cr_order order,
+    bool (*less)(const void *, const void *));
 void cr_store_deinit(cr_store *store, const cr_sys *sys);
 /* Memory for one more. 0 or -ENOMEM. */
 int cr_store_grow(cr_store *store, const cr_sys *sys);
@@ -55,7 +57,8 @@ static inline void *cr_ring_at(const cr_store *store, size_t place)
     return store->elements + (place & (store->capacity - 1)) * store->stride;
 }
 
-/* Put where there is memory for it (count < capacity); take the next of at least one. size is store->size. */
+/* Put where there is memory for it (count < capacity); take the next of at least one. size is
+ * store->size. */
 static inline void cr_ring_put(cr_store *store, const void *element, size_t size)
 {
     cr_element_copy(cr_ring_at(store, store->head + store->count++), element, size);

@@ -489,7 +489,8 @@ TEST_CHECKS(condition, freed_before_the_notified_have_the_lock_is_refused, "task
     return (int)crank_await(a);
 }
 
-/* Tokens under a lock: were a notification lost to a cancelled waiter, a token would lie there with somebody waiting. */
+/* Tokens under a lock: were a notification lost to a cancelled waiter, a token would lie there with somebody
+ * waiting. */
 struct tokens {
     crank_lock *lock;
     crank_condition *condition;

@@ -489,7 +489,8 @@ TEST_CHECKS(lock, held_in_one_thread_is_refused_to_another, "in use by another l
     return 0;
 }
 
-/* A small world at random: holders sleep, are cancelled and time out; never two are inside, and nobody waits for ever. */
+/* A small world at random: holders sleep, are cancelled and time out; never two are inside, and nobody waits for
+ * ever. */
 struct world {
     crank_lock *lock;
     uint64_t random;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* error.c: failures, their messages and traces, across functions, tasks and groups. */
+#include <fcntl.h>
+#include <unistd.h>
+#include "trail.h"
+
+static int fails(void) { return crank_fail(EPROTO, "nonsense: %s", "x"); }
+static int middle(void)
+{
+    crank_try(fails());
+    return 0;
+}
+static int top(void)
+{
+    crank_try(middle());
+    return 0;
+}
+
+TEST_EACH_BACKEND(error, has_a_number_a_message_and_the_places_it_passed)
+{
+    EXPECT_EQ(top(), -EPROTO);
+    EXPECT_STR(crank_error(), "nonsense: x");
+    const crank_failure *f = crank_last_failure();
+    EXPECT_EQ(f->error, -EPROTO);
+    EXPECT_EQ(f->trace_count, 3);
+    EXPECT_STR(f->trace[0].function, "fails");
+    EXPECT(f->trace[0].what == NULL);
+    EXPECT_STR(f->trace[1].function, "middle");
+    EXPECT_STR(f->trace[1].what, "fails()");
+    EXPECT_STR(f->trace[2].what, "middle()");
+    crank_error_clear();
+    EXPECT_STR(crank_error(), "");
+    EXPECT(crank_last_failure() == NULL);
+    return 0;
+}
+
+TEST_EACH_BACKEND(error, crosses_an_await_with_the_place_of_the_spawn)
+{
+    EXPECT_EQ(crank_await(crank_spawn(middle)), -EPROTO);
+    char text[2048];
+    crank_error_format(text, sizeof text);
+    EXPECT_CONTAINS(text, "failed: nonsense: x [EPROTO]\n");
+    EXPECT_CONTAINS(text, "in fails()\n");
+    EXPECT_CONTAINS(text, "in middle(): fails()\n");
+    EXPECT_CONTAINS(text, "task middle, spawned at ");
+    EXPECT_EQ(crank_error_format(text, 10), crank_error_format(NULL, 0));
+    EXPECT_EQ(strlen(text), 9);
+    return 0;
+}
+
+TEST(error, takes_either_sign_and_zero_counts_as_invalid)
+{
+    EXPECT_EQ(crank_fail(EIO, "a"), -EIO);
+    EXPECT_EQ(crank_fail(-EIO, "b"), -EIO);
+    EXPECT_EQ(crank_fail(0, "c"), -EINVAL);
+    EXPECT_STR(crank_error(), "c");
+    crank_error_clear();
+}
+
+TEST(error, works_outside_tasks_per_thread)
+{
+    EXPECT_EQ(top(), -EPROTO);
+    EXPECT_STR(crank_error(), "nonsense: x");
+    crank_error_clear();
+}
+
+TEST(error, cuts_a_long_message)
+{
+    char longer[2000];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    EXPECT_EQ(crank_fail(EIO, "%s", longer), -EIO);
+    EXPECT_EQ(strlen(crank_error()), 511);
+    crank_error_clear();
+}
+
+TEST(error, names_numbers)
+{
+    EXPECT_STR(crank_errno_name(-ENOENT), "ENOENT");
+    EXPECT_STR(crank_errno_name(ECANCELED), "ECANCELED");
+    EXPECT_STR(crank_errno_name(123456), "E?");
+}
+
+static int plain(void) { return -ENOENT; }
+static int try_plain(void)
+{
+    crank_try(plain());
+    return 0;
+}
+static long try_long(long v) { return crank_try(v); }
+
+TEST(try, gives_a_plain_number_the_systems_words)
+{
+    EXPECT_EQ(try_plain(), -ENOENT);
+    EXPECT_STR(crank_error(), "No such file or directory");
+    EXPECT_EQ(try_long(5), 5);
+    EXPECT_EQ(try_long(-5), -5);
+    crank_error_clear();
+}
+
+static void *null_with_errno(void)
+{
+    errno = EBADF;
+    return NULL;
+}
+static int try_pointer(void *p)
+{
+    (void)crank_try(p);
+    return 7;
+}
+static int try_null(void)
+{
+    (void)crank_try(null_with_errno());
+    return 0;
+}
+static char *pointer_function(int value)
+{
+    static char text[] = "text";
+    crank_try_null(value);
+    return text;
+}
+
+TEST(try, takes_pointers_and_serves_functions_that_return_them)
+{
+    int here;
+    EXPECT_EQ(try_pointer(&here), 7);
+    EXPECT_EQ(try_null(), -EBADF);
+    EXPECT_STR(pointer_function(0), "text");
+    EXPECT(pointer_function(-EIO) == NULL);
+    EXPECT_EQ(errno, EIO);
+    crank_error_clear();
+}
+
+static int with_goto(int value)
+{
+    int result = 0;
+    crank_try_or(value, goto out);
+    result = 1;
+out:
+    return result;
+}
+
+TEST(try, or_runs_a_statement)
+{
+    EXPECT_EQ(with_goto(0), 1);
+    EXPECT_EQ(with_goto(-EIO), 0);
+    crank_error_clear();
+}
+
+static int open_nothing(void)
+{
+    int fd = crank_try(crank_sys(open("/nonexistent/file", O_RDONLY)));
+    return fd;
+}
+
+TEST(sys, turns_minus_one_into_a_failure_that_names_the_call)
+{
+    EXPECT_EQ(open_nothing(), -ENOENT);
+    EXPECT_CONTAINS(crank_error(), "open(\"/nonexistent/file\"");
+    EXPECT_CONTAINS(crank_error(), "No such file");
+    int fd = crank_sys(open("/dev/null", O_RDONLY));
+    EXPECT(fd >= 0);
+    close(fd);
+    crank_error_clear();
+}
+
+static int deep_failure(int depth)
+{
+    if (depth == 0)
+        return crank_fail(EIO, "at the bottom");
+    crank_try(deep_failure(depth - 1));
+    return 0;
+}
+
+TEST_EACH_BACKEND(error, a_deep_trace_keeps_both_ends)
+{
+    EXPECT_EQ(deep_failure(100), -EIO);
+    const crank_failure *f = crank_last_failure();
+    EXPECT_EQ(f->trace_count, 32);
+    EXPECT(f->trace[0].what == NULL);
+    EXPECT_STR(f->trace[31].what, "deep_failure(depth - 1)");
+    return 0;
+}
+
+/* ---- what nobody awaits */
+
+static char reported[8192];
+static int reports;
+static enum crank_report_kind kind;
+static void keep(const crank_report *report, void *arg)
+{
+    reports++;
+    kind = report->kind;
+    EXPECT(arg == reported);
+    snprintf(reported, sizeof reported, "%s", report->text);
+}
+static const crank_options kept = { .backend = CRANK_BACKEND_SIM, .on_report = keep, .on_report_arg = reported };
+
+static int forget(void)
+{
+    crank_spawn(middle);
+    return 0;
+}
+TEST(unawaited, failure_is_reported_once_with_its_trace)
+{
+    EXPECT_EQ(crank_run_with(&kept, forget), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_EQ(kind, CRANK_REPORT_UNAWAITED);
+    EXPECT_CONTAINS(reported, "crank: a failure nobody awaited: ");
+    EXPECT_CONTAINS(reported, "nonsense: x [EPROTO]");
+    EXPECT_CONTAINS(reported, "spawned at");
+}
+
+static int forget_plain(void)
+{
+    crank_drop(crank_spawn(plain));
+    return crank_sleep(1);
+}
+TEST(unawaited, failure_of_a_dropped_task_is_reported_too)
+{
+    EXPECT_EQ(crank_run_with(&kept, forget_plain), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "ENOENT");
+}
+
+static int awaited(void)
+{
+    EXPECT_EQ(crank_await(crank_spawn(middle)), -EPROTO);
+    crank_task *t = crank_spawn(crank_sleep, 10.0);
+    crank_try(crank_sleep(0));
+    crank_cancel(t);
+    return 0;
+}
+TEST(unawaited, is_not_said_of_what_was_awaited_or_cancelled)
+{
+    EXPECT_EQ(crank_run_with(&kept, awaited), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static int fresh_failure(void) { return crank_fail(EIO, "of the second"); }
+static int handle_then_fail(void)
+{
+    EXPECT_EQ(middle(), -EPROTO);
+    crank_try(fresh_failure());
+    return 0;
+}
+TEST_EACH_BACKEND(error, a_new_one_takes_the_place_of_one_that_was_dealt_with)
+{
+    EXPECT_EQ(crank_await(crank_spawn(handle_then_fail)), -EIO);
+    EXPECT_STR(crank_error(), "of the second");
+    return 0;
+}
+
+TEST(run, leaves_the_failure_of_app_with_the_caller)
+{
+    EXPECT_EQ(crank_run_with(&kept, top), -EPROTO);
+    EXPECT_STR(crank_error(), "nonsense: x");
+    EXPECT_EQ(crank_last_failure()->trace_count, 3);
+    EXPECT_EQ(reports, 0);
+    crank_error_clear();
+}

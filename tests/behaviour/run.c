@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c: running programs: results, several runs, many loops, deadlocks, Ctrl-C, options. */
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+#include "trail.h"
+
+static const crank_options sim = { .backend = CRANK_BACKEND_SIM };
+
+/* The whole environment: one variable, or none for NULL. setenv would keep memory of its own. */
+extern char **environ;
+static void environment(const char *variable)
+{
+    static char *list[2];
+    list[0] = (char *)(uintptr_t)variable;
+    environ = list;
+}
+
+static int give(int value) { return value; }
+static double give_double(void) { return 2.9; }
+static void give_nothing(void) {}
+static int fails(void) { return crank_fail(EPROTO, "app broke"); }
+
+TEST(run, gives_what_app_returned)
+{
+    EXPECT_EQ(crank_run_with(&sim, give, 300), 300);
+    EXPECT_EQ(crank_run_with(&sim, give_double), 2);
+    EXPECT_EQ(crank_run_with(&sim, give_nothing), 0);
+    EXPECT_EQ(crank_run_with(NULL, give, 5), 5);
+}
+
+static int many(int a, long b, const char *c, double d, char e, unsigned f, int g)
+{
+    EXPECT_STR(c, "c");
+    return a + (int)b + (int)d + e + (int)f + g;
+}
+
+TEST(run, passes_arguments_of_every_kind) { EXPECT_EQ(crank_run_with(&sim, many, 1, 2, "c", 4, 5, 6, 7), 25); }
+
+TEST(run, for_main_turns_results_into_exit_statuses)
+{
+    environment("CRANK_BACKEND=sim");
+    EXPECT_EQ(crank_run(give, 3), 3);
+    EXPECT_EQ(crank_run(give, 256 + 7), 7);
+    test_capture();
+    EXPECT_EQ(crank_run(fails), 1);
+    const char *said = test_captured();
+    EXPECT_CONTAINS(said, "crank: task 'Task-");
+    EXPECT_CONTAINS(said, "app broke [EPROTO]");
+    environment(NULL);
+}
+
+static int inner_run(void) { return crank_run(give, 1); }
+TEST_CHECKS_OUTSIDE(run, inside_a_run_is_refused, "runs on this thread already") { (void)crank_run_with(&sim, inner_run); }
+
+TEST(run, can_be_repeated_in_a_process)
+{
+    for (int i = 0; i < 50; i++)
+        EXPECT_EQ(crank_run_with(&sim, give, i), i);
+}
+
+static int sleep_some(int id)
+{
+    for (int i = 0; i < 20; i++)
+        crank_try(crank_sleep(0.0001));
+    return id;
+}
+static int spread(int id)
+{
+    long r[3];
+    crank_try(crank_gather(r, crank_spawn(sleep_some, id), crank_spawn(sleep_some, id), crank_spawn(sleep_some, id)));
+    return (int)(r[0] + r[1] + r[2]);
+}
+static void *one_thread(void *arg)
+{
+    int id = (int)(intptr_t)arg;
+    for (int i = 0; i < 5; i++)
+        EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, spread, id), 3 * id);
+    return NULL;
+}
+
+TEST(run, many_loops_run_in_many_threads)
+{
+    pthread_t threads[8];
+    for (intptr_t i = 0; i < 8; i++)
+        pthread_create(&threads[i], NULL, one_thread, (void *)i);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+}
+
+TEST(run, refuses_an_unknown_backend)
+{
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = (crank_backend)9 }, give, 1), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "options.backend");
+    crank_error_clear();
+    environment("CRANK_BACKEND=kqueue");
+    EXPECT_EQ(crank_run_with(NULL, give, 1), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "sim, epoll, uring");
+    environment(NULL);
+    crank_error_clear();
+}
+
+static int name_backend(void)
+{
+    say("%s", crank_backend_name());
+    return 0;
+}
+TEST(run, takes_the_backend_from_options_before_the_environment)
+{
+    environment("CRANK_BACKEND=epoll");
+    EXPECT_EQ(crank_run_with(NULL, name_backend), 0);
+    EXPECT_EQ(crank_run_with(&sim, name_backend), 0);
+    EXPECT_TRAIL("epoll sim");
+    environment(NULL);
+    EXPECT(crank_backend_name() == NULL);
+    EXPECT(crank_current_loop() == NULL);
+}
+
+/* ---- deadlocks */
+
+static char reported[20000];
+static int reports;
+static void keep(const crank_report *report, void *arg)
+{
+    (void)arg;
+    reports++;
+    EXPECT_EQ(report->kind, CRANK_REPORT_DEADLOCK);
+    snprintf(reported, sizeof reported, "%s", report->text);
+}
+
+static int cross(crank_lock *first, crank_lock *second)
+{
+    CRANK_WITH_LOCK(first);
+    crank_try(crank_sleep(1));
+    CRANK_WITH_LOCK(second);
+    return 0;
+}
+static int two_locks(void)
+{
+    CRANK_LOCK(a);
+    CRANK_LOCK(b);
+    crank_task *one = crank_spawn(cross, a, b), *two = crank_spawn(cross, b, a);
+    crank_set_name(one, "one");
+    crank_set_name(two, "two");
+    return crank_gather(NULL, one, two);
+}
+
+TEST(deadlock, is_reported_with_every_task_and_the_cycle_and_ends_the_run)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+    EXPECT_EQ(crank_run_with(&options, two_locks), -EDEADLK);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "crank: deadlock: 3 tasks wait");
+    EXPECT_CONTAINS(reported, "gathers 2 of 2 tasks");
+    EXPECT_CONTAINS(reported, "cycle: 'one' -> 'two' -> 'one'");
+    EXPECT_CONTAINS(reported, "name='two' fn=cross spawned at run.c:");
+}
+
+TEST(deadlock, is_found_on_the_real_backends_too)
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL, .on_report = keep };
+    environment("CRANK_BACKEND=sim");
+    EXPECT_EQ(crank_run_with(&options, two_locks), -EDEADLK);
+    environment(NULL);
+}
+
+static int wait_forever(crank_event *event) { return crank_event_wait(event); }
+static int lost_event(void)
+{
+    CRANK_EVENT(event);
+    int err = wait_forever(event);
+    say("cleanup%d", err);
+    return err;
+}
+TEST(deadlock, lets_cleanups_run)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+    EXPECT_EQ(crank_run_with(&options, lost_event), -EDEADLK);
+    EXPECT_TRAIL("cleanup-125");
+    EXPECT_CONTAINS(reported, "1 task waits and nothing can wake it");
+}
+
+static int await_shared(crank_task **other) { return (int)crank_await_shared(*other); }
+static int await_in_a_ring(void)
+{
+    static crank_task *a, *b;
+    a = crank_spawn(await_shared, &b);
+    b = crank_spawn(await_shared, &a);
+    crank_set_name(a, "a");
+    crank_set_name(b, "b");
+    return crank_gather(NULL, a, b);
+}
+TEST(deadlock, by_awaiting_in_a_ring_is_reported)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+    EXPECT_EQ(crank_run_with(&options, await_in_a_ring), -EDEADLK);
+    EXPECT_CONTAINS(reported, "cycle: 'a' -> 'b' -> 'a'");
+}
+
+TEST(deadlock, gives_seventy_for_main)
+{
+    environment("CRANK_BACKEND=sim");
+    test_capture();
+    EXPECT_EQ(crank_run(lost_event), 70);
+    EXPECT_CONTAINS(test_captured(), "crank: deadlock:");
+    environment(NULL);
+}
+
+/* ---- Ctrl-C */
+
+static int interrupt_oneself(void)
+{
+    raise(SIGINT);
+    int err = crank_sleep(3600);
+    say("%d %s", err, crank_error());
+    return err;
+}
+
+TEST(interrupt, cancels_app_and_gives_130)
+{
+    EXPECT_EQ(crank_run(interrupt_oneself), 130);
+    EXPECT_TRAIL("-125 interrupted (Ctrl-C)");
+    struct sigaction after;
+    sigaction(SIGINT, NULL, &after);
+    EXPECT(after.sa_handler == SIG_DFL);
+}
+
+TEST(interrupt, is_an_option_of_run_with)
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL, .handle_interrupt = true };
+    EXPECT_EQ(crank_run_with(&options, interrupt_oneself), -EINTR);
+    EXPECT_TRAIL("-125 interrupted (Ctrl-C)");
+}
+
+/* ---- the simulator's promises */
+
+static uint64_t hash_of_run;
+static int some_work(void)
+{
+    crank_task *tasks[20];
+    for (int i = 0; i < 20; i++)
+        tasks[i] = crank_spawn(sleep_some, i);
+    crank_try(crank_gather_n(tasks, 20, NULL));
+    hash_of_run = crank_trace_hash();
+    return 0;
+}
+
+TEST(simulator, gives_the_same_trace_for_the_same_seed)
+{
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        crank_options options = { .backend = CRANK_BACKEND_SIM, .seed = seed };
+        EXPECT_EQ(crank_run_with(&options, some_work), 0);
+        uint64_t first = hash_of_run;
+        EXPECT_EQ(crank_run_with(&options, some_work), 0);
+        EXPECT(hash_of_run == first);
+    }
+}
+
+static int year(void) { return crank_sleep(365.25 * 86400); }
+TEST(simulator, a_year_passes_at_once) { EXPECT_EQ(crank_run_with(&sim, year), 0); }
+
+/* ---- stacks */
+
+static int deep_frames(int depth)
+{
+    volatile char frame[4096];
+    memset((char *)(uintptr_t)frame, depth, sizeof frame);
+    if (depth > 0)
+        return deep_frames(depth - 1) + frame[17] * 0;
+    return crank_sleep(0);
+}
+
+TEST(stack, is_as_large_as_asked)
+{
+    EXPECT_EQ(crank_run_with(&sim, deep_frames, 40), 0);
+    crank_options large = { .backend = CRANK_BACKEND_SIM, .stack_size = 4 << 20 };
+    EXPECT_EQ(crank_run_with(&large, deep_frames, 900), 0);
+    crank_options too_large = { .backend = CRANK_BACKEND_SIM, .stack_size = 1 << 30 };
+    EXPECT_EQ(crank_run_with(&too_large, deep_frames, 1), -EINVAL);
+    crank_error_clear();
+}
+
+static int errno_is_ones_own(int value)
+{
+    errno = value;
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(errno, value);
+    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(errno, value);
+    return 0;
+}
+TEST_EACH_BACKEND(errno, is_each_tasks_own)
+{
+    return crank_gather(NULL, crank_spawn(errno_is_ones_own, 5), crank_spawn(errno_is_ones_own, 7));
+}

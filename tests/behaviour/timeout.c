@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* timeout.c: time limits, nested, moved, crossed with cancellation; shields. */
+#include "trail.h"
+
+static int sleeper(double seconds) { return crank_sleep(seconds); }
+
+TEST_SIM(within, gives_the_value_in_time)
+{
+    EXPECT_EQ(crank_within(2.0, sleeper(1)), 0);
+    EXPECT_EQ(crank_within(0.5, 42), 42);
+    return 0;
+}
+
+TEST_SIM(within, turns_the_interruption_into_a_timeout)
+{
+    double started = crank_time();
+    EXPECT_EQ(crank_within(1.0, sleeper(10)), -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - started, 1, 0);
+    EXPECT_STR(crank_error(), "timed out");
+    EXPECT_EQ(crank_sleep(1), 0);
+    EXPECT(!crank_cancelled());
+    return 0;
+}
+
+TEST_SIM(within, zero_or_less_interrupts_the_first_wait)
+{
+    EXPECT_EQ(crank_within(0.0, sleeper(1)), -ETIMEDOUT);
+    EXPECT_EQ(crank_within(-1.0, sleeper(1)), -ETIMEDOUT);
+    EXPECT_EQ(crank_within(0.0, 7), 7);
+    EXPECT_EQ(crank_sleep(0), 0);
+    return 0;
+}
+
+TEST_SIM(within, forever_is_no_limit)
+{
+    EXPECT_EQ(crank_within(CRANK_FOREVER, sleeper(100000)), 0);
+    return 0;
+}
+
+TEST_CHECKS(within, refuses_what_is_not_a_number, "not a number") { return crank_within(NAN, sleeper(1)); }
+
+static const char *slow_text(double seconds)
+{
+    int err = crank_sleep(seconds);
+    if (err < 0) {
+        errno = -err;
+        return NULL;
+    }
+    return "text";
+}
+
+TEST_SIM(within, serves_pointers_too)
+{
+    const char *text = crank_within(2.0, slow_text(1));
+    EXPECT_STR(text, "text");
+    text = crank_within(1.0, slow_text(2));
+    EXPECT(text == NULL);
+    EXPECT_EQ(errno, ETIMEDOUT);
+    return 0;
+}
+
+TEST_SIM(within, a_value_in_spite_of_it_stands)
+{
+    int stubborn = crank_within(1.0, ({ (void)crank_sleep(5); 3; }));
+    EXPECT_EQ(stubborn, 3);
+    EXPECT_EQ(crank_sleep(0), 0);
+    return 0;
+}
+
+static int declared(double limit, double seconds)
+{
+    CRANK_TIMEOUT(t, limit);
+    crank_try(crank_sleep(seconds));
+    say("in time");
+    EXPECT(!crank_expired(&t));
+    return 0;
+}
+
+TEST_SIM(timeout, lasts_to_the_end_of_the_block)
+{
+    EXPECT_EQ(declared(2, 1), 0);
+    EXPECT_EQ(declared(1, 2), -ETIMEDOUT);
+    EXPECT_EQ(crank_sleep(5), 0);
+    EXPECT_TRAIL("in time");
+    return 0;
+}
+
+static int helper(void)
+{
+    crank_try(crank_sleep(10));
+    return 0;
+}
+static int through_calls(void)
+{
+    CRANK_TIMEOUT(t, 1.0);
+    crank_try(helper());
+    return 0;
+}
+
+TEST_SIM(timeout, changes_at_the_function_that_declared_it)
+{
+    EXPECT_EQ(through_calls(), -ETIMEDOUT);
+    return 0;
+}
+
+TEST_SIM(timeout, interrupts_once_and_says_that_it_passed)
+{
+    CRANK_TIMEOUT(t, 1.0);
+    EXPECT_NEAR(crank_remaining(&t), 1, 0);
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    EXPECT(crank_expired(&t));
+    EXPECT_EQ(crank_sleep(1), 0);
+    EXPECT_NEAR(crank_remaining(&t), -1, 0);
+    return 0;
+}
+
+TEST_SIM(timeout, can_be_moved)
+{
+    CRANK_TIMEOUT(t, 1.0);
+    EXPECT_EQ(crank_reschedule(&t, 5), 0);
+    EXPECT_EQ(crank_sleep(3), 0);
+    EXPECT_EQ(crank_reschedule(&t, CRANK_FOREVER), 0);
+    EXPECT(crank_remaining(&t) == CRANK_FOREVER);
+    EXPECT_EQ(crank_sleep(100), 0);
+    EXPECT_EQ(crank_reschedule(&t, NAN), -EINVAL);
+    EXPECT_EQ(crank_reschedule(&t, 0), 0);
+    EXPECT_EQ(crank_sleep(1), -ECANCELED);
+    EXPECT_EQ(crank_reschedule(&t, 1), -ETIME);
+    return 0;
+}
+
+static int inner_first(void)
+{
+    CRANK_TIMEOUT(outer, 5.0);
+    int err = crank_within(1.0, sleeper(10));
+    say("inner=%d", err);
+    crank_try(crank_sleep(10));
+    return 0;
+}
+
+TEST_SIM(timeout, nested_the_inner_one_passes_first)
+{
+    double started = crank_time();
+    EXPECT_EQ(inner_first(), -ETIMEDOUT);
+    EXPECT_TRAIL("inner=-110");
+    EXPECT_NEAR(crank_time() - started, 5, 0);
+    return 0;
+}
+
+static int outer_first(void)
+{
+    CRANK_TIMEOUT(outer, 1.0);
+    int err = crank_within(5.0, sleeper(10));
+    say("inner=%d", err);
+    crank_try(err);
+    return 0;
+}
+
+TEST_SIM(timeout, nested_the_outer_one_goes_through_the_inner)
+{
+    EXPECT_EQ(outer_first(), -ETIMEDOUT);
+    EXPECT_TRAIL("inner=-125");
+    return 0;
+}
+
+static int both_at_once(void)
+{
+    CRANK_TIMEOUT(outer, 1.0);
+    int err = crank_within(1.0, sleeper(10));
+    say("inner=%d", err);
+    return err;
+}
+
+TEST_SIM(timeout, nested_with_equal_times_the_older_wins)
+{
+    EXPECT_EQ(both_at_once(), -ECANCELED);
+    EXPECT_TRAIL("inner=-125");
+    return 0;
+}
+
+static int cleanup_with_limit(void)
+{
+    CRANK_TIMEOUT(outer, 1.0);
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    EXPECT_EQ(crank_within(1.0, sleeper(10)), -ETIMEDOUT);
+    return 0;
+}
+
+TEST_SIM(timeout, inside_an_expired_one_is_its_own)
+{
+    EXPECT_EQ(cleanup_with_limit(), 0);
+    return 0;
+}
+
+static int limited(double limit, double seconds)
+{
+    int err = crank_within(limit, sleeper(seconds));
+    say("%d", err);
+    return err;
+}
+
+TEST_SIM(timeout, a_request_from_outside_is_not_a_timeout)
+{
+    crank_task *task = crank_spawn(limited, 5.0, 10.0);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    EXPECT_TRAIL("-125");
+    return 0;
+}
+
+TEST_SIM(timeout, a_request_in_the_same_instant_wins_over_it)
+{
+    crank_task *task = crank_spawn(limited, 1.0, 10.0);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    return 0;
+}
+
+static int limited_cleanup(void)
+{
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    return crank_within(1.0, sleeper(10));
+}
+
+TEST_SIM(timeout, in_the_cleanup_of_a_cancelled_task_works)
+{
+    crank_task *task = crank_spawn(limited_cleanup);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ETIMEDOUT);
+    return 0;
+}
+
+static int await_child(double seconds) { return (int)crank_await(crank_spawn(sleeper, seconds)); }
+
+TEST_SIM(timeout, cancels_a_child_that_is_awaited_inside)
+{
+    double started = crank_time();
+    EXPECT_EQ(crank_within(1.0, await_child(10)), -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - started, 1, 0);
+    return 0;
+}
+
+TEST_SIM(timeout, many_at_once_fire_in_order)
+{
+    static crank_task *tasks[100];
+    double started = crank_time();
+    for (int i = 0; i < 100; i++)
+        tasks[i] = crank_spawn(limited, 0.1 * (100 - i), 1000.0);
+    crank_outcome outcomes[100];
+    EXPECT_EQ(crank_gather_settled_n(tasks, 100, outcomes), 0);
+    for (int i = 0; i < 100; i++)
+        EXPECT_EQ(outcomes[i].error, -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - started, 10, 1e-6);
+    return 0;
+}
+
+/* ---- shields */
+
+static int shielded(void)
+{
+    int inside = crank_shield(sleeper(2));
+    int after = crank_sleep(1);
+    say("%d %d", inside, after);
+    return after;
+}
+
+TEST_SIM(shield, hides_a_request_until_its_end)
+{
+    crank_task *task = crank_spawn(shielded);
+    crank_try(crank_sleep(1));
+    double asked = crank_time();
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    EXPECT_TRAIL("0 -125");
+    EXPECT_NEAR(crank_time() - asked, 1, 0);
+    return 0;
+}
+
+static int shielded_with_limit(void)
+{
+    int inside = crank_shield(crank_within(1.0, sleeper(10)));
+    int after = crank_sleep(0);
+    say("%d %d", inside, after);
+    return 0;
+}
+
+TEST_SIM(shield, lets_limits_inside_it_work)
+{
+    crank_task *task = crank_spawn(shielded_with_limit);
+    crank_try(crank_sleep(0.5));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), 0);
+    EXPECT_TRAIL("-110 -125");
+    return 0;
+}
+
+static int limit_around_shield(void)
+{
+    double started = crank_time();
+    int err = crank_within(1.0, crank_shield(sleeper(3)));
+    say("%d %.0f", err, crank_time() - started);
+    return 0;
+}
+
+TEST_SIM(shield, hides_a_limit_around_it)
+{
+    crank_try(limit_around_shield());
+    EXPECT_TRAIL("0 3");
+    EXPECT_EQ(crank_sleep(0), 0);
+    return 0;
+}
+
+TEST_SIM(shield, a_request_made_before_it_stays_pending_through_it)
+{
+    crank_cancel(crank_self());
+    EXPECT_EQ(crank_shield(sleeper(1)), 0);
+    EXPECT_EQ(crank_sleep(1), -ECANCELED);
+    crank_uncancel(NULL);
+    return 0;
+}
+
+/* ---- sleep */
+
+TEST_SIM(sleep, takes_exactly_as_long_as_asked)
+{
+    double started = crank_time();
+    EXPECT_EQ(crank_sleep(1.5), 0);
+    EXPECT_NEAR(crank_time() - started, 1.5, 0);
+    EXPECT_EQ(crank_sleep(-5), 0);
+    EXPECT_EQ(crank_sleep(0), 0);
+    EXPECT_NEAR(crank_time() - started, 1.5, 0);
+    return 0;
+}
+
+TEST_EACH_BACKEND(sleep, refuses_what_is_not_a_number)
+{
+    EXPECT_EQ(crank_sleep(NAN), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "not a number");
+    EXPECT_EQ(crank_sleep_until(NAN), -EINVAL);
+    return 0;
+}
+
+TEST_SIM(sleep, huge_and_infinite_times_clamp)
+{
+    EXPECT_EQ(crank_within(1.0, crank_sleep(1e300)), -ETIMEDOUT);
+    EXPECT_EQ(crank_within(1.0, crank_sleep(CRANK_FOREVER)), -ETIMEDOUT);
+    return 0;
+}
+
+TEST_SIM(sleep, until_a_time_gone_by_lets_others_run_once)
+{
+    EXPECT_EQ(crank_sleep_until(crank_time() + 2), 0);
+    EXPECT_EQ(crank_sleep_until(0), 0);
+    return 0;
+}
+
+static int sleep_and_say(double seconds, const char *name)
+{
+    crank_try(crank_sleep(seconds));
+    say("%s", name);
+    return 0;
+}
+
+TEST_EACH_BACKEND(sleep, wakes_in_the_order_of_deadlines_and_age)
+{
+    crank_task *a = crank_spawn(sleep_and_say, 0.003, "c"), *b = crank_spawn(sleep_and_say, 0.001, "a"),
+               *c = crank_spawn(sleep_and_say, 0.002, "b");
+    crank_try(crank_gather(NULL, a, b, c));
+    EXPECT_TRAIL("a b c");
+    return 0;
+}
+
+TEST_SIM(sleep, with_equal_deadlines_wakes_in_the_order_of_asking)
+{
+    crank_task *a = crank_spawn(sleep_and_say, 1.0, "a"), *b = crank_spawn(sleep_and_say, 1.0, "b"),
+               *c = crank_spawn(sleep_and_say, 1.0, "c");
+    crank_try(crank_gather(NULL, a, b, c));
+    EXPECT_TRAIL("a b c");
+    return 0;
+}
