@@ -122,6 +122,8 @@ double crank_time(void)
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)
 {
     int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
+    if (cr_tasks_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
+        return false;
     if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)
         return false;
     task->fiber.wait = graced;
