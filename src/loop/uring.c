@@ -306,6 +306,7 @@ static void arm_wake(struct uring *uring)
 
 /* The contract's calls. */
 
+/* What the ring had no room for must not sleep behind a wait: then the turn only looks. */
 static long turn(cr_backend *backend, int64_t deadline)
 {
     struct uring *uring = uring_of(backend);
@@ -315,7 +316,8 @@ static long turn(cr_backend *backend, int64_t deadline)
     int64_t timeout = deadline;
     if (deadline != CR_NEVER && deadline > 0)
         timeout = deadline - sys->now(sys->context);
-    bool wait = timeout > 0 && !delivered && !cr_ring_completed(&uring->ring);
+    bool settled = uring->backlog_head == NONE && uring->wake_armed;
+    bool wait = timeout > 0 && settled && !delivered && !cr_ring_completed(&uring->ring);
     if (wait || cr_ring_worth_entering(&uring->ring))
         cr_ring_enter(sys, &uring->ring, wait, timeout);
     return delivered + reap(uring);
