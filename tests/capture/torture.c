@@ -300,7 +300,7 @@ TEST_SIM(capture, takes_function_pointers_as_function_and_as_argument)
     return 0;
 }
 
-static int formatted(char *buf, size_t size, const char *format, ...)
+static int CRANK_PRINTF(3, 4) formatted(char *buf, size_t size, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -12,6 +12,7 @@
 
 /* Only files whose tests need a loop pull the whole library in. */
 #pragma weak crank_run_raw
+#pragma weak crank_error_clear
 
 static const test_options *asked;
 static uint64_t current_seed;
@@ -176,6 +177,11 @@ void test_child(const test_item *item, const test_options *options)
     test_audit_take(&before);
     run_test(item);
     seeded = false;
+    /* The thread keeps its last error, as errno keeps its number: that is no leak. */
+    if (item->test->runtime)
+        item->test->runtime->error_clear();
+    else if (crank_error_clear)
+        crank_error_clear();
     if (options->audit && test_audit_compare(&before, left, sizeof left) > 0) {
         size_t used = strlen(left);
         if (strstr(left, "heap"))

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ITEMS_MAX = 4096, JOBS_MAX = 64 };
+enum { ITEMS_MAX = 4096, JOBS_MAX = 64, FILTERS_MAX = 256 };
 
 typedef struct running {
     pid_t pid;
@@ -344,7 +344,7 @@ static int take_options(test_options *options, int argc, char **argv)
         const char *word = argv[i];
         if (take_flag(options, word))
             continue;
-        if (word[0] != '-')
+        if (word[0] != '-' && options->filter_count < FILTERS_MAX)
             options->filters[options->filter_count++] = argv[i];
         else if (strcmp(word, "--one") == 0)
             one = atoi(value_of(argc, argv, &i));
@@ -372,11 +372,12 @@ static int take_options(test_options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const char *const unset[] = { "CRANK_BACKEND", "CRANK_SEED", "CRANK_DEBUG", "CRANK_TRACE_HASH" };
+    static char *filters[FILTERS_MAX];
     test_options options = { .jobs = 2, .repeat = 1, .timeout = 10, .audit = true };
     const char *slash = strrchr(argv[0], '/');
     options.program = argv[0];
     options.short_name = slash ? slash + 1 : argv[0];
-    options.filters = calloc((size_t)argc, sizeof *options.filters);
+    options.filters = filters;
     for (size_t i = 0; i < CRANK_COUNT(unset); i++)
         unsetenv(unset[i]);
     setenv("GLIBC_TUNABLES", "glibc.pthread.stack_cache_size=0", 1);

@@ -30,9 +30,11 @@ typedef struct test_runtime {
     const char *(*backend_name)(void);
     const char *(*errno_name)(int error);
     void (*error_print)(void);
+    void (*error_clear)(void);
 } test_runtime;
 #define TEST_RUNTIME_ \
-    &(const test_runtime){ crank_run_raw, crank_backend_name, crank_errno_name, crank_error_print }
+    &(const test_runtime){ crank_run_raw, crank_backend_name, crank_errno_name, crank_error_print, \
+        crank_error_clear }
 
 typedef struct test_case {
     const char *subject;
