@@ -83,7 +83,7 @@ static void swap(struct place *from, struct place *to)
     from->floating = cr_floating_control();
     from->error = errno;
     before(from, to, false);
-    cr_stack_swap(&from->sp, to->sp);
+    (void)cr_stack_swap(&from->sp, to->sp, 0);
     after(from);
     here.low = from->low;
     here.size = from->size;
@@ -208,7 +208,7 @@ CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
     struct place *to = next_place(runner, &fresh, &first, &asked);
     service = asked;
     before(&nowhere, to, true);
-    cr_stack_swap(&nowhere.sp, to->sp);
+    (void)cr_stack_swap(&nowhere.sp, to->sp, 0);
     __builtin_unreachable();
 }
 
@@ -231,19 +231,31 @@ void cr_side_entered(cr_side *self)
     here.size = self->size;
 }
 
-void cr_side_swap(cr_side *from, cr_side *to, bool for_good)
+static void side_go(cr_side *from, cr_side *to, long value, bool for_good)
 {
-    know_own_stack();
     struct place mine = { .low = here.low, .size = here.size };
     struct place other = { .low = to->low, .size = to->size, .tsan = to->tsan };
     from->low = here.low;
     from->size = here.size;
+    to->value = value;
     before(&mine, &other, for_good);
     from->fake = mine.fake;
     from->tsan = mine.tsan;
-    cr_stack_swap(&from->sp, to->sp);
+    (void)cr_stack_swap(&from->sp, to->sp, 0);
     after(&(struct place){ .fake = from->fake });
     here.low = from->low;
     here.size = from->size;
+}
+
+int cr_side_swap(cr_side *from, cr_side *to, long value)
+{
+    side_go(from, to, value, false);
+    return (int)from->value;
+}
+
+CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value)
+{
+    side_go(from, to, value, true);
+    __builtin_unreachable();
 }
 #endif

@@ -178,8 +178,10 @@ void cr_capture_into(cr_few_args *place); /* NULL: the thread's own buffer */
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
-/* A bare switch between two stacks: floating point state and errno are shared. */
-void cr_stack_swap(void **save_sp, void *load_sp);
+/* A bare switch between two stacks: floating point state and errno are shared. Gives, when somebody swaps back, the value
+ * they passed. As the last thing a function does it resumes straight in that function's caller. */
+long cr_stack_swap(void **save_sp, void *load_sp, long value);
+int cr_stack_swap_int(void **save_sp, void *load_sp, long value) __asm__("cr_stack_swap");
 /* One of the stacks a fiber alternates between (generators); the tools' fields are used in announced builds only. */
 typedef struct cr_side {
     void *sp;
@@ -187,15 +189,19 @@ typedef struct cr_side {
     size_t size;
     void *fake;
     void *tsan;
+    long value;
 } cr_side;
-/* From one side to another; comes back when somebody swaps to from. With for_good it does not. */
+/* From one side to another with a value; comes back with one when somebody swaps to from. */
 #if CR_ANNOUNCED
-void cr_side_swap(cr_side *from, cr_side *to, bool for_good);
+int cr_side_swap(cr_side *from, cr_side *to, long value);
+/* The same for good. */
+CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value);
 /* The first thing on a fresh side. */
 void cr_side_entered(cr_side *self);
 void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
 #else
-#define cr_side_swap(from, to, for_good) cr_stack_swap(&(from)->sp, (to)->sp)
+#define cr_side_swap(from, to, value) cr_stack_swap_int(&(from)->sp, (to)->sp, (value))
+#define cr_side_leave(from, to, value) ((void)cr_side_swap(from, to, value), __builtin_unreachable())
 #define cr_side_entered(self) ((void)0)
 #define cr_side_prepare(side, runner, top, entry, arg) ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
 #endif

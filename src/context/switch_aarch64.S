@@ -257,7 +257,7 @@
     b .Lnext
     endfunction cr_fiber_leave_fast
 
-/* void cr_stack_swap(void **x0, void *x1) */
+/* long cr_stack_swap(void **x0, void *x1, long x2) */
     function cr_stack_swap
     bti c
     save_frame FRAME_SWAPPED
@@ -265,6 +265,7 @@
     str x9, [x0]
     mov sp, x1
     load_frame FRAME_SWAPPED
+    mov x0, x2
     ret
     endfunction cr_stack_swap
 

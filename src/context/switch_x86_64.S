@@ -218,11 +218,12 @@ cr_fiber_first_run:
     jmp .Lnext
     endfunction cr_fiber_leave_fast
 
-/* void cr_stack_swap(void **rdi, void *rsi) */
+/* long cr_stack_swap(void **rdi, void *rsi, long rdx) */
     function cr_stack_swap
     save_registers
     movq %rsp, (%rdi)
     movq %rsi, %rsp
+    movq %rdx, %rax
     restore_and_jump
     endfunction cr_stack_swap
 

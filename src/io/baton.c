@@ -12,6 +12,7 @@
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
  * never touches the loop again. */
 #include "io/workers.h"
+#include "loop/registry.h"
 
 #define PATIENCE_SECONDS 5
 
@@ -66,6 +67,7 @@ static void *work(void *arg)
 {
     cr_worker *self = arg;
     cr_worker_here = self;
+    cr_loop_served = self->workers->loop;
     for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
         self->job->type->run(self->job);
         if (!bring_back(self))

@@ -17,7 +17,7 @@
 
 struct crank_submission {
     cr_post arrival;
-    cr_post request; /* to cancel */
+    cr_post request; /* to cancel, or to report the failure of a dropped one */
     cr_post limit;   /* a simulated worker's timeout is to begin */
     crank_loop *loop;
     atomic_uint refs; /* who holds it, the loop until the end, posts on their way */
@@ -31,6 +31,7 @@ struct crank_submission {
     pthread_cond_t ended;
     cr_worker *waiter; /* a simulated worker that waits */
     bool done;
+    bool failed; /* its task ended with a failure that is the holder's to see */
     bool requested;
     long value;
     double timeout;
@@ -139,8 +140,13 @@ static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     (void)loop;
     submission->task = NULL;
     task->fiber.flags |= CR_TASK_DROPPED;
-    if (!atomic_load(&submission->dropped))
+    pthread_mutex_lock(&submission->lock);
+    if (!atomic_load(&submission->dropped)) {
+        submission->failed =
+            (task->fiber.flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED;
         task->fiber.flags |= CR_TASK_CLAIMED;
+    }
+    pthread_mutex_unlock(&submission->lock);
     complete(submission, cr_task_value(task), failure ? cr_failure_text(failure) : NULL);
 }
 
@@ -173,14 +179,30 @@ static void arrived(cr_post *post)
     complete(submission, -ENOMEM, "out of memory for the task");
 }
 
+/* It was dropped after it had failed: its task is gone, what it said is here. */
+static void report_dropped(const crank_submission *submission)
+{
+    const crank_site *site = submission->site;
+    int error = (int)submission->value;
+    char text[1024];
+    snprintf(text, sizeof text,
+        "a failure nobody awaited: %s [%s]\n  task %s, submitted at %s:%d in %s()\n",
+        submission->message ? submission->message : strerrordesc_np(-error),
+        crank_errno_name(error), site->function, site->file, site->line, site->caller);
+    cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
+}
+
 static void request_arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, request);
     pthread_mutex_lock(&submission->lock);
     submission->requested = false;
+    bool done = submission->done;
     pthread_mutex_unlock(&submission->lock);
     if (submission->task)
         (void)cr_task_cancel(submission->loop, submission->task);
+    else if (done && atomic_load(&submission->dropped))
+        report_dropped(submission);
     give_up(submission);
 }
 
@@ -316,25 +338,38 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     return 0;
 }
 
-void crank_submission_cancel(crank_submission *submission)
+static void send_request(crank_submission *submission, const char *call)
 {
     bool held;
-    CR_CHECK(submission, "crank_submission_cancel: the submission is NULL");
-    pthread_mutex_lock(&submission->lock);
-    bool ask = !submission->done && !submission->requested;
-    submission->requested |= ask;
-    pthread_mutex_unlock(&submission->lock);
-    if (!ask || !reach(submission->loop, &held, "crank_submission_cancel"))
+    if (!reach(submission->loop, &held, call))
         return;
     atomic_fetch_add(&submission->refs, 1);
     cr_loop_post(submission->loop, &submission->request);
     let_go(held);
 }
 
+void crank_submission_cancel(crank_submission *submission)
+{
+    CR_CHECK(submission, "crank_submission_cancel: the submission is NULL");
+    pthread_mutex_lock(&submission->lock);
+    bool ask = !submission->done && !submission->requested;
+    submission->requested |= ask;
+    pthread_mutex_unlock(&submission->lock);
+    if (ask)
+        send_request(submission, "crank_submission_cancel");
+}
+
+/* From the lock on either the task's end finds it dropped, or it is found ended here. */
 void crank_submission_drop(crank_submission *submission)
 {
     if (!submission)
         return;
+    pthread_mutex_lock(&submission->lock);
     atomic_store(&submission->dropped, true);
+    bool ask = submission->done && submission->failed && !submission->requested;
+    submission->requested |= ask;
+    pthread_mutex_unlock(&submission->lock);
+    if (ask)
+        send_request(submission, "crank_submission_drop");
     give_up(submission);
 }

@@ -12,7 +12,7 @@
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
 #include "io/workers.h"
-#include "base/check.h"
+#include "loop/registry.h"
 
 #define IDLE_NS (5 * CR_SECOND)
 #define SEARCH_NS 20000
@@ -192,6 +192,7 @@ static void *work(void *arg)
 {
     cr_worker *self = arg;
     cr_worker_here = self;
+    cr_loop_served = self->workers->loop;
     for (cr_job *job = next_job(self); job; job = next_job(self)) {
         job->type->run(job);
         cr_job_done(self->workers, job);

@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+__thread crank_loop *cr_loop_served __attribute__((tls_model("initial-exec")));
+
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static crank_loop *alive;
 

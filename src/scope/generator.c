@@ -62,8 +62,9 @@ CRANK_NORETURN static void body(void *arg)
     go_to_sleep(g, cr_self());
     CR_CHECK(!g->scope_top, "generator %s returned while a timeout or group of it was open: was it left by longjmp?",
         name_of(g));
-    cr_side_swap(&g->own, &g->asker, true);
-    __builtin_unreachable();
+    cr_stack_push(&g->loop->runner.stacks, g->stack); /* nobody takes it before we have left it */
+    g->stack = NULL;
+    cr_side_leave(&g->own, &g->asker, g->result < 0 ? g->result : 0);
 }
 
 static int first_run(crank_generator *g)
@@ -76,15 +77,7 @@ static int first_run(crank_generator *g)
     return 0;
 }
 
-/* The generator has ended: its stack goes back. What asking gives: 0, or its failure. */
-static int conclude(crank_generator *g)
-{
-    cr_stack_push(&g->loop->runner.stacks, g->stack);
-    g->stack = NULL;
-    return g->result < 0 ? (int)g->result : 0;
-}
-
-/* Run the body to its next yield or its end. 1, 0, or its failure. */
+/* Run the body to its next yield or its end: that gives the answer, 1, 0, or its failure, straight to our caller. */
 static inline int resume(crank_generator *g)
 {
     cr_task *self = cr_self();
@@ -101,10 +94,9 @@ static inline int resume(crank_generator *g)
         g->scope_top = NULL;
     }
     g->state = CR_GENERATOR_RUNNING;
-    cr_side_swap(&g->asker, &g->own, false);
-    if (CR_LIKELY(g->state == CR_GENERATOR_SLEEPING))
-        return 1;
-    return conclude(g);
+    int thrown = g->thrown;
+    g->thrown = 0;
+    return cr_side_swap(&g->asker, &g->own, thrown);
 }
 
 /* ---- asking */
@@ -255,10 +247,7 @@ static inline int sleep_here(crank_generator *g, cr_task *self, int line)
     g->line = line;
     g->state = CR_GENERATOR_SLEEPING;
     go_to_sleep(g, self);
-    cr_side_swap(&g->own, &g->asker, false);
-    int thrown = g->thrown;
-    g->thrown = 0;
-    return thrown;
+    return cr_side_swap(&g->own, &g->asker, 1);
 }
 
 int crank_yield_(const void *value, size_t size, unsigned char kind, int line)

@@ -12,8 +12,8 @@ struct crank_barrier {
     cr_object object;
     size_t parties;
     size_t waiting; /* tasks in line, always fewer than parties */
-    cr_waitq line;
-    bool broken;
+    cr_waitq line; /* those waiting, in the order in which they came */
+    bool broken;   /* until a reset */
 };
 
 static crank_barrier *barrier_of(const cr_task *task)
@@ -21,6 +21,7 @@ static crank_barrier *barrier_of(const cr_task *task)
     return cr_container_of(task->on, crank_barrier, line);
 }
 
+/* The others wait on, for one more than before. */
 static bool barrier_undo(cr_task *task)
 {
     crank_barrier *barrier = barrier_of(task);
@@ -74,6 +75,7 @@ static void let_through(crank_barrier *barrier)
     barrier->waiting = 0;
 }
 
+/* The last to come does not wait, and does not switch: the others run when it does. */
 int crank_barrier_wait(crank_barrier *barrier)
 {
     cr_waiting w;
@@ -91,6 +93,8 @@ int crank_barrier_wait(crank_barrier *barrier)
     return cr_waitq_park(&w, &barrier->line, &barrier_wait);
 }
 
+/* End the round for those who wait. Those let through before are out of the line and out of
+ * reach. */
 static void turn_away(crank_barrier *barrier, const char *call)
 {
     if (!barrier->waiting)

@@ -13,7 +13,7 @@
 struct crank_condition {
     cr_object object;
     crank_lock *lock;
-    cr_waitq line;
+    cr_waitq line; /* those not yet notified; the notified stand in the lock's */
 };
 
 static void notify_first(crank_condition *condition);
@@ -53,6 +53,7 @@ static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *not
     cr_waitq_join(&lock->line, task);
 }
 
+/* Whoever notifies holds the lock, so that the first must wait for it in any case. */
 static void notify_first(crank_condition *condition)
 {
     cr_task *first = cr_waitq_pop(&condition->line);
@@ -65,6 +66,8 @@ static crank_condition *condition_of(const cr_task *task)
     return cr_container_of(task->on, crank_condition, line);
 }
 
+/* Cancelled before a notification: with a free lock the wait is over, else it goes on for the
+ * lock. */
 static bool wait_undo(cr_task *task)
 {
     crank_condition *condition = condition_of(task);
@@ -102,6 +105,7 @@ void crank_condition_free(crank_condition *condition)
 {
     if (!condition)
         return;
+    /* The notified carry the condition in place, to pass their notification on. */
     bool waited_for = condition->line.head;
     const cr_task *task = condition->lock->line.head;
     for (; task && !waited_for; task = task->node.next)
@@ -111,6 +115,7 @@ void crank_condition_free(crank_condition *condition)
     cr_object_free(condition);
 }
 
+/* Notifying, too, wants the lock: else what is waited for could change between test and wait. */
 static void check_held(const crank_condition *condition, const cr_task *self, const char *call)
 {
     CR_CHECK(self && condition->lock->holder == self->id,
@@ -118,6 +123,7 @@ static void check_held(const crank_condition *condition, const cr_task *self, co
         (void *)condition->lock, (const void *)condition);
 }
 
+/* Between the release and the place in line nothing runs: no notification falls in the gap. */
 int crank_condition_wait(crank_condition *condition)
 {
     cr_waiting w;

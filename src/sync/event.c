@@ -7,7 +7,7 @@
 
 struct crank_event {
     cr_object object;
-    cr_waitq line;
+    cr_waitq line; /* empty while raised */
     bool raised;
 };
 
@@ -17,6 +17,7 @@ static size_t event_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "event %p", (const void *)event);
 }
 
+/* No undo: leaving the line is all. */
 static const cr_wait event_wait = {
     .what = "waits for an event",
     .describe = event_describe,
@@ -39,6 +40,7 @@ void crank_event_free(crank_event *event)
 void crank_event_set(crank_event *event)
 {
     event->raised = true;
+    /* Nobody waits: then any thread's loop, a callback or none may raise it. */
     if (!event->line.head)
         return;
     cr_object_use(&event->object, cr_loop_here, true, "crank_event_set");
@@ -55,6 +57,7 @@ bool crank_event_is_set(const crank_event *event)
     return event->raised;
 }
 
+/* The whole way: notices a cancellation, and waits in line. */
 static CR_NOINLINE int wait_for_event(crank_event *event)
 {
     cr_waiting w;

@@ -8,12 +8,14 @@
 #include <inttypes.h>
 #include "sync/lock.h"
 
+/* No undo: a task in line has nothing but its place there. */
 static const cr_wait lock_wait = {
     .what = "waits for a lock",
     .holder = cr_lock_holder,
     .describe = cr_lock_describe,
 };
 
+/* on is the lock's line, for acquirers and for condition waits that take the lock again alike. */
 static const crank_lock *lock_of(const cr_task *task)
 {
     return cr_container_of(task->on, crank_lock, line);
@@ -47,6 +49,7 @@ void crank_lock_free(crank_lock *lock)
     cr_object_free(lock);
 }
 
+/* For messages: a holder whose record is gone has no name any more. */
 static const char *name_of(const cr_task *holder)
 {
     return holder ? crank_name(cr_handle(holder)) : "of old";
@@ -66,6 +69,7 @@ static void check_holder(const crank_lock *lock, const cr_task *self)
         (const void *)lock, name_of(holder), lock->holder & ((UINT64_C(1) << 40) - 1));
 }
 
+/* The whole way: notices a cancellation, checks, and waits in line. */
 static CR_NOINLINE int acquire(crank_lock *lock)
 {
     cr_waiting w;
@@ -82,6 +86,7 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     return cr_waitq_park(&w, &lock->line, &lock_wait);
 }
 
+/* A free lock has nobody in line, so that taking it overtakes nobody. */
 int crank_lock_acquire(crank_lock *lock)
 {
     cr_waiting w;
@@ -113,6 +118,7 @@ static CR_COLD void release_refused(const crank_lock *lock)
         (const void *)lock, name_of(holder));
 }
 
+/* Works in the holder only, which runs on the lock's own loop: the line needs no further check. */
 void crank_lock_release(crank_lock *lock)
 {
     const cr_task *self = cr_self();

@@ -10,24 +10,27 @@
 #include "sync/object.h"
 #include "sync/store.h"
 
+/* What a quick put or get reads comes first, and lies together. */
 struct crank_queue {
     cr_object object;
-    size_t type; /* size << 8 | kind of the elements */
-    size_t max;  /* SIZE_MAX: any number */
-    cr_store store;
-    cr_waitq getters;
-    cr_waitq putters;
-    cr_waitq joiners;
-    size_t unfinished; /* elements put and not yet reported done */
+    size_t type;       /* size << 8 | kind of the elements */
     size_t quick;      /* below this count there is memory and room, and it is not shut */
+    size_t unfinished; /* elements put and not yet reported done */
+    cr_waitq getters;  /* their places: where the element goes */
+    cr_waitq putters;  /* their places: where the element is */
+    cr_store store;
+    size_t max; /* SIZE_MAX: any number */
     bool shut;
+    cr_waitq joiners;
 };
 
+/* Size and kind in one number: one comparison tells a wrong type from a right one. */
 static size_t type_of(size_t size, unsigned char kind)
 {
     return size << 8 | kind;
 }
 
+/* For reports: which queue, and why one has to wait on it. */
 static size_t describe(const crank_queue *queue, char *buf, size_t size)
 {
     size_t count = queue->store.count;
@@ -51,6 +54,7 @@ static size_t describe_join(const cr_task *task, char *buf, size_t size)
     return describe(cr_container_of(task->on, crank_queue, joiners), buf, size);
 }
 
+/* None has an undo: a task in line leaves it, and nothing else has happened yet. */
 static const cr_wait get_wait = { .what = "waits to get from a queue", .describe = describe_get };
 static const cr_wait put_wait = { .what = "waits to put into a queue", .describe = describe_put };
 static const cr_wait join_wait = {
@@ -58,11 +62,13 @@ static const cr_wait join_wait = {
     .describe = describe_join,
 };
 
+/* Elements alone do not tie a queue to its loop, tasks in line do. */
 static bool in_use(const crank_queue *queue)
 {
     return queue->getters.head || queue->putters.head || queue->joiners.head;
 }
 
+/* What the three kinds have in common. The size is bounded so that type_of does not overflow. */
 static crank_queue *queue_new(size_t size, unsigned char kind, size_t max, enum cr_order order,
     bool (*less)(const void *, const void *))
 {
@@ -106,6 +112,7 @@ void crank_queue_free(crank_queue *queue)
     cr_object_free(queue);
 }
 
+/* "8-byte doubles", or with an article "an 8-byte double". */
 static void print_type(char *buf, size_t size, size_t type, bool many)
 {
     static const char *const names[] = {
@@ -146,6 +153,7 @@ static inline void check_call(crank_queue *queue, size_t type, const char *call)
     cr_object_use(&queue->object, cr_loop_here, in_use(queue), call);
 }
 
+/* A bounded queue, too, takes memory only as it fills: most never do. */
 static CR_NOINLINE int grow(crank_queue *queue)
 {
     int err = cr_store_grow(&queue->store, cr_object_sys(&queue->object));
@@ -161,6 +169,7 @@ static int put(crank_queue *queue, const void *value)
         return -EPIPE;
     cr_task *getter = cr_waitq_pop(&queue->getters);
     if (getter) {
+        /* The element goes into the getter's own variable, which may lie on its parked stack. */
         cr_stack_touch(getter->place);
         cr_element_copy(getter->place, value, queue->store.size);
         cr_wake(queue->object.loop, getter, 0);
@@ -175,6 +184,8 @@ static int put(crank_queue *queue, const void *value)
     return 0;
 }
 
+/* The whole way: notices a cancellation, checks, and waits at the end of the line. A waiting task's
+ * value stays where its caller has it until a getter takes it. */
 static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t type)
 {
     cr_waiting w;
@@ -189,6 +200,8 @@ static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t
     return cr_waitq_park(&w, &queue->putters, &put_wait);
 }
 
+/* The quick way is one row of tests that are nearly always true, in an order that reads each cache
+ * line once; whatever is false is found out again, with its reason, by put_or_wait. */
 int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigned char kind)
 {
     cr_waiting w;
@@ -203,6 +216,7 @@ int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigne
     return put_or_wait(queue, value, type);
 }
 
+/* Needs no task: callbacks use it, and programs before and after a run. */
 int crank_queue_put_nowait_(crank_queue *queue, const void *value, size_t size, unsigned char kind)
 {
     check_call(queue, type_of(size, kind), "crank_put_nowait");
@@ -218,6 +232,7 @@ static int take(crank_queue *queue, void *ret)
     cr_store_take(&queue->store, ret);
     cr_task *putter = cr_waitq_pop(&queue->putters);
     if (putter) {
+        /* There is room and memory for one, for one has just been taken. */
         cr_stack_touch(putter->place);
         cr_store_put(&queue->store, putter->place);
         queue->unfinished++;
@@ -226,6 +241,7 @@ static int take(crank_queue *queue, void *ret)
     return 0;
 }
 
+/* The whole way, as put_or_wait. */
 static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
 {
     cr_waiting w;
@@ -240,6 +256,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
     return cr_waitq_park(&w, &queue->getters, &get_wait);
 }
 
+/* With no putter in line, taking an element changes nothing for anybody else. */
 int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
 {
     cr_waiting w;
@@ -259,6 +276,8 @@ int crank_queue_get_nowait_(crank_queue *queue, void *ret, size_t size, unsigned
     return take(queue, ret);
 }
 
+/* Elements put are counted when they come in, not when their putters arrived: a cancelled putter's
+ * element was never there. */
 void crank_queue_done(crank_queue *queue)
 {
     CR_CHECK(queue->unfinished,
@@ -289,12 +308,15 @@ void crank_queue_shutdown(crank_queue *queue, bool now)
     queue->shut = true;
     queue->quick = 0;
     if (now) {
+        /* Nobody will report these as done. Those that were got are still their getters' to
+         * report. */
         size_t dropped = queue->store.count;
         cr_store_clear(&queue->store);
         queue->unfinished -= dropped < queue->unfinished ? dropped : queue->unfinished;
         if (!queue->unfinished)
             cr_waitq_wake_all(queue->object.loop, &queue->joiners, 0);
     }
+    /* At most one of these lines is not empty. */
     cr_waitq_wake_all(queue->object.loop, &queue->getters, -EPIPE);
     cr_waitq_wake_all(queue->object.loop, &queue->putters, -EPIPE);
 }

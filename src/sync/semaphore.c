@@ -19,11 +19,13 @@ static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "semaphore %p", (const void *)semaphore);
 }
 
+/* No undo: a permit is given with the wake-up, never before. */
 static const cr_wait semaphore_wait = {
     .what = "waits for a permit",
     .describe = semaphore_describe,
 };
 
+/* One without a bound has one that no count reaches: the same test serves both, and overflow. */
 static crank_semaphore *semaphore_new(size_t permits, size_t bound)
 {
     crank_semaphore *semaphore = cr_object_new(sizeof(crank_semaphore));
@@ -53,6 +55,7 @@ void crank_semaphore_free(crank_semaphore *semaphore)
     cr_object_free(semaphore);
 }
 
+/* The whole way: notices a cancellation, and waits in line. */
 static CR_NOINLINE int acquire(crank_semaphore *semaphore)
 {
     cr_waiting w;
@@ -77,6 +80,7 @@ int crank_semaphore_acquire(crank_semaphore *semaphore)
     return acquire(semaphore);
 }
 
+/* Needs no task: a permit has no owner. */
 int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 {
     if (!semaphore->permits)
@@ -85,6 +89,7 @@ int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
     return 0;
 }
 
+/* The permit goes to the first in line without being free in between. */
 static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 {
     cr_object_use(&semaphore->object, cr_loop_here, true, "crank_semaphore_release");

@@ -8,6 +8,7 @@
 #include "sync/store.h"
 #include "base/check.h"
 
+/* Elements at first: small enough for a queue of structs, large enough that few ever grow. */
 #define FIRST_CAPACITY 16
 
 /* The strictest alignment a type of this size can have, up to that of allocated memory. */
@@ -17,6 +18,7 @@ static size_t alignment_of(size_t size)
     return lowest < 16 ? lowest : 16;
 }
 
+/* The next multiple of unit, not below size. */
 static size_t round_up(size_t size, size_t unit)
 {
     return (size + unit - 1) / unit * unit;
@@ -44,6 +46,8 @@ void cr_store_deinit(cr_store *store, const cr_sys *sys)
     cr_free(sys, store->elements);
 }
 
+/* Resized in place where the allocator can: a ring then has its newest elements, those before head,
+ * at the wrong end, and only they are copied. */
 int cr_store_grow(cr_store *store, const cr_sys *sys)
 {
     size_t old = store->capacity;
@@ -64,6 +68,7 @@ int cr_store_grow(cr_store *store, const cr_sys *sys)
     return 0;
 }
 
+/* The memory stays: it goes with the store. */
 void cr_store_clear(cr_store *store)
 {
     CR_CHECK(!store->comparing, "crank_queue_shutdown: called by the comparison of the same queue");
@@ -80,6 +85,7 @@ static uint64_t *age_at(const cr_store *store, size_t i)
     return (uint64_t *)(void *)(store->elements + i * store->stride + age_offset(store->size));
 }
 
+/* Does a leave before b? */
 static bool before(const cr_store *store, size_t a, size_t b)
 {
     if (*age_at(store, a) < *age_at(store, b))
@@ -92,6 +98,7 @@ static void move(const cr_store *store, size_t target, size_t source)
     cr_element_copy(heap_at(store, target), heap_at(store, source), store->stride);
 }
 
+/* less is the user's: were it to put or get here, it would find the heap with a hole in it. */
 static void begin_comparing(cr_store *store)
 {
     CR_CHECK(!store->comparing,
@@ -100,6 +107,7 @@ static void begin_comparing(cr_store *store)
     store->comparing = true;
 }
 
+/* The newcomer climbs past greater elements only: among equals it is the youngest. */
 void cr_heap_put(cr_store *store, const void *element)
 {
     begin_comparing(store);
@@ -113,6 +121,7 @@ void cr_heap_put(cr_store *store, const void *element)
     store->comparing = false;
 }
 
+/* The last element keeps its bytes beyond the end until the hole has found its place. */
 void cr_heap_take(cr_store *store, void *ret)
 {
     begin_comparing(store);

@@ -5,6 +5,7 @@
  * others run. Both are rare, so the fast half in park.h is two tests. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/registry.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -113,10 +114,21 @@ int crank_sleep_until(double time)
     return sleep_to(&w, deadline, "crank_sleep_until");
 }
 
+/* On a worker it is the loop's time, which under the simulator is not the world's. */
+static CR_NOINLINE int64_t now_outside(void)
+{
+    crank_loop *loop = cr_loop_served;
+    if (!loop || !cr_registry_hold(loop))
+        return cr_sys_real.now(cr_sys_real.context);
+    int64_t now = cr_now(loop);
+    cr_registry_release();
+    return now;
+}
+
 double crank_time(void)
 {
     crank_loop *loop = cr_loop_here;
-    return (double)(loop ? cr_now(loop) : cr_sys_real.now(cr_sys_real.context)) / 1e9;
+    return (double)(CR_LIKELY(loop != NULL) ? cr_now(loop) : now_outside()) / 1e9;
 }
 
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)

@@ -113,7 +113,7 @@ static void entry(void *function)
     void (*run)(void);
     memcpy(&run, &function, sizeof run);
     run();
-    cr_side_swap(&inside, &outside, true);
+    cr_side_leave(&inside, &outside, 0);
 }
 
 static void open_stacks(void)
@@ -140,7 +140,7 @@ static void run_on_stack(void (*function)(void))
     void *arg;
     memcpy(&arg, &function, sizeof arg);
     cr_side_prepare(&inside, &runner, top, entry, arg);
-    cr_side_swap(&outside, &inside, false);
+    (void)cr_side_swap(&outside, &inside, 0);
 }
 
 static char said[256];
