@@ -197,11 +197,11 @@ static void request_arrived(cr_post *post)
     crank_submission *submission = cr_container_of(post, crank_submission, request);
     pthread_mutex_lock(&submission->lock);
     submission->requested = false;
-    bool done = submission->done;
+    bool failed = submission->failed;
     pthread_mutex_unlock(&submission->lock);
     if (submission->task)
         (void)cr_task_cancel(submission->loop, submission->task);
-    else if (done && atomic_load(&submission->dropped))
+    else if (failed && atomic_load(&submission->dropped))
         report_dropped(submission);
     give_up(submission);
 }
@@ -359,14 +359,14 @@ void crank_submission_cancel(crank_submission *submission)
         send_request(submission, "crank_submission_cancel");
 }
 
-/* From the lock on either the task's end finds it dropped, or it is found ended here. */
+/* Under the lock: either the task's end finds it dropped, or its failure is found here. */
 void crank_submission_drop(crank_submission *submission)
 {
     if (!submission)
         return;
     pthread_mutex_lock(&submission->lock);
     atomic_store(&submission->dropped, true);
-    bool ask = submission->done && submission->failed && !submission->requested;
+    bool ask = submission->failed && !submission->requested;
     submission->requested |= ask;
     pthread_mutex_unlock(&submission->lock);
     if (ask)

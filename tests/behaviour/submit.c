@@ -206,6 +206,30 @@ TEST(submit, the_failure_of_a_dropped_one_is_reported)
     EXPECT_CONTAINS(reported, "number 9 is odd");
 }
 
+static void *submit_failing_and_drop_late(void *arg)
+{
+    stranger *s = arg;
+    crank_submission *submission = crank_submit(s->loop, fail_here, 11);
+    usleep(3000);
+    crank_submission_drop(submission);
+    return finish(s);
+}
+static int drop_late_app(void)
+{
+    stranger s = { 0 };
+    start(&s, submit_failing_and_drop_late);
+    crank_try(await_stranger(&s));
+    return crank_sleep(0.0001);
+}
+TEST(submit, the_failure_of_one_dropped_after_it_is_reported)
+{
+    crank_options options = { .on_report = keep_report };
+    reported[0] = '\0';
+    EXPECT_EQ(crank_run_with(&options, drop_late_app), 0);
+    EXPECT_CONTAINS(reported, "number 11 is odd");
+    EXPECT_CONTAINS(reported, "submit.c");
+}
+
 static const crank_task *parent;
 static int note_parent(void)
 {

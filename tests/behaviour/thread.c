@@ -507,6 +507,16 @@ TEST_SIM(to_thread, takes_no_virtual_time)
     return 0;
 }
 
+static double time_there(void) { return crank_time(); }
+TEST_EACH_BACKEND(to_thread, a_jobs_time_is_the_loops)
+{
+    crank_try(crank_sleep(0.001));
+    double before = crank_time();
+    double there = crank_await_double(crank_to_thread(time_there));
+    EXPECT(before <= there && there <= crank_time());
+    return 0;
+}
+
 static uint64_t hash;
 static int perturbed_app(void)
 {
