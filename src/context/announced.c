@@ -221,7 +221,8 @@ void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(
     __asan_unpoison_memory_region((char *)top - runner->stack_usable, runner->stack_usable);
 #endif
     place_on(&place, runner, top);
-    *side = (cr_side){ cr_stack_prepare(top, entry, arg), place.low, place.size, NULL, place.tsan };
+    *side = (cr_side){ .sp = cr_stack_prepare(top, entry, arg), .low = place.low, .size = place.size,
+        .tsan = place.tsan };
 }
 
 void cr_side_entered(cr_side *self)

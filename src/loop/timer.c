@@ -37,6 +37,7 @@ struct list {
     cr_timer *last;
 };
 
+/* Mapped, not allocated: what is never touched of the lists is never cleared. */
 struct cr_timers {
     const cr_sys *sys;
     entry *heap;
@@ -307,10 +308,10 @@ static void rewind_to_clock(cr_timers *timers)
 
 int cr_timers_new(const cr_sys *sys, int64_t now, cr_timers **ret_timers)
 {
-    cr_timers *timers = cr_alloc_zero(sys, sizeof *timers);
-    entry *heap = timers ? cr_alloc(sys, ROOM_FIRST * sizeof *heap) : NULL;
-    if (!heap) {
-        cr_free(sys, timers);
+    entry *heap = cr_alloc(sys, ROOM_FIRST * sizeof *heap);
+    cr_timers *timers = heap ? sys->map(sys->context, sizeof *timers) : NULL;
+    if (!timers) {
+        cr_free(sys, heap);
         return -ENOMEM;
     }
     timers->sys = sys;
@@ -327,8 +328,9 @@ void cr_timers_free(cr_timers *timers)
 {
     if (!timers)
         return;
-    cr_free(timers->sys, timers->heap);
-    cr_free(timers->sys, timers);
+    const cr_sys *sys = timers->sys;
+    cr_free(sys, timers->heap);
+    sys->unmap(sys->context, timers, sizeof *timers);
 }
 
 static CR_COLD int grow(cr_timers *timers)

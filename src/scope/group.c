@@ -350,23 +350,14 @@ static void join_children(crank_loop *loop, cr_group *group)
     group->leaving = false;
 }
 
-/* A failure that nobody was given: the block was left without waiting for the group. */
-static void report_failure(crank_loop *loop, const cr_group *group)
-{
-    char text[8192];
-    size_t n = (size_t)snprintf(text, sizeof text, "a failure nobody awaited: a group's block was left: ");
-    (void)cr_failure_format(group->failure, text + n, sizeof text - n);
-    cr_report(loop, CRANK_REPORT_UNAWAITED, group->error, group->scope.task, text);
-}
-
 void crank_group_end_(crank_group *g)
 {
     cr_group *group = group_of(g, "CRANK_GROUP");
     crank_loop *loop = cr_loop_here;
     CR_CHECK(group->scope.task == cr_self(), "CRANK_GROUP: the block is left by another task than entered it");
     join_children(loop, group);
-    if (group->failure)
-        report_failure(loop, group);
+    if (group->failure) /* the block was left without waiting for the group */
+        cr_report_failure(loop, group->scope.task, group->failure, "a failure nobody awaited: in a group that was left: ");
     cr_failure_free(group->failure);
     if (group->results)
         cr_free(loop->sys, group->results);

@@ -265,11 +265,10 @@ long crank_run_raw(const crank_options *options, long (*fn)(void *), void *arg)
 /* What main is told of a failed app. */
 static void print_failure(const run *r, const crank_site *site)
 {
-    char text[8192];
     fflush(stdout);
     if (r->failure) {
-        (void)cr_failure_format(r->failure, text, sizeof text);
-        fprintf(stderr, "crank: %s", text);
+        cr_failure_set_thread(r->failure);
+        crank_error_print();
     } else {
         fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function, strerror((int)-r->result),
             crank_errno_name((int)r->result));
@@ -294,6 +293,6 @@ int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
         print_failure(&r, site);
         status = FAILED;
     }
-    cr_failure_free(r.failure);
+    cr_failure_free(cr_failure_take_thread());
     return status;
 }

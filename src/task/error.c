@@ -369,7 +369,11 @@ size_t crank_error_format(char *buf, size_t size)
 
 void crank_error_print(void)
 {
-    char text[8192];
-    if (crank_error_format(text, sizeof text) > 0)
+    size_t size = crank_error_format(NULL, 0) + 1;
+    char *text = cr_alloc(sys_here(), size); /* no large frame: this may be a task's stack */
+    if (text && crank_error_format(text, size) > 0)
         fprintf(stderr, "crank: %s", text);
+    else if (size > 1)
+        fprintf(stderr, "crank: %s\n", crank_error());
+    cr_free(sys_here(), text);
 }

@@ -13,43 +13,60 @@ static bool coloured(void)
     return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
 }
 
+/* The report as it will be read: "crank: " before it, a newline behind it. NULL when memory is short. */
+static char *whole_text(crank_loop *loop, const char *text)
+{
+    size_t length = strlen(text);
+    bool ends = length > 0 && text[length - 1] == '\n';
+    char *whole = cr_alloc(loop->sys, length + sizeof "crank: \n");
+    if (whole)
+        snprintf(whole, length + sizeof "crank: \n", "crank: %s%s", text, ends ? "" : "\n");
+    return whole;
+}
+
 void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
 {
-    char whole[16384];
-    size_t n = (size_t)snprintf(whole, sizeof whole - 1, "crank: %s", text);
-    if (n > sizeof whole - 2)
-        n = sizeof whole - 2;
-    if (n == 0 || whole[n - 1] != '\n') {
-        whole[n] = '\n';
-        whole[n + 1] = '\0';
-    }
+    char *whole = whole_text(loop, text);
+    const char *said = whole ? whole : "crank: a report was lost: out of memory\n";
     if (loop->options.on_report) {
-        crank_report report = { .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = whole };
+        crank_report report = { .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said };
         loop->options.on_report(&report, loop->options.on_report_arg);
-        return;
+    } else {
+        fflush(stdout);
+        if (coloured())
+            fprintf(stderr, "\033[1;31mcrank:\033[0m%s", said + strlen("crank:"));
+        else
+            fputs(said, stderr);
     }
-    fflush(stdout);
-    if (coloured())
-        fprintf(stderr, "\033[1;31mcrank:\033[0m%s", whole + strlen("crank:"));
-    else
-        fputs(whole, stderr);
+    cr_free(loop->sys, whole);
+}
+
+void cr_report_failure(crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction)
+{
+    size_t before = strlen(introduction), size = before + cr_failure_format(failure, NULL, 0) + 1;
+    char *text = cr_alloc(loop->sys, size);
+    if (text) {
+        memcpy(text, introduction, before);
+        (void)cr_failure_format(failure, text + before, size - before);
+    }
+    cr_report(loop, CRANK_REPORT_UNAWAITED, cr_failure_error(failure), task, text ? text : introduction);
+    cr_free(loop->sys, text);
 }
 
 void cr_report_unawaited(crank_loop *loop, cr_task *task)
 {
-    char text[8192];
     cr_failure *failure = cr_failure_of(task);
-    size_t n = (size_t)snprintf(text, sizeof text, "a failure nobody awaited: ");
     if (failure) {
         cr_failure_spawned(failure, task->site);
-        (void)cr_failure_format(failure, text + n, sizeof text - n);
-    } else {
-        long value = cr_task_value(task);
-        snprintf(text + n, sizeof text - n, "task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in %s()\n",
-            cr_task_name(task), strerror((int)-value), crank_errno_name((int)value), task->site->function,
-            task->site->file, task->site->line, task->site->caller);
+        cr_report_failure(loop, task, failure, "a failure nobody awaited: ");
+        return;
     }
-    cr_report(loop, CRANK_REPORT_UNAWAITED, (int)cr_task_value(task), task, text);
+    char text[768];
+    long value = cr_task_value(task);
+    snprintf(text, sizeof text, "a failure nobody awaited: task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in %s()\n",
+        cr_task_name(task), strerror((int)-value), crank_errno_name((int)value), task->site->function,
+        task->site->file, task->site->line, task->site->caller);
+    cr_report(loop, CRANK_REPORT_UNAWAITED, (int)value, task, text);
 }
 
 void cr_report_swallowed(crank_loop *loop, const cr_task *task)
@@ -115,23 +132,31 @@ static void list_task(struct listing *l, const cr_task *task)
         line(l, "    held by task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
 }
 
+static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
+{
+    size_t count = crank_tasks(handles, shown);
+    bool cycle = false;
+    line(l, "deadlock: %zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
+        count == 1 ? "s" : "", count == 1 ? "it" : "them");
+    for (size_t i = 0; i < count && i < shown; i++) {
+        const cr_task *task = cr_task_of(handles[i], "deadlock");
+        list_task(l, task);
+        if (!cycle)
+            cycle = list_cycle(l, task);
+    }
+    if (count > shown)
+        line(l, "  and %zu more\n", count - shown);
+}
+
 void cr_report_deadlock(crank_loop *loop)
 {
-    enum { SHOWN = 100 };
-    crank_task *handles[SHOWN];
-    char text[16000];
-    struct listing l = { text, sizeof text, 0 };
-    size_t count = crank_tasks(handles, SHOWN);
-    line(&l, "deadlock: %zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
-        count == 1 ? "s" : "", count == 1 ? "it" : "them");
-    bool cycle = false;
-    for (size_t i = 0; i < count && i < SHOWN; i++) {
-        const cr_task *task = cr_task_of(handles[i], "deadlock");
-        list_task(&l, task);
-        if (!cycle)
-            cycle = list_cycle(&l, task);
-    }
-    if (count > SHOWN)
-        line(&l, "  and %zu more\n", count - SHOWN);
-    cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL, text);
+    enum { SHOWN = 100, SIZE = 64 * 1024 };
+    struct listing l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
+    crank_task **handles = cr_alloc(loop->sys, SHOWN * sizeof(crank_task *));
+    if (l.text && handles)
+        list_deadlock(&l, SHOWN, handles);
+    cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL,
+        l.length ? l.text : "deadlock: tasks wait and nothing can wake them (out of memory to list them)");
+    cr_free(loop->sys, handles);
+    cr_free(loop->sys, l.text);
 }

@@ -205,6 +205,8 @@ const crank_failure *cr_failure_public(const cr_failure *failure);
 /* ---- report.c */
 /* Send a report to the run's hook, or to stderr. */
 void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text);
+/* A failure nobody awaited, after an introduction. */
+void cr_report_failure(crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction);
 void cr_report_unawaited(crank_loop *loop, cr_task *task);
 /* A cancelled task that has not ended within the grace period. */
 void cr_report_swallowed(crank_loop *loop, const cr_task *task);
