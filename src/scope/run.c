@@ -47,6 +47,8 @@ static run *run_of(crank_loop *loop) { return cr_tasks_of(loop)->run; }
 static void interrupted(cr_post *post)
 {
     (void)post;
+    if (!cr_loop_here)
+        return; /* it came when the run was over, and is delivered as the loop is closed */
     run *r = run_of(cr_loop_here);
     r->error = -EINTR;
     if (!r->ended)
