@@ -133,7 +133,7 @@ static void put_series(FILE *out, const struct plot_series *series, const struct
 
 static void put_legend(FILE *out, const struct plot *plot)
 {
-    double x = WIDTH - RIGHT - 290, y = TOP + 14;
+    double x = LEFT + 150, y = TOP + 14;
 
     fprintf(out, "<rect x=\"%.0f\" y=\"%.0f\" width=\"280\" height=\"%zu\" rx=\"4\" fill=\"#fff\" "
         "fill-opacity=\".92\" stroke=\"#d5dbe1\"/>\n", x, y - 4, 12 + 20 * plot->n);

@@ -12,7 +12,7 @@ async def main():
     await asyncio.gather(*(asyncio.to_thread(no_work) for _ in range(64)))
     started = time.perf_counter()
     await asyncio.gather(*(asyncio.to_thread(no_work) for _ in range(4096)))
-    print(f"overhead: {(time.perf_counter() - started) / 4096 * 1e6:.2f} µs per job")
+    print(f"without work: {(time.perf_counter() - started) / 4096 * 1e6:.2f} µs per job")
 
 
 asyncio.run(main())
