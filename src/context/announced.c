@@ -128,6 +128,8 @@ CRANK_NORETURN static void first_run(void *arg)
     fiber->scope = NULL;
     fiber->generator = NULL;
     *(void **)(void *)((char *)fiber + CR_FIBER_CHILD) = NULL;
+    cr_floating_control_set(first.runner->fp);
+    errno = 0;
     cr_returned returned = { 0 };
     cr_call_captured(function, &few, many, &returned);
     cr_fiber_returned(returned.integer, returned.real);

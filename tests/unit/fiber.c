@@ -264,6 +264,16 @@ TEST(fiber, keeps_its_registers)
     close_runner();
 }
 
+/* So that the next fibers begin one out of the other and not out of the loop. */
+static void make_two_stacks(void)
+{
+    cr_fiber *fibers[] = {start(note_three_times), start(note_three_times)};
+    run_all();
+    for (int i = 0; i < 2; i++)
+        free(fibers[i]);
+    trail_length = 0;
+}
+
 /* Without libm, which has fesetround. */
 #if defined(__x86_64__)
 #define ROUNDING (UINT64_C(0x6000) | UINT64_C(0xc00) << 32)
@@ -304,6 +314,7 @@ static void round_to_nearest(void)
 TEST(fiber, keeps_its_rounding_mode_to_itself)
 {
     open_runner();
+    make_two_stacks();
     cr_fiber *fibers[] = {start(round_upwards), start(round_to_nearest)};
     run_all();
     EXPECT_EQ(rounding(), 0);
@@ -330,13 +341,8 @@ static void set_errno(void)
 TEST(fiber, keeps_its_errno_to_itself)
 {
     open_runner();
-    cr_fiber *fibers[] = {start(note_three_times), start(note_three_times)};
-    run_all(); /* the loop makes stacks, which is its own use of errno */
-    for (int i = 0; i < 2; i++)
-        free(fibers[i]);
-    trail_length = 0;
-    fibers[0] = start(set_errno);
-    fibers[1] = start(set_errno);
+    make_two_stacks();
+    cr_fiber *fibers[] = {start(set_errno), start(set_errno)};
     errno = EXDEV;
     run_all();
     EXPECT_EQ(errno, EXDEV);
