@@ -335,7 +335,8 @@ table_row() {
 }
 
 show_table() {
-    section "The figures side by side" "Python is run here and now${python:+ ($python)}; in brackets: at 1/100 of the points, times 100."
+    section "The figures side by side" \
+        "Python is run here and now${python:+ ($python)}; in brackets: at 1/100 of the points, times 100."
     table_row "" tutorial "${python:-no python3}" crank
     table_row "three sleeps of 1 s at once  E11" "1.01 s" "$(figure e11.py)" "$(figure e11)"
     table_row "the same, blocking           E12" "3.01 s" "$(figure e12.py)" "$(figure e12)"
