@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* overflow.c: what a program says that dies of a task's too small stack. Each is a child process. */
+#include "test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char said[4096];
+
+/* What a program of app writes to stderr, and how it ends. */
+static int child(int (*app)(void), size_t stack_size)
+{
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        signal(SIGSEGV, SIG_DFL);
+        crank_options options = { .backend = CRANK_BACKEND_SIM, .stack_size = stack_size };
+        _exit((int)crank_run_with(&options, app));
+    }
+    close(ends[1]);
+    size_t length = 0;
+    ssize_t got;
+    while ((got = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
+        length += (size_t)got;
+    said[length] = '\0';
+    close(ends[0]);
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void expect_report(int status, const char *limit)
+{
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    EXPECT_CONTAINS(said, "stack overflow");
+    EXPECT_CONTAINS(said, limit);
+    EXPECT_CONTAINS(said, "greedy");
+    EXPECT_CONTAINS(said, "overflow.c");
+}
+
+static volatile char sink;
+
+__attribute__((noinline)) static int greedy(int depth)
+{
+    volatile char frame[1000];
+    frame[depth % 1000] = 1;
+    sink = frame[0];
+    return depth > 10000000 ? depth : greedy(depth + 1) + frame[depth % 1000];
+}
+
+__attribute__((noinline)) static int greedy_at_once(void)
+{
+    volatile char frame[190 * 1024];
+    frame[0] = 1;
+    volatile char more[40 * 1024];
+    more[0] = 1;
+    return frame[0] + more[0];
+}
+
+static int bystander(void)
+{
+    crank_sleep(3600);
+    return 0;
+}
+
+static int with_greedy(void)
+{
+    (void)crank_spawn(bystander);
+    crank_task *task = crank_spawn(greedy, 0);
+    crank_sleep(1);
+    return (int)crank_await(task);
+}
+
+static int with_greedy_at_once(void)
+{
+    return (int)crank_await(crank_spawn(greedy_at_once));
+}
+
+TEST(overflow, of_a_task_is_reported_with_its_name_and_place)
+{
+    expect_report(child(with_greedy, 0), "of 196608");
+}
+
+TEST(overflow, by_one_large_frame_is_reported_as_well)
+{
+    expect_report(child(with_greedy_at_once, 0), "of 196608");
+}
+
+TEST(overflow, names_the_limit_that_was_chosen)
+{
+    expect_report(child(with_greedy, 40000), "of 49152");
+    expect_report(child(with_greedy, 500000), "of 983040");
+}
+
+static int modest(void)
+{
+    return (int)crank_await(crank_spawn(greedy, 10000000 - 400));
+}
+
+TEST(overflow, does_not_happen_with_a_stack_that_suffices)
+{
+    EXPECT(WIFEXITED(child(modest, (size_t)4 << 20)));
+    EXPECT(!strstr(said, "overflow"));
+}
