@@ -212,7 +212,11 @@
     mov x20, x1
     mov x21, x2
     ldr x7, [x0, #CR_RUNNER_FP]
+    mrs x8, fpcr
+    cmp x8, x7
+    b.eq .Lfirst_controlled
     msr fpcr, x7
+.Lfirst_controlled:
     ldr x7, [x0, #CR_RUNNER_ERRNO]
     str wzr, [x7]
     strb wzr, [x1, #CR_FIBER_RUN] /* CR_RUN_RESUME */
