@@ -33,14 +33,12 @@ _Static_assert(sizeof(cr_fiber) == 64, "a fiber is one cache line");
 _Static_assert(sizeof(cr_few_args) == 112, "a record keeps 112 bytes free");
 
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec"), visibility("hidden")))
-extern __thread cr_few_args *cr_capture_place INITIAL_EXEC;
 extern __thread cr_few_args cr_capture_own INITIAL_EXEC;
 extern __thread cr_many_args cr_capture_large INITIAL_EXEC;
 __thread cr_few_args *cr_capture_place;
 __thread cr_few_args cr_capture_own;
 __thread cr_many_args cr_capture_large;
 
-void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
 cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
 

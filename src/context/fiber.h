@@ -174,7 +174,9 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
 void cr_call_captured(void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
 
 /* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
-void cr_capture_into(cr_few_args *place); /* NULL: the thread's own buffer */
+extern __thread cr_few_args *cr_capture_place
+    __attribute__((tls_model("initial-exec"), visibility("hidden"))); /* NULL: the thread's own buffer */
+static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 

@@ -71,7 +71,9 @@
     movl (%rax), %eax
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_FIBER_SP(%rsi)
-/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads. */
+    movq %rsp, %r10
+/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads; r8d and
+ * r9w are the floating point control there is. */
 .Lnext:
     movq CR_RUNNER_HEAD(%rdi), %rsi
     xorl %eax, %eax
@@ -94,14 +96,26 @@
     movq CR_FIBER_SP(%rsi), %rsp
     movq CR_FIBER_WAKE(%rsi), %rax
 .Lresume:
-    ldmxcsr (%rsp)
-    fldcw 4(%rsp)
+    movl (%r10), %r8d
+    movzwl 4(%r10), %r9d
+    cmpl (%rsp), %r8d
+    jne .Lload_control
+    cmpw 4(%rsp), %r9w
+    jne .Lload_control
+.Lcontrol:
     movl FRAME_ERRNO(%rsp), %ecx
     movq CR_RUNNER_ERRNO(%rdi), %rdx
     movl %ecx, (%rdx)
     addq $FRAME_SAVED, %rsp
     .cfi_adjust_cfa_offset -FRAME_SAVED
     restore_and_jump
+    .cfi_restore rip
+    .cfi_def_cfa_offset 72
+/* Loading either waits for all that is under way, most of all for the stack to come from memory: so only if it differs. */
+.Lload_control:
+    ldmxcsr (%rsp)
+    fldcw 4(%rsp)
+    jmp .Lcontrol
     endfunction cr_fiber_park_fast
 
 /* Back to the loop with rax: NULL, or the head that needs service. */
@@ -138,8 +152,13 @@ cr_fiber_first_run:
     movq %rdi, %r12
     movq %rsi, %rbx
     movq %rdx, %r13
-    ldmxcsr CR_RUNNER_FP(%r12)
-    fldcw CR_RUNNER_FP + 4(%r12)
+    movl (%r10), %r8d
+    movzwl 4(%r10), %r9d
+    cmpl CR_RUNNER_FP(%rdi), %r8d
+    jne .Lfirst_control
+    cmpw CR_RUNNER_FP + 4(%rdi), %r9w
+    jne .Lfirst_control
+.Lfirst_controlled:
     movq CR_RUNNER_ERRNO(%r12), %rax
     movl $0, (%rax)
     movb $CR_RUN_RESUME, CR_FIBER_RUN(%rbx)
@@ -171,6 +190,10 @@ cr_fiber_first_run:
     movq %rax, %rdi
     call cr_fiber_returned
     ud2
+.Lfirst_control:
+    ldmxcsr CR_RUNNER_FP(%r12)
+    fldcw CR_RUNNER_FP + 4(%r12)
+    jmp .Lfirst_controlled
 .Lmany:
     movq CR_FIBER_ARGS(%rbx), %r15
     subq $128, %rsp
@@ -209,12 +232,16 @@ cr_fiber_first_run:
     movl (%rax), %eax
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_RUNNER_SP(%rdi)
+    movq %rsp, %r10
     jmp .Lnext
     endfunction cr_runner_enter_fast
 
 /* void cr_fiber_leave_fast(cr_runner *rdi) */
     function cr_fiber_leave_fast
     .cfi_undefined rip
+    stmxcsr -8(%rsp)
+    fnstcw -4(%rsp)
+    leaq -8(%rsp), %r10
     jmp .Lnext
     endfunction cr_fiber_leave_fast
 

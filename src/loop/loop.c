@@ -104,6 +104,21 @@ static bool hopeless(const crank_loop *loop, int64_t next)
         loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
 }
 
+/* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives until when to wait. A loop
+ * in which nothing has run since is left to sleep; one that would sleep for long wakes once for it. */
+static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
+{
+    if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
+        return deadline;
+    if (now < loop->tidy_at)
+        return deadline < loop->tidy_at || loop->simulated ? deadline : loop->tidy_at;
+    if (loop->hooks->idle(loop))
+        return LOOK_ONLY;
+    loop->tidied = loop->runner.switches;
+    loop->tidy_at = cr_after(now, TIDY_NS);
+    return deadline;
+}
+
 /* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody objects to stopping. */
 static bool wait_for_world(crank_loop *loop, int64_t limit)
 {

@@ -20,7 +20,8 @@ typedef struct cr_hooks {
     void (*need_stack)(crank_loop *loop, cr_fiber *fiber);
     /* Nothing is ready, due, in flight or held from outside: nothing will ever happen again. True: stop driving. */
     bool (*starved)(crank_loop *loop);
-    /* Called when the loop is about to wait with nothing ready: a moment for housekeeping. True: there is more to do. */
+    /* Called when the loop is about to wait with nothing ready, fibers have run, and the last housekeeping is a second ago: a
+     * moment for more. True: there is more to do. */
     bool (*idle)(crank_loop *loop);
     /* A timer of a kind that is not the loop's own is due. */
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
@@ -46,6 +47,8 @@ struct crank_loop {
     size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
     size_t in_flight;       /* operations the backend owns */
     uint32_t busy;          /* turns since nothing was ready */
+    int64_t tidy_at;        /* when hooks->idle is due */
+    uint64_t tidied;        /* runner.switches when it had nothing more to do */
     bool stopping;
     bool running;
     bool simulated;

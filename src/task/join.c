@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-long cr_task_value(const cr_task *task)
+long cr_task_value_of_kind(const cr_task *task)
 {
     uint64_t raw = task->fiber.result;
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_BROKEN))
@@ -83,7 +83,7 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
     int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
     return n > 0 ? (size_t)n : 0;
 }
-static const cr_wait join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
+const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
     .describe = join_describe };
 static const cr_wait join_end_wait = { .what = "awaits the end of", .undo = join_undo, .due = join_due,
     .holder = join_holder, .describe = join_describe };
@@ -116,7 +116,7 @@ static void cancel_awaited(crank_loop *loop, cr_task *waiter)
 {
     waiter->place = NULL; /* not named yet */
     (void)cr_task_cancel(loop, waiter->on);
-    if (waiter->fiber.wait == &join_wait)
+    if (waiter->fiber.wait == &cr_join_wait)
         (void)cr_grace_start(loop, waiter, &join_end_wait);
 }
 
@@ -131,17 +131,15 @@ static void join_due(crank_loop *loop, cr_task *waiter)
 {
     if (!waiter->place)
         cr_report_swallowed(loop, waiter->on);
-    waiter->fiber.wait = &join_wait;
+    waiter->fiber.wait = &cr_join_wait;
     (void)cr_grace_start(loop, waiter, &join_end_wait);
     waiter->place = waiter->on;
     (void)cr_task_cancel(loop, waiter->on);
 }
 
-void cr_join_check(const cr_task *self, const cr_task *task, const char *call)
+void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call)
 {
     CR_CHECK(task != self, "%s: a task cannot wait for itself", call);
-    if (CR_LIKELY(task->owner == self))
-        return;
     for (const cr_task *up = cr_task_parent(self); up; up = cr_task_parent(up))
         CR_CHECK(up != task, "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
 }
@@ -171,7 +169,7 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
-    w->self->fiber.wait = &join_wait; /* a task that ends at once finds a waiter it can wake */
+    w->self->fiber.wait = &cr_join_wait; /* a task that ends at once finds a waiter it can wake */
     cancel_awaited(w->loop, w->self);
     (void)cr_park(w, w->self->fiber.wait);
     return -ECANCELED;
@@ -189,7 +187,7 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
-    return cr_park(w, &join_wait);
+    return cr_park(w, &cr_join_wait);
 }
 
 static CR_NOINLINE int await_null(const char *call)

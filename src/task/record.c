@@ -10,23 +10,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define SLAB_RECORDS 4096u
-#define SLABS_MAX 4096u
 #define NUMBERS_AT_ONCE 256u
 /* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault each. */
 #define COMMIT_RECORDS 512u
 #define COMMIT 23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
 
-typedef struct cr_slab {
-    crank_loop *loop;
-    struct cr_slab *next;
-    size_t index; /* in the table */
-    size_t used;  /* records ever handed out */
-    cr_task *records;
-} cr_slab;
-
-/* Slot >> 12 to the slab; entries are set and cleared by compare-and-swap. */
-static _Atomic(cr_slab *) table[SLABS_MAX];
+_Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static _Atomic uint64_t numbers = 1;
 
 static cr_slab *slab_new(cr_tasks *tasks)
@@ -36,49 +25,39 @@ static cr_slab *slab_new(cr_tasks *tasks)
     if (!slab)
         return NULL;
     slab->loop = tasks->loop;
-    slab->records = sys->map(sys->context, SLAB_RECORDS * sizeof(cr_task));
+    slab->records = sys->map(sys->context, CR_SLAB_RECORDS * sizeof(cr_task));
     if (!slab->records) {
         cr_free(sys, slab);
         return NULL;
     }
-    for (size_t i = 0; i < SLABS_MAX; i++) {
+    for (size_t i = 0; i < CR_SLABS_MAX; i++) {
         cr_slab *none = NULL;
-        if (!atomic_load_explicit(&table[i], memory_order_relaxed) &&
-            atomic_compare_exchange_strong(&table[i], &none, slab)) {
+        if (!atomic_load_explicit(&cr_slabs[i], memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&cr_slabs[i], &none, slab)) {
             slab->index = i;
             slab->next = tasks->slabs;
             tasks->slabs = slab;
             return slab;
         }
     }
-    sys->unmap(sys->context, slab->records, SLAB_RECORDS * sizeof(cr_task));
+    sys->unmap(sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
     cr_free(sys, slab);
     return NULL;
 }
 
 /* A record never used before: the newest slab hands them out in order, so that memory is touched only as needed. */
-static CR_NOINLINE cr_task *record_fresh(cr_tasks *tasks)
+CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
 {
     cr_slab *slab = tasks->slabs;
-    if (!slab || slab->used == SLAB_RECORDS)
+    if (!slab || slab->used == CR_SLAB_RECORDS)
         slab = slab_new(tasks);
     if (!slab)
         return NULL;
     cr_task *task = &slab->records[slab->used];
     if (slab->used % COMMIT_RECORDS == 0 && slab->used > 0)
         (void)tasks->loop->sys->advise(tasks->loop->sys->context, task, COMMIT_RECORDS * sizeof *task, COMMIT);
-    task->id = (uint64_t)(slab->index * SLAB_RECORDS + slab->used) << 40;
+    task->id = (uint64_t)(slab->index * CR_SLAB_RECORDS + slab->used) << 40;
     slab->used++;
-    return task;
-}
-
-cr_task *cr_record_get(cr_tasks *tasks)
-{
-    cr_task *task = tasks->free;
-    if (CR_LIKELY(task))
-        tasks->free = (cr_task *)(void *)task->fiber.next;
-    else
-        task = record_fresh(tasks);
     return task;
 }
 
@@ -88,19 +67,10 @@ void cr_numbers_reserve(cr_tasks *tasks)
     tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
 }
 
-/* The number is cleared and the slot stays: a handle never matches a free record. */
-void cr_record_put(cr_tasks *tasks, cr_task *task)
-{
-    task->id &= ~((UINT64_C(1) << 40) - 1);
-    task->fiber.life = CR_FREE;
-    task->fiber.next = (cr_fiber *)(void *)tasks->free;
-    tasks->free = task;
-}
-
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
 {
     for (cr_slab *slab = tasks->slabs; slab; slab = slab->next) {
-        size_t base = slab->index * SLAB_RECORDS;
+        size_t base = slab->index * CR_SLAB_RECORDS;
         size_t start = *at > base ? *at - base : 0;
         for (size_t i = start; i < slab->used; i++) {
             if (slab->records[i].fiber.life != CR_FREE && cr_task_number(&slab->records[i])) {
@@ -112,32 +82,20 @@ cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
     return NULL;
 }
 
-static cr_task *record_at(uint64_t id, crank_loop **ret_loop)
-{
-    size_t slot = (size_t)(id >> 40);
-    cr_slab *slab = atomic_load_explicit(&table[slot / SLAB_RECORDS], memory_order_acquire);
-    if (!slab)
-        return NULL;
-    *ret_loop = slab->loop;
-    return &slab->records[slot % SLAB_RECORDS];
-}
-
 cr_task *cr_task_find(uint64_t id)
 {
-    crank_loop *loop;
-    cr_task *task = record_at(id, &loop);
-    return task && loop == cr_loop_here && task->id == id ? task : NULL;
+    cr_slab *slab = cr_slab_of(id);
+    if (!slab || slab->loop != cr_loop_here)
+        return NULL;
+    cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
+    return task->id == id ? task : NULL;
 }
 
-cr_task *cr_task_of(const crank_task *handle, const char *call)
+CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call)
 {
-    uint64_t id = (uint64_t)(uintptr_t)handle;
-    crank_loop *loop = NULL;
     CR_CHECK(handle, "%s: the task is NULL", call);
-    cr_task *task = record_at(id, &loop);
-    if (CR_LIKELY(task && loop == cr_loop_here && task->id == id))
-        return task;
-    CR_CHECK(!task || loop == cr_loop_here,
+    cr_slab *slab = cr_slab_of((uint64_t)(uintptr_t)handle);
+    CR_CHECK(!slab || slab->loop == cr_loop_here,
         "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it", call,
         (const void *)handle);
     cr_check_failed("%s: handle %p was given up before (awaited, dropped, or ended with its parent) "
@@ -210,8 +168,8 @@ void cr_tasks_close(crank_loop *loop)
     while (tasks->slabs) {
         cr_slab *slab = tasks->slabs;
         tasks->slabs = slab->next;
-        atomic_store(&table[slab->index], NULL);
-        loop->sys->unmap(loop->sys->context, slab->records, SLAB_RECORDS * sizeof(cr_task));
+        atomic_store(&cr_slabs[slab->index], NULL);
+        loop->sys->unmap(loop->sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
         cr_free(loop->sys, slab);
     }
     cr_pool_deinit(&tasks->exts);

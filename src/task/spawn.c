@@ -74,7 +74,7 @@ static inline void task_init(cr_tasks *tasks, cr_task *task, crank_function_ *fn
     task->fiber.flags = 0;
     task->fiber.tally = 0;
     task->fiber.function = fn;
-    task->id = (task->id & ~((UINT64_C(1) << 40) - 1)) | tasks->number++;
+    task->id = (task->id & ~CR_NUMBER_MASK) | tasks->number++;
     task->site = site;
     task->joiner = 0;
     task->ext = NULL;

@@ -7,6 +7,7 @@
 #define CR_TASK_H
 #include <crank/error.h>
 #include <crank/task.h>
+#include <stdatomic.h>
 #include "base/pool.h"
 #include "context/fiber.h"
 #include "loop/loop.h"
@@ -79,8 +80,36 @@ _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears 
 
 static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }
 static inline crank_task *cr_handle(const cr_task *task) { return (crank_task *)(uintptr_t)task->id; }
+#define CR_NUMBER_MASK ((UINT64_C(1) << 40) - 1) /* of an id: the task's number in the process */
+
+/* Where the records of one loop lie, 4,096 at a time; the table is the process's. record.c says more. */
+#define CR_SLAB_RECORDS 4096u
+#define CR_SLABS_MAX 4096u
+typedef struct cr_slab {
+    crank_loop *loop;
+    struct cr_slab *next;
+    size_t index; /* in the table */
+    size_t used;  /* records ever handed out */
+    cr_task *records;
+} cr_slab;
+extern _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
+static inline cr_slab *cr_slab_of(uint64_t id)
+{
+    return atomic_load_explicit(&cr_slabs[(id >> 40) / CR_SLAB_RECORDS], memory_order_acquire);
+}
+CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call);
 /* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's loop. */
-cr_task *cr_task_of(const crank_task *handle, const char *call);
+static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
+{
+    uint64_t id = (uint64_t)(uintptr_t)handle;
+    cr_slab *slab = cr_slab_of(id);
+    if (CR_UNLIKELY(!slab || slab->loop != cr_loop_here))
+        cr_task_of_failed(handle, call);
+    cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
+    if (CR_UNLIKELY(task->id != id))
+        cr_task_of_failed(handle, call);
+    return task;
+}
 /* The same without the CHECK, by task->id: NULL where it is stale. For who remembers a task without holding it. */
 cr_task *cr_task_find(uint64_t id);
 /* The running task, NULL outside one. */

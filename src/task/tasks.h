@@ -95,13 +95,29 @@ int cr_tasks_open(crank_loop *loop);  /* 0 or -ENOMEM */
 void cr_tasks_close(crank_loop *loop);
 /* Call close(loop, closer) when the run ends, newest first, before the tasks' memory goes. */
 void cr_tasks_at_close(crank_loop *loop, cr_closer *closer);
-cr_task *cr_record_get(cr_tasks *tasks); /* not cleared; NULL when memory is short */
+cr_task *cr_record_fresh(cr_tasks *tasks); /* one never used before */
+/* Not cleared; NULL when memory is short. */
+static inline cr_task *cr_record_get(cr_tasks *tasks)
+{
+    cr_task *task = tasks->free;
+    if (CR_UNLIKELY(!task))
+        return cr_record_fresh(tasks);
+    tasks->free = (cr_task *)(void *)task->fiber.next;
+    return task;
+}
+/* The number is cleared and the slot stays: a handle never matches a free record. */
+static inline void cr_record_put(cr_tasks *tasks, cr_task *task)
+{
+    task->id &= ~CR_NUMBER_MASK;
+    task->fiber.life = CR_FREE;
+    task->fiber.next = (cr_fiber *)(void *)tasks->free;
+    tasks->free = task;
+}
 void cr_numbers_reserve(cr_tasks *tasks);
-void cr_record_put(cr_tasks *tasks, cr_task *task);
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
 cr_task *cr_task_find(uint64_t id); /* NULL for a stale one */
-static inline uint64_t cr_task_number(const cr_task *task) { return task->id & ((UINT64_C(1) << 40) - 1); }
+static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
 cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
 void cr_ext_free(cr_tasks *tasks, cr_task *task);
@@ -141,17 +157,36 @@ void cr_future_ended(crank_loop *loop, cr_task *future);
 
 /* ---- join.c */
 /* The integer result of an ended task, by its site's kind and size; its failure where it failed. */
-long cr_task_value(const cr_task *task);
+long cr_task_value_of_kind(const cr_task *task);
+static inline long cr_task_value(const cr_task *task)
+{
+    const crank_site *site = task->site;
+    if (CR_LIKELY(site->kind == CRANK_KIND_SIGNED && site->size == sizeof(int) &&
+            !(task->fiber.flags & CR_TASK_BROKEN)))
+        return (int32_t)task->fiber.result;
+    return cr_task_value_of_kind(task);
+}
 /* The result as it is handed to a waiter: an integer's value, a double's or pointer's bits. */
 uint64_t cr_task_bits(const cr_task *task);
 /* Give up an ended task: its failure becomes to's (may be NULL: it is dropped silently). */
 void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
 void cr_task_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
 void cr_task_unwatch(cr_task *task, cr_watcher *watcher);
+/* Does the task wait in an await that nobody has asked to end? */
+extern const cr_wait cr_join_wait;
+static inline bool cr_join_waits_plainly(const cr_task *waiter)
+{
+    return waiter->fiber.wait == &cr_join_wait && !(waiter->fiber.flags & CR_TASK_DELIVERING);
+}
 /* An ended task's result goes to who waits for it (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
 /* A CHECK where self may not wait for task: itself, an ancestor. */
-void cr_join_check(const cr_task *self, const cr_task *task, const char *call);
+void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call);
+static inline void cr_join_check(const cr_task *self, const cr_task *task, const char *call)
+{
+    if (CR_UNLIKELY(task->owner != self || task == self))
+        cr_join_check_ancestors(self, task, call);
+}
 
 /* ---- park.c */
 /* Let every ready task run once. */
