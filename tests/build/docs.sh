@@ -17,6 +17,14 @@ for name in $(grep -o '`[a-z_0-9/]*\.[chS]`' docs/tour.md | tr -d '`' | xargs -n
     check "what the tour names is there: $name" is_there "$name"
 done
 
+# A name in a page is one of a header, unless its line says that it comes later.
+known() {
+    grep -qw -- "$1" include/crank/*.h || { echo "no header has $1"; grep -nw -- "$1" ./*.md docs/*.md | head -3; return 1; }
+}
+for name in $(grep -hv '\blater\b' ./*.md docs/*.md | grep -oE '\b(crank|CRANK)_\w*\w' | sort -u); do
+    check "the pages' $name is there" known "$name"
+done
+
 check "the reference is that of the headers" python3 tools/reference.py --check docs/reference.md
 
 chosen=(--cc gcc)
