@@ -22,6 +22,7 @@
 #include "loop/wakeup.h"
 
 #define LOOK_ONLY INT64_MIN
+#define TIDY_NS CR_SECOND
 /* Under the simulator computing takes no time. Fibers that only make room for each other would hold the clock for ever:
  * after so many turns with something always ready, each further one lets it pass by a microsecond per step. */
 #define BUSY_TURNS 10000
@@ -120,16 +121,15 @@ static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
 }
 
 /* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody objects to stopping. */
-static bool wait_for_world(crank_loop *loop, int64_t limit)
+static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
     int64_t next = cr_timers_next(loop->timers);
     if (limit == CR_NEVER && hopeless(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
-    bool more = loop->hooks && loop->hooks->idle && loop->hooks->idle(loop);
-    int64_t deadline = next < limit ? next : limit;
-    if (loop->spin_ns > 0 && !more && !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
+    int64_t deadline = tidy(loop, now, next < limit ? next : limit);
+    if (loop->spin_ns > 0 && deadline > now && !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
         loop->spin_ns = 0;
-    if (more || loop->runner.head || !cr_wakeup_sleep(loop->wakeup))
+    if (loop->runner.head || !cr_wakeup_sleep(loop->wakeup))
         deadline = LOOK_ONLY;
     backend_turn(loop, deadline);
     cr_wakeup_deliver(loop->wakeup);
@@ -149,7 +149,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
         return true;
     }
     loop->busy = 0;
-    return wait_for_world(loop, wait && !loop->stopping ? limit : LOOK_ONLY);
+    return wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY);
 }
 
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
@@ -218,6 +218,7 @@ static int furnish(crank_loop *loop)
     loop->simulated = loop->backend->type == &cr_backend_sim;
     loop->sys = loop->backend->type->sys(loop->backend);
     loop->polled_at = cr_now(loop);
+    loop->tidy_at = cr_after(loop->polled_at, TIDY_NS);
     err = cr_timers_new(loop->sys, loop->polled_at, &loop->timers);
     if (!err)
         err = cr_wakeup_new(loop->sys, loop->backend, &loop->wakeup);
