@@ -269,8 +269,7 @@ static void print_failure(const run *r, const crank_site *site)
 {
     fflush(stdout);
     if (r->failure) {
-        cr_failure_set_thread(r->failure);
-        crank_error_print();
+        crank_error_print(); /* it is this thread's by now */
     } else {
         fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function, strerror((int)-r->result),
             crank_errno_name((int)r->result));
@@ -284,6 +283,8 @@ int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
     run r = { 0 };
     run_program(&r, &(crank_options){ .handle_interrupt = true }, fn, site);
     int status = (int)(r.result & 0xff);
+    if (r.failure)
+        cr_failure_set_thread(r.failure);
     if (r.error == -EDEADLK) {
         status = DEADLOCK;
     } else if (r.error == -EINTR) {
