@@ -4,19 +4,23 @@
 #
 # Whatever sleeps is started at the beginning, all at once and in the background, for real: so the longest of them (ten
 # seconds, E15) is about what the tour takes. What calculates is run one after another meanwhile, so that its times are
-# its own. The foreground shows the results in the tutorials' order, waiting for them where it must.
+# its own. The foreground shows the results in the tutorials' order, waiting for them where it must. Functions give their
+# result in REPLY and start no process they can do without: on a busy machine that is what takes the time.
 
 export LC_ALL=C.UTF-8
 scratch=$(mktemp -d) || exit 1
 plot=$build/asyncio-timings.svg
+cores=$(nproc)
 failures=0 skipped=""
 tour_begun=${EPOCHREALTIME//[!0-9]/}
 
 tour_end() {
-    local file
+    local file pid
     for file in "$scratch"/*.pid; do
-        [ -e "${file%.pid}.us" ] || kill "$(cat "$file" 2>/dev/null)" 2>/dev/null
-    done
+        if [ ! -e "${file%.pid}.us" ] && read -r pid <"$file"; then
+            kill "$pid"
+        fi
+    done 2>/dev/null
     wait
     rm -rf "$scratch"
 }
@@ -35,6 +39,23 @@ if command -v python3 >/dev/null; then
         python="Python $("$python_path" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" || python=""
 fi
 
+# The program of each id, and what it shows.
+declare -A program about
+while read -r id name line; do
+    program[$id]=$build/examples/$name about[$id]=$line
+done < <(list_programs)
+
+# Other programs keep this machine busy: less is run then, so that the tour still ends in time.
+read -r load _ </proc/loadavg
+busy=0
+[ "${load%.*}" -lt $((2 * cores)) ] || busy=1
+
+elapsed_us() { REPLY=$((${EPOCHREALTIME//[!0-9]/} - tour_begun)); }
+
+# From 24 seconds on the tour does without Python and the simulator, from 35 on it only names the programs.
+is_late() { elapsed_us; [ "$REPLY" -ge 24000000 ]; }
+is_over() { elapsed_us; [ "$REPLY" -ge 35000000 ]; }
+
 # ---- running ----------------------------------------------------------------------------------------------------
 
 # Run a command with a time limit: $tag.out and .err are what it wrote, .status how it ended, .us how long it took.
@@ -47,71 +68,27 @@ run_timed() {
     echo $! >"$scratch/$tag.pid"
     wait $!
     status=$?
-    echo "$((${EPOCHREALTIME//[!0-9]/} - begun))" >"$scratch/$tag.time"
     echo "$status" >"$scratch/$tag.status"
-    mv "$scratch/$tag.time" "$scratch/$tag.us"
+    echo "$((${EPOCHREALTIME//[!0-9]/} - begun))" >"$scratch/$tag.us"
 }
 
-# The program of each id, and what it shows.
-declare -A program about
-while read -r id name line; do
-    program[$id]=$build/examples/$name about[$id]=$line
-done < <(list_programs)
-
-has_python() { [ -n "$python" ] && [ -e "$examples/tutorials/python/$1.py" ]; }
-
-# On a machine that is very busy or slow: from 22 seconds on the tour does without Python and the simulator, from 34 on
-# it only names the programs.
-is_late() { [ $((${EPOCHREALTIME//[!0-9]/} - tour_begun)) -ge 22000000 ]; }
-is_over() { [ $((${EPOCHREALTIME//[!0-9]/} - tour_begun)) -ge 34000000 ]; }
+has_python() {
+    [ -n "$python" ] && [ -e "$examples/tutorials/python/$1.py" ] || return 1
+    [ $busy = 0 ] || [[ $1 == e03 || $1 == e1[125] || $1 == e28 || $1 == e3[124] ]]
+}
 
 run_ours() {
     local id=$1
     shift
-    ! is_over || return 0
-    run_timed "$id" "${program[$id]}" "$@"
+    is_over || run_timed "$id" "${program[$id]}" "$@"
 }
 
 run_python() {
     local id=$1
     shift
-    has_python "$id" && ! is_late || return 0
-    PYTHONDONTWRITEBYTECODE=1 run_timed "$id.py" "$python_path" "$examples/tutorials/python/$id.py" "$@"
-}
-
-# Python's points are a hundredth of ours where it has no Numba: the tour says so.
-python_points=1000000
-
-start_everything_slow() {
-    local id
-    for id in e15 e12 e14 e08 e10 e07 e09 e05 e06 e11 e25 e26 e28 n01 n02 n03 e13 e27; do
-        run_ours "$id" &
-        run_python "$id" &
-        pause
-    done
-    (
-        for id in e29 e30 e33 x04 e31; do
-            run_ours "$id"
-        done
-        run_python e31 "$python_points"
-        run_ours e32
-        run_python e32 "$python_points"
-        run_ours e34 "$plot"
-        run_python e34
-        run_ours n07
-    ) &
-}
-
-is_slow() {
-    case $1 in
-        e05 | e06 | e07 | e08 | e09 | e1[0-5] | e2[5-9] | e3[0-4] | x04 | n0*) return 0 ;;
-    esac
-    return 1
-}
-
-progress_line() {
-    [ -t 1 ] && printf '\r\e[K%s' "$1"
-    return 0
+    if has_python "$id" && ! is_late; then
+        PYTHONDONTWRITEBYTECODE=1 run_timed "$id.py" "$python_path" "$examples/tutorials/python/$id.py" "$@"
+    fi
 }
 
 # A pause without a process of its own: nobody ever writes into this pipe.
@@ -119,118 +96,161 @@ mkfifo "$scratch/pipe"
 exec 8<>"$scratch/pipe"
 pause() { read -rt 0.05 -u 8 || true; }
 
+# Without Numba, Python's points are a hundredth of ours: the tour says so.
+python_points=1000000
+
+start_everything_slow() {
+    local id
+    for id in e15 e12 e14 e08 e10 e07 e09 e05 e06 e11 e25 e26 e28 n01 n02 n03 e13 e27; do
+        run_ours "$id" &
+        if has_python "$id"; then
+            run_python "$id" &
+        fi
+        pause
+    done
+    (
+        run_ours e31
+        run_ours e32
+        run_ours e34 "$plot"
+        run_python e31 "$python_points"
+        run_python e32 "$python_points"
+        run_python e34
+        for id in e29 e30 x04 e33 n07; do
+            run_ours "$id"
+        done
+    ) &
+}
+
+is_slow() { [[ $1 == e0[5-9] || $1 == e1[0-5] || $1 == e2[5-9] || $1 == e3[0-4] || $1 == x04 || $1 == n0? ]]; }
+
+progress_line() {
+    [ -t 1 ] && printf '\r\e[K%s' "$1"
+    return 0
+}
+
 wait_for() {
     local begun=$SECONDS
     until [ -e "$scratch/$1.us" ] || is_over; do
         progress_line "$dim      ... $2, $((SECONDS - begun)) s$plain"
         pause
-        ! is_late || [ "${1%.py}" = "$1" ] || break
+        [ "${1%.py}" = "$1" ] || ! is_late || break
     done
     progress_line ""
 }
 
 # ---- figures ----------------------------------------------------------------------------------------------------
 
+# What a run wrote into one of its files.
+content() { IFS= read -rd '' REPLY <"$scratch/$1" || true; }
+
+succeeded() {
+    [ -e "$scratch/$1.us" ] || return 1
+    content "$1.status"
+    [ "${REPLY%$'\n'}" = 0 ]
+}
+
 format_us() {
     if [ "$1" = 0 ]; then
-        printf '0 s'
+        REPLY="0 s"
     elif [ "$1" -ge 100000 ]; then
-        printf '%d.%02d s' $((($1 + 5000) / 1000000)) $((($1 + 5000) % 1000000 / 10000))
+        printf -v REPLY '%d.%02d s' $((($1 + 5000) / 1000000)) $((($1 + 5000) % 1000000 / 10000))
     elif [ "$1" -ge 1000 ]; then
-        printf '%d.%d ms' $((($1 + 50) / 1000)) $((($1 + 50) % 1000 / 100))
+        printf -v REPLY '%d.%d ms' $((($1 + 50) / 1000)) $((($1 + 50) % 1000 / 100))
     else
-        printf '%d µs' "$1"
+        REPLY="$1 µs"
     fi
 }
 
-to_us() {
-    local whole=${1%%.*} part=${1#*.}000000
-    case $1 in
-        *e*) echo 0 ;;
-        *.*) echo $((10#$whole * 1000000 + 10#${part:0:6})) ;;
-        *) echo $((10#$1 * 1000000)) ;;
-    esac
-}
-
-# The nth (or "last") time a program printed, in microseconds; nothing where it printed none.
+# Every time a run printed, in microseconds: "0.25 seconds" is 250000.
 printed_us() {
-    local times
-    [ -e "$scratch/$1.us" ] && [ "$(<"$scratch/$1.status")" = 0 ] || return 1
-    mapfile -t times < <(grep -oE '[0-9]+(\.[0-9]+)?(e-[0-9]+)? seconds' "$scratch/$1.out" | cut -d' ' -f1)
-    [ ${#times[@]} -gt 0 ] || return 1
-    case $2 in
-        last) to_us "${times[-1]}" ;;
-        *) to_us "${times[$2]-0}" ;;
-    esac
+    local rest whole part
+    times=()
+    succeeded "$1" || return 1
+    content "$1.out"
+    rest=$REPLY
+    while [[ $rest =~ ([0-9]+)(\.([0-9]+))?(e-[0-9]+)?\ seconds ]]; do
+        whole=${BASH_REMATCH[1]} part=${BASH_REMATCH[3]}000000
+        rest=${rest#*"${BASH_REMATCH[0]}"}
+        if [ -n "${BASH_REMATCH[4]}" ]; then
+            whole=0 part=000000 # less than a tenth of a millisecond
+        fi
+        times+=($((10#$whole * 1000000 + 10#${part:0:6})))
+    done
+    [ ${#times[@]} -gt 0 ]
 }
 
 # From "Start: 16:20:11" to "End: 16:20:21".
 clock_difference() {
-    local seconds=() hour minute second
-    while IFS=: read -r _ hour minute second; do
-        seconds+=($((10#${hour# } * 3600 + 10#$minute * 60 + 10#$second)))
-    done < <(grep -E '^(Start|End):' "$1")
-    echo "$(((seconds[1] - seconds[0] + 86400) % 86400)) s"
+    content "$1.out"
+    if [[ $REPLY =~ Start:\ (..):(..):(..).*End:\ (..):(..):(..) ]]; then
+        set -- "${BASH_REMATCH[@]:1}"
+        REPLY="$(((10#$4 * 3600 + 10#$5 * 60 + 10#$6 - 10#$1 * 3600 - 10#$2 * 60 - 10#$3 + 86400) % 86400)) s"
+    fi
 }
 
 # The figure of one run: the time it prints, else how long the whole process took.
 figure() {
-    local tag=$1 us
-    [ -e "$scratch/$tag.us" ] && [ "$(<"$scratch/$tag.status")" = 0 ] || { echo "-"; return; }
+    local tag=$1 times
+    if ! succeeded "$tag"; then
+        REPLY="-"
+        return
+    fi
     case $tag in
-        e34*) sed -n 's/^without work: //p' "$scratch/$tag.out" ;;
-        e3[0-3]*) format_us "$(printed_us "$tag" last)" ;;
-        e15*) clock_difference "$scratch/$tag.out" ;;
-        *) us=$(printed_us "$tag" 0) || us=$(<"$scratch/$tag.us") && format_us "$us" ;;
+        e34*)
+            content "$tag.out"
+            REPLY=${REPLY#*without work: }
+            REPLY=${REPLY%% per job*}
+            ;;
+        e15*) clock_difference "$tag" ;;
+        e3[0-3]*) printed_us "$tag" && format_us "${times[-1]}" ;;
+        *)
+            if printed_us "$tag"; then
+                format_us "${times[0]}"
+            else
+                content "$tag.us"
+                format_us "${REPLY%$'\n'}"
+            fi
+            ;;
     esac
 }
 
-tutorial_figure() {
-    case $1 in
-        e05) echo "1 s" ;;
-        e07 | e09) echo "2 s" ;;
-        e11) echo "1.01 s" ;;
-        e12) echo "3.01 s" ;;
-        e14) echo "3 s" ;;
-        e15) echo "10 s" ;;
-        e25 | e26) echo "1 s" ;;
-        e28) echo "0.2006 s" ;;
-        e31) echo "2.33 s" ;;
-        e32) echo "0.588 s" ;;
-        e34) echo "~100 µs per job" ;;
-        e35) echo "12 h and 1 h" ;;
-    esac
-}
+declare -A tutorial=([e05]="1 s" [e07]="2 s" [e09]="2 s" [e11]="1.01 s" [e12]="3.01 s" [e14]="3 s" [e15]="10 s"
+    [e25]="1 s" [e26]="1 s" [e28]="0.2006 s" [e31]="2.33 s" [e32]="0.588 s" [e34]="~100 µs a job"
+    [e35]="12 h and 1 h, calculated")
+declare -A note=([e31]=" (1/100 of the points)" [e32]=" (1/100 of the points)")
 
 # How long the same program takes under the simulator: for those that sleep.
-simulated_figure() {
+simulated() {
     local id=$1
-    case $id in
-        e05 | e06 | e07 | e08 | e09 | e10 | e11 | e14 | e15 | e25 | e26 | e28 | n0[1-3]) ;;
-        *) return 0 ;;
-    esac
-    ! is_late || return 0
-    CRANK_BACKEND=sim run_timed "$id.sim" "${program[$id]}"
-    format_us "$(<"$scratch/$id.sim.us")"
-}
-
-scale_note() {
-    case $1 in
-        e31 | e32) echo " (at 1/100 of the points)" ;;
-    esac
+    REPLY=""
+    if [ $busy = 1 ] || is_late; then
+        REPLY=""
+    elif [[ $id == e0[5-9] || $id == e1[0145] || $id == e2[568] || $id == n0[1-3] ]]; then
+        CRANK_BACKEND=sim run_timed "$id.sim" "${program[$id]}"
+        content "$id.sim.us"
+        format_us "${REPLY%$'\n'}"
+        REPLY="   simulated: in $REPLY"
+    else
+        REPLY=""
+    fi
 }
 
 show_figures() {
-    local id=$1 figures="" simulated
-    [ -z "$(tutorial_figure "$id")" ] || figures="tutorial $(tutorial_figure "$id")   "
+    local id=$1 figures="" ours
+    [ -z "${tutorial[$id]-}" ] || figures="tutorial ${tutorial[$id]}   "
     if [ -e "$scratch/$id.py.us" ]; then
-        figures+="$python $(figure "$id.py")$(scale_note "$id")   "
+        figure "$id.py"
+        figures+="$python $REPLY${note[$id]-}   "
     fi
-    figures+="${green}crank $(figure "$id")$plain$dim"
-    simulated=$(simulated_figure "$id")
-    [ -z "$simulated" ] || figures+="   simulated: in $simulated"
-    if cmp -s "$scratch/$id.out" "$scratch/$id.py.out"; then
-        figures+="   (Python prints the same)"
+    figure "$id"
+    figures+="${green}crank $REPLY$plain$dim"
+    simulated "$id"
+    figures+=$REPLY
+    if [ -e "$scratch/$id.py.us" ]; then
+        content "$id.out"
+        ours=$REPLY
+        content "$id.py.out"
+        [ "$REPLY" != "$ours" ] || figures+="   (Python prints the same)"
     fi
     printf '      %s%s%s\n\n' "$dim" "$figures" "$plain"
 }
@@ -243,7 +263,7 @@ show_output() {
     mapfile -t lines <"$1"
     count=${#lines[@]}
     for line in "${lines[@]}"; do
-        [ ${#line} -le $width ] || width=${#line}
+        [ ${#line} -le "$width" ] || width=${#line}
     done
     columns=$((90 / (width + 4)))
     if [ "$count" -le 9 ] || [ $columns -lt 2 ]; then
@@ -267,6 +287,17 @@ show_output() {
     done
 }
 
+show_failure() {
+    local lines line
+    mapfile -t -n 8 lines <"$scratch/$1.err"
+    for line in "${lines[@]}"; do
+        printf '      %s\n' "$line"
+    done
+    content "$1.status"
+    printf '      %sended with status %s%s\n' "$red" "${REPLY%$'\n'}" "$plain"
+    failures=$((failures + 1))
+}
+
 show() {
     local id=$1
     if is_over && [ ! -e "$scratch/$id.us" ]; then
@@ -276,7 +307,9 @@ show() {
     printf '%s%-4s %s%s\n' "$bold" "${id^^}" "${about[$id]}" "$plain"
     if is_slow "$id"; then
         wait_for "$id" "$id is running"
-        has_python "$id" && [ "$id" != e29 ] && [ "$id" != e30 ] && wait_for "$id.py" "the same in Python"
+        if has_python "$id" && [ "$id" != e29 ] && [ "$id" != e30 ]; then
+            wait_for "$id.py" "the same in Python"
+        fi
     else
         run_ours "$id"
         run_python "$id"
@@ -287,44 +320,18 @@ show() {
         return
     fi
     show_output "$scratch/$id.out"
-    if [ "$(<"$scratch/$id.status")" != 0 ]; then
-        head -n 8 "$scratch/$id.err" | sed 's/^/      /'
-        printf '      %sended with status %s%s\n' "$red" "$(<"$scratch/$id.status")" "$plain"
-        failures=$((failures + 1))
-    fi
+    succeeded "$id" || show_failure "$id"
     show_figures "$id"
 }
 
 section() {
     printf '%s%s%s\n' "$bold$green" "$1" "$plain"
-    printf '%s%s%s\n\n' "$dim" "$2" "$plain"
+    [ -z "$2" ] || printf '%s%s%s\n' "$dim" "$2" "$plain"
+    printf '\n'
 }
 
-scaled_python() {
-    local us
-    if us=$(printed_us "$1" "$2"); then
-        echo "($(format_us $((us * 100000000 / python_points))))"
-    else
-        echo "-"
-    fi
-}
-
-ratio() {
-    local whole part
-    if whole=$(printed_us "$1" 0) && part=$(printed_us "$1" 1) && [ "$part" -gt 0 ]; then
-        printf '%d.%02d x' $((whole / part)) $((whole * 100 / part % 100))
-    else
-        echo "-"
-    fi
-}
-
-# How much longer than 0.2 seconds the sleep of E28 took.
-sleep_overhead() {
-    local us
-    us=$(printed_us "$1" 0) && format_us $((us - 200000)) || echo "-"
-}
-
-# printf counts bytes, not characters; so the padding is counted here.
+# One line of the table: a label, the tutorial's figure, Python's and ours. printf counts bytes, not characters; so the
+# padding is counted here.
 table_row() {
     local cell
     printf '   %s%*s' "$1" $((34 - ${#1})) ""
@@ -334,27 +341,85 @@ table_row() {
     printf '\n'
 }
 
+# The same, with figures made by a function that is given the program's tag.
+compared_row() {
+    local label=$1 printed=$2 make=$3 id=$4 theirs
+    "$make" "$id.py"
+    theirs=$REPLY
+    "$make" "$id"
+    table_row "$label  ${id^^}" "$printed" "$theirs" "$REPLY"
+}
+
+# The last time printed; Python's, measured at fewer points, in proportion and in brackets.
+time_of_all_points() {
+    local times
+    if ! printed_us "$1"; then
+        REPLY="-"
+    elif [ "${1%.py}" = "$1" ]; then
+        format_us "${times[-1]}"
+    else
+        format_us $((times[-1] * 100000000 / python_points))
+        REPLY="($REPLY)"
+    fi
+}
+
+ratio() {
+    local times
+    if printed_us "$1" && [ ${#times[@]} -gt 1 ] && [ "${times[1]}" -gt 0 ]; then
+        printf -v REPLY '%d.%02d x' $((times[0] / times[1])) $((times[0] * 100 / times[1] % 100))
+    else
+        REPLY="-"
+    fi
+}
+
+# How much longer than 0.2 seconds the sleep of E28 took.
+lateness() {
+    local times
+    if printed_us "$1"; then
+        format_us $((times[0] - 200000))
+    else
+        REPLY="-"
+    fi
+}
+
 show_table() {
     section "The figures side by side" \
-        "Python is run here and now${python:+ ($python)}; in brackets: at 1/100 of the points, times 100."
+        "${python:+$python on this machine; in brackets: at 1/100 of the points, times 100}"
     table_row "" tutorial "${python:-no python3}" crank
-    table_row "three sleeps of 1 s at once  E11" "1.01 s" "$(figure e11.py)" "$(figure e11)"
-    table_row "the same, blocking           E12" "3.01 s" "$(figure e12.py)" "$(figure e12)"
-    table_row "a sleep of 0.2 s is late by  E28" "0.6 ms" "$(sleep_overhead e28.py)" "$(sleep_overhead e28)"
-    table_row "10^8 points, one thread      E31" "2.33 s" "$(scaled_python e31.py 0)" "$(figure e31)"
-    table_row "10^8 points in ten jobs      E32" "0.588 s" "$(scaled_python e32.py 1)" "$(figure e32)"
-    table_row "ten jobs are faster by       E32" "3.97 x" "$(ratio e32.py)" "$(ratio e32)"
-    table_row "a thread job without work    E34" "~100 µs" "$(figure e34.py | sed 's/ per job//')" \
-        "$(figure e34 | sed 's/ per job//')"
-    table_row "13 hours of chess            E35" "" "" "$(figure e35)"
-    printf '\n   This machine has %s cores; the tutorial does not say how many its machine had (4 to 8).\n\n' "$(nproc)"
+    compared_row "three sleeps of 1 s at once" "1.01 s" figure e11
+    compared_row "the same, blocking         " "3.01 s" figure e12
+    compared_row "a sleep of 0.2 s is late by" "0.6 ms" lateness e28
+    compared_row "10^8 points, one thread    " "2.33 s" time_of_all_points e31
+    compared_row "10^8 points in ten jobs    " "0.588 s" time_of_all_points e32
+    compared_row "ten jobs are faster by     " "3.97 x" ratio e32
+    compared_row "a thread job without work  " "~100 µs" figure e34
+    figure e35
+    table_row "13 hours of chess            E35" "" "" "$REPLY"
+    printf '\n   This machine has %s cores; the tutorial does not say how many its machine had (4 to 8).\n\n' "$cores"
+}
+
+show_next() {
+    [ ! -e "$plot" ] || printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
+    printf '%sNext:%s ./run list                        every program\n' "$bold" "$plain"
+    printf '      CRANK_BACKEND=sim ./run e15       the same ten seconds, simulated\n'
+    printf '      ./run x08 README.md               the characters of your own files\n'
+    printf '      ./run e35 0.001                   the chess exhibition in real time, at 1/1000 (47 s)\n'
+    printf '      docs/tutorial.md                  the tutorials, told for C programmers\n'
+    elapsed_us
+    format_us "$REPLY"
+    printf '%s(the tour took %s)%s\n' "$dim" "$REPLY" "$plain"
 }
 
 # ---- the tour ---------------------------------------------------------------------------------------------------
 
 printf '%scrank: asyncio for C. A tour of the programs of five asyncio tutorials.%s\n' "$bold" "$plain"
-printf 'Everything runs for real, now; beside it what the tutorial printed%s.\n\n' \
+printf 'Everything runs for real, now; beside it what the tutorial printed%s.\n' \
     "${python:+, and the same program in $python on this machine}"
+if [ $busy = 1 ]; then
+    printf '%sThis machine is busy (a load of %s on %s cores): fewer programs are run in Python, and times are longer.%s\n' \
+        "$dim" "$load" "$cores" "$plain"
+fi
+printf '\n'
 start_everything_slow
 
 section "1. Asyncio fundamentals" "A generator keeps its context between calls; an event loop manages many of them."
@@ -369,12 +434,5 @@ section "5. Generators and event loops" "A baby event loop of our own, tasks, gr
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
 [ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table
-
-printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
-printf '%sNext:%s ./run list                        every program\n' "$bold" "$plain"
-printf '      CRANK_BACKEND=sim ./run e15       the same ten seconds, simulated\n'
-printf '      ./run x08 README.md               the characters of your own files\n'
-printf '      ./run e35 0.001                   the chess exhibition in real time, at 1/1000 (47 s)\n'
-printf '      docs/tutorial.md                  the tutorials, told for C programmers\n'
-printf '%s(the tour took %s)%s\n' "$dim" "$(format_us $((${EPOCHREALTIME//[!0-9]/} - tour_begun)))" "$plain"
+show_next
 [ $failures = 0 ] || { printf '%s%d programs failed%s\n' "$red" "$failures" "$plain"; exit 1; }
