@@ -139,11 +139,13 @@ CRANK_API int crank_generator_result(const crank_generator *generator, long *ret
 CRANK_API int crank_generator_line(const crank_generator *generator);
 /* Describe it on one line, as crank_describe. */
 CRANK_API size_t crank_generator_describe(const crank_generator *generator, char *buf, size_t size);
+/* Close it where nobody can be given its failure: that is reported. */
+CRANK_API void crank_generator_end_(crank_generator *generator);
 CRANK_API crank_generator *crank_foreach_source_(crank_generator *generator);
 static inline void crank_generator_drop_(crank_generator **generator)
 {
     if (*generator)
-        (void)crank_generator_close(*generator);
+        crank_generator_end_(*generator);
 }
 
 CRANK_END_DECLS

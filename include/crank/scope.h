@@ -20,7 +20,8 @@ typedef struct crank_timeout {
 #ifndef __cplusplus
 /* A time limit to the end of the block. When it passes, the current or next wait inside returns -ECANCELED, once; a
  * crank_try that leaves the block with it returns -ETIMEDOUT instead. seconds <= 0 expires at once, CRANK_FOREVER
- * never; NaN is a CHECK. Out of memory is a CHECK. */
+ * never; NaN is a CHECK. When there is no memory for it, its
+ * first wait fails with -ENOMEM. */
 #define CRANK_TIMEOUT(t, seconds) \
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
     crank_timeout_begin_(&(t), (seconds), __func__, __builtin_frame_address(0))
@@ -68,7 +69,8 @@ typedef struct crank_group {
 } crank_group;
 
 #ifndef __cplusplus
-/* Declare it after everything its children use. Out of memory is a CHECK. */
+/* Declare it after everything its children use. When there is no memory for it, its
+ * first wait fails with -ENOMEM. */
 #define CRANK_GROUP(g) \
     crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
     crank_group_begin_(&(g), 0, __func__, __builtin_frame_address(0))

@@ -20,7 +20,8 @@ static inline void cr_relax(void)
 }
 #define cr_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
-/* Instants and spans inside crank are int64 nanoseconds; CR_NEVER is an instant that does not come. */
+/* Instants and spans inside crank are int64 nanoseconds; CR_NEVER is an instant that does not
+ * come. */
 #define CR_NEVER INT64_MAX
 #define CR_SECOND INT64_C(1000000000)
 
@@ -52,6 +53,7 @@ static inline void cr_relax(void)
 #ifndef CR_MSAN
 #define CR_MSAN 0
 #endif
-/* Builds in which every switch of stacks is announced to a tool: they take the switch written in C. */
+/* Builds in which every switch of stacks is announced to a tool: they take the switch written in
+ * C. */
 #define CR_ANNOUNCED (CR_ASAN || CR_TSAN || CR_MSAN)
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c: the last words before an abort.
  *
- * Owns the form of a CHECK: one line with the sentence, one with what the layers above know of the running task, both in
- * one write, so that lines of several threads do not mix. Allocates nothing: it may be called where memory is short or a
- * stack is nearly full. A CHECK that fails while another is being reported on the same thread prints only itself. */
+ * Owns the form of a CHECK: one line with the sentence, one with what the layers above know of the
+ * running task, both in one write, so that lines of several threads do not mix. Allocates nothing:
+ * it may be called where memory is short or a stack is nearly full. A CHECK that fails while
+ * another is being reported on the same thread prints only itself. */
 #include "base/check.h"
 
 #include <stdio.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* check.h: what a broken promise prints before the abort.
  *
- * A CHECK is for a misuse by the programmer or a broken invariant of our own, never for what the world may do. It
- * prints one sentence that says what, where and what to do, and aborts. Messages begin "crank: " and are also given to
- * cr_check_hook, which the layers above set to add what they know (the running task and its place). */
+ * A CHECK is for a misuse by the programmer or a broken invariant of our own, never for what the
+ * world may do. It prints one sentence that says what, where and what to do, and aborts. Messages
+ * begin "crank: " and are also given to cr_check_hook, which the layers above set to add what they
+ * know (the running task and its place). */
 #ifndef CR_CHECK_H
 #define CR_CHECK_H
 #include "base/base.h"

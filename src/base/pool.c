@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c: blocks of equal objects.
  *
- * A block is a header of one object's alignment and a run of objects, which are put on the free list from the last to the
- * first, so that fresh objects come out in address order. Blocks double until they reach 64 KiB: small pools stay small,
- * large ones call the allocator rarely. */
+ * A block is a header of one object's alignment and a run of objects, which are put on the free
+ * list from the last to the first, so that fresh objects come out in address order. Blocks double
+ * until they reach 64 KiB: small pools stay small, large ones call the allocator rarely. */
 #include "base/pool.h"
 
 #define FIRST_OBJECTS 8

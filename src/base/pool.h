@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.h: objects of one size, taken and given back in O(1), last in first out. Memory comes in blocks that double up
- * to 64 KiB and goes only with the pool. Single-threaded. */
+/* pool.h: objects of one size, taken and given back in O(1), last in first out. Memory comes in
+ * blocks that double up to 64 KiB and goes only with the pool. Single-threaded. */
 #ifndef CR_POOL_H
 #define CR_POOL_H
 #include "base/sys.h"

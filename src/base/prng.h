@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* prng.h: chance that a seed decides.
  *
- * splitmix64 (Steele, Lea, Flood 2014): one word of state, every seed is a good one, the same numbers on every machine.
- * For schedules and simulations, not for secrets. */
+ * splitmix64 (Steele, Lea, Flood 2014): one word of state, every seed is a good one, the same
+ * numbers on every machine. For schedules and simulations, not for secrets. */
 #ifndef CR_PRNG_H
 #define CR_PRNG_H
 #include "base/base.h"

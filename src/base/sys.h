@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* sys.h: the one table of OS calls.
  *
- * Every syscall, mapping, allocation, clock reading, random number and thread start of crank's own goes through
- * loop->sys, a pointer to a constant table: per loop, inherited by its workers, never process-wide. libc calls inside
- * user code are outside it. No hot path calls it. Each entry returns as the kernel does: a negative errno on failure
- * (never -1 and errno); pointers are NULL on failure. Implementations: cr_sys_real; the failing one of the tests; the
- * simulator's, which replaces clock and random. */
+ * Every syscall, mapping, allocation, clock reading, random number and thread start of crank's own
+ * goes through loop->sys, a pointer to a constant table: per loop, inherited by its workers, never
+ * process-wide. libc calls inside user code are outside it. No hot path calls it. Each entry
+ * returns as the kernel does: a negative errno on failure (never -1 and errno); pointers are NULL
+ * on failure. Implementations: cr_sys_real; the failing one of the tests; the simulator's, which
+ * replaces clock and random. */
 #ifndef CR_SYS_H
 #define CR_SYS_H
 #include "base/base.h"
@@ -25,11 +26,13 @@ struct cr_sys {
     void *(*alloc_zero)(void *context, size_t size);             /* cleared */
     void *(*resize)(void *context, void *memory, size_t size);   /* as realloc; size > 0 */
     void (*free)(void *context, void *memory);                   /* takes NULL */
-    void *(*map)(void *context, size_t size);                    /* private, anonymous, NORESERVE, read and write */
+    /* private, anonymous, NORESERVE, read and write */
+    void *(*map)(void *context, size_t size);
     int (*unmap)(void *context, void *memory, size_t size);
     int (*advise)(void *context, void *memory, size_t size, int advice);
     int (*protect_none)(void *context, void *memory, size_t size);
-    ssize_t (*advise_many)(void *context, const struct iovec *ranges, size_t n, int advice); /* process_madvise(self) */
+    /* process_madvise(self) */
+    ssize_t (*advise_many)(void *context, const struct iovec *ranges, size_t n, int advice);
 
     /* time and chance */
     int64_t (*now)(void *context);                               /* monotonic nanoseconds */
@@ -38,8 +41,10 @@ struct cr_sys {
     /* threads */
     int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size);
     int (*thread_join)(void *context, unsigned long thread);
-    unsigned (*cores)(void *context);                            /* this process may run on, at least 1 */
-    int64_t (*thread_time)(void *context, unsigned long thread); /* processor time it has used, nanoseconds */
+    /* this process may run on, at least 1 */
+    unsigned (*cores)(void *context);
+    /* processor time it has used, nanoseconds */
+    int64_t (*thread_time)(void *context, unsigned long thread);
 
     /* descriptors */
     int (*close)(void *context, int fd);
@@ -48,20 +53,23 @@ struct cr_sys {
     int (*open)(void *context, const char *path, int flags, unsigned mode);
     int (*eventfd)(void *context, unsigned value, int flags);
     int (*stat)(void *context, int fd, struct stat *ret_stat);
-    /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of waiting, -EOPNOTSUPP where the
-     * file cannot tell. */
+    /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of
+     * waiting, -EOPNOTSUPP where the file cannot tell. */
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
     ssize_t (*write_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);
     int (*epoll_ctl)(void *context, int epfd, int op, int fd, struct epoll_event *event);
-    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns); /* < 0: forever */
-    int (*poll)(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns);                     /* the same */
+    /* < 0: forever */
+    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns);
+    /* the same */
+    int (*poll)(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns);
 
     /* io_uring, at the level of liburing's calls */
     int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);
-    void *(*uring_map)(void *context, int fd, size_t size, int64_t offset);  /* the ring's shared memory */
+    /* the ring's shared memory */
+    void *(*uring_map)(void *context, int fd, size_t size, int64_t offset);
     int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size);
     int (*uring_register)(void *context, int fd, unsigned opcode, void *arg, unsigned n);
 };

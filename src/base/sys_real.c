@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
- * Owns nothing: each entry is one call, with the errno made negative. The only file of the library, besides the switch,
- * that speaks to the kernel and the allocator. Where a call is newer than the kernels we run on, the older one stands in
- * here, so that callers need not know. Entries have the parameters of the calls they stand for, also where those are
- * more than five. */
+ * Owns nothing: each entry is one call, with the errno made negative. The only file of the library,
+ * besides the switch, that speaks to the kernel and the allocator. Where a call is newer than the
+ * kernels we run on, the older one stands in here, so that callers need not know. Entries have the
+ * parameters of the calls they stand for, also where those are more than five. */
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -113,7 +113,8 @@ static uint64_t real_random(void *context)
     return value;
 }
 
-/* A thread of ours takes no signals but those its own faults raise: the others belong to the program's threads. */
+/* A thread of ours takes no signals but those its own faults raise: the others belong to the
+ * program's threads. */
 static void block_signals(sigset_t *ret_before)
 {
     static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };

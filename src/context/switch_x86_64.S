@@ -72,8 +72,8 @@
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_FIBER_SP(%rsi)
     movq %rsp, %r10
-/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads; r8d and
- * r9w are the floating point control there is. */
+/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads; at r10 lies the
+ * floating point control there is now. */
 .Lnext:
     movq CR_RUNNER_HEAD(%rdi), %rsi
     xorl %eax, %eax
@@ -106,12 +106,13 @@
     movl FRAME_ERRNO(%rsp), %ecx
     movq CR_RUNNER_ERRNO(%rdi), %rdx
     movl %ecx, (%rdx)
+    .cfi_remember_state
     addq $FRAME_SAVED, %rsp
     .cfi_adjust_cfa_offset -FRAME_SAVED
     restore_and_jump
-    .cfi_restore rip
-    .cfi_def_cfa_offset 72
-/* Loading either waits for all that is under way, most of all for the stack to come from memory: so only if it differs. */
+    .cfi_restore_state
+/* A load of either makes the processor wait, for the resumed stack to come from memory most of all: so only what differs is
+ * loaded. */
 .Lload_control:
     ldmxcsr (%rsp)
     fldcw 4(%rsp)

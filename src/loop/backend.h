@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* backend.h: the contract every backend meets. sim.c is the reference: read it first.
  *
- * An operation is a fixed struct in its submitter's record or slab. It belongs to the backend from submit until its one
- * final completion. Completions come only from turn, never re-entrantly. What the kernel carries (user_data) is slot and
- * generation, never a pointer. A backend does not know that tasks exist. */
+ * An operation is a fixed struct in its submitter's record or slab. It belongs to the backend from
+ * submit until its one final completion. Completions come only from turn, never re-entrantly. What
+ * the kernel carries (user_data) is slot and generation, never a pointer. A backend does not know
+ * that tasks exist. */
 #ifndef CR_BACKEND_H
 #define CR_BACKEND_H
 #include "base/sys.h"
@@ -14,7 +15,8 @@ typedef struct cr_backend_type cr_backend_type;
 
 enum cr_op_code {
     CR_OP_POLL,  /* until fd is ready for events (EPOLLIN ...); result: the events */
-    CR_OP_READ,  /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
+    /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
+    CR_OP_READ,
     CR_OP_WRITE, /* the same outwards */
 };
 
@@ -36,28 +38,33 @@ enum cr_submitted { CR_DONE_NOW, CR_PENDING };
 struct cr_backend_type {
     const char *name;
 
-    /* Make one; 0 or a negative errno (-ENOSYS, -EPERM ...: this kernel does not allow it). seed is for the simulator. */
+    /* Make one; 0 or a negative errno (-ENOSYS, -EPERM ...: this kernel does not allow it). seed is
+     * for the simulator. */
     int (*open)(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend);
     /* No operation may be pending. */
     void (*close)(cr_backend *backend);
 
-    /* Take an operation. CR_DONE_NOW: op->result is set, completed will not be called. CR_PENDING: it will be, exactly once,
-     * from a later turn. A failure to take it is CR_DONE_NOW with a negative result. */
+    /* Take an operation. CR_DONE_NOW: op->result is set, completed will not be called. CR_PENDING:
+     * it will be, exactly once, from a later turn. A failure to take it is CR_DONE_NOW with a
+     * negative result. */
     enum cr_submitted (*submit)(cr_backend *backend, cr_op *op);
-    /* Ask for an early end of a pending operation. The final completion still comes, with -ECANCELED or, where the result
-     * was faster, with the result. */
+    /* Ask for an early end of a pending operation. The final completion still comes, with
+     * -ECANCELED or, where the result was faster, with the result. */
     void (*cancel)(cr_backend *backend, cr_op *op);
 
-    /* Wait until something has completed, wake was called, or deadline (an instant of sys->now; CR_NEVER; one in the past
-     * only looks) has come; deliver what has completed. Gives how many completions it delivered. Rounds waits up. */
+    /* Wait until something has completed, wake was called, or deadline (an instant of sys->now;
+     * CR_NEVER; one in the past only looks) has come; deliver what has completed. Gives how many
+     * completions it delivered. Rounds waits up. */
     long (*turn)(cr_backend *backend, int64_t deadline);
     /* From any thread or signal handler: make the current or next turn return soon. */
     void (*wake)(cr_backend *backend);
     /* A descriptor readable when turn has something to deliver; -ENOTSUP where there is none. */
     int (*pollable)(cr_backend *backend);
-    /* The OS table the loop should use with this backend (the simulator's has its own clock and chance). */
+    /* The OS table the loop should use with this backend (the simulator's has its own clock and
+     * chance). */
     const cr_sys *(*sys)(cr_backend *backend);
-    /* The simulator: choose one of n (0 when the seed is 0), and note it in the trace's hash. NULL elsewhere. */
+    /* The simulator: choose one of n (0 when the seed is 0), and note it in the trace's hash. NULL
+     * elsewhere. */
     size_t (*choose)(cr_backend *backend, size_t n);
     uint64_t (*trace_hash)(cr_backend *backend);
 };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* callback.c: the callback layer of crank/loop.h.
  *
- * Owns handles (one call, soon or at a time) and watchers (a call whenever a descriptor is ready). Both stand in the ready
- * line among the fibers, so that callbacks and tasks take turns first in, first out. A watcher is one poll operation,
- * submitted again after each call: a descriptor that stays ready is called once per turn.
+ * Owns handles (one call, soon or at a time) and watchers (a call whenever a descriptor is ready).
+ * Both stand in the ready line among the fibers, so that callbacks and tasks take turns first in,
+ * first out. A watcher is one poll operation, submitted again after each call: a descriptor that
+ * stays ready is called once per turn.
  *
- * The line is singly linked: what is cancelled while it stands there stays until it is reached, and is then dropped. A
- * record is given back at the one place where nothing points to it any more. */
+ * The line is singly linked: what is cancelled while it stands there stays until it is reached, and
+ * is then dropped. A record is given back at the one place where nothing points to it any more. */
 #include "loop/callback.h"
 
 #include <string.h>
@@ -186,7 +187,8 @@ static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
 
 static enum direction direction_of(const watcher *w) { return w->op.events & EPOLLIN ? READER : WRITER; }
 
-/* A descriptor that has become unusable is dropped after its call: the callback has had the occasion to see it. */
+/* A descriptor that has become unusable is dropped after its call: the callback has had the
+ * occasion to see it. */
 static void run_watcher(crank_loop *loop, cr_service *service)
 {
     watcher *w = cr_container_of(service, watcher, service);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* epoll.c: readiness, turned into completions.
  *
- * An operation is tried first and armed where it would wait; the turn then performs it. Owns slots (one per pending
- * operation) and descriptors (one per number: the operations waiting for it, what is armed). Registrations are one-shot:
- * an event disarms, so that a descriptor that was closed while a duplicate lives cannot go on reporting, and what the
- * kernel carries is the descriptor's number and the generation of its registration: an event of an earlier file of the
- * same number is recognised and dropped. What epoll refuses (regular files) is always ready.
+ * An operation is tried first and armed where it would wait; the turn then performs it. Owns slots
+ * (one per pending operation) and descriptors (one per number: the operations waiting for it, what
+ * is armed). Registrations are one-shot: an event disarms, so that a descriptor that was closed
+ * while a duplicate lives cannot go on reporting, and what the kernel carries is the descriptor's
+ * number and the generation of its registration: an event of an earlier file of the same number is
+ * recognised and dropped. What epoll refuses (regular files) is always ready.
  *
- * Completions are first collected, then delivered, in the order in which they were found: a completion may submit and
- * cancel whatever it likes. */
+ * Completions are first collected, then delivered, in the order in which they were found: a
+ * completion may submit and cancel whatever it likes. */
 #include "loop/backend.h"
 
 #include <string.h>
@@ -143,8 +144,8 @@ static int control(epoll *e, int how, int fd, uint32_t events)
     return e->sys->epoll_ctl(e->sys->context, e->fd, how, fd, &event);
 }
 
-/* The number may have been closed and given to another file since: then the kernel knows no registration of it, and the
- * new one has a new generation. */
+/* The number may have been closed and given to another file since: then the kernel knows no
+ * registration of it, and the new one has a new generation. */
 static int arm(epoll *e, int fd, uint32_t events)
 {
     struct descriptor *d = &e->descriptors[fd];
@@ -176,7 +177,8 @@ static enum cr_submitted done(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* A poll is armed without a try: who waits for readiness has mostly just found the descriptor not ready. */
+/* A poll is armed without a try: who waits for readiness has mostly just found the descriptor not
+ * ready. */
 static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
 {
     epoll *e = cr_container_of(backend, epoll, base);
@@ -199,7 +201,8 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
     return done(op, err == -EPERM ? cr_attempt_waiting(e->sys, op) : err);
 }
 
-/* With nobody waiting for it, the descriptor leaves epoll's sight: it may be closed, or polled from outside. */
+/* With nobody waiting for it, the descriptor leaves epoll's sight: it may be closed, or polled from
+ * outside. */
 static void epoll_cancel(cr_backend *backend, cr_op *op)
 {
     epoll *e = cr_container_of(backend, epoll, base);

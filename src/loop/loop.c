@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* loop.c: one turn after another.
  *
- * Owns the order within a turn: what was posted, what is due, what the backend has completed, then a pass over the ready
- * line. While fibers are ready the world is looked at once per millisecond only; when none is, the backend waits for the
- * next deadline, a completion or a post. A loop that could wait for nothing is starved: the layer above decides what that
- * means, and a loop without one stops.
+ * Owns the order within a turn: what was posted, what is due, what the backend has completed, then
+ * a pass over the ready line. While fibers are ready the world is looked at once per millisecond
+ * only; when none is, the backend waits for the next deadline, a completion or a post. A loop that
+ * could wait for nothing is starved: the layer above decides what that means, and a loop without
+ * one stops.
  *
- * Invariant: between the last look for posts and the wait nothing can be missed, for falling asleep fails where a post
- * has come (wakeup.c). While the loop does not run it counts as asleep, so that its descriptor tells another loop's
- * poll. */
+ * Invariant: between the last look for posts and the wait nothing can be missed, for falling asleep
+ * fails where a post has come (wakeup.c). While the loop does not run it counts as asleep, so that
+ * its descriptor tells another loop's poll. */
 #include "loop/loop.h"
 
 #include <stdio.h>
@@ -23,8 +24,9 @@
 
 #define LOOK_ONLY INT64_MIN
 #define TIDY_NS CR_SECOND
-/* Under the simulator computing takes no time. Fibers that only make room for each other would hold the clock for ever:
- * after so many turns with something always ready, each further one lets it pass by a microsecond per step. */
+/* Under the simulator computing takes no time. Fibers that only make room for each other would hold
+ * the clock for ever: after so many turns with something always ready, each further one lets it
+ * pass by a microsecond per step. */
 #define BUSY_TURNS 10000
 #define BUSY_STEP_NS 1000
 #define BUSY_LOOK 16
@@ -98,15 +100,17 @@ static void look(crank_loop *loop, int64_t now)
     }
 }
 
-/* Could anything still happen? A timer that never comes counts for real, where Ctrl-C ends the wait. */
+/* Could anything still happen? A timer that never comes counts for real, where Ctrl-C ends the
+ * wait. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
     return next == CR_NEVER && (loop->simulated || cr_timers_count(loop->timers) == 0) && loop->in_flight == 0 &&
         loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
 }
 
-/* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives until when to wait. A loop
- * in which nothing has run since is left to sleep; one that would sleep for long wakes once for it. */
+/* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
+ * until when to wait. A loop in which nothing has run since is left to sleep; one that would sleep
+ * for long wakes once for it. */
 static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
 {
     if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
@@ -120,7 +124,8 @@ static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
     return deadline;
 }
 
-/* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody objects to stopping. */
+/* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
+ * objects to stopping. */
 static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
     int64_t next = cr_timers_next(loop->timers);
@@ -198,7 +203,8 @@ static int open_backend(crank_loop *loop)
     return cr_backend_epoll.open(loop->sys, options->seed, &loop->backend);
 }
 
-/* Of a loop that is only half made, too. The record is of the table it was opened with, all else of the backend's. */
+/* Of a loop that is only half made, too. The record is of the table it was opened with, all else of
+ * the backend's. */
 static void destroy(crank_loop *loop, const cr_sys *sys)
 {
     if (loop->wakeup)
@@ -253,7 +259,8 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
     return 0;
 }
 
-/* What was posted and not delivered is told so, for its memory may be its own to free: no loop is here then. */
+/* What was posted and not delivered is told so, for its memory may be its own to free: no loop is
+ * here then. */
 void cr_loop_close(crank_loop *loop)
 {
     cr_registry_remove(loop);
@@ -289,7 +296,8 @@ static void enter(crank_loop *loop, const char *call)
     loop->runner.errno_at = &errno;
 }
 
-/* Where a post has come meanwhile, its poster saw the loop awake: the descriptor must say so all the same. */
+/* Where a post has come meanwhile, its poster saw the loop awake: the descriptor must say so all
+ * the same. */
 static void leave(crank_loop *loop)
 {
     if (!cr_wakeup_sleep(loop->wakeup))
@@ -309,8 +317,8 @@ int crank_loop_run(crank_loop *loop)
     return 0;
 }
 
-/* Stands at the end of what is ready when run_once begins: what is added after it waits for the next call. Reaching it ends
- * the pass, with the steps that were left noted. */
+/* Stands at the end of what is ready when run_once begins: what is added after it waits for the
+ * next call. Reaching it ends the pass, with the steps that were left noted. */
 typedef struct marker {
     cr_service service;
     bool reached;

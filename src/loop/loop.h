@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* loop.h: one turn after another: posted, due, completed, ready.
  *
- * Owns: the runner, the clock, timers, callbacks, posts from threads, the backend. Knows fibers as things to run, not what
- * a task is; what it needs of the layers above it calls through loop->hooks. */
+ * Owns: the runner, the clock, timers, callbacks, posts from threads, the backend. Knows fibers as
+ * things to run, not what a task is; what it needs of the layers above it calls through
+ * loop->hooks. */
 #ifndef CR_LOOP_H
 #define CR_LOOP_H
 #include <crank/loop.h>
@@ -16,12 +17,14 @@
 #define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
 
 typedef struct cr_hooks {
-    /* The runner handed back a new fiber for which there is no stack: give it one and put it in front, or end it. */
+    /* The runner handed back a new fiber for which there is no stack: give it one and put it in
+     * front, or end it. */
     void (*need_stack)(crank_loop *loop, cr_fiber *fiber);
-    /* Nothing is ready, due, in flight or held from outside: nothing will ever happen again. True: stop driving. */
+    /* Nothing is ready, due, in flight or held from outside: nothing will ever happen again. True:
+     * stop driving. */
     bool (*starved)(crank_loop *loop);
-    /* Called when the loop is about to wait with nothing ready, fibers have run, and the last housekeeping is a second ago: a
-     * moment for more. True: there is more to do. */
+    /* Called when the loop is about to wait with nothing ready, fibers have run, and the last
+     * housekeeping is a second ago: a moment for more. True: there is more to do. */
     bool (*idle)(crank_loop *loop);
     /* A timer of a kind that is not the loop's own is due. */
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
@@ -54,7 +57,8 @@ struct crank_loop {
     bool simulated;
     struct cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
-    int64_t spin_ns;          /* before sleeping look so long for a post: somebody outside is about to make one */
+    /* before sleeping look so long for a post: somebody outside is about to make one */
+    int64_t spin_ns;
     void *io;                 /* the io layer's state */
     crank_loop *next_alive;   /* all loops of the process: registry.c */
 };
@@ -62,15 +66,16 @@ struct crank_loop {
 /* The loop of this thread, or NULL. Initial-exec: one load. */
 extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
-/* A loop with its backend open, not yet this thread's. options may be NULL. sys NULL is the real one. Environment variables
- * CRANK_BACKEND, CRANK_SEED, CRANK_DEBUG, CRANK_TRACE_HASH fill what options leave open; an unknown value is -EINVAL with
- * crank_fail-like text in *ret_why (static or NULL). They are ignored in a set-user-ID program. */
+/* A loop with its backend open, not yet this thread's. options may be NULL. sys NULL is the real
+ * one. Environment variables CRANK_BACKEND, CRANK_SEED, CRANK_DEBUG, CRANK_TRACE_HASH fill what
+ * options leave open; an unknown value is -EINVAL with crank_fail-like text in *ret_why (static or
+ * NULL). They are ignored in a set-user-ID program. */
 int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why);
 void cr_loop_close(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */
 void cr_loop_drive(crank_loop *loop);
-/* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until something happens or until
- * limit. Gives how many fibers and callbacks ran. */
+/* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until
+ * something happens or until limit. Gives how many fibers and callbacks ran. */
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
 
 static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }
@@ -88,11 +93,11 @@ static inline int cr_timer_start(crank_loop *loop, cr_timer *timer, enum cr_time
 }
 static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer) { cr_timers_stop(loop->timers, timer); }
 
-/* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free, one eventfd write where the
- * loop sleeps. */
+/* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free,
+ * one eventfd write where the loop sleeps. */
 void cr_loop_post(crank_loop *loop, cr_post *post);
-/* Hand the backend an operation, and ask for its early end: every operation passes here, for the loop must know whether any is
- * in flight. */
+/* Hand the backend an operation, and ask for its early end: every operation passes here, for the
+ * loop must know whether any is in flight. */
 static inline enum cr_submitted cr_loop_submit(crank_loop *loop, cr_op *op)
 {
     enum cr_submitted state = loop->backend->type->submit(loop->backend, op);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* options.c: options, environment, defaults.
  *
- * An option that is given wins over its variable; a variable over the default. A value that means nothing is an error
- * with a sentence that says what is known, never a silent default. A set-user-ID program takes nothing from its
- * environment: secure_getenv gives it none. */
+ * An option that is given wins over its variable; a variable over the default. A value that means
+ * nothing is an error with a sentence that says what is known, never a silent default. A
+ * set-user-ID program takes nothing from its environment: secure_getenv gives it none. */
 #include "loop/options.h"
 
 #include <math.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* sim.c: the simulator, the reference of the backend contract. Read it first.
  *
- * Owns a virtual clock that jumps: a turn in which nothing completes moves it to the deadline, so that a program that only
- * waits for time takes none. Descriptors are real ones, looked at without waiting; only where no deadline is given does
- * the turn wait for them, or for a wake, in real time. Whatever the contract leaves open is one call of choose: with seed
- * 0 the plain order, else a number from the seed. Every choice, jump and result goes into the trace's hash, which is
+ * Owns a virtual clock that jumps: a turn in which nothing completes moves it to the deadline, so
+ * that a program that only waits for time takes none. Descriptors are real ones, looked at without
+ * waiting; only where no deadline is given does the turn wait for them, or for a wake, in real
+ * time. Whatever the contract leaves open is one call of choose: with seed 0 the plain order, else
+ * a number from the seed. Every choice, jump and result goes into the trace's hash, which is
  * thereby equal for equal runs.
  *
- * Operations stand in an array in the order of their submission: few are pending in a simulation, and a scan is easier to
- * trust than an index. */
+ * Operations stand in an array in the order of their submission: few are pending in a simulation,
+ * and a scan is easier to trust than an index. */
 #include "loop/backend.h"
 
 #include <poll.h>
@@ -82,8 +83,8 @@ static int reserve(sim *s)
     return 0;
 }
 
-/* A transfer may be shorter than asked for: half of those that could be are. A file is read at once, whether the kernel
- * has it in memory or not: that must not show. */
+/* A transfer may be shorter than asked for: half of those that could be are. A file is read at
+ * once, whether the kernel has it in memory or not: that must not show. */
 static long attempt(sim *s, const cr_op *op)
 {
     cr_op part = *op;
@@ -132,7 +133,8 @@ static void sim_cancel(cr_backend *backend, cr_op *op)
         }
 }
 
-/* Wait in real time, at most span, for a descriptor or a wake; mark what has finished. Gives how much has. */
+/* Wait in real time, at most span, for a descriptor or a wake; mark what has finished. Gives how
+ * much has. */
 static size_t find_finished(sim *s, int64_t span)
 {
     size_t finished = 0;
@@ -167,7 +169,8 @@ static pending take_finished(sim *s, size_t n)
     return taken;
 }
 
-/* As many as were found; what their completions submit or cancel meanwhile comes with the next turn. The order is open. */
+/* As many as were found; what their completions submit or cancel meanwhile comes with the next
+ * turn. The order is open. */
 static long deliver(sim *s, size_t finished)
 {
     for (size_t left = finished; left > 0; left--) {

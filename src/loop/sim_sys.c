@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sim_sys.c: the OS as the simulator shows it.
  *
- * Clock and chance are the simulator's; all else is the table it was opened with, whose entries want their own context:
- * hence a function for each. The clock moves only in the simulator's turn. Chance comes from the seed, in a stream of its
- * own: drawing a number does not change the choices. */
+ * Clock and chance are the simulator's; all else is the table it was opened with, whose entries
+ * want their own context: hence a function for each. The clock moves only in the simulator's turn.
+ * Chance comes from the seed, in a stream of its own: drawing a number does not change the
+ * choices. */
 #include "loop/sim.h"
 
 /* A clock at zero would be taken for no instant by careless code. */

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* timer.c: a heap for the near future, a wheel for the rest.
  *
- * Time is cut into ticks of about a millisecond. Timers up to the current tick lie in a 4-ary heap ordered by (deadline,
- * age); later ones in a hierarchical wheel, in lists by tick, where starting and stopping is a few stores. When the heap
- * runs empty the current tick moves to the earliest list of the wheel, whose timers enter the heap. So the next deadline
- * is always exact and the order is that of one large heap, while the heap that is searched is small.
+ * Time is cut into ticks of about a millisecond. Timers up to the current tick lie in a 4-ary heap
+ * ordered by (deadline, age); later ones in a hierarchical wheel, in lists by tick, where starting
+ * and stopping is a few stores. When the heap runs empty the current tick moves to the earliest
+ * list of the wheel, whose timers enter the heap. So the next deadline is always exact and the
+ * order is that of one large heap, while the heap that is searched is small.
  *
- * The current tick may run ahead of the clock: if the only timer is an hour away, it lies in the heap, and so does all
- * that is started before it. When the heap has thus doubled, the current tick returns to the clock's (rewind), which the
- * starts since then have paid for. The heap's room is reserved for all timers at start, for nothing may fail later;
- * memory that is never touched costs nothing.
+ * The current tick may run ahead of the clock: if the only timer is an hour away, it lies in the
+ * heap, and so does all that is started before it. When the heap has thus doubled, the current tick
+ * returns to the clock's (rewind), which the starts since then have paid for. The heap's room is
+ * reserved for all timers at start, for nothing may fail later; memory that is never touched costs
+ * nothing.
  *
- * A million timers do not fit a cache: what costs is to walk a list whose members lie anywhere. So the wheel's first level
- * spans four seconds, most timers are walked over once, and lists are walked from both ends at a time. */
+ * A million timers do not fit a cache: what costs is to walk a list whose members lie anywhere. So
+ * the wheel's first level spans four seconds, most timers are walked over once, and lists are
+ * walked from both ends at a time. */
 #include "loop/timer.h"
 
 #define TICK_SHIFT 20
@@ -48,7 +51,8 @@ struct cr_timers {
     uint64_t age;
     int64_t now;    /* of the last pop */
     uint64_t tick;  /* timers up to this one are in the heap */
-    /* Which lists are not empty: of the first level, in words that words has a bit for; of the others, by level. */
+    /* Which lists are not empty: of the first level, in words that words has a bit for; of the
+     * others, by level. */
     uint64_t words;
     uint64_t near_used[NEAR_SLOTS / 64];
     uint64_t far_used[LEVELS];
@@ -62,7 +66,8 @@ static bool before(const entry *a, const entry *b)
     return a->deadline < b->deadline || (a->deadline == b->deadline && a->age_kind < b->age_kind);
 }
 
-/* A timer in the heap has its place in next; one in the wheel has the links of its list. Which it is, its tick says. */
+/* A timer in the heap has its place in next; one in the wheel has the links of its list. Which it
+ * is, its tick says. */
 static void place(cr_timers *timers, size_t at, entry item)
 {
     timers->heap[at] = item;
@@ -119,8 +124,9 @@ static void heap_remove(cr_timers *timers, size_t at)
         sift_down(timers, at, last);
 }
 
-/* Where in the wheel a tick belongs: the level is that of the highest digit in which it differs from the current one. All
- * lists of a level come before all of the next, and within a level a list's number is above the current tick's digit. */
+/* Where in the wheel a tick belongs: the level is that of the highest digit in which it differs
+ * from the current one. All lists of a level come before all of the next, and within a level a
+ * list's number is above the current tick's digit. */
 struct seat {
     unsigned level;
     unsigned slot;
@@ -219,7 +225,8 @@ static struct list wheel_take(cr_timers *timers, struct seat seat)
     return taken;
 }
 
-/* While spreading a list: into the heap's array, in no order yet, or into the lists of lower levels. */
+/* While spreading a list: into the heap's array, in no order yet, or into the lists of lower
+ * levels. */
 static void spread(cr_timers *timers, cr_timer *timer)
 {
     uint64_t tick = tick_of(timer->deadline);
@@ -256,8 +263,8 @@ static void order_heap(cr_timers *timers)
         place(timers, i, timers->heap[i]);
 }
 
-/* Move the current tick to the wheel's earliest list, unless that begins after limit, and spread its timers. The heap is
- * empty, the wheel is not. */
+/* Move the current tick to the wheel's earliest list, unless that begins after limit, and spread
+ * its timers. The heap is empty, the wheel is not. */
 static bool advance(cr_timers *timers, uint64_t limit)
 {
     struct seat seat = { NEAR, 0 };
@@ -273,8 +280,8 @@ static bool advance(cr_timers *timers, uint64_t limit)
     return true;
 }
 
-/* The lists of all levels below this one become one of its own: what is in them differs from an earlier current tick in
- * that digit. */
+/* The lists of all levels below this one become one of its own: what is in them differs from an
+ * earlier current tick in that digit. */
 static void join_lists(cr_timers *timers, struct seat seat)
 {
     struct list *all = list_at(timers, seat);

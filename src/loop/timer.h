@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* timer.h: deadlines in (deadline, age) order.
  *
- * A timer is 32 bytes in its owner's record; it is started and stopped in O(1) on average, and costs no allocation but for
- * the growth of the heap that holds the near future. A wheel stores only the far future. The next deadline is exact to the
- * nanosecond: never early, never late by more than the wait itself. Knows no loop. */
+ * A timer is 32 bytes in its owner's record; it is started and stopped in O(1) on average, and
+ * costs no allocation but for the growth of the heap that holds the near future. A wheel stores
+ * only the far future. The next deadline is exact to the nanosecond: never early, never late by
+ * more than the wait itself. Knows no loop. */
 #ifndef CR_TIMER_H
 #define CR_TIMER_H
 #include "base/sys.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* wakeup.c: a stack that many push and one takes whole.
  *
- * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, else the newest post. Sleeping
- * and posting are both one exchange of the head against what was read there, so of a post and a falling asleep one comes
- * first: either the loop sees the post, or the poster sees the sleeper and wakes it. Taking the whole stack at once rules
- * out the confusion of a reused address. A poster is counted while it is inside, for its post may be delivered, and the
- * loop end, before it has called wake. */
+ * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, else the
+ * newest post. Sleeping and posting are both one exchange of the head against what was read there,
+ * so of a post and a falling asleep one comes first: either the loop sees the post, or the poster
+ * sees the sleeper and wakes it. Taking the whole stack at once rules out the confusion of a reused
+ * address. A poster is counted while it is inside, for its post may be delivered, and the loop end,
+ * before it has called wake. */
 #include "loop/wakeup.h"
 
 #include <sched.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* wakeup.h: posts from other threads and from signal handlers.
  *
- * Owns the list of what was posted and not yet delivered, and the knowledge of whether the loop sleeps: whoever posts to a
- * loop that sleeps wakes its backend, once per sleep. Posting is lock-free and async-signal-safe. */
+ * Owns the list of what was posted and not yet delivered, and the knowledge of whether the loop
+ * sleeps: whoever posts to a loop that sleeps wakes its backend, once per sleep. Posting is
+ * lock-free and async-signal-safe. */
 #ifndef CR_WAKEUP_H
 #define CR_WAKEUP_H
 #include "loop/loop.h"
@@ -15,7 +16,8 @@ int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup
 void cr_wakeup_free(cr_wakeup *wakeup);
 /* Deliver what was posted until now, in the order posted; the loop is awake after it. */
 void cr_wakeup_deliver(cr_wakeup *wakeup);
-/* The loop's last step before it waits: false where something has been posted meanwhile, then it must not. */
+/* The loop's last step before it waits: false where something has been posted meanwhile, then it
+ * must not. */
 bool cr_wakeup_sleep(cr_wakeup *wakeup);
 /* Look for a post for so long without sleeping, not beyond deadline. True: there is one. */
 bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline);

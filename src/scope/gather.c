@@ -216,11 +216,23 @@ static gather *gather_new(crank_task *const *tasks, size_t n, bool settled)
 {
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
     gather *g = cr_pool_get(&cr_tasks_of(cr_loop_checked("crank_gather"))->scopes);
-    CR_CHECK(g, "crank_gather: out of memory");
+    if (!g)
+        return NULL;
     g->tasks = tasks;
     g->n = n;
     g->settled = settled;
     return g;
+}
+
+/* Not even memory to wait for them together: they are asked to end, and awaited one after another. */
+static CR_COLD int without_memory(crank_task *const *tasks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)crank_cancel(tasks[i]);
+    for (size_t i = 0; i < n; i++)
+        if (tasks[i])
+            cr_task_end_of(cr_task_of(tasks[i], "crank_gather"));
+    return cr_failed(-ENOMEM, "crank_gather: out of memory");
 }
 
 int crank_gather_(crank_task *const *tasks, size_t n, void *results, size_t size, unsigned char kind)
@@ -228,6 +240,8 @@ int crank_gather_(crank_task *const *tasks, size_t n, void *results, size_t size
     CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
         "crank_gather: results is an array of integers, doubles or pointers, or NULL");
     gather *g = gather_new(tasks, n, false);
+    if (!g)
+        return without_memory(tasks, n);
     int result = wait_for_all(g, size, results ? kind : (unsigned char)CRANK_KIND_VOID);
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i])
@@ -258,6 +272,11 @@ static void fill_outcome(crank_outcome *outcome, const cr_task *task)
 int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
 {
     gather *g = gather_new(tasks, n, true);
+    if (!g) {
+        for (size_t i = 0; i < n; i++)
+            ret_outcomes[i] = (crank_outcome){ .error = -ENOMEM, .message = "out of memory" };
+        return without_memory(tasks, n);
+    }
     int result = wait_for_all(g, 0, CRANK_KIND_VOID);
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i]) {

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Stands for a generator that could not be made, where a loop needs one to ask. */
+static const crank_generator missing;
+
 static crank_generator *running(const cr_task *task) { return task->fiber.generator; }
 
 static const char *name_of(const crank_generator *g) { return g->site->function; }
@@ -111,7 +114,7 @@ static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 /* May it be asked? 1; 0 at the end; -ENOMEM for one that could not be made. */
 static inline int may_ask(crank_generator *g, const char *call)
 {
-    if (CR_UNLIKELY(!g))
+    if (CR_UNLIKELY(!g || g == &missing))
         return cr_failed(-ENOMEM, "%s: the generator could not be made: out of memory", call);
     if (CR_UNLIKELY(g->state == CR_GENERATOR_RUNNING || cr_loop_here != g->loop || !cr_self()))
         cannot_ask(g, call);
@@ -164,7 +167,7 @@ int crank_throw(crank_generator *g, int error)
 int crank_generator_close(crank_generator *g)
 {
     int result = 0;
-    if (!g)
+    if (!g || g == &missing)
         return 0;
     if (may_ask(g, "crank_generator_close") > 0 && g->state == CR_GENERATOR_SLEEPING) {
         g->thrown = -ECANCELED;
@@ -178,6 +181,20 @@ int crank_generator_close(crank_generator *g)
     cr_free(g->loop->sys, g->plan);
     cr_free(g->loop->sys, g);
     return result == -ECANCELED ? 0 : result;
+}
+
+void crank_generator_end_(crank_generator *g)
+{
+    cr_task *self = cr_self();
+    crank_loop *loop = cr_loop_here;
+    cr_failure *before = self ? cr_failure_take(self) : NULL; /* the error that leaves the block stays the caller's */
+    int result = crank_generator_close(g);
+    cr_failure *failure = self ? cr_failure_take(self) : NULL;
+    if (result < 0 && failure)
+        cr_report_failure(loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
+    cr_failure_free(failure);
+    if (before)
+        cr_failure_give(loop, self, before);
 }
 
 int crank_generator_result(const crank_generator *g, long *ret_value)
@@ -199,11 +216,7 @@ size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size
     return n > 0 ? (size_t)n : 0;
 }
 
-crank_generator *crank_foreach_source_(crank_generator *g)
-{
-    CR_CHECK(g, "crank_foreach: the generator could not be made: out of memory");
-    return g;
-}
+crank_generator *crank_foreach_source_(crank_generator *g) { return g ? g : (crank_generator *)(uintptr_t)&missing; }
 
 /* ---- yielding */
 

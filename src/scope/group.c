@@ -23,6 +23,7 @@ typedef struct cr_group {
     bool closing;              /* cancelled: nobody may be added */
     bool interrupted;          /* the opener was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
+    bool is_pool;
     struct results *results;   /* a pool's; NULL for a group */
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
@@ -231,9 +232,18 @@ static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
         wake_opener(loop, group);
 }
 
+/* There was no memory for the group: it has no children, and its first wait says so. */
+static CR_COLD int missing(cr_waiting *w)
+{
+    int err = cr_wait_begin(w, "crank_group_wait");
+    return err < 0 ? err : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
+}
+
 int crank_group_wait(crank_group *g)
 {
     cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    if (CR_UNLIKELY(!g->state))
+        return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
     CR_CHECK(group->scope.task == w.self, "crank_group_wait: only the task that opened the group can wait for it");
     cr_scope_quiet(&group->scope);
@@ -256,6 +266,8 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
 {
     cr_scope *scope = cr_scope_open(CR_GROUP, &g->state, "CRANK_GROUP");
     cr_group *group = (cr_group *)(void *)scope;
+    if (!group)
+        return NULL;
     scope->function = function;
     scope->frame = frame;
     cr_owner_init(&group->owner, child_ended);
@@ -263,6 +275,18 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
     group->owner.unhold = unhold;
     group->limit = limit;
     return group;
+}
+
+static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
+{
+    if (!group->failure) {
+        group->failure = cr_failure_new(-ENOMEM, cr_task_name(group->scope.task));
+        if (group->failure)
+            cr_failure_message(group->failure, "crank_group_spawn: out of memory");
+    }
+    fail(loop, group, -ENOMEM);
+    errno = ENOMEM;
+    return NULL;
 }
 
 void crank_group_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
@@ -274,8 +298,12 @@ void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const
 {
     CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");
     cr_group *group = begin(g, limit, function, frame);
+    if (!group)
+        return;
     group->results = cr_alloc_zero(cr_loop_here->sys, sizeof *group->results);
-    CR_CHECK(group->results, "CRANK_POOL: out of memory");
+    group->is_pool = true;
+    if (!group->results)
+        (void)cannot_spawn(cr_loop_here, group);
 }
 
 /* Room for one more result. */
@@ -293,27 +321,19 @@ static int pool_grow(crank_loop *loop, cr_group *group)
     return 0;
 }
 
-static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
-{
-    if (!group->failure) {
-        group->failure = cr_failure_new(-ENOMEM, cr_task_name(group->scope.task));
-        if (group->failure)
-            cr_failure_message(group->failure, "crank_group_spawn: out of memory");
-    }
-    fail(loop, group, -ENOMEM);
-    errno = ENOMEM;
-    return NULL;
-}
-
 crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
 {
     crank_loop *loop = cr_loop_checked("crank_group_spawn");
+    if (CR_UNLIKELY(!g->state)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     cr_group *group = group_of(g, "crank_group_spawn");
     if (group->closing) {
         errno = ECANCELED;
         return NULL;
     }
-    cr_task *task = group->results && pool_grow(loop, group) < 0 ? NULL
+    cr_task *task = group->is_pool && pool_grow(loop, group) < 0 ? NULL
                                                                  : cr_task_make_owned(loop, &group->owner, fn, site);
     if (!task)
         return cannot_spawn(loop, group);
@@ -352,6 +372,8 @@ static void join_children(crank_loop *loop, cr_group *group)
 
 void crank_group_end_(crank_group *g)
 {
+    if (!g->state)
+        return;
     cr_group *group = group_of(g, "CRANK_GROUP");
     crank_loop *loop = cr_loop_here;
     CR_CHECK(group->scope.task == cr_self(), "CRANK_GROUP: the block is left by another task than entered it");
@@ -376,19 +398,28 @@ int cr_group_leave(crank_loop *loop, cr_scope *scope)
 
 void crank_group_cancel(crank_group *g)
 {
+    if (!g->state)
+        return;
     cr_group *group = group_of(g, "crank_group_cancel");
     crank_loop *loop = cr_loop_here;
     stop_all(loop, group);
     cr_scope_fire(loop, &group->scope, -ECANCELED);
 }
 
-size_t crank_group_count(const crank_group *g) { return group_of(g, "crank_group_count")->owner.alive; }
+size_t crank_group_count(const crank_group *g)
+{
+    return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
+}
 
 int crank_pool_wait(crank_group *g, long *ret_results, size_t max)
 {
+    if (!g->state)
+        return crank_group_wait(g);
     cr_group *group = group_of(g, "crank_pool_wait");
-    CR_CHECK(group->results, "crank_pool_wait: this is a group, not a CRANK_POOL");
+    CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
     int err = crank_group_wait(g);
+    if (!group->results)
+        return err < 0 ? err : -ENOMEM;
     for (size_t i = 0; err == 0 && i < max && i < group->results->count; i++)
         ret_results[i] = group->results->at[i].value;
     group->results->count = 0;

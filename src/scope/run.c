@@ -229,12 +229,13 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
 }
 
 /* Open, run, close. r->error, failure and result say what became of it. */
-static void run_program(run *r, const crank_options *options, crank_function_ *fn, const crank_site *site)
+static void run_program(run *r, const cr_sys *sys, const crank_options *options, crank_function_ *fn,
+    const crank_site *site)
 {
     struct captured args = { *cr_captured_few(), *cr_captured_many() };
     const char *why = NULL;
     CR_CHECK(!cr_loop_here, "crank_run: a program runs on this thread already; call the function itself, or spawn it");
-    int err = cr_loop_open(options, NULL, &r->loop, &why);
+    int err = cr_loop_open(options, sys, &r->loop, &why);
     if (err == 0) {
         err = drive(r, fn, site, &args);
         if (r->loop->options.print_trace_hash && r->loop->simulated)
@@ -246,10 +247,10 @@ static void run_program(run *r, const crank_options *options, crank_function_ *f
         r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : strerror(-err));
 }
 
-long crank_run_with_(const crank_options *options, crank_function_ *fn, const crank_site *site)
+static long run_on(const cr_sys *sys, const crank_options *options, crank_function_ *fn, const crank_site *site)
 {
     run r = { 0 };
-    run_program(&r, options, fn, site);
+    run_program(&r, sys, options, fn, site);
     if (r.failure) {
         cr_failure_free(cr_failure_take_thread());
         cr_failure_set_thread(r.failure);
@@ -257,11 +258,21 @@ long crank_run_with_(const crank_options *options, crank_function_ *fn, const cr
     return r.error < 0 ? r.error : r.result;
 }
 
-long crank_run_raw(const crank_options *options, long (*fn)(void *), void *arg)
+long crank_run_with_(const crank_options *options, crank_function_ *fn, const crank_site *site)
+{
+    return run_on(NULL, options, fn, site);
+}
+
+long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg)
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
     *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
-    return crank_run_with_(options, (crank_function_ *)fn, &site);
+    return run_on(sys, options, (crank_function_ *)fn, &site);
+}
+
+long crank_run_raw(const crank_options *options, long (*fn)(void *), void *arg)
+{
+    return cr_run_raw_on(NULL, options, fn, arg);
 }
 
 /* What main is told of a failed app. */
@@ -281,7 +292,7 @@ int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
     enum { FAILED = 1, DEADLOCK = 70, INTERRUPTED = 130 };
     (void)zero;
     run r = { 0 };
-    run_program(&r, &(crank_options){ .handle_interrupt = true }, fn, site);
+    run_program(&r, NULL, &(crank_options){ .handle_interrupt = true }, fn, site);
     int status = (int)(r.result & 0xff);
     if (r.failure)
         cr_failure_set_thread(r.failure);

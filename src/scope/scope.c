@@ -20,7 +20,12 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
     cr_task *self = cr_self_checked(call);
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
     cr_scope *scope = cr_pool_get(&tasks->scopes);
-    CR_CHECK(scope, "%s: out of memory", call);
+    *anchor = scope;
+    if (!scope) { /* the next wait fails; nobody else runs before it */
+        tasks->out_of_memory = self->id;
+        cr_loop_here->runner.budget = 1;
+        return NULL;
+    }
     memset(scope, 0, CR_SCOPE_SIZE);
     scope->type = (uint8_t)type;
     scope->task = self;
@@ -29,7 +34,6 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
     scope->anchor = anchor;
     scope->up = self->fiber.scope;
     self->fiber.scope = scope;
-    *anchor = scope;
     return scope;
 }
 
@@ -155,7 +159,7 @@ int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const
             continue;
         if (scope->type == CR_GROUP)
             return cr_group_leave(loop, scope);
-        return cr_failed(scope->error, "timed out");
+        return cr_failed(scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
     }
     return -ECANCELED;
 }

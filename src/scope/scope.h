@@ -28,7 +28,8 @@ struct cr_scope {
     cr_timer timer;
 };
 
-/* Open a scope on the running task: object lies in the loop's pool of CR_SCOPE_SIZE. Out of memory is a CHECK naming call. */
+/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL when memory is short: then the
+ * anchor is NULL too, and the task's next wait fails with -ENOMEM. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
@@ -49,6 +50,9 @@ bool cr_scopes_deliverable(const cr_task *task);
 void cr_scopes_delivered(cr_task *task);
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
+
+/* run.c: crank_run_raw on another OS table (NULL: the real one), for tests. */
+long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg);
 
 /* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make their failure its own. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope);

@@ -17,9 +17,9 @@ static void limit(cr_scope *scope, int64_t span)
     if (span == 0) {
         cr_scope_fire(loop, scope, -ETIMEDOUT);
     } else if (span != CR_NEVER) {
-        int err = cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span));
-        CR_CHECK(err == 0, "CRANK_TIMEOUT: out of memory for a timer");
-        scope->timed = true;
+        scope->timed = cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span)) == 0;
+        if (!scope->timed)
+            cr_scope_fire(loop, scope, -ENOMEM); /* no memory for the timer: better ended at once than never */
     }
 }
 
@@ -29,19 +29,27 @@ void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function
     int64_t span = cr_nanoseconds(seconds);
     CR_CHECK(span >= 0, "%s: the time is not a number", call);
     cr_scope *scope = cr_scope_open(CR_TIMEOUT, &t->state, call);
+    if (!scope)
+        return;
     scope->function = function;
     scope->frame = frame;
     limit(scope, span);
 }
 
-void crank_timeout_end_(crank_timeout *t) { cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT")); }
+void crank_timeout_end_(crank_timeout *t)
+{
+    if (t->state)
+        cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT"));
+}
 
 long crank_within_end_(crank_timeout *t, long value)
 {
+    if (!t->state)
+        return value;
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
     if (CR_LIKELY(value != -ECANCELED) || !cr_scope_caused(scope))
         return value;
-    return cr_failed(-ETIMEDOUT, "timed out");
+    return cr_failed(scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
 }
 
 void *crank_within_ptr_(crank_timeout *t, void *value)
@@ -54,6 +62,8 @@ void *crank_within_ptr_(crank_timeout *t, void *value)
 
 int crank_reschedule(crank_timeout *t, double seconds)
 {
+    if (!t->state)
+        return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_reschedule");
     int64_t span = cr_nanoseconds(seconds);
     if (span < 0)
@@ -67,10 +77,15 @@ int crank_reschedule(crank_timeout *t, double seconds)
     return 0;
 }
 
-bool crank_expired(const crank_timeout *t) { return cr_scope_of(t->state, CR_TIMEOUT, "crank_expired")->fired; }
+bool crank_expired(const crank_timeout *t)
+{
+    return t->state && cr_scope_of(t->state, CR_TIMEOUT, "crank_expired")->fired;
+}
 
 double crank_remaining(const crank_timeout *t)
 {
+    if (!t->state)
+        return CRANK_FOREVER;
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_remaining");
     if (scope->fired)
         return (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9;
@@ -78,4 +93,8 @@ double crank_remaining(const crank_timeout *t)
 }
 
 void crank_shield_begin_(crank_timeout *t) { (void)cr_scope_open(CR_SHIELD, &t->state, "crank_shield"); }
-void crank_shield_end_(crank_timeout *t) { cr_scope_close(cr_scope_of(t->state, CR_SHIELD, "crank_shield")); }
+void crank_shield_end_(crank_timeout *t)
+{
+    if (t->state)
+        cr_scope_close(cr_scope_of(t->state, CR_SHIELD, "crank_shield"));
+}

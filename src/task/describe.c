@@ -65,7 +65,11 @@ static size_t check_line(char *buf, size_t size)
     return self ? cr_task_describe(self, buf, size) : 0;
 }
 
-void cr_describe_install(void) { cr_check_hook = check_line; }
+/* Every loop's thread sets it, to the same. */
+void cr_describe_install(void)
+{
+    __atomic_store_n(&cr_check_hook, check_line, __ATOMIC_RELAXED);
+}
 
 /* ---- questions */
 

@@ -253,6 +253,17 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
     end(loop, task);
 }
 
+void cr_task_unmake(crank_loop *loop, cr_task *task)
+{
+    drop_arguments(loop, task);
+    cr_tasks_of(loop)->alive--;
+    if (task->fiber.flags & CR_TASK_IN_GROUP)
+        ((cr_owner *)task->owner)->alive--;
+    else
+        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
+    cr_task_release(loop, task);
+}
+
 void cr_future_uncount(crank_loop *loop, cr_task *future)
 {
     cr_tasks_of(loop)->alive--;

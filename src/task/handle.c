@@ -61,6 +61,7 @@ void crank_abandon(crank_task *handle)
 
 struct done {
     cr_watcher watcher;
+    cr_post post; /* its way into the loop: no memory is needed when the task ends */
     crank_loop *loop;
     uint64_t id;
     void (*fn)(crank_task *task, void *arg);
@@ -68,9 +69,9 @@ struct done {
 };
 
 /* In the loop: the record is kept until here, also where the handle was given up meanwhile. */
-static void done_call(void *arg)
+static void done_call(cr_post *post)
 {
-    struct done *done = arg;
+    struct done *done = cr_container_of(post, struct done, post);
     crank_loop *loop = done->loop;
     cr_task *task = cr_task_find(done->id);
     done->fn((crank_task *)(uintptr_t)done->id, done->arg);
@@ -85,7 +86,8 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);
     task->ext->pins++;
-    CR_CHECK(crank_call_soon(loop, done_call, done), "crank_on_done: out of memory for the call");
+    done->post.deliver = done_call;
+    cr_loop_post(loop, &done->post);
 }
 
 int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
@@ -97,7 +99,7 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
         cr_free(loop->sys, done);
         return cr_failed(-ENOMEM, "crank_on_done: out of memory");
     }
-    *done = (struct done){ { NULL, done_ended }, loop, task->id, fn, arg };
+    *done = (struct done){ .watcher = { NULL, done_ended }, .loop = loop, .id = task->id, .fn = fn, .arg = arg };
     if (task->fiber.life == CR_ENDED)
         done_ended(loop, &done->watcher, task);
     else

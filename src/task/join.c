@@ -190,6 +190,15 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
     return cr_park(w, &cr_join_wait);
 }
 
+void cr_task_end_of(cr_task *task)
+{
+    cr_waiting w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
+    if (task->fiber.flags & CR_TASK_FUTURE)
+        return;
+    task->fiber.flags |= CR_TASK_CLAIMED;
+    (void)await_cancelled(&w, task);
+}
+
 static CR_NOINLINE int await_null(const char *call)
 {
     cr_waiting w;

@@ -23,12 +23,14 @@ void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals)
         cr_free(tasks->loop->sys, locals);
 }
 
-void cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent)
+bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent)
 {
     cr_ext *ext = cr_task_ext(tasks, child);
-    CR_CHECK(ext, "crank_spawn: out of memory for the task-locals of a new task");
+    if (!ext)
+        return false;
     ext->locals = parent->ext->locals;
     ext->locals->references++;
+    return true;
 }
 
 static struct entry *find(const cr_task *task, const crank_local *key)

@@ -28,12 +28,21 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
     cr_check_failed("%s: called outside a task; only a function that crank_run or crank_spawn runs can wait", call);
 }
 
+/* A timeout or group of the running task could not be made: its block must not go on as if it were there. */
+static CR_COLD int scope_missing(crank_loop *loop)
+{
+    cr_tasks_of(loop)->out_of_memory = 0;
+    return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
+}
+
 int cr_wait_begin_slow(crank_loop *loop, const char *call)
 {
     cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
     if (!self)
         not_in_a_task(loop, call);
     cr_waiting w = { loop, self };
+    if (cr_tasks_of(loop)->out_of_memory == self->id)
+        return scope_missing(loop);
     if (self->fiber.flags & CR_TASK_NOTICE) {
         if (cr_wait_noticed(&w)) {
             cr_tasks_of(loop)->delivered(self);

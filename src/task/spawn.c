@@ -123,8 +123,10 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
     }
     cr_child_link(&parent->child, task);
     parent->fiber.tally += CR_TALLY_CHILD;
-    if (CR_UNLIKELY(parent->ext && parent->ext->locals))
-        cr_locals_inherit(tasks, task, parent);
+    if (CR_UNLIKELY(parent->ext && parent->ext->locals) && !cr_locals_inherit(tasks, task, parent)) {
+        cr_task_unmake(loop, task);
+        return no_record();
+    }
     return task;
 }
 
@@ -138,8 +140,11 @@ cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *
     cr_child_link(&owner->child, task);
     owner->alive++;
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
-    if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals))
-        cr_locals_inherit(cr_tasks_of(loop), task, parent);
+    if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals) &&
+        !cr_locals_inherit(cr_tasks_of(loop), task, parent)) {
+        cr_task_unmake(loop, task);
+        return no_record();
+    }
     return task;
 }
 

@@ -77,6 +77,7 @@ typedef struct cr_tasks {
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     void (*abandon_job)(crank_loop *loop, cr_task *task);
     void *run;       /* run.c's */
+    uint64_t out_of_memory; /* the task that could not open a scope: its next wait fails with -ENOMEM */
     unsigned stuck; /* times the loop starved */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
@@ -150,6 +151,8 @@ void cr_child_link(cr_task **list, cr_task *task); /* put at the end of its owne
 void cr_task_left(crank_loop *loop, cr_task *parent);
 void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent); /* change owner */
 
+/* Take back a task that was made and is not ready yet. */
+void cr_task_unmake(crank_loop *loop, cr_task *task);
 /* A future made as a task: it does not keep its owner from ending. */
 void cr_future_uncount(crank_loop *loop, cr_task *future);
 /* It has a value: tell whoever waits. */
@@ -180,6 +183,8 @@ static inline bool cr_join_waits_plainly(const cr_task *waiter)
 }
 /* An ended task's result goes to who waits for it (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
+/* Cancel a task, wait for its end whatever is asked meanwhile, and give it up. */
+void cr_task_end_of(cr_task *task);
 /* A CHECK where self may not wait for task: itself, an ancestor. */
 void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call);
 static inline void cr_join_check(const cr_task *self, const cr_task *task, const char *call)
@@ -254,6 +259,6 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size);
 void cr_describe_install(void); /* cr_check_hook */
 
 /* ---- local.c */
-void cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent);
+bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent); /* false: no memory */
 void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals);
 #endif
