@@ -6,6 +6,7 @@
  * loop would wait, gates are open by then. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -446,6 +447,55 @@ TEST(to_thread, a_failure_nobody_awaits_is_reported)
         EXPECT_CONTAINS(reported, "disk 8 is gone");
         EXPECT_CONTAINS(reported, "fail_there");
     }
+}
+
+/* ---- When there is no thread to be had ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+/* Let the process grow by no more than this, less than a thread needs. */
+static struct rlimit limit_memory(size_t more)
+{
+    struct rlimit before, now;
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    EXPECT(file && fscanf(file, "%zu", &pages) == 1);
+    fclose(file);
+    EXPECT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    now = before;
+    now.rlim_cur = pages * (size_t)sysconf(_SC_PAGESIZE) + more;
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &now), 0);
+    return before;
+}
+
+static int no_thread_app(void)
+{
+    char *data;
+    size_t size;
+    struct rlimit before = limit_memory(2 << 20);
+    crank_task *job = crank_to_thread(give_int, 1);
+    int first = (int)crank_await(job);
+    int second = crank_read_file("/dev/null", &data, &size);
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    EXPECT_EQ(first, -EAGAIN);
+    EXPECT_EQ(second, -EAGAIN);
+    EXPECT_EQ(crank_await(crank_to_thread(give_int, 1)), 1);
+    EXPECT_EQ(crank_thread_count(), 1);
+    return 0;
+}
+TEST(to_thread, a_job_ends_with_eagain_when_no_thread_can_be_made)
+{
+#ifdef SANITIZED
+    test_skip("a sanitizer's memory cannot be limited");
+#else
+    run_on_each(0, no_thread_app);
+#endif
 }
 
 /* ---- What a job may call ---- */
