@@ -15,7 +15,8 @@ under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once a
 
 What a fragment needs to be declared stands before it in a comment that readers do not see: <!-- given ... -->.
 In an output block `...` stands for any text within a line, a line `...` for any number of lines.
-Blocks in other languages are left alone. The last line counts: "N passed, N failed, N skipped". Links to files and headings inside the repository are checked as well.
+Blocks in other languages are left alone. Links to files and headings inside the repository are checked too. The last
+line counts: "N passed, N failed, N skipped".
 """
 import argparse
 import concurrent.futures

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Make docs/reference.md: everything a program may use, from the comments of the public headers.
 
-The headers are the only source. A comment belongs to the declarations after it, up to the next comment or empty line. Names
-that end in an underscore are the inside of macros; where such a function carries the comment, the macro gets it.
+The headers are the only source. A comment belongs to the declarations after it, up to the next comment or empty line.
+Names that end in an underscore are the inside of macros; where such a function carries the comment, the macro gets it.
 Usage: tools/reference.py prints the page; tools/reference.py --check FILE tells whether FILE is that page.
 """
 import re
@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "base", "loop"]
 INTRODUCTION = """# Reference
 
-Made from the headers by `tools/reference.py`; the headers say the same. A call marked *waits* may suspend the running task:
-it notices a request to cancel first, on every call. `fn(args...)` is a function with its arguments, which the compiler
-checks. *Must use*: the compiler warns when the result is ignored.
+Made from the headers by `tools/reference.py`; the headers say the same. A call marked *waits* may suspend the running
+task: it notices a request to cancel first, on every call. `fn(args...)` is a function with its arguments, which the
+compiler checks. *Must use*: the compiler warns when the result is ignored.
 """
 COMMENT = re.compile(r"/\*(.*?)\*/", re.S)
 SECTION = re.compile(r"^/\* -+ (.*?) -+ \*/$")

@@ -8,6 +8,11 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'
+FAILING = HELLO.replace("return 0", "return 3")
+
+
+def with_before_puts(statement):
+    return HELLO.replace("puts", f"{statement} puts")
 
 
 def block(words, text):
@@ -23,9 +28,9 @@ PAGES = [
     ("output that goes on", block("c", HELLO) + block("output", "hello\nagain\n"), "prints something else"),
     ("a program without output", block("c", HELLO), "no ```output block"),
     ("text between the two", block("c", HELLO) + "then\n" + block("output", "hello\n"), "no ```output block"),
-    ("a wrong status", block("c", HELLO.replace("return 0", "return 3")) + block("output", "hello\n"), "status 3"),
-    ("the status it tells", block("c exit=3", HELLO.replace("return 0", "return 3")) + block("output", "hello\n"), None),
-    ("a warning", block("c", HELLO.replace("puts", "int unused; puts")) + block("output", "hello\n"), "does not compile"),
+    ("a wrong status", block("c", FAILING) + block("output", "hello\n"), "status 3"),
+    ("the status it tells", block("c exit=3", FAILING) + block("output", "hello\n"), None),
+    ("a warning", block("c", with_before_puts("int unused;")) + block("output", "hello\n"), "does not compile"),
     ("stderr", block("c prints-to=stderr", HELLO.replace('puts("hello")', 'fputs("hello", stderr)')) +
      block("output", "hello\n"), None),
     ("a fragment", block("c fragment", "int x = 1;\n"), None),
@@ -33,12 +38,14 @@ PAGES = [
     ("a fragment without it", block("c fragment", "f(1);\n"), "does not compile"),
     ("what must not compile", block("c must-not-compile", "int x = nothing;\n") + block("output", "nothing\n"), None),
     ("what does compile", block("c must-not-compile", HELLO) + block("output", "x\n"), "must not"),
-    ("another message", block("c must-not-compile", "int x = nothing;\n") + block("output", "elephant\n"), "does not say"),
+    ("another message", block("c must-not-compile", "int x = nothing;\n") + block("output", "elephant\n"),
+     "does not say"),
     ("an unknown word", block("c sideways", HELLO), "unknown words"),
     ("an unknown option", block("c colour=red", HELLO) + block("output", "hello\n"), "unknown option"),
     ("another language", block("python", "print(1)\n"), None),
     ("a block without an end", "```c\nint x;\n", "never ends"),
-    ("an endless program", block("c", HELLO.replace("puts", "for (;;) getchar(); puts")) + block("output", "...\n"), "still running"),
+    ("an endless program", block("c", with_before_puts("for (;;) getchar();")) + block("output", "...\n"),
+     "still running"),
     ("a good link", "# Some Words\n[there](#some-words)\n", None),
     ("a dead heading", "# Some Words\n[there](#other-words)\n", "no heading"),
     ("a dead link", "[there](nowhere.md)\n", "leads nowhere"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the tour
-# names every file of the source and no other; the reference is made from the headers as they are.
+# The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the
+# tour names every file of the source and no other; the reference is made from the headers as they are.
 . "$(dirname "$0")/common.sh"
 
 toured() {
@@ -19,7 +19,10 @@ done
 
 # A name in a page is one of a header, unless its line says that it comes later.
 known() {
-    grep -qw -- "$1" include/crank/*.h || { echo "no header has $1"; grep -nw -- "$1" ./*.md docs/*.md | head -3; return 1; }
+    grep -qw -- "$1" include/crank/*.h && return
+    echo "no header has $1"
+    grep -nw -- "$1" ./*.md docs/*.md | head -3
+    return 1
 }
 for name in $(grep -hv '\blater\b' ./*.md docs/*.md | grep -oE '\b(crank|CRANK)_\w*\w' | sort -u); do
     check "the pages' $name is there" known "$name"
@@ -31,7 +34,8 @@ chosen=(--cc gcc)
 if [ "${QUICK:-0}" = 0 ] && command -v clang >/dev/null; then
     chosen+=(--cc clang)
 fi
-pages=$(python3 tools/doccheck.py "${chosen[@]}" --flags=-Iinclude --libs="$BUILD/libcrank.a -pthread -lm" ./*.md docs/*.md)
+pages=$(python3 tools/doccheck.py "${chosen[@]}" --flags=-Iinclude --libs="$BUILD/libcrank.a -pthread -lm" \
+    ./*.md docs/*.md)
 echo "$pages" | sed '$d'
 counted=$(echo "$pages" | tail -1)
 if [[ $counted =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
