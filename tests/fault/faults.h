@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* faults.h: an OS table whose k-th fallible call fails, once or from then on.
+ *
+ * Counted over all threads of the run. What cannot fail in the real world (free, unmap, close, the clock) is not counted. */
+#ifndef FAULTS_H
+#define FAULTS_H
+#include <stdatomic.h>
+#include "scope/scope.h"
+#include "test.h"
+
+typedef struct faults {
+    cr_sys sys;
+    atomic_long calls;
+    long fail_at;   /* the first call to fail, from 1; 0: none */
+    bool from_then; /* and all after it */
+    atomic_long failed;
+} faults;
+
+static inline bool fault_now(void *context)
+{
+    faults *f = context;
+    long call = atomic_fetch_add(&f->calls, 1) + 1;
+    bool fails = f->fail_at && (call == f->fail_at || (f->from_then && call > f->fail_at));
+    if (fails)
+        atomic_fetch_add(&f->failed, 1);
+    return fails;
+}
+
+#define REAL(entry, ...) cr_sys_real.entry(cr_sys_real.context, __VA_ARGS__)
+static inline void *fault_alloc(void *c, size_t size) { return fault_now(c) ? NULL : REAL(alloc, size); }
+static inline void *fault_alloc_zero(void *c, size_t size) { return fault_now(c) ? NULL : REAL(alloc_zero, size); }
+static inline void *fault_resize(void *c, void *m, size_t size) { return fault_now(c) ? NULL : REAL(resize, m, size); }
+static inline void *fault_map(void *c, size_t size) { return fault_now(c) ? NULL : REAL(map, size); }
+static inline int fault_advise(void *c, void *m, size_t size, int advice)
+{
+    return fault_now(c) ? -ENOMEM : REAL(advise, m, size, advice);
+}
+static inline ssize_t fault_advise_many(void *c, const struct iovec *ranges, size_t n, int advice)
+{
+    return fault_now(c) ? -ENOMEM : REAL(advise_many, ranges, n, advice);
+}
+static inline int fault_thread_start(void *c, unsigned long *ret, void *(*fn)(void *), void *arg, size_t size)
+{
+    return fault_now(c) ? -EAGAIN : REAL(thread_start, ret, fn, arg, size);
+}
+static inline int fault_eventfd(void *c, unsigned value, int flags) { return fault_now(c) ? -EMFILE : REAL(eventfd, value, flags); }
+static inline int fault_epoll_create(void *c, int flags) { return fault_now(c) ? -EMFILE : REAL(epoll_create, flags); }
+static inline int fault_epoll_ctl(void *c, int epfd, int op, int fd, struct epoll_event *event)
+{
+    return fault_now(c) ? -ENOMEM : REAL(epoll_ctl, epfd, op, fd, event);
+}
+static inline int fault_open(void *c, const char *path, int flags, unsigned mode)
+{
+    return fault_now(c) ? -EMFILE : REAL(open, path, flags, mode);
+}
+static inline ssize_t fault_read_at(void *c, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    return fault_now(c) ? -EIO : REAL(read_at, fd, piece, offset, flags);
+}
+static inline ssize_t fault_write_at(void *c, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    return fault_now(c) ? -EIO : REAL(write_at, fd, piece, offset, flags);
+}
+
+/* The real table behind a count; entries that take no context of ours keep the real one's, which is NULL. */
+static inline void faults_init(faults *f, long fail_at, bool from_then)
+{
+    memset(f, 0, sizeof *f);
+    f->sys = cr_sys_real;
+    f->sys.context = f;
+    f->sys.alloc = fault_alloc;
+    f->sys.alloc_zero = fault_alloc_zero;
+    f->sys.resize = fault_resize;
+    f->sys.map = fault_map;
+    f->sys.advise = fault_advise;
+    f->sys.advise_many = fault_advise_many;
+    f->sys.thread_start = fault_thread_start;
+    f->sys.eventfd = fault_eventfd;
+    f->sys.epoll_create = fault_epoll_create;
+    f->sys.epoll_ctl = fault_epoll_ctl;
+    f->sys.open = fault_open;
+    f->sys.read_at = fault_read_at;
+    f->sys.write_at = fault_write_at;
+    f->fail_at = fail_at;
+    f->from_then = from_then;
+}
+#endif

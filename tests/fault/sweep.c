@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* sweep.c: each fallible call of a scenario fails in turn, once and from then on: a defined error comes out, nothing is left
+ * behind, and the next run in the same process works. */
+#include "faults.h"
+
+static void no_report(const crank_report *report, void *arg)
+{
+    (void)report;
+    (void)arg;
+}
+
+typedef long scenario(void *arg);
+
+/* Run the scenario with its k-th call failing, for every k, on a backend. */
+static void sweep(scenario *fn, crank_backend backend, bool from_then)
+{
+    crank_options options = { .backend = backend, .on_report = no_report, .grace = 0.01 };
+    long k = 0;
+    for (bool reached = true; reached; k++) {
+        faults f;
+        faults_init(&f, k + 1, from_then);
+        long result = cr_run_raw_on(&f.sys, &options, fn, NULL);
+        reached = f.failed > 0;
+        if (result > 0 || result < -4095)
+            test_fail(__FILE__, __LINE__, "call %ld failing gives %ld, which is no defined error", k + 1, result);
+        if (!reached && result != 0)
+            test_fail(__FILE__, __LINE__, "without a fault the scenario gives %ld: %s", result, crank_error());
+        crank_error_clear();
+        EXPECT_EQ(crank_run_raw(&options, fn, NULL), 0);
+        crank_error_clear();
+    }
+    EXPECT(k > 3);
+}
+
+#define SWEEP(name, scenario) \
+    TEST(name, survives_each_failing_call_on_sim) { sweep(scenario, CRANK_BACKEND_SIM, false); } \
+    TEST(name, survives_all_calls_failing_from_each_on_sim) { sweep(scenario, CRANK_BACKEND_SIM, true); } \
+    TEST(name, survives_each_failing_call_on_epoll) { sweep(scenario, CRANK_BACKEND_EPOLL, false); } \
+    TEST(name, survives_all_calls_failing_from_each_on_epoll) { sweep(scenario, CRANK_BACKEND_EPOLL, true); }
+
+static int nap(int n)
+{
+    crank_try(crank_sleep(0.0001 * n));
+    return n;
+}
+static int many(int a, int b, int c, int d, int e, int f, int g) { return a + b + c + d + e + f + g; }
+
+static long nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+SWEEP(empty_run, nothing)
+
+static long tasks(void *arg)
+{
+    (void)arg;
+    long r[3];
+    crank_try(crank_gather(r, crank_spawn(nap, 1), crank_spawn(many, 1, 2, 3, 4, 5, 6, 7), crank_spawn(nap, 2)));
+    EXPECT_EQ(r[0] + r[1] + r[2], 31);
+    crank_task *eager = crank_spawn_eager(nap, 1);
+    crank_try(crank_await(eager));
+    crank_task *named = crank_spawn(nap, 1);
+    if (named)
+        crank_set_name(named, "named");
+    crank_try(crank_await(named));
+    return 0;
+}
+SWEEP(tasks, tasks)
+
+static long groups(void *arg)
+{
+    (void)arg;
+    {
+        CRANK_GROUP(g);
+        for (int i = 0; i < 4; i++)
+            crank_group_spawn(&g, nap, i);
+        crank_try(crank_group_wait(&g));
+    }
+    long results[5];
+    CRANK_POOL(pool, 2);
+    for (int i = 0; i < 5; i++)
+        crank_pool_spawn(&pool, nap, i);
+    crank_try(crank_pool_wait(&pool, results, 5));
+    EXPECT_EQ(results[4], 4);
+    return 0;
+}
+SWEEP(groups, groups)
+
+static int broken(void) { return crank_fail(EPROTO, "broken"); }
+static long failures(void *arg)
+{
+    (void)arg;
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, broken);
+    crank_group_spawn(&g, nap, 100);
+    int err = crank_group_wait(&g);
+    if (err != -EPROTO)
+        return err;
+    long awaited = crank_await(crank_spawn(broken));
+    return awaited == -EPROTO ? 0 : awaited;
+}
+SWEEP(failures, failures)
+
+static long limits(void *arg)
+{
+    (void)arg;
+    long err = crank_within(0.001, nap(1000));
+    if (err != -ETIMEDOUT)
+        return err;
+    CRANK_TIMEOUT(t, 1000.0);
+    crank_try(crank_shield(nap(1)));
+    crank_try(crank_sleep(0.0001));
+    return 0;
+}
+SWEEP(limits, limits)
+
+static int count_to(int n)
+{
+    for (int i = 0; i < n; i++)
+        crank_try(crank_yield(i));
+    return 0;
+}
+static bool even(int n) { return n % 2 == 0; }
+static long generators(void *arg)
+{
+    (void)arg;
+    int sum = 0;
+    crank_foreach (int, n, crank_generate(count_to, 5))
+        sum += n;
+    EXPECT_EQ(sum, 10);
+    int evens[3];
+    ssize_t got = crank_try(crank_collect(crank_take(crank_filter(int, crank_generate(count_to, 9), even), 3), evens, 3));
+    EXPECT_EQ(got, 3);
+    return 0;
+}
+SWEEP(generators, generators)
+
+static int produce(crank_queue *q)
+{
+    for (int i = 0; i < 40; i++)
+        crank_try(crank_put(q, i));
+    crank_queue_shutdown(q, false);
+    return 0;
+}
+static long queues(void *arg)
+{
+    (void)arg;
+    crank_queue *q = crank_queue_new(sizeof(int), CRANK_KIND_SIGNED, 0);
+    if (!q)
+        return -ENOMEM;
+    int item, sum = 0;
+    long err = crank_await(crank_spawn(produce, q));
+    while (err == 0 && crank_get(q, &item) == 0)
+        sum += item;
+    crank_queue_free(q);
+    crank_try(err);
+    EXPECT_EQ(sum, 780);
+    return 0;
+}
+SWEEP(queues, queues)
+
+static crank_local key;
+static long locals_and_futures(void *arg)
+{
+    static char value[] = "value";
+    (void)arg;
+    crank_try(crank_local_set(&key, value));
+    crank_try(crank_await(crank_spawn(nap, 1)));
+    CRANK_AUTO_FUTURE crank_future *f = crank_future_new();
+    if (!f)
+        return -ENOMEM;
+    crank_task *task = crank_spawn(nap, 1);
+    crank_task *list[] = { task, crank_future_task(f) };
+    crank_try(crank_set_result(f, 5));
+    if (!task)
+        return -ENOMEM;
+    ssize_t done = crank_wait(list, 2, CRANK_ALL_COMPLETED, CRANK_FOREVER);
+    long awaited = crank_await(task);
+    crank_try(done);
+    crank_try(awaited);
+    crank_try(crank_await(f));
+    return 0;
+}
+SWEEP(locals_and_futures, locals_and_futures)
+
+static long job(int n) { return n; }
+static long threads(void *arg)
+{
+    (void)arg;
+    long r[3];
+    crank_try(crank_gather(r, crank_to_thread(job, 1), crank_to_thread(job, 2), crank_to_thread(job, 3)));
+    EXPECT_EQ(r[0] + r[1] + r[2], 6);
+    return 0;
+}
+SWEEP(threads, threads)
+
+static long files(void *arg)
+{
+    (void)arg;
+    char *data = NULL;
+    size_t size = 0;
+    crank_try(crank_read_file("/proc/self/status", &data, &size));
+    free(data);
+    return 0;
+}
+SWEEP(files, files)
