@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 # The guided tour, sourced by ./run when everything is built. Needs bash and coreutils; python3 is shown if it is there.
 #
-# Whatever sleeps is started at the beginning, all at once and in the background, for real: so the longest of them (ten
-# seconds, E15) is about what the tour takes. What calculates is run one after another meanwhile, so that its times are
+# Whatever sleeps is started at the beginning, all at once and in the background, for real: so the longest of them
+# (ten seconds, E15) is about what the tour takes. What calculates is run one after another meanwhile, so that its times are
 # its own. The foreground shows the results in the tutorials' order, waiting for them where it must. Functions give their
 # result in REPLY and start no process they can do without: on a busy machine that is what takes the time.
 
@@ -416,7 +416,7 @@ printf '%scrank: asyncio for C. A tour of the programs of five asyncio tutorials
 printf 'Everything runs for real, now; beside it what the tutorial printed%s.\n' \
     "${python:+, and the same program in $python on this machine}"
 if [ $busy = 1 ]; then
-    printf '%sThis machine is busy (a load of %s on %s cores): fewer programs are run in Python, and times are longer.%s\n' \
+    printf '%sThis machine is busy (a load of %s on %s cores): less is run in Python, and times are longer.%s\n' \
         "$dim" "$load" "$cores" "$plain"
 fi
 printf '\n'
