@@ -3,9 +3,10 @@
 # The guided tour, sourced by ./run when everything is built. Needs bash and coreutils; python3 is shown if it is there.
 #
 # Whatever sleeps is started at the beginning, all at once and in the background, for real: so the longest of them
-# (ten seconds, E15) is about what the tour takes. What calculates is run one after another meanwhile, so that its times are
-# its own. The foreground shows the results in the tutorials' order, waiting for them where it must. Functions give their
-# result in REPLY and start no process they can do without: on a busy machine that is what takes the time.
+# (ten seconds, E15) is about what the tour takes. What calculates is run one after another meanwhile, so that its
+# times are its own. The foreground shows the results in the tutorials' order, waiting for them where it must.
+# Functions give their result in REPLY and start no process they can do without: on a busy machine that is what
+# takes the time.
 
 export LC_ALL=C.UTF-8
 scratch=$(mktemp -d) || exit 1
