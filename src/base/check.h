@@ -14,7 +14,7 @@ CRANK_NORETURN CR_COLD void cr_check_failed(const char *format, ...) CRANK_PRINT
 #define CR_CHECK(condition, ...) ((condition) ? (void)0 : cr_check_failed(__VA_ARGS__))
 /* An invariant of ours: the message is the condition. */
 #define CR_ASSERT(condition) \
-    ((condition) ? (void)0 : cr_check_failed("internal: %s does not hold (%s:%d)", #condition, __FILE__, __LINE__))
+    CR_CHECK(condition, "internal: %s does not hold (%s:%d)", #condition, __FILE__, __LINE__)
 
 /* Writes one line about the running task into buf, or nothing; set once by the task layer. */
 extern size_t (*cr_check_hook)(char *buf, size_t size);

@@ -39,7 +39,8 @@ struct cr_sys {
     uint64_t (*random)(void *context);
 
     /* threads */
-    int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size);
+    int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg,
+        size_t stack_size);
     int (*thread_join)(void *context, unsigned long thread);
     /* this process may run on, at least 1 */
     unsigned (*cores)(void *context);
@@ -56,13 +57,15 @@ struct cr_sys {
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of
      * waiting, -EOPNOTSUPP where the file cannot tell. */
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
-    ssize_t (*write_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
+    ssize_t (*write_at)(void *context, int fd, const struct iovec *piece, int64_t offset,
+        int flags);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);
     int (*epoll_ctl)(void *context, int epfd, int op, int fd, struct epoll_event *event);
     /* < 0: forever */
-    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns);
+    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n,
+        int64_t timeout_ns);
     /* the same */
     int (*poll)(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns);
 
@@ -70,14 +73,21 @@ struct cr_sys {
     int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);
     /* the ring's shared memory */
     void *(*uring_map)(void *context, int fd, size_t size, int64_t offset);
-    int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size);
+    int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
+        void *arg, size_t size);
     int (*uring_register)(void *context, int fd, unsigned opcode, void *arg, unsigned n);
 };
 
 extern const cr_sys cr_sys_real;
 
-static inline void *cr_alloc(const cr_sys *sys, size_t size) { return sys->alloc(sys->context, size); }
-static inline void *cr_alloc_zero(const cr_sys *sys, size_t size) { return sys->alloc_zero(sys->context, size); }
+static inline void *cr_alloc(const cr_sys *sys, size_t size)
+{
+    return sys->alloc(sys->context, size);
+}
+static inline void *cr_alloc_zero(const cr_sys *sys, size_t size)
+{
+    return sys->alloc_zero(sys->context, size);
+}
 static inline void *cr_resize(const cr_sys *sys, void *memory, size_t size)
 {
     return sys->resize(sys->context, memory, size);

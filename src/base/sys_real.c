@@ -58,7 +58,8 @@ static void real_free(void *context, void *memory)
 static void *real_map(void *context, size_t size)
 {
     (void)context;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -125,7 +126,8 @@ static void block_signals(sigset_t *ret_before)
     pthread_sigmask(SIG_SETMASK, &all, ret_before);
 }
 
-static int real_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size)
+static int real_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *),
+    void *arg, size_t stack_size)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -209,13 +211,15 @@ static int real_stat(void *context, int fd, struct stat *ret_stat)
     return failed(fstat(fd, ret_stat));
 }
 
-static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
+static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, int64_t offset,
+    int flags)
 {
     (void)context;
     return failed_size(preadv2(fd, piece, 1, offset, flags));
 }
 
-static ssize_t real_write_at(void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
+static ssize_t real_write_at(void *context, int fd, const struct iovec *piece, int64_t offset,
+    int flags)
 {
     (void)context;
     return failed_size(pwritev2(fd, piece, 1, offset, flags));
@@ -243,7 +247,8 @@ static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
 }
 
 /* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. */
-static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
+static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, int n,
+    int64_t timeout_ns)
 {
     enum { millisecond = 1000000 };
     struct timespec span;
@@ -279,7 +284,8 @@ static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int real_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size)
+static int real_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
+    void *arg, size_t size)
 {
     (void)context;
     return (int)failed_long(syscall(SYS_io_uring_enter, fd, submit, wait, flags, arg, size));

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLERR == EPOLLERR &&
-        POLLHUP == EPOLLHUP,
+_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI &&
+        POLLERR == EPOLLERR && POLLHUP == EPOLLHUP,
     "events of poll and epoll are the same bits");
 
 static long poll_now(const cr_sys *sys, int fd, uint32_t events)
@@ -31,12 +31,13 @@ static long poll_now(const cr_sys *sys, int fd, uint32_t events)
 static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
 {
     struct iovec piece = { .iov_base = op->buf, .iov_len = size };
-    long result;
-    do
-        result = op->code == CR_OP_READ ? sys->read_at(sys->context, op->fd, &piece, op->offset, flags)
-                                        : sys->write_at(sys->context, op->fd, &piece, op->offset, flags);
-    while (result == -EINTR);
-    return result;
+    for (;;) {
+        long result = op->code == CR_OP_READ
+            ? sys->read_at(sys->context, op->fd, &piece, op->offset, flags)
+            : sys->write_at(sys->context, op->fd, &piece, op->offset, flags);
+        if (result != -EINTR)
+            return result;
+    }
 }
 
 static long poll_and_transfer(const cr_sys *sys, const cr_op *op)

@@ -3,7 +3,22 @@
  * queue share. */
 #ifndef CR_ATTEMPT_H
 #define CR_ATTEMPT_H
+#include <sys/epoll.h>
 #include "loop/backend.h"
+
+/* The readiness an operation waits for. */
+static inline uint32_t cr_op_events(const cr_op *op)
+{
+    switch (op->code) {
+    case CR_OP_READ:
+        return EPOLLIN;
+    case CR_OP_WRITE:
+        return EPOLLOUT;
+    case CR_OP_POLL:
+        break;
+    }
+    return op->events;
+}
 
 /* The result, or -EAGAIN where it would have to wait: also on a descriptor that is not
  * O_NONBLOCK. */

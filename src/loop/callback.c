@@ -49,7 +49,8 @@ struct cr_watch {
 static void check_thread(const crank_loop *loop, const char *call)
 {
     CR_CHECK(!loop->running || cr_loop_here == loop,
-        "%s: called from another thread than its loop's; use crank_post or crank_submit there", call);
+        "%s: called from another thread than its loop's; use crank_post or crank_submit there",
+        call);
 }
 
 static void run_handle(crank_loop *loop, cr_service *service)
@@ -185,7 +186,10 @@ static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
     return fd >= 0 && (size_t)fd < watch->room ? &watch->table[fd][direction] : NULL;
 }
 
-static enum direction direction_of(const watcher *w) { return w->op.events & EPOLLIN ? READER : WRITER; }
+static enum direction direction_of(const watcher *w)
+{
+    return w->op.events & EPOLLIN ? READER : WRITER;
+}
 
 /* A descriptor that has become unusable is dropped after its call: the callback has had the
  * occasion to see it. */
@@ -243,7 +247,8 @@ static int check_descriptor(crank_loop *loop, int fd)
 }
 
 /* The new watcher is in place before the old one goes: a failure leaves things as they were. */
-static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank_callback *fn, void *arg)
+static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank_callback *fn,
+    void *arg)
 {
     int err = check_descriptor(loop, fd);
     if (err < 0)
@@ -253,7 +258,7 @@ static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank
         return -ENOMEM;
     *w = (watcher){
         .service.run = run_watcher,
-        .op = { .code = CR_OP_POLL, .fd = fd, .offset = -1, .completed = watcher_completed, .arg = w },
+        .op = { .code = CR_OP_POLL, .fd = fd, .completed = watcher_completed, .arg = w },
         .loop = loop,
         .fn = fn,
         .arg = arg,

@@ -118,23 +118,11 @@ static int reserve_descriptor(epoll *e, int fd)
     struct descriptor *descriptors = cr_resize(e->sys, e->descriptors, room * sizeof *descriptors);
     if (!descriptors)
         return -ENOMEM;
-    memset(descriptors + e->descriptors_room, 0, (room - e->descriptors_room) * sizeof *descriptors);
+    memset(descriptors + e->descriptors_room, 0,
+        (room - e->descriptors_room) * sizeof *descriptors);
     e->descriptors = descriptors;
     e->descriptors_room = room;
     return 0;
-}
-
-static uint32_t events_of(const cr_op *op)
-{
-    switch (op->code) {
-    case CR_OP_READ:
-        return EPOLLIN;
-    case CR_OP_WRITE:
-        return EPOLLOUT;
-    case CR_OP_POLL:
-        break;
-    }
-    return op->events;
 }
 
 static int control(epoll *e, int how, int fd, uint32_t events)
@@ -192,7 +180,7 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
         err = take_slot(e, op);
     if (err < 0)
         return done(op, err);
-    err = arm(e, op->fd, events_of(op));
+    err = arm(e, op->fd, cr_op_events(op));
     if (err == 0) {
         line_add(e, &e->descriptors[op->fd].waiting, op->slot);
         return CR_PENDING;
@@ -220,7 +208,7 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
 
 static long try_ready(epoll *e, const cr_op *op, uint32_t events)
 {
-    uint32_t seen = events & (events_of(op) | ALWAYS);
+    uint32_t seen = events & (cr_op_events(op) | ALWAYS);
     if (!seen)
         return -EAGAIN;
     return op->code == CR_OP_POLL ? (long)seen : cr_attempt(e->sys, op);
@@ -237,7 +225,7 @@ static void descriptor_ready(epoll *e, int fd, uint32_t events)
         next = e->slots[slot].next;
         long result = try_ready(e, op, events);
         if (result == -EAGAIN) {
-            left |= events_of(op);
+            left |= cr_op_events(op);
         } else {
             line_remove(e, &d->waiting, slot);
             finish(e, op, result);
@@ -302,7 +290,10 @@ static void epoll_wake(cr_backend *backend)
 
 static int epoll_pollable(cr_backend *backend) { return cr_container_of(backend, epoll, base)->fd; }
 
-static const cr_sys *epoll_sys(cr_backend *backend) { return cr_container_of(backend, epoll, base)->sys; }
+static const cr_sys *epoll_sys(cr_backend *backend)
+{
+    return cr_container_of(backend, epoll, base)->sys;
+}
 
 static void epoll_close(cr_backend *backend)
 {

@@ -104,8 +104,8 @@ static void look(crank_loop *loop, int64_t now)
  * wait. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
-    return next == CR_NEVER && (loop->simulated || cr_timers_count(loop->timers) == 0) && loop->in_flight == 0 &&
-        loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
+    return next == CR_NEVER && (loop->simulated || cr_timers_count(loop->timers) == 0) &&
+        loop->in_flight == 0 && loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
 }
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
@@ -132,7 +132,8 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     if (limit == CR_NEVER && hopeless(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
     int64_t deadline = tidy(loop, now, next < limit ? next : limit);
-    if (loop->spin_ns > 0 && deadline > now && !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
+    if (loop->spin_ns > 0 && deadline > now &&
+        !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
         loop->spin_ns = 0;
     if (loop->runner.head || !cr_wakeup_sleep(loop->wakeup))
         deadline = LOOK_ONLY;
@@ -182,8 +183,8 @@ size_t cr_choose(crank_loop *loop, size_t n)
 static void say_fallback(const crank_loop *loop, int err)
 {
     char line[160];
-    int length = snprintf(line, sizeof line, "crank: io_uring is not available here (%s): using epoll\n",
-        strerror(-err));
+    int length = snprintf(line, sizeof line,
+        "crank: io_uring is not available here (%s): using epoll\n", strerror(-err));
     if (length > 0)
         (void)loop->sys->write(loop->sys->context, STDERR_FILENO, line, (size_t)length);
 }
@@ -233,7 +234,8 @@ static int furnish(crank_loop *loop)
     return err;
 }
 
-int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why)
+int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
+    const char **ret_why)
 {
     crank_options filled;
     *ret_why = NULL;
@@ -282,7 +284,8 @@ void crank_loop_free(crank_loop *loop)
 {
     if (!loop)
         return;
-    CR_CHECK(!loop->running, "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
+    CR_CHECK(!loop->running,
+        "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
     cr_loop_close(loop);
 }
 
@@ -371,10 +374,15 @@ double crank_loop_next(crank_loop *loop)
 
 crank_loop *crank_current_loop(void) { return cr_loop_here; }
 
-const char *crank_backend_name(void) { return cr_loop_here ? cr_loop_here->backend->type->name : NULL; }
+const char *crank_backend_name(void)
+{
+    return cr_loop_here ? cr_loop_here->backend->type->name : NULL;
+}
 
 uint64_t crank_trace_hash(void)
 {
     crank_loop *loop = cr_loop_here;
-    return loop && loop->backend->type->trace_hash ? loop->backend->type->trace_hash(loop->backend) : 0;
+    if (!loop || !loop->backend->type->trace_hash)
+        return 0;
+    return loop->backend->type->trace_hash(loop->backend);
 }

@@ -70,7 +70,8 @@ extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec"
  * one. Environment variables CRANK_BACKEND, CRANK_SEED, CRANK_DEBUG, CRANK_TRACE_HASH fill what
  * options leave open; an unknown value is -EINVAL with crank_fail-like text in *ret_why (static or
  * NULL). They are ignored in a set-user-ID program. */
-int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why);
+int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
+    const char **ret_why);
 void cr_loop_close(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */
 void cr_loop_drive(crank_loop *loop);
@@ -87,11 +88,15 @@ static inline int64_t cr_after(int64_t now, int64_t span)
     int64_t sum;
     return __builtin_add_overflow(now, span, &sum) ? CR_NEVER : sum;
 }
-static inline int cr_timer_start(crank_loop *loop, cr_timer *timer, enum cr_timer_kind kind, int64_t deadline)
+static inline int cr_timer_start(crank_loop *loop, cr_timer *timer, enum cr_timer_kind kind,
+    int64_t deadline)
 {
     return cr_timers_start(loop->timers, timer, kind, deadline);
 }
-static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer) { cr_timers_stop(loop->timers, timer); }
+static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer)
+{
+    cr_timers_stop(loop->timers, timer);
+}
 
 /* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free,
  * one eventfd write where the loop sleeps. */
@@ -104,7 +109,10 @@ static inline enum cr_submitted cr_loop_submit(crank_loop *loop, cr_op *op)
     loop->in_flight += state == CR_PENDING;
     return state;
 }
-static inline void cr_loop_cancel(crank_loop *loop, cr_op *op) { loop->backend->type->cancel(loop->backend, op); }
+static inline void cr_loop_cancel(crank_loop *loop, cr_op *op)
+{
+    loop->backend->type->cancel(loop->backend, op);
+}
 /* The simulator's choice among n, 0 on a real backend. */
 size_t cr_choose(crank_loop *loop, size_t n);
 #endif

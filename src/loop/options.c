@@ -27,7 +27,9 @@ static const char *variable(const char *name)
 static int fill_backend(crank_options *options, const char **ret_why)
 {
     static const char *const names[] = {
-        [CRANK_BACKEND_SIM] = "sim", [CRANK_BACKEND_EPOLL] = "epoll", [CRANK_BACKEND_URING] = "uring"
+        [CRANK_BACKEND_SIM] = "sim",
+        [CRANK_BACKEND_EPOLL] = "epoll",
+        [CRANK_BACKEND_URING] = "uring"
     };
     if ((unsigned)options->backend > CRANK_BACKEND_URING) {
         *ret_why = "options.backend is not one of CRANK_BACKEND_DEFAULT, _SIM, _EPOLL, _URING";
@@ -115,8 +117,8 @@ int cr_options_fill(const crank_options *given, crank_options *ret_options, cons
     if (!err)
         err = fill_switch(&options.debug, "CRANK_DEBUG", "CRANK_DEBUG is neither 0 nor 1", ret_why);
     if (!err)
-        err = fill_switch(&options.print_trace_hash, "CRANK_TRACE_HASH", "CRANK_TRACE_HASH is neither 0 nor 1",
-            ret_why);
+        err = fill_switch(&options.print_trace_hash, "CRANK_TRACE_HASH",
+            "CRANK_TRACE_HASH is neither 0 nor 1", ret_why);
     if (!err)
         err = fill_numbers(&options, ret_why);
     if (!err)

@@ -94,7 +94,7 @@ static long attempt(sim *s, const cr_op *op)
         return err;
     if (op->code != CR_OP_POLL && op->size > 1 && s->perturbed && choose(s, 2))
         part.size = 1 + choose(s, op->size);
-    return S_ISREG(status.st_mode) ? cr_attempt_waiting(s->real, &part) : cr_attempt(s->real, &part);
+    return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, &part);
 }
 
 static enum cr_submitted done(sim *s, cr_op *op, long result)
@@ -140,8 +140,8 @@ static size_t find_finished(sim *s, int64_t span)
     size_t finished = 0;
     for (size_t i = 0; i < s->count; i++) {
         const cr_op *op = s->ops[i].op;
-        uint32_t events = op->code == CR_OP_READ ? EPOLLIN : op->code == CR_OP_WRITE ? EPOLLOUT : op->events;
-        s->polled[i] = (struct pollfd){ .fd = s->ops[i].finished ? -1 : op->fd, .events = (short)events };
+        s->polled[i].fd = s->ops[i].finished ? -1 : op->fd;
+        s->polled[i].events = (short)cr_op_events(op);
         finished += s->ops[i].finished;
     }
     s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };

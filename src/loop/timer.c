@@ -60,7 +60,10 @@ struct cr_timers {
     struct list far[LEVELS][FAR_SLOTS]; /* the first is unused */
 };
 
-static uint64_t tick_of(int64_t deadline) { return deadline < 0 ? 0 : (uint64_t)deadline >> TICK_SHIFT; }
+static uint64_t tick_of(int64_t deadline)
+{
+    return deadline < 0 ? 0 : (uint64_t)deadline >> TICK_SHIFT;
+}
 static bool before(const entry *a, const entry *b)
 {
     return a->deadline < b->deadline || (a->deadline == b->deadline && a->age_kind < b->age_kind);
@@ -132,12 +135,16 @@ struct seat {
     unsigned slot;
 };
 
-static unsigned shift_of(unsigned level) { return level == NEAR ? 0 : NEAR_BITS + (level - 1) * FAR_BITS; }
+static unsigned shift_of(unsigned level)
+{
+    return level == NEAR ? 0 : NEAR_BITS + (level - 1) * FAR_BITS;
+}
 
 static struct seat seat_at(unsigned level, uint64_t tick)
 {
     uint64_t digit = tick >> shift_of(level);
-    return (struct seat){ level, (unsigned)digit & (level == NEAR ? NEAR_SLOTS - 1 : FAR_SLOTS - 1) };
+    unsigned last = level == NEAR ? NEAR_SLOTS - 1 : FAR_SLOTS - 1;
+    return (struct seat){ level, (unsigned)digit & last };
 }
 
 static unsigned level_of(const cr_timers *timers, uint64_t tick)
@@ -174,7 +181,8 @@ static bool earliest(const cr_timers *timers, unsigned end, struct seat *ret_sea
 {
     if (timers->words) {
         unsigned word = (unsigned)__builtin_ctzll(timers->words);
-        *ret_seat = (struct seat){ NEAR, word * 64 + (unsigned)__builtin_ctzll(timers->near_used[word]) };
+        unsigned bit = (unsigned)__builtin_ctzll(timers->near_used[word]);
+        *ret_seat = (struct seat){ NEAR, word * 64 + bit };
         return true;
     }
     for (unsigned level = NEAR + 1; level < end; level++)
@@ -270,7 +278,8 @@ static bool advance(cr_timers *timers, uint64_t limit)
     struct seat seat = { NEAR, 0 };
     (void)earliest(timers, LEVELS, &seat);
     unsigned above = shift_of(seat.level + 1);
-    uint64_t tick = (timers->tick >> above << above) | ((uint64_t)seat.slot << shift_of(seat.level));
+    uint64_t tick = timers->tick >> above << above;
+    tick |= (uint64_t)seat.slot << shift_of(seat.level);
     if (tick > limit)
         return false;
     timers->tick = tick;

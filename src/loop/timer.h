@@ -16,7 +16,13 @@ struct cr_timer {
     cr_timer *next;    /* the structure's own: list links, or the place in the heap */
     cr_timer *prev;
 };
-enum cr_timer_kind { CR_TIMER_CALLBACK, CR_TIMER_TASK, CR_TIMER_SCOPE, CR_TIMER_OTHER, CR_TIMER_KINDS };
+enum cr_timer_kind {
+    CR_TIMER_CALLBACK,
+    CR_TIMER_TASK,
+    CR_TIMER_SCOPE,
+    CR_TIMER_OTHER,
+    CR_TIMER_KINDS
+};
 static inline enum cr_timer_kind cr_timer_kind(const cr_timer *timer)
 {
     return (enum cr_timer_kind)(timer->age_kind & 7);

@@ -83,7 +83,8 @@ static void *play(void *arg)
     return NULL;
 }
 
-/* Each post comes when the loop is about to sleep or asleep: one lost wake-up and the rally never ends. */
+/* Each post comes when the loop is about to sleep or asleep: one lost wake-up and the rally never
+ * ends. */
 EACH_LOOP(post, never_loses_a_sleeping_loop)
 {
     rally r = { .post.deliver = give_back, .loop = loop, .rounds = 2000 };
@@ -131,7 +132,10 @@ static void post_the_next(cr_post *post)
 EACH_LOOP(post, made_while_another_is_delivered_arrives_too)
 {
     journal log = { .length = 0 };
-    mark marks[2] = { { { NULL, post_the_next }, &log, 'a', loop }, { { NULL, write_letter }, &log, 'b', loop } };
+    mark marks[2] = {
+        { { NULL, post_the_next }, &log, 'a', loop },
+        { { NULL, write_letter }, &log, 'b', loop },
+    };
     cr_loop_post(loop, &marks[0].post);
     EXPECT_EQ(crank_loop_run(loop), 0);
     EXPECT_STR(log.text, "ab");

@@ -21,7 +21,8 @@ typedef struct model {
 static int64_t some_deadline(model *m)
 {
     static const int64_t scale[] = {
-        0, 1, 10, 1000, 1000000, 1 << 20, 5000000, 64 << 20, CR_SECOND, 60 * CR_SECOND, 3600 * CR_SECOND, INT64_MAX / 4
+        0, 1, 10, 1000, 1000000, 1 << 20, 5000000, 64 << 20, CR_SECOND, 60 * CR_SECOND,
+        3600 * CR_SECOND, INT64_MAX / 4
     };
     int64_t span = scale[cr_prng_below(&m->prng, CRANK_COUNT(scale))];
     int64_t deadline = 0;
@@ -60,7 +61,8 @@ static void toggle(model *m)
     m->deadline[i] = some_deadline(m);
     m->age[i] = ++m->ages;
     m->count++;
-    EXPECT_EQ(cr_timers_start(m->timers, &m->timer[i], (enum cr_timer_kind)(i % CR_TIMER_KINDS), m->deadline[i]), 0);
+    EXPECT_EQ(cr_timers_start(m->timers, &m->timer[i], (enum cr_timer_kind)(i % CR_TIMER_KINDS),
+        m->deadline[i]), 0);
 }
 
 static void expire(model *m)
@@ -198,7 +200,8 @@ TEST(timer, that_never_comes_never_comes)
     cr_timers_free(timers);
 }
 
-/* One far timer carries the current tick an hour ahead; what starts before it must come before it. */
+/* One far timer carries the current tick an hour ahead; what starts before it must come before
+ * it. */
 TEST(timer, many_near_ones_after_a_far_one_come_in_order)
 {
     enum { many = 20000 };
