@@ -28,6 +28,15 @@ finish() {
     [ $checks_failed = 0 ]
     exit
 }
+# Without these files there is nothing to look at.
+needs() {
+    local file
+    for file in "$@"; do
+        [ -e "$file" ] && continue
+        check "$file is built" false
+        finish
+    done
+}
 compilers() {
     for compiler in gcc clang; do
         command -v $compiler >/dev/null && echo $compiler

@@ -6,8 +6,10 @@
 
 shared=$BUILD/libcrank.so
 archive=$BUILD/libcrank.a
-# Data that the whole process shares, and why it may.
-shared_data="cr_check_hook"
+# Data that the whole process shares: a signal's handler, the mapping limit and the numbers of tasks are the process's,
+# and handles and loops are looked up from any thread.
+shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_loop interrupts"
+shared_data="$shared_data interrupt_post numbers cr_slabs lock alive"
 
 exported() { nm -D --defined-only "$shared" | awk '{ print $3 }'; }
 none_left() {
@@ -33,9 +35,10 @@ headers_match() {
         grep -oE '\bcrank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) >>"$SCRATCH/differences"
     none_left <"$SCRATCH/differences"
 }
+# Written data of the whole process: neither constants (.data.rel.ro) nor thread-locals (.tdata, .tbss).
 no_shared_data() {
-    nm --defined-only "$archive" 2>/dev/null | awk 'NF == 3 && $2 ~ /^[bBdDC]$/ { print $3 }' |
-        sed 's/\.[0-9]*$//' | grep -vxE "${shared_data// /|}" | none_left
+    objdump -t "$archive" | awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' |
+        grep -v '^\.data\.rel\.ro' | sed -E 's/^[^ ]+ //; s/\.[0-9]+$//' | grep -vxE "${shared_data// /|}" | none_left
 }
 needs_libc_only() {
     readelf -d "$shared" | grep NEEDED | grep -vE 'libc\.so|ld-linux|libgcc_s' | none_left
@@ -43,6 +46,7 @@ needs_libc_only() {
 not_symbolic() { readelf -d "$shared" | grep -iE 'symbolic' | none_left; }
 no_text_relocations() { readelf -d "$shared" | grep TEXTREL | none_left; }
 
+needs "$shared" "$archive"
 check "the shared library exports only public, versioned names" only_public_names
 check "the static library defines only cr_ and crank_ names" no_foreign_names
 check "headers and exports agree" headers_match
