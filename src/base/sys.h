@@ -17,6 +17,15 @@ struct io_uring_params;
 struct pollfd;
 struct stat;
 
+/* What io_uring_enter is asked for; arg and size as flags say. */
+typedef struct cr_uring_enter {
+    unsigned submit;
+    unsigned wait;
+    unsigned flags;
+    void *arg;
+    size_t size;
+} cr_uring_enter;
+
 typedef struct cr_sys cr_sys;
 struct cr_sys {
     void *context; /* the implementation's own; passed to every entry */
@@ -73,8 +82,7 @@ struct cr_sys {
     int (*uring_setup)(void *context, unsigned entries, struct io_uring_params *params);
     /* the ring's shared memory */
     void *(*uring_map)(void *context, int fd, size_t size, int64_t offset);
-    int (*uring_enter)(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
-        void *arg, size_t size);
+    int (*uring_enter)(void *context, int fd, const cr_uring_enter *asked);
     int (*uring_register)(void *context, int fd, unsigned opcode, void *arg, unsigned n);
 };
 

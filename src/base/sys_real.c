@@ -3,8 +3,7 @@
  *
  * Owns nothing: each entry is one call, with the errno made negative. The only file of the library,
  * besides the switch, that speaks to the kernel and the allocator. Where a call is newer than the
- * kernels we run on, the older one stands in here, so that callers need not know. Entries have the
- * parameters of the calls they stand for, also where those are more than five. */
+ * kernels we run on, the older one stands in here, so that callers need not know. */
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -284,11 +283,11 @@ static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int real_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
-    void *arg, size_t size)
+static int real_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 {
     (void)context;
-    return (int)failed_long(syscall(SYS_io_uring_enter, fd, submit, wait, flags, arg, size));
+    return (int)failed_long(syscall(SYS_io_uring_enter, fd, asked->submit, asked->wait,
+        asked->flags, asked->arg, asked->size));
 }
 
 static int real_uring_register(void *context, int fd, unsigned opcode, void *arg, unsigned n)

@@ -63,6 +63,7 @@ static bool bring_back(cr_worker *self)
     return !lost;
 }
 
+/* As a real worker, but that every job is handed over with the baton. */
 static void *work(void *arg)
 {
     cr_worker *self = arg;
@@ -76,6 +77,7 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* The loop looks after the workers in its next turn, also where it would wait otherwise. */
 static void pump_soon(cr_workers *workers)
 {
     if (workers->baton->pumped)
@@ -84,6 +86,7 @@ static void pump_soon(cr_workers *workers)
     cr_loop_post(workers->loop, &workers->baton->pump);
 }
 
+/* Called by whoever has the baton, a worker or the loop: the line needs no lock. */
 static void join_line(cr_worker *worker)
 {
     cr_baton *baton = worker->workers->baton;
@@ -110,6 +113,7 @@ static cr_worker *holder_here(void)
     return mine ? self : NULL;
 }
 
+/* With seed 0 the choice is always 0: nobody is interrupted. */
 void cr_baton_point(void)
 {
     cr_worker *self = holder_here();
@@ -201,6 +205,8 @@ static cr_worker *leave_line(cr_baton *baton, size_t index)
     return worker;
 }
 
+/* The job last, for a thread may not be had; then it stays in the queue for the next worker that
+ * is free. */
 static cr_worker *start_job(cr_workers *workers)
 {
     cr_worker *worker = free_worker(workers);
@@ -210,6 +216,7 @@ static cr_worker *start_job(cr_workers *workers)
     return worker->job ? worker : NULL;
 }
 
+/* A job in the queue and somebody to do it. */
 static bool may_start(cr_workers *workers)
 {
     return cr_jobs_waiting(&workers->jobs) &&
@@ -236,6 +243,7 @@ static bool run_one(cr_workers *workers)
     return worker != NULL;
 }
 
+/* In the loop's thread, with the baton. */
 static void pump_delivered(cr_post *post)
 {
     cr_baton *baton = cr_container_of(post, cr_baton, pump);
@@ -262,6 +270,7 @@ int cr_baton_new(cr_workers *workers)
     return 0;
 }
 
+/* One thread must exist for the job to count as taken; more are made when they are needed. */
 int cr_baton_job(cr_workers *workers)
 {
     cr_worker *first;
@@ -269,6 +278,8 @@ int cr_baton_job(cr_workers *workers)
     return atomic_load(&workers->live) > 0 ? 0 : cr_worker_start(workers, work, &first);
 }
 
+/* Workers amid a job wait for submissions, which end now; then each finds its way to the end of
+ * its job. */
 bool cr_baton_close(cr_workers *workers)
 {
     cr_baton *baton = workers->baton;

@@ -33,6 +33,7 @@ static void call_finished(crank_loop *loop, cr_job *job)
 
 static const cr_job_type call_type = { .run = call_run, .finished = call_finished };
 
+/* The worker that has started goes on and wakes the task in time: false. */
 static bool undo(cr_task *task)
 {
     return cr_job_cancel(cr_workers_of(cr_loop_here), task->on);
@@ -62,6 +63,7 @@ static const cr_wait sure_wait = {
     .describe = describe,
 };
 
+/* On failure nothing is out and the task must not park. */
 static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     cr_workers *workers = cr_workers_of(w->loop);
@@ -84,6 +86,7 @@ long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *
     return cr_park(w, &call_wait);
 }
 
+/* Blocking the loop is bad, losing what must be done is worse. */
 long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     if (submit(w, fn, arg, name) < 0)

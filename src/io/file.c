@@ -40,6 +40,7 @@ typedef struct file {
 
 static file *file_of(crank_stream *stream) { return cr_container_of(stream, file, stream); }
 
+/* What cannot be asked is taken for a file: reading it says what is wrong. */
 static bool is_regular(const cr_sys *sys, int fd)
 {
     struct stat status;
@@ -59,6 +60,7 @@ static ssize_t read_some(const cr_sys *sys, int fd, void *bytes, size_t size, in
     return n;
 }
 
+/* A write of nothing would be tried for ever. */
 static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t size, int64_t at)
 {
     struct iovec piece = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
@@ -78,6 +80,7 @@ static int open_retrying(const cr_sys *sys, const char *path, int flags)
     return fd;
 }
 
+/* One trip to a worker learns what the file is as well. */
 static long do_open(void *arg)
 {
     file *f = arg;
@@ -89,6 +92,7 @@ static long do_open(void *arg)
     return 0;
 }
 
+/* The kernel may give less than asked; the stream asks again when it needs more. */
 static long do_read(void *arg)
 {
     file *f = arg;
@@ -122,6 +126,7 @@ static void op_completed(cr_op *op, void *arg)
     cr_wake(f->op_waiting.loop, f->op_waiting.self, op->result);
 }
 
+/* The backend ends it soon, with -ECANCELED or with what it had read by then, which is kept. */
 static bool op_undo(cr_task *task)
 {
     file *f = task->on;
@@ -171,6 +176,7 @@ static long read_now(const cr_waiting *w, file *f)
     return -EAGAIN;
 }
 
+/* For a file of both directions the place is counted: the kernel's own is not where the user is. */
 static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, size_t size)
 {
     file *f = file_of(stream);
@@ -250,6 +256,8 @@ static int flags_of(const char *mode)
     return flags;
 }
 
+/* The path is kept for messages, and because the caller's may be gone by the time a worker opens
+ * it. */
 static file *file_new(const cr_sys *sys, const char *path, int flags)
 {
     size_t length = strlen(path);
@@ -298,6 +306,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
     return 0;
 }
 
+/* errno last: it must survive the waits in between. */
 crank_stream *crank_open(const char *path, const char *mode)
 {
     file *f = NULL;
@@ -361,6 +370,7 @@ static long open_and_read(void *arg)
     return all->data ? read_on(all) : -ENOMEM;
 }
 
+/* The path is copied: the caller's may lie on the task's stack, which a worker must not need. */
 static whole *whole_new(const cr_sys *sys, const char *path)
 {
     size_t length = strlen(path);
@@ -373,6 +383,8 @@ static whole *whole_new(const cr_sys *sys, const char *path)
     return all;
 }
 
+/* One trip to a worker for all but huge files; between two pieces of those a request to cancel
+ * is noticed. */
 int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
 {
     cr_waiting w;
@@ -404,6 +416,7 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
     return err;
 }
 
+/* What closing says counts too: a file system may report only then that it is full. */
 static long write_all(void *arg)
 {
     whole *all = arg;

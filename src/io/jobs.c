@@ -10,6 +10,7 @@
 
 #define RING_FIRST 256u
 
+/* places has mask + 1 of them, a power of two; position n lies at n & mask. */
 struct cr_job_ring {
     cr_job_ring *older;
     uint64_t mask;
@@ -34,6 +35,7 @@ int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys)
     return 0;
 }
 
+/* The sizes double, so all the older rings together are no larger than the newest. */
 void cr_jobs_deinit(cr_jobs *jobs)
 {
     cr_job_ring *ring = atomic_load(&jobs->ring);
@@ -59,6 +61,7 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     return ring;
 }
 
+/* Only the loop's thread puts, so the tail needs no compare-and-swap. */
 int cr_jobs_put(cr_jobs *jobs, cr_job *job)
 {
     uint64_t tail = atomic_load_explicit(&jobs->tail, memory_order_relaxed);
@@ -93,6 +96,8 @@ cr_job *cr_jobs_take(cr_jobs *jobs)
     return NULL;
 }
 
+/* Pushing is the only thing done to the list but taking it whole, so a reused address confuses
+ * nobody. */
 void cr_jobs_give_back(cr_jobs *jobs, cr_job *job)
 {
     job->next = atomic_load_explicit(&jobs->back, memory_order_relaxed);
@@ -100,6 +105,7 @@ void cr_jobs_give_back(cr_jobs *jobs, cr_job *job)
         continue;
 }
 
+/* Newest first as pushed; turned round, so that results arrive in the order in which they came. */
 cr_job *cr_jobs_collect(cr_jobs *jobs)
 {
     cr_job *newest = atomic_load(&jobs->back) ? atomic_exchange(&jobs->back, NULL) : NULL;

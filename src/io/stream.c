@@ -81,6 +81,7 @@ static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *ca
         reads ? "reading" : "writing");
 }
 
+/* An emptied buffer starts at its beginning again, so that its whole room can be filled at once. */
 static void taken(crank_stream *stream, size_t size)
 {
     stream->in.start += size;
@@ -145,6 +146,7 @@ static void forget_ahead(crank_stream *stream)
         clear(&stream->in);
 }
 
+/* The bytes stand behind the full ones already. */
 static void put(crank_stream *stream, size_t size)
 {
     stream->out.end += size;
@@ -152,6 +154,8 @@ static void put(crank_stream *stream, size_t size)
         stream->type->moved(stream, size);
 }
 
+/* Waiting, if any, is over before the first byte is taken: a cancelled write has written nothing
+ * of its own. */
 int crank_write(crank_stream *stream, const void *buf, size_t size)
 {
     cr_waiting w;
@@ -206,6 +210,7 @@ int crank_printf(crank_stream *stream, const char *format, ...)
     return err;
 }
 
+/* What a failure leaves in the buffer the next flush tries again. */
 int crank_flush(crank_stream *stream)
 {
     cr_waiting w;
@@ -217,6 +222,7 @@ int crank_flush(crank_stream *stream)
     return err;
 }
 
+/* A cancelled task's bytes are written all the same: it asked for that before. */
 int crank_stream_close(crank_stream *stream)
 {
     cr_waiting w;
@@ -261,6 +267,7 @@ static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
     return n;
 }
 
+/* No more than one trip for more: what is there is better than what might come. */
 ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
 {
     cr_waiting w;
@@ -279,6 +286,7 @@ ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
     return (ssize_t)size;
 }
 
+/* All of it is gathered in the buffer first, so that a cancelled call leaves it there. */
 ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
 {
     cr_waiting w;
@@ -313,6 +321,8 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
     return size == most ? most : 0;
 }
 
+/* The line is gathered in the buffer, never in the caller's memory, so that a cancelled call
+ * takes nothing. */
 ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
 {
     cr_waiting w;

@@ -61,6 +61,7 @@ static bool reach(crank_loop *loop, bool *ret_held, const char *call)
     return *ret_held;
 }
 
+/* Also a moment at which the simulator may let others go first, with no lock held. */
 static void let_go(bool held)
 {
     if (held)
@@ -86,6 +87,7 @@ static void call_delivered(cr_post *post)
         call.fn(call.arg);
 }
 
+/* Its memory is the loop's to free, or whoever closes the loop. */
 int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     bool held;
@@ -102,6 +104,7 @@ int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
 
 /* ---- A submission's end ---- */
 
+/* Through the real table: the loop and its table may be gone. */
 static void give_up(crank_submission *submission)
 {
     if (atomic_fetch_sub(&submission->refs, 1) > 1)
@@ -152,6 +155,8 @@ static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 
 /* ---- A submission's beginning ---- */
 
+/* The app may have ended meanwhile, or the loop be closing: then there is no task and the answer
+ * is -ESHUTDOWN. */
 static void arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, arrival);
@@ -192,6 +197,7 @@ static void report_dropped(const crank_submission *submission)
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
 }
 
+/* Its arrival came before, being posted first by the same thread; its task may have ended since. */
 static void request_arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, request);
@@ -206,6 +212,7 @@ static void request_arrived(cr_post *post)
     give_up(submission);
 }
 
+/* The waiter finds out by expired; the submission itself goes on. */
 static void limit_passed(void *arg)
 {
     crank_submission *submission = arg;
@@ -217,6 +224,7 @@ static void limit_passed(void *arg)
         cr_baton_go_on(waiter);
 }
 
+/* A timer can be started by the loop's thread alone, hence the way round by a post. */
 static void limit_arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, limit);
@@ -226,6 +234,8 @@ static void limit_arrived(cr_post *post)
     give_up(submission);
 }
 
+/* The stub has left the arguments in this thread's buffer, where the next captured call will
+ * overwrite them. */
 static void keep_call(crank_submission *submission, crank_function_ *fn, const crank_site *site)
 {
     submission->fn = fn;
@@ -236,6 +246,7 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
         submission->args.few = *cr_captured_few();
 }
 
+/* Two hold it: whoever submitted, and the loop until the task has ended. */
 static crank_submission *submission_new(crank_loop *loop)
 {
     pthread_condattr_t monotonic;
@@ -295,6 +306,7 @@ static void wait_as_worker(crank_submission *submission, cr_worker *self, double
     }
 }
 
+/* Real time, also where the loop is simulated: this thread is none of the simulator's. */
 static void wait_as_stranger(crank_submission *submission, int64_t span)
 {
     int64_t end = cr_after(cr_sys_real.now(NULL), span);
@@ -338,6 +350,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     return 0;
 }
 
+/* An ended loop has answered already. */
 static void send_request(crank_submission *submission, const char *call)
 {
     bool held;

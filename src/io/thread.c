@@ -23,6 +23,7 @@ _Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
 
 static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
 
+/* The record is read until the call begins; after that the loop has it to itself. */
 static void task_run(cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
@@ -31,6 +32,7 @@ static void task_run(cr_job *base)
     job->failure = cr_failure_take_thread();
 }
 
+/* The message first: ending the task hands it on to whoever awaits it. */
 static void task_finished(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
@@ -39,6 +41,7 @@ static void task_finished(crank_loop *loop, cr_job *base)
     cr_task_complete(loop, job->task, job->returned.integer, job->returned.real);
 }
 
+/* For a job that never ran, or will never come back. */
 static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why)
 {
     const crank_site *site = task->site;
@@ -69,6 +72,7 @@ static const cr_job_type task_type = {
     .stuck = task_stuck,
 };
 
+/* The task layer's hook. It ends the task itself where this gives true. */
 static bool cancel_job(crank_loop *loop, cr_task *task)
 {
     if (cr_job_cancel(cr_workers_of(loop), &job_of(task)->job))
@@ -77,6 +81,7 @@ static bool cancel_job(crank_loop *loop, cr_task *task)
     return false;
 }
 
+/* The arguments are in the record already: the stub wrote them there. */
 static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_site *site,
     task_job *job)
 {
@@ -92,6 +97,7 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
     return task;
 }
 
+/* The job's memory comes first, for a task once made must end and can fail only by its result. */
 crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;

@@ -23,6 +23,7 @@ struct crank_waker {
     void *arg;
 };
 
+/* posted is cleared first: a wake from within fn, or meanwhile, becomes another call. */
 static void delivered(cr_post *post)
 {
     crank_waker *waker = cr_container_of(post, crank_waker, post);
@@ -43,6 +44,7 @@ static void let_go_of_loop(crank_waker *waker)
         sched_yield();
 }
 
+/* The run is over and its waker was not freed: it becomes one that does nothing. */
 static void loop_ends(crank_loop *loop, cr_closer *closer)
 {
     loop->outside--;
@@ -69,6 +71,7 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
     return waker;
 }
 
+/* Nothing but atomic operations and at most one write to an eventfd: signal handlers may. */
 void crank_waker_wake(crank_waker *waker)
 {
     atomic_fetch_add(&waker->inside, 1);
@@ -87,6 +90,7 @@ static void forget_closer(crank_loop *loop, cr_closer *closer)
         *at = closer->next;
 }
 
+/* Whoever might still wake has been told not to; whoever is inside right now is waited for. */
 void crank_waker_free(crank_waker *waker)
 {
     if (!waker)

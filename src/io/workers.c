@@ -24,6 +24,9 @@ __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
 
 /* ---- Starting and waking ---- */
 
+/* Places are used again: a thread that has ended is joined only when its place is needed, or at
+ * the end of all. It counts as searching from birth, so that nobody wakes a second one for the
+ * same job while the first is still starting. */
 int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker)
 {
     const cr_sys *sys = workers->loop->sys;
@@ -46,6 +49,8 @@ int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_
     return 0;
 }
 
+/* A worker's whole life. What a job does to its thread (thread-locals, signal mask) the next one
+ * finds: as in every pool. */
 static void *work(void *arg);
 
 /* Make one more search, if there may be one more. Its search begins here, so that nobody wakes
@@ -102,6 +107,7 @@ static void stop_searching(cr_worker *self)
         (void)summon(workers);
 }
 
+/* Nobody has woken this one: it takes itself out of the stack, where it may stand anywhere. */
 static void leave_rest(cr_workers *workers, cr_worker *self)
 {
     cr_worker **at = &workers->resting;
@@ -169,6 +175,7 @@ static void start_searching(cr_worker *self)
         self->searching = atomic_compare_exchange_strong(&self->workers->searching, &none, 1);
 }
 
+/* Take, else search, else rest; a job found by searching is one that others may be missing. */
 static cr_job *next_job(cr_worker *self)
 {
     for (;;) {
@@ -212,6 +219,8 @@ void cr_job_done(cr_workers *workers, cr_job *job)
         cr_loop_post(workers->loop, &workers->signal);
 }
 
+/* Cancelled jobs come back too, only to be freed: their tasks ended when they were cancelled.
+ * What finished calls may submit new jobs, which is why the list is taken off whole before. */
 size_t cr_workers_collect(cr_workers *workers)
 {
     crank_loop *loop = workers->loop;
@@ -255,6 +264,7 @@ static void end_nap(cr_workers *workers)
 
 static void nap_over(void *arg);
 
+/* Without memory for the timer every job that comes back wakes the loop: slower, nothing else. */
 static void start_nap(cr_workers *workers)
 {
     workers->nap = crank_call_later(workers->loop, NAP_SECONDS, nap_over, workers);
@@ -272,6 +282,7 @@ static void nap_over(void *arg)
     plan_spin(workers);
 }
 
+/* Cleared before looking: what comes back from now on signals anew. */
 static void signal_delivered(cr_post *post)
 {
     cr_workers *workers = cr_container_of(post, cr_workers, signal);
@@ -306,6 +317,8 @@ static CR_COLD int nobody_works(cr_workers *workers, cr_job *job, int err)
     return err;
 }
 
+/* The job counts as outside from here on: while it is out, the loop waits rather than report a
+ * deadlock. */
 int cr_job_submit(cr_workers *workers, cr_job *job)
 {
     int err = cr_jobs_put(&workers->jobs, job);
@@ -325,6 +338,7 @@ int cr_job_submit(cr_workers *workers, cr_job *job)
     return 0;
 }
 
+/* It stays where it is in the ring, and comes back when its turn has come. */
 bool cr_job_cancel(cr_workers *workers, cr_job *job)
 {
     uint32_t queued = CR_JOB_QUEUED;
@@ -355,6 +369,7 @@ static void await_ends(cr_workers *workers)
     pthread_mutex_unlock(&workers->lock);
 }
 
+/* Every thread has ended. */
 static void free_workers(cr_workers *workers)
 {
     const cr_sys *sys = workers->loop->sys;
@@ -369,6 +384,8 @@ static void free_workers(cr_workers *workers)
     cr_free(sys, workers);
 }
 
+/* Called when the run ends, with the tasks' memory still there: jobs that were abandoned end
+ * their tasks now. */
 static void close_workers(crank_loop *loop, cr_closer *closer)
 {
     cr_workers *workers = cr_container_of(closer, cr_workers, closer);
@@ -401,6 +418,7 @@ static void choose_size(crank_loop *loop, unsigned *ret_cores, unsigned *ret_max
     *ret_max = loop->options.threads_max ? loop->options.threads_max : max;
 }
 
+/* Conditions wait by the clock that the table's now reads, which no administrator sets. */
 static void init_locks(cr_workers *workers)
 {
     pthread_condattr_t monotonic;
@@ -413,6 +431,7 @@ static void init_locks(cr_workers *workers)
     pthread_condattr_destroy(&monotonic);
 }
 
+/* No thread is made yet: a program that needs none has none. */
 static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
 {
     unsigned cores, max;

@@ -11,6 +11,7 @@
 #include "context/fiber.h"
 #include "loop/backend.h"
 #include "loop/timer.h"
+#include "loop/wakeup.h"
 
 #define CR_STEPS 61              /* fibers run before the clock is read */
 #define CR_BUDGET 128            /* calls without a wait before a task makes room for others */
@@ -30,13 +31,6 @@ typedef struct cr_hooks {
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
 } cr_hooks;
 
-/* A post: lies in its sender's memory until delivered. */
-typedef struct cr_post cr_post;
-struct cr_post {
-    cr_post *next;
-    void (*deliver)(cr_post *post); /* in the loop's thread; may free the post */
-};
-
 struct crank_loop {
     cr_runner runner; /* first: the assembly finds it at the loop's address */
     const cr_sys *sys;
@@ -55,7 +49,7 @@ struct crank_loop {
     bool stopping;
     bool running;
     bool simulated;
-    struct cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
+    cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */
     int64_t spin_ns;
@@ -100,7 +94,10 @@ static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer)
 
 /* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free,
  * one eventfd write where the loop sleeps. */
-void cr_loop_post(crank_loop *loop, cr_post *post);
+static inline void cr_loop_post(crank_loop *loop, cr_post *post)
+{
+    cr_wakeup_post(loop->wakeup, post);
+}
 /* Hand the backend an operation, and ask for its early end: every operation passes here, for the
  * loop must know whether any is in flight. */
 static inline enum cr_submitted cr_loop_submit(crank_loop *loop, cr_op *op)

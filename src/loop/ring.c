@@ -140,9 +140,14 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_
     struct io_uring_getevents_arg arg = {
         .ts = wait && timeout_ns != CR_NEVER ? (uint64_t)(uintptr_t)&timeout : 0,
     };
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    unsigned submit = cr_ring_unsubmitted(ring);
-    int result = sys->uring_enter(sys->context, ring->fd, submit, wait, flags, &arg, sizeof arg);
+    cr_uring_enter asked = {
+        .submit = cr_ring_unsubmitted(ring),
+        .wait = wait,
+        .flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+        .arg = &arg,
+        .size = sizeof arg,
+    };
+    int result = sys->uring_enter(sys->context, ring->fd, &asked);
     CR_CHECK(result != -EEXIST, "a loop is used by another thread than the one that first ran it");
 }
 

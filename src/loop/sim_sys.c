@@ -178,11 +178,10 @@ static int sim_thread_start(void *context, unsigned long *ret_thread, void *(*fn
     return real->thread_start(real->context, ret_thread, fn, arg, stack_size);
 }
 
-static int sim_uring_enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags,
-    void *arg, size_t size)
+static int sim_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 {
     const cr_sys *real = real_of(context);
-    return real->uring_enter(real->context, fd, submit, wait, flags, arg, size);
+    return real->uring_enter(real->context, fd, asked);
 }
 
 static int64_t sim_now(void *context)

@@ -399,9 +399,12 @@ static void end_wake(struct uring *uring)
         return;
     const cr_sys *sys = uring->sys;
     while (uring->wake_armed) {
-        unsigned submit = cr_ring_unsubmitted(ring);
-        unsigned flags = IORING_ENTER_GETEVENTS;
-        if (sys->uring_enter(sys->context, ring->fd, submit, 1, flags, NULL, 0) < 0)
+        cr_uring_enter asked = {
+            .submit = cr_ring_unsubmitted(ring),
+            .wait = 1,
+            .flags = IORING_ENTER_GETEVENTS,
+        };
+        if (sys->uring_enter(sys->context, ring->fd, &asked) < 0)
             return;
         reap(uring);
     }

@@ -45,9 +45,8 @@ void cr_wakeup_free(cr_wakeup *wakeup)
 }
 
 /* Nothing of the loop may be touched after the count has gone down. */
-void cr_loop_post(crank_loop *loop, cr_post *post)
+void cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
 {
-    cr_wakeup *wakeup = loop->wakeup;
     atomic_fetch_add(&wakeup->inside, 1);
     cr_post *head = atomic_load(&wakeup->head);
     do

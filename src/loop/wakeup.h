@@ -6,14 +6,23 @@
  * lock-free and async-signal-safe. */
 #ifndef CR_WAKEUP_H
 #define CR_WAKEUP_H
-#include "loop/loop.h"
+#include "loop/backend.h"
 
 typedef struct cr_wakeup cr_wakeup;
+
+/* A post: lies in its sender's memory until delivered. */
+typedef struct cr_post cr_post;
+struct cr_post {
+    cr_post *next;
+    void (*deliver)(cr_post *post); /* in the loop's thread; may free the post */
+};
 
 /* The loop counts as asleep until it first delivers. 0 or -ENOMEM. */
 int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup);
 /* Waits for the last poster to have left. Posts not delivered are dropped. Takes NULL. */
 void cr_wakeup_free(cr_wakeup *wakeup);
+/* From any thread or signal handler. */
+void cr_wakeup_post(cr_wakeup *wakeup, cr_post *post);
 /* Deliver what was posted until now, in the order posted; the loop is awake after it. */
 void cr_wakeup_deliver(cr_wakeup *wakeup);
 /* The loop's last step before it waits: false where something has been posted meanwhile, then it

@@ -81,6 +81,15 @@ static int first_run(crank_generator *g)
 }
 
 /* Run the body to its next yield or its end: that gives the answer, 1, 0, or its failure, straight to our caller. */
+static inline int enter(crank_generator *g, cr_task *self, cr_scope *below, int thrown)
+{
+    g->up = running(self);
+    g->below = below;
+    g->state = CR_GENERATOR_RUNNING;
+    self->fiber.generator = g;
+    return cr_side_swap(&g->asker, &g->own, thrown);
+}
+
 static inline int resume(crank_generator *g)
 {
     cr_task *self = cr_self();
@@ -89,17 +98,14 @@ static inline int resume(crank_generator *g)
         if (err < 0)
             return err;
     }
-    g->up = running(self);
-    g->below = self->fiber.scope;
-    self->fiber.generator = g;
+    cr_scope *below = self->fiber.scope;
     if (CR_UNLIKELY(g->scope_top != NULL)) {
         cr_scopes_attach(g->loop, self, g->scope_top, g->scope_bottom);
         g->scope_top = NULL;
     }
-    g->state = CR_GENERATOR_RUNNING;
     int thrown = g->thrown;
     g->thrown = 0;
-    return cr_side_swap(&g->asker, &g->own, thrown);
+    return enter(g, self, below, thrown);
 }
 
 /* ---- asking */
@@ -131,9 +137,20 @@ int cr_generator_ask(crank_generator *g, cr_place out, cr_place in, const char *
     return resume(g);
 }
 
-int crank_next_(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
+static CR_NOINLINE int next(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
 {
     return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)size, kind }, (cr_place){ 0 }, "crank_next");
+}
+
+/* One that sleeps at a yield, without scopes of its own, is gone on with at once. */
+int crank_next_(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
+{
+    cr_task *self = cr_self();
+    if (CR_UNLIKELY(!g || !self || g->state != CR_GENERATOR_SLEEPING || g->loop != cr_loop_here || g->scope_top))
+        return next(g, ret_value, size, kind);
+    g->out = (cr_place){ ret_value, (uint32_t)size, kind };
+    g->in.at = NULL;
+    return enter(g, self, self->fiber.scope, 0);
 }
 
 int crank_send_(crank_generator *g, const void *value, size_t size, unsigned char kind, void *ret_value,
@@ -246,12 +263,7 @@ static inline void hand_over(const crank_generator *g, cr_place to, cr_place fro
 {
     if (CR_UNLIKELY(to.size != from.size || to.kind != from.kind))
         mismatch(g, call, from, to);
-    if (CR_LIKELY(to.size == sizeof(int)))
-        memcpy(to.at, from.at, sizeof(int));
-    else if (to.size == sizeof(long))
-        memcpy(to.at, from.at, sizeof(long));
-    else
-        memcpy(to.at, from.at, to.size);
+    memcpy(to.at, from.at, to.size);
 }
 
 /* Sleep until asked again. 0, or what was thrown in. */
@@ -263,7 +275,7 @@ static inline int sleep_here(crank_generator *g, cr_task *self, int line)
     return cr_side_swap(&g->own, &g->asker, 1);
 }
 
-int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
+static CR_NOINLINE int yield(const void *value, size_t size, unsigned char kind, int line)
 {
     cr_task *self;
     crank_generator *g = yielder("crank_yield", &self);
@@ -271,6 +283,25 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
     if (CR_LIKELY(g->out.at != NULL))
         hand_over(g, g->out, from, "crank_yield");
     return sleep_here(g, self, line);
+}
+
+/* A word that is waited for is copied, and the asker goes on, at once. */
+int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
+{
+    cr_task *self = cr_self();
+    crank_generator *g = self ? running(self) : NULL;
+    if (CR_UNLIKELY(!g || !g->out.at || g->out.size != size || g->out.kind != kind || self->fiber.scope != g->below))
+        return yield(value, size, kind, line);
+    if (size == sizeof(long))
+        memcpy(g->out.at, value, sizeof(long));
+    else if (size == sizeof(int))
+        memcpy(g->out.at, value, sizeof(int));
+    else
+        return yield(value, size, kind, line);
+    g->line = line;
+    g->state = CR_GENERATOR_SLEEPING;
+    self->fiber.generator = g->up;
+    return cr_side_swap(&g->own, &g->asker, 1);
 }
 
 static int receive(crank_generator *g, cr_task *self, cr_place ret, int line)

@@ -111,6 +111,8 @@ static void release_child(crank_loop *loop, cr_task *child)
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
+    if (CR_UNLIKELY(loop->options.debug) && task->fiber.life == CR_RETURNED)
+        cr_debug_ended(loop, task);
     task->fiber.life = CR_ENDED;
     task->fiber.wake = (long)tasks->ended++;
     while (CR_UNLIKELY(task->child != NULL))
@@ -198,6 +200,8 @@ static void finish(crank_loop *loop, cr_task *task)
         return;
     }
     task->fiber.life = CR_RETURNED;
+    if (CR_UNLIKELY(loop->options.debug))
+        cr_debug_returned(loop, task);
     bool cancel = err < 0 || CR_TALLY_REQUESTS(task) ||
         ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
     if (cancel)

@@ -123,6 +123,10 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
     }
     cr_child_link(&parent->child, task);
     parent->fiber.tally += CR_TALLY_CHILD;
+    if (CR_UNLIKELY(loop->options.debug) && loop->runner.current) {
+        cr_debug_frames(parent, (uintptr_t)__builtin_frame_address(0));
+        cr_debug_spawned(loop, task);
+    }
     if (CR_UNLIKELY(parent->ext && parent->ext->locals) && !cr_locals_inherit(tasks, task, parent)) {
         cr_task_unmake(loop, task);
         return no_record();

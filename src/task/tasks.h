@@ -49,6 +49,8 @@ struct cr_ext {
     cr_watcher *watchers;
     struct cr_failure *failure;
     struct cr_locals *locals;
+    uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
+    unsigned argument;  /* debug: which argument that is, from 1 */
     unsigned pins;      /* done callbacks under way that still name the record */
     bool released;      /* given up meanwhile */
     char name[64];
@@ -257,6 +259,13 @@ void cr_report_deadlock(crank_loop *loop);
 const char *cr_task_name(const cr_task *task); /* into a thread's buffer where it has no name of its own */
 size_t cr_task_describe(const cr_task *task, char *buf, size_t size);
 void cr_describe_install(void); /* cr_check_hook */
+
+/* ---- debug.c: in debug mode only */
+void cr_debug_spawned(crank_loop *loop, cr_task *task);
+/* No child alive may point below frame, the address of the parent's frame that is running. */
+void cr_debug_frames(const cr_task *parent, uintptr_t frame);
+void cr_debug_returned(crank_loop *loop, cr_task *task);
+void cr_debug_ended(crank_loop *loop, cr_task *task);
 
 /* ---- local.c */
 bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent); /* false: no memory */

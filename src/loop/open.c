@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c: beginning and end of a loop.
+ *
+ * Owns the order in which its parts are made and unmade, and the choice of the backend: io_uring
+ * where it is asked for and allowed, else epoll. A loop that is only half made is unmade by the
+ * same function as a whole one. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/check.h"
+#include "loop/callback.h"
+#include "loop/loop.h"
+#include "loop/options.h"
+#include "loop/registry.h"
+
+/* The first housekeeping comes after the first second. */
+#define TIDY_FIRST_NS CR_SECOND
+
+static void say_fallback(const crank_loop *loop, int err)
+{
+    char line[160];
+    int length = snprintf(line, sizeof line,
+        "crank: io_uring is not available here (%s): using epoll\n", strerror(-err));
+    if (length > 0)
+        (void)loop->sys->write(loop->sys->context, STDERR_FILENO, line, (size_t)length);
+}
+
+static int open_backend(crank_loop *loop)
+{
+    const crank_options *options = &loop->options;
+    if (options->backend == CRANK_BACKEND_SIM)
+        return cr_backend_sim.open(loop->sys, options->seed, &loop->backend);
+    if (options->backend == CRANK_BACKEND_URING) {
+        int err = cr_backend_uring.open(loop->sys, options->seed, &loop->backend);
+        if (err == 0)
+            return 0;
+        if (options->debug)
+            say_fallback(loop, err);
+    }
+    return cr_backend_epoll.open(loop->sys, options->seed, &loop->backend);
+}
+
+/* Of a loop that is only half made, too. The record is of the table it was opened with, all else of
+ * the backend's. */
+static void destroy(crank_loop *loop, const cr_sys *sys)
+{
+    if (loop->wakeup)
+        cr_watch_free(loop);
+    cr_wakeup_free(loop->wakeup);
+    cr_timers_free(loop->timers);
+    if (loop->backend)
+        loop->backend->type->close(loop->backend);
+    cr_free(sys, loop);
+}
+
+static int furnish(crank_loop *loop)
+{
+    int err = open_backend(loop);
+    if (err < 0)
+        return err;
+    loop->simulated = loop->backend->type == &cr_backend_sim;
+    loop->sys = loop->backend->type->sys(loop->backend);
+    loop->polled_at = cr_now(loop);
+    loop->tidy_at = cr_after(loop->polled_at, TIDY_FIRST_NS);
+    err = cr_timers_new(loop->sys, loop->polled_at, &loop->timers);
+    if (!err)
+        err = cr_wakeup_new(loop->sys, loop->backend, &loop->wakeup);
+    if (!err)
+        err = cr_watch_new(loop);
+    return err;
+}
+
+int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
+    const char **ret_why)
+{
+    crank_options filled;
+    *ret_why = NULL;
+    int err = cr_options_fill(options, &filled, ret_why);
+    if (err < 0)
+        return err;
+    if (!sys)
+        sys = &cr_sys_real;
+    crank_loop *loop = cr_alloc_zero(sys, sizeof *loop);
+    if (!loop)
+        return -ENOMEM;
+    loop->sys = sys;
+    loop->base_sys = sys;
+    loop->options = filled;
+    cr_runner_init(&loop->runner);
+    err = furnish(loop);
+    if (err < 0) {
+        destroy(loop, sys);
+        return err;
+    }
+    cr_registry_add(loop);
+    *ret_loop = loop;
+    return 0;
+}
+
+/* What was posted and not delivered is told so, for its memory may be its own to free: no loop is
+ * here then. */
+void cr_loop_close(crank_loop *loop)
+{
+    cr_registry_remove(loop);
+    cr_wakeup_deliver(loop->wakeup);
+    destroy(loop, loop->base_sys);
+}
+
+crank_loop *crank_loop_new(const crank_options *options)
+{
+    crank_loop *loop = NULL;
+    const char *why;
+    int err = cr_loop_open(options, NULL, &loop, &why);
+    if (err < 0)
+        errno = -err;
+    return loop;
+}
+
+void crank_loop_free(crank_loop *loop)
+{
+    if (!loop)
+        return;
+    CR_CHECK(!loop->running,
+        "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
+    cr_loop_close(loop);
+}

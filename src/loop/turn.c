@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* turn.c: one turn after another.
+ *
+ * Owns the order within a turn: what was posted, what is due, what the backend has completed, then
+ * a pass over the ready line. While fibers are ready the world is looked at once per millisecond
+ * only; when none is, the backend waits for the next deadline, a completion or a post. A loop that
+ * could wait for nothing is starved: the layer above decides what that means, and a loop without
+ * one stops.
+ *
+ * Invariant: between the last look for posts and the wait nothing can be missed, for falling asleep
+ * fails where a post has come (wakeup.c). While the loop does not run it counts as asleep, so that
+ * its descriptor tells another loop's poll. */
+#include "base/check.h"
+#include "loop/callback.h"
+#include "loop/loop.h"
+
+#define LOOK_ONLY INT64_MIN
+#define TIDY_NS CR_SECOND
+/* Under the simulator computing takes no time. Fibers that only make room for each other would hold
+ * the clock for ever: after so many turns with something always ready, each further one lets it
+ * pass by a microsecond per step. */
+#define BUSY_TURNS 10000
+#define BUSY_STEP_NS 1000
+#define BUSY_LOOK 16
+
+static long backend_turn(crank_loop *loop, int64_t deadline)
+{
+    long completed = loop->backend->type->turn(loop->backend, deadline);
+    if (completed > 0)
+        loop->in_flight -= (size_t)completed;
+    return completed;
+}
+
+/* Only as many as there are: what a due timer starts is due in the next turn at the earliest. */
+static void take_due(crank_loop *loop, int64_t now)
+{
+    for (size_t n = cr_timers_count(loop->timers); n > 0; n--) {
+        cr_timer *timer = cr_timers_pop(loop->timers, now);
+        if (!timer)
+            return;
+        enum cr_timer_kind kind = cr_timer_kind(timer);
+        if (kind == CR_TIMER_CALLBACK)
+            cr_callback_due(loop, timer);
+        else
+            loop->hooks->timer_due[kind](loop, timer);
+    }
+}
+
+/* One pass: at most CR_STEPS items of the ready line. */
+static long run_ready(crank_loop *loop)
+{
+    cr_runner *runner = &loop->runner;
+    cr_fiber *fiber;
+    runner->steps = CR_STEPS;
+    while ((fiber = cr_runner_enter(runner))) {
+        if (fiber->run == CR_RUN_SERVICE) {
+            cr_service *service = cr_container_of(fiber, cr_service, item);
+            service->run(loop, service);
+        } else {
+            loop->hooks->need_stack(loop, fiber);
+        }
+    }
+    return CR_STEPS - (runner->steps > 0 ? runner->steps : 0);
+}
+
+/* Fibers are ready: look at the world from time to time. */
+static void look(crank_loop *loop, int64_t now)
+{
+    if (loop->simulated) {
+        if (++loop->busy >= BUSY_TURNS)
+            backend_turn(loop, cr_after(now, CR_STEPS * BUSY_STEP_NS));
+        else if (loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
+            backend_turn(loop, LOOK_ONLY);
+    } else if (now - loop->polled_at >= CR_POLL_NS) {
+        loop->polled_at = now;
+        if (loop->in_flight > 0)
+            backend_turn(loop, LOOK_ONLY);
+    }
+}
+
+/* Could anything still happen? A timer that never comes counts for real, where Ctrl-C ends the
+ * wait. */
+static bool hopeless(const crank_loop *loop, int64_t next)
+{
+    return next == CR_NEVER && (loop->simulated || cr_timers_count(loop->timers) == 0) &&
+        loop->in_flight == 0 && loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
+}
+
+/* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
+ * until when to wait. A loop in which nothing has run since is left to sleep; one that would sleep
+ * for long wakes once for it. */
+static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
+{
+    if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
+        return deadline;
+    if (now < loop->tidy_at)
+        return deadline < loop->tidy_at || loop->simulated ? deadline : loop->tidy_at;
+    if (loop->hooks->idle(loop))
+        return LOOK_ONLY;
+    loop->tidied = loop->runner.switches;
+    loop->tidy_at = cr_after(now, TIDY_NS);
+    return deadline;
+}
+
+/* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
+ * objects to stopping. */
+static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
+{
+    int64_t next = cr_timers_next(loop->timers);
+    if (limit == CR_NEVER && hopeless(loop, next))
+        return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
+    int64_t deadline = tidy(loop, now, next < limit ? next : limit);
+    if (loop->spin_ns > 0 && deadline > now &&
+        !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
+        loop->spin_ns = 0;
+    if (loop->runner.head || !cr_wakeup_sleep(loop->wakeup))
+        deadline = LOOK_ONLY;
+    backend_turn(loop, deadline);
+    cr_wakeup_deliver(loop->wakeup);
+    loop->polled_at = cr_now(loop);
+    take_due(loop, loop->polled_at);
+    return true;
+}
+
+/* Fill the ready line with what has happened. */
+static bool collect(crank_loop *loop, bool wait, int64_t limit)
+{
+    int64_t now = cr_now(loop);
+    cr_wakeup_deliver(loop->wakeup);
+    take_due(loop, now);
+    if (loop->runner.head) {
+        look(loop, now);
+        return true;
+    }
+    loop->busy = 0;
+    return wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY);
+}
+
+long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
+{
+    if (!collect(loop, wait, limit))
+        loop->stopping = true;
+    return run_ready(loop);
+}
+
+void cr_loop_drive(crank_loop *loop)
+{
+    loop->stopping = false;
+    loop->running = true;
+    while (!loop->stopping)
+        cr_loop_turn(loop, true, CR_NEVER);
+    loop->running = false;
+}
+
+/* This thread's errno may be another than that of the thread which made the loop. */
+static void enter(crank_loop *loop, const char *call)
+{
+    CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
+    CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
+    cr_loop_here = loop;
+    loop->running = true;
+    loop->runner.errno_at = &errno;
+}
+
+/* Where a post has come meanwhile, its poster saw the loop awake: the descriptor must say so all
+ * the same. */
+static void leave(crank_loop *loop)
+{
+    if (!cr_wakeup_sleep(loop->wakeup))
+        loop->backend->type->wake(loop->backend);
+    loop->running = false;
+    cr_loop_here = NULL;
+}
+
+int crank_loop_run(crank_loop *loop)
+{
+    enter(loop, "crank_loop_run");
+    do
+        cr_loop_turn(loop, !loop->stopping, CR_NEVER);
+    while (!loop->stopping);
+    loop->stopping = false;
+    leave(loop);
+    return 0;
+}
+
+/* Stands at the end of what is ready when run_once begins: what is added after it waits for the
+ * next call. Reaching it ends the pass, with the steps that were left noted. */
+typedef struct marker {
+    cr_service service;
+    bool reached;
+    long unused;
+} marker;
+
+static void reach_marker(crank_loop *loop, cr_service *service)
+{
+    marker *end = cr_container_of(service, marker, service);
+    end->reached = true;
+    end->unused = loop->runner.steps + 1;
+    loop->runner.steps = 0;
+}
+
+long crank_loop_run_once(crank_loop *loop, double wait)
+{
+    marker end = { .service.run = reach_marker };
+    int64_t span = cr_nanoseconds(wait);
+    long ran = 0;
+    enter(loop, "crank_loop_run_once");
+    if (loop->runner.head && loop->in_flight > 0)
+        backend_turn(loop, LOOK_ONLY);
+    collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
+    if (loop->runner.head) {
+        cr_service_push(loop, &end.service);
+        while (!end.reached)
+            ran += run_ready(loop);
+        ran -= end.unused;
+    }
+    leave(loop);
+    return ran;
+}
+
+double crank_loop_next(crank_loop *loop)
+{
+    if (loop->runner.head || !cr_wakeup_empty(loop->wakeup))
+        return 0;
+    int64_t next = cr_timers_next(loop->timers);
+    if (next == CR_NEVER)
+        return CRANK_FOREVER;
+    int64_t now = cr_now(loop);
+    return next > now ? (double)(next - now) / (double)CR_SECOND : 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* debug.c: what debug mode finds: frames that have gone, tasks that wait for their children for long, handles that pile up. */
+#include "trail.h"
+
+static char reported[4096];
+static enum crank_report_kind kind;
+static int reports;
+static void keep(const crank_report *report, void *arg)
+{
+    (void)arg;
+    reports++;
+    kind = report->kind;
+    snprintf(reported, sizeof reported, "%s", report->text);
+}
+static const crank_options debug = { .backend = CRANK_BACKEND_SIM, .debug = true, .on_report = keep };
+
+static int use_later(int *n)
+{
+    crank_try(crank_sleep(1));
+    return *n;
+}
+__attribute__((noinline)) static void spawn_with_a_local(void)
+{
+    int local = 5;
+    crank_spawn(use_later, &local);
+}
+static int parent_of_a_gone_frame(void)
+{
+    spawn_with_a_local();
+    return 0;
+}
+
+TEST_CHECKS_OUTSIDE(debug, a_child_that_points_into_a_frame_that_has_gone_is_refused, "points into a frame of its parent")
+{
+    (void)crank_run_with(&debug, parent_of_a_gone_frame);
+}
+
+__attribute__((noinline)) static int spawn_many(int a)
+{
+    int local = a;
+    crank_task *t = crank_spawn(use_later, &local);
+    int n = (int)crank_await(t);
+    return n;
+}
+static int awaits_in_the_frame(void)
+{
+    int sum = 0;
+    for (int i = 0; i < 5; i++)
+        sum += spawn_many(i);
+    return sum;
+}
+TEST(debug, a_child_awaited_in_the_frame_it_points_into_is_fine)
+{
+    EXPECT_EQ(crank_run_with(&debug, awaits_in_the_frame), 10);
+    EXPECT_EQ(reports, 0);
+}
+
+static int long_child(double seconds) { return crank_sleep(seconds); }
+static int returns_early(void)
+{
+    crank_spawn(long_child, 15.0);
+    return 0;
+}
+static int app_with_early_return(void) { return (int)crank_await(crank_spawn(returns_early)); }
+TEST(debug, a_task_that_has_returned_is_named_when_its_children_take_long)
+{
+    EXPECT_EQ(crank_run_with(&debug, app_with_early_return), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_EQ(kind, CRANK_REPORT_LEFTOVER);
+    EXPECT_CONTAINS(reported, "returns_early");
+}
+TEST(debug, is_silent_about_short_waits_for_children)
+{
+    crank_options patient = debug;
+    patient.grace = 20;
+    EXPECT_EQ(crank_run_with(&patient, app_with_early_return), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static int pile_up(void)
+{
+    for (int i = 0; i < 1500; i++) {
+        crank_spawn(long_child, 0.0);
+        if (i % 100 == 0)
+            crank_try(crank_sleep(0));
+    }
+    return crank_sleep(1);
+}
+TEST(debug, a_thousand_unclaimed_children_of_one_place_are_reported_once)
+{
+    EXPECT_EQ(crank_run_with(&debug, pile_up), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_EQ(kind, CRANK_REPORT_UNCLAIMED);
+    EXPECT_CONTAINS(reported, "crank_drop");
+}
