@@ -42,7 +42,7 @@ BANNED_WORDS = {
 }
 # Who may name the switch of stacks: one place where a task can stop.
 SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_runner_enter)\b")
-SWITCH_ALLOWED = re.compile(r"^(context/|task/|loop/loop\.c$|scope/generator)")
+SWITCH_ALLOWED = re.compile(r"^(context/|task/|loop/turn\.c$|scope/generator)")
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'')

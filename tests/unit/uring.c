@@ -55,11 +55,10 @@ static void *map(void *context, int fd, size_t size, int64_t offset)
     return cr_sys_real.uring_map(context, fd, size, offset);
 }
 
-static int enter(void *context, int fd, unsigned submit, unsigned wait, unsigned flags, void *arg, size_t size)
+static int enter(void *context, int fd, const cr_uring_enter *asked)
 {
     doors.enters++;
-    return doors.enter_error ? doors.enter_error
-                             : cr_sys_real.uring_enter(context, fd, submit, wait, flags, arg, size);
+    return doors.enter_error ? doors.enter_error : cr_sys_real.uring_enter(context, fd, asked);
 }
 
 static int register_(void *context, int fd, unsigned opcode, void *arg, unsigned n)
