@@ -2,7 +2,7 @@
 #ifndef CRANK_STREAM_H
 #define CRANK_STREAM_H
 /* Streams of bytes with a buffer. So far over files; the loop goes on while one is read or written. One task may read
- * and one may write at a time: another is a CHECK. */
+ * and one may write at a time, one in all where a file is open for both: another is a CHECK. */
 #include "base.h"
 #include "generator.h"
 #if defined(__GNUC__)
@@ -14,7 +14,9 @@ CRANK_BEGIN_DECLS
 typedef struct crank_stream crank_stream;
 
 /* Open a file, mode as fopen's ("r", "w", "a", "r+", "w+", "a+", "x" with w). Close-on-exec. NULL on failure, errno is
- * set, crank_error names the path: open's errors, -EINVAL for the mode, -ENOMEM, -ECANCELED. */
+ * set, crank_error names the path: open's errors, -EINVAL for the mode, -ENOMEM, -EAGAIN (no thread to open it on),
+ * -ECANCELED. A file open for both has one place, for reading and for writing. Opening a pipe by name waits for its other
+ * end, and that wait cannot be interrupted. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mode);
 /* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors, -EBADF
  * when not open for reading. */

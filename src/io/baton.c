@@ -14,8 +14,12 @@
 #include "io/workers.h"
 #include "loop/registry.h"
 
+/* A job at work uses the processor; one that waits for the disk for so long is no longer
+ * plausible. */
 #define PATIENCE_SECONDS 5
 
+/* Without a job; with the baton; amid a job and in the line; amid a job and waiting for a
+ * submission. */
 enum turn { TURN_FREE, TURN_RUNNING, TURN_READY, TURN_WAITING };
 
 struct cr_baton {
@@ -100,7 +104,8 @@ static void join_line(cr_worker *worker)
     pump_soon(worker->workers);
 }
 
-/* Of this thread, if it is a simulated worker that has the baton. */
+/* Of this thread, if it is a simulated worker that has the baton. A lost one never has it again,
+ * so that it finds nothing to do here. */
 static cr_worker *holder_here(void)
 {
     cr_worker *self = cr_worker_here;
@@ -146,6 +151,7 @@ void cr_baton_go_on(cr_worker *worker)
 static bool await_back(cr_baton *baton, cr_worker *worker)
 {
     enum { little_ns = 50000000 };
+    /* Busy is not blocked: some of the five seconds must have been spent computing. */
     int64_t used_before = 0;
     while (baton->holder) {
         struct timespec until = cr_timespec(cr_sys_real.now(NULL) + PATIENCE_SECONDS * CR_SECOND);

@@ -9,6 +9,7 @@
 
 #include "io/workers.h"
 
+/* What the worker needs, and who is to be woken; the task's record points here by its on. */
 typedef struct call_job {
     cr_job job;
     long (*fn)(void *arg);
@@ -25,6 +26,7 @@ static void call_run(cr_job *job)
     call->result = call->fn(call->arg);
 }
 
+/* The result is the wake value, so the call returns it without looking here again. */
 static void call_finished(crank_loop *loop, cr_job *job)
 {
     call_job *call = cr_container_of(job, call_job, job);

@@ -17,10 +17,16 @@
 #include "io/stream.h"
 #include "io/workers.h"
 
+/* From so much on a file of unknown size grows by half, not to twice: memory is short before
+ * address space is. */
 #define PIECE ((size_t)1024 * 1024)
+/* A worker reads so much before the task may notice that it was asked to stop: some
+ * milliseconds. */
 #define AT_ONCE ((size_t)16 * 1024 * 1024)
+/* PIPE_BUF on Linux: what a pipe that polls as writable takes without blocking. */
 #define PIPE_PIECE ((size_t)4096)
 
+/* One open file. What a worker or the backend needs stands here, never on the task's stack. */
 typedef struct file {
     crank_stream stream;
     const cr_sys *sys;
@@ -38,6 +44,7 @@ typedef struct file {
     char path[];
 } file;
 
+/* A stream of this type is always part of a file. */
 static file *file_of(crank_stream *stream) { return cr_container_of(stream, file, stream); }
 
 /* What cannot be asked is taken for a file: reading it says what is wrong. */
@@ -50,6 +57,7 @@ static bool is_regular(const cr_sys *sys, int fd)
 
 /* ---- On workers ---- */
 
+/* Signals that arrive on a worker interrupt nothing of the user's. */
 static ssize_t read_some(const cr_sys *sys, int fd, void *bytes, size_t size, int64_t at)
 {
     struct iovec piece = { .iov_base = bytes, .iov_len = size };
@@ -71,6 +79,7 @@ static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t s
     return n == 0 && size > 0 ? -EIO : n;
 }
 
+/* Network file systems interrupt an open; nobody wants to hear of that. */
 static int open_retrying(const cr_sys *sys, const char *path, int flags)
 {
     int fd;
@@ -233,7 +242,8 @@ static const cr_stream_type file_type = {
 
 /* ---- Opening ---- */
 
-/* fopen's modes as open's flags, or -EINVAL. */
+/* fopen's modes as open's flags, or -EINVAL: what else fopen might know is refused, not ignored.
+ * 'b' and 'e' say what is always so. */
 static int flags_of(const char *mode)
 {
     bool both = false, exclusive = false;
@@ -319,6 +329,8 @@ crank_stream *crank_open(const char *path, const char *mode)
 
 /* ---- Whole files ---- */
 
+/* One file read or written in a piece, in heap memory that a worker may use whatever becomes of
+ * the task. */
 typedef struct whole {
     const cr_sys *sys;
     const char *path; /* a copy behind this struct */
@@ -364,6 +376,7 @@ static long open_and_read(void *arg)
     int err = all->sys->stat(all->sys->context, all->fd, &status);
     if (err < 0)
         return err;
+    /* Files of the kernel say they are empty: their end is found by reading. */
     bool known = S_ISREG(status.st_mode) && status.st_size > 0;
     all->room = (known ? (size_t)status.st_size : 4096) + 2;
     all->data = cr_alloc(all->sys, all->room);

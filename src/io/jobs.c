@@ -8,6 +8,7 @@
  * cancelled in place; a cancelled one leaves the ring when its turn comes. */
 #include "io/workers.h"
 
+/* Two kilobytes: a program with few jobs at a time never grows it. */
 #define RING_FIRST 256u
 
 /* places has mask + 1 of them, a power of two; position n lies at n & mask. */
@@ -52,6 +53,8 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     cr_job_ring *ring = ring_new(jobs->sys, (old->mask + 1) * 2);
     if (!ring)
         return NULL;
+    /* From what the loop last knew of the head: what workers took meanwhile is copied in vain
+     * and never read. */
     for (uint64_t at = jobs->head_seen; at != tail; at++) {
         cr_job *job = atomic_load_explicit(&old->places[at & old->mask], memory_order_relaxed);
         atomic_store_explicit(&ring->places[at & ring->mask], job, memory_order_relaxed);

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 
+/* As much as a pipe holds, and where reading a cached file stops getting faster. */
 #define ROOM_FIRST ((size_t)64 * 1024)
 
 int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
@@ -25,6 +26,7 @@ int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
     return cr_failed(err, "cannot %s %s: %s", verb, stream->name, why ? why : "unknown error");
 }
 
+/* The three words in which the rest speaks of a buffer. */
 static size_t held(const cr_buffer *buffer) { return buffer->end - buffer->start; }
 static const char *first(const cr_buffer *buffer) { return buffer->bytes + buffer->start; }
 static void clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
@@ -127,6 +129,7 @@ static void shrink(const cr_sys *sys, cr_buffer *buffer)
 static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
 {
     cr_buffer *out = &stream->out;
+    /* A buffer not made yet counts with the size it will have. */
     size_t usual = out->room ? out->room : ROOM_FIRST;
     if (held(out) > 0 && size > usual - held(out)) {
         int err = write_out(w, stream, false);
@@ -255,6 +258,8 @@ static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
             return err;
     }
     size_t room = in->room ? in->room : ROOM_FIRST;
+    /* Grown only when full, and no further than it must: a line or a piece lies in it whole,
+     * nothing larger. */
     size_t grown = held(in) < room ? room : want < 2 * room ? want : 2 * room;
     if (reserve(w->loop->sys, in, grown) < 0)
         return cr_stream_failed(stream, "read", -ENOMEM);

@@ -15,6 +15,8 @@
 #include "io/workers.h"
 #include "loop/registry.h"
 
+/* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
+ * waits. What two of them touch is under the lock. */
 struct crank_submission {
     cr_post arrival;
     cr_post request; /* to cancel, or to report the failure of a dropped one */
@@ -71,6 +73,7 @@ static void let_go(bool held)
 
 /* ---- Posts ---- */
 
+/* A post that carries its function and frees itself. */
 typedef struct outside_call {
     cr_post post;
     const cr_sys *sys;
@@ -115,7 +118,8 @@ static void give_up(crank_submission *submission)
     cr_free(&cr_sys_real, submission);
 }
 
-/* In the loop: tell who waits, and let go of it. */
+/* In the loop: tell who waits, and let go of it. A simulated waiter goes on after the lock,
+ * which it will take itself. */
 static void complete(crank_submission *submission, long value, const char *message)
 {
     pthread_mutex_lock(&submission->lock);

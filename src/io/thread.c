@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "io/workers.h"
 
+/* Sixty-four bytes beside the record: all that a job in flight costs. */
 typedef struct task_job {
     cr_job job;
     cr_task *task;
@@ -21,6 +22,7 @@ typedef struct task_job {
 } task_job;
 _Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
 
+/* Only while the task's life is CR_ASIDE. */
 static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
 
 /* The record is read until the call begins; after that the loop has it to itself. */

@@ -81,6 +81,7 @@ void crank_waker_wake(crank_waker *waker)
     atomic_fetch_sub(&waker->inside, 1);
 }
 
+/* So that the end of the run does not tell a waker that is gone. */
 static void forget_closer(crank_loop *loop, cr_closer *closer)
 {
     cr_closer **at = &cr_tasks_of(loop)->closers;

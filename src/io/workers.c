@@ -14,10 +14,18 @@
 #include "io/workers.h"
 #include "loop/registry.h"
 
+/* Long enough that a program which needs threads now and then keeps them, short enough that one
+ * burst does not keep its threads for ever. */
 #define IDLE_NS (5 * CR_SECOND)
+/* About as long as being woken from another core would take: whoever finds a job in that time
+ * has saved it, whoever does not has doubled it at most. */
 #define SEARCH_NS 20000
 #define SPIN_NS 25000
+/* So late a result may be while more jobs wait than there are threads. Waking the loop for each
+ * would take the processor from the jobs themselves. */
 #define NAP_SECONDS 250e-6
+/* Jobs are ordinary C, which is used to the stacks of main threads; untouched pages cost
+ * nothing. */
 #define STACK_BYTES (8u << 20)
 
 __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
@@ -58,6 +66,7 @@ static void *work(void *arg);
 static CR_NOINLINE int summon(cr_workers *workers)
 {
     int err = 0;
+    /* All are at work: each looks into the queue before it does anything else. */
     if (!atomic_load(&workers->resting_count) && atomic_load(&workers->live) == workers->max)
         return 0;
     pthread_mutex_lock(&workers->lock);
@@ -139,7 +148,9 @@ static bool retire(cr_workers *workers, cr_worker *self)
     return true;
 }
 
-/* Sleep until woken. False: it is time to end. */
+/* Sleep until woken. False: it is time to end. The order is the promise of the head comment:
+ * counted as resting, no longer as searching, then a last look. Whoever puts a job in between
+ * sees one of the two, or is seen. */
 static bool rest(cr_worker *self)
 {
     cr_workers *workers = self->workers;
@@ -213,6 +224,7 @@ static void *work(void *arg)
 void cr_job_done(cr_workers *workers, cr_job *job)
 {
     cr_jobs_give_back(&workers->jobs, job);
+    /* With nothing more to do this may be the last result for long: it is not kept waiting. */
     if (atomic_load(&workers->napping) && cr_jobs_waiting(&workers->jobs))
         return;
     if (!atomic_load(&workers->signalled) && !atomic_exchange(&workers->signalled, true))
@@ -256,6 +268,7 @@ static void plan_spin(cr_workers *workers)
     loop->spin_ns = workers->spinning ? SPIN_NS : 0;
 }
 
+/* From here on what comes back wakes the loop again; what came before is found by the next look. */
 static void end_nap(cr_workers *workers)
 {
     workers->nap = NULL;
