@@ -30,12 +30,24 @@ void cr_pool_deinit(cr_pool *pool)
     pool->in_use = 0;
 }
 
+/* The pages that lie in it whole: those at its edges are shared with others. Kernels before 5.14
+ * refuse, and the pages come by fault. */
+void cr_commit(const cr_sys *sys, void *memory, size_t size)
+{
+    enum { page = 4096, populate_write = 23 /* MADV_POPULATE_WRITE */ };
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(page - 1);
+    if (end > start + page)
+        (void)sys->advise(sys->context, (void *)start, end - start, populate_write);
+}
+
 int cr_pool_grow(cr_pool *pool)
 {
     size_t n = pool->next;
     char *block = cr_alloc(pool->sys, ALIGNMENT + n * pool->size);
     if (!block)
         return -ENOMEM;
+    cr_commit(pool->sys, block, ALIGNMENT + n * pool->size);
     *(void **)(void *)block = pool->blocks;
     pool->blocks = block;
     for (char *object = block + ALIGNMENT + n * pool->size; n > 0; n--) {

@@ -16,6 +16,9 @@ typedef struct cr_pool {
 
 void cr_pool_init(cr_pool *pool, const cr_sys *sys, size_t object_size);
 void cr_pool_deinit(cr_pool *pool); /* frees every block; objects still out are lost with it */
+/* Memory that is about to be written from one end to the other: one call of the kernel's instead
+ * of a page fault for each page, which cost ten times as much. */
+void cr_commit(const cr_sys *sys, void *memory, size_t size);
 int cr_pool_grow(cr_pool *pool);    /* 0 or -ENOMEM */
 
 /* An object, not cleared; NULL when memory is short. */

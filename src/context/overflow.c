@@ -61,6 +61,8 @@ static pthread_mutex_t handler_mutex = PTHREAD_MUTEX_INITIALIZER;
 static size_t handler_users;
 static struct sigaction before[FAULT_SIGNALS];
 
+__thread bool (*cr_stack_restore)(const void *address);
+
 static const void *stack_pointer(const void *context)
 {
     const ucontext_t *user = context;
@@ -121,6 +123,10 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
     bool sent = info->si_code <= 0;
+    if (!sent && cr_stack_restore && cr_stack_restore(info->si_addr)) {
+        errno = saved;
+        return;
+    }
     if (!sent && (report_overflow(info->si_addr) || report_overflow(stack_pointer(context))))
         die_by(number, info);
     else

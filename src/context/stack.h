@@ -41,6 +41,10 @@ size_t cr_stacks_usable(const cr_stacks *stacks);
 /* Slots ever made, slots in use or hot, mappings held. */
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings);
 
+/* Asked first about any fault of this thread: true when it has made the address good. NULL: nobody. Called in the handler. */
+extern __thread bool (*cr_stack_restore)(const void *address)
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 /* Per-thread alternate signal stack with a SIGSEGV and SIGBUS handler that calls report(address) for a fault inside a
  * guard of this thread's pools and then lets the default action happen; other faults go to the handler there was before.
  * Counted: install per loop, remove at its end. */

@@ -21,8 +21,10 @@ struct cr_job_ring {
 static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
 {
     cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);
-    if (ring)
-        ring->mask = size - 1;
+    if (!ring)
+        return NULL;
+    cr_commit(sys, ring->places, size * sizeof ring->places[0]);
+    ring->mask = size - 1;
     return ring;
 }
 

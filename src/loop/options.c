@@ -80,6 +80,21 @@ static int fill_switch(bool *option, const char *name, const char *why, const ch
     return 0;
 }
 
+static int fill_hibernation(crank_options *options, const char **ret_why)
+{
+    const char *value = options->hibernate_after != 0 ? NULL : variable("CRANK_HIBERNATE_AFTER");
+    if (!value)
+        return 0;
+    char *end;
+    double seconds = strtod(value, &end);
+    if (*end || isnan(seconds) || seconds < 0) {
+        *ret_why = "CRANK_HIBERNATE_AFTER is not a number of seconds";
+        return -EINVAL;
+    }
+    options->hibernate_after = seconds;
+    return 0;
+}
+
 static unsigned default_threads(const crank_options *options)
 {
     if (options->backend == CRANK_BACKEND_SIM)
@@ -119,6 +134,8 @@ int cr_options_fill(const crank_options *given, crank_options *ret_options, cons
     if (!err)
         err = fill_switch(&options.print_trace_hash, "CRANK_TRACE_HASH",
             "CRANK_TRACE_HASH is neither 0 nor 1", ret_why);
+    if (!err)
+        err = fill_hibernation(&options, ret_why);
     if (!err)
         err = fill_numbers(&options, ret_why);
     if (!err)

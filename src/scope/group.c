@@ -42,6 +42,8 @@ static cr_group *group_of(const crank_group *group, const char *call)
     return (cr_group *)(void *)cr_scope_of(group->state, CR_GROUP, call);
 }
 
+bool cr_group_busy(const cr_scope *scope) { return ((const cr_group *)(const void *)scope)->owner.alive > 0; }
+
 static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
 
 /* ---- failing */

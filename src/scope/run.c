@@ -150,7 +150,8 @@ static const cr_hooks hooks = {
     .need_stack = cr_need_stack,
     .starved = starved,
     .idle = idle,
-    .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due, [CR_TIMER_SCOPE] = cr_scope_timer_due },
+    .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due, [CR_TIMER_SCOPE] = cr_scope_timer_due,
+        [CR_TIMER_OTHER] = cr_naps_due },
 };
 
 /* On the alternate stack of a thread that is about to die. */
@@ -175,6 +176,7 @@ static void tasks_prepare(run *r)
     tasks->deliverable = cr_scopes_deliverable;
     tasks->delivered = cr_scopes_delivered;
     tasks->leave_scopes = cr_scopes_leave;
+    tasks->may_nap = cr_scopes_may_nap;
     cr_owner_init(&r->top, root_ended);
     cr_owner_init(&tasks->detached, detached_ended);
     r->loop->hooks = &hooks;
@@ -211,11 +213,14 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
     cr_capture_into(cr_fiber_few(&cr_tasks_of(loop)->spare->fiber));
     err = cr_overflow_install(loop->sys, cr_tasks_of(loop)->stacks, report_overflow);
     if (err == 0) {
+        err = cr_naps_open(loop);
         struct sigaction before;
         bool interrupts_here = handle_interrupts(loop, &before);
-        err = start_root(r, fn, site, args);
+        if (err == 0)
+            err = start_root(r, fn, site, args);
         if (err == 0)
             cr_loop_drive(loop);
+        cr_naps_close(loop);
         if (interrupts_here) {
             sigaction(SIGINT, &before, NULL);
             atomic_store(&interrupted_loop, NULL);

@@ -125,6 +125,14 @@ void cr_scopes_delivered(cr_task *task)
     refresh(task);
 }
 
+bool cr_scopes_may_nap(const cr_task *task)
+{
+    for (const cr_scope *s = task->fiber.scope; s; s = s->up)
+        if (s->type == CR_GROUP && cr_group_busy(s))
+            return false;
+    return true;
+}
+
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom)
 {
     *ret_top = *ret_bottom = NULL;

@@ -51,6 +51,11 @@ void cr_scopes_delivered(cr_task *task);
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 
+/* group.c: has the group children alive? They may hold addresses in the opener's stack. */
+bool cr_group_busy(const cr_scope *scope);
+/* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
+bool cr_scopes_may_nap(const cr_task *task);
+
 /* run.c: crank_run_raw on another OS table (NULL: the real one), for tests. */
 long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg);
 

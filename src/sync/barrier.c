@@ -38,6 +38,7 @@ static size_t barrier_describe(const cr_task *task, char *buf, size_t size)
 }
 
 static const cr_wait barrier_wait = {
+    .may_nap = true,
     .what = "waits at a barrier",
     .undo = barrier_undo,
     .describe = barrier_describe,

@@ -38,6 +38,7 @@ static bool retake_undo(cr_task *task)
 }
 
 static const cr_wait retake_wait = {
+    .may_nap = true,
     .what = "waits to take a condition's lock again",
     .undo = retake_undo,
     .holder = cr_lock_holder,
@@ -88,6 +89,7 @@ static size_t condition_describe(const cr_task *task, char *buf, size_t size)
 }
 
 static const cr_wait condition_wait = {
+    .may_nap = true,
     .what = "waits for a condition",
     .undo = wait_undo,
     .describe = condition_describe,

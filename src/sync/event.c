@@ -19,6 +19,7 @@ static size_t event_describe(const cr_task *task, char *buf, size_t size)
 
 /* No undo: leaving the line is all. */
 static const cr_wait event_wait = {
+    .may_nap = true,
     .what = "waits for an event",
     .describe = event_describe,
 };

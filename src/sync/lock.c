@@ -10,6 +10,7 @@
 
 /* No undo: a task in line has nothing but its place there. */
 static const cr_wait lock_wait = {
+    .may_nap = true,
     .what = "waits for a lock",
     .holder = cr_lock_holder,
     .describe = cr_lock_describe,

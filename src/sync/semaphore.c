@@ -21,6 +21,7 @@ static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
 
 /* No undo: a permit is given with the wake-up, never before. */
 static const cr_wait semaphore_wait = {
+    .may_nap = true,
     .what = "waits for a permit",
     .describe = semaphore_describe,
 };

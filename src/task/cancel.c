@@ -11,8 +11,7 @@
 
 void cr_task_notice(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME || !task->fiber.wait ||
-        !cr_tasks_of(loop)->deliverable(task))
+    if (!cr_task_parked(task) || !cr_tasks_of(loop)->deliverable(task))
         return;
     const cr_wait *wait = task->fiber.wait;
     if (!wait->undo)

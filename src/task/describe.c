@@ -42,7 +42,7 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     const char *file = strrchr(site->file, '/');
     if (site->line > 0)
         snprintf(place, sizeof place, " spawned at %s:%d", file ? file + 1 : site->file, site->line);
-    if (task->fiber.life == CR_ALIVE && task->fiber.run == CR_RUN_RESUME && task->fiber.wait) {
+    if (cr_task_parked(task)) {
         const cr_wait *w = task->fiber.wait;
         char what[120] = "";
         if (w->describe)

@@ -274,9 +274,9 @@ static bool future_undo(cr_task *waiter)
     (void)cr_task_cancel(cr_loop_here, future);
     return true;
 }
-static const cr_wait shared_wait = { .what = "awaits", .undo = shared_undo, .holder = join_holder,
+static const cr_wait shared_wait = { .what = "awaits", .may_nap = true, .undo = shared_undo, .holder = join_holder,
     .describe = join_describe };
-static const cr_wait future_wait = { .what = "awaits", .undo = future_undo, .describe = join_describe };
+static const cr_wait future_wait = { .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe };
 
 static long await_shared(cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
 {

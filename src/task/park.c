@@ -73,7 +73,7 @@ static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-static const cr_wait sleep_wait = { .what = "sleeps", .undo = sleep_undo, .describe = sleep_describe };
+static const cr_wait sleep_wait = { .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = sleep_describe };
 
 static CR_NOINLINE int cannot_sleep(int err, const char *call)
 {

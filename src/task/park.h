@@ -24,6 +24,9 @@
 /* What a task can wait for; one static const per kind. */
 typedef struct cr_wait {
     const char *what; /* "waits for a lock": for descriptions and reports */
+    /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread touches it, and whoever ends
+     * the wait reads or writes user memory on it only after cr_stack_touch. */
+    bool may_nap;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it with -ECANCELED. False: it
      * has been asked to end and will be woken later, by whoever completes it. NULL: task->on is the cr_waitq it
      * stands in, which it leaves. */
@@ -72,8 +75,14 @@ static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
     task->fiber.wait = NULL;
     cr_runner_push(&loop->runner, &task->fiber);
 }
-/* Before memory of the user's that may lie on a parked task's stack is read or written. */
-static inline void cr_stack_touch(const void *address) { (void)address; }
+/* Before memory of the user's that may lie on a parked task's stack is read or written. hibernate.c has the rest. */
+extern __thread struct cr_naps *cr_naps_here __attribute__((tls_model("initial-exec"), visibility("hidden")));
+bool cr_nap_touched(const void *address);
+static inline void cr_stack_touch(const void *address)
+{
+    if (CR_UNLIKELY(cr_naps_here != NULL))
+        (void)cr_nap_touched(address);
+}
 
 /* Tasks in line for one thing, first come first served. A task is in the line or has been woken, never both. Zeroed memory is
  * an empty line. */

@@ -99,7 +99,7 @@ static void line(struct listing *l, const char *format, ...)
 
 static cr_task *holder_of(const cr_task *task)
 {
-    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME || !task->fiber.wait)
+    if (!cr_task_parked(task))
         return NULL;
     const cr_wait *wait = task->fiber.wait;
     return wait->holder ? wait->holder(task) : NULL;

@@ -204,6 +204,11 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
 {
+    if (fiber->run == CR_RUN_NAP) {
+        cr_nap_wake(cr_task_of_fiber(fiber));
+        cr_runner_push_front(&loop->runner, fiber);
+        return;
+    }
     int err = cr_stacks_refill(cr_tasks_of(loop)->stacks);
     if (err == 0)
         cr_runner_push_front(&loop->runner, fiber);

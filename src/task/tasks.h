@@ -79,6 +79,8 @@ typedef struct cr_tasks {
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     void (*abandon_job)(crank_loop *loop, cr_task *task);
     void *run;       /* run.c's */
+    struct cr_naps *naps; /* stacks put away; NULL where that is off */
+    bool (*may_nap)(const cr_task *task); /* the scope layer's: none of its scopes has somebody who may touch its stack */
     uint64_t out_of_memory; /* the task that could not open a scope: its next wait fails with -ENOMEM */
     unsigned stuck; /* times the loop starved */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
@@ -90,6 +92,11 @@ typedef struct cr_tasks {
 static inline cr_task *cr_task_parent(const cr_task *task)
 {
     return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener : (cr_task *)task->owner;
+}
+/* Has it a wait that can be undone or described? */
+static inline bool cr_task_parked(const cr_task *task)
+{
+    return task->fiber.life == CR_ALIVE && task->fiber.run != CR_RUN_NEW && task->fiber.wait;
 }
 static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 
@@ -266,6 +273,13 @@ void cr_debug_spawned(crank_loop *loop, cr_task *task);
 void cr_debug_frames(const cr_task *parent, uintptr_t frame);
 void cr_debug_returned(crank_loop *loop, cr_task *task);
 void cr_debug_ended(crank_loop *loop, cr_task *task);
+
+/* ---- hibernate.c */
+int cr_naps_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
+void cr_naps_close(crank_loop *loop);
+/* Give a task's stack back: it is on the ready line and has a turn. */
+void cr_nap_wake(cr_task *task);
+void cr_naps_due(crank_loop *loop, cr_timer *timer);
 
 /* ---- local.c */
 bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent); /* false: no memory */

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* hibernate.c: idle tasks give their stack's pages back.
+ *
+ * Owns: the naps. While a task has been parked for long, the used part of its stack is copied to the heap and the pages are
+ * dropped and guarded; waking removes the guard and copies back, to the same address. The runtime itself touches nothing on a
+ * parked task's stack, but for user memory after cr_stack_touch; whoever else of this thread touches it takes a fault, which
+ * restores it and goes on. What the kernel or another thread may touch is never put away: only waits that say may_nap, of
+ * tasks without children, generators or a group with children.
+ *
+ * A scan goes over all tasks once per hibernate_after and marks those that are parked in fiber.next, which waking overwrites;
+ * those it finds still marked go to sleep. Nothing is done in a wait or a wake, and where nothing has run since the last scan
+ * there is no next one. In builds whose switches are announced stacks stay: a tool's shadow of them could not follow. */
+#include "task/tasks.h"
+#include "base/check.h"
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+enum { BATCH = 256, PAGE = 4096, USED_MAX = 64 * 1024 };
+#define AT_ONCE 1000 /* a hibernate_after below a microsecond: no task need be found parked twice */
+
+typedef struct nap nap;
+struct nap {
+    nap *next;      /* in its bucket, or among the ended */
+    cr_task *task;
+    char *sp;       /* of the parked context */
+    char *low;      /* of the slot: the key */
+    char *guarded;  /* pages from here to the slot's end are away */
+    size_t size;    /* of these */
+    size_t used;    /* bytes kept, from sp */
+    char kept[];
+};
+
+struct cr_naps {
+    crank_loop *loop;
+    nap **buckets;
+    size_t n_buckets; /* a power of two */
+    size_t count;
+    nap *ended;       /* restored by a fault: freed at the next scan, not in a signal handler */
+    int64_t period;
+    uint64_t switches; /* at the last scan */
+    bool armed;        /* the timer runs */
+    bool again;        /* something ran before the last scan: tasks may be marked */
+    bool unavailable;  /* this kernel has no guards of this kind */
+    cr_timer timer;
+    nap *batch[BATCH];
+    size_t n_batch;
+    struct iovec upper[BATCH], lower[BATCH];
+};
+
+static cr_fiber mark; /* what fiber.next of a parked task points to after a scan */
+
+__thread struct cr_naps *cr_naps_here;
+
+static nap **bucket_of(const struct cr_naps *naps, const char *low)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)low * UINT64_C(0x9e3779b97f4a7c15);
+    return &naps->buckets[(hash >> 32) & (naps->n_buckets - 1)];
+}
+
+static int grow_buckets(struct cr_naps *naps)
+{
+    const cr_sys *sys = naps->loop->sys;
+    size_t n = naps->n_buckets ? 2 * naps->n_buckets : 64;
+    struct cr_naps grown = { .buckets = cr_alloc_zero(sys, n * sizeof(nap *)), .n_buckets = n };
+    if (!grown.buckets)
+        return -ENOMEM;
+    for (size_t i = 0; i < naps->n_buckets; i++) {
+        nap *next;
+        for (nap *one = naps->buckets[i]; one; one = next) {
+            next = one->next;
+            nap **bucket = bucket_of(&grown, one->low);
+            one->next = *bucket;
+            *bucket = one;
+        }
+    }
+    cr_free(sys, naps->buckets);
+    naps->buckets = grown.buckets;
+    naps->n_buckets = n;
+    return 0;
+}
+
+/* ---- waking. Also in the fault handler: system calls and copying only. */
+
+static void restore(struct cr_naps *naps, nap *one)
+{
+    const cr_sys *sys = naps->loop->sys;
+    nap **at = bucket_of(naps, one->low);
+    while (*at != one)
+        at = &(*at)->next;
+    *at = one->next;
+    naps->count--;
+    int err = sys->advise(sys->context, one->guarded, one->size, MADV_GUARD_REMOVE);
+    CR_CHECK(err == 0, "internal: the kernel does not give a task's stack back (%d)", err);
+    memcpy(one->sp, one->kept, one->used);
+    one->task->fiber.sp = one->sp;
+    one->task->fiber.run = CR_RUN_RESUME;
+    one->next = naps->ended;
+    naps->ended = one;
+}
+
+static void free_ended(struct cr_naps *naps)
+{
+    while (naps->ended) {
+        nap *one = naps->ended;
+        naps->ended = one->next;
+        cr_free(naps->loop->sys, one);
+    }
+}
+
+bool cr_nap_touched(const void *address)
+{
+    struct cr_naps *naps = cr_naps_here;
+    char *low, *high;
+    if (!naps || naps->count == 0 || !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, address, &low, &high))
+        return false;
+    for (nap *one = *bucket_of(naps, low); one; one = one->next) {
+        if (one->low == low) {
+            restore(naps, one);
+            return true;
+        }
+    }
+    return false;
+}
+
+void cr_nap_wake(cr_task *task)
+{
+    nap *one = task->fiber.sp;
+    restore(cr_naps_here, one);
+    free_ended(cr_naps_here);
+}
+
+/* ---- going to sleep */
+
+static bool may_nap(const cr_tasks *tasks, const cr_task *task)
+{
+    const cr_wait *wait = task->fiber.wait;
+    return wait && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 && !task->fiber.generator &&
+        (!task->fiber.scope || tasks->may_nap(task));
+}
+
+/* A copy of the used part of its stack; NULL when there is no memory for it or too much to copy. */
+static nap *nap_new(struct cr_naps *naps, cr_task *task)
+{
+    char *sp = task->fiber.sp, *top = task->fiber.stack, *low, *high;
+    size_t used = (size_t)(top - sp);
+    if (used > USED_MAX || !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, sp, &low, &high))
+        return NULL;
+    if (naps->count + naps->n_batch >= naps->n_buckets && grow_buckets(naps) < 0)
+        return NULL;
+    nap *one = cr_alloc(naps->loop->sys, sizeof *one + used);
+    if (!one)
+        return NULL;
+    char *guarded = (char *)((uintptr_t)sp & ~(uintptr_t)(PAGE - 1));
+    *one = (nap){ .task = task, .sp = sp, .low = low, .guarded = guarded, .size = (size_t)(high - guarded),
+        .used = used };
+    memcpy(one->kept, sp, used);
+    naps->upper[naps->n_batch] = (struct iovec){ guarded, one->size };
+    naps->lower[naps->n_batch] = (struct iovec){ low, (size_t)(guarded - low) };
+    return one;
+}
+
+/* One piece of advice for every range, in one call where the kernel takes it. */
+static int advise_all(struct cr_naps *naps, const struct iovec *ranges, int advice)
+{
+    const cr_sys *sys = naps->loop->sys;
+    size_t total = 0;
+    for (size_t i = 0; i < naps->n_batch; i++)
+        total += ranges[i].iov_len;
+    ssize_t done = sys->advise_many(sys->context, ranges, naps->n_batch, advice);
+    if (done >= 0 && (size_t)done == total)
+        return 0;
+    for (size_t i = 0; i < naps->n_batch; i++) {
+        int err = ranges[i].iov_len ? sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice) : 0;
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+/* No guard was to be had: what was put up comes down, and everybody stays awake. */
+static void call_off(struct cr_naps *naps)
+{
+    const cr_sys *sys = naps->loop->sys;
+    for (size_t i = 0; i < naps->n_batch; i++) {
+        nap *one = naps->batch[i];
+        (void)sys->advise(sys->context, one->guarded, one->size, MADV_GUARD_REMOVE);
+        memcpy(one->sp, one->kept, one->used);
+        cr_free(sys, one);
+    }
+    naps->n_batch = 0;
+    naps->unavailable = true;
+}
+
+static void put_away(struct cr_naps *naps)
+{
+    if (naps->n_batch == 0)
+        return;
+    if (advise_all(naps, naps->upper, MADV_GUARD_INSTALL) < 0) {
+        call_off(naps);
+        return;
+    }
+    (void)advise_all(naps, naps->lower, MADV_DONTNEED);
+    for (size_t i = 0; i < naps->n_batch; i++) {
+        nap *one = naps->batch[i];
+        nap **bucket = bucket_of(naps, one->low);
+        one->next = *bucket;
+        *bucket = one;
+        one->task->fiber.sp = one;
+        one->task->fiber.run = CR_RUN_NAP;
+        naps->count++;
+    }
+    naps->n_batch = 0;
+}
+
+static void consider(struct cr_naps *naps, cr_task *task)
+{
+    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME || !may_nap(cr_tasks_of(naps->loop), task))
+        return;
+    if (naps->period > AT_ONCE && task->fiber.next != &mark) {
+        task->fiber.next = &mark;
+        return;
+    }
+    nap *one = nap_new(naps, task);
+    if (!one)
+        return;
+    naps->batch[naps->n_batch++] = one;
+    if (naps->n_batch == BATCH)
+        put_away(naps);
+}
+
+static void start_timer(struct cr_naps *naps)
+{
+    int64_t deadline = cr_after(cr_now(naps->loop), naps->period);
+    naps->switches = naps->loop->runner.switches;
+    (void)cr_timer_start(naps->loop, &naps->timer, CR_TIMER_OTHER, deadline);
+}
+
+void cr_naps_due(crank_loop *loop, cr_timer *timer)
+{
+    struct cr_naps *naps = cr_container_of(timer, struct cr_naps, timer);
+    cr_tasks *tasks = cr_tasks_of(loop);
+    size_t at = 0;
+    free_ended(naps);
+    for (cr_task *t = cr_record_next(tasks, &at); t && !naps->unavailable; t = cr_record_next(tasks, &at))
+        consider(naps, t);
+    put_away(naps);
+    naps->armed = false;
+    if (!naps->unavailable && (naps->switches != loop->runner.switches || naps->again)) {
+        naps->again = naps->switches != loop->runner.switches; /* who was marked in this scan is put away in the next */
+        naps->armed = true;
+        start_timer(naps);
+    }
+}
+
+/* ---- beginning and end */
+
+int cr_naps_open(crank_loop *loop)
+{
+    if (loop->options.hibernate_after <= 0 || CR_ANNOUNCED)
+        return 0;
+    struct cr_naps *naps = cr_alloc_zero(loop->sys, sizeof *naps);
+    if (!naps)
+        return -ENOMEM;
+    naps->loop = loop;
+    naps->period = cr_nanoseconds(loop->options.hibernate_after);
+    if (naps->period < 1)
+        naps->period = 1;
+    naps->again = true;
+    naps->armed = true;
+    cr_naps_here = naps;
+    cr_stack_restore = cr_nap_touched;
+    cr_tasks_of(loop)->naps = naps;
+    start_timer(naps);
+    return 0;
+}
+
+/* Tasks that still sleep are lost with their stacks: a deadlock that no cancellation ended. */
+void cr_naps_close(crank_loop *loop)
+{
+    struct cr_naps *naps = cr_tasks_of(loop)->naps;
+    if (!naps)
+        return;
+    for (size_t i = 0; i < naps->n_buckets; i++)
+        while (naps->buckets[i])
+            restore(naps, naps->buckets[i]);
+    free_ended(naps);
+    if (naps->armed)
+        cr_timer_stop(loop, &naps->timer);
+    cr_free(loop->sys, naps->buckets);
+    cr_free(loop->sys, naps);
+    cr_tasks_of(loop)->naps = NULL;
+    cr_naps_here = NULL;
+    cr_stack_restore = NULL;
+}
