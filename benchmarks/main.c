@@ -14,6 +14,7 @@ static const struct {
     { "sleepers", bench_sleepers },
     { "sleepers_1m", bench_sleepers_1m },
     { "native_mem", bench_native_mem },
+    { "native_mem_thread", bench_native_mem_thread },
     { "generator", bench_generator },
     { "pingpong", bench_pingpong },
     { "prodcons", bench_prodcons },

@@ -28,6 +28,7 @@ int bench_capture(void);
 int bench_sleepers(void);
 int bench_sleepers_1m(void);
 int bench_native_mem(void);
+int bench_native_mem_thread(void);
 int bench_idle_mem(void);
 
 int bench_generator(void);

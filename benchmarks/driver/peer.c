@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* peer.c: whom crank is compared with.
  *
- * A peer is a folder of benchmarks/peers with a file `peer` in it: lines of a key, a blank and a value.
- * probe, build, run and version are for the shell, which runs them in that folder with $OUT naming
- * the folder for build products. */
+ * A peer is a folder of benchmarks/peers with a file `peer` in it: lines of a key, a blank and a
+ * value. probe, build, run and version are for the shell, which runs them in that folder with $OUT
+ * naming the folder for build products. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
