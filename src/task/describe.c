@@ -124,27 +124,79 @@ int crank_result(crank_task *handle, long *ret_value)
     return 0;
 }
 
-/* Put a handle into an array kept in order of number: the first max of all. */
-static void insert_by_number(crank_task **tasks, size_t *count, size_t max, const cr_task *task)
+static uint64_t number_of(const crank_task *handle)
 {
-    const uint64_t mask = (UINT64_C(1) << 40) - 1;
-    size_t at = *count < max ? *count : max;
-    while (at > 0 && ((uint64_t)(uintptr_t)tasks[at - 1] & mask) > cr_task_number(task)) {
-        if (at < max)
-            tasks[at] = tasks[at - 1];
-        at--;
+    return (uint64_t)(uintptr_t)handle & CR_NUMBER_MASK;
+}
+
+/* The oldest max of all tasks, without memory of its own: in order while they come in order, else a heap with the newest of
+ * them on top. */
+typedef struct listing {
+    crank_task **at;
+    size_t count, max;
+    bool ordered, heaped;
+} listing;
+
+static void sift(crank_task **at, size_t count, size_t i)
+{
+    crank_task *item = at[i];
+    for (size_t child; (child = 2 * i + 1) < count; i = child) {
+        if (child + 1 < count && number_of(at[child + 1]) > number_of(at[child]))
+            child++;
+        if (number_of(at[child]) <= number_of(item))
+            break;
+        at[i] = at[child];
     }
-    if (at < max)
-        tasks[at] = cr_handle(task);
-    (*count)++;
+    at[i] = item;
+}
+
+static void make_heap(listing *list)
+{
+    for (size_t i = list->heaped ? 0 : list->count / 2; i-- > 0;)
+        sift(list->at, list->count, i);
+    list->heaped = true;
+    list->ordered = false;
+}
+
+static void add(listing *list, crank_task *handle)
+{
+    bool newer = list->count == 0 || number_of(handle) > number_of(list->at[list->count - 1]);
+    if (list->count < list->max) {
+        list->ordered &= newer;
+        list->at[list->count++] = handle;
+    } else if (list->max > 0 && !(list->ordered && newer)) {
+        make_heap(list);
+        if (number_of(handle) < number_of(list->at[0])) {
+            list->at[0] = handle;
+            sift(list->at, list->count, 0);
+        }
+    }
+}
+
+static void put_in_order(listing *list)
+{
+    if (list->ordered)
+        return;
+    make_heap(list);
+    for (size_t n = list->count; n-- > 1;) {
+        crank_task *last = list->at[n];
+        list->at[n] = list->at[0];
+        list->at[0] = last;
+        sift(list->at, n, 0);
+    }
 }
 
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
     cr_tasks *tasks = cr_tasks_of(cr_loop_checked("crank_tasks"));
+    listing list = { .at = ret_tasks, .max = max, .ordered = true };
     size_t count = 0, at = 0;
-    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
-        if (t->fiber.life != CR_ENDED && !(t->fiber.flags & CR_TASK_FUTURE) && t != tasks->spare)
-            insert_by_number(ret_tasks, &count, max, t);
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
+        if (t->fiber.life == CR_ENDED || (t->fiber.flags & CR_TASK_FUTURE) || t == tasks->spare)
+            continue;
+        add(&list, cr_handle(t));
+        count++;
+    }
+    put_in_order(&list);
     return count;
 }

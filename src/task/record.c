@@ -36,6 +36,7 @@ static cr_slab *slab_new(cr_tasks *tasks)
             atomic_compare_exchange_strong(&cr_slabs[i], &none, slab)) {
             slab->index = i;
             slab->next = tasks->slabs;
+            *(tasks->slabs ? &tasks->slabs->newer : &tasks->oldest) = slab;
             tasks->slabs = slab;
             return slab;
         }
@@ -69,12 +70,16 @@ void cr_numbers_reserve(cr_tasks *tasks)
 
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
 {
-    for (cr_slab *slab = tasks->slabs; slab; slab = slab->next) {
-        size_t base = slab->index * CR_SLAB_RECORDS;
-        size_t start = *at > base ? *at - base : 0;
-        for (size_t i = start; i < slab->used; i++) {
+    cr_slab *slab = tasks->oldest;
+    size_t i = 0;
+    if (*at > 0) { /* behind the last one given, in a slab of ours */
+        slab = atomic_load_explicit(&cr_slabs[(*at - 1) / CR_SLAB_RECORDS], memory_order_relaxed);
+        i = (*at - 1) % CR_SLAB_RECORDS + 1;
+    }
+    for (; slab; slab = slab->newer, i = 0) {
+        for (; i < slab->used; i++) {
             if (slab->records[i].fiber.life != CR_FREE && cr_task_number(&slab->records[i])) {
-                *at = base + i + 1;
+                *at = slab->index * CR_SLAB_RECORDS + i + 1;
                 return &slab->records[i];
             }
         }

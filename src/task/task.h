@@ -87,7 +87,8 @@ static inline crank_task *cr_handle(const cr_task *task) { return (crank_task *)
 #define CR_SLABS_MAX 4096u
 typedef struct cr_slab {
     crank_loop *loop;
-    struct cr_slab *next;
+    struct cr_slab *next;  /* of this loop, older */
+    struct cr_slab *newer;
     size_t index; /* in the table */
     size_t used;  /* records ever handed out */
     cr_task *records;

@@ -60,7 +60,8 @@ typedef struct cr_tasks {
     crank_loop *loop;
     cr_task *free;   /* records, through fiber.next */
     cr_task *spare;  /* the record into which the next call is captured */
-    struct cr_slab *slabs;
+    struct cr_slab *slabs;  /* newest first */
+    struct cr_slab *oldest;
     size_t slab_records; /* in the newest slab */
     uint64_t number, number_end; /* task numbers reserved for this loop */
     size_t alive;    /* tasks that have not ended */

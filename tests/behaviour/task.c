@@ -512,6 +512,30 @@ TEST_SIM(tasks, lists_all_that_live_oldest_first)
     return 0;
 }
 
+enum { MANY = 10000 };
+
+/* More than one slab of records; every other one used twice, so that the order is not that of memory. */
+TEST_SIM(tasks, lists_many_oldest_first)
+{
+    static crank_task *made[MANY], *list[MANY + 1];
+    for (int i = 0; i < MANY; i++)
+        made[i] = crank_spawn(slow, 0.1, "");
+    for (int i = 0; i < MANY; i += 2) {
+        crank_cancel(made[i]);
+        crank_await(made[i]);
+    }
+    for (int i = 0; i < MANY; i += 2)
+        made[i] = crank_spawn(slow, 0.1, "");
+    for (size_t max = 0; max <= MANY + 1; max += max < 3 ? 1 : MANY / 2 - 1) {
+        EXPECT_EQ(crank_tasks(list, max), MANY + 1);
+        for (size_t i = 0; i < max; i++) {
+            size_t expected = i <= MANY / 2 ? 2 * i - 1 : 2 * (i - MANY / 2 - 1);
+            EXPECT(list[i] == (i == 0 ? crank_self() : made[expected]));
+        }
+    }
+    return 0;
+}
+
 static void note_done(crank_task *task, void *arg)
 {
     (void)task;
