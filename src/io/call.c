@@ -11,9 +11,8 @@
 
 /* What the worker needs, and who is to be woken; the task's record points here by its on. */
 typedef struct call_job {
-    cr_job job;
+    cr_job job; /* about arg */
     long (*fn)(void *arg);
-    void *arg;
     const char *name;
     cr_task *task;
     long result;
@@ -23,7 +22,8 @@ _Static_assert(sizeof(call_job) <= CR_JOB_BYTES, "a job fits its memory");
 static void call_run(cr_job *job)
 {
     call_job *call = cr_container_of(job, call_job, job);
-    call->result = call->fn(call->arg);
+    void *arg = atomic_load_explicit(&job->about, memory_order_relaxed);
+    call->result = call->fn(arg);
 }
 
 /* The result is the wake value, so the call returns it without looking here again. */
@@ -73,7 +73,7 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
     if (!call)
         return -ENOMEM;
     call->fn = fn;
-    call->arg = arg;
+    atomic_store_explicit(&call->job.about, arg, memory_order_relaxed);
     call->name = name;
     call->task = w->self;
     w->self->on = call;

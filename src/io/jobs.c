@@ -18,6 +18,11 @@ struct cr_job_ring {
     _Atomic(cr_job *) places[];
 };
 
+static inline cr_job *place_at(cr_job_ring *ring, uint64_t position)
+{
+    return atomic_load_explicit(&ring->places[position & ring->mask], memory_order_relaxed);
+}
+
 static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
 {
     cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);
@@ -58,7 +63,7 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     /* From what the loop last knew of the head: what workers took meanwhile is copied in vain
      * and never read. */
     for (uint64_t at = jobs->head_seen; at != tail; at++) {
-        cr_job *job = atomic_load_explicit(&old->places[at & old->mask], memory_order_relaxed);
+        cr_job *job = place_at(old, at);
         atomic_store_explicit(&ring->places[at & ring->mask], job, memory_order_relaxed);
     }
     ring->older = old;
@@ -83,22 +88,40 @@ int cr_jobs_put(cr_jobs *jobs, cr_job *job)
     return 0;
 }
 
+/* The jobs behind the one at head will soon be taken, and lie in the cache of the core that made
+ * them: fetch the second next, and what the next, fetched by now, is about. */
+static inline void fetch_ahead(cr_job_ring *ring, uint64_t head, uint64_t tail)
+{
+    enum { line = 64 };
+    if (tail - head < 3)
+        return;
+    cr_job *next = place_at(ring, head + 1);
+    cr_job *later = place_at(ring, head + 2);
+    __builtin_prefetch(later, 1);
+    const char *about = atomic_load_explicit(&next->about, memory_order_relaxed);
+    __builtin_prefetch(about);
+    __builtin_prefetch(about + line);
+}
+
 cr_job *cr_jobs_take(cr_jobs *jobs)
 {
     uint64_t head = atomic_load_explicit(&jobs->head, memory_order_acquire);
-    while (head != atomic_load(&jobs->tail)) {
+    for (;;) {
+        uint64_t tail = atomic_load(&jobs->tail);
+        if (head == tail)
+            return NULL;
         /* The ring is read after the tail: it is one that holds this position. */
         cr_job_ring *ring = atomic_load_explicit(&jobs->ring, memory_order_acquire);
-        cr_job *job = atomic_load_explicit(&ring->places[head & ring->mask], memory_order_relaxed);
+        cr_job *job = place_at(ring, head);
         if (!atomic_compare_exchange_weak(&jobs->head, &head, head + 1))
             continue;
+        fetch_ahead(ring, head, tail);
         uint32_t queued = CR_JOB_QUEUED;
         if (atomic_compare_exchange_strong(&job->state, &queued, CR_JOB_RUNNING))
             return job;
         cr_jobs_give_back(jobs, job);
         head++;
     }
-    return NULL;
 }
 
 /* Pushing is the only thing done to the list but taking it whole, so a reused address confuses

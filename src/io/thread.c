@@ -14,13 +14,17 @@
 
 /* Sixty-four bytes beside the record: all that a job in flight costs. */
 typedef struct task_job {
-    cr_job job;
-    cr_task *task;
+    cr_job job; /* about the task */
     cr_many_args *many; /* its arguments, where the record has no room for them */
     cr_returned returned;
     cr_failure *failure; /* what crank_fail said on the worker */
 } task_job;
 _Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
+
+static cr_task *task_of(const task_job *job)
+{
+    return atomic_load_explicit(&job->job.about, memory_order_relaxed);
+}
 
 /* Only while the task's life is CR_ASIDE. */
 static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
@@ -29,7 +33,7 @@ static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->
 static void task_run(cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
-    cr_fiber *fiber = &job->task->fiber;
+    cr_fiber *fiber = &task_of(job)->fiber;
     cr_call_captured(fiber->function, cr_fiber_few(fiber), job->many, &job->returned);
     job->failure = cr_failure_take_thread();
 }
@@ -38,9 +42,10 @@ static void task_run(cr_job *base)
 static void task_finished(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
+    cr_task *task = task_of(job);
     if (job->failure)
-        cr_failure_give(loop, job->task, job->failure);
-    cr_task_complete(loop, job->task, job->returned.integer, job->returned.real);
+        cr_failure_give(loop, task, job->failure);
+    cr_task_complete(loop, task, job->returned.integer, job->returned.real);
 }
 
 /* For a job that never ran, or will never come back. */
@@ -58,14 +63,15 @@ static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why
 static void task_stuck(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
-    const crank_site *site = job->task->site;
+    cr_task *task = task_of(job);
+    const crank_site *site = task->site;
     char text[512];
     snprintf(text, sizeof text,
         "job %s, spawned at %s:%d, has blocked its thread for 5 seconds: under the simulator a job "
         "may wait for others only with crank_submission_wait",
         site->function, site->file, site->line);
-    cr_report(loop, CRANK_REPORT_NOTE, -ETIMEDOUT, job->task, text);
-    end_failed(loop, job->task, -ETIMEDOUT, "blocked its thread for 5 seconds under the simulator");
+    cr_report(loop, CRANK_REPORT_NOTE, -ETIMEDOUT, task, text);
+    end_failed(loop, task, -ETIMEDOUT, "blocked its thread for 5 seconds under the simulator");
 }
 
 static const cr_job_type task_type = {
@@ -93,7 +99,7 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
     task->fiber.life = CR_ASIDE;
     task->fiber.flags |= CR_TASK_JOB;
     task->fiber.next = (cr_fiber *)(void *)job;
-    job->task = task;
+    atomic_store_explicit(&job->job.about, task, memory_order_relaxed);
     job->many = task->fiber.flags & CR_FIBER_FLAG_MANY ? task->fiber.many : NULL;
     job->failure = NULL;
     return task;

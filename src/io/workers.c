@@ -4,9 +4,11 @@
  * Waking another core is dear (20-60 us), so it is done once per burst, not once per job:
  * whoever puts a job wakes a worker only when none is searching; a searcher that finds a job
  * while there are more wakes the next. A worker without work searches for some microseconds
- * before it rests. The other way round, what has come back wakes the loop once until it has
- * looked; while more jobs wait than there are threads the loop naps and looks by itself every
- * quarter of a millisecond; and with few jobs out and a core to spare it spins before it sleeps.
+ * before it rests. Amid a burst the loop puts that off and looks a little later whether those
+ * awake get on with it: with short jobs they do, with long ones it calls more. The other way
+ * round, what has come back wakes the loop once until it has looked; while jobs wait and the loop
+ * looks by itself it is not woken; and with few jobs out and a core to spare it spins before it
+ * sleeps.
  *
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
@@ -24,6 +26,10 @@
 /* So late a result may be while more jobs wait than there are threads. Waking the loop for each
  * would take the processor from the jobs themselves. */
 #define NAP_SECONDS 250e-6
+/* Jobs put in quicker succession are a burst: it is cheaper to see how those at work get on with
+ * it than to wake one more for each. So soon the loop sees. */
+#define BURST_NS 10000
+#define RAMP_SECONDS 50e-6
 /* Jobs are ordinary C, which is used to the stacks of main threads; untouched pages cost
  * nothing. */
 #define STACK_BYTES (8u << 20)
@@ -61,13 +67,18 @@ int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_
  * finds: as in every pool. */
 static void *work(void *arg);
 
+/* Else all are at work: each looks into the queue before it does anything else. */
+static bool may_summon(cr_workers *workers)
+{
+    return atomic_load(&workers->resting_count) || atomic_load(&workers->live) < workers->max;
+}
+
 /* Make one more search, if there may be one more. Its search begins here, so that nobody wakes
  * another meanwhile. */
 static CR_NOINLINE int summon(cr_workers *workers)
 {
     int err = 0;
-    /* All are at work: each looks into the queue before it does anything else. */
-    if (!atomic_load(&workers->resting_count) && atomic_load(&workers->live) == workers->max)
+    if (!may_summon(workers))
         return 0;
     pthread_mutex_lock(&workers->lock);
     cr_worker *worker = workers->resting;
@@ -107,12 +118,14 @@ static cr_job *search(cr_workers *workers)
     return NULL;
 }
 
-/* Found one: if nobody else searches and there is more, somebody should. */
+/* Found one: if nobody else searches and there is more, somebody should, unless the loop is going
+ * to see to that. */
 static void stop_searching(cr_worker *self)
 {
     cr_workers *workers = self->workers;
     self->searching = false;
-    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_jobs_waiting(&workers->jobs))
+    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_jobs_waiting(&workers->jobs) &&
+        !atomic_load(&workers->looking))
         (void)summon(workers);
 }
 
@@ -220,12 +233,12 @@ static void *work(void *arg)
 
 /* ---- What has run comes back ---- */
 
-/* While the loop naps and there is more to do for the workers, it will look by itself. */
+/* While the loop will look by itself and there is more to do for the workers, it is left alone. */
 void cr_job_done(cr_workers *workers, cr_job *job)
 {
     cr_jobs_give_back(&workers->jobs, job);
     /* With nothing more to do this may be the last result for long: it is not kept waiting. */
-    if (atomic_load(&workers->napping) && cr_jobs_waiting(&workers->jobs))
+    if (atomic_load(&workers->looking) && cr_jobs_waiting(&workers->jobs))
         return;
     if (!atomic_load(&workers->signalled) && !atomic_exchange(&workers->signalled, true))
         cr_loop_post(workers->loop, &workers->signal);
@@ -268,30 +281,60 @@ static void plan_spin(cr_workers *workers)
     loop->spin_ns = workers->spinning ? SPIN_NS : 0;
 }
 
-/* From here on what comes back wakes the loop again; what came before is found by the next look. */
-static void end_nap(cr_workers *workers)
+/* From here on what comes back wakes the loop again, and searchers call the next; what came
+ * before is found by the look that follows. */
+static void end_look(cr_workers *workers)
 {
-    workers->nap = NULL;
-    atomic_store(&workers->napping, false);
+    workers->look = NULL;
+    atomic_store(&workers->looking, false);
 }
 
-static void nap_over(void *arg);
+static void look_due(void *arg);
 
-/* Without memory for the timer every job that comes back wakes the loop: slower, nothing else. */
-static void start_nap(cr_workers *workers)
+/* False without memory for the timer: then each must be woken in turn. */
+static bool look_in(cr_workers *workers, double seconds)
 {
-    workers->nap = crank_call_later(workers->loop, NAP_SECONDS, nap_over, workers);
-    if (workers->nap)
-        atomic_store(&workers->napping, true);
+    workers->look = crank_call_later(workers->loop, seconds, look_due, workers);
+    if (!workers->look)
+        return false;
+    workers->head_then = atomic_load(&workers->jobs.head);
+    atomic_store(&workers->looking, true);
+    return true;
 }
 
-/* What came back after the last look has signalled, or is seen by the look after the nap. */
-static void nap_over(void *arg)
+/* How many more workers to call, since the last look has not emptied the queue. Where many jobs
+ * were taken meanwhile they are short: then more workers than cores are of no use, and even those
+ * only where the rest would take as long again. */
+static unsigned wanted(cr_workers *workers, uint64_t taken, uint64_t waiting)
+{
+    enum { many = 8 };
+    if (taken < many)
+        return waiting < workers->cores ? (unsigned)waiting : workers->cores;
+    unsigned awake = atomic_load(&workers->live) - atomic_load(&workers->resting_count);
+    return waiting > taken && awake < workers->cores ? 1 : 0;
+}
+
+static void call_more(cr_workers *workers)
+{
+    uint64_t head = atomic_load(&workers->jobs.head);
+    uint64_t taken = head - workers->head_then;
+    unsigned more = wanted(workers, taken, atomic_load(&workers->jobs.tail) - head);
+    unsigned called = 0;
+    while (called < more && may_summon(workers) && summon(workers) == 0)
+        called++;
+    if (taken == 0 && called == 0)
+        return; /* all are at long jobs: what comes back wakes the loop */
+    if (!look_in(workers, called > 0 ? RAMP_SECONDS : NAP_SECONDS))
+        (void)summon(workers);
+}
+
+static void look_due(void *arg)
 {
     cr_workers *workers = arg;
-    end_nap(workers);
-    if (cr_workers_collect(workers) > 0 && cr_jobs_waiting(&workers->jobs))
-        start_nap(workers);
+    end_look(workers);
+    (void)cr_workers_collect(workers);
+    if (cr_jobs_waiting(&workers->jobs))
+        call_more(workers);
     plan_spin(workers);
 }
 
@@ -301,9 +344,25 @@ static void signal_delivered(cr_post *post)
     cr_workers *workers = cr_container_of(post, cr_workers, signal);
     atomic_store(&workers->signalled, false);
     size_t count = cr_workers_collect(workers);
-    if (!workers->baton && !workers->nap && count > 0 && cr_jobs_waiting(&workers->jobs))
-        start_nap(workers);
+    if (!workers->baton && !workers->look && count > 0 && cr_jobs_waiting(&workers->jobs))
+        (void)look_in(workers, NAP_SECONDS);
     plan_spin(workers);
+}
+
+/* A job has been put. See that somebody takes it: now, or, amid a burst with somebody awake, when
+ * the loop looks: by then it shows whether those awake are enough. */
+static int call_worker(cr_workers *workers)
+{
+    if (atomic_load(&workers->looking))
+        return 0;
+    int64_t now = cr_now(workers->loop);
+    bool burst = now - workers->put_at < BURST_NS;
+    workers->put_at = now;
+    bool searched = atomic_load(&workers->searching) > 0;
+    bool awake = searched || atomic_load(&workers->live) > atomic_load(&workers->resting_count);
+    if (burst && awake && look_in(workers, RAMP_SECONDS))
+        return 0;
+    return searched ? 0 : summon(workers);
 }
 
 /* ---- The loop's side ---- */
@@ -314,6 +373,7 @@ void *cr_job_new(cr_workers *workers, const cr_job_type *type)
     if (job) {
         job->type = type;
         atomic_init(&job->state, CR_JOB_QUEUED);
+        atomic_store_explicit(&job->about, NULL, memory_order_relaxed);
     }
     return job;
 }
@@ -343,8 +403,8 @@ int cr_job_submit(cr_workers *workers, cr_job *job)
     workers->out++;
     if (CR_UNLIKELY(workers->baton != NULL))
         err = cr_baton_job(workers);
-    else if (atomic_load(&workers->searching) == 0)
-        err = summon(workers);
+    else
+        err = call_worker(workers);
     if (CR_UNLIKELY(err < 0))
         return nobody_works(workers, job, err);
     plan_spin(workers);
@@ -411,8 +471,8 @@ static void close_workers(crank_loop *loop, cr_closer *closer)
     for (unsigned i = 0; i < workers->max; i++)
         if (workers->all[i].thread && !workers->all[i].lost)
             (void)sys->thread_join(sys->context, workers->all[i].thread);
-    if (workers->nap)
-        crank_handle_cancel(workers->nap);
+    if (workers->look)
+        crank_handle_cancel(workers->look);
     cr_wakeup_deliver(loop->wakeup); /* our signal may be on its way */
     (void)cr_workers_collect(workers);
     loop->io = NULL;

@@ -36,6 +36,7 @@ struct cr_job {
     cr_job *next; /* among those that have come back */
     const cr_job_type *type;
     _Atomic uint32_t state; /* who takes it from QUEUED has it: a worker, or who cancels it */
+    _Atomic(void *) about;  /* what its worker will read first, fetched ahead of its turn */
 };
 
 /* ---- jobs.c: the queue. One thread puts, all take, in order; what has run comes back through a
@@ -89,8 +90,8 @@ struct cr_worker {
     cr_job *job;
 };
 
-/* Invariant: with a job in the queue, somebody is searching, or every worker there may be is at
- * work. */
+/* Invariant: with a job in the queue, somebody is searching, or the loop is going to look, or every
+ * worker there may be is at work. */
 struct cr_workers {
     cr_closer closer;
     crank_loop *loop;
@@ -98,8 +99,10 @@ struct cr_workers {
     cr_jobs jobs;
     cr_post signal;           /* something has come back */
     atomic_bool signalled;    /* signal is on its way */
-    atomic_bool napping;      /* the loop looks by itself soon: nobody need wake it */
-    crank_handle *nap;        /* when it looks; NULL while it does not */
+    atomic_bool looking;      /* the loop looks by itself soon: nobody need be woken */
+    crank_handle *look;       /* when it looks; NULL while it does not */
+    uint64_t head_then;       /* the queue's head when that was planned */
+    int64_t put_at;           /* when a job was last put while no look was planned */
     atomic_uint searching;    /* about to look into the queue */
     atomic_uint resting_count;
     atomic_uint live;
