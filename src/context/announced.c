@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* announced.c: the switch for builds in which a tool follows every change of stacks.
  *
- * AddressSanitizer must know the bounds of the stack that is switched to, ThreadSanitizer which fiber runs. The same
- * contract as the assembly's, written in C around cr_stack_swap: a parked context is a struct place on its own stack, and
- * fiber->sp points at it. Empty in other builds. */
+ * AddressSanitizer must know the bounds of the stack that is switched to, ThreadSanitizer which
+ * fiber runs. The same contract as the assembly's, written in C around cr_stack_swap: a parked
+ * context is a struct place on its own stack, and fiber->sp points at it. Empty in other builds. */
 #include "context/fiber.h"
 #include "base/check.h"
 #if CR_ANNOUNCED
@@ -136,7 +136,8 @@ CRANK_NORETURN static void first_run(void *arg)
 }
 
 /* Where to go next: the head's place (a fresh one is made in *fresh), or the loop's. */
-static struct place *next_place(cr_runner *runner, struct place *fresh, struct first *first, cr_fiber **ret_service)
+static struct place *next_place(
+    cr_runner *runner, struct place *fresh, struct first *first, cr_fiber **ret_service)
 {
     *ret_service = NULL;
     cr_fiber *fiber = runner->head;
@@ -161,7 +162,8 @@ static struct place *next_place(cr_runner *runner, struct place *fresh, struct f
     *first = (struct first){ runner, fiber, runner->stacks };
     runner->stacks = *(void **)first->stack;
 #if CR_ASAN
-    __asan_unpoison_memory_region((char *)first->stack - runner->stack_usable, runner->stack_usable);
+    __asan_unpoison_memory_region(
+        (char *)first->stack - runner->stack_usable, runner->stack_usable);
 #endif
     place_on(fresh, runner, first->stack);
     fresh->sp = cr_stack_prepare(first->stack, first_run, first);
@@ -201,7 +203,8 @@ cr_fiber *cr_runner_enter(cr_runner *runner)
     return service;
 }
 
-/* Each leaver's place to come from is never come back to; the fresh fiber's first frame is read before it is reused. */
+/* Each leaver's place to come from is never come back to; the fresh fiber's first frame is read
+ * before it is reused. */
 CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
 {
     static __thread struct place nowhere, fresh;
@@ -216,14 +219,17 @@ CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
 
 /* ---- generators: the sides of one fiber */
 
-void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg)
+void cr_side_prepare(
+    cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg)
 {
     struct place place = { 0 };
 #if CR_ASAN
     __asan_unpoison_memory_region((char *)top - runner->stack_usable, runner->stack_usable);
 #endif
     place_on(&place, runner, top);
-    *side = (cr_side){ .sp = cr_stack_prepare(top, entry, arg), .low = place.low, .size = place.size,
+    *side = (cr_side){ .sp = cr_stack_prepare(top, entry, arg),
+        .low = place.low,
+        .size = place.size,
         .tsan = place.tsan };
 }
 

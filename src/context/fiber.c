@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fiber.c: what of the switch is written in C.
  *
- * Owns: the runner's beginning, the thread's places for captured arguments, the frame of a fresh stack, and the proof that
- * the assembly's offsets are those of the structs. */
+ * Owns: the runner's beginning, the thread's places for captured arguments, the frame of a fresh
+ * stack, and the proof that the assembly's offsets are those of the structs. */
 #include "context/fiber.h"
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* fiber.h: the part of a task that a switch touches, and the machine that switches.
  *
- * Owns: the ready line (first in, first out), the current fiber, the captured arguments, the switch itself. Does not
- * own: stacks (stack.h), what fibers wait for, the loop.
+ * Owns: the ready line (first in, first out), the current fiber, the captured arguments, the switch
+ * itself. Does not own: stacks (stack.h), what fibers wait for, the loop.
  *
- * A fiber leaves the processor only in cr_fiber_park, whose caller must do nothing after it: it is a tail call, and
- * the next fiber is resumed by a jump straight to its own caller's return address. (A `ret` crossed after a switch is
- * mispredicted whenever the two fibers wait in different functions: about 10 ns.) The assembly keeps to the offsets
- * below, which fiber.c asserts. */
+ * A fiber leaves the processor only in cr_fiber_park, whose caller must do nothing after it: it is
+ * a tail call, and the next fiber is resumed by a jump straight to its own caller's return address.
+ * (A `ret` crossed after a switch is mispredicted whenever the two fibers wait in different
+ * functions: about 10 ns.) The assembly keeps to the offsets below, which fiber.c asserts. */
 #ifndef CR_FIBER_H
 #define CR_FIBER_H
 
@@ -43,7 +43,8 @@
 #define CR_RUN_NAP 3      /* its stack was put away: sp is the task layer's */
 #define CR_RUN_SERVICE 2  /* it is not a fiber but a callback: the loop's business */
 
-#define CR_FIBER_FLAG_MANY 1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
+#define CR_FIBER_FLAG_MANY                                                                         \
+    1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
 
 #ifndef __ASSEMBLER__
 #include "base/base.h"
@@ -51,7 +52,8 @@
 typedef struct cr_fiber cr_fiber;
 typedef struct cr_runner cr_runner;
 
-/* Argument registers and stack words as the small stub leaves them: enough for two arguments of any type. */
+/* Argument registers and stack words as the small stub leaves them: enough for two arguments of any
+ * type. */
 typedef struct cr_few_args {
 #if defined(__x86_64__)
     uint64_t general[4];
@@ -103,11 +105,13 @@ struct cr_fiber {
             void *scope;
             void *generator;
         };
-        cr_many_args *many; /* before its first run, with CR_FIBER_FLAG_MANY; else a cr_few_args begins here */
+        cr_many_args *many; /* before its first run, with CR_FIBER_FLAG_MANY; else a cr_few_args
+                               begins here */
     };
 };
 
-/* The captured arguments of a new fiber: they reach beyond the fiber into what its owner keeps free until the first run. */
+/* The captured arguments of a new fiber: they reach beyond the fiber into what its owner keeps free
+ * until the first run. */
 static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
 {
     return (cr_few_args *)(void *)((char *)fiber + CR_FIBER_ARGS);
@@ -126,11 +130,14 @@ struct cr_runner {
     uint64_t fp;       /* floating point control a new fiber starts with */
     uint32_t budget_full;
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
-    void *many_free;       /* cr_many_args blocks given back by first runs, linked through their first word */
-    uint32_t eager_left;   /* eager spawns until the spawner goes to the end of the line, as if it had yielded */
+    void *many_free; /* cr_many_args blocks given back by first runs, linked through their first
+                        word */
+    uint32_t eager_left; /* eager spawns until the spawner goes to the end of the line, as if it had
+                            yielded */
 };
 
-/* Builds whose switches are announced to a tool take them in C (announced.c), all others in assembly. */
+/* Builds whose switches are announced to a tool take them in C (announced.c), all others in
+ * assembly. */
 #if CR_ANNOUNCED
 #define CR_PARK_SYMBOL "cr_fiber_park"
 #else
@@ -140,8 +147,9 @@ struct cr_runner {
 #define cr_fiber_leave cr_fiber_leave_fast
 #endif
 
-/* The loop's side: run the ready line until it is empty, steps are used up, or its head needs service. Gives that head
- * (a callback, or a new fiber for which there is no stack), taken off the line; else NULL. */
+/* The loop's side: run the ready line until it is empty, steps are used up, or its head needs
+ * service. Gives that head (a callback, or a new fiber for which there is no stack), taken off the
+ * line; else NULL. */
 cr_fiber *cr_runner_enter(cr_runner *runner);
 void cr_runner_init(cr_runner *runner);
 /* This thread's rounding mode and floating point traps, in the form of runner->fp. */
@@ -162,30 +170,35 @@ static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
     runner->head = fiber;
 }
 
-/* The current fiber's side. Park: note what it waits for, run the others, and give, once it has been pushed on the
- * ready line again, its wake. Must be the last thing a waiting call does. */
+/* The current fiber's side. Park: note what it waits for, run the others, and give, once it has
+ * been pushed on the ready line again, its wake. Must be the last thing a waiting call does. */
 long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait);
 int cr_fiber_park_int(cr_runner *runner, cr_fiber *self, const void *wait) __asm__(CR_PARK_SYMBOL);
 /* Leave for good; the stack must already be in the free list or kept by somebody else. */
 CRANK_NORETURN void cr_fiber_leave(cr_runner *runner);
-/* Called on the fiber's own stack when its function has returned; the task layer's. Does not return. */
+/* Called on the fiber's own stack when its function has returned; the task layer's. Does not
+ * return. */
 CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
 
-/* Call a captured function here and now (worker threads, generators). many is NULL for the small form. */
-void cr_call_captured(void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
+/* Call a captured function here and now (worker threads, generators). many is NULL for the small
+ * form. */
+void cr_call_captured(
+    void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
 
 /* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
-extern __thread cr_few_args *cr_capture_place
-    __attribute__((tls_model("initial-exec"), visibility("hidden"))); /* NULL: the thread's own buffer */
+/* NULL: the thread's own buffer */
+extern __thread cr_few_args *cr_capture_place __attribute__((tls_model("initial-exec"), visibility("hidden")));
 static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
-/* A bare switch between two stacks: floating point state and errno are shared. Gives, when somebody swaps back, the value
- * they passed. As the last thing a function does it resumes straight in that function's caller. */
+/* A bare switch between two stacks: floating point state and errno are shared. Gives, when somebody
+ * swaps back, the value they passed. As the last thing a function does it resumes straight in that
+ * function's caller. */
 long cr_stack_swap(void **save_sp, void *load_sp, long value);
 int cr_stack_swap_int(void **save_sp, void *load_sp, long value) __asm__("cr_stack_swap");
-/* One of the stacks a fiber alternates between (generators); the tools' fields are used in announced builds only. */
+/* One of the stacks a fiber alternates between (generators); the tools' fields are used in
+ * announced builds only. */
 typedef struct cr_side {
     void *sp;
     const void *low;
@@ -201,12 +214,15 @@ int cr_side_swap(cr_side *from, cr_side *to, long value);
 CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value);
 /* The first thing on a fresh side. */
 void cr_side_entered(cr_side *self);
-void cr_side_prepare(cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
+void cr_side_prepare(
+    cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
 #else
 #define cr_side_swap(from, to, value) cr_stack_swap_int(&(from)->sp, (to)->sp, (value))
-#define cr_side_leave(from, to, value) ((void)cr_side_swap(from, to, value), __builtin_unreachable())
+#define cr_side_leave(from, to, value)                                                             \
+    ((void)cr_side_swap(from, to, value), __builtin_unreachable())
 #define cr_side_entered(self) ((void)0)
-#define cr_side_prepare(side, runner, top, entry, arg) ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
+#define cr_side_prepare(side, runner, top, entry, arg)                                             \
+    ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
 #endif
 /* Prepare a fresh stack so that swapping to it calls entry(arg), which must not return. */
 void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg);

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.h: guarded stacks in slabs, hot ones first.
  *
- * Owns: slots, their guards, the free lists, the report of an overflow. A slot is virtual memory committed on touch; its
- * lowest part is a guard. Slabs double in size. A slot is named by its top: an address inside the slot's uppermost page,
- * 64-byte aligned, at a small varying offset (cache colouring), whose word links it while it is free and above which a
- * cr_stack_head (128 bytes) belongs to the pool. */
+ * Owns: slots, their guards, the free lists, the report of an overflow. A slot is virtual memory
+ * committed on touch; its lowest part is a guard. Slabs double in size. A slot is named by its top:
+ * an address inside the slot's uppermost page, 64-byte aligned, at a small varying offset (cache
+ * colouring), whose word links it while it is free and above which a cr_stack_head (128 bytes)
+ * belongs to the pool. */
 #ifndef CR_STACK_H
 #define CR_STACK_H
 #include "base/sys.h"
 
 typedef struct cr_stacks cr_stacks;
 
-/* A pool whose stacks have at least usable bytes (rounded up to a class: 48 KiB, 192 KiB, 1 MiB - 64 KiB, 8 MiB - 64 KiB).
- * *hot is where the pool keeps its free hot stacks (the runner's field). 0, -ENOMEM, -EINVAL for more than 8 MiB. */
+/* A pool whose stacks have at least usable bytes (rounded up to a class: 48 KiB, 192 KiB, 1 MiB -
+ * 64 KiB, 8 MiB - 64 KiB). *hot is where the pool keeps its free hot stacks (the runner's field).
+ * 0, -ENOMEM, -EINVAL for more than 8 MiB. */
 int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_stacks);
 /* Unmaps everything. Every stack must be back. */
 void cr_stacks_free(cr_stacks *stacks);
-/* Make sure *hot is not empty. 0; -ENOMEM; -EMFILE-like limits give -ENOMEM too, with a line saying which limit. */
+/* Make sure *hot is not empty. 0; -ENOMEM; -EMFILE-like limits give -ENOMEM too, with a line saying
+ * which limit. */
 int cr_stacks_refill(cr_stacks *stacks);
 static inline void *cr_stack_pop(void **hot)
 {
@@ -29,26 +32,30 @@ static inline void cr_stack_push(void **hot, void *top)
     *(void **)top = *hot;
     *hot = top;
 }
-/* Idle time: keep so many hot stacks, give the pages of the others back. Returns whether there is more to do. */
+/* Idle time: keep so many hot stacks, give the pages of the others back. Returns whether there is
+ * more to do. */
 bool cr_stacks_trim(cr_stacks *stacks, size_t keep);
 
-/* The usable range of the slot that holds address: true and *ret_low (just above the guard), *ret_high. */
+/* The usable range of the slot that holds address: true and *ret_low (just above the guard),
+ * *ret_high. */
 bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
 /* Is address inside a slot's guard? Then that slot's usable range, as above. Async-signal-safe. */
-bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
+bool cr_stacks_in_guard(
+    const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
 /* How many bytes below its top every stack has at least. */
 size_t cr_stacks_usable(const cr_stacks *stacks);
 /* Slots ever made, slots in use or hot, mappings held. */
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings);
 
-/* Asked first about any fault of this thread: true when it has made the address good. NULL: nobody. Called in the handler. */
+/* Asked first about any fault of this thread: true when it has made the address good. NULL: nobody.
+ * Called in the handler. */
 extern __thread bool (*cr_stack_restore)(const void *address)
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Per-thread alternate signal stack with a SIGSEGV and SIGBUS handler that calls report(address) for a fault inside a
- * guard of this thread's pools and then lets the default action happen; other faults go to the handler there was before.
- * Counted: install per loop, remove at its end. */
-int cr_overflow_install(const cr_sys *sys, cr_stacks *stacks, void (*report)(const void *address, size_t depth,
-    size_t limit));
+/* Per-thread alternate signal stack with a SIGSEGV and SIGBUS handler that calls report(address)
+ * for a fault inside a guard of this thread's pools and then lets the default action happen; other
+ * faults go to the handler there was before. Counted: install per loop, remove at its end. */
+int cr_overflow_install(const cr_sys *sys, cr_stacks *stacks,
+    void (*report)(const void *address, size_t depth, size_t limit));
 void cr_overflow_remove(cr_stacks *stacks);
 #endif

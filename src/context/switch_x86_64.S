@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* switch_x86_64.S: the switch, the first run of a fiber, and the capture of a call.
  *
- * A parked context is a frame of callee-saved registers, floating point control and errno on its own stack, under the
- * return address of the call that waited:
+ * A parked context is a frame of callee-saved registers, floating point control and errno on its
+ * own stack, under the return address of the call that waited:
  *
- *     0 mxcsr, 4 x87 control word, 8 errno, 16 r15, 24 r14, 32 r13, 40 r12, 48 rbx, 56 rbp, 64 return address
+ * 0 mxcsr, 4 x87 control word, 8 errno, 16 r15, 24 r14, 32 r13, 40 r12, 48 rbx, 56 rbp, 64 return
+ * address
  *
- * It is resumed by a jump to that address, not a ret: a ret is predicted to go where the last call came from, which is
- * another fiber's function. */
+ * It is resumed by a jump to that address, not a ret: a ret is predicted to go where the last call
+ * came from, which is another fiber's function. */
 #include "context/fiber.h"
 
 #define FRAME_ERRNO 8
@@ -72,8 +73,8 @@
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_FIBER_SP(%rsi)
     movq %rsp, %r10
-/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack it loads; at r10 lies the
- * floating point control there is now. */
+/* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack
+ * it loads; at r10 lies the floating point control there is now. */
 .Lnext:
     movq CR_RUNNER_HEAD(%rdi), %rsi
     xorl %eax, %eax
@@ -111,8 +112,8 @@
     .cfi_adjust_cfa_offset -FRAME_SAVED
     restore_and_jump
     .cfi_restore_state
-/* A load of either makes the processor wait, for the resumed stack to come from memory most of all: so only what differs is
- * loaded. */
+/* A load of either makes the processor wait, for the resumed stack to come from memory most of
+ * all: so only what differs is loaded. */
 .Lload_control:
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
@@ -137,8 +138,8 @@ cr_fiber_to_loop:
     jmp .Lresume
     endfunction cr_fiber_to_loop
 
-/* The first run: rdi the runner, rsi the fiber, rdx a hot stack. This is the base of every fiber's stack: an unwinder
- * stops here. */
+/* The first run: rdi the runner, rsi the fiber, rdx a hot stack. This is the base of every fiber's
+ * stack: an unwinder stops here. */
     .type cr_fiber_first_run, @function
 cr_fiber_first_run:
     .cfi_startproc
@@ -263,7 +264,8 @@ cr_fiber_first_run:
     ud2
     endfunction cr_stack_base
 
-/* void cr_call_captured(void (*rdi)(void), const cr_few_args *rsi, const cr_many_args *rdx, cr_returned *rcx) */
+/* void cr_call_captured(void (*rdi)(void), const cr_few_args *rsi, const cr_many_args *rdx,
+ * cr_returned *rcx) */
     function cr_call_captured
     push_cfi rbp
     movq %rsp, %rbp

@@ -97,6 +97,8 @@ static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer)
 static inline void cr_loop_post(crank_loop *loop, cr_post *post)
 {
     cr_wakeup_post(loop->wakeup, post);
+    if (cr_loop_here == loop)
+        loop->runner.steps = 0; /* soon is when the one who runs now has parked */
 }
 /* Hand the backend an operation, and ask for its early end: every operation passes here, for the
  * loop must know whether any is in flight. */

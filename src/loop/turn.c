@@ -46,21 +46,24 @@ static void take_due(crank_loop *loop, int64_t now)
     }
 }
 
-/* One pass: at most CR_STEPS items of the ready line. */
+/* One pass: at most CR_STEPS items of the ready line. Gives how many ran. */
 static long run_ready(crank_loop *loop)
 {
     cr_runner *runner = &loop->runner;
+    uint64_t before = runner->switches;
+    long services = 0;
     cr_fiber *fiber;
     runner->steps = CR_STEPS;
     while ((fiber = cr_runner_enter(runner))) {
         if (fiber->run == CR_RUN_SERVICE) {
             cr_service *service = cr_container_of(fiber, cr_service, item);
             service->run(loop, service);
+            services++;
         } else {
             loop->hooks->need_stack(loop, fiber);
         }
     }
-    return CR_STEPS - (runner->steps > 0 ? runner->steps : 0);
+    return services + (long)(runner->switches - before);
 }
 
 /* Fibers are ready: look at the world from time to time. */
@@ -184,18 +187,15 @@ int crank_loop_run(crank_loop *loop)
 }
 
 /* Stands at the end of what is ready when run_once begins: what is added after it waits for the
- * next call. Reaching it ends the pass, with the steps that were left noted. */
+ * next call. Reaching it ends the pass. */
 typedef struct marker {
     cr_service service;
     bool reached;
-    long unused;
 } marker;
 
 static void reach_marker(crank_loop *loop, cr_service *service)
 {
-    marker *end = cr_container_of(service, marker, service);
-    end->reached = true;
-    end->unused = loop->runner.steps + 1;
+    cr_container_of(service, marker, service)->reached = true;
     loop->runner.steps = 0;
 }
 
@@ -212,7 +212,7 @@ long crank_loop_run_once(crank_loop *loop, double wait)
         cr_service_push(loop, &end.service);
         while (!end.reached)
             ran += run_ready(loop);
-        ran -= end.unused;
+        ran--;
     }
     leave(loop);
     return ran;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* adaptor.c: generators over generators.
  *
- * Each is an ordinary generator whose body asks its source. It owns the source, also where it was never asked itself, so that
- * closing the outermost closes all. A predicate or function over values is called as its own type wants it: the value stands
- * in the first integer and in the first floating point register, of which it reads one. */
+ * Each is an ordinary generator whose body asks its source. It owns the source, also where it was
+ * never asked itself, so that closing the outermost closes all. A predicate or function over values
+ * is called as its own type wants it: the value stands in the first integer and in the first
+ * floating point register, of which it reads one. */
 #include "scope/generator.h"
 #include "base/check.h"
 #include <string.h>
@@ -18,7 +19,8 @@ typedef struct plan {
     size_t n;
 } plan;
 
-static crank_generator *adapt(int (*body)(plan *), const crank_site *site, const plan *given, bool owned)
+static crank_generator *adapt(
+    int (*body)(plan *), const crank_site *site, const plan *given, bool owned)
 {
     crank_loop *loop = cr_loop_checked(site->function);
     plan *own = given->a ? cr_alloc(loop->sys, sizeof *own) : NULL;
@@ -49,7 +51,10 @@ static crank_generator *adapt(int (*body)(plan *), const crank_site *site, const
 static crank_generator *me(void) { return cr_self()->fiber.generator; }
 
 /* Give what already lies in the asker's place. */
-static int pass_on(void) { return crank_receive_(NULL, 0, CRANK_KIND_VOID, __LINE__) < 0 ? -ECANCELED : 0; }
+static int pass_on(void)
+{
+    return crank_receive_(NULL, 0, CRANK_KIND_VOID, __LINE__) < 0 ? -ECANCELED : 0;
+}
 
 static int take_body(plan *p)
 {
@@ -111,15 +116,18 @@ static int filter_body(plan *p)
 
 static void scalar_check(const char *call, size_t size, unsigned char kind)
 {
-    CR_CHECK(size <= 8 && kind != CRANK_KIND_STRUCT, "%s: its values must be scalars of at most 8 bytes", call);
+    CR_CHECK(size <= 8 && kind != CRANK_KIND_STRUCT,
+        "%s: its values must be scalars of at most 8 bytes", call);
 }
 
-crank_generator *crank_filter_(crank_generator *source, crank_function_ *predicate, size_t size, unsigned char kind)
+crank_generator *crank_filter_(
+    crank_generator *source, crank_function_ *predicate, size_t size, unsigned char kind)
 {
     static const crank_site site = SITE("crank_filter");
     scalar_check("crank_filter", size, kind);
     return adapt(filter_body, &site,
-        &(plan){ .a = source, .function = predicate, .element = { NULL, (uint32_t)size, kind } }, true);
+        &(plan){ .a = source, .function = predicate, .element = { NULL, (uint32_t)size, kind } },
+        true);
 }
 
 static int map_body(plan *p)
@@ -139,8 +147,8 @@ static int map_body(plan *p)
     return more;
 }
 
-crank_generator *crank_map_(crank_generator *source, crank_function_ *function, size_t size, unsigned char kind,
-    size_t result_size, unsigned char result_kind)
+crank_generator *crank_map_(crank_generator *source, crank_function_ *function, size_t size,
+    unsigned char kind, size_t result_size, unsigned char result_kind)
 {
     static const crank_site site = SITE("crank_map");
     scalar_check("crank_map", size, kind);
@@ -168,7 +176,8 @@ static int zip_body(plan *p)
     }
 }
 
-crank_generator *crank_zip_(crank_generator *a, crank_generator *b, const size_t sizes[4], const unsigned char kinds[2])
+crank_generator *crank_zip_(
+    crank_generator *a, crank_generator *b, const size_t sizes[4], const unsigned char kinds[2])
 {
     static const crank_site site = SITE("crank_zip");
     CR_CHECK(sizes[0] <= 8 && sizes[1] <= 8, "crank_zip: its values must be at most 8 bytes");
@@ -178,15 +187,22 @@ crank_generator *crank_zip_(crank_generator *a, crank_generator *b, const size_t
         return NULL;
     }
     return adapt(zip_body, &site,
-        &(plan){ .a = a, .b = b, .element = { NULL, (uint32_t)sizes[0], kinds[0] },
-            .second = { NULL, (uint32_t)sizes[1], kinds[1] }, .second_offset = sizes[2], .n = sizes[3] }, true);
+        &(plan){ .a = a,
+            .b = b,
+            .element = { NULL, (uint32_t)sizes[0], kinds[0] },
+            .second = { NULL, (uint32_t)sizes[1], kinds[1] },
+            .second_offset = sizes[2],
+            .n = sizes[3] },
+        true);
 }
 
-ssize_t crank_collect_(crank_generator *source, void *array, size_t max, size_t size, unsigned char kind)
+ssize_t crank_collect_(
+    crank_generator *source, void *array, size_t max, size_t size, unsigned char kind)
 {
     size_t count = 0;
     int more = 0;
-    while (count < max && (more = crank_next_(source, (char *)array + count * size, size, kind)) > 0)
+    while (
+        count < max && (more = crank_next_(source, (char *)array + count * size, size, kind)) > 0)
         count++;
     int closed = crank_generator_close(source);
     return more < 0 ? more : closed < 0 ? closed : (ssize_t)count;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* gather.c: waiting for several tasks: all of them, or the first.
  *
- * A gather takes its tasks over: it is their joiner, and goes on only when all have ended, because an orphan would write
- * into a frame that is gone. crank_wait only watches. Neither keeps anything of its own on the stack while it waits. */
+ * A gather takes its tasks over: it is their joiner, and goes on only when all have ended, because
+ * an orphan would write into a frame that is gone. crank_wait only watches. Neither keeps anything
+ * of its own on the stack while it waits. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -38,7 +39,8 @@ static int error_of(const cr_task *task)
     if (!(task->fiber.flags & CR_TASK_FAILED))
         return 0;
     const cr_failure *failure = cr_failure_of(task);
-    return task->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure) : (int)cr_task_value(task);
+    return task->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure)
+                                                             : (int)cr_task_value(task);
 }
 
 /* All are asked to end while the caller waits: it waits with the grace period's timer now. */
@@ -57,8 +59,9 @@ static bool gather_undo(cr_task *self);
 static void gather_due(crank_loop *loop, cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
 static size_t gather_describe(const cr_task *self, char *buf, size_t size);
-static const cr_wait gather_wait = { .what = "gathers", .undo = gather_undo, .holder = gather_holder,
-    .describe = gather_describe };
+static const cr_wait gather_wait = {
+    .what = "gathers", .undo = gather_undo, .holder = gather_holder, .describe = gather_describe
+};
 static const cr_wait gather_end_wait = { .what = "gathers", .undo = gather_undo, .due = gather_due,
     .holder = gather_holder, .describe = gather_describe };
 
@@ -124,13 +127,21 @@ static void kind_check(const cr_task *task, size_t size, unsigned char kind)
 {
     unsigned char found = task->site->kind;
     bool real = found == CRANK_KIND_FLOAT || found == CRANK_KIND_DOUBLE;
-    bool fits = kind == CRANK_KIND_VOID || (task->fiber.flags & CR_TASK_FUTURE) || found == CRANK_KIND_VOID ||
-        (kind == CRANK_KIND_DOUBLE && real) || (kind == CRANK_KIND_POINTER && found == CRANK_KIND_POINTER) ||
-        ((kind == CRANK_KIND_SIGNED || kind == CRANK_KIND_UNSIGNED) && !real && found != CRANK_KIND_POINTER &&
-            size >= task->site->size);
-    CR_CHECK(fits, "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
-        cr_task_name(task), real ? "floating point" : found == CRANK_KIND_POINTER ? "a pointer" : "an integer", size,
-        kind == CRANK_KIND_DOUBLE ? "doubles" : kind == CRANK_KIND_POINTER ? "pointers" : "integers");
+    bool fits = kind == CRANK_KIND_VOID || (task->fiber.flags & CR_TASK_FUTURE) ||
+                found == CRANK_KIND_VOID || (kind == CRANK_KIND_DOUBLE && real) ||
+                (kind == CRANK_KIND_POINTER && found == CRANK_KIND_POINTER) ||
+                ((kind == CRANK_KIND_SIGNED || kind == CRANK_KIND_UNSIGNED) && !real &&
+                    found != CRANK_KIND_POINTER && size >= task->site->size);
+    CR_CHECK(fits,
+        "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
+        cr_task_name(task),
+        real                          ? "floating point"
+        : found == CRANK_KIND_POINTER ? "a pointer"
+                                      : "an integer",
+        size,
+        kind == CRANK_KIND_DOUBLE    ? "doubles"
+        : kind == CRANK_KIND_POINTER ? "pointers"
+                                     : "integers");
 }
 
 /* Become the joiner of every task; the dead and the missing count at once. */
@@ -139,13 +150,15 @@ static void take_over(gather *g, size_t size, unsigned char kind)
     for (size_t i = 0; i < g->n; i++) {
         if (!g->tasks[i]) {
             if (!g->error)
-                g->error = cr_failed(-ENOMEM, "crank_gather: a task could not be spawned: out of memory");
+                g->error =
+                    cr_failed(-ENOMEM, "crank_gather: a task could not be spawned: out of memory");
             continue;
         }
         cr_task *task = cr_task_of(g->tasks[i], "crank_gather");
         cr_join_check(g->self, task, "crank_gather");
         CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
-            "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, or is given twice",
+            "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, "
+            "or is given twice",
             cr_task_name(task));
         kind_check(task, size, kind);
         if (task->fiber.life != CR_ENDED) {
@@ -158,11 +171,16 @@ static void take_over(gather *g, size_t size, unsigned char kind)
     }
 }
 
-/* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to be claimed. */
+/* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to be
+ * claimed. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
     cr_waiting w = { cr_loop_checked("crank_gather"), cr_self_checked("crank_gather") };
-    *g = (gather){ .base.ended = one_ended, .loop = w.loop, .self = w.self, .tasks = g->tasks, .n = g->n,
+    *g = (gather){ .base.ended = one_ended,
+        .loop = w.loop,
+        .self = w.self,
+        .tasks = g->tasks,
+        .n = g->n,
         .settled = g->settled };
     take_over(g, size, kind);
     g->interrupted = cr_wait_noticed(&w);
@@ -173,7 +191,8 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     if (g->left > 0) {
         g->waiting = true;
         w.self->on = g;
-        bool graced = (g->error || g->interrupted) && cr_grace_start(w.loop, w.self, &gather_end_wait);
+        bool graced =
+            (g->error || g->interrupted) && cr_grace_start(w.loop, w.self, &gather_end_wait);
         (void)cr_park(&w, graced ? &gather_end_wait : &gather_wait);
     }
     if (!g->interrupted || !cr_scopes_deliverable(w.self))
@@ -224,7 +243,8 @@ static gather *gather_new(crank_task *const *tasks, size_t n, bool settled)
     return g;
 }
 
-/* Not even memory to wait for them together: they are asked to end, and awaited one after another. */
+/* Not even memory to wait for them together: they are asked to end, and awaited one after another.
+ */
 static CR_COLD int without_memory(crank_task *const *tasks, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -235,7 +255,8 @@ static CR_COLD int without_memory(crank_task *const *tasks, size_t n)
     return cr_failed(-ENOMEM, "crank_gather: out of memory");
 }
 
-int crank_gather_(crank_task *const *tasks, size_t n, void *results, size_t size, unsigned char kind)
+int crank_gather_(
+    crank_task *const *tasks, size_t n, void *results, size_t size, unsigned char kind)
 {
     CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
         "crank_gather: results is an array of integers, doubles or pointers, or NULL");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* generator.c: functions that give values one by one, each on an extra stack of the task that asks.
  *
- * A generator is no task: while it runs, the running task runs on the generator's stack, and a wait in its body parks that
- * task. Asking is a bare switch of stacks. A value is copied straight from the yield to the place of the asker. Scopes that a
- * body has open when it yields go to sleep with it, and wake with it. */
+ * A generator is no task: while it runs, the running task runs on the generator's stack, and a wait
+ * in its body parks that task. Asking is a bare switch of stacks. A value is copied straight from
+ * the yield to the place of the asker. Scopes that a body has open when it yields go to sleep with
+ * it, and wake with it. */
 #include "scope/generator.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -63,7 +64,8 @@ CRANK_NORETURN static void body(void *arg)
     g->result = g->site->size == sizeof(int) ? (int)returned.integer : (long)returned.integer;
     g->state = CR_GENERATOR_ENDED;
     go_to_sleep(g, cr_self());
-    CR_CHECK(!g->scope_top, "generator %s returned while a timeout or group of it was open: was it left by longjmp?",
+    CR_CHECK(!g->scope_top,
+        "generator %s returned while a timeout or group of it was open: was it left by longjmp?",
         name_of(g));
     cr_stack_push(&g->loop->runner.stacks, g->stack); /* nobody takes it before we have left it */
     g->stack = NULL;
@@ -74,13 +76,15 @@ static int first_run(crank_generator *g)
 {
     crank_loop *loop = g->loop;
     if (!loop->runner.stacks && cr_stacks_refill(cr_tasks_of(loop)->stacks) < 0)
-        return cr_failed(-ENOMEM, "crank_next: no memory for the stack of generator %s", name_of(g));
+        return cr_failed(
+            -ENOMEM, "crank_next: no memory for the stack of generator %s", name_of(g));
     g->stack = cr_stack_pop(&loop->runner.stacks);
     cr_side_prepare(&g->own, &loop->runner, g->stack, body, g);
     return 0;
 }
 
-/* Run the body to its next yield or its end: that gives the answer, 1, 0, or its failure, straight to our caller. */
+/* Run the body to its next yield or its end: that gives the answer, 1, 0, or its failure, straight
+ * to our caller. */
 static inline int enter(crank_generator *g, cr_task *self, cr_scope *below, int thrown)
 {
     g->up = running(self);
@@ -112,8 +116,10 @@ static inline int resume(crank_generator *g)
 
 static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 {
-    CR_CHECK(g->state != CR_GENERATOR_RUNNING, "%s: generator %s asks itself for a value", call, name_of(g));
-    CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call, name_of(g));
+    CR_CHECK(g->state != CR_GENERATOR_RUNNING, "%s: generator %s asks itself for a value", call,
+        name_of(g));
+    CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call,
+        name_of(g));
     (void)cr_self_checked(call);
 }
 
@@ -139,28 +145,31 @@ int cr_generator_ask(crank_generator *g, cr_place out, cr_place in, const char *
 
 static CR_NOINLINE int next(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
 {
-    return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)size, kind }, (cr_place){ 0 }, "crank_next");
+    return cr_generator_ask(
+        g, (cr_place){ ret_value, (uint32_t)size, kind }, (cr_place){ 0 }, "crank_next");
 }
 
 /* One that sleeps at a yield, without scopes of its own, is gone on with at once. */
 int crank_next_(crank_generator *g, void *ret_value, size_t size, unsigned char kind)
 {
     cr_task *self = cr_self();
-    if (CR_UNLIKELY(!g || !self || g->state != CR_GENERATOR_SLEEPING || g->loop != cr_loop_here || g->scope_top))
+    if (CR_UNLIKELY(!g || !self || g->state != CR_GENERATOR_SLEEPING || g->loop != cr_loop_here ||
+                    g->scope_top))
         return next(g, ret_value, size, kind);
     g->out = (cr_place){ ret_value, (uint32_t)size, kind };
     g->in.at = NULL;
     return enter(g, self, self->fiber.scope, 0);
 }
 
-int crank_send_(crank_generator *g, const void *value, size_t size, unsigned char kind, void *ret_value,
-    size_t ret_size, unsigned char ret_kind)
+int crank_send_(crank_generator *g, const void *value, size_t size, unsigned char kind,
+    void *ret_value, size_t ret_size, unsigned char ret_kind)
 {
     int may = may_ask(g, "crank_send");
     if (may <= 0)
         return may;
     if (g->state == CR_GENERATOR_NEW)
-        return cr_failed(-EINVAL, "crank_send: generator %s has not come to its first yield; call crank_next first",
+        return cr_failed(-EINVAL,
+            "crank_send: generator %s has not come to its first yield; call crank_next first",
             name_of(g));
     return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)ret_size, ret_kind },
         (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind }, "crank_send");
@@ -191,7 +200,8 @@ int crank_generator_close(crank_generator *g)
         g->closing = true;
         result = cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_generator_close");
     }
-    CR_CHECK(result <= 0, "crank_generator_close: generator %s yields again though it was asked to end", name_of(g));
+    CR_CHECK(result <= 0,
+        "crank_generator_close: generator %s yields again though it was asked to end", name_of(g));
     for (size_t i = 0; i < 2; i++)
         if (g->sources[i])
             (void)crank_generator_close(g->sources[i]);
@@ -204,11 +214,13 @@ void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
     crank_loop *loop = cr_loop_here;
-    cr_failure *before = self ? cr_failure_take(self) : NULL; /* the error that leaves the block stays the caller's */
+    cr_failure *before = self ? cr_failure_take(self)
+                              : NULL; /* the error that leaves the block stays the caller's */
     int result = crank_generator_close(g);
     cr_failure *failure = self ? cr_failure_take(self) : NULL;
     if (result < 0 && failure)
-        cr_report_failure(loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
+        cr_report_failure(
+            loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
     cr_failure_free(failure);
     if (before)
         cr_failure_give(loop, self, before);
@@ -222,7 +234,10 @@ int crank_generator_result(const crank_generator *g, long *ret_value)
     return 0;
 }
 
-int crank_generator_line(const crank_generator *g) { return g->state == CR_GENERATOR_ENDED ? 0 : g->line; }
+int crank_generator_line(const crank_generator *g)
+{
+    return g->state == CR_GENERATOR_ENDED ? 0 : g->line;
+}
 
 size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size)
 {
@@ -233,7 +248,10 @@ size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size
     return n > 0 ? (size_t)n : 0;
 }
 
-crank_generator *crank_foreach_source_(crank_generator *g) { return g ? g : (crank_generator *)(uintptr_t)&missing; }
+crank_generator *crank_foreach_source_(crank_generator *g)
+{
+    return g ? g : (crank_generator *)(uintptr_t)&missing;
+}
 
 /* ---- yielding */
 
@@ -248,15 +266,17 @@ static inline crank_generator *yielder(const char *call, cr_task **ret_self)
 
 static const char *kind_name(unsigned char kind)
 {
-    static const char *const names[] = { "?", "void", "bool", "signed integer", "unsigned integer", "float", "double",
-        "pointer", "struct" };
+    static const char *const names[] = { "?", "void", "bool", "signed integer", "unsigned integer",
+        "float", "double", "pointer", "struct" };
     return names[kind];
 }
 
-static CR_COLD void mismatch(const crank_generator *g, const char *call, cr_place given, cr_place wanted)
+static CR_COLD void mismatch(
+    const crank_generator *g, const char *call, cr_place given, cr_place wanted)
 {
-    cr_check_failed("%s: a %u-byte %s meets a place for a %u-byte %s in generator %s (line %d)", call, given.size,
-        kind_name(given.kind), wanted.size, kind_name(wanted.kind), name_of(g), g->line);
+    cr_check_failed("%s: a %u-byte %s meets a place for a %u-byte %s in generator %s (line %d)",
+        call, given.size, kind_name(given.kind), wanted.size, kind_name(wanted.kind), name_of(g),
+        g->line);
 }
 
 static inline void hand_over(const crank_generator *g, cr_place to, cr_place from, const char *call)
@@ -290,7 +310,8 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
 {
     cr_task *self = cr_self();
     crank_generator *g = self ? running(self) : NULL;
-    if (CR_UNLIKELY(!g || !g->out.at || g->out.size != size || g->out.kind != kind || self->fiber.scope != g->below))
+    if (CR_UNLIKELY(!g || !g->out.at || g->out.size != size || g->out.kind != kind ||
+                    self->fiber.scope != g->below))
         return yield(value, size, kind, line);
     if (size == sizeof(long))
         memcpy(g->out.at, value, sizeof(long));
@@ -326,7 +347,8 @@ int crank_exchange_(const void *value, size_t size, unsigned char kind, void *re
     cr_task *self;
     crank_generator *g = yielder("crank_exchange", &self);
     if (g->out.at)
-        hand_over(g, g->out, (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind }, "crank_exchange");
+        hand_over(g, g->out, (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind },
+            "crank_exchange");
     return receive(g, self, (cr_place){ ret, (uint32_t)ret_size, ret_kind }, line);
 }
 

@@ -5,7 +5,12 @@
 #include <crank/generator.h>
 #include "scope/scope.h"
 
-enum cr_generator_state { CR_GENERATOR_NEW, CR_GENERATOR_SLEEPING, CR_GENERATOR_RUNNING, CR_GENERATOR_ENDED };
+enum cr_generator_state {
+    CR_GENERATOR_NEW,
+    CR_GENERATOR_SLEEPING,
+    CR_GENERATOR_RUNNING,
+    CR_GENERATOR_ENDED
+};
 
 /* A value's address, size and kind; at is NULL for none. */
 typedef struct cr_place {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* group.c: children that end before the block does.
  *
- * A group is a scope that owns tasks. The first child to fail fires it: the siblings are cancelled, the opener's wait inside
- * the block is interrupted, and at the edge the request becomes that child's error. Failures are kept in the order in which
- * they happened, as children of one. With a limit, children beyond it are held back: they have no stack and no turn until
- * another has ended. A pool is a group that keeps its children's results. */
+ * A group is a scope that owns tasks. The first child to fail fires it: the siblings are cancelled,
+ * the opener's wait inside the block is interrupted, and at the edge the request becomes that
+ * child's error. Failures are kept in the order in which they happened, as children of one. With a
+ * limit, children beyond it are held back: they have no stack and no turn until another has ended.
+ * A pool is a group that keeps its children's results. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -42,7 +43,10 @@ static cr_group *group_of(const crank_group *group, const char *call)
     return (cr_group *)(void *)cr_scope_of(group->state, CR_GROUP, call);
 }
 
-bool cr_group_busy(const cr_scope *scope) { return ((const cr_group *)(const void *)scope)->owner.alive > 0; }
+bool cr_group_busy(const cr_scope *scope)
+{
+    return ((const cr_group *)(const void *)scope)->owner.alive > 0;
+}
 
 static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
 
@@ -123,15 +127,20 @@ static int conclude(crank_loop *loop, cr_group *group)
 static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
 {
     const cr_group *group = opener->on;
-    int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive, group->owner.alive == 1 ? "" : "ren");
+    int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive,
+        group->owner.alive == 1 ? "" : "ren");
     return n > 0 ? (size_t)n : 0;
 }
-static cr_task *wait_holder(const cr_task *opener) { return ((const cr_group *)opener->on)->owner.child; }
+static cr_task *wait_holder(const cr_task *opener)
+{
+    return ((const cr_group *)opener->on)->owner.child;
+}
 
 static bool wait_undo(cr_task *opener);
 static void wait_due(crank_loop *loop, cr_task *opener);
-static const cr_wait group_wait = { .what = "waits for", .undo = wait_undo, .describe = wait_describe,
-    .holder = wait_holder };
+static const cr_wait group_wait = {
+    .what = "waits for", .undo = wait_undo, .describe = wait_describe, .holder = wait_holder
+};
 /* The same after the children were asked to end: with the grace period's timer running. */
 static const cr_wait group_end_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
     .describe = wait_describe, .holder = wait_holder };
@@ -142,8 +151,8 @@ static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
     return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
 }
 
-/* The opener was asked to stop, by its own group's failure or from outside: the children are, and it goes on when they have
- * ended. Only the request from outside stays to be delivered then. */
+/* The opener was asked to stop, by its own group's failure or from outside: the children are, and
+ * it goes on when they have ended. Only the request from outside stays to be delivered then. */
 static bool wait_undo(cr_task *opener)
 {
     cr_group *group = opener->on;
@@ -202,7 +211,8 @@ static int child_error(const cr_task *child)
     if (!(child->fiber.flags & CR_TASK_FAILED))
         return 0;
     const cr_failure *failure = cr_failure_of(child);
-    return child->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure) : (int)cr_task_value(child);
+    return child->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure)
+                                                              : (int)cr_task_value(child);
 }
 
 /* The last child has ended: the opener goes on. */
@@ -238,7 +248,8 @@ static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
 static CR_COLD int missing(cr_waiting *w)
 {
     int err = cr_wait_begin(w, "crank_group_wait");
-    return err < 0 ? err : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
+    return err < 0 ? err
+                   : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
 }
 
 int crank_group_wait(crank_group *g)
@@ -247,7 +258,8 @@ int crank_group_wait(crank_group *g)
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
-    CR_CHECK(group->scope.task == w.self, "crank_group_wait: only the task that opened the group can wait for it");
+    CR_CHECK(group->scope.task == w.self,
+        "crank_group_wait: only the task that opened the group can wait for it");
     cr_scope_quiet(&group->scope);
     if (CR_UNLIKELY(cr_wait_noticed(&w))) {
         group->interrupted = true;
@@ -335,8 +347,9 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
         errno = ECANCELED;
         return NULL;
     }
-    cr_task *task = group->is_pool && pool_grow(loop, group) < 0 ? NULL
-                                                                 : cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_task *task = group->is_pool && pool_grow(loop, group) < 0
+                        ? NULL
+                        : cr_task_make_owned(loop, &group->owner, fn, site);
     if (!task)
         return cannot_spawn(loop, group);
     if (group->results) {
@@ -378,10 +391,12 @@ void crank_group_end_(crank_group *g)
         return;
     cr_group *group = group_of(g, "CRANK_GROUP");
     crank_loop *loop = cr_loop_here;
-    CR_CHECK(group->scope.task == cr_self(), "CRANK_GROUP: the block is left by another task than entered it");
+    CR_CHECK(group->scope.task == cr_self(),
+        "CRANK_GROUP: the block is left by another task than entered it");
     join_children(loop, group);
     if (group->failure) /* the block was left without waiting for the group */
-        cr_report_failure(loop, group->scope.task, group->failure, "a failure nobody awaited: in a group that was left: ");
+        cr_report_failure(loop, group->scope.task, group->failure,
+            "a failure nobody awaited: in a group that was left: ");
     cr_failure_free(group->failure);
     if (group->results)
         cr_free(loop->sys, group->results);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* run.c: a whole program: the outermost scope.
  *
- * Owns: the way from crank_run to the root task and back: opening loop and tasks, driving until root and detached tasks have
- * ended, what a deadlock and Ctrl-C do, and what main is told. A deadlock is reported, then the root is cancelled so that
- * every cleanup runs; a program that starves again after that is left as it is. */
+ * Owns: the way from crank_run to the root task and back: opening loop and tasks, driving until
+ * root and detached tasks have ended, what a deadlock and Ctrl-C do, and what main is told. A
+ * deadlock is reported, then the root is cancelled so that every cleanup runs; a program that
+ * starves again after that is left as it is. */
 #include <crank/run.h>
 #include "scope/scope.h"
 #include "base/check.h"
@@ -59,7 +60,8 @@ static void interrupted(cr_post *post)
 static bool handle_interrupts(crank_loop *loop, struct sigaction *ret_before)
 {
     crank_loop *none = NULL;
-    if (!loop->options.handle_interrupt || !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
+    if (!loop->options.handle_interrupt ||
+        !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
         return false;
     atomic_store(&interrupts, 0);
     interrupt_post.deliver = interrupted;
@@ -161,8 +163,10 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
     const cr_task *self = cr_self();
     if (self)
         (void)cr_task_describe(self, line, sizeof line);
-    snprintf(text, sizeof text, "stack overflow: %zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
-        "options.stack_size, or make its frames smaller\n", depth, limit, address, line);
+    snprintf(text, sizeof text,
+        "stack overflow: %zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
+        "options.stack_size, or make its frames smaller\n",
+        depth, limit, address, line);
     if (cr_loop_here)
         cr_report(cr_loop_here, CRANK_REPORT_FAILED, -EFAULT, self, text);
 }
@@ -189,7 +193,8 @@ struct captured {
     cr_many_args many;
 };
 
-static int start_root(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
+static int start_root(
+    run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
     *cr_captured_few() = args->few;
     *cr_captured_many() = args->many;
@@ -234,12 +239,13 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
 }
 
 /* Open, run, close. r->error, failure and result say what became of it. */
-static void run_program(run *r, const cr_sys *sys, const crank_options *options, crank_function_ *fn,
-    const crank_site *site)
+static void run_program(run *r, const cr_sys *sys, const crank_options *options,
+    crank_function_ *fn, const crank_site *site)
 {
     struct captured args = { *cr_captured_few(), *cr_captured_many() };
     const char *why = NULL;
-    CR_CHECK(!cr_loop_here, "crank_run: a program runs on this thread already; call the function itself, or spawn it");
+    CR_CHECK(!cr_loop_here,
+        "crank_run: a program runs on this thread already; call the function itself, or spawn it");
     int err = cr_loop_open(options, sys, &r->loop, &why);
     if (err == 0) {
         err = drive(r, fn, site, &args);
@@ -252,7 +258,8 @@ static void run_program(run *r, const cr_sys *sys, const crank_options *options,
         r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : strerror(-err));
 }
 
-static long run_on(const cr_sys *sys, const crank_options *options, crank_function_ *fn, const crank_site *site)
+static long run_on(
+    const cr_sys *sys, const crank_options *options, crank_function_ *fn, const crank_site *site)
 {
     run r = { 0 };
     run_program(&r, sys, options, fn, site);
@@ -287,8 +294,8 @@ static void print_failure(const run *r, const crank_site *site)
     if (r->failure) {
         crank_error_print(); /* it is this thread's by now */
     } else {
-        fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function, strerror((int)-r->result),
-            crank_errno_name((int)r->result));
+        fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function,
+            strerror((int)-r->result), crank_errno_name((int)r->result));
     }
 }
 

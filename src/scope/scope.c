@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* scope.c: the chain of a task's scopes, and which requests reach its waits.
  *
- * Invariant: CR_TASK_SCOPE_ASKED is set on a task exactly while a scope of its chain has fired and not delivered. A wait
- * delivers all requests that it can see at once: one -ECANCELED for them together, as one interruption is all that is left
- * to do. Each scope's edge then decides for itself what it was. */
+ * Invariant: CR_TASK_SCOPE_ASKED is set on a task exactly while a scope of its chain has fired and
+ * not delivered. A wait delivers all requests that it can see at once: one -ECANCELED for them
+ * together, as one interruption is all that is left to do. Each scope's edge then decides for
+ * itself what it was. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <string.h>
@@ -50,8 +51,11 @@ void cr_scope_close(cr_scope *scope)
 {
     cr_task *task = scope->task;
     CR_CHECK(task && task == cr_self() && task->fiber.scope == scope,
-        "a %s is left out of order: the block inside it was left by longjmp, or it is left by another task",
-        scope->type == CR_GROUP ? "group" : scope->type == CR_TIMEOUT ? "timeout" : "shield");
+        "a %s is left out of order: the block inside it was left by longjmp, or it is left by "
+        "another task",
+        scope->type == CR_GROUP     ? "group"
+        : scope->type == CR_TIMEOUT ? "timeout"
+                                    : "shield");
     if (scope->timed)
         cr_timer_stop(cr_loop_here, &scope->timer);
     task->fiber.scope = scope->up;
@@ -167,7 +171,8 @@ int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const
             continue;
         if (scope->type == CR_GROUP)
             return cr_group_leave(loop, scope);
-        return cr_failed(scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
+        return cr_failed(
+            scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
     }
     return -ECANCELED;
 }

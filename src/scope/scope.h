@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* scope.h: lifetimes that nest on one task.
  *
- * A scope is a stretch of a task's life that can be asked to end: a timeout, a group; or one that hides requests from
- * outside: a shield. The scopes of a task form a chain, innermost first, at fiber.scope. A scope fires once; that is a
- * request, delivered by one wait inside it. What the request becomes at the scope's edge is error. */
+ * A scope is a stretch of a task's life that can be asked to end: a timeout, a group; or one that
+ * hides requests from outside: a shield. The scopes of a task form a chain, innermost first, at
+ * fiber.scope. A scope fires once; that is a request, delivered by one wait inside it. What the
+ * request becomes at the scope's edge is error. */
 #ifndef CR_SCOPE_H
 #define CR_SCOPE_H
 #include <crank/scope.h>
@@ -28,8 +29,8 @@ struct cr_scope {
     cr_timer timer;
 };
 
-/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL when memory is short: then the
- * anchor is NULL too, and the task's next wait fails with -ENOMEM. */
+/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL when
+ * memory is short: then the anchor is NULL too, and the task's next wait fails with -ENOMEM. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
@@ -39,9 +40,11 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 void cr_scope_reset(cr_scope *scope);
 /* Its opener knows already: no wait need be interrupted for it any more. */
 void cr_scope_quiet(cr_scope *scope);
-/* Is an -ECANCELED at its edge its own doing: it fired, and nobody outside has asked since it was opened? */
+/* Is an -ECANCELED at its edge its own doing: it fired, and nobody outside has asked since it was
+ * opened? */
 bool cr_scope_caused(const cr_scope *scope);
-/* The scopes above below: the part of a chain that goes to sleep with a generator, and its return. */
+/* The scopes above below: the part of a chain that goes to sleep with a generator, and its return.
+ */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom);
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom);
 
@@ -59,7 +62,8 @@ bool cr_scopes_may_nap(const cr_task *task);
 /* run.c: crank_run_raw on another OS table (NULL: the real one), for tests. */
 long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg);
 
-/* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make their failure its own. */
+/* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make
+ * their failure its own. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope);
 /* The object behind an anchor: a CHECK naming call where it has ended. */
 cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call);

@@ -17,9 +17,11 @@ static void limit(cr_scope *scope, int64_t span)
     if (span == 0) {
         cr_scope_fire(loop, scope, -ETIMEDOUT);
     } else if (span != CR_NEVER) {
-        scope->timed = cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span)) == 0;
+        scope->timed =
+            cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span)) == 0;
         if (!scope->timed)
-            cr_scope_fire(loop, scope, -ENOMEM); /* no memory for the timer: better ended at once than never */
+            cr_scope_fire(loop, scope,
+                -ENOMEM); /* no memory for the timer: better ended at once than never */
     }
 }
 
@@ -49,7 +51,8 @@ long crank_within_end_(crank_timeout *t, long value)
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
     if (CR_LIKELY(value != -ECANCELED) || !cr_scope_caused(scope))
         return value;
-    return cr_failed(scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
+    return cr_failed(
+        scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
 }
 
 void *crank_within_ptr_(crank_timeout *t, void *value)
@@ -89,10 +92,14 @@ double crank_remaining(const crank_timeout *t)
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_remaining");
     if (scope->fired)
         return (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9;
-    return scope->timed ? (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9 : CRANK_FOREVER;
+    return scope->timed ? (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9
+                        : CRANK_FOREVER;
 }
 
-void crank_shield_begin_(crank_timeout *t) { (void)cr_scope_open(CR_SHIELD, &t->state, "crank_shield"); }
+void crank_shield_begin_(crank_timeout *t)
+{
+    (void)cr_scope_open(CR_SHIELD, &t->state, "crank_shield");
+}
 void crank_shield_end_(crank_timeout *t)
 {
     if (t->state)

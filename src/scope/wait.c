@@ -100,7 +100,8 @@ static int wait_parked(waiter *w, int64_t span)
 {
     cr_waiting waiting = { w->loop, w->self };
     if (span != CR_NEVER) {
-        int err = cr_timer_start(w->loop, &w->self->timer, CR_TIMER_TASK, cr_after(cr_now(w->loop), span));
+        int err = cr_timer_start(
+            w->loop, &w->self->timer, CR_TIMER_TASK, cr_after(cr_now(w->loop), span));
         if (err < 0)
             return err;
         w->timed = true;
@@ -113,7 +114,8 @@ static int wait_parked(waiter *w, int64_t span)
     return err;
 }
 
-static int wait_until(crank_task *const *tasks, size_t n, size_t needed, bool on_error, int64_t span)
+static int wait_until(
+    crank_task *const *tasks, size_t n, size_t needed, bool on_error, int64_t span)
 {
     crank_loop *loop = cr_loop_here;
     waiter *w = cr_alloc_zero(loop->sys, sizeof *w + n * sizeof w->watches[0]);
@@ -159,7 +161,8 @@ ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout
         return cr_failed(-EINVAL, "crank_wait: there is nothing to wait for");
     bool failed = false;
     size_t ended = count_ended(tasks, n, &failed);
-    bool enough = ended == n || (when == CRANK_FIRST_COMPLETED && ended > 0) || (when == CRANK_FIRST_ERROR && failed);
+    bool enough = ended == n || (when == CRANK_FIRST_COMPLETED && ended > 0) ||
+                  (when == CRANK_FIRST_ERROR && failed);
     if (!enough) {
         size_t needed = when == CRANK_FIRST_COMPLETED ? 1 : n - ended;
         err = wait_until(tasks, n, needed, when == CRANK_FIRST_ERROR, span);
@@ -176,7 +179,8 @@ int crank_wait_next_(crank_task **tasks, size_t n)
         return (int)ended;
     ssize_t first = 0;
     for (ssize_t i = 1; i < ended; i++)
-        if (cr_task_of(tasks[i], "crank_wait")->fiber.wake < cr_task_of(tasks[first], "crank_wait")->fiber.wake)
+        if (cr_task_of(tasks[i], "crank_wait")->fiber.wake <
+            cr_task_of(tasks[first], "crank_wait")->fiber.wake)
             first = i;
     crank_task *chosen = tasks[first];
     memmove(&tasks[1], &tasks[0], (size_t)first * sizeof *tasks);

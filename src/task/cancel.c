@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cancel.c: requests to stop.
  *
- * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A request is delivered
- * once, by the next wait that may notice it: at once where the task is parked, by undoing that wait. What may be delivered
- * now is the scope layer's to say, which knows shields. */
+ * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A
+ * request is delivered once, by the next wait that may notice it: at once where the task is parked,
+ * by undoing that wait. What may be delivered now is the scope layer's to say, which knows shields.
+ */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdlib.h>
@@ -93,7 +94,10 @@ static cr_task *asked_about(crank_task *task, const char *call)
     return task ? cr_task_of(task, call) : cr_self_checked(call);
 }
 
-unsigned crank_cancelling(crank_task *task) { return CR_TALLY_REQUESTS(asked_about(task, "crank_cancelling")); }
+unsigned crank_cancelling(crank_task *task)
+{
+    return CR_TALLY_REQUESTS(asked_about(task, "crank_cancelling"));
+}
 
 unsigned crank_uncancel(crank_task *handle)
 {

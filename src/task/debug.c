@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* debug.c: what debug mode looks for: children that were given a pointer into a frame that has gone.
+/* debug.c: what debug mode looks for: children that were given a pointer into a frame that has
+ * gone.
  *
- * When a task is spawned, its arguments are searched for addresses in the spawner's own stack; the lowest is kept. A frame has
- * gone when the spawner's stack no longer reaches down to it: looked at when it spawns again and when its function returns.
- * Children of a group need no such care: the group ends before what was declared before it. */
+ * When a task is spawned, its arguments are searched for addresses in the spawner's own stack; the
+ * lowest is kept. A frame has gone when the spawner's stack no longer reaches down to it: looked at
+ * when it spawns again and when its function returns. Children of a group need no such care: the
+ * group ends before what was declared before it. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -42,9 +44,12 @@ void cr_debug_frames(const cr_task *parent, uintptr_t frame)
         bool alive = child->fiber.life != CR_ENDED && child->ext && child->ext->points_at;
         if (!alive || child->ext->points_at >= frame)
             continue;
-        cr_check_failed("argument %u of task '%s' (%s), spawned at %s:%d, points into a frame of its parent that has gone; "
-                        "await the task there, or spawn it in a CRANK_GROUP declared after what it uses",
-            child->ext->argument, cr_task_name(child), child->site->function, child->site->file, child->site->line);
+        cr_check_failed(
+            "argument %u of task '%s' (%s), spawned at %s:%d, points into a frame of its parent "
+            "that has gone; "
+            "await the task there, or spawn it in a CRANK_GROUP declared after what it uses",
+            child->ext->argument, cr_task_name(child), child->site->function, child->site->file,
+            child->site->line);
     }
 }
 
@@ -55,8 +60,8 @@ static void returned_due(crank_loop *loop, cr_task *task)
     char line[512], text[800];
     task->fiber.wait = NULL;
     (void)cr_task_describe(task, line, sizeof line);
-    snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n", loop->options.grace,
-        line);
+    snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
+        loop->options.grace, line);
     cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* describe.c: a task in words: its name, state, place and what it waits for; and the questions one may ask about tasks. */
+/* describe.c: a task in words: its name, state, place and what it waits for; and the questions one
+ * may ask about tasks. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -41,7 +42,8 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     char place[96] = "", wait[160] = "", result[48] = "";
     const char *file = strrchr(site->file, '/');
     if (site->line > 0)
-        snprintf(place, sizeof place, " spawned at %s:%d", file ? file + 1 : site->file, site->line);
+        snprintf(
+            place, sizeof place, " spawned at %s:%d", file ? file + 1 : site->file, site->line);
     if (cr_task_parked(task)) {
         const cr_wait *w = task->fiber.wait;
         char what[120] = "";
@@ -54,8 +56,8 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     }
     if (task->fiber.life == CR_ENDED && site->kind <= CRANK_KIND_UNSIGNED)
         snprintf(result, sizeof result, " result=%ld", cr_task_value(task));
-    int n = snprintf(buf, size, "<Task %s name='%s' fn=%s%s%s%s>", state_of(task), cr_task_name(task), site->function,
-        place, wait, result);
+    int n = snprintf(buf, size, "<Task %s name='%s' fn=%s%s%s%s>", state_of(task),
+        cr_task_name(task), site->function, place, wait, result);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -129,8 +131,8 @@ static uint64_t number_of(const crank_task *handle)
     return (uint64_t)(uintptr_t)handle & CR_NUMBER_MASK;
 }
 
-/* The oldest max of all tasks, without memory of its own: in order while they come in order, else a heap with the newest of
- * them on top. */
+/* The oldest max of all tasks, without memory of its own: in order while they come in order, else a
+ * heap with the newest of them on top. */
 typedef struct listing {
     crank_task **at;
     size_t count, max;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* end.c: how a task ends.
  *
- * Owns: the way from a function's return to the release of the record. A function that returns gives its stack back at
- * once; the task ends when its children have ended; its end is told to watchers, to whoever waits for it, to its owner. A
- * record is released when its handle is given up, when a group's child has ended, or with its owner. */
+ * Owns: the way from a function's return to the release of the record. A function that returns
+ * gives its stack back at once; the task ends when its children have ended; its end is told to
+ * watchers, to whoever waits for it, to its owner. A record is released when its handle is given
+ * up, when a group's child has ended, or with its owner. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -95,11 +96,13 @@ static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
     if (same < 1000)
         return;
     tasks->unclaimed_next = tasks->unclaimed * 2;
-    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task, "1000 ended tasks of this place keep their records, because their "
+    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task,
+        "1000 ended tasks of this place keep their records, because their "
         "handles were not given up: await them, crank_drop them, or spawn them in a group");
 }
 
-/* What an ending task still owns has ended too, but for futures that were never set: whoever waits for one is told. */
+/* What an ending task still owns has ended too, but for futures that were never set: whoever waits
+ * for one is told. */
 static void release_child(crank_loop *loop, cr_task *child)
 {
     if (child->fiber.life != CR_ENDED)
@@ -155,8 +158,9 @@ static void end(crank_loop *loop, cr_task *task)
         task = end_one(loop, task);
 }
 
-/* The end most tasks come to: an int or nothing, for a parent that awaits it or will, and nothing else to tell anybody. The
- * same as finish and end_one do, in one piece. False, and no change, where there is more to it. */
+/* The end most tasks come to: an int or nothing, for a parent that awaits it or will, and nothing
+ * else to tell anybody. The same as finish and end_one do, in one piece. False, and no change,
+ * where there is more to it. */
 static inline bool finish_plainly(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -193,7 +197,8 @@ static void finish(crank_loop *loop, cr_task *task)
     if (CR_UNLIKELY(err < 0)) {
         task->fiber.flags |= CR_TASK_FAILED;
         if (err == -ECANCELED)
-            task->fiber.flags |= CR_TALLY_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;
+            task->fiber.flags |=
+                CR_TALLY_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;
     }
     if (CR_LIKELY(CR_TALLY_CHILDREN(task) == 0)) {
         end(loop, task);
@@ -213,7 +218,8 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     crank_loop *loop = cr_loop_here;
     cr_task *task = cr_task_of_fiber(loop->runner.current);
     CR_CHECK(!task->fiber.scope && !task->fiber.generator,
-        "%s returned while a timeout, group or generator of it was open: was it left by longjmp?", task->site->function);
+        "%s returned while a timeout, group or generator of it was open: was it left by longjmp?",
+        task->site->function);
     cr_stack_push(&loop->runner.stacks, task->fiber.stack);
     if (CR_UNLIKELY(task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT))
         memcpy(&integer, &real, sizeof integer);
@@ -292,7 +298,8 @@ void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *pa
     else if (alive)
         ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
     cr_task **list = owner ? &owner->child : &parent->child;
-    task->fiber.flags = (uint16_t)(owner ? task->fiber.flags | CR_TASK_IN_GROUP : task->fiber.flags & ~CR_TASK_IN_GROUP);
+    task->fiber.flags = (uint16_t)(owner ? task->fiber.flags | CR_TASK_IN_GROUP
+                                         : task->fiber.flags & ~CR_TASK_IN_GROUP);
     task->owner = owner ? (void *)owner : (void *)parent;
     if (owner)
         owner->alive += alive;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* error.c: failures: a number, a message, and the places it passed through.
  *
- * Owns: cr_failure, one per task that has had an error (hung off its ext) and one per thread for code outside tasks. A
- * failure is made where the error is, grows an entry with each crank_try it passes, moves to whoever awaits its task, and
- * is freed with the last one. Nothing is allocated until an error occurs. A cancellation without a reason has none: it
- * is no failure but an answer. */
+ * Owns: cr_failure, one per task that has had an error (hung off its ext) and one per thread for
+ * code outside tasks. A failure is made where the error is, grows an entry with each crank_try it
+ * passes, moves to whoever awaits its task, and is freed with the last one. Nothing is allocated
+ * until an error occurs. A cancellation without a reason has none: it is no failure but an answer.
+ */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -34,14 +35,18 @@ static cr_failure *failure_new(const cr_sys *sys, int error, const char *task_na
         return NULL;
     memset(failure, 0, offsetof(cr_failure, name));
     failure->sys = sys;
-    failure->public = (crank_failure){ .error = error, .message = failure->message, .task = failure->name,
-        .trace = failure->trace };
+    failure->public = (crank_failure){
+        .error = error, .message = failure->message, .task = failure->name, .trace = failure->trace
+    };
     failure->message[0] = '\0';
     snprintf(failure->name, sizeof failure->name, "%s", task_name ? task_name : "");
     return failure;
 }
 
-cr_failure *cr_failure_new(int error, const char *task_name) { return failure_new(sys_here(), error, task_name); }
+cr_failure *cr_failure_new(int error, const char *task_name)
+{
+    return failure_new(sys_here(), error, task_name);
+}
 
 void cr_failure_free(cr_failure *failure)
 {
@@ -125,7 +130,8 @@ static void add_entry(cr_failure *failure, crank_trace_entry entry)
     failure->public.trace_count = n + 1;
 }
 
-int crank_fail_(const char *file, int line, const char *function, int error, const char *format, ...)
+int crank_fail_(
+    const char *file, int line, const char *function, int error, const char *format, ...)
 {
     cr_failure *failure = begin(negative(error));
     if (failure) {
@@ -141,11 +147,12 @@ int crank_fail_(const char *file, int line, const char *function, int error, con
 int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
 {
     int error = errno;
-    return crank_fail_(file, line, function, error, "%s: %s", what, strerrordesc_np(error) ? strerrordesc_np(error)
-                                                                                             : "unknown error");
+    return crank_fail_(file, line, function, error, "%s: %s", what,
+        strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
 }
 
-int crank_traced_(const char *file, int line, const char *function, const char *what, long error, const void *frame)
+int crank_traced_(const char *file, int line, const char *function, const char *what, long error,
+    const void *frame)
 {
     int err = error < INT32_MIN ? INT32_MIN : (int)error;
     cr_task *self = cr_self();
@@ -158,10 +165,12 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     if (!continued) {
         failure = begin(err);
         if (failure)
-            cr_failure_message(failure, "%s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "unknown error");
+            cr_failure_message(
+                failure, "%s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "unknown error");
     }
     if (failure)
-        add_entry(failure, (crank_trace_entry){ .file = file, .function = function, .what = what, .line = line });
+        add_entry(failure,
+            (crank_trace_entry){ .file = file, .function = function, .what = what, .line = line });
     return err;
 }
 
@@ -204,8 +213,11 @@ const char *crank_errno_name(int error)
 
 void cr_failure_spawned(cr_failure *failure, const crank_site *site)
 {
-    add_entry(failure, (crank_trace_entry){ .file = site->file, .function = site->caller, .what = site->function,
-        .line = site->line, .spawned = true });
+    add_entry(failure, (crank_trace_entry){ .file = site->file,
+                           .function = site->caller,
+                           .what = site->function,
+                           .line = site->line,
+                           .spawned = true });
 }
 
 cr_failure *cr_failure_take(cr_task *task)
@@ -320,7 +332,8 @@ static void add(struct text *text, const char *format, ...)
     va_list args;
     va_start(args, format);
     bool room = text->length < text->size;
-    int n = vsnprintf(room ? text->buf + text->length : NULL, room ? text->size - text->length : 0, format, args);
+    int n = vsnprintf(
+        room ? text->buf + text->length : NULL, room ? text->size - text->length : 0, format, args);
     va_end(args);
     if (n > 0)
         text->length += (size_t)n;
@@ -331,10 +344,11 @@ static void add_failure(struct text *text, const crank_failure *failure, int dep
     for (size_t i = 0; i < failure->trace_count; i++) {
         const crank_trace_entry *e = &failure->trace[i];
         if (e->spawned && e->line > 0)
-            add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what, e->file, e->line, e->function);
+            add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what, e->file,
+                e->line, e->function);
         else if (!e->spawned)
-            add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function, e->what ? ": " : "",
-                e->what ? e->what : "");
+            add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function,
+                e->what ? ": " : "", e->what ? e->what : "");
     }
     for (size_t i = 0; i < failure->child_count; i++) {
         const crank_failure *child = failure->children[i];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* future.c: values set later.
  *
- * A future is a record without a fiber: an owner, watchers, and a result whose kind is known once it is set. It does not
- * count among its owner's children (nobody waits for a future to be set), but goes with it. */
+ * A future is a record without a fiber: an owner, watchers, and a result whose kind is known once
+ * it is set. It does not count among its owner's children (nobody waits for a future to be set),
+ * but goes with it. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -44,8 +45,10 @@ static const crank_site *site_of(unsigned char kind, size_t size)
 #define VALUE(k, s) { "(future)", "", "", 0, k, s, 0 }
 #define SIZES(k) { VALUE(k, 1), VALUE(k, 2), VALUE(k, 4), VALUE(k, 8) }
     static const crank_site sites[][4] = { [CRANK_KIND_BOOL] = SIZES(CRANK_KIND_BOOL),
-        [CRANK_KIND_SIGNED] = SIZES(CRANK_KIND_SIGNED), [CRANK_KIND_UNSIGNED] = SIZES(CRANK_KIND_UNSIGNED),
-        [CRANK_KIND_FLOAT] = SIZES(CRANK_KIND_FLOAT), [CRANK_KIND_DOUBLE] = SIZES(CRANK_KIND_DOUBLE),
+        [CRANK_KIND_SIGNED] = SIZES(CRANK_KIND_SIGNED),
+        [CRANK_KIND_UNSIGNED] = SIZES(CRANK_KIND_UNSIGNED),
+        [CRANK_KIND_FLOAT] = SIZES(CRANK_KIND_FLOAT),
+        [CRANK_KIND_DOUBLE] = SIZES(CRANK_KIND_DOUBLE),
         [CRANK_KIND_POINTER] = SIZES(CRANK_KIND_POINTER) };
 #undef SIZES
 #undef VALUE

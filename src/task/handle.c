@@ -2,11 +2,13 @@
 /* handle.c: giving handles up without waiting, and being told of an end by a callback. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/callback.h"
 
 static void drop(crank_loop *loop, cr_task *task, const char *call)
 {
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
-        "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped, or belongs to a group",
+        "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped, "
+        "or belongs to a group",
         call, cr_task_name(task));
     if (task->fiber.life == CR_ENDED)
         cr_task_release(loop, task);
@@ -61,18 +63,16 @@ void crank_abandon(crank_task *handle)
 
 struct done {
     cr_watcher watcher;
-    cr_post post; /* its way into the loop: no memory is needed when the task ends */
-    crank_loop *loop;
+    cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
     uint64_t id;
     void (*fn)(crank_task *task, void *arg);
     void *arg;
 };
 
 /* In the loop: the record is kept until here, also where the handle was given up meanwhile. */
-static void done_call(cr_post *post)
+static void done_call(crank_loop *loop, cr_service *service)
 {
-    struct done *done = cr_container_of(post, struct done, post);
-    crank_loop *loop = done->loop;
+    struct done *done = cr_container_of(service, struct done, service);
     cr_task *task = cr_task_find(done->id);
     done->fn((crank_task *)(uintptr_t)done->id, done->arg);
     cr_free(loop->sys, done);
@@ -86,8 +86,8 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);
     task->ext->pins++;
-    done->post.deliver = done_call;
-    cr_loop_post(loop, &done->post);
+    done->service.run = done_call;
+    cr_service_push(loop, &done->service);
 }
 
 int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
@@ -99,7 +99,7 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
         cr_free(loop->sys, done);
         return cr_failed(-ENOMEM, "crank_on_done: out of memory");
     }
-    *done = (struct done){ .watcher = { NULL, done_ended }, .loop = loop, .id = task->id, .fn = fn, .arg = arg };
+    *done = (struct done){ .watcher = { NULL, done_ended }, .id = task->id, .fn = fn, .arg = arg };
     if (task->fiber.life == CR_ENDED)
         done_ended(loop, &done->watcher, task);
     else

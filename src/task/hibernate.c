@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* hibernate.c: idle tasks give their stack's pages back.
  *
- * Owns: the naps. While a task has been parked for long, the used part of its stack is copied to the heap and the pages are
- * dropped and guarded; waking removes the guard and copies back, to the same address. The runtime itself touches nothing on a
- * parked task's stack, but for user memory after cr_stack_touch; whoever else of this thread touches it takes a fault, which
- * restores it and goes on. What the kernel or another thread may touch is never put away: only waits that say may_nap, of
- * tasks without children, generators or a group with children.
+ * Owns: the naps. While a task has been parked for long, the used part of its stack is copied to
+ * the heap and the pages are dropped and guarded; waking removes the guard and copies back, to the
+ * same address. The runtime itself touches nothing on a parked task's stack, but for user memory
+ * after cr_stack_touch; whoever else of this thread touches it takes a fault, which restores it and
+ * goes on. What the kernel or another thread may touch is never put away: only waits that say
+ * may_nap, of tasks without children, generators or a group with children.
  *
- * A scan goes over all tasks once per hibernate_after and marks those that are parked in fiber.next, which waking overwrites;
- * those it finds still marked go to sleep. Nothing is done in a wait or a wake, and where nothing has run since the last scan
- * there is no next one. In builds whose switches are announced stacks stay: a tool's shadow of them could not follow. */
+ * A scan goes over all tasks once per hibernate_after and marks those that are parked in
+ * fiber.next, which waking overwrites; those it finds still marked go to sleep. Nothing is done in
+ * a wait or a wake, and where nothing has run since the last scan there is no next one. In builds
+ * whose switches are announced stacks stay: a tool's shadow of them could not follow. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -117,7 +119,8 @@ bool cr_nap_touched(const void *address)
 {
     struct cr_naps *naps = cr_naps_here;
     char *low, *high;
-    if (!naps || naps->count == 0 || !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, address, &low, &high))
+    if (!naps || naps->count == 0 ||
+        !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, address, &low, &high))
         return false;
     for (nap *one = *bucket_of(naps, low); one; one = one->next) {
         if (one->low == low) {
@@ -157,7 +160,11 @@ static nap *nap_new(struct cr_naps *naps, cr_task *task)
     if (!one)
         return NULL;
     char *guarded = (char *)((uintptr_t)sp & ~(uintptr_t)(PAGE - 1));
-    *one = (nap){ .task = task, .sp = sp, .low = low, .guarded = guarded, .size = (size_t)(high - guarded),
+    *one = (nap){ .task = task,
+        .sp = sp,
+        .low = low,
+        .guarded = guarded,
+        .size = (size_t)(high - guarded),
         .used = used };
     memcpy(one->kept, sp, used);
     naps->upper[naps->n_batch] = (struct iovec){ guarded, one->size };
@@ -176,7 +183,9 @@ static int advise_all(struct cr_naps *naps, const struct iovec *ranges, int advi
     if (done >= 0 && (size_t)done == total)
         return 0;
     for (size_t i = 0; i < naps->n_batch; i++) {
-        int err = ranges[i].iov_len ? sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice) : 0;
+        int err = ranges[i].iov_len
+                      ? sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice)
+                      : 0;
         if (err < 0)
             return err;
     }
@@ -220,7 +229,8 @@ static void put_away(struct cr_naps *naps)
 
 static void consider(struct cr_naps *naps, cr_task *task)
 {
-    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME || !may_nap(cr_tasks_of(naps->loop), task))
+    if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
+        !may_nap(cr_tasks_of(naps->loop), task))
         return;
     if (naps->period > AT_ONCE && task->fiber.next != &mark) {
         task->fiber.next = &mark;
@@ -247,12 +257,15 @@ void cr_naps_due(crank_loop *loop, cr_timer *timer)
     cr_tasks *tasks = cr_tasks_of(loop);
     size_t at = 0;
     free_ended(naps);
-    for (cr_task *t = cr_record_next(tasks, &at); t && !naps->unavailable; t = cr_record_next(tasks, &at))
+    for (cr_task *t = cr_record_next(tasks, &at); t && !naps->unavailable;
+         t = cr_record_next(tasks, &at))
         consider(naps, t);
     put_away(naps);
     naps->armed = false;
     if (!naps->unavailable && (naps->switches != loop->runner.switches || naps->again)) {
-        naps->again = naps->switches != loop->runner.switches; /* who was marked in this scan is put away in the next */
+        naps->again =
+            naps->switches !=
+            loop->runner.switches; /* who was marked in this scan is put away in the next */
         naps->armed = true;
         start_timer(naps);
     }

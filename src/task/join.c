@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* join.c: waiting for a task's end.
  *
- * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a task, or with bit 0 set
- * a gather; and the watchers, who only want to know. A result crosses to the waiter in the ending task's context, so that an
- * awaiting task resumes straight in its own code. A cancelled await asks the task to end and waits for it: if it ends with
- * a result all the same, the result stands and the request stays pending. */
+ * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a
+ * task, or with bit 0 set a gather; and the watchers, who only want to know. A result crosses to
+ * the waiter in the ending task's context, so that an awaiting task resumes straight in its own
+ * code. A cancelled await asks the task to end and waits for it: if it ends with a result all the
+ * same, the result stands and the request stays pending. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <math.h>
@@ -85,8 +86,11 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 }
 const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
     .describe = join_describe };
-static const cr_wait join_end_wait = { .what = "awaits the end of", .undo = join_undo, .due = join_due,
-    .holder = join_holder, .describe = join_describe };
+static const cr_wait join_end_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .due = join_due,
+    .holder = join_holder,
+    .describe = join_describe };
 
 void cr_join_deliver(crank_loop *loop, cr_task *task)
 {
@@ -111,7 +115,8 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     cr_wake(loop, waiter, (long)bits);
 }
 
-/* Ask the awaited task to end. Where that ends it at once the waiter has been woken, and waits no more. */
+/* Ask the awaited task to end. Where that ends it at once the waiter has been woken, and waits no
+ * more. */
 static void cancel_awaited(crank_loop *loop, cr_task *waiter)
 {
     waiter->place = NULL; /* not named yet */
@@ -141,7 +146,8 @@ void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const cha
 {
     CR_CHECK(task != self, "%s: a task cannot wait for itself", call);
     for (const cr_task *up = cr_task_parent(self); up; up = cr_task_parent(up))
-        CR_CHECK(up != task, "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
+        CR_CHECK(up != task,
+            "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
 }
 
 /* Is anything known to be wrong with waiting for this? */
@@ -149,18 +155,20 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
 {
     cr_join_check(self, task, call);
     CR_CHECK(!task->joiner && !(task->fiber.flags & CR_TASK_DROPPED),
-        "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait", call,
-        cr_task_name(task));
+        "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait",
+        call, cr_task_name(task));
 }
 
 static void integer_check(const cr_task *task, const char *call)
 {
-    CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE), "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
+    CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
         task->site->kind == CRANK_KIND_POINTER ? "pointer" : "floating point number",
         task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
 }
 
-/* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is nobody's. */
+/* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is
+ * nobody's. */
 static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
 {
     if (task->fiber.life == CR_ENDED) {
@@ -203,7 +211,8 @@ static CR_NOINLINE int await_null(const char *call)
 {
     cr_waiting w;
     int err = cr_wait_begin(&w, call);
-    return err < 0 ? err : cr_failed(-ENOMEM, "%s: the task could not be spawned: out of memory", call);
+    return err < 0 ? err
+                   : cr_failed(-ENOMEM, "%s: the task could not be spawned: out of memory", call);
 }
 
 /* Several may watch a task; a watcher of an awaiting task lies in its own record. */
@@ -244,7 +253,8 @@ static void kind_check(const cr_task *task, enum result_class expected)
     if (!(task->fiber.flags & CR_TASK_FUTURE) || (task->fiber.flags & CR_TASK_FAILED))
         return;
     enum result_class found = class_of(task);
-    CR_CHECK(found == expected, "%s: the future was set to a value for %s", calls[expected], calls[found]);
+    CR_CHECK(found == expected, "%s: the future was set to a value for %s", calls[expected],
+        calls[found]);
 }
 
 static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
@@ -274,11 +284,17 @@ static bool future_undo(cr_task *waiter)
     (void)cr_task_cancel(cr_loop_here, future);
     return true;
 }
-static const cr_wait shared_wait = { .what = "awaits", .may_nap = true, .undo = shared_undo, .holder = join_holder,
+static const cr_wait shared_wait = { .what = "awaits",
+    .may_nap = true,
+    .undo = shared_undo,
+    .holder = join_holder,
     .describe = join_describe };
-static const cr_wait future_wait = { .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe };
+static const cr_wait future_wait = {
+    .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe
+};
 
-static long await_shared(cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
+static long await_shared(
+    cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
 {
     cr_waiting w;
     int err = cr_wait_begin(&w, call);
@@ -311,7 +327,8 @@ long crank_await_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await";
     if (CR_UNLIKELY(what == CRANK_IS_AWAITABLE_))
-        return x ? ((const crank_awaitable *)x)->await((crank_awaitable *)(uintptr_t)x) : await_null(call);
+        return x ? ((const crank_awaitable *)x)->await((crank_awaitable *)(uintptr_t)x)
+                 : await_null(call);
     if (CR_UNLIKELY(!x))
         return await_null(call);
     cr_task *task = cr_task_of(x, call);
@@ -331,16 +348,18 @@ long crank_await_shared_(const void *x, enum crank_awaited what)
         return crank_await_(x, what);
     cr_task *task = cr_task_of(x, call);
     integer_check(task, call);
-    return await_shared(task, call, task->fiber.flags & CR_TASK_FUTURE ? &future_wait : &shared_wait,
-        AN_INTEGER);
+    return await_shared(
+        task, call, task->fiber.flags & CR_TASK_FUTURE ? &future_wait : &shared_wait, AN_INTEGER);
 }
 
 /* Await for a result that is no integer: its bits, and whether the task failed. */
-static long await_bits(cr_task *task, const char *call, enum result_class expected, bool *ret_failed)
+static long await_bits(
+    cr_task *task, const char *call, enum result_class expected, bool *ret_failed)
 {
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
-        cr_self_checked(call)->place = (void *)1; /* for a wait that is cancelled before it begins */
+        cr_self_checked(call)->place =
+            (void *)1; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
         *ret_failed = cr_self()->place != NULL;
         return bits;
@@ -356,15 +375,16 @@ static long await_bits(cr_task *task, const char *call, enum result_class expect
 double crank_await_double_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await_double";
-    CR_CHECK(what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    CR_CHECK(
+        what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
     if (!x) {
         (void)await_null(call);
         return (double)NAN;
     }
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_REAL || (task->fiber.flags & CR_TASK_FUTURE),
-        "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr", call,
-        cr_task_name(task));
+        "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr",
+        call, cr_task_name(task));
     bool failed;
     long bits = await_bits(task, call, A_REAL, &failed);
     if (failed)
@@ -377,19 +397,23 @@ double crank_await_double_(const void *x, enum crank_awaited what)
 void *crank_await_ptr_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await_ptr";
-    CR_CHECK(what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    CR_CHECK(
+        what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
     if (!x) {
         errno = -await_null(call);
         return NULL;
     }
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_POINTER || (task->fiber.flags & CR_TASK_FUTURE),
-        "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call, cr_task_name(task));
+        "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call,
+        cr_task_name(task));
     bool failed;
     long bits = await_bits(task, call, A_POINTER, &failed);
     if (!failed)
         return (void *)(uintptr_t)bits;
     cr_failure *failure = cr_failure_here();
-    errno = bits < 0 && bits >= -4095 ? (int)-bits : failure ? -cr_failure_error(failure) : ECANCELED;
+    errno = bits < 0 && bits >= -4095 ? (int)-bits
+            : failure                 ? -cr_failure_error(failure)
+                                      : ECANCELED;
     return NULL;
 }

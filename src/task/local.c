@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* local.c: task-locals.
  *
- * A task's values are an array that is never changed once shared: a child takes a reference when spawned, and whoever sets
- * a value takes a copy first if others have it too. Few keys are expected; a lookup is a scan. */
+ * A task's values are an array that is never changed once shared: a child takes a reference when
+ * spawned, and whoever sets a value takes a copy first if others have it too. Few keys are
+ * expected; a lookup is a scan. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -52,7 +53,8 @@ void *crank_local_get(const crank_local *key)
 static struct cr_locals *own_copy(cr_tasks *tasks, cr_ext *ext)
 {
     size_t count = ext->locals ? ext->locals->count : 0;
-    struct cr_locals *copy = cr_alloc(tasks->loop->sys, sizeof *copy + (count + 1) * sizeof copy->entries[0]);
+    struct cr_locals *copy =
+        cr_alloc(tasks->loop->sys, sizeof *copy + (count + 1) * sizeof copy->entries[0]);
     if (!copy)
         return NULL;
     copy->references = 1;

@@ -6,17 +6,14 @@
  *     int crank_event_wait(crank_event *event)
  *     {
  *         cr_waiting w;
- *         int err = cr_wait_begin(&w, "crank_event_wait");    -- in a task? cancelled? budget spent?
- *         if (err < 0)
- *             return err;
- *         if (event->raised)
- *             return 0;                                         -- no need to wait: no switch
- *         return cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
+ *         int err = cr_wait_begin(&w, "crank_event_wait");    -- in a task? cancelled? budget
+ * spent? if (err < 0) return err; if (event->raised) return 0; -- no need to wait: no switch return
+ * cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
  *     }
  *
- * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the results; the wake value
- * is what the call returns. A cancellation calls wait->undo. Memory of the user's on a parked task's stack is written only
- * after cr_stack_touch. */
+ * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
+ * results; the wake value is what the call returns. A cancellation calls wait->undo. Memory of the
+ * user's on a parked task's stack is written only after cr_stack_touch. */
 #ifndef CR_PARK_H
 #define CR_PARK_H
 #include "task/task.h"
@@ -24,16 +21,18 @@
 /* What a task can wait for; one static const per kind. */
 typedef struct cr_wait {
     const char *what; /* "waits for a lock": for descriptions and reports */
-    /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread touches it, and whoever ends
-     * the wait reads or writes user memory on it only after cr_stack_touch. */
+    /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
+     * touches it, and whoever ends the wait reads or writes user memory on it only after
+     * cr_stack_touch. */
     bool may_nap;
-    /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it with -ECANCELED. False: it
-     * has been asked to end and will be woken later, by whoever completes it. NULL: task->on is the cr_waitq it
-     * stands in, which it leaves. */
+    /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
+     * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
+     * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
     bool (*undo)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*due)(crank_loop *loop, cr_task *task);
-    /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL if none is known. */
+    /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
+     * if none is known. */
     cr_task *(*holder)(const cr_task *task);
     /* The name of the thing waited for into buf ("lock 0x..."); NULL: just what. */
     size_t (*describe)(const cr_task *task, char *buf, size_t size);
@@ -44,8 +43,9 @@ typedef struct cr_waiting {
     cr_task *self;
 } cr_waiting;
 
-/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget is spent. It takes the
- * loop (NULL: a CHECK) and not w: were w's address given away, no compiler would make parking a tail call. */
+/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget
+ * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
+ * would make parking a tail call. */
 CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
 #define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
 /* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
@@ -75,8 +75,10 @@ static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
     task->fiber.wait = NULL;
     cr_runner_push(&loop->runner, &task->fiber);
 }
-/* Before memory of the user's that may lie on a parked task's stack is read or written. hibernate.c has the rest. */
-extern __thread struct cr_naps *cr_naps_here __attribute__((tls_model("initial-exec"), visibility("hidden")));
+/* Before memory of the user's that may lie on a parked task's stack is read or written. hibernate.c
+ * has the rest. */
+extern __thread struct cr_naps *cr_naps_here
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 bool cr_nap_touched(const void *address);
 static inline void cr_stack_touch(const void *address)
 {
@@ -84,8 +86,8 @@ static inline void cr_stack_touch(const void *address)
         (void)cr_nap_touched(address);
 }
 
-/* Tasks in line for one thing, first come first served. A task is in the line or has been woken, never both. Zeroed memory is
- * an empty line. */
+/* Tasks in line for one thing, first come first served. A task is in the line or has been woken,
+ * never both. Zeroed memory is an empty line. */
 typedef struct cr_waitq {
     cr_task *head;
     cr_task *tail;
@@ -119,7 +121,8 @@ static inline cr_task *cr_waitq_pop(cr_waitq *line)
         cr_waitq_leave(line, first);
     return first;
 }
-/* Stand at the end of the line (task->on is the line then) and park. What the waker must know stands in task->place before. */
+/* Stand at the end of the line (task->on is the line then) and park. What the waker must know
+ * stands in task->place before. */
 static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
 {
     w->self->on = line;

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* record.c: where task records live, and how a handle finds its record.
  *
- * Owns: the slabs of one loop, the table from slot numbers to slabs (process-wide: a handle of another thread's loop must
- * be recognised), task numbers. A handle is slot << 40 | number; the number is unique in the process, so that a record used
- * again is another task. Records are never unmapped while their loop lives: a stale handle finds a record of another
- * number, not freed memory. */
+ * Owns: the slabs of one loop, the table from slot numbers to slabs (process-wide: a handle of
+ * another thread's loop must be recognised), task numbers. A handle is slot << 40 | number; the
+ * number is unique in the process, so that a record used again is another task. Records are never
+ * unmapped while their loop lives: a stale handle finds a record of another number, not freed
+ * memory. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdatomic.h>
 #include <string.h>
 
 #define NUMBERS_AT_ONCE 256u
-/* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault each. */
+/* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault
+ * each. */
 #define COMMIT_RECORDS 512u
-#define COMMIT 23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
+#define COMMIT                                                                                     \
+    23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
 
 _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static _Atomic uint64_t numbers = 1;
@@ -46,7 +49,8 @@ static cr_slab *slab_new(cr_tasks *tasks)
     return NULL;
 }
 
-/* A record never used before: the newest slab hands them out in order, so that memory is touched only as needed. */
+/* A record never used before: the newest slab hands them out in order, so that memory is touched
+ * only as needed. */
 CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
 {
     cr_slab *slab = tasks->slabs;
@@ -56,7 +60,8 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
         return NULL;
     cr_task *task = &slab->records[slab->used];
     if (slab->used % COMMIT_RECORDS == 0 && slab->used > 0)
-        (void)tasks->loop->sys->advise(tasks->loop->sys->context, task, COMMIT_RECORDS * sizeof *task, COMMIT);
+        (void)tasks->loop->sys->advise(
+            tasks->loop->sys->context, task, COMMIT_RECORDS * sizeof *task, COMMIT);
     task->id = (uint64_t)(slab->index * CR_SLAB_RECORDS + slab->used) << 40;
     slab->used++;
     return task;
@@ -101,16 +106,19 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
     CR_CHECK(handle, "%s: the task is NULL", call);
     cr_slab *slab = cr_slab_of((uint64_t)(uintptr_t)handle);
     CR_CHECK(!slab || slab->loop == cr_loop_here,
-        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it", call,
-        (const void *)handle);
-    cr_check_failed("%s: handle %p was given up before (awaited, dropped, or ended with its parent) "
-                    "or is no task; a handle can be given up once", call, (const void *)handle);
+        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it",
+        call, (const void *)handle);
+    cr_check_failed(
+        "%s: handle %p was given up before (awaited, dropped, or ended with its parent) "
+        "or is no task; a handle can be given up once",
+        call, (const void *)handle);
 }
 
 cr_task *cr_self_checked(const char *call)
 {
     cr_task *self = cr_self();
-    CR_CHECK(self, "%s: not in a task; call it from a function that crank_run or crank_spawn runs", call);
+    CR_CHECK(self, "%s: not in a task; call it from a function that crank_run or crank_spawn runs",
+        call);
     return self;
 }
 
@@ -144,7 +152,8 @@ int cr_tasks_open(crank_loop *loop)
     cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
     cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
     size_t usable = loop->options.stack_size;
-    int err = cr_stacks_new(loop->sys, usable ? usable : 192 * 1024, &loop->runner.stacks, &tasks->stacks);
+    int err = cr_stacks_new(
+        loop->sys, usable ? usable : 192 * 1024, &loop->runner.stacks, &tasks->stacks);
     if (err == 0)
         loop->runner.stack_usable = (uint32_t)cr_stacks_usable(tasks->stacks);
     tasks->spare = err < 0 ? NULL : cr_record_get(tasks);

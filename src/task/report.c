@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* report.c: what crank tells the user unasked: failures nobody awaited, deadlocks. One form, through the run's hook where
- * there is one, else to stderr, in colour on a terminal. */
+/* report.c: what crank tells the user unasked: failures nobody awaited, deadlocks. One form,
+ * through the run's hook where there is one, else to stderr, in colour on a terminal. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -13,7 +13,8 @@ static bool coloured(void)
     return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
 }
 
-/* The report as it will be read: "crank: " before it, a newline behind it. NULL when memory is short. */
+/* The report as it will be read: "crank: " before it, a newline behind it. NULL when memory is
+ * short. */
 static char *whole_text(crank_loop *loop, const char *text)
 {
     size_t length = strlen(text);
@@ -24,12 +25,15 @@ static char *whole_text(crank_loop *loop, const char *text)
     return whole;
 }
 
-void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
+void cr_report(
+    crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
 {
     char *whole = whole_text(loop, text);
     const char *said = whole ? whole : "crank: a report was lost: out of memory\n";
     if (loop->options.on_report) {
-        crank_report report = { .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said };
+        crank_report report = {
+            .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said
+        };
         loop->options.on_report(&report, loop->options.on_report_arg);
     } else {
         fflush(stdout);
@@ -41,7 +45,8 @@ void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const c
     cr_free(loop->sys, whole);
 }
 
-void cr_report_failure(crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction)
+void cr_report_failure(
+    crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction)
 {
     size_t before = strlen(introduction), size = before + cr_failure_format(failure, NULL, 0) + 1;
     char *text = cr_alloc(loop->sys, size);
@@ -49,7 +54,8 @@ void cr_report_failure(crank_loop *loop, const cr_task *task, const cr_failure *
         memcpy(text, introduction, before);
         (void)cr_failure_format(failure, text + before, size - before);
     }
-    cr_report(loop, CRANK_REPORT_UNAWAITED, cr_failure_error(failure), task, text ? text : introduction);
+    cr_report(
+        loop, CRANK_REPORT_UNAWAITED, cr_failure_error(failure), task, text ? text : introduction);
     cr_free(loop->sys, text);
 }
 
@@ -63,9 +69,11 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     }
     char text[768];
     long value = cr_task_value(task);
-    snprintf(text, sizeof text, "a failure nobody awaited: task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in %s()\n",
-        cr_task_name(task), strerror((int)-value), crank_errno_name((int)value), task->site->function,
-        task->site->file, task->site->line, task->site->caller);
+    snprintf(text, sizeof text,
+        "a failure nobody awaited: task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in "
+        "%s()\n",
+        cr_task_name(task), strerror((int)-value), crank_errno_name((int)value),
+        task->site->function, task->site->file, task->site->line, task->site->caller);
     cr_report(loop, CRANK_REPORT_UNAWAITED, (int)value, task, text);
 }
 
@@ -73,7 +81,8 @@ void cr_report_swallowed(crank_loop *loop, const cr_task *task)
 {
     char line[512], text[800];
     (void)cr_task_describe(task, line, sizeof line);
-    snprintf(text, sizeof text, "a cancelled task has not ended within %g s; it is asked again:\n  %s\n",
+    snprintf(text, sizeof text,
+        "a cancelled task has not ended within %g s; it is asked again:\n  %s\n",
         loop->options.grace, line);
     cr_report(loop, CRANK_REPORT_SWALLOWED, 0, task, text);
 }
@@ -156,7 +165,8 @@ void cr_report_deadlock(crank_loop *loop)
     if (l.text && handles)
         list_deadlock(&l, SHOWN, handles);
     cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL,
-        l.length ? l.text : "deadlock: tasks wait and nothing can wake them (out of memory to list them)");
+        l.length ? l.text
+                 : "deadlock: tasks wait and nothing can wake them (out of memory to list them)");
     cr_free(loop->sys, handles);
     cr_free(loop->sys, l.text);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* spawn.c: making tasks.
  *
- * Owns: the way from a captured call to a record in the ready line. The stub has written the arguments of a small call
- * straight into the loop's spare record; a large one's lie in the thread's buffer and are copied to a block that the first
- * run gives back. A task gets its stack at its first run: cr_need_stack is where that can fail. */
+ * Owns: the way from a captured call to a record in the ready line. The stub has written the
+ * arguments of a small call straight into the loop's spare record; a large one's lie in the
+ * thread's buffer and are copied to a block that the first run gives back. A task gets its stack at
+ * its first run: cr_need_stack is where that can fail. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -11,7 +12,8 @@
 crank_loop *cr_loop_checked(const char *call)
 {
     crank_loop *loop = cr_loop_here;
-    CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run", call);
+    CR_CHECK(
+        loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run", call);
     return loop;
 }
 
@@ -39,7 +41,8 @@ static CR_NOINLINE cr_task *no_record(void)
 static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
 {
     cr_task *task = tasks->spare;
-    if (CR_UNLIKELY(!task)) { /* memory was short at the last spawn: the arguments lie in the thread's buffer */
+    if (CR_UNLIKELY(!task)) { /* memory was short at the last spawn: the arguments lie in the
+                                 thread's buffer */
         task = cr_record_get(tasks);
         if (!task)
             return NULL;
@@ -65,7 +68,8 @@ static CR_NOINLINE cr_many_args *keep_many(cr_tasks *tasks, const cr_many_args *
     return many;
 }
 
-static inline void task_init(cr_tasks *tasks, cr_task *task, crank_function_ *fn, const crank_site *site)
+static inline void task_init(
+    cr_tasks *tasks, cr_task *task, crank_function_ *fn, const crank_site *site)
 {
     if (CR_UNLIKELY(tasks->number == tasks->number_end))
         cr_numbers_reserve(tasks);
@@ -127,14 +131,16 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
         cr_debug_frames(parent, (uintptr_t)__builtin_frame_address(0));
         cr_debug_spawned(loop, task);
     }
-    if (CR_UNLIKELY(parent->ext && parent->ext->locals) && !cr_locals_inherit(tasks, task, parent)) {
+    if (CR_UNLIKELY(parent->ext && parent->ext->locals) &&
+        !cr_locals_inherit(tasks, task, parent)) {
         cr_task_unmake(loop, task);
         return no_record();
     }
     return task;
 }
 
-cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site)
+cr_task *cr_task_make_owned(
+    crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site)
 {
     cr_task *task = make(loop, fn, site);
     if (CR_UNLIKELY(!task))
@@ -152,7 +158,8 @@ cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *
     return task;
 }
 
-cr_task *cr_task_make_from(crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
+cr_task *cr_task_make_from(
+    crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
     if (site->args > 2)
         *cr_captured_many() = *(const cr_many_args *)args;
@@ -174,8 +181,9 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     return cr_handle(task);
 }
 
-/* The caller goes to the front of the line behind its child: the child runs first, the caller as soon as it waits or ends.
- * Now and then it goes to the end instead: a task that only spawns and awaits must not starve the others. */
+/* The caller goes to the front of the line behind its child: the child runs first, the caller as
+ * soon as it waits or ends. Now and then it goes to the end instead: a task that only spawns and
+ * awaits must not starve the others. */
 crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* task.h: the task's record and its life, for the layers above.
  *
- * A task is a record of 192 bytes in a slab of its loop. life says where it is: see enum cr_life. Who may touch what: the
- * fiber part belongs to context/, the rest to this folder; the layers above use the functions of park.h and below. */
+ * A task is a record of 192 bytes in a slab of its loop. life says where it is: see enum cr_life.
+ * Who may touch what: the fiber part belongs to context/, the rest to this folder; the layers above
+ * use the functions of park.h and below. */
 #ifndef CR_TASK_H
 #define CR_TASK_H
 #include <crank/error.h>
@@ -16,12 +17,12 @@ typedef struct cr_task cr_task;
 typedef struct cr_ext cr_ext;
 
 enum cr_life {
-    CR_FREE,     /* in the free list */
-    CR_HELD,     /* spawned into a full group, not yet ready */
-    CR_ALIVE,    /* spawned; new, ready, running or parked */
-    CR_ASIDE,    /* a thread job or a future: alive without a fiber */
+    CR_FREE, /* in the free list */
+    CR_HELD, /* spawned into a full group, not yet ready */
+    CR_ALIVE, /* spawned; new, ready, running or parked */
+    CR_ASIDE, /* a thread job or a future: alive without a fiber */
     CR_RETURNED, /* its function has returned, its children have not */
-    CR_ENDED     /* it has a result; the record stays until the handle is given up or the owner ends */
+    CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 
 /* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY */
@@ -79,10 +80,14 @@ _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears 
 #define CR_TALLY_REQUESTS(t) ((t)->fiber.tally >> 24)
 
 static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }
-static inline crank_task *cr_handle(const cr_task *task) { return (crank_task *)(uintptr_t)task->id; }
+static inline crank_task *cr_handle(const cr_task *task)
+{
+    return (crank_task *)(uintptr_t)task->id;
+}
 #define CR_NUMBER_MASK ((UINT64_C(1) << 40) - 1) /* of an id: the task's number in the process */
 
-/* Where the records of one loop lie, 4,096 at a time; the table is the process's. record.c says more. */
+/* Where the records of one loop lie, 4,096 at a time; the table is the process's. record.c says
+ * more. */
 #define CR_SLAB_RECORDS 4096u
 #define CR_SLABS_MAX 4096u
 typedef struct cr_slab {
@@ -99,7 +104,8 @@ static inline cr_slab *cr_slab_of(uint64_t id)
     return atomic_load_explicit(&cr_slabs[(id >> 40) / CR_SLAB_RECORDS], memory_order_acquire);
 }
 CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call);
-/* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's loop. */
+/* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's
+ * loop. */
 static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
 {
     uint64_t id = (uint64_t)(uintptr_t)handle;
@@ -111,7 +117,8 @@ static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
         cr_task_of_failed(handle, call);
     return task;
 }
-/* The same without the CHECK, by task->id: NULL where it is stale. For who remembers a task without holding it. */
+/* The same without the CHECK, by task->id: NULL where it is stale. For who remembers a task without
+ * holding it. */
 cr_task *cr_task_find(uint64_t id);
 /* The running task, NULL outside one. */
 static inline cr_task *cr_self(void)

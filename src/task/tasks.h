@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* tasks.h: all tasks of one loop, and what this folder's files offer each other and the layers above.
+/* tasks.h: all tasks of one loop, and what this folder's files offer each other and the layers
+ * above.
  *
- * One cr_tasks hangs off each loop that runs a program. record.c keeps the records, spawn.c makes tasks, end.c ends them,
- * join.c lets others wait for that, cancel.c carries requests, error.c keeps failures. */
+ * One cr_tasks hangs off each loop that runs a program. record.c keeps the records, spawn.c makes
+ * tasks, end.c ends them, join.c lets others wait for that, cancel.c carries requests, error.c
+ * keeps failures. */
 #ifndef CR_TASKS_H
 #define CR_TASKS_H
 #include "context/stack.h"
@@ -21,14 +23,16 @@ struct cr_owner {
 };
 #define CR_SCOPE_SIZE 256 /* bytes of the scope layer's objects, kept in one pool */
 
-/* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own memory. */
+/* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own
+ * memory. */
 typedef struct cr_watcher cr_watcher;
 struct cr_watcher {
     cr_watcher *next;
     void (*ended)(crank_loop *loop, cr_watcher *watcher, cr_task *task);
 };
 
-/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0 set a gather. */
+/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0 set a
+ * gather. */
 typedef struct cr_gather cr_gather;
 struct cr_gather {
     void (*ended)(crank_loop *loop, cr_gather *gather, cr_task *task);
@@ -70,29 +74,34 @@ typedef struct cr_tasks {
     cr_task *root;
     cr_owner detached;
     cr_closer *closers;
-    /* The scope layer's: may a pending request be delivered to the running or parked task now (no shield hides it)? Then
-     * delivered clears what was. */
+    /* The scope layer's: may a pending request be delivered to the running or parked task now (no
+     * shield hides it)? Then delivered clears what was. */
     bool (*deliverable)(const cr_task *task);
     void (*delivered)(cr_task *task);
-    /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the scopes opened there. */
+    /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the
+     * scopes opened there. */
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     void (*abandon_job)(crank_loop *loop, cr_task *task);
     void *run;       /* run.c's */
     struct cr_naps *naps; /* stacks put away; NULL where that is off */
-    bool (*may_nap)(const cr_task *task); /* the scope layer's: none of its scopes has somebody who may touch its stack */
-    uint64_t out_of_memory; /* the task that could not open a scope: its next wait fails with -ENOMEM */
+    /* the scope layer's: none of its scopes has somebody who may touch its stack */
+    bool (*may_nap)(const cr_task *task);
+    /* the task that could not open a scope: its next wait fails with -ENOMEM */
+    uint64_t out_of_memory;
     unsigned stuck; /* times the loop starved */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
-    size_t unclaimed, unclaimed_next; /* ended children whose handles are kept; when to look again */
+    /* ended children whose handles are kept; when to look again */
+    size_t unclaimed, unclaimed_next;
 } cr_tasks;
 
 /* The task it belongs to, by way of a group too; NULL at the top. */
 static inline cr_task *cr_task_parent(const cr_task *task)
 {
-    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener : (cr_task *)task->owner;
+    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener
+                                                : (cr_task *)task->owner;
 }
 /* Has it a wait that can be undone or described? */
 static inline bool cr_task_parked(const cr_task *task)
@@ -134,20 +143,27 @@ cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
 void cr_ext_free(cr_tasks *tasks, cr_task *task);
 
 /* ---- spawn.c */
-/* A record with the captured call in it, alive, new, owned by the running task (outside a task by the root), not yet ready.
- * NULL when memory is short (errno ENOMEM). */
+/* A record with the captured call in it, alive, new, owned by the running task (outside a task by
+ * the root), not yet ready. NULL when memory is short (errno ENOMEM). */
 cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site);
 /* The same, owned by owner. */
-cr_task *cr_task_make_owned(crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site);
-/* Copy the captured call into a task made elsewhere (the arguments of one posted from another thread). */
-cr_task *cr_task_make_from(crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args);
-static inline void cr_task_ready(crank_loop *loop, cr_task *task) { cr_runner_push(&loop->runner, &task->fiber); }
+cr_task *cr_task_make_owned(
+    crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site);
+/* Copy the captured call into a task made elsewhere (the arguments of one posted from another
+ * thread). */
+cr_task *cr_task_make_from(
+    crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args);
+static inline void cr_task_ready(crank_loop *loop, cr_task *task)
+{
+    cr_runner_push(&loop->runner, &task->fiber);
+}
 /* The loop of this thread, a CHECK naming call where no program runs. */
 crank_loop *cr_loop_checked(const char *call);
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber);
 
 /* ---- end.c */
-/* End a task without a fiber (a job, a future, a held or stackless one) with what its function returned. */
+/* End a task without a fiber (a job, a future, a held or stackless one) with what its function
+ * returned. */
 void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real);
 /* The same with a failure (negative errno). */
 void cr_task_complete_error(crank_loop *loop, cr_task *task, int error);
@@ -159,7 +175,8 @@ void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *
 void cr_child_link(cr_task **list, cr_task *task); /* put at the end of its owner's children */
 /* A child was taken from parent: end it if it has returned and waited for that one only. */
 void cr_task_left(crank_loop *loop, cr_task *parent);
-void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent); /* change owner */
+/* change owner */
+void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent);
 
 /* Take back a task that was made and is not ready yet. */
 void cr_task_unmake(crank_loop *loop, cr_task *task);
@@ -203,11 +220,12 @@ static inline void cr_join_check(const cr_task *self, const cr_task *task, const
         cr_join_check_ancestors(self, task, call);
 }
 
-/* ---- park.c */
+/* ---- waiting.c */
 /* Let every ready task run once. */
 void cr_yield(const cr_waiting *w);
-/* A parked task waits for others it has asked to end: from now on its timer runs for the grace period, and wait is graced.
- * Whoever wakes it stops the timer. False, and no change, where there is no memory for a timer. */
+/* A parked task waits for others it has asked to end: from now on its timer runs for the grace
+ * period, and wait is graced. Whoever wakes it stops the timer. False, and no change, where there
+ * is no memory for a timer. */
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced);
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
@@ -227,9 +245,11 @@ cr_failure *cr_failure_here(void);
 /* The failure of an ended or parked task; NULL. */
 cr_failure *cr_failure_of(const cr_task *task);
 int cr_failure_error(const cr_failure *failure);
-/* Record an error of ours with a message; gives error (negative). Never fails: short memory costs the message. */
+/* Record an error of ours with a message; gives error (negative). Never fails: short memory costs
+ * the message. */
 int cr_failed(int error, const char *format, ...) CRANK_PRINTF(2, 3);
-/* Move the failure of one ended task to another (or to this thread outside one), noting where it was spawned. */
+/* Move the failure of one ended task to another (or to this thread outside one), noting where it
+ * was spawned. */
 void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to);
 /* The same, leaving it with from too (several may await one task). */
 void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to);
@@ -241,12 +261,14 @@ void cr_failure_set_thread(cr_failure *failure);
 void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure);
 /* Take a task's failure off; NULL if it has none. */
 cr_failure *cr_failure_take(cr_task *task);
-/* Make child part of parent's failures (freed with it). 0, or -ENOMEM (then child is the caller's). */
+/* Make child part of parent's failures (freed with it). 0, or -ENOMEM (then child is the caller's).
+ */
 int cr_failure_add_child(cr_failure *parent, cr_failure *child);
 cr_failure *cr_failure_new(int error, const char *task_name);
 void cr_failure_free(cr_failure *failure); /* takes NULL; frees its children */
 void cr_failure_message(cr_failure *failure, const char *format, ...) CRANK_PRINTF(2, 3);
-void cr_failure_message_list(cr_failure *failure, const char *format, va_list args) CRANK_PRINTF(2, 0);
+void cr_failure_message_list(cr_failure *failure, const char *format, va_list args)
+    CRANK_PRINTF(2, 0);
 void cr_failure_spawned(cr_failure *failure, const crank_site *site);
 size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size);
 const char *cr_failure_text(const cr_failure *failure);
@@ -254,9 +276,11 @@ const crank_failure *cr_failure_public(const cr_failure *failure);
 
 /* ---- report.c */
 /* Send a report to the run's hook, or to stderr. */
-void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text);
+void cr_report(crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task,
+    const char *text);
 /* A failure nobody awaited, after an introduction. */
-void cr_report_failure(crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction);
+void cr_report_failure(
+    crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction);
 void cr_report_unawaited(crank_loop *loop, cr_task *task);
 /* A cancelled task that has not ended within the grace period. */
 void cr_report_swallowed(crank_loop *loop, const cr_task *task);
@@ -264,7 +288,8 @@ void cr_report_swallowed(crank_loop *loop, const cr_task *task);
 void cr_report_deadlock(crank_loop *loop);
 
 /* ---- describe.c */
-const char *cr_task_name(const cr_task *task); /* into a thread's buffer where it has no name of its own */
+/* into a thread's buffer where it has no name of its own */
+const char *cr_task_name(const cr_task *task);
 size_t cr_task_describe(const cr_task *task, char *buf, size_t size);
 void cr_describe_install(void); /* cr_check_hook */
 
@@ -283,6 +308,7 @@ void cr_nap_wake(cr_task *task);
 void cr_naps_due(crank_loop *loop, cr_timer *timer);
 
 /* ---- local.c */
-bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent); /* false: no memory */
+/* false: no memory */
+bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent);
 void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals);
 #endif

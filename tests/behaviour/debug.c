@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* debug.c: what debug mode finds: frames that have gone, tasks that wait for their children for long, handles that pile up. */
+/* debug.c: what debug mode finds: frames that have gone, tasks that wait for their children for long, handles that
+ * pile up. */
 #include "trail.h"
 
 static char reported[4096];
@@ -30,7 +31,8 @@ static int parent_of_a_gone_frame(void)
     return 0;
 }
 
-TEST_CHECKS_OUTSIDE(debug, a_child_that_points_into_a_frame_that_has_gone_is_refused, "points into a frame of its parent")
+TEST_CHECKS_OUTSIDE(
+    debug, a_child_that_points_into_a_frame_that_has_gone_is_refused, "points into a frame of its parent")
 {
     (void)crank_run_with(&debug, parent_of_a_gone_frame);
 }

@@ -51,7 +51,10 @@ TEST(run, for_main_turns_results_into_exit_statuses)
 }
 
 static int inner_run(void) { return crank_run(give, 1); }
-TEST_CHECKS_OUTSIDE(run, inside_a_run_is_refused, "runs on this thread already") { (void)crank_run_with(&sim, inner_run); }
+TEST_CHECKS_OUTSIDE(run, inside_a_run_is_refused, "runs on this thread already")
+{
+    (void)crank_run_with(&sim, inner_run);
+}
 
 TEST(run, can_be_repeated_in_a_process)
 {

@@ -249,7 +249,8 @@ static long sum14(long a, long b, long c, long d, long e, long f, long g, long h
 static double real14(double a, double b, double c, double d, double e, double f, double g, double h, double i,
     double j, double k, double l, double m, double n)
 {
-    return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l + 13 * m + 14 * n;
+    return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l + 13 * m +
+           14 * n;
 }
 static long both14(int a, double b, int c, double d, int e, double f, int g, double h, int i, double j, int k, double l,
     int m, double n)
@@ -312,7 +313,8 @@ static int CRANK_PRINTF(3, 4) formatted(char *buf, size_t size, const char *form
 TEST_SIM(capture, calls_functions_with_variable_arguments)
 {
     char text[64];
-    EXPECT_EQ(crank_await(crank_spawn(formatted, text, sizeof text, "%d %.2f %s %c %ld", 1, 2.5, "three", '4', 5L)), 16);
+    EXPECT_EQ(
+        crank_await(crank_spawn(formatted, text, sizeof text, "%d %.2f %s %c %ld", 1, 2.5, "three", '4', 5L)), 16);
     EXPECT_STR(text, "1 2.50 three 4 5");
     EXPECT_EQ(crank_await(crank_spawn(snprintf, text, sizeof text, "%g %g %d", 0.5, 0.25, 3)), 10);
     EXPECT_STR(text, "0.5 0.25 3");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* faults.h: an OS table whose k-th fallible call fails, once or from then on.
  *
- * Counted over all threads of the run. What cannot fail in the real world (free, unmap, close, the clock) is not counted. */
+ * Counted over all threads of the run. What cannot fail in the real world (free, unmap, close, the clock) is not
+ * counted. */
 #ifndef FAULTS_H
 #define FAULTS_H
 #include <stdatomic.h>
@@ -43,7 +44,10 @@ static inline int fault_thread_start(void *c, unsigned long *ret, void *(*fn)(vo
 {
     return fault_now(c) ? -EAGAIN : REAL(thread_start, ret, fn, arg, size);
 }
-static inline int fault_eventfd(void *c, unsigned value, int flags) { return fault_now(c) ? -EMFILE : REAL(eventfd, value, flags); }
+static inline int fault_eventfd(void *c, unsigned value, int flags)
+{
+    return fault_now(c) ? -EMFILE : REAL(eventfd, value, flags);
+}
 static inline int fault_epoll_create(void *c, int flags) { return fault_now(c) ? -EMFILE : REAL(epoll_create, flags); }
 static inline int fault_epoll_ctl(void *c, int epfd, int op, int fd, struct epoll_event *event)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sweep.c: each fallible call of a scenario fails in turn, once and from then on: a defined error comes out, nothing is left
- * behind, and the next run in the same process works. */
+/* sweep.c: each fallible call of a scenario fails in turn, once and from then on: a defined error comes out, nothing
+ * is left behind, and the next run in the same process works. */
 #include "faults.h"
 
 static void no_report(const crank_report *report, void *arg)
@@ -130,7 +130,8 @@ static long generators(void *arg)
         sum += n;
     EXPECT_EQ(sum, 10);
     int evens[3];
-    ssize_t got = crank_try(crank_collect(crank_take(crank_filter(int, crank_generate(count_to, 9), even), 3), evens, 3));
+    ssize_t got =
+        crank_try(crank_collect(crank_take(crank_filter(int, crank_generate(count_to, 9), even), 3), evens, 3));
     EXPECT_EQ(got, 3);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fiber.c: what a switch keeps, what a first run gets, when the loop gets the processor back. Fibers without tasks: they
- * leave by hand. */
+/* fiber.c: what a switch keeps, what a first run gets, when the loop gets the processor back. Fibers without tasks:
+ * they leave by hand. */
 #include "context/fiber.h"
 #include "context/stack.h"
 
@@ -292,10 +292,8 @@ static void round_upwards(void)
 {
     EXPECT_EQ(rounding(), 0);
     cr_floating_control_set(cr_floating_control() | UPWARDS);
-    EXPECT(opaque(1) / opaque(3) * 3 > 1);
     yield(0);
     EXPECT_EQ(rounding(), UPWARDS);
-    EXPECT(opaque(1) / opaque(3) * 3 > 1);
     note('u');
     yield(0);
     leave();
@@ -304,7 +302,6 @@ static void round_upwards(void)
 static void round_to_nearest(void)
 {
     EXPECT_EQ(rounding(), 0);
-    EXPECT(opaque(1) / opaque(3) * 3 == 1);
     yield(0);
     EXPECT_EQ(rounding(), 0);
     note('n');

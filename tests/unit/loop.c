@@ -73,6 +73,29 @@ EACH_LOOP(turn, delivers_posts_though_something_is_always_ready)
     EXPECT(s.done && s.turns < 1000);
 }
 
+static void post_then_count(crank_loop *loop, cr_service *service)
+{
+    spinner *s = cr_container_of(service, spinner, service);
+    static stop_post stop;
+    if (s->turns == 0) {
+        stop = (stop_post){ .post.deliver = deliver_stop, .spinner = s };
+        cr_loop_post(loop, &stop.post);
+    }
+    if (s->done)
+        crank_loop_stop(loop);
+    else if (++s->turns < 1000)
+        cr_service_push(loop, service);
+}
+
+EACH_LOOP(turn, delivers_a_post_of_its_own_thread_before_anything_else_runs)
+{
+    spinner s;
+    start_spinning(&s, loop, 0);
+    s.service.run = post_then_count;
+    EXPECT_EQ(crank_loop_run(loop), 0);
+    EXPECT_EQ(s.turns, 1);
+}
+
 TEST(turn, under_the_simulator_computing_takes_no_time_until_it_never_ends)
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);

@@ -14,6 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 #define KIB ((size_t)1 << 10)
 
 static void *hot;
@@ -212,7 +218,7 @@ TEST(overflow, by_one_large_frame_is_reported_and_deadly)
 
 TEST(overflow, by_a_signal_that_finds_no_room_is_reported)
 {
-    if (getenv("TEST_EMULATED") || CR_ASAN)
+    if (getenv("TEST_EMULATED") || CR_ASAN || RUNNING_ON_VALGRIND)
         test_skip("frames are of another size here");
     EXPECT(died_by(run_child(signal_without_room), SIGSEGV));
     EXPECT_STR(said, "overflow of 192 KiB;");
@@ -226,6 +232,8 @@ TEST(overflow, is_not_what_a_null_pointer_is)
 
 TEST(overflow, is_not_what_a_truncated_file_is)
 {
+    if (RUNNING_ON_VALGRIND)
+        test_skip("Valgrind has its own opinion of such a fault");
     EXPECT(died_by(run_child(truncated_file), SIGBUS));
     EXPECT_STR(said, "");
 }
@@ -282,6 +290,8 @@ static int run_child_with(void (*body)(void *), void (*function)(void))
 
 TEST(overflow, other_faults_go_to_the_handler_there_was_before)
 {
+    if (RUNNING_ON_VALGRIND)
+        test_skip("Valgrind has its own opinion of such a fault");
     EXPECT_EQ(WEXITSTATUS(run_child_with(body_with_old_handler, null_pointer)), 3);
     EXPECT_STR(said, "old;");
     EXPECT_EQ(WEXITSTATUS(run_child_with(body_with_old_handler, send_segv)), 3);

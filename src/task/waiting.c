@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* park.c: the slow half of opening a wait, and waiting for time.
+/* waiting.c: the slow half of opening a wait, and waiting for time.
  *
- * A waiting call first notices a pending cancellation; then, if its task has made many calls without a wait, it lets the
- * others run. Both are rare, so the fast half in park.h is two tests. */
+ * A waiting call first notices a pending cancellation; then, if its task has made many calls
+ * without a wait, it lets the others run. Both are rare, so the fast half in park.h is two tests.
+ */
 #include "task/tasks.h"
 #include "base/check.h"
 #include "loop/registry.h"
@@ -24,11 +25,16 @@ bool cr_wait_noticed(const cr_waiting *w)
 CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
 {
     if (loop && loop->running)
-        cr_check_failed("%s: called in a callback of the loop, which must not wait; spawn a task that does", call);
-    cr_check_failed("%s: called outside a task; only a function that crank_run or crank_spawn runs can wait", call);
+        cr_check_failed(
+            "%s: called in a callback of the loop, which must not wait; spawn a task that does",
+            call);
+    cr_check_failed(
+        "%s: called outside a task; only a function that crank_run or crank_spawn runs can wait",
+        call);
 }
 
-/* A timeout or group of the running task could not be made: its block must not go on as if it were there. */
+/* A timeout or group of the running task could not be made: its block must not go on as if it were
+ * there. */
 static CR_COLD int scope_missing(crank_loop *loop)
 {
     cr_tasks_of(loop)->out_of_memory = 0;
@@ -73,7 +79,9 @@ static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-static const cr_wait sleep_wait = { .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = sleep_describe };
+static const cr_wait sleep_wait = {
+    .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = sleep_describe
+};
 
 static CR_NOINLINE int cannot_sleep(int err, const char *call)
 {
