@@ -11,14 +11,14 @@
 
 enum {
     COLUMNS = 3,
-    PANEL = 296,
+    PANEL = 312,
     GAP = 18,
     MARGIN = 24,
     HEAD = 74,
     TITLE = 30,
     BAR = 19,
-    LABEL = 92,
-    VALUE = 52
+    LABEL = 112,
+    VALUE = 54
 };
 
 typedef struct bar {
@@ -117,9 +117,8 @@ static void sheet_open(double width, double height, FILE *out)
         width, height, width, height, width - 1, height - 1);
     fprintf(out, "<text class=\"h\" x=\"%d\" y=\"38\">What it costs</text>\n", MARGIN);
     fprintf(out,
-        "<text x=\"%d\" y=\"58\">Shorter is better, scales are logarithmic. Medians, all taken in "
-        "one session by "
-        "./bench --peers.</text>\n",
+        "<text x=\"%d\" y=\"58\">Shorter is better, scales are logarithmic. Medians of one session "
+        "of ./bench --peers; floor is no peer but a throwaway scheduler, a ruler.</text>\n",
         MARGIN);
 }
 

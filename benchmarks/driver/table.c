@@ -10,9 +10,11 @@ void number_format(double value, char *buf, size_t size)
     double magnitude = fabs(value);
     if (isnan(value))
         snprintf(buf, size, "n/a");
-    else if (magnitude >= 100)
+    else if (magnitude >= 999.5)
+        snprintf(buf, size, "%ld,%03ld", lround(value) / 1000, lround(magnitude) % 1000);
+    else if (magnitude >= 99.95)
         snprintf(buf, size, "%.0f", value);
-    else if (magnitude >= 10)
+    else if (magnitude >= 9.995)
         snprintf(buf, size, "%.1f", value);
     else
         snprintf(buf, size, magnitude >= 1 ? "%.2f" : "%.3f", value);
