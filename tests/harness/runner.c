@@ -107,8 +107,8 @@ static void execute(const test_item *item, const test_options *options, int outp
     sigset_t none;
     setpgid(0, 0);
     /* Whoever started us may ignore signals: a shell does so for what it runs in the background. */
-    for (int number = 1; number < SIGRTMAX; number++)
-        signal(number, SIG_DFL);
+    for (int sig = 1; sig < SIGRTMAX; sig++)
+        signal(sig, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
