@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* growth.c: does an operation cost the same among a million tasks as among a thousand?
  *
- * Each operation is timed twice at each size; the second time the memory is there, so its page
- * faults, printed beside, are what the program itself causes. What still grows then is the cache's:
- * a task resumed among a million is cold. */
+ * Processor time, for nothing here waits but the sleeps. Each operation is timed twice at each
+ * size; the second time the memory is there, so its page faults, printed beside, are what the
+ * program itself causes. What still grows then is the cache's: a task resumed among a million is
+ * cold. */
 #include "workloads.h"
+
+static double cpu_ns_each(double started, double n)
+{
+    return (cpu_seconds() - started) * 1e9 / n;
+}
 
 typedef struct operation {
     const char *name;
@@ -13,11 +19,11 @@ typedef struct operation {
 
 static double spawn_each(crank_task **tasks, size_t n)
 {
-    double started = wall_seconds();
+    double started = cpu_seconds();
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(nothing);
     int err = crank_gather_n(tasks, n, (void *)NULL);
-    return err < 0 ? err : ns_each(started, (double)n);
+    return err < 0 ? err : cpu_ns_each(started, (double)n);
 }
 
 static int yield_while(const bool *more)
@@ -35,24 +41,24 @@ static double switch_each(crank_task **tasks, size_t n)
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(yield_while, &more);
     crank_sleep(0);
-    double started = wall_seconds();
+    double started = cpu_seconds();
     for (int i = 0; i < rounds; i++)
         crank_sleep(0);
-    double each = ns_each(started, (double)n * rounds);
+    double each = cpu_ns_each(started, (double)n * rounds);
     more = false;
     int err = crank_gather_n(tasks, n, (void *)NULL);
     return err < 0 ? err : each;
 }
 
-/* CPU time of a sleep from spawn to end: the waiting itself is not ours. */
+/* A sleep from spawn to end. */
 static double sleep_each(crank_task **tasks, size_t n)
 {
     uint64_t state = CHANCE_SEED;
-    double cpu = cpu_seconds();
+    double started = cpu_seconds();
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(sleeper, 0.05 + (double)(chance(&state) % 1000) / 10000);
     int err = crank_gather_n(tasks, n, (void *)NULL);
-    return err < 0 ? err : (cpu_seconds() - cpu) * 1e9 / (double)n;
+    return err < 0 ? err : cpu_ns_each(started, (double)n);
 }
 
 static double cancel_each(crank_task **tasks, size_t n)
@@ -60,12 +66,12 @@ static double cancel_each(crank_task **tasks, size_t n)
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(sleeper, 3600);
     crank_sleep(0);
-    double started = wall_seconds();
+    double started = cpu_seconds();
     for (size_t i = 0; i < n; i++)
         crank_cancel(tasks[i]);
     for (size_t i = 0; i < n; i++)
         crank_await(tasks[i]);
-    return ns_each(started, (double)n);
+    return cpu_ns_each(started, (double)n);
 }
 
 static int stand_in_line(crank_semaphore *line)
@@ -81,10 +87,10 @@ static double wake_each(crank_task **tasks, size_t n)
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(stand_in_line, line);
     crank_sleep(0);
-    double started = wall_seconds();
+    double started = cpu_seconds();
     for (size_t i = 0; i < n; i++)
         crank_semaphore_release(line);
-    double each = ns_each(started, (double)n);
+    double each = cpu_ns_each(started, (double)n);
     int err = crank_gather_n(tasks, n, (void *)NULL);
     return err < 0 ? err : each;
 }
@@ -96,9 +102,9 @@ static double list_each(crank_task **tasks, size_t n)
     crank_task **listed = task_array(n + 1);
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(yield_while, &more);
-    double started = wall_seconds();
+    double started = cpu_seconds();
     size_t found = crank_tasks(listed, n + 1);
-    double each = ns_each(started, (double)n);
+    double each = cpu_ns_each(started, (double)n);
     more = false;
     free(listed);
     int err = crank_gather_n(tasks, n, (void *)NULL);
