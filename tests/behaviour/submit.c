@@ -60,7 +60,8 @@ static void *submit_one(void *arg)
 }
 TEST_EACH_BACKEND(submit, gives_the_result_to_another_thread)
 {
-    stranger s = { .number = 21 };
+    static stranger s; /* not on a task's stack: another thread uses it */
+    s = (stranger){ .number = 21 };
     start(&s, submit_one);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.err, 0);
@@ -97,7 +98,8 @@ static void *submit_many_arguments(void *arg)
 }
 TEST_EACH_BACKEND(submit, passes_many_arguments)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, submit_many_arguments);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.value, 1 + 20 + 300 + 4000 + 7 + 80);
@@ -115,7 +117,8 @@ static void *submit_failing(void *arg)
 }
 TEST_EACH_BACKEND(submit, brings_a_failure_with_its_message)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, submit_failing);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.err, 0);
@@ -138,7 +141,8 @@ static void *submit_and_cancel(void *arg)
 }
 TEST_EACH_BACKEND(submit, times_out_and_can_be_cancelled)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, submit_and_cancel);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.err, 0);
@@ -165,7 +169,8 @@ static void *submit_and_drop(void *arg)
 }
 static int drop_app(void)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     atomic_store(&ran, 0);
     start(&s, submit_and_drop);
     crank_try(await_stranger(&s));
@@ -194,7 +199,8 @@ static void *submit_failing_and_drop(void *arg)
 }
 static int drop_failing_app(void)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, submit_failing_and_drop);
     crank_try(await_stranger(&s));
     return crank_sleep(0.0001); /* it arrives */
@@ -216,7 +222,8 @@ static void *submit_failing_and_drop_late(void *arg)
 }
 static int drop_late_app(void)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, submit_failing_and_drop_late);
     crank_try(await_stranger(&s));
     return crank_sleep(0.0001);
@@ -244,7 +251,8 @@ static void *submit_note_parent(void *arg)
 }
 TEST_EACH_BACKEND(submit, makes_a_child_of_the_app)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     parent = NULL;
     start(&s, submit_note_parent);
     crank_try(await_stranger(&s));
@@ -311,7 +319,8 @@ static void *post_event(void *arg)
 TEST_EACH_BACKEND(post, wakes_a_sleeping_loop)
 {
     CRANK_EVENT(event);
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     raised = event;
     start(&s, post_event);
     crank_try(crank_event_wait(event));
@@ -420,7 +429,8 @@ static void *wait_for_nan(void *arg)
 }
 TEST_EACH_BACKEND(submit, a_timeout_that_is_no_number_is_refused)
 {
-    stranger s = { 0 };
+    static stranger s;
+    s = (stranger){ 0 };
     start(&s, wait_for_nan);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.err, -EINVAL);

@@ -69,7 +69,9 @@ static void *signal_later(void *thread)
 }
 TEST_EACH_BACKEND(waker, wakes_from_a_signal_handler)
 {
-    pthread_t thread, self = pthread_self();
+    pthread_t thread;
+    static pthread_t self; /* not on a task's stack: another thread reads it */
+    self = pthread_self();
     CRANK_EVENT(event);
     atomic_store(&signalled, crank_waker_new(crank_current_loop(), raise_event, event));
     struct sigaction action = { .sa_handler = on_signal }, before;
