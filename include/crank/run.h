@@ -49,8 +49,10 @@ typedef struct crank_options {
     bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */
     crank_leftovers leftovers;
     double grace;          /* seconds before an ignored cancellation is named and repeated: 0 is 10 */
-    double hibernate_after; /* seconds after which a parked task's stack is put away; 0 is never;
-                             * CRANK_HIBERNATE_AFTER */
+    /* Seconds after which the stack of a parked task is put away, 0 is never; also CRANK_HIBERNATE_AFTER. Waking brings it
+     * back, and so does a touch by any task of the same loop. Another thread, or a system call, that touches the stack of
+     * a parked task must then not be: except a thread job's, for the stack of the task that spawned it. */
+    double hibernate_after;
     unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the number of cores + 4, at most 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
     bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
