@@ -4,12 +4,19 @@
  * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A
  * request is delivered once, by the next wait that may notice it: at once where the task is parked,
  * by undoing that wait. What may be delivered now is the scope layer's to say, which knows shields.
- */
+ *
+ * Edge-triggered and counted, as in asyncio (Trio's is level-triggered): once delivered, cleanup
+ * code may wait again without being told again, and crank_uncancel lets whoever asked take it
+ * back. The request is also the only thing one task can do to another, so everything else that
+ * stops tasks (timeouts, groups, Ctrl-C, the end of the program) comes through cr_task_cancel. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdlib.h>
 #include <string.h>
 
+/* A wait that cannot be undone at once answers false and stays as it is: its own completion
+ * wakes the task and says then whether the request was delivered. Delivered comes before the
+ * wake-up, so that nobody sees a task that is both ready and asked. */
 void cr_task_notice(crank_loop *loop, cr_task *task)
 {
     if (!cr_task_parked(task) || !cr_tasks_of(loop)->deliverable(task))
@@ -23,12 +30,16 @@ void cr_task_notice(crank_loop *loop, cr_task *task)
     cr_wake(loop, task, -ECANCELED);
 }
 
+/* Eight bits of tally hold the count; at the top it sticks, since wrapping would lose all
+ * requests. */
 static void count_request(cr_task *task)
 {
     if (CR_TALLY_REQUESTS(task) < 255)
         task->fiber.tally += CR_TALLY_ASKED;
 }
 
+/* What has no fiber has no wait to undo: a future ends here; a job ends here only where no
+ * worker has taken it yet, else when it comes back. */
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_FUTURE)
@@ -37,6 +48,9 @@ static void cancel_aside(crank_loop *loop, cr_task *task)
         cr_task_complete_error(loop, task, -ECANCELED);
 }
 
+/* What a request means depends on how far the task is: one that can notice by itself is asked,
+ * one that cannot (held, aside) is ended here, one that only waits for its children passes it
+ * on. */
 int cr_task_cancel(crank_loop *loop, cr_task *task)
 {
     switch ((enum cr_life)task->fiber.life) {
@@ -70,6 +84,8 @@ int crank_cancel(crank_task *task)
     return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
 
+/* The reason becomes the task's failure before the request is made, because the request may end
+ * the task within the call. */
 int crank_cancel_because(crank_task *handle, const char *format, ...)
 {
     if (!handle)
@@ -89,6 +105,7 @@ int crank_cancel_because(crank_task *handle, const char *format, ...)
     return cr_task_cancel(loop, task);
 }
 
+/* NULL means the running task, in all calls of this family. */
 static cr_task *asked_about(crank_task *task, const char *call)
 {
     return task ? cr_task_of(task, call) : cr_self_checked(call);
@@ -99,6 +116,8 @@ unsigned crank_cancelling(crank_task *task)
     return CR_TALLY_REQUESTS(asked_about(task, "crank_cancelling"));
 }
 
+/* With the last request taken back, one not yet delivered is withdrawn too: the task goes on as
+ * if nobody had asked. */
 unsigned crank_uncancel(crank_task *handle)
 {
     cr_task *task = asked_about(handle, "crank_uncancel");

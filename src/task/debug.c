@@ -22,6 +22,8 @@ static void lowest(const uint64_t *words, size_t n, uintptr_t low, uintptr_t hig
     }
 }
 
+/* The parent's frames lie between here and the top of its stack. A generator's body runs on
+ * another stack, of which this cannot tell; nothing is claimed about its frames. */
 void cr_debug_spawned(crank_loop *loop, cr_task *task)
 {
     cr_task *parent = task->owner;
@@ -38,6 +40,9 @@ void cr_debug_spawned(crank_loop *loop, cr_task *task)
         lowest(cr_fiber_few(&task->fiber)->general, args, low, high, ext);
 }
 
+/* An address below the frame that runs belongs to a frame that has returned. One above may
+ * belong to one that has returned too and was entered again: what is found is sure, what is not
+ * is not. */
 void cr_debug_frames(const cr_task *parent, uintptr_t frame)
 {
     for (const cr_task *child = parent->child; child; child = child->sibling_next) {
@@ -55,6 +60,7 @@ void cr_debug_frames(const cr_task *parent, uintptr_t frame)
 
 /* ---- a task that has returned and waits for its children */
 
+/* Said once: a program may mean it so, and reports at each grace period would bury the first. */
 static void returned_due(crank_loop *loop, cr_task *task)
 {
     char line[512], text[800];
@@ -67,6 +73,7 @@ static void returned_due(crank_loop *loop, cr_task *task)
 
 static const cr_wait returned_wait = { .what = "has returned", .due = returned_due };
 
+/* A returned task waits without a fiber, so its wait field serves the grace timer alone. */
 void cr_debug_returned(crank_loop *loop, cr_task *task)
 {
     cr_debug_frames(task, UINTPTR_MAX);

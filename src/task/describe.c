@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* describe.c: a task in words: its name, state, place and what it waits for; and the questions one
- * may ask about tasks. */
+ * may ask about tasks.
+ *
+ * Owns: the text of one task, as reports, CHECKs and crank_describe give it. Does not own what a
+ * wait is called, which the wait itself says (cr_wait). Allocates nothing: it is called where
+ * memory has run out and from the handler of a stack overflow, and its frames are kept small,
+ * for the caller may be a task with little stack left. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -17,6 +22,8 @@ const char *cr_task_name(const cr_task *task)
     return name;
 }
 
+/* The words of asyncio where it has them (pending, cancelling, finished), for who comes from
+ * there. */
 static const char *state_of(const cr_task *task)
 {
     switch ((enum cr_life)task->fiber.life) {
@@ -36,6 +43,8 @@ static const char *state_of(const cr_task *task)
     return task->fiber.run == CR_RUN_NEW ? "new" : "pending";
 }
 
+/* Gives the length the whole text would have, as snprintf does; every part is cut to its own
+ * room, so that a long name cannot push out what the task waits for. */
 size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_site *site = task->site;
@@ -61,6 +70,7 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Stands behind the sentence of every failed CHECK: which task it was. */
 static size_t check_line(char *buf, size_t size)
 {
     const cr_task *self = cr_self();
@@ -75,6 +85,7 @@ void cr_describe_install(void)
 
 /* ---- questions */
 
+/* NULL means the running task, in all calls that ask. */
 static cr_task *asked(crank_task *task, const char *call)
 {
     return task ? cr_task_of(task, call) : cr_self_checked(call);
@@ -115,6 +126,8 @@ bool crank_was_cancelled(crank_task *handle)
     return task->fiber.life == CR_ENDED && (task->fiber.flags & CR_TASK_CANCELED);
 }
 
+/* Asks without waiting and without giving up the handle; a failure's number is a result like
+ * others. */
 int crank_result(crank_task *handle, long *ret_value)
 {
     const cr_task *task = cr_task_of(handle, "crank_result");
@@ -126,6 +139,7 @@ int crank_result(crank_task *handle, long *ret_value)
     return 0;
 }
 
+/* Numbers grow with every spawn in the process, so they order tasks by age. */
 static uint64_t number_of(const crank_task *handle)
 {
     return (uint64_t)(uintptr_t)handle & CR_NUMBER_MASK;
@@ -139,6 +153,7 @@ typedef struct listing {
     bool ordered, heaped;
 } listing;
 
+/* Down only: the heap is made from the bottom up, and then only its top is replaced. */
 static void sift(crank_task **at, size_t count, size_t i)
 {
     crank_task *item = at[i];
@@ -152,6 +167,7 @@ static void sift(crank_task **at, size_t count, size_t i)
     at[i] = item;
 }
 
+/* Floyd's construction, in linear time; on an array that is a heap already it does nothing. */
 static void make_heap(listing *list)
 {
     for (size_t i = list->heaped ? 0 : list->count / 2; i-- > 0;)
@@ -160,6 +176,8 @@ static void make_heap(listing *list)
     list->ordered = false;
 }
 
+/* Records lie in slots that are used again, so the walk gives them out of order as a rule; where
+ * it gives them in order, nothing is sorted at all. */
 static void add(listing *list, crank_task *handle)
 {
     bool newer = list->count == 0 || number_of(handle) > number_of(list->at[list->count - 1]);
@@ -175,6 +193,7 @@ static void add(listing *list, crank_task *handle)
     }
 }
 
+/* The second half of a heapsort: the newest goes to the end, and so on. */
 static void put_in_order(listing *list)
 {
     if (list->ordered)
@@ -188,6 +207,7 @@ static void put_in_order(listing *list)
     }
 }
 
+/* The spare record looks alive to the walk, but is nobody's task. */
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
     cr_tasks *tasks = cr_tasks_of(cr_loop_checked("crank_tasks"));

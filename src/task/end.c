@@ -4,11 +4,19 @@
  * Owns: the way from a function's return to the release of the record. A function that returns
  * gives its stack back at once; the task ends when its children have ended; its end is told to
  * watchers, to whoever waits for it, to its owner. A record is released when its handle is given
- * up, when a group's child has ended, or with its owner. */
+ * up, when a group's child has ended, or with its owner.
+ *
+ * Invariant: a task ends once, after all it owns has ended, and nobody touches its record after the
+ * last one told may have released it. That lifetimes nest is the rule of structured concurrency
+ * (Sústrik's libdill, Smith's Trio); here it holds for plain spawns too, not for groups only.
+ *
+ * No recursion: the end of a last child may end its parent, whose parent may have waited for
+ * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
 
+/* A child's list hangs off its group or its parent; the sibling links do not say which. */
 static cr_task **children_of(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_IN_GROUP)
@@ -16,6 +24,8 @@ static cr_task **children_of(const cr_task *task)
     return &((cr_task *)task->owner)->child;
 }
 
+/* The list is not circular, but the first one's sibling_prev is the last one, so that linking at
+ * the end takes no walk. Removing the first or the last must keep that true. */
 static void unlink_child(cr_task *task)
 {
     cr_task **list = children_of(task);
@@ -38,6 +48,8 @@ void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *
     *owner = (cr_owner){ .child_ended = child_ended };
 }
 
+/* Reported here and not at the end of the task: until the handle is given up somebody may still
+ * await it, and only now is it sure that nobody does. */
 void cr_task_release(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -60,6 +72,8 @@ void cr_task_release(crank_loop *loop, cr_task *task)
     cr_record_put(tasks, task);
 }
 
+/* The next one is read first: a child that can end at once (a future, a job not started, one
+ * held) is released within the call. */
 void cr_children_cancel(crank_loop *loop, cr_task *first)
 {
     cr_task *next;
@@ -70,7 +84,8 @@ void cr_children_cancel(crank_loop *loop, cr_task *first)
     }
 }
 
-/* Has it failed, by the convention of its result type? Then the error. */
+/* Has it failed, by the convention of its result type? Then the error. A pointer that is NULL is
+ * a failure only where its function said so by crank_fail: NULL may as well be an answer. */
 static int error_of(const cr_task *task)
 {
     const crank_site *site = task->site;
@@ -83,7 +98,9 @@ static int error_of(const cr_task *task)
     return 0;
 }
 
-/* In debug mode: a place whose ended children pile up because nobody gives their handles up. */
+/* In debug mode: a place whose ended children pile up because nobody gives their handles up.
+ * Counting one place takes a walk over all records, so the total must reach the limit first and
+ * must double before the next walk: the work stays proportional to the spawns. */
 static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -110,7 +127,10 @@ static void release_child(crank_loop *loop, cr_task *child)
     cr_task_release(loop, child);
 }
 
-/* Tell everybody. Gives its parent if that has returned and waited for this child only. */
+/* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
+ * set first: whoever is told may ask. Children that have ended are released before anybody is
+ * told, for a waiter may release this record, on which their list hangs. Watchers come before
+ * the joiner, which takes the record; the group's child_ended comes last, for the same reason. */
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -142,6 +162,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     }
     cr_task *parent = task->owner;
     parent->fiber.tally -= CR_TALLY_CHILD;
+    /* Looked at now: telling the joiner may give back the record that says so. */
     bool last = parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0;
     if (CR_LIKELY(joiner))
         cr_join_deliver(loop, task);
@@ -152,6 +173,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     return CR_UNLIKELY(last) ? parent : NULL;
 }
 
+/* See the head: the parent's end, where this was what it waited for, is a turn of the loop. */
 static void end(crank_loop *loop, cr_task *task)
 {
     while (task)
@@ -190,7 +212,9 @@ static inline bool finish_plainly(crank_loop *loop, cr_task *task)
     return true;
 }
 
-/* The function has returned, the result stands: wait for children, or end. */
+/* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
+ * claimed at birth: nobody needs to be told that a task stopped. It counts as cancelled only
+ * where somebody had asked; else the function merely returned that number. */
 static void finish(crank_loop *loop, cr_task *task)
 {
     int err = error_of(task);
@@ -213,6 +237,10 @@ static void finish(crank_loop *loop, cr_task *task)
         cr_children_cancel(loop, task->child);
 }
 
+/* The switch jumps here when a task's function returns, on that task's stack. The stack is
+ * pushed to the pool first and used to the end of this call all the same: nobody else runs
+ * before cr_fiber_leave, and its next user overwrites only what is dead. current is NULL
+ * meanwhile, for what is called from here runs in no task. */
 CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
 {
     crank_loop *loop = cr_loop_here;
@@ -230,7 +258,9 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     cr_fiber_leave(&loop->runner);
 }
 
-/* A task without a fiber loses what its first run would have given back. */
+/* A task without a fiber loses what its first run would have given back. A record that never ran
+ * has its arguments where a run one has its wait and its children: those fields must read as
+ * empty before the task can be asked about or ended. */
 static void drop_arguments(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.flags & CR_FIBER_FLAG_MANY) {
@@ -243,6 +273,7 @@ static void drop_arguments(crank_loop *loop, cr_task *task)
     task->fiber.run = CR_RUN_RESUME;
 }
 
+/* The end of what has no stack. From here on it is like a function's return. */
 void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
     drop_arguments(loop, task);
@@ -252,7 +283,8 @@ void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double 
     finish(loop, task);
 }
 
-/* Ended by us, not by its function: the error stands, whatever the result type. */
+/* Ended by us, not by its function: the error stands, whatever the result type. It goes to end,
+ * not to finish: a task that did not run has no children to wait for. */
 void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
 {
     drop_arguments(loop, task);
@@ -263,6 +295,7 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
     end(loop, task);
 }
 
+/* As if the spawn had never been: it tells nobody, and only takes back what making it counted. */
 void cr_task_unmake(crank_loop *loop, cr_task *task)
 {
     drop_arguments(loop, task);
@@ -282,12 +315,16 @@ void cr_future_uncount(crank_loop *loop, cr_task *future)
 
 void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
 
+/* The parent may have returned already and have waited for the one that has just been taken
+ * away. */
 void cr_task_left(crank_loop *loop, cr_task *parent)
 {
     if (parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0)
         end(loop, parent);
 }
 
+/* A future is not counted on either side, nor is what has ended; the flag follows the kind of
+ * owner, for it says how owner is to be read. */
 void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent)
 {
     (void)loop;

@@ -15,6 +15,8 @@
 #define TRACE_MAX 32
 #define MESSAGE_MAX 512
 
+/* One block of a fixed size: an error may have to be noted where the next allocation would fail,
+ * and growing entry by entry would lose the trace just then. */
 struct cr_failure {
     crank_failure public; /* first: what the user sees is the failure itself */
     const cr_sys *sys;
@@ -26,8 +28,11 @@ struct cr_failure {
 
 static __thread cr_failure *thread_failure;
 
+/* Each failure remembers the table it came from, for it may be freed where another loop runs. */
 static const cr_sys *sys_here(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
 
+/* Only what comes before the texts is cleared: the rest is long, and read only where it was
+ * written. */
 static cr_failure *failure_new(const cr_sys *sys, int error, const char *task_name)
 {
     cr_failure *failure = cr_alloc(sys, sizeof *failure);
@@ -48,6 +53,7 @@ cr_failure *cr_failure_new(int error, const char *task_name)
     return failure_new(sys_here(), error, task_name);
 }
 
+/* Recursive, as deep as groups are nested in groups. */
 void cr_failure_free(cr_failure *failure)
 {
     if (!failure)
@@ -63,6 +69,8 @@ const char *cr_failure_text(const cr_failure *failure) { return failure->message
 const crank_failure *cr_failure_public(const cr_failure *failure) { return &failure->public; }
 cr_failure *cr_failure_of(const cr_task *task) { return task->ext ? task->ext->failure : NULL; }
 
+/* Where the running code's failure belongs: its task's ext, which is made only for one that
+ * fails. */
 static cr_failure **slot_here(bool make)
 {
     cr_task *self = cr_self();
@@ -103,8 +111,10 @@ static cr_failure *begin(int error)
     return *slot;
 }
 
+/* Whoever gives no error at all, or a positive one, is understood rather than refused. */
 static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -error : error; }
 
+/* The number is returned whatever happens to the message, so that callers can return this call. */
 int cr_failed(int error, const char *format, ...)
 {
     cr_failure *failure = begin(error);
@@ -144,6 +154,7 @@ int crank_fail_(
     return negative(error);
 }
 
+/* errno is read first: everything after may change it. */
 int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
 {
     int error = errno;
@@ -151,6 +162,9 @@ int crank_sys_failed_(const char *file, int line, const char *function, const ch
         strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
 }
 
+/* An -ECANCELED that leaves a scope of this very function is looked at first: it may be that
+ * scope's own doing, and then becomes a timeout or a child's error here. An error that differs
+ * from the one noted is another failure, whose trace begins here; a bare cancellation gets none. */
 int crank_traced_(const char *file, int line, const char *function, const char *what, long error,
     const void *frame)
 {
@@ -174,6 +188,8 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     return err;
 }
 
+/* A pointer's failure has no number of its own. errno is believed where it agrees with what was
+ * noted or nothing was: some other call may have set it since. */
 long crank_null_error_(void)
 {
     cr_failure *failure = cr_failure_here();
@@ -228,6 +244,7 @@ cr_failure *cr_failure_take(cr_task *task)
     return failure;
 }
 
+/* Short memory costs the task its failure's text; its error is in its result. */
 void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
 {
     cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
@@ -239,6 +256,7 @@ void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
     ext->failure = failure;
 }
 
+/* Noting the spawn place is what makes the trace read across the await. */
 void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
 {
     cr_failure *failure = cr_failure_take(from);
@@ -254,6 +272,7 @@ void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
 }
 
 
+/* A worker notes its job's failure as its thread's; the loop's thread gives it to the task. */
 cr_failure *cr_failure_take_thread(void)
 {
     cr_failure *failure = thread_failure;
@@ -311,6 +330,7 @@ void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
     cr_failure_give(loop, to, copy);
 }
 
+/* For what is told after the run: the loop's own table goes with the loop. */
 cr_failure *cr_failure_outlive(cr_failure *failure)
 {
     cr_failure *copy = failure ? copy_of(failure, &cr_sys_real) : NULL;
@@ -326,6 +346,8 @@ struct text {
     size_t length; /* it would have */
 };
 
+/* Counts on where the buffer is full, so that a pass without a buffer gives the length to
+ * allocate. */
 static void add(struct text *text, const char *format, ...) CRANK_PRINTF(2, 3);
 static void add(struct text *text, const char *format, ...)
 {
@@ -339,6 +361,8 @@ static void add(struct text *text, const char *format, ...)
         text->length += (size_t)n;
 }
 
+/* Places are printed from where the error was made outwards, which is the order they were noted
+ * in. */
 static void add_failure(struct text *text, const crank_failure *failure, int depth)
 {
     for (size_t i = 0; i < failure->trace_count; i++) {

@@ -2,14 +2,21 @@
 /* future.c: values set later.
  *
  * A future is a record without a fiber: an owner, watchers, and a result whose kind is known once
- * it is set. It does not count among its owner's children (nobody waits for a future to be set),
- * but goes with it. */
+ * it is set. It does not count among its owner's children (nobody waits for a future to be set, and
+ * a program whose future is never set must be able to end), but goes with it: an owner that ends
+ * cancels it, and whoever awaits it is told.
+ *
+ * It is set once. Being a record like a task's it is awaited, gathered, watched and cancelled by
+ * the same code; what differs is that several may await it and that awaiting does not give it
+ * up. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
 
 static const crank_site unset_site = { "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0 };
 
+/* Made as a task and then put aside: fields that hold a captured call elsewhere are cleared
+ * here. */
 crank_future *crank_future_new(void)
 {
     crank_loop *loop = cr_loop_checked("crank_future_new");
@@ -27,6 +34,7 @@ crank_future *crank_future_new(void)
 
 crank_task *crank_future_task(crank_future *future) { return (crank_task *)(void *)future; }
 
+/* Whoever still awaits it is told that it was cancelled, before the record goes. */
 void crank_future_free(crank_future *future)
 {
     if (!future)
@@ -68,6 +76,7 @@ static int unset(crank_future *future, const char *call, cr_task **ret_task)
     return cr_failed(-EALREADY, "%s: the future has a value or an error already", call);
 }
 
+/* The site comes before the end is told: it says how the result is to be read. */
 int crank_set_result_(crank_future *future, const void *value, size_t size, unsigned char kind)
 {
     cr_task *task;
@@ -83,6 +92,7 @@ int crank_set_result_(crank_future *future, const void *value, size_t size, unsi
     return 0;
 }
 
+/* Short memory costs the message, not the error. */
 int crank_set_error(crank_future *future, int error, const char *format, ...)
 {
     cr_task *task;

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* handle.c: giving handles up without waiting, and being told of an end by a callback. */
+/* handle.c: giving handles up without waiting, and being told of an end by a callback.
+ *
+ * Owns: crank_drop, crank_detach, crank_abandon, the done callbacks, and what lets a user's own
+ * awaitable stand where a task is expected. Ownership itself does not change when a handle is
+ * given up: a dropped task still belongs to its parent, which does not end before it; only a
+ * detached one goes to the loop. A done callback runs from the ready line and not from within
+ * the end of the task, so that it sees a loop at rest and may call whatever it likes. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include "loop/callback.h"
 
+/* A group's child has a borrowed handle only: there is nothing to give up. */
 static void drop(crank_loop *loop, cr_task *task, const char *call)
 {
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
@@ -22,6 +29,8 @@ void crank_drop(crank_task *task)
         drop(cr_loop_checked("crank_drop"), cr_task_of(task, "crank_drop"), "crank_drop");
 }
 
+/* The old parent may have returned and have waited for this child alone: it is told last, when
+ * the task has its new owner. A group's child cannot leave its group, and is refused by drop. */
 static void detach(cr_task *task, const char *call)
 {
     crank_loop *loop = cr_loop_here;
@@ -43,6 +52,8 @@ void crank_detach(crank_task *task)
         detach(cr_task_of(task, "crank_detach"), "crank_detach");
 }
 
+/* A started job cannot be interrupted, so it is handed to the loop first and then asked: one not
+ * started yet ends here, another when it comes back. */
 void crank_abandon(crank_task *handle)
 {
     if (!handle)
@@ -61,6 +72,8 @@ void crank_abandon(crank_task *handle)
 
 /* ---- callbacks */
 
+/* One per callback, on the heap: the task may end, and its record be used again, before its
+ * turn. */
 struct done {
     cr_watcher watcher;
     cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
@@ -82,6 +95,7 @@ static void done_call(crank_loop *loop, cr_service *service)
     }
 }
 
+/* The pin keeps the record for the callback's handle, whoever gives it up meanwhile. */
 static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);
@@ -90,6 +104,7 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     cr_service_push(loop, &done->service);
 }
 
+/* On a task that has ended already it is queued at once: the caller need not look first. */
 int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
     cr_task *task = cr_task_of(handle, "crank_on_done");
@@ -107,6 +122,7 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
     return 0;
 }
 
+/* Only those still waiting for the end: one that stands in the ready line is called. */
 int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
     cr_task *task = cr_task_of(handle, "crank_remove_on_done");
@@ -128,6 +144,8 @@ int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *
 
 static long await_awaitable(crank_awaitable *awaitable) { return awaitable->await(awaitable); }
 
+/* An awaitable among tasks becomes a task that awaits it, so that gather and wait know one kind
+ * only. */
 crank_task *crank_task_of_(const void *x, enum crank_awaited what)
 {
     if (what != CRANK_IS_AWAITABLE_ || !x)

@@ -23,9 +23,12 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
+/* Guards and advice go to the kernel for many stacks in one call. A stack in use deeper than
+ * USED_MAX costs more to copy back and forth than its pages are worth. */
 enum { BATCH = 256, PAGE = 4096, USED_MAX = 64 * 1024 };
 #define AT_ONCE 1000 /* a hibernate_after below a microsecond: no task need be found parked twice */
 
+/* A stack that is away. fiber.sp of its task points here meanwhile, and fiber.run says so. */
 typedef struct nap nap;
 struct nap {
     nap *next;      /* in its bucket, or among the ended */
@@ -59,12 +62,14 @@ static cr_fiber mark; /* what fiber.next of a parked task points to after a scan
 
 __thread struct cr_naps *cr_naps_here;
 
+/* Keyed by the slot's lowest address, which is what a faulting address can be brought to. */
 static nap **bucket_of(const struct cr_naps *naps, const char *low)
 {
     uint64_t hash = (uint64_t)(uintptr_t)low * UINT64_C(0x9e3779b97f4a7c15);
     return &naps->buckets[(hash >> 32) & (naps->n_buckets - 1)];
 }
 
+/* The new table is filled before the old one goes: without memory for it the old one stays. */
 static int grow_buckets(struct cr_naps *naps)
 {
     const cr_sys *sys = naps->loop->sys;
@@ -89,6 +94,7 @@ static int grow_buckets(struct cr_naps *naps)
 
 /* ---- waking. Also in the fault handler: system calls and copying only. */
 
+/* Out of the table first, then the guard, then the copy: the copy writes to the guarded pages. */
 static void restore(struct cr_naps *naps, nap *one)
 {
     const cr_sys *sys = naps->loop->sys;
@@ -115,6 +121,8 @@ static void free_ended(struct cr_naps *naps)
     }
 }
 
+/* Called by cr_stack_touch and by the fault handler. Restoring is all it does: the record is
+ * freed later, since a signal handler must not. */
 bool cr_nap_touched(const void *address)
 {
     struct cr_naps *naps = cr_naps_here;
@@ -140,6 +148,8 @@ void cr_nap_wake(cr_task *task)
 
 /* ---- going to sleep */
 
+/* The wait, the scopes and the family must all agree: anybody who holds an address in this stack
+ * would have to touch it. */
 static bool may_nap(const cr_tasks *tasks, const cr_task *task)
 {
     const cr_wait *wait = task->fiber.wait;
@@ -206,6 +216,8 @@ static void call_off(struct cr_naps *naps)
     naps->unavailable = true;
 }
 
+/* The upper part is guarded, which also drops its pages; below sp nothing is in use, and there
+ * the pages are dropped without a guard. Only then does the task count as away. */
 static void put_away(struct cr_naps *naps)
 {
     if (naps->n_batch == 0)
@@ -227,6 +239,8 @@ static void put_away(struct cr_naps *naps)
     naps->n_batch = 0;
 }
 
+/* Found parked twice: the mark in fiber.next has survived a whole period, for waking overwrites
+ * it. */
 static void consider(struct cr_naps *naps, cr_task *task)
 {
     if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
@@ -244,6 +258,7 @@ static void consider(struct cr_naps *naps, cr_task *task)
         put_away(naps);
 }
 
+/* Where memory for the timer is short there are no naps until the next program: nothing is lost. */
 static void start_timer(struct cr_naps *naps)
 {
     int64_t deadline = cr_after(cr_now(naps->loop), naps->period);
@@ -251,6 +266,8 @@ static void start_timer(struct cr_naps *naps)
     (void)cr_timer_start(naps->loop, &naps->timer, CR_TIMER_OTHER, deadline);
 }
 
+/* One scan. It starts the timer again only if something has run since, or has been marked and
+ * must be looked at once more: a program that does nothing is left to sleep. */
 void cr_naps_due(crank_loop *loop, cr_timer *timer)
 {
     struct cr_naps *naps = cr_container_of(timer, struct cr_naps, timer);
@@ -273,6 +290,7 @@ void cr_naps_due(crank_loop *loop, cr_timer *timer)
 
 /* ---- beginning and end */
 
+/* again is set from the start, so that the first scan is followed by a second whatever happens. */
 int cr_naps_open(crank_loop *loop)
 {
     if (loop->options.hibernate_after <= 0 || CR_ANNOUNCED)

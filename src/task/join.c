@@ -2,16 +2,24 @@
 /* join.c: waiting for a task's end.
  *
  * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a
- * task, or with bit 0 set a gather; and the watchers, who only want to know. A result crosses to
- * the waiter in the ending task's context, so that an awaiting task resumes straight in its own
- * code. A cancelled await asks the task to end and waits for it: if it ends with a result all the
- * same, the result stands and the request stays pending. */
+ * task, or with bit 0 set a gather; and the watchers, who only want to know. Does not own the end
+ * itself, which is end.c's: it calls cr_join_deliver there.
+ *
+ * A result crosses to the waiter in the ending task's context, so that an awaiting task resumes
+ * straight in its own code. While a task awaits, its on is the task awaited and its place says,
+ * when it resumes, whether that failed: the bits alone cannot tell a double from an error.
+ *
+ * A cancelled await asks the task to end and waits for it, as Trio's nurseries do and asyncio
+ * does not: in C, an orphan goes on writing into frames that have gone. If it ends with a result
+ * all the same, the result stands and the request stays pending. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+/* The ABI leaves the upper bits of a narrow result undefined: it is cut to its size and widened
+ * again by its sign. A broken task was ended by us and holds an error, whatever its type. */
 long cr_task_value_of_kind(const cr_task *task)
 {
     uint64_t raw = task->fiber.result;
@@ -38,6 +46,8 @@ long cr_task_value_of_kind(const cr_task *task)
     }
 }
 
+/* A float comes back in the low half of the register a double fills: which it is, the site
+ * knows. */
 static double real_value(const cr_task *task)
 {
     uint64_t raw = task->fiber.result;
@@ -48,6 +58,9 @@ static double real_value(const cr_task *task)
     return task->site->kind == CRANK_KIND_FLOAT ? (double)small : value;
 }
 
+/* The failure moves before the record goes, since it hangs off the record. A group's child is
+ * released by its group, which is told of the end only after its joiner: here it merely loses
+ * the joiner. */
 void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 {
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
@@ -60,6 +73,7 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
         task->joiner = 0; /* its group releases it */
 }
 
+/* A float is widened here, so that who waits tells reals from integers and needs no size. */
 uint64_t cr_task_bits(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_BROKEN)
@@ -84,6 +98,9 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
     int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
     return n > 0 ? (size_t)n : 0;
 }
+/* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
+ * waiter's own timer runs for the grace period. Neither may nap: the task awaited is nearly
+ * always a child, and children may hold pointers into the waiter's frame. */
 const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
     .describe = join_describe };
 static const cr_wait join_end_wait = { .what = "awaits the end of",
@@ -92,6 +109,8 @@ static const cr_wait join_end_wait = { .what = "awaits the end of",
     .holder = join_holder,
     .describe = join_describe };
 
+/* The order matters: the timer is off before anything is handed over, the failure has moved to
+ * the waiter before it is made ready, and waking is last, for it overwrites what the wait used. */
 void cr_join_deliver(crank_loop *loop, cr_task *task)
 {
     uintptr_t joiner = task->joiner;
@@ -106,6 +125,8 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     uint64_t bits = cr_task_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->place = (void *)(uintptr_t)failed;
+    /* A result beats a cancellation: only where the task gave in has the waiter's request been
+     * delivered; else it stays pending for the next wait. */
     if (CR_UNLIKELY(waiter->fiber.flags & CR_TASK_DELIVERING)) {
         waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
         if (failed && (long)bits == -ECANCELED)
@@ -150,7 +171,8 @@ void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const cha
             "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
 }
 
-/* Is anything known to be wrong with waiting for this? */
+/* Is anything known to be wrong with waiting for this? An exclusive await gives the handle up,
+ * so there can be one only. */
 static void exclusive_check(const cr_task *self, const cr_task *task, const char *call)
 {
     cr_join_check(self, task, call);
@@ -159,6 +181,8 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
         call, cr_task_name(task));
 }
 
+/* A future's site is of no kind until it is set, so what it holds is looked at then
+ * (kind_check). */
 static void integer_check(const cr_task *task, const char *call)
 {
     CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE),
@@ -168,7 +192,7 @@ static void integer_check(const cr_task *task, const char *call)
 }
 
 /* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is
- * nobody's. */
+ * nobody's. Out of line, so that the plain path of an await stays short enough to be inlined. */
 static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
 {
     if (task->fiber.life == CR_ENDED) {
@@ -183,6 +207,8 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
     return -ECANCELED;
 }
 
+/* Inlined into each call of the family, which keeps parking their tail call. The claim comes
+ * after the bits are read: it may give the record back. */
 static inline long await_task(cr_task *task, cr_waiting *w, int err)
 {
     if (CR_UNLIKELY(err < 0))
@@ -198,6 +224,9 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
     return cr_park(w, &cr_join_wait);
 }
 
+/* Marked as claimed first: the caller has a reason of its own to end it (gather has no memory to
+ * wait for it with), and the failure that follows would only hide that one. A future has no code
+ * to stop and nothing to wait for. */
 void cr_task_end_of(cr_task *task)
 {
     cr_waiting w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
@@ -207,6 +236,8 @@ void cr_task_end_of(cr_task *task)
     (void)await_cancelled(&w, task);
 }
 
+/* A failed spawn may be awaited, so that a program checks once, where it waits. It is a waiting
+ * call all the same: a pending cancellation comes first. */
 static CR_NOINLINE int await_null(const char *call)
 {
     cr_waiting w;
@@ -215,7 +246,8 @@ static CR_NOINLINE int await_null(const char *call)
                    : cr_failed(-ENOMEM, "%s: the task could not be spawned: out of memory", call);
 }
 
-/* Several may watch a task; a watcher of an awaiting task lies in its own record. */
+/* Several may watch a task; a watcher of an awaiting task lies in its own record. At the end of
+ * the list: they are told in the order in which they asked. */
 void cr_task_watch(cr_task *task, cr_watcher *watcher)
 {
     watcher->next = NULL;
@@ -244,6 +276,8 @@ static enum result_class class_of(const cr_task *task)
         : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL : AN_INTEGER;
 }
 
+/* A task that watches stands in no line, so its node has room for the watcher: waiting for a
+ * task that is shared allocates nothing in the waiter. */
 static cr_watcher *own_watcher(cr_task *self) { return (cr_watcher *)(void *)&self->node; }
 
 /* A future's kind is known once it is set: is it the one it is awaited with? */
@@ -257,6 +291,8 @@ static void kind_check(const cr_task *task, enum result_class expected)
         calls[found]);
 }
 
+/* place holds the class that was asked for until the end, and from then on whether the task
+ * failed. The failure is copied, not moved: others may wait for the same task. */
 static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     cr_task *waiter = cr_container_of(watcher, cr_task, node);
@@ -269,6 +305,7 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     cr_wake(loop, waiter, (long)cr_task_bits(task));
 }
 
+/* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
 static bool shared_undo(cr_task *waiter)
 {
     waiter->place = (void *)1;
@@ -284,6 +321,8 @@ static bool future_undo(cr_task *waiter)
     (void)cr_task_cancel(cr_loop_here, future);
     return true;
 }
+/* These may nap: the task is not the waiter's to get results from by pointer, and its record,
+ * where the watcher lies, is never put away. A future has no holder: anybody may set it. */
 static const cr_wait shared_wait = { .what = "awaits",
     .may_nap = true,
     .undo = shared_undo,
@@ -293,6 +332,7 @@ static const cr_wait future_wait = {
     .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe
 };
 
+/* Everything that can fail comes before the watcher is linked, since parking is the last step. */
 static long await_shared(
     cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
 {
@@ -323,6 +363,8 @@ static long await_shared(
     return cr_park(&w, wait);
 }
 
+/* The handle is looked at before the wait is opened, so that a stale one is found even where a
+ * cancellation is pending. */
 long crank_await_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await";
@@ -341,6 +383,7 @@ long crank_await_(const void *x, enum crank_awaited what)
     return await_task(task, &w, err);
 }
 
+/* An awaitable's await says itself whether it can be shared, and NULL is the same for both. */
 long crank_await_shared_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await_shared";
@@ -372,6 +415,7 @@ static long await_bits(
     return bits;
 }
 
+/* A real result has no values to spare for errors but NaN; crank_error() has the reason. */
 double crank_await_double_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await_double";
@@ -394,6 +438,8 @@ double crank_await_double_(const void *x, enum crank_awaited what)
     return value;
 }
 
+/* A pointer's failure is NULL with errno set last, after the switch: other tasks have run in
+ * between and set the thread's errno as they pleased. */
 void *crank_await_ptr_(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await_ptr";

@@ -2,12 +2,16 @@
 /* local.c: task-locals.
  *
  * A task's values are an array that is never changed once shared: a child takes a reference when
- * spawned, and whoever sets a value takes a copy first if others have it too. Few keys are
- * expected; a lookup is a scan. */
+ * spawned, and whoever sets a value takes a copy first if others have it too. So a child sees what
+ * its spawner had set, and neither sees what the other sets later, as with Python's contextvars
+ * (which share a hash trie; few keys are expected here, so a copy and a scan are cheaper).
+ *
+ * References are counted without atomics: all tasks that share an array are of one loop. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
 
+/* The key is an address, unique by nature: no names to register, none to collide. */
 struct entry {
     const crank_local *key;
     void *value;
@@ -24,6 +28,7 @@ void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals)
         cr_free(tasks->loop->sys, locals);
 }
 
+/* Costs a spawner with locals one ext per child, and one without them nothing. */
 bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent)
 {
     cr_ext *ext = cr_task_ext(tasks, child);
@@ -67,6 +72,8 @@ static struct cr_locals *own_copy(cr_tasks *tasks, cr_ext *ext)
     return copy;
 }
 
+/* In place only where nobody shares the array. find is asked again after the copy, for the entry
+ * found before lay in the old one. */
 int crank_local_set(const crank_local *key, void *value)
 {
     cr_task *self = cr_self_checked("crank_local_set");

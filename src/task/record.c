@@ -21,6 +21,9 @@
 _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static _Atomic uint64_t numbers = 1;
 
+/* A slab enters the table by one exchange against NULL: loops of other threads look for a free
+ * entry at the same time. The table has room for 16 million records in the process; then spawns
+ * fail. */
 static cr_slab *slab_new(cr_tasks *tasks)
 {
     const cr_sys *sys = tasks->loop->sys;
@@ -67,12 +70,16 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
     return task;
 }
 
+/* Numbers are taken from the process's counter by the hundred, so that threads which spawn do
+ * not fight for it. A number is never used twice: 40 bits last for years of spawning. */
 void cr_numbers_reserve(cr_tasks *tasks)
 {
     tasks->number = atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
     tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
 }
 
+/* An index and not a pointer, so that a caller may release the one it was given, and others,
+ * between two calls. */
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
 {
     cr_slab *slab = tasks->oldest;
@@ -92,6 +99,7 @@ cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
     return NULL;
 }
 
+/* Slabs of ended loops have left the table, so any number at all may be asked for. */
 cr_task *cr_task_find(uint64_t id)
 {
     cr_slab *slab = cr_slab_of(id);
@@ -101,6 +109,8 @@ cr_task *cr_task_find(uint64_t id)
     return task->id == id ? task : NULL;
 }
 
+/* Cold, and apart from the check that is inlined everywhere: here it is found out what was
+ * wrong. */
 CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call)
 {
     CR_CHECK(handle, "%s: the task is NULL", call);
@@ -122,6 +132,7 @@ cr_task *cr_self_checked(const char *call)
     return self;
 }
 
+/* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
 cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task)
 {
     if (!task->ext) {
@@ -142,6 +153,7 @@ void cr_ext_free(cr_tasks *tasks, cr_task *task)
     task->ext = NULL;
 }
 
+/* The first spare is taken here, for the root's call is captured into it. */
 int cr_tasks_open(crank_loop *loop)
 {
     cr_tasks *tasks = cr_alloc_zero(loop->sys, sizeof *tasks);
@@ -165,12 +177,15 @@ int cr_tasks_open(crank_loop *loop)
     return err;
 }
 
+/* The closers' memory is theirs, so registering cannot fail. */
 void cr_tasks_at_close(crank_loop *loop, cr_closer *closer)
 {
     closer->next = cr_tasks_of(loop)->closers;
     cr_tasks_of(loop)->closers = closer;
 }
 
+/* Half-opened ones too. A slab leaves the table before its memory goes: a stale handle that
+ * another thread looks up finds nothing rather than an unmapped page. */
 void cr_tasks_close(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* report.c: what crank tells the user unasked: failures nobody awaited, deadlocks. One form,
- * through the run's hook where there is one, else to stderr, in colour on a terminal. */
+/* report.c: what crank tells the user unasked: failures nobody awaited, deadlocks, tasks that do
+ * not end. One form, through the run's hook where there is one, else to stderr, in colour on a
+ * terminal.
+ *
+ * Owns: the sentences and their form. Does not own when something is worth saying, which is
+ * decided where it is found, nor how a task reads (describe.c). Reports come when memory may be
+ * short and stacks small: every text has a bounded size, larger ones are allocated, and without
+ * memory a shorter sentence is said instead of none. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -8,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Asked each time: a report is rare, and stderr may have been redirected since. */
 static bool coloured(void)
 {
     return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
@@ -25,6 +32,7 @@ static char *whole_text(crank_loop *loop, const char *text)
     return whole;
 }
 
+/* stdout is flushed first, so that the report stands behind what the program had printed. */
 void cr_report(
     crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
 {
@@ -59,6 +67,7 @@ void cr_report_failure(
     cr_free(loop->sys, text);
 }
 
+/* A task that failed by its bare result has no failure; its spawn place is all there is to say. */
 void cr_report_unawaited(crank_loop *loop, cr_task *task)
 {
     cr_failure *failure = cr_failure_of(task);
@@ -77,6 +86,7 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     cr_report(loop, CRANK_REPORT_UNAWAITED, (int)value, task, text);
 }
 
+/* The wait it is in names the place: that is where the request was swallowed, or is still due. */
 void cr_report_swallowed(crank_loop *loop, const cr_task *task)
 {
     char line[512], text[800];
@@ -106,6 +116,7 @@ static void line(struct listing *l, const char *format, ...)
     l->length += n > 0 ? (size_t)n : 0;
 }
 
+/* One step along the edges of the waits-for graph, of which every task has one at most. */
 static cr_task *holder_of(const cr_task *task)
 {
     if (!cr_task_parked(task))
@@ -114,7 +125,9 @@ static cr_task *holder_of(const cr_task *task)
     return wait->holder ? wait->holder(task) : NULL;
 }
 
-/* Does following holders from task come back to it? Then name the ring. */
+/* Does following holders from task come back to it? Then name the ring. With one edge per task
+ * there is nothing to search: follow it, for at most 64 steps, since a ring that task is not
+ * part of would lead on for ever. */
 static bool list_cycle(struct listing *l, const cr_task *task)
 {
     const cr_task *slow = task, *fast = holder_of(task);
@@ -141,6 +154,7 @@ static void list_task(struct listing *l, const cr_task *task)
         line(l, "    held by task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
 }
 
+/* One ring is enough: it is the reason, and the others hang off it as a rule. */
 static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
 {
     size_t count = crank_tasks(handles, shown);
@@ -157,6 +171,8 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
         line(l, "  and %zu more\n", count - shown);
 }
 
+/* Whole lists of a program with a million tasks help nobody: the oldest hundred are shown, the
+ * rest is a number. */
 void cr_report_deadlock(crank_loop *loop)
 {
     enum { SHOWN = 100, SIZE = 64 * 1024 };

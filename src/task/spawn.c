@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* spawn.c: making tasks.
  *
- * Owns: the way from a captured call to a record in the ready line. The stub has written the
- * arguments of a small call straight into the loop's spare record; a large one's lie in the
- * thread's buffer and are copied to a block that the first run gives back. A task gets its stack at
- * its first run: cr_need_stack is where that can fail. */
+ * Owns: the way from a captured call to a record in the ready line. Call capture is objc_msgSend's
+ * trick: the compiler calls a stub through the function's own type, so that arguments are checked
+ * and converted as ever, and the stub saves the registers they came in instead of running the
+ * function.
+ *
+ * The stub has written the arguments of a small call straight into the loop's spare record; a
+ * large one's lie in the thread's buffer and are copied to a block that the first run gives
+ * back. The record is taken only now, after the capture, so an argument's expression may itself
+ * have spawned or waited. A task gets its stack at its first run: cr_need_stack is where that
+ * can fail. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -17,6 +23,8 @@ crank_loop *cr_loop_checked(const char *call)
     return loop;
 }
 
+/* The first one's sibling_prev is the last one: linking at the end, in spawn order, takes no
+ * walk. */
 void cr_child_link(cr_task **list, cr_task *task)
 {
     cr_task *first = *list;
@@ -31,6 +39,7 @@ void cr_child_link(cr_task **list, cr_task *task)
     first->sibling_prev = task;
 }
 
+/* A failed spawn is NULL, which every call that takes a task accepts. */
 static CR_NOINLINE cr_task *no_record(void)
 {
     errno = ENOMEM;
@@ -49,12 +58,15 @@ static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
         if (args > 0 && args <= 2)
             *cr_fiber_few(&task->fiber) = *cr_captured_few();
     }
+    /* A spare that cannot be had is no failure of this spawn: the next call is captured into the
+     * thread's buffer, and that spawn looks for a record itself. */
     tasks->spare = cr_record_get(tasks);
     cr_capture_into(tasks->spare ? cr_fiber_few(&tasks->spare->fiber) : NULL);
     return task;
 }
 
-/* A block with the arguments of a large call. */
+/* A block with the arguments of a large call. Blocks come back to a list of the runner's, for
+ * the assembly of the first run gives them back. */
 static CR_NOINLINE cr_many_args *keep_many(cr_tasks *tasks, const cr_many_args *from)
 {
     void **list = &tasks->loop->runner.many_free;
@@ -68,6 +80,8 @@ static CR_NOINLINE cr_many_args *keep_many(cr_tasks *tasks, const cr_many_args *
     return many;
 }
 
+/* The fields that a first run sets (child, wait, the place for arguments) are left alone: the
+ * captured call lies in them. */
 static inline void task_init(
     cr_tasks *tasks, cr_task *task, crank_function_ *fn, const crank_site *site)
 {
@@ -85,6 +99,8 @@ static inline void task_init(
     tasks->alive++;
 }
 
+/* The block for a large call comes first: with neither a block nor a record, nothing has
+ * changed. */
 static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -110,6 +126,7 @@ static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_s
     return task;
 }
 
+/* Locals come last, since only they can fail once the task is linked and counted. */
 cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -139,6 +156,8 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
     return task;
 }
 
+/* The owner is a group: the child is counted there and not with its opener, which may be another
+ * task than the one that spawns. */
 cr_task *cr_task_make_owned(
     crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site)
 {
@@ -168,6 +187,7 @@ cr_task *cr_task_make_from(
     return cr_task_make(loop, fn, site);
 }
 
+/* zero stands where the capture macro hands other makers their owner: a group, a loop. */
 crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;
@@ -203,6 +223,8 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, &self->fiber, NULL);
 }
 
+/* For who has no capture (other architectures, C++, bindings): the buffer is filled by hand, as
+ * the stub would do. */
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
@@ -210,6 +232,9 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }
 
+/* The runner has taken the fiber off the line and cannot run it: its stack is put away, or there
+ * is none in the pool. It goes back to the front, where it was; a task for which there is no
+ * stack ends without having run. */
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
 {
     if (fiber->run == CR_RUN_NAP) {

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 
+/* To the end of the line: everybody who is ready now runs before. */
 void cr_yield(const cr_waiting *w)
 {
     w->self->fiber.wake = 0;
@@ -17,11 +18,13 @@ void cr_yield(const cr_waiting *w)
     (void)cr_park(w, NULL);
 }
 
+/* The flags may say asked while a shield hides it: the chain of scopes decides. */
 bool cr_wait_noticed(const cr_waiting *w)
 {
     return (w->self->fiber.flags & CR_TASK_NOTICE) && cr_tasks_of(w->loop)->deliverable(w->self);
 }
 
+/* Two mistakes that look alike to the fast half, told apart for the reader of the message. */
 CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
 {
     if (loop && loop->running)
@@ -41,6 +44,8 @@ static CR_COLD int scope_missing(crank_loop *loop)
     return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
+/* The cancellation comes first, the budget second; after making room the flags are looked at
+ * again, for the others may have asked meanwhile. */
 int cr_wait_begin_slow(crank_loop *loop, const char *call)
 {
     cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
@@ -79,16 +84,19 @@ static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Nothing of a sleep lies on the stack, and nobody holds it: it ends by its own timer. */
 static const cr_wait sleep_wait = {
     .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = sleep_describe
 };
 
+/* Out of line: the plain path of a sleep is a timer and a jump. */
 static CR_NOINLINE int cannot_sleep(int err, const char *call)
 {
     return err == -EINVAL ? cr_failed(err, "%s: the time is not a number", call)
                           : cr_failed(err, "%s: out of memory for a timer", call);
 }
 
+/* Parking last, so that the compiler makes it a tail call out of the public function. */
 static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *call)
 {
     int err = cr_timer_start(w->loop, &w->self->timer, CR_TIMER_TASK, deadline);
@@ -97,6 +105,7 @@ static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *ca
     return cr_park_int(w, &sleep_wait);
 }
 
+/* No time to wait still makes room: crank_sleep(0) is how a task lets the others run once. */
 int crank_sleep(double seconds)
 {
     cr_waiting w;
@@ -114,6 +123,7 @@ int crank_sleep(double seconds)
     return sleep_to(&w, cr_after(cr_now(w.loop), span), "crank_sleep");
 }
 
+/* An instant that has passed is no error; it makes room like a sleep of nothing. */
 int crank_sleep_until(double time)
 {
     cr_waiting w;
@@ -148,6 +158,8 @@ double crank_time(void)
     return (double)(CR_LIKELY(loop != NULL) ? cr_now(loop) : now_outside()) / 1e9;
 }
 
+/* The timer is the waiter's own, which is free: a task that waits for others has no sleep
+ * running. */
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)
 {
     int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
