@@ -210,7 +210,7 @@ static struct rlimit limit_memory(size_t more)
     return before;
 }
 
-static int no_thread_app(void)
+static UNUSED int no_thread_app(void)
 {
     char *data;
     size_t size;
