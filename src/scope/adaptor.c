@@ -19,6 +19,8 @@ typedef struct plan {
     size_t n;
 } plan;
 
+/* Takes the sources whatever happens, so that a chain of adaptors that fails in the middle leaks
+ * nothing: NULL in gives NULL out, and the last one's asker is told. */
 static crank_generator *adapt(
     int (*body)(plan *), const crank_site *site, const plan *given, bool owned)
 {
@@ -56,6 +58,7 @@ static int pass_on(void)
     return crank_receive_(NULL, 0, CRANK_KIND_VOID, __LINE__) < 0 ? -ECANCELED : 0;
 }
 
+/* The value goes from the source straight into the asker's place: take never holds one. */
 static int take_body(plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
@@ -75,13 +78,15 @@ crank_generator *crank_take(crank_generator *source, size_t n)
     return adapt(take_body, &site, &(plan){ .a = source, .n = n }, true);
 }
 
+/* The source is not closed: it goes on behind what was taken. */
 crank_generator *crank_take_from(crank_generator *source, size_t n)
 {
     static const crank_site site = SITE("crank_take_from");
     return adapt(take_body, &site, &(plan){ .a = source, .n = n }, false);
 }
 
-/* Call a function of one scalar with the value at element. */
+/* Call a function of one scalar with the value at element. Narrow signed values are widened as
+ * the caller's side of the ABI would do. */
 static cr_returned call_with(const plan *p, const void *value)
 {
     cr_few_args args = { 0 };
@@ -98,6 +103,7 @@ static cr_returned call_with(const plan *p, const void *value)
     return returned;
 }
 
+/* A predicate returns a bool, of which only the low byte is defined. */
 static int filter_body(plan *p)
 {
     uint64_t value;
@@ -114,6 +120,7 @@ static int filter_body(plan *p)
     return more;
 }
 
+/* One general and one floating point register are set: a struct would need more. */
 static void scalar_check(const char *call, size_t size, unsigned char kind)
 {
     CR_CHECK(size <= 8 && kind != CRANK_KIND_STRUCT,
@@ -130,6 +137,7 @@ crank_generator *crank_filter_(
         true);
 }
 
+/* Which of the two registers holds the result is the result's kind's business. */
 static int map_body(plan *p)
 {
     uint64_t value;
@@ -158,6 +166,8 @@ crank_generator *crank_map_(crank_generator *source, crank_function_ *function, 
             .result = { NULL, (uint32_t)result_size, result_kind } }, true);
 }
 
+/* Both values are asked for into the pair itself, laid out as the user's struct. The first of a
+ * source that is longer by one is lost, as zip's is everywhere. */
 static int zip_body(plan *p)
 {
     char pair[32] = { 0 };
@@ -176,6 +186,7 @@ static int zip_body(plan *p)
     }
 }
 
+/* The offsets are the caller's compiler's, so that no layout is guessed here. */
 crank_generator *crank_zip_(
     crank_generator *a, crank_generator *b, const size_t sizes[4], const unsigned char kinds[2])
 {
@@ -196,6 +207,8 @@ crank_generator *crank_zip_(
         true);
 }
 
+/* It ends its source, as a loop over it would: a failure of the closing counts where there was
+ * none before. */
 ssize_t crank_collect_(
     crank_generator *source, void *array, size_t max, size_t size, unsigned char kind)
 {

@@ -2,8 +2,15 @@
 /* gather.c: waiting for several tasks: all of them, or the first.
  *
  * A gather takes its tasks over: it is their joiner, and goes on only when all have ended, because
- * an orphan would write into a frame that is gone. crank_wait only watches. Neither keeps anything
- * of its own on the stack while it waits. */
+ * an orphan would write into a frame that is gone. That is where it parts from asyncio's, which
+ * returns with the first failure and leaves the others running. crank_wait only watches.
+ *
+ * The state lies in the scopes' pool and not on the stack while it waits; the array of handles is
+ * the caller's and may lie on its stack, so it is touched (cr_stack_touch) before it is read from
+ * outside.
+ *
+ * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
+ * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -24,6 +31,7 @@ typedef struct gather {
     bool named;      /* one that does not end was reported */
 } gather;
 
+/* By number and not by handle check: a task given up meanwhile is nobody's mistake here. */
 static void cancel_rest(gather *g)
 {
     cr_stack_touch(g->tasks);
@@ -34,6 +42,7 @@ static void cancel_rest(gather *g)
     }
 }
 
+/* A pointer's own value says nothing about the error; its failure does. */
 static int error_of(const cr_task *task)
 {
     if (!(task->fiber.flags & CR_TASK_FAILED))
@@ -46,6 +55,7 @@ static int error_of(const cr_task *task)
 /* All are asked to end while the caller waits: it waits with the grace period's timer now. */
 static void stop_all(gather *g);
 
+/* The first failure in time wins, not the first in the array: it is the reason for the others. */
 static void note_failure(gather *g, const cr_task *task)
 {
     if (g->error || g->settled)
@@ -55,6 +65,8 @@ static void note_failure(gather *g, const cr_task *task)
     stop_all(g);
 }
 
+/* The plain wait and the one after everybody was asked to end, which has the grace period's
+ * timer. */
 static bool gather_undo(cr_task *self);
 static void gather_due(crank_loop *loop, cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
@@ -65,6 +77,8 @@ static const cr_wait gather_wait = {
 static const cr_wait gather_end_wait = { .what = "gathers", .undo = gather_undo, .due = gather_due,
     .holder = gather_holder, .describe = gather_describe };
 
+/* Called at each end, from within it. The caller is woken by the last one only, and while it is
+ * not parked yet (waiting is false) it finds left at 0 itself. */
 static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
 {
     gather *g = cr_container_of(base, gather, base);
@@ -105,6 +119,8 @@ static size_t gather_describe(const cr_task *self, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Cancelling may end all of them at once and wake the caller: only one that still waits gets a
+ * timer. */
 static void stop_all(gather *g)
 {
     cancel_rest(g);
@@ -112,6 +128,7 @@ static void stop_all(gather *g)
         (void)cr_grace_start(g->loop, g->self, &gather_end_wait);
 }
 
+/* Named once, asked again each time: a report per period would bury the first. */
 static void gather_due(crank_loop *loop, cr_task *self)
 {
     gather *g = self->on;
@@ -122,7 +139,8 @@ static void gather_due(crank_loop *loop, cr_task *self)
     stop_all(g);
 }
 
-/* Does a result of this kind fit the results' array? */
+/* Does a result of this kind fit the results' array? A future's kind is not known yet, and a
+ * void result fits everywhere, as 0. */
 static void kind_check(const cr_task *task, size_t size, unsigned char kind)
 {
     unsigned char found = task->site->kind;
@@ -171,8 +189,9 @@ static void take_over(gather *g, size_t size, unsigned char kind)
     }
 }
 
-/* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to be
- * claimed. */
+/* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to
+ * be claimed. A request that is pending when the call begins cancels all of them and is
+ * delivered at the end, unless they all gave results in spite of it. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
     cr_waiting w = { cr_loop_checked("crank_gather"), cr_self_checked("crank_gather") };
@@ -203,6 +222,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     return -ECANCELED;
 }
 
+/* Only called when every task has a result: the array is untouched by a failed gather. */
 static void store(void *results, size_t i, size_t size, unsigned char kind, const cr_task *task)
 {
     char *at = (char *)results + i * size;
@@ -217,7 +237,8 @@ static void store(void *results, size_t i, size_t size, unsigned char kind, cons
     }
 }
 
-/* Give up a task of a gather: its failure becomes the caller's where it is the one returned. */
+/* Give up a task of a gather: its failure becomes the caller's where it is the one returned.
+ * Futures are not given up by an await, nor here: several may wait for one. */
 static void give_up(gather *g, cr_task *task, int result)
 {
     task->joiner = 0;
@@ -231,6 +252,7 @@ static void give_up(gather *g, cr_task *task, int result)
         cr_task_release(g->loop, task);
 }
 
+/* Shares the scopes' pool: both live for the length of one block, and both are about that large. */
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled)
 {
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
@@ -255,6 +277,8 @@ static CR_COLD int without_memory(crank_task *const *tasks, size_t n)
     return cr_failed(-ENOMEM, "crank_gather: out of memory");
 }
 
+/* Handles are looked up again after the wait: the array may have lain on a stack that was put
+ * away. */
 int crank_gather_(
     crank_task *const *tasks, size_t n, void *results, size_t size, unsigned char kind)
 {
@@ -290,6 +314,7 @@ static void fill_outcome(crank_outcome *outcome, const cr_task *task)
         failure ? cr_failure_text(failure) : strerror(-outcome->error));
 }
 
+/* A failure here is an outcome: it is copied out, and counts as seen. */
 int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
 {
     gather *g = gather_new(tasks, n, true);

@@ -2,9 +2,16 @@
 /* generator.c: functions that give values one by one, each on an extra stack of the task that asks.
  *
  * A generator is no task: while it runs, the running task runs on the generator's stack, and a wait
- * in its body parks that task. Asking is a bare switch of stacks. A value is copied straight from
- * the yield to the place of the asker. Scopes that a body has open when it yields go to sleep with
- * it, and wake with it. */
+ * in its body parks that task. Asking is a bare switch of stacks (asymmetric coroutines, as Lua's
+ * and Python's are): it has no place in the ready line, no scheduler sees it, and it costs two
+ * swaps per value. A value is copied straight from the yield to the place of the asker.
+ *
+ * Owns: the switch between a generator and who asks it, and the chain of generators of a task
+ * (fiber.generator is the innermost that runs, up the one that asked it). Does not own adaptors.
+ *
+ * Invariant: a generator runs on behalf of one task at a time, and between two values of none.
+ * Scopes that a body has open when it yields go to sleep with it, and wake with it; so the
+ * asker's chain is the same before and after it has asked, and nobody closes another's scope. */
 #include "scope/generator.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -17,6 +24,8 @@ static crank_generator *running(const cr_task *task) { return task->fiber.genera
 
 static const char *name_of(const crank_generator *g) { return g->site->function; }
 
+/* Nothing runs and no stack is taken until it is first asked: one that is never asked costs its
+ * record. The arguments are kept as captured. */
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
 {
     crank_loop *loop = cr_loop_checked("crank_generate");
@@ -47,6 +56,7 @@ crank_generator *crank_generate_(int zero, crank_function_ *fn, const crank_site
 
 /* ---- the switch */
 
+/* Scopes opened since it was entered are those above below: they leave the task's chain with it. */
 static void go_to_sleep(crank_generator *g, cr_task *self)
 {
     if (CR_UNLIKELY(self->fiber.scope != g->below))
@@ -54,7 +64,8 @@ static void go_to_sleep(crank_generator *g, cr_task *self)
     self->fiber.generator = g->up;
 }
 
-/* The body, at the base of the generator's stack. */
+/* The body, at the base of the generator's stack. Pushing the stack while still on it is safe:
+ * nobody else runs before the switch. */
 CRANK_NORETURN static void body(void *arg)
 {
     crank_generator *g = arg;
@@ -72,6 +83,7 @@ CRANK_NORETURN static void body(void *arg)
     cr_side_leave(&g->own, &g->asker, g->result < 0 ? g->result : 0);
 }
 
+/* The runner's hot stacks may be used up, as at a task's first run; here the asker is told. */
 static int first_run(crank_generator *g)
 {
     crank_loop *loop = g->loop;
@@ -94,6 +106,7 @@ static inline int enter(crank_generator *g, cr_task *self, cr_scope *below, int 
     return cr_side_swap(&g->asker, &g->own, thrown);
 }
 
+/* What was thrown is what the yield in the body returns; it is taken once. */
 static inline int resume(crank_generator *g)
 {
     cr_task *self = cr_self();
@@ -114,6 +127,7 @@ static inline int resume(crank_generator *g)
 
 /* ---- asking */
 
+/* Out of line: the reasons are of interest only when there is one. */
 static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 {
     CR_CHECK(g->state != CR_GENERATOR_RUNNING, "%s: generator %s asks itself for a value", call,
@@ -161,6 +175,7 @@ int crank_next_(crank_generator *g, void *ret_value, size_t size, unsigned char 
     return enter(g, self, self->fiber.scope, 0);
 }
 
+/* A body that has not come to a yield has nowhere to receive a value: Python refuses it as well. */
 int crank_send_(crank_generator *g, const void *value, size_t size, unsigned char kind,
     void *ret_value, size_t ret_size, unsigned char ret_kind)
 {
@@ -175,6 +190,7 @@ int crank_send_(crank_generator *g, const void *value, size_t size, unsigned cha
         (cr_place){ (void *)(uintptr_t)value, (uint32_t)size, kind }, "crank_send");
 }
 
+/* Into one that has not begun the error is its end: there is no yield to return it from. */
 int crank_throw(crank_generator *g, int error)
 {
     int may = may_ask(g, "crank_throw");
@@ -190,6 +206,8 @@ int crank_throw(crank_generator *g, int error)
     return cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_throw");
 }
 
+/* The body is resumed with -ECANCELED and must end: its cleanup runs, and its scopes close, on
+ * the task that closes it. Sources are closed after it, since its cleanup may still ask them. */
 int crank_generator_close(crank_generator *g)
 {
     int result = 0;
@@ -210,6 +228,8 @@ int crank_generator_close(crank_generator *g)
     return result == -ECANCELED ? 0 : result;
 }
 
+/* At the edge of a block nobody can be given an error: a failure of the closing is reported, and
+ * the one with which the block is being left is kept apart meanwhile. */
 void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
@@ -248,6 +268,7 @@ size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size
     return n > 0 ? (size_t)n : 0;
 }
 
+/* So that crank_foreach needs no test for NULL: its first value asks, and fails with -ENOMEM. */
 crank_generator *crank_foreach_source_(crank_generator *g)
 {
     return g ? g : (crank_generator *)(uintptr_t)&missing;
@@ -255,6 +276,7 @@ crank_generator *crank_foreach_source_(crank_generator *g)
 
 /* ---- yielding */
 
+/* The innermost generator that runs: a function called by the body may yield for it. */
 static inline crank_generator *yielder(const char *call, cr_task **ret_self)
 {
     cr_task *self = cr_self();
@@ -271,6 +293,7 @@ static const char *kind_name(unsigned char kind)
     return names[kind];
 }
 
+/* A wrong type would overwrite the asker's memory: it is found before the copy. */
 static CR_COLD void mismatch(
     const crank_generator *g, const char *call, cr_place given, cr_place wanted)
 {
@@ -279,6 +302,7 @@ static CR_COLD void mismatch(
         g->line);
 }
 
+/* The asker's place may lie on a stack, but on one of the task that runs: it is not away. */
 static inline void hand_over(const crank_generator *g, cr_place to, cr_place from, const char *call)
 {
     if (CR_UNLIKELY(to.size != from.size || to.kind != from.kind))
@@ -295,6 +319,7 @@ static inline int sleep_here(crank_generator *g, cr_task *self, int line)
     return cr_side_swap(&g->own, &g->asker, 1);
 }
 
+/* The whole way: a struct, a place that wants nothing, a body with scopes open, or a mistake. */
 static CR_NOINLINE int yield(const void *value, size_t size, unsigned char kind, int line)
 {
     cr_task *self;
@@ -305,7 +330,8 @@ static CR_NOINLINE int yield(const void *value, size_t size, unsigned char kind,
     return sleep_here(g, self, line);
 }
 
-/* A word that is waited for is copied, and the asker goes on, at once. */
+/* A word that is waited for is copied, and the asker goes on, at once. The two sizes are spelled
+ * out, for a copy of a known size is two instructions. */
 int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
 {
     cr_task *self = cr_self();
@@ -325,6 +351,7 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
     return cr_side_swap(&g->own, &g->asker, 1);
 }
 
+/* 1 where something was sent; 0 where the asker only called for the next value. */
 static int receive(crank_generator *g, cr_task *self, cr_place ret, int line)
 {
     int err = sleep_here(g, self, line);
@@ -341,6 +368,8 @@ int crank_receive_(void *ret, size_t size, unsigned char kind, int line)
     return receive(g, self, (cr_place){ ret, (uint32_t)size, kind }, line);
 }
 
+/* A yield and a receive in one: the value goes out before it sleeps, the answer is what it wakes
+ * to. */
 int crank_exchange_(const void *value, size_t size, unsigned char kind, void *ret, size_t ret_size,
     unsigned char ret_kind, int line)
 {
@@ -352,6 +381,9 @@ int crank_exchange_(const void *value, size_t size, unsigned char kind, void *re
     return receive(g, self, (cr_place){ ret, (uint32_t)ret_size, ret_kind }, line);
 }
 
+/* The inner one writes straight into the asker's place, so a value passes any number of levels
+ * without being copied. What is thrown in is the inner's to handle; a closing is not handed on,
+ * for closing the inner comes anyway. */
 int crank_yield_from(crank_generator *inner)
 {
     cr_task *self;

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* group.c: children that end before the block does.
  *
- * A group is a scope that owns tasks. The first child to fail fires it: the siblings are cancelled,
- * the opener's wait inside the block is interrupted, and at the edge the request becomes that
- * child's error. Failures are kept in the order in which they happened, as children of one. With a
- * limit, children beyond it are held back: they have no stack and no turn until another has ended.
- * A pool is a group that keeps its children's results. */
+ * A group is a scope that owns tasks (Trio's nursery, asyncio's TaskGroup). The first child to fail
+ * fires it: the siblings are cancelled, the opener's wait inside the block is interrupted, and at
+ * the edge the request becomes that child's error. Failures are kept in the order in which they
+ * happened, as children of one. With a limit, children beyond it are held back: they have no stack
+ * and no turn until another has ended. A pool is a group that keeps its children's results.
+ *
+ * Owns: the children from their spawning to their release, and what the opener is told. Does not
+ * own how a request is delivered (scope.c) or how a task ends (end.c).
+ *
+ * Invariants: the block is never left with a child alive; going is the number of children that
+ * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
+ * After a wait has been concluded the group is as new, and may be filled again. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -52,7 +59,9 @@ static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner,
 
 /* ---- failing */
 
-/* Keep what a failed child has to say. */
+/* Keep what a failed child has to say. The first failure stands for all: its message is the
+ * group's, the failures themselves hang below. Short memory costs texts, never the error, which
+ * group->error has. */
 static void keep_failure(cr_group *group, cr_task *child, int error)
 {
     cr_failure *failure = cr_failure_take(child);
@@ -79,7 +88,9 @@ static void stop_all(crank_loop *loop, cr_group *group)
     cr_children_cancel(loop, group->owner.child);
 }
 
-/* A first failure. Where the opener waits for us already there is nothing to interrupt. */
+/* A first failure. Where the opener waits for us already there is nothing to interrupt. A later
+ * failure is kept, but changes nothing: everybody has been asked to end. Firing is last, for it
+ * may wake the opener. */
 static void fail(crank_loop *loop, cr_group *group, int error)
 {
     if (group->error)
@@ -89,6 +100,7 @@ static void fail(crank_loop *loop, cr_group *group, int error)
     cr_scope_fire(loop, &group->scope, error);
 }
 
+/* By number, not by place: children end in any order, and a record cannot hold an index for it. */
 static void keep_result(cr_group *group, const cr_task *child)
 {
     size_t low = 0, high = group->results->count;
@@ -105,7 +117,10 @@ static void keep_result(cr_group *group, const cr_task *child)
 
 /* ---- waiting for the end */
 
-/* What the opener's wait gives once all children have ended. The group is as new then. */
+/* What the opener's wait gives once all children have ended. The group is as new then. The
+ * group's error beats an interruption from outside, which then stays pending: the opener would
+ * otherwise never learn of the failure. Resetting the scope comes first, so that deliverable is
+ * not answered by the group itself. */
 static int conclude(crank_loop *loop, cr_group *group)
 {
     cr_task *opener = group->scope.task;
@@ -131,6 +146,7 @@ static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
         group->owner.alive == 1 ? "" : "ren");
     return n > 0 ? (size_t)n : 0;
 }
+/* Any child will do: the list's first is the oldest. */
 static cr_task *wait_holder(const cr_task *opener)
 {
     return ((const cr_group *)opener->on)->owner.child;
@@ -178,7 +194,8 @@ static void wait_due(crank_loop *loop, cr_task *opener)
     cr_children_cancel(loop, group->owner.child);
 }
 
-/* Held children that may go now. */
+/* Held children that may go now. Pushed in the order in which they were spawned; one that has
+ * waited is never overtaken, since a new child is held as long as going is at the limit. */
 static void start_held(crank_loop *loop, cr_group *group)
 {
     while (group->held && group->going < group->limit) {
@@ -206,6 +223,7 @@ static void unhold(cr_owner *owner, cr_task *child)
     group->going++;
 }
 
+/* A pointer's own value says nothing about the error; its failure does. */
 static int child_error(const cr_task *child)
 {
     if (!(child->fiber.flags & CR_TASK_FAILED))
@@ -215,7 +233,8 @@ static int child_error(const cr_task *child)
                                                               : (int)cr_task_value(child);
 }
 
-/* The last child has ended: the opener goes on. */
+/* The last child has ended: the opener goes on. An opener that is only leaving is given 0: what
+ * there is to say has been kept for the block's edge. */
 static void wake_opener(crank_loop *loop, cr_group *group)
 {
     cr_task *opener = group->scope.task;
@@ -225,6 +244,9 @@ static void wake_opener(crank_loop *loop, cr_group *group)
     cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
 }
 
+/* Called from within the end, after the joiner and before anybody else runs. The failure is kept
+ * before the record goes; held children start before the count is looked at, and the opener is
+ * woken last of all. Claimed first: the group is told of every failure, so nobody else need be. */
 static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
@@ -252,6 +274,9 @@ static CR_COLD int missing(cr_waiting *w)
                    : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
 }
 
+/* The group's own request is withdrawn first: the opener is about to look at its error. A
+ * request from outside stops the children and is delivered by conclude, when they have ended; so
+ * this wait never returns with a child alive. */
 int crank_group_wait(crank_group *g)
 {
     cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
@@ -291,6 +316,7 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
     return group;
 }
 
+/* A spawn that fails fails the group: who ignores the NULL hears of it from the wait. */
 static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
 {
     if (!group->failure) {
@@ -335,6 +361,7 @@ static int pool_grow(crank_loop *loop, cr_group *group)
     return 0;
 }
 
+/* Any task may add children, not only the opener; a group that is being stopped takes no more. */
 crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
 {
     crank_loop *loop = cr_loop_checked("crank_group_spawn");
@@ -371,7 +398,8 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
     return cr_handle(task);
 }
 
-/* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile. */
+/* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile.
+ * Quiet again, for cancelling may have made a child fail and fire the group anew. */
 static void join_children(crank_loop *loop, cr_group *group)
 {
     cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
@@ -385,6 +413,8 @@ static void join_children(crank_loop *loop, cr_group *group)
     group->leaving = false;
 }
 
+/* At the edge of a block nobody can be given an error, so one that was not waited for is
+ * reported. */
 void crank_group_end_(crank_group *g)
 {
     if (!g->state)
@@ -403,6 +433,7 @@ void crank_group_end_(crank_group *g)
     cr_scope_close(&group->scope);
 }
 
+/* The same by crank_try, which can return an error: so the failure is handed to the opener. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope)
 {
     cr_group *group = (cr_group *)(void *)scope;
@@ -413,6 +444,7 @@ int cr_group_leave(crank_loop *loop, cr_scope *scope)
     return group->error < 0 ? group->error : -ECANCELED;
 }
 
+/* The opener's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */
 void crank_group_cancel(crank_group *g)
 {
     if (!g->state)
@@ -428,6 +460,7 @@ size_t crank_group_count(const crank_group *g)
     return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
 }
 
+/* The results are forgotten after: the next wait's begin with the next child spawned. */
 int crank_pool_wait(crank_group *g, long *ret_results, size_t max)
 {
     if (!g->state)

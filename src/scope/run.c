@@ -2,8 +2,14 @@
 /* run.c: a whole program: the outermost scope.
  *
  * Owns: the way from crank_run to the root task and back: opening loop and tasks, driving until
- * root and detached tasks have ended, what a deadlock and Ctrl-C do, and what main is told. A
- * deadlock is reported, then the root is cancelled so that every cleanup runs; a program that
+ * root and detached tasks have ended, what a deadlock and Ctrl-C do, and what main is told.
+ *
+ * The root is owned by an owner that has no opener, detached tasks by the loop's own; when the root
+ * has ended the detached ones are cancelled, and when they have ended too the loop stops. So
+ * nothing is left when crank_run returns, as after Trio's run and unlike a process that exits with
+ * threads.
+ *
+ * A deadlock is reported, then the root is cancelled so that every cleanup runs; a program that
  * starves again after that is left as it is. */
 #include <crank/run.h>
 #include "scope/scope.h"
@@ -29,6 +35,9 @@ static _Atomic(crank_loop *) interrupted_loop;
 static _Atomic int interrupts;
 static cr_post interrupt_post;
 
+/* Async-signal-safe: two atomics and a post, which is one exchange and at most one write. The
+ * second Ctrl-C puts the default action back and sends it again: a program that cannot end must
+ * be endable. */
 static void on_interrupt(int signal)
 {
     int saved = errno;
@@ -45,6 +54,8 @@ static void on_interrupt(int signal)
 
 static run *run_of(crank_loop *loop) { return cr_tasks_of(loop)->run; }
 
+/* In the loop, as a post. A root that has ended has nothing to cancel; the status says 130
+ * anyway. */
 static void interrupted(cr_post *post)
 {
     (void)post;
@@ -77,12 +88,14 @@ static bool handle_interrupts(crank_loop *loop, struct sigaction *ret_before)
 
 /* ---- the end of the root */
 
+/* The only place where a run's loop is told to stop. */
 static void stop_if_done(run *r)
 {
     if (r->ended && cr_tasks_of(r->loop)->detached.alive == 0)
         r->loop->stopping = true;
 }
 
+/* The failure is copied to memory that outlives the loop before the root's record goes. */
 static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
 {
     run *r = cr_container_of(owner, run, top);
@@ -102,6 +115,7 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     stop_if_done(r);
 }
 
+/* Nobody holds a detached task's handle: its failure, if any, is reported by the release. */
 static void detached_ended(crank_loop *loop, cr_owner *owner, cr_task *task)
 {
     (void)owner;
@@ -111,7 +125,9 @@ static void detached_ended(crank_loop *loop, cr_owner *owner, cr_task *task)
 
 /* ---- starving */
 
-/* Everybody who is left is asked to end, so that cleanups run. */
+/* Everybody who is left is asked to end, so that cleanups run. The first time by the tree, so
+ * that every task learns of it through its parent; then, since somebody did not end, each by
+ * itself. */
 static void cancel_all(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -127,6 +143,8 @@ static void cancel_all(crank_loop *loop)
             (void)cr_task_cancel(loop, t);
 }
 
+/* Each try lets cleanups run until nothing moves again; a program that starves eight times has
+ * tasks that ignore being cancelled, and is given up with its tasks unended. */
 static bool starved(crank_loop *loop)
 {
     enum { TRIES = 8 };
@@ -142,6 +160,7 @@ static bool starved(crank_loop *loop)
     return false;
 }
 
+/* Some stacks stay hot: a program that was idle for a second is often not idle for the next. */
 static bool idle(crank_loop *loop)
 {
     enum { KEEP = 64 };
@@ -173,6 +192,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
 
 /* ---- running */
 
+/* The hooks by which lower layers reach up: set before the first task exists. */
 static void tasks_prepare(run *r)
 {
     cr_tasks *tasks = cr_tasks_of(r->loop);
@@ -207,6 +227,8 @@ static int start_root(
     return 0;
 }
 
+/* Opened from the inside out and closed in the opposite order. Ctrl-C is handled only while
+ * there is a loop to post to; interrupted_loop is cleared after the handler is gone. */
 static int drive(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
     crank_loop *loop = r->loop;
@@ -258,6 +280,7 @@ static void run_program(run *r, const cr_sys *sys, const crank_options *options,
         r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : strerror(-err));
 }
 
+/* The root's failure becomes the thread's, where crank_last_failure finds it after the run. */
 static long run_on(
     const cr_sys *sys, const crank_options *options, crank_function_ *fn, const crank_site *site)
 {
@@ -299,6 +322,8 @@ static void print_failure(const run *r, const crank_site *site)
     }
 }
 
+/* The statuses main gives: 130 is what a shell says of SIGINT, 70 is sysexits' internal error.
+ * The result is cut to what a process can return. */
 int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
 {
     enum { FAILED = 1, DEADLOCK = 70, INTERRUPTED = 130 };

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* scope.c: the chain of a task's scopes, and which requests reach its waits.
  *
+ * Owns: the chain, what fires a scope and what firing means. Does not own why (timeout.c, group.c).
+ *
  * Invariant: CR_TASK_SCOPE_ASKED is set on a task exactly while a scope of its chain has fired and
  * not delivered. A wait delivers all requests that it can see at once: one -ECANCELED for them
  * together, as one interruption is all that is left to do. Each scope's edge then decides for
- * itself what it was. */
+ * itself what it was.
+ *
+ * The idea is Trio's cancel scopes; the delivery is asyncio's, once per request, so that cleanup
+ * code inside a scope that has fired may wait. Who caused an -ECANCELED is therefore not to be
+ * seen in the error: it is told by time. A scope that fired answers for it, unless somebody
+ * further out has asked since it was opened. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <string.h>
 
+/* An anchor is cleared when its scope closes: what is behind one that is set is alive. */
 cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
 {
     cr_scope *scope = state;
@@ -16,6 +24,8 @@ cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
     return scope;
 }
 
+/* asked and opened are what cr_scope_caused compares with later: what had been asked of the task
+ * before is not this scope's affair. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
@@ -38,7 +48,8 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
     return scope;
 }
 
-/* Set or clear the flag by what the chain says. */
+/* Set or clear the flag by what the chain says. Only after a change: asking the chain in every
+ * wait would cost them all. */
 static void refresh(cr_task *task)
 {
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_SCOPE_ASKED);
@@ -47,6 +58,8 @@ static void refresh(cr_task *task)
             task->fiber.flags |= CR_TASK_SCOPE_ASKED;
 }
 
+/* Innermost first, always by the task that opened it: a chain that is left in another order was
+ * left by longjmp, and every scope above would go on pointing into a frame that has gone. */
 void cr_scope_close(cr_scope *scope)
 {
     cr_task *task = scope->task;
@@ -65,6 +78,9 @@ void cr_scope_close(cr_scope *scope)
     cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, scope);
 }
 
+/* Once: the first reason stands. A scope that sleeps with a generator has no task to interrupt;
+ * what fired is delivered when it is attached again. Notice comes last, for it may wake the
+ * task. */
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
 {
     if (scope->fired)
@@ -79,6 +95,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     cr_task_notice(loop, scope->task);
 }
 
+/* The request is withdrawn, what fired stays fired: the opener is about to look at it itself. */
 void cr_scope_quiet(cr_scope *scope)
 {
     if (!scope->undelivered)
@@ -95,6 +112,8 @@ void cr_scope_reset(cr_scope *scope)
     cr_scope_quiet(scope);
 }
 
+/* Outer scopes and requests that came before this one was opened were known then, and do not
+ * count; those that came since mean the -ECANCELED belongs further out, and stays one. */
 bool cr_scope_caused(const cr_scope *scope)
 {
     if (!scope->fired)
@@ -108,6 +127,8 @@ bool cr_scope_caused(const cr_scope *scope)
     return CR_TALLY_REQUESTS(scope->task) <= scope->asked;
 }
 
+/* From the inside out: the first shield hides all that is outside of it, requests to the task
+ * included. */
 bool cr_scopes_deliverable(const cr_task *task)
 {
     for (const cr_scope *s = task->fiber.scope; s; s = s->up) {
@@ -119,6 +140,7 @@ bool cr_scopes_deliverable(const cr_task *task)
     return task->fiber.flags & CR_TASK_ASKED;
 }
 
+/* All that this wait could see. What a shield hides stays pending. */
 void cr_scopes_delivered(cr_task *task)
 {
     cr_scope *s = task->fiber.scope;
@@ -137,6 +159,8 @@ bool cr_scopes_may_nap(const cr_task *task)
     return true;
 }
 
+/* A yield inside a scope: the part of the chain that the generator's body opened leaves with it,
+ * in one piece, so that attaching it is a matter of one link. */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom)
 {
     *ret_top = *ret_bottom = NULL;
@@ -151,6 +175,7 @@ void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_sco
         refresh(task);
 }
 
+/* Perhaps to another task than before: whoever asks for the next value has the body's scopes. */
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom)
 {
     (void)loop;
@@ -163,6 +188,8 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
     refresh(task);
 }
 
+/* crank_try leaves a function: of the scopes that this very call opened (a recursive one has
+ * another frame) the innermost that caused the -ECANCELED turns it into its own error. */
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame)
 {
     cr_scope *scope = task->fiber.scope;

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* timeout.c: scopes that fire when a time has come, and shields. */
+/* timeout.c: scopes that fire when a time has come, and shields.
+ *
+ * Owns: the timer of a scope and the calls a user sees of it. A timeout is no parameter of a
+ * waiting call but a scope (after Trio): whatever waits inside is interrupted, however deep, and
+ * the limits of nested ones need no arithmetic. A shield is a scope that never fires and hides.
+ *
+ * A timeout for which there was no memory has no state: its block's first wait fails (scope.c),
+ * and everything here takes a NULL state for that. */
 #include "scope/scope.h"
 #include "base/check.h"
 
+/* timed is cleared first: the timer has been taken off, and closing must not stop it again. */
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
 {
     cr_scope *scope = cr_container_of(timer, cr_scope, timer);
@@ -10,7 +18,8 @@ void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
     cr_scope_fire(loop, scope, -ETIMEDOUT);
 }
 
-/* Set the limit of a scope that has none running. */
+/* Set the limit of a scope that has none running. No time at all fires at once, without a turn
+ * of the loop: the first wait inside already fails. */
 static void limit(cr_scope *scope, int64_t span)
 {
     crank_loop *loop = cr_loop_here;
@@ -25,6 +34,8 @@ static void limit(cr_scope *scope, int64_t span)
     }
 }
 
+/* crank_within comes without a function: it is an expression and has its own end, so that
+ * crank_try must not take its scope for one of the function's. */
 void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
 {
     const char *call = function ? "CRANK_TIMEOUT" : "crank_within";
@@ -38,12 +49,15 @@ void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function
     limit(scope, span);
 }
 
+/* The edge of CRANK_TIMEOUT changes no error: crank_try has done that where the block was left. */
 void crank_timeout_end_(crank_timeout *t)
 {
     if (t->state)
         cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT"));
 }
 
+/* The value was computed inside: a result beats the timeout, and only an -ECANCELED that is the
+ * timeout's own doing becomes its error. */
 long crank_within_end_(crank_timeout *t, long value)
 {
     if (!t->state)
@@ -55,6 +69,7 @@ long crank_within_end_(crank_timeout *t, long value)
         scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
 }
 
+/* A pointer carries its error in errno, which is set again last. */
 void *crank_within_ptr_(crank_timeout *t, void *value)
 {
     if (value || errno != ECANCELED)
@@ -63,6 +78,7 @@ void *crank_within_ptr_(crank_timeout *t, void *value)
     return NULL;
 }
 
+/* One that has fired cannot be taken back: its request may have been delivered already. */
 int crank_reschedule(crank_timeout *t, double seconds)
 {
     if (!t->state)
@@ -85,6 +101,7 @@ bool crank_expired(const crank_timeout *t)
     return t->state && cr_scope_of(t->state, CR_TIMEOUT, "crank_expired")->fired;
 }
 
+/* Negative once it has fired: by how much it is over. */
 double crank_remaining(const crank_timeout *t)
 {
     if (!t->state)

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* wait.c: waiting until some of several tasks have ended, without taking them over. */
+/* wait.c: waiting until some of several tasks have ended, without taking them over.
+ *
+ * Owns: crank_wait and what crank_foreach_completed asks. The tasks keep their handles, their
+ * results and their failures; nothing is cancelled, whatever happens to the wait. The watchers lie
+ * in one block on the heap and not on the stack, for they are written by ends while the caller is
+ * parked.
+ *
+ * One block per call costs n watchers each time, and a loop over completions n times as many;
+ * that is the price of a call that keeps no state between two of its uses. */
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -22,7 +30,8 @@ typedef struct waiter {
     watch watches[];
 } waiter;
 
-/* One is enough, or the last, or one that failed. */
+/* One is enough, or the last, or one that failed. It counts also while the caller is not parked:
+ * ends may come between watching and parking. */
 static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
 {
     watch *w = cr_container_of(base, watch, base);
@@ -39,12 +48,14 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
     }
 }
 
+/* The watchers stay: wait_until takes them off, on the way out. */
 static bool wait_undo(cr_task *self)
 {
     waiter *w = self->on;
     w->parked = false;
     return true;
 }
+/* The timeout is no error: crank_wait gives how many have ended, which may be none. */
 static void wait_due(crank_loop *loop, cr_task *self)
 {
     waiter *w = self->on;
@@ -61,6 +72,7 @@ static size_t wait_describe(const cr_task *self, char *buf, size_t size)
 static const cr_wait some_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
     .describe = wait_describe };
 
+/* Also the check of every handle, before anything is watched. */
 static size_t count_ended(crank_task *const *tasks, size_t n, bool *ret_failed)
 {
     size_t count = 0;
@@ -88,6 +100,7 @@ static int watch_all(waiter *w, crank_task *const *tasks)
     return 0;
 }
 
+/* Those that have ended have left the list themselves. */
 static void unwatch_all(waiter *w, crank_task *const *tasks)
 {
     for (size_t i = 0; i < w->n; i++)
@@ -95,7 +108,8 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
             cr_task_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
 }
 
-/* Park until enough have ended or span has passed. */
+/* Park until enough have ended or span has passed. The one waiting call here that does something
+ * after parking: it must take its watchers back, on the stack it has then. */
 static int wait_parked(waiter *w, int64_t span)
 {
     cr_waiting waiting = { w->loop, w->self };
@@ -114,6 +128,8 @@ static int wait_parked(waiter *w, int64_t span)
     return err;
 }
 
+/* Memory first, watching second, parking last; the way back undoes what was done, however far it
+ * came. */
 static int wait_until(
     crank_task *const *tasks, size_t n, size_t needed, bool on_error, int64_t span)
 {
@@ -134,7 +150,8 @@ static int wait_until(
     return err == -ENOMEM ? cr_failed(err, "crank_wait: out of memory") : err;
 }
 
-/* The ended ones to the front, in the order in which they stood. */
+/* The ended ones to the front, in the order in which they stood. The order of the others stays
+ * as well: a caller may count on its own order. */
 static size_t partition(crank_task **tasks, size_t n)
 {
     size_t front = 0;
@@ -148,6 +165,7 @@ static size_t partition(crank_task **tasks, size_t n)
     return front;
 }
 
+/* Where enough have ended already nothing is allocated, and nothing waits. */
 ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout)
 {
     cr_waiting w;
@@ -172,6 +190,7 @@ ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout
     return (ssize_t)partition(tasks, n);
 }
 
+/* Of several that have ended the first to end: fiber.wake of an ended task numbers the ends. */
 int crank_wait_next_(crank_task **tasks, size_t n)
 {
     ssize_t ended = crank_wait(tasks, n, CRANK_FIRST_COMPLETED, CRANK_FOREVER);
