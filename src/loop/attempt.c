@@ -17,6 +17,7 @@ _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI &
         POLLERR == EPOLLERR && POLLHUP == EPOLLHUP,
     "events of poll and epoll are the same bits");
 
+/* Interrupted counts as not ready: it is looked at again. */
 static long poll_now(const cr_sys *sys, int fd, uint32_t events)
 {
     struct pollfd one = { .fd = fd, .events = (short)events };
@@ -28,6 +29,7 @@ static long poll_now(const cr_sys *sys, int fd, uint32_t events)
     return n == 0 ? -EAGAIN : one.revents;
 }
 
+/* A signal's handler has run when this comes back; there is nothing to tell anybody. */
 static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
 {
     struct iovec piece = { .iov_base = op->buf, .iov_len = size };
@@ -40,6 +42,7 @@ static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
     }
 }
 
+/* PIPE_BUF bytes are what fits where a pipe polls as writable; more might block the loop. */
 static long poll_and_transfer(const cr_sys *sys, const cr_op *op)
 {
     struct stat status;
@@ -65,6 +68,7 @@ long cr_attempt(const cr_sys *sys, const cr_op *op)
     return result == -EOPNOTSUPP ? poll_and_transfer(sys, op) : result;
 }
 
+/* Nobody can wait for a regular file's readiness, so a poll of one is ready at once. */
 long cr_attempt_waiting(const cr_sys *sys, const cr_op *op)
 {
     if (op->code == CR_OP_POLL)

@@ -17,6 +17,8 @@
 #include "base/check.h"
 #include "base/pool.h"
 
+/* TIMED: in the timers. QUEUED, CANCELLED: in the ready line. CALLED: in its own call, after
+ * which the record goes. */
 struct crank_handle {
     cr_service service;
     cr_timer timer;
@@ -26,6 +28,7 @@ struct crank_handle {
     enum { TIMED, QUEUED, CANCELLED, CALLED } state;
 };
 
+/* Freed by whoever finds it removed and neither in flight nor busy. */
 typedef struct watcher {
     cr_service service;
     cr_op op;
@@ -46,6 +49,7 @@ struct cr_watch {
     size_t room;
 };
 
+/* A loop that does not run has no thread: it may be prepared on any. */
 static void check_thread(const crank_loop *loop, const char *call)
 {
     CR_CHECK(!loop->running || cr_loop_here == loop,
@@ -53,6 +57,7 @@ static void check_thread(const crank_loop *loop, const char *call)
         call);
 }
 
+/* The record is given back after the call, so that cancelling it from within is harmless. */
 static void run_handle(crank_loop *loop, cr_service *service)
 {
     crank_handle *handle = cr_container_of(service, crank_handle, service);
@@ -69,6 +74,7 @@ static void queue_handle(crank_handle *handle)
     cr_service_push(handle->loop, &handle->service);
 }
 
+/* Into the ready line and not called at once: callbacks and tasks take turns in one order. */
 void cr_callback_due(crank_loop *loop, cr_timer *timer)
 {
     (void)loop;
@@ -157,6 +163,7 @@ static void queue_watcher(watcher *w)
     cr_service_push(w->loop, &w->service);
 }
 
+/* Removed while in flight: this is the last that points to it. */
 static void watcher_completed(cr_op *op, void *arg)
 {
     watcher *w = arg;
@@ -180,6 +187,7 @@ static int submit_watcher(watcher *w)
     return 0;
 }
 
+/* By descriptor's number, as in epoll: one reader and one writer each, as asyncio has it. */
 static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
 {
     struct cr_watch *watch = loop->watch;
@@ -207,6 +215,7 @@ static void run_watcher(crank_loop *loop, cr_service *service)
         cr_pool_put(&loop->watch->watchers, w);
 }
 
+/* Never shrinks: descriptors are small numbers, used again. */
 static int reserve(crank_loop *loop, int fd)
 {
     struct cr_watch *watch = loop->watch;
@@ -224,6 +233,7 @@ static int reserve(crank_loop *loop, int fd)
     return 0;
 }
 
+/* The record goes later, wherever it stands; the place is free at once, for a new one. */
 static int remove_watcher(crank_loop *loop, int fd, enum direction direction)
 {
     watcher **place = place_of(loop, fd, direction);
@@ -237,6 +247,8 @@ static int remove_watcher(crank_loop *loop, int fd, enum direction direction)
     return 1;
 }
 
+/* Regular files are always ready: watching one would be a busy loop, and is refused as epoll
+ * does. */
 static int check_descriptor(crank_loop *loop, int fd)
 {
     struct stat status;
@@ -309,6 +321,7 @@ int cr_watch_new(crank_loop *loop)
     return 0;
 }
 
+/* What the backend has must come back before the memory goes: cancelled, it comes soon. */
 void cr_watch_free(crank_loop *loop)
 {
     struct cr_watch *watch = loop->watch;

@@ -3,13 +3,17 @@
  *
  * An operation is tried first and armed where it would wait; the turn then performs it. Owns slots
  * (one per pending operation) and descriptors (one per number: the operations waiting for it, what
- * is armed). Registrations are one-shot: an event disarms, so that a descriptor that was closed
- * while a duplicate lives cannot go on reporting, and what the kernel carries is the descriptor's
- * number and the generation of its registration: an event of an earlier file of the same number is
- * recognised and dropped. What epoll refuses (regular files) is always ready.
+ * is armed). Does not own the operations, nor the files. Registrations are one-shot: an event
+ * disarms, so that a descriptor that was closed while a duplicate lives cannot go on reporting, and
+ * what the kernel carries is the descriptor's number and the generation of its registration: an
+ * event of an earlier file of the same number is recognised and dropped. What epoll refuses
+ * (regular files) is always ready.
  *
  * Completions are first collected, then delivered, in the order in which they were found: a
- * completion may submit and cancel whatever it likes. */
+ * completion may submit and cancel whatever it likes.
+ *
+ * Invariant: a pending operation's slot stands in exactly one line: its descriptor's, or that of
+ * the finished. armed is at least what those who wait for the descriptor want. */
 #include "loop/backend.h"
 
 #include <string.h>
@@ -59,6 +63,7 @@ typedef struct epoll {
     struct epoll_event events[EVENTS_AT_ONCE];
 } epoll;
 
+/* Links are numbers: slots move when their array grows. */
 static void line_add(epoll *e, struct line *line, uint32_t slot)
 {
     e->slots[slot].next = NONE;
@@ -75,6 +80,8 @@ static void line_remove(epoll *e, struct line *line, uint32_t slot)
     *(prev ? &e->slots[prev].next : &line->first) = next;
 }
 
+/* The new ones go on the free list from the last to the first, so that low numbers are used
+ * first. */
 static int grow_slots(epoll *e)
 {
     uint32_t room = e->slots_room ? 2 * e->slots_room : ROOM_FIRST;
@@ -106,6 +113,7 @@ static void give_slot(epoll *e, uint32_t slot)
     e->slots_free = slot;
 }
 
+/* By number, as descriptors are: small and used again. */
 static int reserve_descriptor(epoll *e, int fd)
 {
     if (fd < 0)
@@ -125,6 +133,7 @@ static int reserve_descriptor(epoll *e, int fd)
     return 0;
 }
 
+/* The number and the generation come back with each event of this registration. */
 static int control(epoll *e, int how, int fd, uint32_t events)
 {
     struct epoll_event event = { .events = events | EPOLLONESHOT };
@@ -152,6 +161,8 @@ static int arm(epoll *e, int fd, uint32_t events)
     return err;
 }
 
+/* Not called at once: the contract promises that completions come from the turn only, and one
+ * after another. */
 static void finish(epoll *e, cr_op *op, long result)
 {
     op->result = result;
@@ -206,6 +217,7 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
     }
 }
 
+/* Readiness is a hint: another reader may have been faster, and then the operation waits on. */
 static long try_ready(epoll *e, const cr_op *op, uint32_t events)
 {
     uint32_t seen = events & (cr_op_events(op) | ALWAYS);
@@ -214,7 +226,8 @@ static long try_ready(epoll *e, const cr_op *op, uint32_t events)
     return op->code == CR_OP_POLL ? (long)seen : cr_attempt(e->sys, op);
 }
 
-/* Events of a descriptor: complete what they allow, arm again for what is left. */
+/* Events of a descriptor: complete what they allow, arm again for what is left. One that cannot
+ * be armed again would wait for ever: all that are left are told why. */
 static void descriptor_ready(epoll *e, int fd, uint32_t events)
 {
     struct descriptor *d = &e->descriptors[fd];
@@ -239,6 +252,7 @@ static void descriptor_ready(epoll *e, int fd, uint32_t events)
     }
 }
 
+/* A stale event means nothing: whoever waits now is armed under a newer generation. */
 static void dispatch(epoll *e, const struct epoll_event *event)
 {
     if (event->data.u64 == WAKE_DATA)
@@ -264,6 +278,8 @@ static long deliver(epoll *e)
     return delivered;
 }
 
+/* With something to deliver it only looks. A deadline in the past is no wait, CR_NEVER is all of
+ * it; the table rounds up, so that the loop never wakes before its timer. */
 static long epoll_turn(cr_backend *backend, int64_t deadline)
 {
     epoll *e = cr_container_of(backend, epoll, base);
@@ -308,6 +324,7 @@ static void epoll_close(cr_backend *backend)
     cr_free(sys, e);
 }
 
+/* What was opened before a failure is closed by the caller, with the rest. */
 static int open_descriptors(epoll *e)
 {
     struct epoll_event wake = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA };

@@ -7,6 +7,7 @@
 
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
+/* A span that is positive never becomes none: whoever asks for the least time waits some. */
 int64_t cr_nanoseconds(double seconds)
 {
     if (__builtin_isnan(seconds))
@@ -19,12 +20,14 @@ int64_t cr_nanoseconds(double seconds)
     return span < 1 ? 1 : (int64_t)(span + 0.5);
 }
 
+/* Nothing to choose among one: it leaves no trace in the hash. */
 size_t cr_choose(crank_loop *loop, size_t n)
 {
     const cr_backend_type *type = loop->backend->type;
     return type->choose && n > 1 ? type->choose(loop->backend, n) : 0;
 }
 
+/* Only a flag: the loop looks at it between turns. From another thread it comes by a post. */
 void crank_loop_stop(crank_loop *loop) { loop->stopping = true; }
 
 double crank_loop_time(crank_loop *loop) { return (double)cr_now(loop) / (double)CR_SECOND; }

@@ -16,6 +16,7 @@
 /* The first housekeeping comes after the first second. */
 #define TIDY_FIRST_NS CR_SECOND
 
+/* Nothing for stdio: the program may not have set up its own yet. */
 static void say_fallback(const crank_loop *loop, int err)
 {
     char line[160];
@@ -25,6 +26,8 @@ static void say_fallback(const crank_loop *loop, int err)
         (void)loop->sys->write(loop->sys->context, STDERR_FILENO, line, (size_t)length);
 }
 
+/* Asking for io_uring and getting epoll is no error: containers often forbid it, and the program
+ * is the same on both. The simulator, when asked for, is never replaced. */
 static int open_backend(crank_loop *loop)
 {
     const crank_options *options = &loop->options;
@@ -53,6 +56,8 @@ static void destroy(crank_loop *loop, const cr_sys *sys)
     cr_free(sys, loop);
 }
 
+/* The backend comes first: it decides the table, and so the clock, for all that is made after
+ * it. */
 static int furnish(crank_loop *loop)
 {
     int err = open_backend(loop);
@@ -70,6 +75,7 @@ static int furnish(crank_loop *loop)
     return err;
 }
 
+/* Registered last, when another thread may use all of it; removed first, for the same reason. */
 int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
     const char **ret_why)
 {
@@ -116,6 +122,7 @@ crank_loop *crank_loop_new(const crank_options *options)
     return loop;
 }
 
+/* One that runs is in use by its own frames. */
 void crank_loop_free(crank_loop *loop)
 {
     if (!loop)

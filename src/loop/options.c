@@ -24,6 +24,8 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
+/* The default is not chosen by what the kernel can do, so that a program behaves the same
+ * everywhere. */
 static int fill_backend(crank_options *options, const char **ret_why)
 {
     static const char *const names[] = {
@@ -51,6 +53,7 @@ static int fill_backend(crank_options *options, const char **ret_why)
     return -EINVAL;
 }
 
+/* strtoull takes a sign and leading blanks; a seed has neither. */
 static int fill_seed(crank_options *options, const char **ret_why)
 {
     const char *value = options->seed ? NULL : variable("CRANK_SEED");
@@ -67,6 +70,7 @@ static int fill_seed(crank_options *options, const char **ret_why)
     return 0;
 }
 
+/* Can only be switched on: a program that has set it keeps it, whatever the variable says. */
 static int fill_switch(bool *option, const char *name, const char *why, const char **ret_why)
 {
     const char *value = *option ? NULL : variable(name);
@@ -80,6 +84,7 @@ static int fill_switch(bool *option, const char *name, const char *why, const ch
     return 0;
 }
 
+/* Also a way to try on a program, without building it again, what it saves. */
 static int fill_hibernation(crank_options *options, const char **ret_why)
 {
     const char *value = options->hibernate_after != 0 ? NULL : variable("CRANK_HIBERNATE_AFTER");
@@ -95,6 +100,7 @@ static int fill_hibernation(crank_options *options, const char **ret_why)
     return 0;
 }
 
+/* More than cores, since jobs often wait; as Python's executor chooses. */
 static unsigned default_threads(const crank_options *options)
 {
     if (options->backend == CRANK_BACKEND_SIM)
@@ -103,6 +109,7 @@ static unsigned default_threads(const crank_options *options)
     return cores < 1 ? 5 : cores > THREADS_MOST - 4 ? THREADS_MOST : (unsigned)cores + 4;
 }
 
+/* Zero is what a field has that was not named: it must mean the default. */
 static int fill_numbers(crank_options *options, const char **ret_why)
 {
     if ((unsigned)options->leftovers > CRANK_CANCEL)
@@ -123,6 +130,7 @@ static int fill_numbers(crank_options *options, const char **ret_why)
     return -EINVAL;
 }
 
+/* The backend first: what some defaults are depends on it. Nothing is given on failure. */
 int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why)
 {
     crank_options options = given ? *given : (crank_options){ .seed = 0 };

@@ -21,6 +21,7 @@ void cr_registry_add(crank_loop *loop)
     pthread_rwlock_unlock(&lock);
 }
 
+/* Taking the lock for writing is what waits for those who hold the loop. */
 void cr_registry_remove(crank_loop *loop)
 {
     pthread_rwlock_wrlock(&lock);
@@ -33,6 +34,8 @@ void cr_registry_remove(crank_loop *loop)
     pthread_rwlock_unlock(&lock);
 }
 
+/* Shared, so that many threads post at a time. The lock is kept where the answer is yes: it is
+ * what keeps the loop alive. */
 bool cr_registry_hold(const crank_loop *loop)
 {
     pthread_rwlock_rdlock(&lock);

@@ -39,6 +39,7 @@ static void *map(const cr_sys *sys, int fd, size_t size, int64_t offset)
     return memory;
 }
 
+/* Both rings lie in one mapping since Linux 5.4 (FEAT_SINGLE_MMAP, which setup insists on). */
 static int map_all(const cr_sys *sys, cr_ring *ring, const struct io_uring_params *params)
 {
     size_t sq_size = params->sq_off.array + params->sq_entries * sizeof(unsigned);
@@ -59,6 +60,7 @@ static unsigned *word_at(const cr_ring *ring, unsigned offset)
     return (unsigned *)(void *)(ring->memory + offset);
 }
 
+/* The array between ring and requests is filled once, one to one: it serves nobody here. */
 static void lay_out(cr_ring *ring, const struct io_uring_params *params)
 {
     ring->sq_head = word_at(ring, params->sq_off.head);
@@ -75,6 +77,8 @@ static void lay_out(cr_ring *ring, const struct io_uring_params *params)
         array[i] = i;
 }
 
+/* The best first: completions run only when our thread enters (6.1), then those that at least do
+ * not interrupt it (5.19). A kernel that knows neither is served by epoll. */
 static const unsigned setups[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -84,6 +88,7 @@ static const unsigned setups[] = {
     (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RW_CUR_POS | \
         IORING_FEAT_POLL_32BITS)
 
+/* -EINVAL means a flag it does not know; any other error is final. */
 static int setup(const cr_sys *sys, struct io_uring_params *params)
 {
     int fd = -EINVAL;
@@ -115,7 +120,8 @@ int cr_ring_open(const cr_sys *sys, cr_ring *ring)
     return 0;
 }
 
-/* The restriction is a precaution: a kernel that refuses it does no harm. */
+/* The restriction is a precaution: a kernel that refuses it does no harm. The order is the
+ * kernel's: restrictions can be set only while the ring is disabled. */
 static int enable(const cr_sys *sys, cr_ring *ring)
 {
     static const uint8_t used[] = {IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
@@ -132,6 +138,8 @@ static int enable(const cr_sys *sys, cr_ring *ring)
     return result;
 }
 
+/* Every error but one is left to the next call: requests stay in the ring, and completions that
+ * did not fit are kept by the kernel (FEAT_NODROP). */
 void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_ns)
 {
     if (!ring->enabled && enable(sys, ring) < 0)
@@ -151,6 +159,7 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_
     CR_CHECK(result != -EEXIST, "a loop is used by another thread than the one that first ran it");
 }
 
+/* A full ring is emptied by entering: the kernel copies the requests when it takes them. */
 struct io_uring_sqe *cr_ring_request(const cr_sys *sys, cr_ring *ring)
 {
     if (cr_ring_unsubmitted(ring) >= ring->sq_entries) {

@@ -31,6 +31,8 @@ typedef struct pending {
     bool finished;   /* op->result is set; to be delivered */
 } pending;
 
+/* woken and the descriptor say the same: the flag is what counts, the descriptor is there to end
+ * a wait in real time. */
 typedef struct sim {
     cr_backend base;
     cr_sim_sys sys;
@@ -52,6 +54,7 @@ static sim *sim_of(cr_backend *backend) { return cr_container_of(backend, sim, b
 /* FNV-1a, a word at a time. */
 static void note(sim *s, uint64_t word) { s->hash = (s->hash ^ word) * HASH_PRIME; }
 
+/* Also with nothing perturbed the choice is noted, so that runs with seed 0 have a hash as well. */
 static size_t choose(sim *s, size_t n)
 {
     size_t chosen = s->perturbed ? cr_prng_below(&s->choices, n) : 0;
@@ -66,6 +69,7 @@ static uint64_t sim_trace_hash(cr_backend *backend) { return sim_of(backend)->ha
 
 static int64_t clock_of(sim *s) { return atomic_load_explicit(&s->sys.now, memory_order_relaxed); }
 
+/* One more for the wake descriptor. Both arrays have grown, or neither counts. */
 static int reserve(sim *s)
 {
     if (s->count < s->room)
@@ -123,6 +127,7 @@ static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
     return CR_PENDING;
 }
 
+/* The contract's slow way: it is marked here and delivered by the turn. */
 static void sim_cancel(cr_backend *backend, cr_op *op)
 {
     sim *s = sim_of(backend);
@@ -192,6 +197,9 @@ static bool take_wake(sim *s)
     return true;
 }
 
+/* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
+ * before time passes. Time jumps only where nothing else has happened: that is the whole
+ * simulation. */
 static long sim_turn(cr_backend *backend, int64_t deadline)
 {
     sim *s = sim_of(backend);
@@ -208,6 +216,7 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
     return deliver(s, finished);
 }
 
+/* From other threads too, which exist under the simulator as well. */
 static void sim_wake(cr_backend *backend)
 {
     static const uint64_t one = 1;
@@ -216,6 +225,7 @@ static void sim_wake(cr_backend *backend)
         (void)s->real->write(s->real->context, s->wake_fd, &one, sizeof one);
 }
 
+/* No other loop can wait for a clock that jumps. */
 static int sim_pollable(cr_backend *backend)
 {
     (void)backend;

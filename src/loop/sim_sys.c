@@ -184,13 +184,17 @@ static int sim_uring_enter(void *context, int fd, const cr_uring_enter *asked)
     return real->uring_enter(real->context, fd, asked);
 }
 
+/* Relaxed: a worker that reads it has the baton, and got it through a lock. */
 static int64_t sim_now(void *context)
 {
     return atomic_load_explicit(&((cr_sim_sys *)context)->now, memory_order_relaxed);
 }
 
+/* Not thread-safe and need not be: one thread runs at a time. */
 static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_sim_sys *)context)->chance); }
 
+/* Every entry is named: one that is missing would be a NULL call. uring_map has none, for the
+ * simulator opens no ring. The chance's stream differs from the choices' by its start. */
 void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
 {
     record->real = real;

@@ -2,10 +2,12 @@
 /* timer.c: a heap for the near future, a wheel for the rest.
  *
  * Time is cut into ticks of about a millisecond. Timers up to the current tick lie in a 4-ary heap
- * ordered by (deadline, age); later ones in a hierarchical wheel, in lists by tick, where starting
- * and stopping is a few stores. When the heap runs empty the current tick moves to the earliest
- * list of the wheel, whose timers enter the heap. So the next deadline is always exact and the
- * order is that of one large heap, while the heap that is searched is small.
+ * ordered by (deadline, age); later ones in a hierarchical wheel (Varghese & Lauck 1987, scheme 7),
+ * in lists by tick, where starting and stopping is a few stores. When the heap runs empty the
+ * current tick moves to the earliest list of the wheel, whose timers enter the heap. So the next
+ * deadline is always exact and the order is that of one large heap, while the heap that is searched
+ * is small. A wheel alone, as in Linux or tokio, would round deadlines to ticks and fire in the
+ * order of lists.
  *
  * The current tick may run ahead of the clock: if the only timer is an hour away, it lies in the
  * heap, and so does all that is started before it. When the heap has thus doubled, the current tick
@@ -15,7 +17,11 @@
  *
  * A million timers do not fit a cache: what costs is to walk a list whose members lie anywhere. So
  * the wheel's first level spans four seconds, most timers are walked over once, and lists are
- * walked from both ends at a time. */
+ * walked from both ends at a time.
+ *
+ * Invariant: a timer lies in the heap if its tick is at most the current one, else in the list
+ * its tick and the current one name. No timer carries a mark of where it is, so whoever moves
+ * the current tick moves the timers with it. */
 #include "loop/timer.h"
 
 #define TICK_SHIFT 20
@@ -29,6 +35,7 @@
 #define ROOM_FIRST 64
 #define REWIND_SLACK 1024
 
+/* The key lies in the heap beside the pointer: sifting compares without touching the timers. */
 typedef struct entry {
     int64_t deadline;
     uint64_t age_kind;
@@ -64,6 +71,7 @@ static uint64_t tick_of(int64_t deadline)
 {
     return deadline < 0 ? 0 : (uint64_t)deadline >> TICK_SHIFT;
 }
+/* Ages differ always, so the order is total and the same in every run. */
 static bool before(const entry *a, const entry *b)
 {
     return a->deadline < b->deadline || (a->deadline == b->deadline && a->age_kind < b->age_kind);
@@ -77,6 +85,7 @@ static void place(cr_timers *timers, size_t at, entry item)
     item.timer->next = (cr_timer *)(uintptr_t)at;
 }
 
+/* A hole is moved and the item is placed once, at the end. */
 static void sift_up(cr_timers *timers, size_t at, entry item)
 {
     while (at > 0) {
@@ -89,6 +98,7 @@ static void sift_up(cr_timers *timers, size_t at, entry item)
     place(timers, at, item);
 }
 
+/* Four children lie side by side: fewer levels, hence fewer misses, than two. */
 static size_t least_child(const cr_timers *timers, size_t first)
 {
     size_t end = first + ARITY < timers->heap_count ? first + ARITY : timers->heap_count;
@@ -116,6 +126,7 @@ static void heap_add(cr_timers *timers, cr_timer *timer)
     sift_up(timers, timers->heap_count++, (entry){ timer->deadline, timer->age_kind, timer });
 }
 
+/* The last one takes the place, and may have to go either way: it comes from another branch. */
 static void heap_remove(cr_timers *timers, size_t at)
 {
     entry last = timers->heap[--timers->heap_count];
@@ -140,6 +151,7 @@ static unsigned shift_of(unsigned level)
     return level == NEAR ? 0 : NEAR_BITS + (level - 1) * FAR_BITS;
 }
 
+/* The digit of the tick at this level is the list's number. */
 static struct seat seat_at(unsigned level, uint64_t tick)
 {
     uint64_t digit = tick >> shift_of(level);
@@ -147,6 +159,7 @@ static struct seat seat_at(unsigned level, uint64_t tick)
     return (struct seat){ level, (unsigned)digit & last };
 }
 
+/* The tick is later than the current one, so they differ in some digit and the count is defined. */
 static unsigned level_of(const cr_timers *timers, uint64_t tick)
 {
     unsigned highest = 63u - (unsigned)__builtin_clzll(tick ^ timers->tick);
@@ -158,6 +171,7 @@ static struct list *list_at(cr_timers *timers, struct seat seat)
     return seat.level == NEAR ? &timers->near[seat.slot] : &timers->far[seat.level][seat.slot];
 }
 
+/* Bits over lists, and bits over words of them: finding the earliest takes two counts of zeros. */
 static void mark_used(cr_timers *timers, struct seat seat)
 {
     if (seat.level != NEAR) {
@@ -193,6 +207,7 @@ static bool earliest(const cr_timers *timers, unsigned end, struct seat *ret_sea
     return false;
 }
 
+/* At the end: a list stands in the order of starting, though its timers are sorted later anyway. */
 static void wheel_add(cr_timers *timers, cr_timer *timer, uint64_t tick)
 {
     struct seat seat = seat_at(level_of(timers, tick), tick);
@@ -208,6 +223,8 @@ static void wheel_add(cr_timers *timers, cr_timer *timer, uint64_t tick)
     list->last = timer;
 }
 
+/* From the middle the list need not be known, which saves its cache line; at an end it is found
+ * from the timer's tick, by the invariant. */
 static void wheel_remove(cr_timers *timers, cr_timer *timer)
 {
     if (timer->next && timer->prev) {
@@ -224,6 +241,7 @@ static void wheel_remove(cr_timers *timers, cr_timer *timer)
         mark_empty(timers, seat);
 }
 
+/* The whole list at once: its timers keep their links until they are spread. */
 static struct list wheel_take(cr_timers *timers, struct seat seat)
 {
     struct list *list = list_at(timers, seat);
@@ -261,7 +279,8 @@ static void spread_list(cr_timers *timers, struct list list)
     }
 }
 
-/* Make a heap of what lies in its array. */
+/* Make a heap of what lies in its array. Floyd's construction: linear, where adding one by one
+ * would not be. */
 static void order_heap(cr_timers *timers)
 {
     for (size_t i = timers->heap_count / ARITY + 1; i-- > 0;)
@@ -349,6 +368,7 @@ void cr_timers_free(cr_timers *timers)
     sys->unmap(sys->context, timers, sizeof *timers);
 }
 
+/* For all timers, those in the wheel too: any of them may come to lie in the heap. */
 static CR_COLD int grow(cr_timers *timers)
 {
     entry *heap = cr_resize(timers->sys, timers->heap, 2 * timers->room * sizeof *heap);
@@ -359,6 +379,8 @@ static CR_COLD int grow(cr_timers *timers)
     return 0;
 }
 
+/* The only call that can fail, and it changes nothing then. A rewind comes before the timer is
+ * added, so that its tick is compared with the tick that will stand. */
 int cr_timers_start(cr_timers *timers, cr_timer *timer, enum cr_timer_kind kind, int64_t deadline)
 {
     if (CR_UNLIKELY(timers->count == timers->room) && grow(timers) < 0)
@@ -376,6 +398,7 @@ int cr_timers_start(cr_timers *timers, cr_timer *timer, enum cr_timer_kind kind,
     return 0;
 }
 
+/* Where it lies follows from its tick alone: see the invariant. */
 void cr_timers_stop(cr_timers *timers, cr_timer *timer)
 {
     timers->count--;
@@ -385,6 +408,8 @@ void cr_timers_stop(cr_timers *timers, cr_timer *timer)
         wheel_remove(timers, timer);
 }
 
+/* Never past now: a wheel's list that begins later is left alone, so that an early look costs
+ * nothing. With no timers at all the current tick follows the clock, which keeps the wheel near. */
 cr_timer *cr_timers_pop(cr_timers *timers, int64_t now)
 {
     timers->now = now;
@@ -404,6 +429,8 @@ cr_timer *cr_timers_pop(cr_timers *timers, int64_t now)
     return first;
 }
 
+/* The list with the next deadline is spread to find it exactly: the work is done once, since it
+ * would have to be spread when it comes due. */
 int64_t cr_timers_next(cr_timers *timers)
 {
     if (timers->count == 0)

@@ -2,14 +2,15 @@
 /* turn.c: one turn after another.
  *
  * Owns the order within a turn: what was posted, what is due, what the backend has completed, then
- * a pass over the ready line. While fibers are ready the world is looked at once per millisecond
- * only; when none is, the backend waits for the next deadline, a completion or a post. A loop that
- * could wait for nothing is starved: the layer above decides what that means, and a loop without
- * one stops.
+ * a pass over the ready line, which is cut after CR_STEPS. While fibers are ready the world is
+ * looked at once per millisecond only; when none is, the backend waits for the next deadline, a
+ * completion or a post. A loop that could wait for nothing is starved: the layer above decides what
+ * that means, and a loop without one stops.
  *
- * Invariant: between the last look for posts and the wait nothing can be missed, for falling asleep
- * fails where a post has come (wakeup.c). While the loop does not run it counts as asleep, so that
- * its descriptor tells another loop's poll. */
+ * Invariant: between the last look for posts and the wait nothing can be missed, for falling
+ * asleep fails where a post has come (wakeup.c). While the loop does not run it counts as
+ * asleep, so that its descriptor tells another loop's poll. No task runs within the first three
+ * steps: they only fill the ready line. */
 #include "base/check.h"
 #include "loop/callback.h"
 #include "loop/loop.h"
@@ -23,6 +24,8 @@
 #define BUSY_STEP_NS 1000
 #define BUSY_LOOK 16
 
+/* Every turn of the backend passes here, as every submission passes cr_loop_submit: else
+ * in_flight would not be right, and starving not be seen. */
 static long backend_turn(crank_loop *loop, int64_t deadline)
 {
     long completed = loop->backend->type->turn(loop->backend, deadline);
@@ -46,7 +49,10 @@ static void take_due(crank_loop *loop, int64_t now)
     }
 }
 
-/* One pass: at most CR_STEPS items of the ready line. Gives how many ran. */
+/* One pass: at most CR_STEPS items of the ready line. Gives how many ran. cr_runner_enter comes
+ * back where something needs the loop itself: a callback, which has no stack of its own, or a
+ * fiber without one. What becomes ready during the pass is run in it too, up to its limit;
+ * switches counts the fibers, which pass from one to the next without coming here. */
 static long run_ready(crank_loop *loop)
 {
     cr_runner *runner = &loop->runner;
@@ -66,7 +72,8 @@ static long run_ready(crank_loop *loop)
     return services + (long)(runner->switches - before);
 }
 
-/* Fibers are ready: look at the world from time to time. */
+/* Fibers are ready: look at the world from time to time. The simulator has no other clock than
+ * the turns: there it is looked at by counting them. */
 static void look(crank_loop *loop, int64_t now)
 {
     if (loop->simulated) {
@@ -82,7 +89,7 @@ static void look(crank_loop *loop, int64_t now)
 }
 
 /* Could anything still happen? A timer that never comes counts for real, where Ctrl-C ends the
- * wait. */
+ * wait. A post may already stand there without a count of outside: so that is asked too. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
     return next == CR_NEVER && (loop->simulated || cr_timers_count(loop->timers) == 0) &&
@@ -106,7 +113,8 @@ static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
 }
 
 /* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
- * objects to stopping. */
+ * objects to stopping. Spinning comes before sleeping, and falling asleep is the last thing
+ * before the wait. What came of the wait is then taken in the usual order. */
 static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
     int64_t next = cr_timers_next(loop->timers);
@@ -139,6 +147,8 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
     return wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY);
 }
 
+/* A loop that is told to stop still runs what is ready: once around, then it is the driver's to
+ * see. */
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
@@ -175,6 +185,7 @@ static void leave(crank_loop *loop)
     cr_loop_here = NULL;
 }
 
+/* Told to stop before it runs, it makes one turn without waiting, as asyncio's does. */
 int crank_loop_run(crank_loop *loop)
 {
     enter(loop, "crank_loop_run");
@@ -199,6 +210,9 @@ static void reach_marker(crank_loop *loop, cr_service *service)
     loop->runner.steps = 0;
 }
 
+/* With fibers ready the world is looked at first: a caller that polls with a wait of 0 would
+ * otherwise never see completions while there is always something to run. The marker is not
+ * counted. */
 long crank_loop_run_once(crank_loop *loop, double wait)
 {
     marker end = { .service.run = reach_marker };
@@ -218,6 +232,7 @@ long crank_loop_run_once(crank_loop *loop, double wait)
     return ran;
 }
 
+/* For an embedder's own poll: how long it may wait before it must call again. */
 double crank_loop_next(crank_loop *loop)
 {
     if (loop->runner.head || !cr_wakeup_empty(loop->wakeup))

@@ -3,12 +3,16 @@
  *
  * Owns: the ring and its mappings, the table of operations in flight, the eventfd behind wake. Does
  * not own the operations. Submissions gather in the submission ring and go to the kernel together
- * with the wait: one system call per turn, none for a turn that only looks and finds nothing.
+ * with the wait: one system call per turn, none for a turn that only looks and finds nothing. No
+ * thread of the kernel's polls for us (SQPOLL): it would cost a core that the program may want.
  *
  * Invariants: a slot has at most one request of its own in the kernel, so its buffer is free again
  * when its completion has been seen, never earlier. What the kernel carries is slot and generation;
  * a completion for an older generation is dropped. An operation that finds the submission ring full
- * waits in the backlog: taking one never fails for lack of room in the ring. */
+ * waits in the backlog: taking one never fails for lack of room in the ring.
+ *
+ * A cancel is a request like others and may be overtaken by the result; so it is never the
+ * cancel that completes an operation, but its own completion, whatever that says. */
 #include "loop/backend.h"
 
 #include "base/check.h"
@@ -37,6 +41,7 @@ enum {
 #define TAG_CANCEL (UINT64_MAX - 1)
 #define SLOTS_MAX (UINT32_MAX - 1)
 
+/* From SLOT_WAITING an operation can be ended here; from the two behind it only the kernel can. */
 enum slot_state {
     SLOT_FREE,
     SLOT_WAITING, /* in the backlog, not yet with the kernel */
@@ -53,6 +58,8 @@ struct slot {
     bool in_backlog; /* to be issued, or to have its cancel issued */
 };
 
+/* wake_armed is what the kernel has said last: a multishot poll may end by itself, and is then
+ * armed again by the next turn. */
 struct uring {
     cr_backend base;
     const cr_sys *sys;
@@ -75,6 +82,7 @@ static struct uring *uring_of(cr_backend *backend)
 
 /* Slots and the backlog. */
 
+/* Slots are named by number everywhere, for they move here. */
 static bool grow_slots(struct uring *uring)
 {
     uint32_t n = uring->n_slots ? uring->n_slots * 2 : SLOTS_FIRST;
@@ -98,6 +106,8 @@ static void free_slot(struct uring *uring, uint32_t index)
     uring->free = index;
 }
 
+/* One place in line serves both purposes: what the slot waits for is looked at when its turn
+ * comes. */
 static void join_backlog(struct uring *uring, uint32_t index)
 {
     struct slot *slot = &uring->slots[index];
@@ -112,6 +122,7 @@ static void join_backlog(struct uring *uring, uint32_t index)
     uring->backlog_tail = index;
 }
 
+/* Slots stay below the two numbers that our own tags have in their lower half. */
 static uint64_t tag_of(const struct uring *uring, uint32_t index)
 {
     return (uint64_t)uring->slots[index].generation << 32 | index;
@@ -128,7 +139,8 @@ static void announce_written(const cr_op *op, long result)
     (void)VALGRIND_MAKE_MEM_DEFINED(op->buf, (size_t)result);
 }
 
-/* The one final completion. A slot that still stands in the backlog is freed when it leaves it. */
+/* The one final completion. A slot that still stands in the backlog is freed when it leaves it.
+ * The slot is free before the submitter is called, which may submit at once. */
 static long finish(struct uring *uring, uint32_t index, long result)
 {
     struct slot *slot = &uring->slots[index];
@@ -147,6 +159,7 @@ static long finish(struct uring *uring, uint32_t index, long result)
 
 /* Requests. Each gives false when the ring is full. */
 
+/* Only the poll behind wake goes on after its first event; the others are one operation each. */
 static bool request_poll(struct uring *uring, int fd, uint32_t events, uint64_t tag)
 {
     struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
@@ -177,6 +190,8 @@ static bool request_transfer(struct uring *uring, const cr_op *op, uint64_t tag)
     return true;
 }
 
+/* It is named by its tag: had the operation ended meanwhile, the kernel would find none, and
+ * says so in a completion that nobody reads. */
 static bool request_cancel(struct uring *uring, uint64_t tag)
 {
     struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
@@ -202,6 +217,7 @@ static bool issue(struct uring *uring, uint32_t index)
     return issued;
 }
 
+/* Nobody overtakes the backlog, or an operation might wait there for ever. */
 static void issue_or_wait(struct uring *uring, uint32_t index)
 {
     uring->slots[index].state = SLOT_WAITING;
@@ -234,6 +250,7 @@ static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
     return true;
 }
 
+/* The head is taken off after it was served: with no room it stays the first. */
 static long run_backlog(struct uring *uring)
 {
     long delivered = 0;
@@ -252,6 +269,8 @@ static long run_backlog(struct uring *uring)
 
 /* Completions. */
 
+/* -EAGAIN is no answer for a completion backend: the file is polled and tried again; and a poll
+ * that has come leads to a new try. One asked to end meanwhile is not tried again. */
 static long on_result(struct uring *uring, uint32_t index, long result)
 {
     struct slot *slot = &uring->slots[index];
@@ -269,6 +288,7 @@ static long on_result(struct uring *uring, uint32_t index, long result)
     return 0;
 }
 
+/* Late completions of a slot that has been used again are recognised by the generation. */
 static long on_completion(struct uring *uring, const cr_ring_completion *taken)
 {
     if (taken->tag == TAG_CANCEL)
@@ -298,6 +318,7 @@ static long reap(struct uring *uring)
     return delivered;
 }
 
+/* Without room it is armed by a later turn, which does not wait before it is. */
 static void arm_wake(struct uring *uring)
 {
     if (!uring->wake_armed)
@@ -329,12 +350,14 @@ static enum cr_submitted refuse(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
+/* Another loop sleeps on our descriptor, which tells only of what the kernel has been given. */
 static void flush_embedded(struct uring *uring)
 {
     if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
         cr_ring_enter(uring->sys, &uring->ring, false, 0);
 }
 
+/* Never done at once: the kernel is entered with the wait, and may find it done then. */
 static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
@@ -354,6 +377,8 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
     return CR_PENDING;
 }
 
+/* Not given to the kernel yet: the backlog ends it in the next turn, since completions come only
+ * from there. */
 static void cancel(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
@@ -368,6 +393,7 @@ static void cancel(cr_backend *backend, cr_op *op)
     flush_embedded(uring);
 }
 
+/* The eventfd is never read: each write is an event of the multishot poll. */
 static void wake(cr_backend *backend)
 {
     struct uring *uring = uring_of(backend);
@@ -422,6 +448,8 @@ static void close_backend(cr_backend *backend)
     cr_free(sys, uring);
 }
 
+/* The ring is not enabled here: the kernel ties it to the thread that enables it, and a loop may
+ * be made on another than the one that runs it. */
 static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
 {
     (void)seed;

@@ -4,9 +4,12 @@
  * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, else the
  * newest post. Sleeping and posting are both one exchange of the head against what was read there,
  * so of a post and a falling asleep one comes first: either the loop sees the post, or the poster
- * sees the sleeper and wakes it. Taking the whole stack at once rules out the confusion of a reused
- * address. A poster is counted while it is inside, for its post may be delivered, and the loop end,
- * before it has called wake. */
+ * sees the sleeper and wakes it.
+ *
+ * The push is Treiber's; taking the whole stack at once rules out the confusion of a reused
+ * address (ABA) that popping one by one has. The order is turned round when it is taken. A
+ * poster is counted while it is inside, for its post may be delivered, and the loop end, before
+ * it has called wake. */
 #include "loop/wakeup.h"
 
 #include <sched.h>
@@ -35,6 +38,7 @@ int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup
     return 0;
 }
 
+/* Posters are inside for some instructions: waiting for them needs no more than yielding. */
 void cr_wakeup_free(cr_wakeup *wakeup)
 {
     if (!wakeup)
@@ -57,6 +61,9 @@ void cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
     atomic_fetch_sub(&wakeup->inside, 1);
 }
 
+/* The plain load first: nearly every turn finds nothing, and an exchange would take the cache
+ * line from the posters. A post's memory may be gone once it is delivered, so its next is read
+ * before. */
 void cr_wakeup_deliver(cr_wakeup *wakeup)
 {
     if (!atomic_load_explicit(&wakeup->head, memory_order_relaxed))
@@ -76,12 +83,14 @@ void cr_wakeup_deliver(cr_wakeup *wakeup)
     }
 }
 
+/* A loop that is asleep already (it does not run) stays so. */
 bool cr_wakeup_sleep(cr_wakeup *wakeup)
 {
     cr_post *head = NULL;
     return atomic_compare_exchange_strong(&wakeup->head, &head, ASLEEP) || head == ASLEEP;
 }
 
+/* The clock is read every thirty-two looks: it costs as much as they do together. */
 bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline)
 {
     const cr_sys *sys = wakeup->sys;
