@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* base.h: the few words every file of crank uses. */
+/* base.h: the few words every file of crank uses: hints to the compiler, container_of, the units
+ * of time, and which tool, if any, this build is watched by. Nothing here knows of anything in
+ * crank. */
 #ifndef CR_BASE_H
 #define CR_BASE_H
 #include <crank/base.h>
 
+/* Where a branch goes is said only where it was measured to matter: the first lines of calls
+ * that run millions of times a second, and the way out of them. */
 #define CR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CR_NOINLINE __attribute__((noinline))
@@ -26,6 +30,8 @@ static inline void cr_relax(void)
 #define CR_NEVER INT64_MAX
 #define CR_SECOND INT64_C(1000000000)
 
+/* gcc defines a macro per sanitizer, clang has a feature: here they become 0 or 1 each, so that
+ * a misspelt one is a warning and not a silent no. */
 #if defined(__SANITIZE_ADDRESS__)
 #define CR_ASAN 1
 #elif defined(__has_feature)

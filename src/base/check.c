@@ -23,6 +23,8 @@ static size_t written(int length, size_t size)
     return (size_t)length < size ? (size_t)length : size - 1;
 }
 
+/* write and not stdio: one call, no lock that the broken program may hold, no buffer to be lost
+ * by the abort. */
 void cr_check_failed(const char *format, ...)
 {
     char text[1024];

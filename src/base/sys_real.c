@@ -2,8 +2,12 @@
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
  * Owns nothing: each entry is one call, with the errno made negative. The only file of the library,
- * besides the switch, that speaks to the kernel and the allocator. Where a call is newer than the
- * kernels we run on, the older one stands in here, so that callers need not know. */
+ * besides the switch and what handles signals, that speaks to the kernel and the allocator. Where a
+ * call is newer than the kernels we run on, the older one stands in here, so that callers need not
+ * know.
+ *
+ * Nothing is retried here: what to do about -EINTR is the caller's to decide, who knows what the
+ * call was for; and the failing table of the tests could not show it otherwise. */
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -54,6 +58,7 @@ static void real_free(void *context, void *memory)
     free(memory);
 }
 
+/* NORESERVE: stacks are reserved by the gigabyte, and committed by the page. */
 static void *real_map(void *context, size_t size)
 {
     (void)context;
@@ -96,6 +101,8 @@ static ssize_t real_advise_many(void *context, const struct iovec *ranges, size_
     return done;
 }
 
+/* Monotonic and not boottime: what was planned before the machine slept comes that much later,
+ * as every other timer of the process does. */
 static int64_t real_now(void *context)
 {
     struct timespec now;
@@ -125,6 +132,8 @@ static void block_signals(sigset_t *ret_before)
     pthread_sigmask(SIG_SETMASK, &all, ret_before);
 }
 
+/* Signals are blocked around the creation, since a thread inherits the mask of its maker: there
+ * is no moment in which the new one could take a signal. */
 static int real_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *),
     void *arg, size_t stack_size)
 {
@@ -154,6 +163,7 @@ static int real_thread_join(void *context, unsigned long thread)
     return -pthread_join((pthread_t)thread, NULL);
 }
 
+/* Those this process may use, which in a container are fewer than the machine has. */
 static unsigned real_cores(void *context)
 {
     cpu_set_t set;
@@ -164,6 +174,7 @@ static unsigned real_cores(void *context)
     return online > 0 ? (unsigned)online : 1;
 }
 
+/* A thread that has ended has used no time that anybody asks for. */
 static int64_t real_thread_time(void *context, unsigned long thread)
 {
     clockid_t clock;
@@ -174,6 +185,7 @@ static int64_t real_thread_time(void *context, unsigned long thread)
     return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
 }
 
+/* -EINTR is passed on, though Linux has closed the descriptor all the same: callers know. */
 static int real_close(void *context, int fd)
 {
     (void)context;
@@ -192,6 +204,7 @@ static ssize_t real_write(void *context, int fd, const void *buf, size_t size)
     return failed_size(write(fd, buf, size));
 }
 
+/* Always close-on-exec: a descriptor of ours is no child's business. */
 static int real_open(void *context, const char *path, int flags, unsigned mode)
 {
     (void)context;
@@ -236,6 +249,7 @@ static int real_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_
     return failed(epoll_ctl(epfd, op, fd, event));
 }
 
+/* NULL is how ppoll and epoll_pwait2 are told to wait for ever. */
 static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
 {
     if (timeout_ns < 0)
@@ -276,6 +290,7 @@ static int real_uring_setup(void *context, unsigned entries, struct io_uring_par
     return (int)failed_long(syscall(SYS_io_uring_setup, entries, params));
 }
 
+/* Populated at once: the first submission should not fault on the ring. */
 static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
 {
     (void)context;

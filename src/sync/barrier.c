@@ -16,6 +16,7 @@ struct crank_barrier {
     bool broken;   /* until a reset */
 };
 
+/* on is the line, as for everything that waits in one. */
 static crank_barrier *barrier_of(const cr_task *task)
 {
     return cr_container_of(task->on, crank_barrier, line);
@@ -105,12 +106,14 @@ static void turn_away(crank_barrier *barrier, const char *call)
     barrier->waiting = 0;
 }
 
+/* Those who wait are turned away, since the round they wait for is not going to be completed. */
 void crank_barrier_reset(crank_barrier *barrier)
 {
     barrier->broken = false;
     turn_away(barrier, "crank_barrier_reset");
 }
 
+/* It stays broken: whoever comes later must not wait for those who will not come. */
 void crank_barrier_abort(crank_barrier *barrier)
 {
     barrier->broken = true;

@@ -37,6 +37,8 @@ static bool retake_undo(cr_task *task)
     return false;
 }
 
+/* A wait of its own, so that reports name the lock and its holder, and a cancel finds the
+ * notification in place. */
 static const cr_wait retake_wait = {
     .may_nap = true,
     .what = "waits to take a condition's lock again",
@@ -88,6 +90,7 @@ static size_t condition_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "condition %p", (void *)condition_of(task));
 }
 
+/* No holder: whoever may notify is not known. */
 static const cr_wait condition_wait = {
     .may_nap = true,
     .what = "waits for a condition",
@@ -95,6 +98,7 @@ static const cr_wait condition_wait = {
     .describe = condition_describe,
 };
 
+/* The lock is the user's and may serve other conditions too. */
 crank_condition *crank_condition_new(crank_lock *lock)
 {
     crank_condition *condition = cr_object_new(sizeof(crank_condition));

@@ -38,6 +38,7 @@ void crank_event_free(crank_event *event)
     cr_object_free(event);
 }
 
+/* The flag is raised before anybody is woken: a task that runs next finds it so. */
 void crank_event_set(crank_event *event)
 {
     event->raised = true;

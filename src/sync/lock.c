@@ -98,6 +98,7 @@ int crank_lock_acquire(crank_lock *lock)
     return acquire(lock);
 }
 
+/* Needs a task, for a lock has a holder; but never waits, so it notices no cancellation either. */
 int crank_lock_acquire_nowait(crank_lock *lock)
 {
     cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
@@ -108,6 +109,7 @@ int crank_lock_acquire_nowait(crank_lock *lock)
     return 0;
 }
 
+/* Out of line: which of the two mistakes it was is of interest only then. */
 static CR_COLD void release_refused(const crank_lock *lock)
 {
     const cr_task *holder = cr_task_find(lock->holder);

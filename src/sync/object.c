@@ -44,6 +44,7 @@ void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use, const
         object->loop = loop;
 }
 
+/* Never a negative length, which the callers would have to test for. */
 size_t cr_object_print(char *buf, size_t size, const char *format, ...)
 {
     va_list args;
@@ -53,6 +54,7 @@ size_t cr_object_print(char *buf, size_t size, const char *format, ...)
     return length < 0 ? 0 : (size_t)length;
 }
 
+/* The declaring macros have no way to fail but this. */
 void *crank_made_(void *object)
 {
     CR_CHECK(object,

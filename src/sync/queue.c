@@ -295,6 +295,8 @@ void crank_queue_done(crank_queue *queue)
     cr_waitq_wake_all(queue->object.loop, &queue->joiners, 0);
 }
 
+/* Not tied to elements still in the queue: those that were got and are being worked on count
+ * too. */
 int crank_queue_join(crank_queue *queue)
 {
     cr_waiting w;
@@ -307,6 +309,8 @@ int crank_queue_join(crank_queue *queue)
     return cr_waitq_park(&w, &queue->joiners, &join_wait);
 }
 
+/* quick is 0 from now on, so that the quick ways fail without a test of their own. Elements that
+ * are in stay to be got, unless the queue is emptied now. */
 void crank_queue_shutdown(crank_queue *queue, bool now)
 {
     cr_object_use(&queue->object, cr_loop_here, in_use(queue), "crank_queue_shutdown");

@@ -42,6 +42,7 @@ crank_semaphore *crank_semaphore_new(size_t permits)
     return semaphore_new(permits, SIZE_MAX);
 }
 
+/* The bound finds a release too many, which otherwise shows much later, as one task too many. */
 crank_semaphore *crank_semaphore_new_bounded(size_t permits)
 {
     return semaphore_new(permits, permits);
@@ -97,6 +98,7 @@ static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
     cr_wake(semaphore->object.loop, cr_waitq_pop(&semaphore->line), 0);
 }
 
+/* From any task or callback of the loop: a permit is not tied to who acquired it. */
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
     CR_CHECK(semaphore->permits < semaphore->bound,
