@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* call.c: a job that one parked task waits for.
  *
- * Its arguments are no captured call but a function and a pointer, it is no task, and it costs
- * one small object while it is out. The parked task is woken with the result. */
+ * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one
+ * small object while it is out. The parked task is woken with the result.
+ *
+ * Owns: the two waits and the job between them. Does not own what the job works on, which is
+ * heap memory of the caller's: a task that is cancelled before its job has started goes on at
+ * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
+ * when the call returns. Neither wait may nap: a worker's data may not lie on the stack, but
+ * nothing forces a caller's pointers not to. */
 #include "io/call.h"
 
 #include <stdio.h>
@@ -56,11 +62,13 @@ static size_t describe(const cr_task *task, char *buf, size_t size)
 
 static const cr_wait call_wait = {
     .what = "waits for a file",
+    .may_nap = true,
     .undo = undo,
     .describe = describe,
 };
 static const cr_wait sure_wait = {
     .what = "waits for a file",
+    .may_nap = true,
     .undo = undo_nothing,
     .describe = describe,
 };
@@ -80,6 +88,7 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
     return cr_job_submit(workers, &call->job);
 }
 
+/* Parking last: the caller's frame may be gone as far as the processor is concerned. */
 long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     int err = submit(w, fn, arg, name);

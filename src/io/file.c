@@ -150,7 +150,12 @@ static size_t op_describe(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
-static const cr_wait op_wait = { .what = "waits for", .undo = op_undo, .describe = op_describe };
+static const cr_wait op_wait = {
+    .what = "waits for",
+    .may_nap = true,
+    .undo = op_undo,
+    .describe = op_describe,
+};
 
 /* Have the backend do f->op and wait for its end. Where it ended because a request to cancel
  * undid it, the request has been answered. */
@@ -231,6 +236,7 @@ static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
     return (int)(written ? cr_call_surely(w, do_close, f, f->path) : do_close(f));
 }
 
+/* Counted from the buffer's side, since the kernel's place runs ahead of it. */
 static void file_moved(crank_stream *stream, size_t size)
 {
     file_of(stream)->place += (int64_t)size;
@@ -285,6 +291,7 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
     return f;
 }
 
+/* A cancellation is no failure with a sentence: it passes as it is. */
 static int cannot(const char *verb, const char *path, int err)
 {
     const char *why = strerrordesc_np(-err);
@@ -293,6 +300,7 @@ static int cannot(const char *verb, const char *path, int err)
     return cr_failed(err, "cannot %s %s: %s", verb, path, why ? why : "unknown error");
 }
 
+/* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */
 static int open_file(const char *path, const char *mode, file **ret_file)
 {
     cr_waiting w;

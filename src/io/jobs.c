@@ -18,6 +18,7 @@ struct cr_job_ring {
     _Atomic(cr_job *) places[];
 };
 
+/* Relaxed: head and tail are what orders the accesses. */
 static inline cr_job *place_at(cr_job_ring *ring, uint64_t position)
 {
     return atomic_load_explicit(&ring->places[position & ring->mask], memory_order_relaxed);
@@ -103,6 +104,9 @@ static inline void fetch_ahead(cr_job_ring *ring, uint64_t head, uint64_t tail)
     __builtin_prefetch(about + line);
 }
 
+/* Read first, then claimed by moving head: where another was faster the exchange fails, and what
+ * was read is forgotten. A position is never used twice, since both ends only grow (Vyukov's and
+ * Lamport's rings, with one who puts), so no ABA arises. */
 cr_job *cr_jobs_take(cr_jobs *jobs)
 {
     uint64_t head = atomic_load_explicit(&jobs->head, memory_order_acquire);

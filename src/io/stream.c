@@ -57,6 +57,7 @@ static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
 
 /* ---- Entering and leaving a call ---- */
 
+/* Two readers would each take part of the other's line: refused, for no order would be right. */
 static void check_alone(const crank_stream *stream, const cr_task *other, const char *call)
 {
     CR_CHECK(!other,

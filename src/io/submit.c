@@ -271,6 +271,7 @@ static crank_submission *submission_new(crank_loop *loop)
     return submission;
 }
 
+/* The captured call is copied before anything that could capture another. */
 crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     bool held;
@@ -326,6 +327,8 @@ static void wait_as_stranger(crank_submission *submission, int64_t span)
     pthread_mutex_unlock(&submission->lock);
 }
 
+/* The value is read without the lock once done is seen under it: it is written once. On a
+ * timeout the submission stays the caller's, who may wait again. */
 int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value)
 {
     CR_CHECK(submission, "crank_submission_wait: the submission is NULL; crank_submit gives that "
@@ -365,6 +368,7 @@ static void send_request(crank_submission *submission, const char *call)
     let_go(held);
 }
 
+/* Asked once at a time: a second request while one is on its way would be the same post. */
 void crank_submission_cancel(crank_submission *submission)
 {
     CR_CHECK(submission, "crank_submission_cancel: the submission is NULL");

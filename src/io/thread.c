@@ -60,6 +60,7 @@ static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why
     cr_task_complete_error(loop, task, err);
 }
 
+/* The job is forgotten, not freed: its thread may still write to it. */
 static void task_stuck(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);

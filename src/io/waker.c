@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "io/workers.h"
 
+/* The post belongs to the loop from posted to delivered; all else to the loop's thread, but for
+ * the three atomics. */
 struct crank_waker {
     cr_post post;
     cr_closer closer; /* tells it that the loop ends */
@@ -51,6 +53,7 @@ static void loop_ends(crank_loop *loop, cr_closer *closer)
     let_go_of_loop(cr_container_of(closer, crank_waker, closer));
 }
 
+/* outside goes up: while it exists somebody may wake the loop, so it is not starved. */
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     CR_CHECK(loop && loop == cr_loop_here && loop->tasks,

@@ -533,6 +533,7 @@ no_jobs:
     return NULL;
 }
 
+/* Made by the first who needs one: a program without jobs has no workers' memory. */
 cr_workers *cr_workers_of(crank_loop *loop)
 {
     return CR_LIKELY(loop->io != NULL) ? loop->io : workers_new(loop);
