@@ -2,7 +2,12 @@
 /* fiber.c: what of the switch is written in C.
  *
  * Owns: the runner's beginning, the thread's places for captured arguments, the frame of a fresh
- * stack, and the proof that the assembly's offsets are those of the structs. */
+ * stack, and the proof that the assembly's offsets are those of the structs: whoever moves a field
+ * learns of it from the compiler, not from a crash.
+ *
+ * The capture's places are thread-locals with the initial-exec model: the stubs reach them with
+ * two instructions and call nothing, for a call would destroy the arguments that are to be
+ * saved. */
 #include "context/fiber.h"
 #include <string.h>
 
@@ -39,6 +44,7 @@ __thread cr_few_args *cr_capture_place;
 __thread cr_few_args cr_capture_own;
 __thread cr_many_args cr_capture_large;
 
+/* Where the stub wrote: it may be asked once per call, before the next capture. */
 cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
 cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
 
@@ -46,8 +52,8 @@ cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
 uint64_t cr_floating_control(void)
 {
 #if defined(__x86_64__)
-    uint32_t mxcsr;
-    uint16_t x87;
+    uint32_t mxcsr = 0; /* MemorySanitizer does not see it written */
+    uint16_t x87 = 0;
     __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
     __asm__ volatile("fnstcw %0" : "=m"(x87));
     return mxcsr | (uint64_t)x87 << 32;
@@ -58,6 +64,7 @@ uint64_t cr_floating_control(void)
 #endif
 }
 
+/* Setting is dear (the processor waits): done where a fiber starts or the value differs. */
 void cr_floating_control_set(uint64_t control)
 {
 #if defined(__x86_64__)
@@ -70,6 +77,7 @@ void cr_floating_control_set(uint64_t control)
 #endif
 }
 
+/* The control words of the thread that makes the runner are what new fibers start with. */
 void cr_runner_init(cr_runner *runner)
 {
     memset(runner, 0, sizeof *runner);
