@@ -124,9 +124,9 @@ CRANK_API int crank_exchange_(const void *value, size_t size, unsigned char kind
 CRANK_API int crank_next_(crank_generator *generator, void *ret_value, size_t size, unsigned char kind);
 CRANK_API int crank_send_(crank_generator *generator, const void *value, size_t size,
     unsigned char kind, void *ret_value, size_t ret_size, unsigned char ret_kind);
-/* Inside a generator: give all values of another, passing sends, throws and the close on to it, and close it. 0 at its
- * end; fails with what it failed with. */
-CRANK_API int crank_yield_from(crank_generator *generator);
+/* Inside a generator: give all values of another, passing sends, throws and the close on to it, and close it. Gives what
+ * its body returned; fails with what it failed with. */
+CRANK_API long crank_yield_from(crank_generator *generator);
 /* Make the yield at which the generator sleeps return -error (either sign). 1 when it yielded again (the value is
  * passed over), 0 when it ended, or its failure. One that has not started ends with that error. */
 CRANK_API int crank_throw(crank_generator *generator, int error);

@@ -384,7 +384,7 @@ int crank_exchange_(const void *value, size_t size, unsigned char kind, void *re
 /* The inner one writes straight into the asker's place, so a value passes any number of levels
  * without being copied. What is thrown in is the inner's to handle; a closing is not handed on,
  * for closing the inner comes anyway. */
-int crank_yield_from(crank_generator *inner)
+long crank_yield_from(crank_generator *inner)
 {
     cr_task *self;
     crank_generator *g = yielder("crank_yield_from", &self);
@@ -400,6 +400,7 @@ int crank_yield_from(crank_generator *inner)
             more = cr_generator_ask(inner, g->out, g->in, "crank_yield_from");
         }
     }
+    long result = more < 0 || !inner ? more : inner->result;
     int closed = crank_generator_close(inner);
-    return more < 0 ? more : closed;
+    return closed < 0 && more >= 0 ? closed : result;
 }

@@ -209,6 +209,14 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
 
 /* Inlined into each call of the family, which keeps parking their tail call. The claim comes
  * after the bits are read: it may give the record back. */
+/* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
+static CR_NOINLINE long await_asked(cr_waiting *w)
+{
+    w->self->place = NULL; /* not named yet */
+    bool graced = cr_grace_start(w->loop, w->self, &join_end_wait);
+    return cr_park(w, graced ? &join_end_wait : &cr_join_wait);
+}
+
 static inline long await_task(cr_task *task, cr_waiting *w, int err)
 {
     if (CR_UNLIKELY(err < 0))
@@ -221,6 +229,8 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
+    if (CR_UNLIKELY(CR_TALLY_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
+        return await_asked(w);
     return cr_park(w, &cr_join_wait);
 }
 

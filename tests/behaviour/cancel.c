@@ -288,6 +288,21 @@ static int cancel_ignored_await(void)
     return crank_await(task) == 0 ? 0 : 1;
 }
 
+static int cancel_then_await(void)
+{
+    crank_task *task = crank_spawn(ignore_for, 25.0);
+    crank_try(crank_sleep(0.5));
+    crank_cancel(task);
+    return (int)crank_await(task);
+}
+TEST(cancel, ignored_by_a_task_that_is_awaited_after_is_named_too)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .grace = 5, .on_report = keep_report };
+    report_count = 0;
+    EXPECT_EQ(crank_run_with(&options, cancel_then_await), 0);
+    EXPECT_EQ(report_count, 1);
+}
+
 TEST(cancel, ignored_by_what_is_awaited_is_named_too)
 {
     crank_options options = { .backend = CRANK_BACKEND_SIM, .grace = 5, .on_report = keep_report };

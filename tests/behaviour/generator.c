@@ -408,8 +408,25 @@ TEST_EACH_BACKEND(yield_from, passes_the_close_on)
     return 0;
 }
 
-static int delegate_printer(void) { return crank_yield_from(crank_generate(printer)); }
-static int delegate_catches(void) { return crank_yield_from(crank_generate(catches)); }
+static int outer_result(void)
+{
+    long result = crank_try(crank_yield_from(crank_generate(returns_a_result)));
+    return (int)result + 1;
+}
+
+TEST_EACH_BACKEND(yield_from, gives_what_the_other_returned)
+{
+    CRANK_AUTO_GENERATOR crank_generator *g = crank_generate(outer_result);
+    long result = 0;
+    EXPECT_EQ(crank_next(g, NULL), 1);
+    EXPECT_EQ(crank_next(g, NULL), 0);
+    EXPECT_EQ(crank_generator_result(g, &result), 0);
+    EXPECT_EQ(result, 43);
+    return 0;
+}
+
+static int delegate_printer(void) { return (int)crank_yield_from(crank_generate(printer)); }
+static int delegate_catches(void) { return (int)crank_yield_from(crank_generate(catches)); }
 
 TEST_EACH_BACKEND(yield_from, passes_sends_and_throws_on)
 {

@@ -34,6 +34,8 @@ static inline void *fault_resize(void *c, void *m, size_t size) { return fault_n
 static inline void *fault_map(void *c, size_t size) { return fault_now(c) ? NULL : REAL(map, size); }
 static inline int fault_advise(void *c, void *m, size_t size, int advice)
 {
+    if (advice == 103) /* MADV_GUARD_REMOVE gives back what was there: it needs nothing */
+        return REAL(advise, m, size, advice);
     return fault_now(c) ? -ENOMEM : REAL(advise, m, size, advice);
 }
 static inline ssize_t fault_advise_many(void *c, const struct iovec *ranges, size_t n, int advice)
