@@ -156,12 +156,16 @@ void cr_runner_init(cr_runner *runner);
 uint64_t cr_floating_control(void);
 void cr_floating_control_set(uint64_t control);
 
+/* First in, first out; tail points at the link to be set, so that an empty line is no special
+ * case. */
 static inline void cr_runner_push(cr_runner *runner, cr_fiber *fiber)
 {
     fiber->next = NULL;
     *runner->tail = fiber;
     runner->tail = &fiber->next;
 }
+/* For one that was at the front already (it had no stack), and for eager spawns: nobody else may
+ * overtake the line. */
 static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
 {
     fiber->next = runner->head;
@@ -186,7 +190,8 @@ void cr_call_captured(
     void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
 
 /* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
-/* NULL: the thread's own buffer */
+/* Where the small stub writes: the loop's spare record, or, where it is NULL, this thread's own
+ * buffer. */
 extern __thread cr_few_args *cr_capture_place __attribute__((tls_model("initial-exec"), visibility("hidden")));
 static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void);       /* where it wrote last */

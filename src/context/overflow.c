@@ -63,6 +63,7 @@ static struct sigaction before[FAULT_SIGNALS];
 
 __thread bool (*cr_stack_restore)(const void *address);
 
+/* Where the stack was, as the kernel saved it: the handler itself runs on another one. */
 static const void *stack_pointer(const void *context)
 {
     const ucontext_t *user = context;
@@ -73,6 +74,7 @@ static const void *stack_pointer(const void *context)
 #endif
 }
 
+/* All pools of this thread: a loop may run inside a callback of another's, one after the other. */
 static bool report_overflow(const void *address)
 {
     for (const struct watched *watched = watched_here; watched; watched = watched->next) {
@@ -134,6 +136,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
+/* Installed by the first loop of the process and kept to the last; another's is remembered once. */
 static void install_handler(void)
 {
     pthread_mutex_lock(&handler_mutex);
@@ -165,6 +168,8 @@ static void remove_handler(void)
     pthread_mutex_unlock(&handler_mutex);
 }
 
+/* One guarded page below, for the report prints and may itself be deep. One that somebody else
+ * has set is kept where it is large enough: it may be watched by a tool. */
 static int alternate_open(const cr_sys *sys)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -188,6 +193,7 @@ static int alternate_open(const cr_sys *sys)
     return 0;
 }
 
+/* Only where ours is still the one that is set: a later owner's is left alone. */
 static void alternate_close(const cr_sys *sys)
 {
     if (!alternate_here.memory)
@@ -201,6 +207,7 @@ static void alternate_close(const cr_sys *sys)
     alternate_here.memory = NULL;
 }
 
+/* The list is complete before the handler can see it, and the handler is there before any stack. */
 int cr_overflow_install(const cr_sys *sys, cr_stacks *stacks, report_fn *report)
 {
     struct watched *watched = cr_alloc(sys, sizeof *watched);

@@ -83,6 +83,7 @@ static const struct class classes[] = {
     {8192 * KIB, 64 * KIB},
 };
 
+/* A slab is filled from its beginning: guarded runs ahead of handed by at most a step. */
 struct slab {
     char *base;
     size_t slots;
@@ -118,7 +119,8 @@ struct cr_stacks {
 /* Guards made with mprotect, of all pools: the limit on mappings is the process's. */
 static atomic_size_t guards_protected;
 
-/* A class whose stacks have usable bytes even where pages are bigger than its guard. */
+/* A class whose stacks have usable bytes even where pages are bigger than its guard. Few
+ * classes, each a power of two, so that a slot is found from an address by a division. */
 static bool choose_class(size_t usable, size_t page, struct class *ret_class)
 {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
@@ -131,6 +133,7 @@ static bool choose_class(size_t usable, size_t page, struct class *ret_class)
     return false;
 }
 
+/* Maps nothing yet: the first stack does. */
 int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_stacks)
 {
     struct class class;
@@ -200,6 +203,7 @@ static void retract_slot(CR_UNUSED cr_stacks *stacks, struct slab *slab, size_t 
 #endif
 }
 
+/* Guards go with the mapping; those made by mprotect are taken off the process's count. */
 void cr_stacks_free(cr_stacks *stacks)
 {
     if (!stacks)
@@ -289,6 +293,8 @@ static int guard_protected(cr_stacks *stacks, struct slab *slab, size_t n)
     return -ENOMEM;
 }
 
+/* The first guard of all is read from: a kernel that took the advice without acting on it would
+ * let us. -EINVAL then means that guards must be made otherwise. */
 static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
 {
     struct iovec ranges[BATCH];
@@ -308,12 +314,15 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
     return 0;
 }
 
+/* As many slots as one page of the page table maps: see the head. */
 static size_t step_of(const cr_stacks *stacks)
 {
     size_t n = TABLE_REACH / stacks->slot;
     return n < 1 ? 1 : n < BATCH ? n : BATCH;
 }
 
+/* Once guards of a kind have held, that kind is not doubted any more: a failure is then a want
+ * of memory. */
 static int guard_more(cr_stacks *stacks, struct slab *slab)
 {
     size_t n = slab->slots - slab->guarded;
@@ -371,6 +380,7 @@ static size_t commit(cr_stacks *stacks, void *const *tops, size_t n)
     return 1;
 }
 
+/* Pushed from the last to the first, so that stacks come out in address order. */
 static int hand_out_new(cr_stacks *stacks)
 {
     struct slab *slab = stacks->n_slabs ? &stacks->slabs[stacks->n_slabs - 1] : NULL;
@@ -399,6 +409,7 @@ static int hand_out_new(cr_stacks *stacks)
     return 0;
 }
 
+/* The most recently given back first: their page tables are the likeliest to be there still. */
 static void hand_out_cold(cr_stacks *stacks)
 {
     size_t n = stacks->n_cold < step_of(stacks) ? stacks->n_cold : step_of(stacks);
@@ -407,6 +418,8 @@ static void hand_out_cold(cr_stacks *stacks)
         cr_stack_push(stacks->hot, *top++);
 }
 
+/* Spare before cold, cold before new: what still has its pages costs nothing, what has had them
+ * costs a commit, new ones a guard as well. */
 int cr_stacks_refill(cr_stacks *stacks)
 {
     if (*stacks->hot)
@@ -424,6 +437,8 @@ int cr_stacks_refill(cr_stacks *stacks)
     return hand_out_new(stacks);
 }
 
+/* An array beside the stacks and not a list through them: linking would touch the pages that
+ * have just been given back. Without memory for it the stacks stay spare. */
 static bool cold_room(cr_stacks *stacks, size_t n)
 {
     size_t room = stacks->cold_room ? stacks->cold_room : BATCH;
@@ -455,6 +470,7 @@ static void cut_spare(cr_stacks *stacks, size_t keep)
     *link = NULL;
 }
 
+/* A batch per call, so that a loop which could have something better to do finds out. */
 bool cr_stacks_trim(cr_stacks *stacks, size_t keep)
 {
     if (!stacks->spare)
@@ -513,6 +529,7 @@ bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret
     return true;
 }
 
+/* The smallest of all colours: what every stack has. */
 size_t cr_stacks_usable(const cr_stacks *stacks)
 {
     return stacks->slot - stacks->guard - ABOVE_TOP - (COLOURS - 1) * COLOUR_STEP;

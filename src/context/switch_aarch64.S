@@ -82,6 +82,8 @@
     add sp, sp, #\size
     .cfi_adjust_cfa_offset -\size
     .endm
+    /* What is signed with the stack pointer as it is here must be checked with the same: that
+     * holds, for a context comes back on the stack it left. */
     .macro sign_return
     paciasp
     .cfi_negate_ra_state
@@ -99,6 +101,7 @@
     stp x3, x4, [sp, #FRAME_CONTROL]
     mov x5, sp
     .endm
+    /* A fiber starts with a full budget whenever it gets the processor. */
     .macro count_switch
     str x1, [x0, #CR_RUNNER_CURRENT]
     ldr w7, [x0, #CR_RUNNER_BUDGET_FULL]
@@ -122,6 +125,7 @@
     ldp x2, x3, [\base, #16]
     ldp x0, x1, [\base]
     .endm
+    /* The stack's words first, through registers that the arguments then overwrite. */
     .macro load_many base
     sub sp, sp, #MANY_STACK_BYTES
     ldp q0, q1, [\base, #MANY_STACK]
@@ -164,6 +168,7 @@
     str x7, [x0, #CR_RUNNER_HEAD]
     cbnz x7, .Lcheck
     str x0, [x0, #CR_RUNNER_TAIL] /* the head is the runner's first field */
+/* The line is consistent from here on, whatever the head turns out to need. */
 .Lcheck:
     ldrb w7, [x1, #CR_FIBER_RUN]
     cbnz w7, .Lnot_resumable
@@ -189,12 +194,14 @@
     endfunction cr_fiber_park_fast
 
     local cr_fiber_to_loop
+/* New with a stack to be had: straight to its first run, without a way through the loop. */
 .Lnot_resumable:
     mov x6, x1
     cmp w7, #CR_RUN_NEW
     b.ne .Lloop
     ldr x2, [x0, #CR_RUNNER_STACKS]
     cbnz x2, cr_fiber_first_run
+/* The loop's own context is a frame like the others. */
 .Lloop:
     str xzr, [x0, #CR_RUNNER_CURRENT]
     ldr x5, [x0, #CR_RUNNER_SP]
@@ -226,6 +233,7 @@
     b.ne .Lmany
     add x9, x20, #CR_FIBER_ARGS
     load_few x9, x10
+/* The record's fields overlay the arguments: they are cleared once those are in registers. */
 .Lstart:
     str xzr, [x20, #CR_FIBER_WAIT]
     str x21, [x20, #CR_FIBER_STACK]
@@ -236,6 +244,7 @@
     blr x22
     bl cr_fiber_returned
     brk #1
+/* The block goes back to the runner's list as soon as it has been read. */
 .Lmany:
     ldr x23, [x20, #CR_FIBER_ARGS]
     load_many x23
@@ -347,6 +356,8 @@
     mov x17, v1.d[1]
     str x17, [x16, #FEW_HIGH + 8]
     ret
+/* Where no loop runs, or its spare record was used up: then the thread's own buffer holds the
+ * call. */
 .Lown:
     adrp x16, :gottprel:cr_capture_own
     ldr x16, [x16, #:gottprel_lo12:cr_capture_own]

@@ -8,12 +8,24 @@
  * address
  *
  * It is resumed by a jump to that address, not a ret: a ret is predicted to go where the last call
- * came from, which is another fiber's function. */
+ * came from, which is another fiber's function. So a call that parks must be a tail call all the
+ * way down from the user's: then the jump leads straight back into the user's code.
+ *
+ * Owns the layout of that frame and of nothing else: the structs' offsets are those of fiber.h,
+ * which fiber.c asserts. Caller-saved registers need no saving, for to the compiler a switch is a
+ * call. What may differ between two fibers and is not in registers (rounding, traps, errno) is part
+ * of the frame; everything else that a thread has (its signal mask, its thread-locals) the fibers
+ * of a loop share.
+ *
+ * The CFI must be right at every instruction: debuggers, profilers and the sanitizers' unwinders
+ * stop anywhere. At the base of a stack it says that there is no caller, or backtrace() would
+ * run off it. */
 #include "context/fiber.h"
 
 #define FRAME_ERRNO 8
 #define FRAME_SAVED 16
 
+    /* endbr64 first: with indirect branch tracking on, an indirect call must land on one. */
     .macro function name
     .globl \name
     .hidden \name
@@ -37,6 +49,7 @@
     .cfi_adjust_cfa_offset -8
     .cfi_restore \register
     .endm
+    /* In the order of the frame, with a note for the unwinder at each step. */
     .macro save_registers
     push_cfi rbp
     push_cfi rbx
@@ -45,6 +58,8 @@
     push_cfi r14
     push_cfi r15
     .endm
+    /* The stack is as after a ret; notrack, since what it jumps to is the place behind a call,
+     * where no compiler puts an endbr64. */
     .macro restore_and_jump
     pop_cfi r15
     pop_cfi r14
@@ -62,6 +77,7 @@
 
 /* long cr_fiber_park_fast(cr_runner *rdi, cr_fiber *rsi, const void *rdx) */
     function cr_fiber_park_fast
+    /* What it waits for is noted before anybody else can run and ask. */
     movq %rdx, CR_FIBER_WAIT(%rsi)
     save_registers
     subq $FRAME_SAVED, %rsp
@@ -87,6 +103,7 @@
     testq %rcx, %rcx
     jnz .Lcheck
     movq %rdi, CR_RUNNER_TAIL(%rdi)
+/* The line is consistent from here on, whatever the head turns out to need. */
 .Lcheck:
     cmpb $CR_RUN_RESUME, CR_FIBER_RUN(%rsi)
     jne .Lnot_resumable
@@ -103,6 +120,9 @@
     jne .Lload_control
     cmpw 4(%rsp), %r9w
     jne .Lload_control
+/* errno is this thread's one, reached by a pointer that is read when the loop starts: the
+ * address of a thread-local may not be kept across a switch by a compiler, but here it is the
+ * runner's. */
 .Lcontrol:
     movl FRAME_ERRNO(%rsp), %ecx
     movq CR_RUNNER_ERRNO(%rdi), %rdx
@@ -125,6 +145,7 @@
 cr_fiber_to_loop:
     .cfi_startproc
     .cfi_undefined rip
+/* New with a stack to be had: straight to its first run, without a way through the loop. */
 .Lnot_resumable:
     movq %rsi, %rax
     cmpb $CR_RUN_NEW, CR_FIBER_RUN(%rsi)
@@ -132,6 +153,7 @@ cr_fiber_to_loop:
     movq CR_RUNNER_STACKS(%rdi), %rdx
     testq %rdx, %rdx
     jnz cr_fiber_first_run
+/* The loop's own context is a frame like the others. */
 .Lloop:
     movq $0, CR_RUNNER_CURRENT(%rdi)
     movq CR_RUNNER_SP(%rdi), %rsp
@@ -160,6 +182,8 @@ cr_fiber_first_run:
     jne .Lfirst_control
     cmpw CR_RUNNER_FP + 4(%rdi), %r9w
     jne .Lfirst_control
+/* The arguments are loaded last, for everything before needs registers. What overlays them in
+ * the record (wait, stack, scope, generator, child) is written only after. */
 .Lfirst_controlled:
     movq CR_RUNNER_ERRNO(%r12), %rax
     movl $0, (%rax)
@@ -180,6 +204,7 @@ cr_fiber_first_run:
     movq CR_FIBER_ARGS + 8(%rbx), %rsi
     movq CR_FIBER_ARGS + 16(%rbx), %rdx
     movq CR_FIBER_ARGS + 24(%rbx), %rcx
+/* rbp is 0 at the base, where frame pointers end too. */
 .Lstart:
     xorl %ebp, %ebp
     movq %rbp, CR_FIBER_WAIT(%rbx)
@@ -196,6 +221,7 @@ cr_fiber_first_run:
     ldmxcsr CR_RUNNER_FP(%r12)
     fldcw CR_RUNNER_FP + 4(%r12)
     jmp .Lfirst_controlled
+/* All sixteen words are copied, whatever the call had: the pool's block is that large. */
 .Lmany:
     movq CR_FIBER_ARGS(%rbx), %r15
     subq $128, %rsp
@@ -241,6 +267,9 @@ cr_fiber_first_run:
 /* void cr_fiber_leave_fast(cr_runner *rdi) */
     function cr_fiber_leave_fast
     .cfi_undefined rip
+    /* Nothing is saved of a fiber that leaves; only its control words are needed, to compare
+     * with those of whoever comes next. The red zone, which signal handlers leave alone, is room
+     * enough. */
     stmxcsr -8(%rsp)
     fnstcw -4(%rsp)
     leaq -8(%rsp), %r10
@@ -299,6 +328,7 @@ cr_fiber_first_run:
     .cfi_def_cfa rsp, 8
     ret
     .cfi_def_cfa rbp, 16
+/* r10 keeps the block, for rsi and rdi are needed to copy from it. */
 .Lcall_many:
     movq %rdx, %r10
     leaq 112(%r10), %rsi
@@ -322,7 +352,11 @@ cr_fiber_first_run:
     jmp .Lcall
     endfunction cr_call_captured
 
-/* The two stubs that a call is captured by: the call's own type decides what is in the registers. */
+    /* The two stubs that a call is captured by: the call's own type decides what is in the
+     * registers, so the compiler checks and converts the arguments as for the function itself.
+     * Nothing but scratch registers is used, and the stack is read, never written: the four or
+     * sixteen words above the return address are the stack arguments, or whatever the caller has
+     * there. */
     .globl crank_capture_few_
     .type crank_capture_few_, @function
     .p2align 4
@@ -347,6 +381,8 @@ crank_capture_few_:
     movups %xmm0, 64(%r11)
     movups %xmm1, 80(%r11)
     ret
+/* Where no loop runs, or its spare record was used up: then the thread's own buffer holds the
+ * call. */
 .Lown:
     movq cr_capture_own@gottpoff(%rip), %r11
     addq %fs:0, %r11
