@@ -53,6 +53,28 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 #define CRANK_ARG_OK_(arg) \
     _Static_assert(sizeof(__typeof__(((void)0, (arg)))) <= 16, \
         "crank: an argument of a task is a scalar or a struct of at most 16 bytes; pass a pointer: " #arg);
+/* Words the arguments take, and those that never fit a register: what the large stub saves is limited. */
+#define CRANK_WORDS_(arg) ((sizeof(__typeof__(((void)0, (arg)))) + 7) / 8)
+#define CRANK_LONG_DOUBLE_(arg) \
+    (__builtin_types_compatible_p(__typeof__(((void)0, (arg))), long double) ? 2u : 0u)
+#define CRANK_SUM_1(w, a) w(a)
+#define CRANK_SUM_2(w, a, ...) w(a) + CRANK_SUM_1(w, __VA_ARGS__)
+#define CRANK_SUM_3(w, a, ...) w(a) + CRANK_SUM_2(w, __VA_ARGS__)
+#define CRANK_SUM_4(w, a, ...) w(a) + CRANK_SUM_3(w, __VA_ARGS__)
+#define CRANK_SUM_5(w, a, ...) w(a) + CRANK_SUM_4(w, __VA_ARGS__)
+#define CRANK_SUM_6(w, a, ...) w(a) + CRANK_SUM_5(w, __VA_ARGS__)
+#define CRANK_SUM_7(w, a, ...) w(a) + CRANK_SUM_6(w, __VA_ARGS__)
+#define CRANK_SUM_8(w, a, ...) w(a) + CRANK_SUM_7(w, __VA_ARGS__)
+#define CRANK_SUM_9(w, a, ...) w(a) + CRANK_SUM_8(w, __VA_ARGS__)
+#define CRANK_SUM_10(w, a, ...) w(a) + CRANK_SUM_9(w, __VA_ARGS__)
+#define CRANK_SUM_11(w, a, ...) w(a) + CRANK_SUM_10(w, __VA_ARGS__)
+#define CRANK_SUM_12(w, a, ...) w(a) + CRANK_SUM_11(w, __VA_ARGS__)
+#define CRANK_SUM_13(w, a, ...) w(a) + CRANK_SUM_12(w, __VA_ARGS__)
+#define CRANK_SUM_14(w, a, ...) w(a) + CRANK_SUM_13(w, __VA_ARGS__)
+#define CRANK_FITS_(n, f, ...) \
+    _Static_assert(CRANK_SUM_##n(CRANK_WORDS_, __VA_ARGS__) <= 22 && \
+            CRANK_SUM_##n(CRANK_LONG_DOUBLE_, __VA_ARGS__) <= 16, \
+        "crank: the arguments of a task take at most 176 bytes together; put them in a struct and pass a pointer");
 #define CRANK_ARGS_OK_0(f)
 #define CRANK_ARGS_OK_1(f, a) CRANK_ARG_OK_(a)
 #define CRANK_ARGS_OK_2(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_1(f, __VA_ARGS__)
@@ -61,13 +83,20 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 #define CRANK_ARGS_OK_5(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_4(f, __VA_ARGS__)
 #define CRANK_ARGS_OK_6(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_5(f, __VA_ARGS__)
 #define CRANK_ARGS_OK_7(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_6(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_8(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_7(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_9(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_8(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_10(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_9(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_11(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_10(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_12(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_11(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_13(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_12(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_14(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_13(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_8(f, ...) CRANK_FITS_(8, f, __VA_ARGS__) CRANK_EACH_OK_8(f, __VA_ARGS__)
+#define CRANK_EACH_OK_8(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_7(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_9(f, ...) CRANK_FITS_(9, f, __VA_ARGS__) CRANK_EACH_OK_9(f, __VA_ARGS__)
+#define CRANK_EACH_OK_9(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_8(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_10(f, ...) CRANK_FITS_(10, f, __VA_ARGS__) CRANK_EACH_OK_10(f, __VA_ARGS__)
+#define CRANK_EACH_OK_10(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_9(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_11(f, ...) CRANK_FITS_(11, f, __VA_ARGS__) CRANK_EACH_OK_11(f, __VA_ARGS__)
+#define CRANK_EACH_OK_11(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_10(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_12(f, ...) CRANK_FITS_(12, f, __VA_ARGS__) CRANK_EACH_OK_12(f, __VA_ARGS__)
+#define CRANK_EACH_OK_12(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_11(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_13(f, ...) CRANK_FITS_(13, f, __VA_ARGS__) CRANK_EACH_OK_13(f, __VA_ARGS__)
+#define CRANK_EACH_OK_13(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_12(f, __VA_ARGS__)
+#define CRANK_ARGS_OK_14(f, ...) CRANK_FITS_(14, f, __VA_ARGS__) CRANK_EACH_OK_14(f, __VA_ARGS__)
+#define CRANK_EACH_OK_14(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_13(f, __VA_ARGS__)
 #define CRANK_ARGS_OK_15(f, ...) \
     _Static_assert(0, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer");
 

@@ -66,6 +66,9 @@ typedef struct crank_options {
  * printed with its trace and gives 1, Ctrl-C 130, a deadlock 70, else the result of app cut to 0..255.
  * Inside a run it is refused: a CHECK. */
 #define crank_run(...) CRANK_CAPTURE_(__COUNTER__, crank_run_, 0, __VA_ARGS__)
+/* Options in place: crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .seed = 7), app). The bare compound literal
+ * &(crank_options){ ... } does only where it sets one field: a comma inside braces separates the arguments of a macro. */
+#define CRANK_OPTIONS(...) (&(const crank_options){ __VA_ARGS__ })
 /* The same with options, printing nothing of app's failure, giving the raw result. Fails with -ENOMEM, -EMFILE or
  * another errno when no loop can be made, -EINVAL for an unknown backend, -EDEADLK on a deadlock (reported), -EINTR
  * when ended by Ctrl-C; else what app returned. */
