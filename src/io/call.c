@@ -7,8 +7,8 @@
  * Owns: the two waits and the job between them. Does not own what the job works on, which is
  * heap memory of the caller's: a task that is cancelled before its job has started goes on at
  * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
- * when the call returns. Neither wait may nap: a worker's data may not lie on the stack, but
- * nothing forces a caller's pointers not to. */
+ * when the call returns. It being heap memory is also why both waits may nap: no worker touches
+ * a stack. */
 #include "io/call.h"
 
 #include <stdio.h>

@@ -328,6 +328,7 @@ static void call_more(cr_workers *workers)
         (void)summon(workers);
 }
 
+/* The plan is ended before looking, so that what comes back during the look signals anew. */
 static void look_due(void *arg)
 {
     cr_workers *workers = arg;
