@@ -71,6 +71,7 @@ installed_files() {
 }
 
 check "meson install" install_copy
+[ $checks_failed = 0 ] || finish
 check "all files are installed" installed_files
 for compiler in $(compilers); do
     check "$compiler links the shared library" compile $compiler "$work/shared" $(flags --libs) "-Wl,-rpath,$prefix/lib"
