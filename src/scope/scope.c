@@ -146,8 +146,10 @@ void cr_scopes_delivered(cr_task *task)
     cr_scope *s = task->fiber.scope;
     for (; s && s->type != CR_SHIELD; s = s->up)
         s->undelivered = false;
-    if (!s)
+    if (!s && (task->fiber.flags & CR_TASK_ASKED)) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+        cr_reason_deliver(task);
+    }
     refresh(task);
 }
 

@@ -24,8 +24,8 @@ void cr_task_notice(crank_loop *loop, cr_task *task)
     const cr_wait *wait = task->fiber.wait;
     if (!wait->undo)
         cr_waitq_leave(task->on, task);
-    else if (!wait->undo(task))
-        return;
+    else if (!wait->undo(task) || !task->fiber.wait)
+        return; /* undoing may have ended what asked for this task too, and woken it */
     cr_tasks_of(loop)->delivered(task);
     cr_wake(loop, task, -ECANCELED);
 }
@@ -84,8 +84,21 @@ int crank_cancel(crank_task *task)
     return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
 
-/* The reason becomes the task's failure before the request is made, because the request may end
- * the task within the call. */
+/* A request is an error of the task's from the moment it is delivered: its reason takes the place
+ * of the last error then and not before, when that may be one the task is still dealing with. That
+ * of an earlier request never stands for this one. */
+void cr_reason_deliver(cr_task *task)
+{
+    cr_ext *ext = task->ext;
+    if (!ext || (!ext->reason && !(ext->failure && cr_failure_error(ext->failure) == -ECANCELED)))
+        return;
+    cr_failure_free(ext->failure);
+    ext->failure = ext->reason;
+    ext->reason = NULL;
+}
+
+/* The reason is kept before the request is made, because the request may end the task within the
+ * call. */
 int crank_cancel_because(crank_task *handle, const char *format, ...)
 {
     if (!handle)
@@ -94,13 +107,15 @@ int crank_cancel_because(crank_task *handle, const char *format, ...)
     cr_task *task = cr_task_of(handle, "crank_cancel_because");
     if (task->fiber.life == CR_ENDED)
         return -ESRCH;
-    cr_failure *failure = cr_failure_new(-ECANCELED, cr_task_name(task));
-    if (failure) { /* short memory costs the reason, not the request */
+    cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
+    cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_task_name(task)) : NULL;
+    if (reason) { /* short memory costs the reason, not the request */
         va_list args;
         va_start(args, format);
-        cr_failure_message_list(failure, format, args);
+        cr_failure_message_list(reason, format, args);
         va_end(args);
-        cr_failure_give(loop, task, failure);
+        cr_failure_free(ext->reason);
+        ext->reason = reason;
     }
     return cr_task_cancel(loop, task);
 }
@@ -123,8 +138,13 @@ unsigned crank_uncancel(crank_task *handle)
     cr_task *task = asked_about(handle, "crank_uncancel");
     if (CR_TALLY_REQUESTS(task) > 0)
         task->fiber.tally -= CR_TALLY_ASKED;
-    if (CR_TALLY_REQUESTS(task) == 0)
+    if (CR_TALLY_REQUESTS(task) == 0) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+        if (task->ext) {
+            cr_failure_free(task->ext->reason);
+            task->ext->reason = NULL;
+        }
+    }
     return CR_TALLY_REQUESTS(task);
 }
 

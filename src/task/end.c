@@ -290,8 +290,10 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
     drop_arguments(loop, task);
     task->fiber.result = (uint64_t)(int64_t)error;
     task->fiber.flags |= CR_TASK_FAILED | CR_TASK_BROKEN;
-    if (error == -ECANCELED)
+    if (error == -ECANCELED) {
         task->fiber.flags |= CR_TASK_CANCELED | CR_TASK_CLAIMED;
+        cr_reason_deliver(task);
+    }
     end(loop, task);
 }
 

@@ -147,6 +147,7 @@ void cr_ext_free(cr_tasks *tasks, cr_task *task)
 {
     cr_ext *ext = task->ext;
     cr_failure_free(ext->failure);
+    cr_failure_free(ext->reason);
     if (ext->locals)
         cr_locals_drop(tasks, ext->locals);
     cr_pool_put(&tasks->exts, ext);

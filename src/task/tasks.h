@@ -21,6 +21,7 @@ struct cr_owner {
     /* A held child is being cancelled: forget it; its end follows. */
     void (*unhold)(cr_owner *owner, cr_task *child);
 };
+/* One size for all, so that opening a scope is taking an object from a pool. */
 #define CR_SCOPE_SIZE 256 /* bytes of the scope layer's objects, kept in one pool */
 
 /* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own
@@ -31,13 +32,16 @@ struct cr_watcher {
     void (*ended)(crank_loop *loop, cr_watcher *watcher, cr_task *task);
 };
 
-/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0 set a
- * gather. */
+/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0
+ * set a gather. One pointer, for it is in every record; records and gathers are aligned, so the
+ * bit is free. */
 typedef struct cr_gather cr_gather;
 struct cr_gather {
     void (*ended)(crank_loop *loop, cr_gather *gather, cr_task *task);
 };
 
+/* Told when the run ends, with the tasks' memory still there: by it the layers above end what
+ * they keep per run (workers, wakers) without this one knowing of them. */
 typedef struct cr_closer cr_closer;
 struct cr_closer {
     cr_closer *next;
@@ -52,6 +56,7 @@ struct cr_locals;
 struct cr_ext {
     cr_watcher *watchers;
     struct cr_failure *failure;
+    struct cr_failure *reason; /* of a request that is not yet delivered */
     struct cr_locals *locals;
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;  /* debug: which argument that is, from 1 */
@@ -60,6 +65,8 @@ struct cr_ext {
     char name[64];
 };
 
+/* All of a run's tasks and what they share. Touched by the loop's own thread only; the hooks are
+ * set by the layers above before the first task is made. */
 typedef struct cr_tasks {
     crank_loop *loop;
     cr_task *free;   /* records, through fiber.next */
@@ -159,6 +166,7 @@ static inline void cr_task_ready(crank_loop *loop, cr_task *task)
 }
 /* The loop of this thread, a CHECK naming call where no program runs. */
 crank_loop *cr_loop_checked(const char *call);
+/* The loop's hook: see spawn.c. */
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber);
 
 /* ---- end.c */
@@ -237,6 +245,8 @@ bool cr_wait_noticed(const cr_waiting *w);
 int cr_task_cancel(crank_loop *loop, cr_task *task);
 /* A request is pending (flags say so): deliver it to a parked task where it may be delivered. */
 void cr_task_notice(crank_loop *loop, cr_task *task);
+/* A request is delivered: its reason, if it has one, is the task's last error now. */
+void cr_reason_deliver(cr_task *task);
 
 /* ---- error.c */
 typedef struct cr_failure cr_failure;
