@@ -5,6 +5,7 @@
 #define CR_POOL_H
 #include "base/sys.h"
 
+/* Free objects are linked through their own memory: an object in use has no header. */
 typedef struct cr_pool {
     const cr_sys *sys;
     void *free;      /* list through the objects' first word */

@@ -26,6 +26,8 @@ typedef struct cr_uring_enter {
     size_t size;
 } cr_uring_enter;
 
+/* Grouped by role, as the failing table of the tests is: one may fail the memory and leave the
+ * rest. */
 typedef struct cr_sys cr_sys;
 struct cr_sys {
     void *context; /* the implementation's own; passed to every entry */

@@ -86,6 +86,8 @@ typedef struct cr_returned {
     double real;
 } cr_returned;
 
+/* One cache line: all that a switch reads and writes of the fiber that is resumed. run and life
+ * tell which of the unions' members hold. */
 struct cr_fiber {
     cr_fiber *next; /* in the ready line */
     uint8_t run;    /* CR_RUN_ */
@@ -117,6 +119,7 @@ static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
     return (cr_few_args *)(void *)((char *)fiber + CR_FIBER_ARGS);
 }
 
+/* One per loop, at its very beginning: the loop's thread reaches both by one pointer. */
 struct cr_runner {
     cr_fiber *head;   /* ready line */
     cr_fiber **tail;
@@ -192,7 +195,8 @@ void cr_call_captured(
 /* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
 /* Where the small stub writes: the loop's spare record, or, where it is NULL, this thread's own
  * buffer. */
-extern __thread cr_few_args *cr_capture_place __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread cr_few_args *cr_capture_place
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);

@@ -21,12 +21,14 @@ void cr_stacks_free(cr_stacks *stacks);
 /* Make sure *hot is not empty. 0; -ENOMEM; -EMFILE-like limits give -ENOMEM too, with a line saying
  * which limit. */
 int cr_stacks_refill(cr_stacks *stacks);
+/* The caller has made sure that there is one. The same two lines stand in the assembly. */
 static inline void *cr_stack_pop(void **hot)
 {
     void *top = *hot;
     *hot = *(void **)top;
     return top;
 }
+/* Last in, first out: the stack used last is the one whose pages are in the cache. */
 static inline void cr_stack_push(void **hot, void *top)
 {
     *(void **)top = *hot;

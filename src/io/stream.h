@@ -10,6 +10,8 @@
 #include <crank/stream.h>
 #include "task/tasks.h"
 
+/* Full bytes lie together, so that a line can be looked for and returned without a copy in
+ * between. */
 typedef struct cr_buffer {
     char *bytes; /* NULL until it is first used */
     size_t start, end; /* the bytes between are full */

@@ -28,6 +28,8 @@ typedef struct cr_job_type {
     void (*stuck)(crank_loop *loop, cr_job *job);
 } cr_job_type;
 
+/* Only from QUEUED does a state change, by one exchange: so a cancel and a worker never both
+ * have it. */
 enum { CR_JOB_QUEUED, CR_JOB_RUNNING, CR_JOB_CANCELLED };
 #define CR_JOB_BYTES 64
 
@@ -74,7 +76,11 @@ static inline struct timespec cr_timespec(int64_t instant)
 {
     return (struct timespec){ (time_t)(instant / CR_SECOND), (long)(instant % CR_SECOND) };
 }
+/* A place for a worker: never used, with a thread, or with a thread that has ended and is not
+ * joined. */
 enum cr_worker_life { CR_WORKER_NONE, CR_WORKER_LIVE, CR_WORKER_OVER };
+/* One per thread, in an array as long as there may be threads: it never moves, and ends with the
+ * loop. */
 struct cr_worker {
     cr_workers *workers;
     cr_worker *below; /* in the stack of those that rest */

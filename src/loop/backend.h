@@ -13,6 +13,7 @@ typedef struct cr_op cr_op;
 typedef struct cr_backend cr_backend;
 typedef struct cr_backend_type cr_backend_type;
 
+/* Few on purpose: what a backend cannot do by itself (open, stat) is done on threads, above. */
 enum cr_op_code {
     CR_OP_POLL,  /* until fd is ready for events (EPOLLIN ...); result: the events */
     /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
@@ -20,6 +21,8 @@ enum cr_op_code {
     CR_OP_WRITE, /* the same outwards */
 };
 
+/* Everything but slot and result is the submitter's, who writes it before submitting and not
+ * again until the final completion; buf must stay as long, whatever happens to who waits. */
 struct cr_op {
     enum cr_op_code code;
     int fd;
@@ -33,6 +36,7 @@ struct cr_op {
     void *arg;
 };
 
+/* Done now is for what need not wait: a caller then goes on without parking. */
 enum cr_submitted { CR_DONE_NOW, CR_PENDING };
 
 struct cr_backend_type {

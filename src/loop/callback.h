@@ -6,6 +6,8 @@
 
 /* What stands in the ready line without being a fiber: its first member says CR_RUN_SERVICE. */
 typedef struct cr_service cr_service;
+/* It lies in its owner's record; once pushed it cannot be taken out of the line again, and stays
+ * until it is run. */
 struct cr_service {
     cr_fiber item;
     void (*run)(crank_loop *loop, cr_service *service); /* on the loop's own stack */

@@ -17,6 +17,8 @@
 #define CR_BUDGET 128            /* calls without a wait before a task makes room for others */
 #define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
 
+/* How the loop reaches what it must not know: the layers above fill this in before anything
+ * runs. */
 typedef struct cr_hooks {
     /* The runner handed back a new fiber for which there is no stack: give it one and put it in
      * front, or end it. */
@@ -31,6 +33,8 @@ typedef struct cr_hooks {
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
 } cr_hooks;
 
+/* Everything here is the loop's own thread's, but for wakeup, which has its own rules, and sys
+ * and options, which do not change. */
 struct crank_loop {
     cr_runner runner; /* first: the assembly finds it at the loop's address */
     const cr_sys *sys;
@@ -73,6 +77,8 @@ void cr_loop_drive(crank_loop *loop);
  * something happens or until limit. Gives how many fibers and callbacks ran. */
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
 
+/* Asked of the table each time: under the simulator it is the virtual clock. Loops that look
+ * often keep what they were told (polled_at). */
 static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }
 /* Seconds to nanoseconds: negative is 0, huge and infinite is CR_NEVER; NaN gives -1. */
 int64_t cr_nanoseconds(double seconds);

@@ -9,6 +9,8 @@
 
 #include <linux/io_uring.h>
 
+/* Heads and tails lie in memory shared with the kernel: each is written by one side only, and
+ * read with acquire, written with release, where the other side is meant. */
 typedef struct cr_ring {
     int fd;
     bool enabled;
@@ -44,14 +46,17 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_
 /* A request to fill in, cleared; NULL when the ring is full and the kernel takes nothing. It counts
  * once it is pushed. */
 struct io_uring_sqe *cr_ring_request(const cr_sys *sys, cr_ring *ring);
+/* Release: the kernel must not see the tail before the request it stands for. */
 static inline void cr_ring_push(cr_ring *ring)
 {
     __atomic_store_n(ring->sq_tail, *ring->sq_tail + 1, __ATOMIC_RELEASE);
 }
+/* Acquire: an entry may be filled in again only when the kernel has read it. */
 static inline unsigned cr_ring_unsubmitted(const cr_ring *ring)
 {
     return *ring->sq_tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
 }
+/* Acquire: the completions up to the tail are read after it. */
 static inline unsigned cr_ring_completed(const cr_ring *ring)
 {
     return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) - *ring->cq_head;

@@ -10,12 +10,16 @@
 #include "base/sys.h"
 
 typedef struct cr_timer cr_timer;
+/* In its owner's record, which may be any size: the structure allocates nothing for it. Between
+ * start and stop (or pop) none of it may be written, nor may it move. */
 struct cr_timer {
     int64_t deadline;
     uint64_t age_kind; /* age << 3 | kind: what the loop does when it is due */
     cr_timer *next;    /* the structure's own: list links, or the place in the heap */
     cr_timer *prev;
 };
+/* Who is told when it is due: the loop's own callbacks, else a hook per kind. Three bits hold
+ * it. */
 enum cr_timer_kind {
     CR_TIMER_CALLBACK,
     CR_TIMER_TASK,

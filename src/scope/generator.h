@@ -5,6 +5,8 @@
 #include <crank/generator.h>
 #include "scope/scope.h"
 
+/* New and sleeping ones may be asked; a running one may be asked by nobody, since it is the
+ * asker. */
 enum cr_generator_state {
     CR_GENERATOR_NEW,
     CR_GENERATOR_SLEEPING,
@@ -19,6 +21,8 @@ typedef struct cr_place {
     uint8_t kind;
 } cr_place;
 
+/* On the heap, owned by whoever made it until crank_generator_close. What a switch needs comes
+ * first; the captured arguments, read once, come last. */
 struct crank_generator {
     cr_side own, asker;  /* its stack, and the one it is asked from */
     cr_place out;        /* where the asker wants the next value */

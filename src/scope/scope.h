@@ -10,9 +10,12 @@
 #include <crank/scope.h>
 #include "task/tasks.h"
 
+/* The type decides what the rest of the object is: a group's own fields follow behind its scope. */
 enum cr_scope_type { CR_TIMEOUT, CR_GROUP, CR_SHIELD };
 
 typedef struct cr_scope cr_scope;
+/* fired and undelivered are two things: a request is delivered once, but what fired stays so
+ * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
     cr_scope *up;
     cr_task *task;       /* NULL while it sleeps with a generator */

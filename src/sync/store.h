@@ -11,6 +11,8 @@
 
 enum cr_order { CR_OLDEST_FIRST, CR_NEWEST_FIRST, CR_SMALLEST_FIRST };
 
+/* Places in the ring are counted without end and masked when used, so that full and empty
+ * differ. */
 typedef struct cr_store {
     unsigned char *elements;
     size_t count;

@@ -6,19 +6,33 @@
  *     int crank_event_wait(crank_event *event)
  *     {
  *         cr_waiting w;
- *         int err = cr_wait_begin(&w, "crank_event_wait");    -- in a task? cancelled? budget
- * spent? if (err < 0) return err; if (event->raised) return 0; -- no need to wait: no switch return
- * cr_waitq_park(&w, &event->line, &event_wait);  -- the last thing it does
+ *         int err = cr_wait_begin(&w, "crank_event_wait");
+ *         if (err < 0)
+ *             return err;
+ *         if (event->raised)
+ *             return 0;
+ *         return cr_waitq_park(&w, &event->line, &event_wait);
  *     }
+ *
+ * cr_wait_begin sees that it is called in a task, delivers a cancellation that is pending, and lets
+ * the others run where the task's budget is spent: so every waiting call is a checkpoint, also
+ * where it need not wait. Parking is its last thing: the processor is handed to the next task from
+ * there, and that one is resumed by a jump to where its own parking call was called from.
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
  * results; the wake value is what the call returns. A cancellation calls wait->undo. Memory of the
- * user's on a parked task's stack is written only after cr_stack_touch. */
+ * user's on a parked task's stack is written only after cr_stack_touch.
+ *
+ * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
+ * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
+ * table and nothing else. */
 #ifndef CR_PARK_H
 #define CR_PARK_H
 #include "task/task.h"
 
-/* What a task can wait for; one static const per kind. */
+/* What a task can wait for; one static const per kind. A task's wait (fiber.wait) may be changed
+ * while it is parked, by whoever owns the wait: that is how a wait gets a grace period, or moves
+ * from a condition to its lock. */
 typedef struct cr_wait {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
@@ -38,6 +52,8 @@ typedef struct cr_wait {
     size_t (*describe)(const cr_task *task, char *buf, size_t size);
 } cr_wait;
 
+/* An open waiting call, on the stack of who waits. What is needed of it after parking must be
+ * read before: see cr_wait_begin_slow. */
 typedef struct cr_waiting {
     crank_loop *loop;
     cr_task *self;
@@ -47,6 +63,7 @@ typedef struct cr_waiting {
  * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
  * would make parking a tail call. */
 CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
+/* Somebody has asked, the task's owner or a scope of its own: the fast half looks no further. */
 #define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
 /* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
 static inline int cr_wait_begin(cr_waiting *w, const char *call)
@@ -68,7 +85,8 @@ static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
 {
     return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);
 }
-/* Make a parked task, whose wait has been undone, ready with a result. */
+/* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
+ * all, so that nobody finds a task that is ready and seems to wait. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
 {
     task->fiber.wake = result;
@@ -92,6 +110,7 @@ typedef struct cr_waitq {
     cr_task *head;
     cr_task *tail;
 } cr_waitq;
+/* The links are in the task's record: standing in line allocates nothing and cannot fail. */
 static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
 {
     task->node.next = NULL;
@@ -102,6 +121,7 @@ static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
         line->head = task;
     line->tail = task;
 }
+/* From anywhere in the line, without a walk: a cancelled task leaves as cheaply as it came. */
 static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
 {
     if (task->node.prev)

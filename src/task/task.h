@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* task.h: the task's record and its life, for the layers above.
  *
- * A task is a record of 192 bytes in a slab of its loop. life says where it is: see enum cr_life.
- * Who may touch what: the fiber part belongs to context/, the rest to this folder; the layers above
- * use the functions of park.h and below. */
+ * A task is a record of 192 bytes, three cache lines, in a slab of its loop. life says where it is:
+ * see enum cr_life. Who may touch what: the fiber part belongs to context/, the rest to this
+ * folder; the layers above use the functions of park.h and below.
+ *
+ * Fields are shared by what is never needed at once: the captured arguments lie where the
+ * running task keeps its wait, its timer and its children; a waiting task's node where it has a
+ * watcher; an ended task's result where its stack pointer was. Whoever changes the life of a
+ * task must therefore know which of them hold now. */
 #ifndef CR_TASK_H
 #define CR_TASK_H
 #include <crank/error.h>
@@ -16,6 +21,9 @@
 typedef struct cr_task cr_task;
 typedef struct cr_ext cr_ext;
 
+/* Roughly in the order in which a task passes through them: spawn.c makes it alive, group.c may
+ * hold it, thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
+ * leads back but the record's release. */
 enum cr_life {
     CR_FREE, /* in the free list */
     CR_HELD, /* spawned into a full group, not yet ready */
@@ -25,7 +33,10 @@ enum cr_life {
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 
-/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY */
+/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY. The two ASKED flags are what a waiting
+ * call tests; cancel.c sets the first and scope.c the second, and both are cleared where a
+ * request is delivered. FAILED, CANCELED and BROKEN are set once, at the end. CLAIMED may be set
+ * at any time by whoever makes sure that a failure is not lost. DELIVERING is join.c's alone. */
 enum {
     CR_TASK_ASKED = 1 << 1,     /* a request to cancel is not yet delivered */
     CR_TASK_SCOPE_ASKED = 1 << 2, /* a scope of it fired and has not delivered */
@@ -44,11 +55,13 @@ enum {
     CR_TASK_BROKEN = 1 << 15    /* ended by us: the result is an error, whatever the type */
 };
 
+/* A place in a line: in one at a time, since a task waits for one thing at a time. */
 struct cr_node {
     cr_task *next;
     cr_task *prev;
 };
 
+/* The offsets in bytes stand beside the first field of each part. */
 struct cr_task {
     cr_fiber fiber;      /* 0 */
     union {                  /* 64 */
@@ -73,12 +86,15 @@ struct cr_task {
 _Static_assert(sizeof(cr_task) == 192, "a task record is 192 bytes");
 _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears child");
 
-/* fiber.tally: children alive, and requests not taken back */
+/* fiber.tally: children alive, and requests not taken back Both in one word, so that ending a
+ * child is one subtraction and asking whether any is left is one test. 24 bits of children are
+ * as many as there are record slots. */
 #define CR_TALLY_CHILD 1u
 #define CR_TALLY_CHILDREN(t) ((t)->fiber.tally & 0xffffffu)
 #define CR_TALLY_ASKED 0x1000000u
 #define CR_TALLY_REQUESTS(t) ((t)->fiber.tally >> 24)
 
+/* The fiber is the record's first member: the same address, two views. */
 static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }
 static inline crank_task *cr_handle(const cr_task *task)
 {
@@ -98,6 +114,8 @@ typedef struct cr_slab {
     size_t used;  /* records ever handed out */
     cr_task *records;
 } cr_slab;
+/* Looked up by any thread, for a handle may be shown to the wrong one; written when a slab is
+ * made or its loop ends. The pages behind a slab stay while its loop lives. */
 extern _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static inline cr_slab *cr_slab_of(uint64_t id)
 {
