@@ -512,7 +512,7 @@ TEST_SIM(tasks, lists_all_that_live_oldest_first)
     return 0;
 }
 
-enum { MANY = 10000 };
+enum { MANY = 5000 };
 
 /* More than one slab of records; every other one used twice, so that the order is not that of memory. */
 TEST_SIM(tasks, lists_many_oldest_first)
