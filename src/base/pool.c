@@ -23,6 +23,7 @@ void cr_pool_init(cr_pool *pool, const cr_sys *sys, size_t object_size)
     };
 }
 
+/* Free and used objects alike: the blocks do not know which is which. */
 void cr_pool_deinit(cr_pool *pool)
 {
     while (pool->blocks) {

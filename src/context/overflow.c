@@ -35,6 +35,7 @@
 
 typedef void report_fn(const void *address, size_t depth, size_t limit);
 
+/* One per loop of this thread; written while no fault of ours can happen. */
 struct watched {
     struct watched *next;
     const cr_sys *sys;
@@ -49,6 +50,7 @@ struct alternate {
 };
 
 #define SIGNAL_LOCAL static __thread __attribute__((tls_model("initial-exec")))
+/* Initial-exec, for the handler: any other thread-local may allocate when it is first touched. */
 SIGNAL_LOCAL struct watched *watched_here;
 SIGNAL_LOCAL struct alternate alternate_here;
 SIGNAL_LOCAL bool passing_on;
@@ -98,6 +100,8 @@ static void die_by(int number, const siginfo_t *info)
         raise(number);
 }
 
+/* As if ours were not there: with the handler's own flags, in the form it was installed for.
+ * What the kernel would do by itself is done by going back to the default action. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *action = &before[number == SIGSEGV ? 0 : 1];
@@ -225,6 +229,7 @@ int cr_overflow_install(const cr_sys *sys, cr_stacks *stacks, report_fn *report)
     return 0;
 }
 
+/* The handler goes before the alternate stack that it runs on. */
 void cr_overflow_remove(cr_stacks *stacks)
 {
     for (struct watched **link = &watched_here; *link; link = &(*link)->next) {

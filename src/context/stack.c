@@ -62,15 +62,17 @@ enum {
     BATCH = 64,         /* slots per system call, at most */
     FIRST_SLOTS = 16,   /* in the first slab */
     SLABS_MAX = 256,    /* with 16 GiB each more stacks than there are task handles */
-    COLOURS = 16,
-    COLOUR_STEP = 64,
+    COLOURS = 16, /* tops of so many neighbours differ */
+    COLOUR_STEP = 64, /* a cache line */
     ABOVE_TOP = 192,    /* the stack's head, and what capture may read above an argument area */
-    MAP_COUNT_DEFAULT = 65530,
-    MAPPINGS_PER_GUARD = 2,
+    MAP_COUNT_DEFAULT = 65530, /* Linux's, where it cannot be read */
+    MAPPINGS_PER_GUARD = 2, /* it splits one in three */
 };
 #define SLAB_BYTES_MAX (16 * GIB)
 #define USABLE_DEFAULT (192 * KIB)
 
+/* Bytes of a slot, and of the guard at its low end. The guard is as large as a frame may be that
+ * leaps over it untouched; larger frames are the compiler's to probe (-fstack-clash-protection). */
 struct class {
     size_t slot;
     size_t guard;
@@ -92,11 +94,12 @@ struct slab {
     unsigned *valgrind; /* ids of the registered slots, under Valgrind only */
 };
 
+/* How guards are made on this kernel; found out with the first step and kept from then on. */
 enum guards { GUARDS_UNKNOWN, GUARDS_MARKED, GUARDS_PROTECTED };
 
 struct cr_stacks {
     const cr_sys *sys;
-    void **hot;
+    void **hot; /* the runner's list, by its address */
     void *spare;      /* cut off the hot list, pages still there */
     void *trimmed;    /* head of the hot list when it was last found short enough */
     size_t trimmed_to;
@@ -110,7 +113,7 @@ struct cr_stacks {
     size_t page;
     bool one_by_one;  /* process_madvise does not do it here */
     bool by_touch;    /* nor MADV_POPULATE_WRITE */
-    bool limit_told;
+    bool limit_told; /* it is said once */
     size_t protected; /* our part of guards_protected */
     size_t n_slabs;
     struct slab slabs[SLABS_MAX];
@@ -192,6 +195,7 @@ static void announce_slot(cr_stacks *stacks, struct slab *slab, size_t index)
 #endif
 }
 
+/* What is mapped here next is not a stack: the tools must forget all they knew of it. */
 static void retract_slot(CR_UNUSED cr_stacks *stacks, struct slab *slab, size_t index)
 {
     if (slab->valgrind)
@@ -257,6 +261,8 @@ static size_t protected_max(const cr_sys *sys)
     return (size_t)(count > 0 ? count : MAP_COUNT_DEFAULT) / 2 / MAPPINGS_PER_GUARD;
 }
 
+/* Once per pool, straight to stderr: the spawn fails with -ENOMEM, which would not say what to
+ * raise. */
 static CR_COLD void tell_limit(cr_stacks *stacks, size_t most)
 {
     if (stacks->limit_told)
@@ -506,6 +512,7 @@ static char *locate(const cr_stacks *stacks, const void *address, char **ret_low
     return slot;
 }
 
+/* Addresses in the guard do not count: nothing usable lies there. */
 bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high)
 {
     char *low;
@@ -517,6 +524,7 @@ bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low
     return true;
 }
 
+/* Reads the slabs' list only, which grows at its end: a handler may interrupt its growing. */
 bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret_low,
     char **ret_high)
 {

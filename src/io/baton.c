@@ -259,6 +259,8 @@ static void pump_delivered(cr_post *post)
         continue;
 }
 
+/* Conditions by the monotonic clock, as in workers.c: patience is real time, whatever the clock
+ * does. */
 int cr_baton_new(cr_workers *workers)
 {
     pthread_condattr_t monotonic;

@@ -24,6 +24,7 @@ static inline cr_job *place_at(cr_job_ring *ring, uint64_t position)
     return atomic_load_explicit(&ring->places[position & ring->mask], memory_order_relaxed);
 }
 
+/* Committed at once: workers would take the page faults one by one, under load. */
 static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
 {
     cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);

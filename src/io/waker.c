@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* waker.c: someone outside who may still wake the loop.
  *
- * A waker is one post that may be on its way or not, so that waking neither allocates nor locks.
- * Whoever wakes is counted while inside: when the loop ends before the waker was freed, it lets
- * go of the loop, waits until nobody is inside, and from then on waking does nothing. */
+ * A waker is one post that may be on its way or not, so that waking neither allocates nor locks,
+ * and waking often before the loop has looked is one call. Whoever wakes is counted while inside:
+ * when the loop ends before the waker was freed, it lets go of the loop, waits until nobody is
+ * inside, and from then on waking does nothing. So a foreign thread needs no lock of its own
+ * against the loop's end.
+ *
+ * Owns: the post, and one count of loop->outside while the loop lives. */
 #include <crank/thread.h>
 
 #include <sched.h>

@@ -314,6 +314,8 @@ static unsigned wanted(cr_workers *workers, uint64_t taken, uint64_t waiting)
     return waiting > taken && awake < workers->cores ? 1 : 0;
 }
 
+/* Called again and again until the queue is empty or all are at long jobs: the plan is made anew
+ * each time, by what was taken since. */
 static void call_more(cr_workers *workers)
 {
     uint64_t head = atomic_load(&workers->jobs.head);
@@ -368,6 +370,8 @@ static int call_worker(cr_workers *workers)
 
 /* ---- The loop's side ---- */
 
+/* From a pool of the loop's, which needs no lock, for only the loop's thread makes and frees
+ * jobs. */
 void *cr_job_new(cr_workers *workers, const cr_job_type *type)
 {
     cr_job *job = cr_pool_get(&workers->memory);

@@ -2,9 +2,13 @@
 /* workers.h: jobs for threads, and the threads of one loop that do them.
  *
  * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop,
- * which is then told. The loop's thread alone makes, submits, cancels and frees; a worker
- * touches a job only between taking it off the queue and giving it back. jobs.c keeps the queue,
- * workers.c the threads, baton.c the threads under the simulator. */
+ * which is then told. The loop's thread alone makes, submits, cancels and frees; a worker touches a
+ * job only between taking it off the queue and giving it back. jobs.c keeps the queue, workers.c
+ * the threads, baton.c the threads under the simulator.
+ *
+ * Each loop has its own: no lock is shared between loops, and a job's memory comes from its
+ * loop's pool, which needs none. Threads are joined before the run ends, so no job outlives what
+ * it uses. */
 #ifndef CR_WORKERS_H
 #define CR_WORKERS_H
 #include <pthread.h>

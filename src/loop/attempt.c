@@ -4,7 +4,9 @@
  * A read or write asks the kernel not to wait (RWF_NOWAIT), whatever the descriptor's own flags
  * are: descriptors that are inherited, such as standard input, are shared with other programs,
  * which O_NONBLOCK would surprise. Files that cannot promise that, such as terminals on some
- * kernels, are polled before, and get no more than a pipe takes without waiting. */
+ * kernels, are polled before, and get no more than a pipe takes without waiting.
+ *
+ * Owns no state: the answer is the result or -EAGAIN, and what follows from it is the backend's. */
 #include "loop/attempt.h"
 
 #include <limits.h>

@@ -104,6 +104,7 @@ crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
     return handle;
 }
 
+/* Where no timer can be had there is no handle either: nothing is half planned. */
 static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback *fn, void *arg)
 {
     crank_handle *handle = new_handle(loop, fn, arg);

@@ -97,6 +97,7 @@ static int grow_slots(epoll *e)
     return 0;
 }
 
+/* A free slot's next links the free list; a used one's its line. */
 static int take_slot(epoll *e, cr_op *op)
 {
     if (e->slots_free == NONE && grow_slots(e) < 0)
@@ -311,6 +312,7 @@ static const cr_sys *epoll_sys(cr_backend *backend)
     return cr_container_of(backend, epoll, base)->sys;
 }
 
+/* Also of one that was only half opened: descriptors are -1 until they are there. */
 static void epoll_close(cr_backend *backend)
 {
     epoll *e = cr_container_of(backend, epoll, base);

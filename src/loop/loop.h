@@ -3,7 +3,11 @@
  *
  * Owns: the runner, the clock, timers, callbacks, posts from threads, the backend. Knows fibers as
  * things to run, not what a task is; what it needs of the layers above it calls through
- * loop->hooks. */
+ * loop->hooks.
+ *
+ * A loop is one thread's while it runs, and may be another's before and after. Nothing in it is
+ * locked: what other threads may do is post, and everything they cause is done by the loop's own
+ * thread in its next turn. */
 #ifndef CR_LOOP_H
 #define CR_LOOP_H
 #include <crank/loop.h>

@@ -3,7 +3,9 @@
  *
  * Owns the order in which its parts are made and unmade, and the choice of the backend: io_uring
  * where it is asked for and allowed, else epoll. A loop that is only half made is unmade by the
- * same function as a whole one. */
+ * same function as a whole one, so that every failure on the way takes the same road back.
+ *
+ * The backend is made first and unmade last, since all the others use its table. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

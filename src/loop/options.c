@@ -3,7 +3,10 @@
  *
  * An option that is given wins over its variable; a variable over the default. A value that means
  * nothing is an error with a sentence that says what is known, never a silent default. A
- * set-user-ID program takes nothing from its environment: secure_getenv gives it none. */
+ * set-user-ID program takes nothing from its environment: secure_getenv gives it none.
+ *
+ * After this every field of loop->options says what holds, and no other file looks at the
+ * environment. */
 #include "loop/options.h"
 
 #include <math.h>

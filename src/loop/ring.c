@@ -104,6 +104,7 @@ static int setup(const cr_sys *sys, struct io_uring_params *params)
     return fd;
 }
 
+/* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */
 int cr_ring_open(const cr_sys *sys, cr_ring *ring)
 {
     struct io_uring_params params;

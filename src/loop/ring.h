@@ -2,7 +2,10 @@
 /* ring.h: the two rings shared with the kernel, and the one system call that moves them.
  *
  * Owns: the descriptor, the mappings, the heads and tails. Knows no operations: requests are filled
- * in by the caller, and what a completion means is the caller's. Single-threaded. */
+ * in by the caller, and what a completion means is the caller's. Single-threaded.
+ *
+ * Here and not in uring.c, so that memory order, which is easy to get wrong and cannot be
+ * tested, has a page of its own. */
 #ifndef CR_RING_H
 #define CR_RING_H
 #include "base/sys.h"

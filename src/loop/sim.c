@@ -245,6 +245,7 @@ static void sim_close(cr_backend *backend)
     cr_free(real, s);
 }
 
+/* The given table is what the simulator itself stands on: memory, descriptors, real waiting. */
 static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
 {
     sim *s = cr_alloc_zero(sys, sizeof *s);

@@ -3,8 +3,10 @@
  *
  * Clock and chance are the simulator's; all else is the table it was opened with, whose entries
  * want their own context: hence a function for each. The clock moves only in the simulator's turn.
- * Chance comes from the seed, in a stream of its own: drawing a number does not change the
- * choices. */
+ * Chance comes from the seed, in a stream of its own: drawing a number does not change the choices.
+ *
+ * Standing on the given table and not on the real one, it can be stacked on the failing table of
+ * the tests: a fault is then injected into a run that the seed decides. */
 #include "loop/sim.h"
 
 /* A clock at zero would be taken for no instant by careless code. */

@@ -175,6 +175,8 @@ static bool request_poll(struct uring *uring, int fd, uint32_t events, uint64_t 
     return true;
 }
 
+/* Longer ones are cut, as the kernel itself would: a short transfer is an answer that callers
+ * expect. */
 static bool request_transfer(struct uring *uring, const cr_op *op, uint64_t tag)
 {
     struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
@@ -205,6 +207,8 @@ static bool request_cancel(struct uring *uring, uint64_t tag)
     return true;
 }
 
+/* A poll is asked for with 32 bits of events, the rest by reading or writing where it stands
+ * (-1). */
 static bool issue(struct uring *uring, uint32_t index)
 {
     struct slot *slot = &uring->slots[index];
@@ -436,6 +440,7 @@ static void end_wake(struct uring *uring)
     }
 }
 
+/* Every operation has come back, so nobody's buffer is with the kernel any more. */
 static void close_backend(cr_backend *backend)
 {
     struct uring *uring = uring_of(backend);

@@ -25,6 +25,7 @@ struct cr_wakeup {
 static const char asleep;
 #define ASLEEP ((cr_post *)(uintptr_t)&asleep)
 
+/* Asleep from the start: a post to a loop that does not run yet makes its descriptor readable. */
 int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup)
 {
     cr_wakeup *wakeup = cr_alloc(sys, sizeof *wakeup);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* adaptor.c: generators over generators.
  *
- * Each is an ordinary generator whose body asks its source. It owns the source, also where it was
- * never asked itself, so that closing the outermost closes all. A predicate or function over values
- * is called as its own type wants it: the value stands in the first integer and in the first
- * floating point register, of which it reads one. */
+ * Each is an ordinary generator whose body asks its source: nothing here that a user could not
+ * have written, but for the types, which are known by size and kind only. It owns the source,
+ * also where it was never asked itself, so that closing the outermost closes all. A predicate or
+ * function over values is called as its own type wants it: the value stands in the first integer
+ * and in the first floating point register, of which it reads one. */
 #include "scope/generator.h"
 #include "base/check.h"
 #include <string.h>

@@ -147,6 +147,7 @@ static inline int may_ask(crank_generator *g, const char *call)
     return g->state != CR_GENERATOR_ENDED;
 }
 
+/* For the adaptors, which know sizes and kinds at run time only. */
 int cr_generator_ask(crank_generator *g, cr_place out, cr_place in, const char *call)
 {
     int may = may_ask(g, call);

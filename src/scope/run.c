@@ -213,6 +213,7 @@ struct captured {
     cr_many_args many;
 };
 
+/* The call was captured before there was a loop: it is put where spawning looks for it. */
 static int start_root(
     run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {

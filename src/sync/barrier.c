@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* barrier.c: lets so many tasks through together, again and again.
  *
- * The last to arrive wakes the others with their places in the line as results and begins the
- * next round at once: tasks of the old round are out of the line already, so there is no time of
- * draining in which the barrier is closed. A cancelled task leaves the line, and those behind it
- * move up: the results of a round are always 0 to parties - 1. */
+ * The last to arrive wakes the others with their places in the line as results and begins the next
+ * round at once: tasks of the old round are out of the line already, so there is no time of
+ * draining in which the barrier is closed, as the classic barrier with two counters has. A
+ * cancelled task leaves the line, and those behind it move up: the results of a round are always 0
+ * to parties - 1.
+ *
+ * Invariant: fewer than parties wait, and nobody while it is broken. */
 #include <limits.h>
 #include "sync/object.h"
 
@@ -45,6 +48,7 @@ static const cr_wait barrier_wait = {
     .describe = barrier_describe,
 };
 
+/* A round of no parties would never end, nor begin. */
 crank_barrier *crank_barrier_new(size_t parties)
 {
     CR_CHECK(parties > 0 && parties <= INT_MAX,

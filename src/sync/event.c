@@ -2,7 +2,10 @@
 /* event.c: a flag that tasks wait for.
  *
  * Raising it takes everybody out of the line at once: whoever waited then goes on, also when the
- * flag is cleared before it runs. Invariant: while the flag is raised nobody is in line. */
+ * flag is cleared before it runs. Invariant: while the flag is raised nobody is in line.
+ *
+ * The wake-up itself is the message: a woken task does not look at the flag again, so an event
+ * that is raised and cleared in one breath is seen by all who waited, as asyncio's is. */
 #include "sync/object.h"
 
 struct crank_event {

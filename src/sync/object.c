@@ -7,6 +7,7 @@
 #include "sync/object.h"
 #include <stdio.h>
 
+/* Objects may be made before the run begins, by whoever sets things up: no loop is needed. */
 void *cr_object_new(size_t size)
 {
     crank_loop *loop = cr_loop_here;

@@ -106,6 +106,7 @@ crank_queue *crank_queue_new_priority(size_t element_size, unsigned char kind, s
     return queue_new(element_size, kind, max, CR_SMALLEST_FIRST, less);
 }
 
+/* Elements that are left go with it: what they point to was never the queue's. */
 void crank_queue_free(crank_queue *queue)
 {
     if (!queue)
@@ -138,6 +139,7 @@ static void print_type(char *buf, size_t size, size_t type, bool many)
         kind < CRANK_COUNT(names) ? names[kind] : "thing of unknown kind", many ? "s" : "");
 }
 
+/* Out of line: it looks a second time, and knows of queues without a kind. */
 static CR_COLD void type_mismatch(const crank_queue *queue, size_t type, const char *call)
 {
     /* A queue of no kind takes any of its size. */

@@ -3,7 +3,11 @@
  *
  * A released permit goes straight to the first in line. Invariant: while somebody is in line no
  * permit is free, so that nobody who comes later can overtake, and a permit on its way to a task
- * that is cancelled meanwhile is that task's. */
+ * that is cancelled meanwhile is that task's.
+ *
+ * A permit has no owner: one task may acquire and another release, which is what makes it a
+ * semaphore and not a lock with a count. So nothing can be said of one that was never given
+ * back. */
 #include "sync/object.h"
 
 struct crank_semaphore {
@@ -72,6 +76,7 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
     return cr_waitq_park(&w, &semaphore->line, &semaphore_wait);
 }
 
+/* The quick way: with a permit free nobody is in line, so taking it overtakes nobody. */
 int crank_semaphore_acquire(crank_semaphore *semaphore)
 {
     cr_waiting w;

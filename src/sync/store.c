@@ -2,8 +2,9 @@
 /* store.c: the memory of a queue's elements, and the heap.
  *
  * Taking from the heap walks the hole at the root down to a leaf along the smaller children,
- * then the last element up from there: it came from a leaf and seldom climbs, so this asks less
- * about once a level instead of twice. Age decides between equals, and decides which of the two
+ * then the last element up from there (Wegener's bottom-up heapsort): it came from a leaf and
+ * seldom climbs, so this asks less about once a level instead of twice. Asking is the user's
+ * function and dear, moving is a copy. Age decides between equals, and decides which of the two
  * questions "a < b" and "b < a" must be asked, so that one is enough. */
 #include "sync/store.h"
 #include "base/check.h"
@@ -30,6 +31,7 @@ static size_t age_offset(size_t size)
     return round_up(size, sizeof(uint64_t));
 }
 
+/* Only a heap keeps ages behind its elements; a ring's are as close as an array's. */
 void cr_store_init(cr_store *store, size_t size, enum cr_order order,
     bool (*less)(const void *, const void *))
 {

@@ -53,6 +53,7 @@ void cr_report(
     cr_free(loop->sys, whole);
 }
 
+/* Without memory for the whole text the introduction alone is said. */
 void cr_report_failure(
     crank_loop *loop, const cr_task *task, const cr_failure *failure, const char *introduction)
 {
@@ -144,6 +145,7 @@ static bool list_cycle(struct listing *l, const cr_task *task)
     return true;
 }
 
+/* Who holds what it waits for is named beside it: often that is all one needs to know. */
 static void list_task(struct listing *l, const cr_task *task)
 {
     char text[512];
