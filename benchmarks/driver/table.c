@@ -20,10 +20,10 @@ void number_format(double value, char *buf, size_t size)
         snprintf(buf, size, magnitude >= 1 ? "%.2f" : "%.3f", value);
 }
 
-/* The ratio crank / peer in two digits. */
+/* The ratio crank / peer in two digits; none where the peer has next to nothing. */
 static void ratio_format(double ratio, char *buf, size_t size)
 {
-    if (isnan(ratio))
+    if (!(ratio > 0 && ratio < 1000))
         buf[0] = '\0';
     else
         snprintf(buf, size,
