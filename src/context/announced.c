@@ -26,8 +26,8 @@ struct place {
     size_t size;
     void *fake; /* AddressSanitizer's */
     void *tsan;
-    uint64_t floating;
-    int error;
+    uint64_t floating; /* control words, as in the assembly's frame */
+    int error; /* errno */
 };
 
 /* The stack this thread runs on now. */

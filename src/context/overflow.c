@@ -46,14 +46,14 @@ struct watched {
 struct alternate {
     char *memory; /* NULL where another's stack was good enough */
     size_t size;
-    stack_t before;
+    stack_t before; /* what was set before ours */
 };
 
 #define SIGNAL_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 /* Initial-exec, for the handler: any other thread-local may allocate when it is first touched. */
 SIGNAL_LOCAL struct watched *watched_here;
 SIGNAL_LOCAL struct alternate alternate_here;
-SIGNAL_LOCAL bool passing_on;
+SIGNAL_LOCAL bool passing_on; /* the handler before ours runs */
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS};
 enum { FAULT_SIGNALS = sizeof fault_signals / sizeof *fault_signals };

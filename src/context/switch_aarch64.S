@@ -158,7 +158,7 @@
 /* The next in line, or back to the loop with x6: NULL or the head that needs service. */
 .Lnext:
     ldr x1, [x0, #CR_RUNNER_HEAD]
-    mov x6, #0
+    mov x6, #0 /* what the loop is told: no service wanted */
     cbz x1, .Lloop
     ldr w7, [x0, #CR_RUNNER_STEPS]
     subs w7, w7, #1
@@ -174,7 +174,7 @@
     cbnz w7, .Lnot_resumable
     count_switch
     ldr x5, [x1, #CR_FIBER_SP]
-    ldr x6, [x1, #CR_FIBER_WAKE]
+    ldr x6, [x1, #CR_FIBER_WAKE] /* what its parking call returns */
 /* x5 is the frame of a parked context, x6 what its call returns. Writing the control register makes
  * the processor wait: it is written when it differs. */
 .Lresume:
@@ -196,14 +196,14 @@
     local cr_fiber_to_loop
 /* New with a stack to be had: straight to its first run, without a way through the loop. */
 .Lnot_resumable:
-    mov x6, x1
+    mov x6, x1 /* the head, for the loop to serve */
     cmp w7, #CR_RUN_NEW
     b.ne .Lloop
     ldr x2, [x0, #CR_RUNNER_STACKS]
     cbnz x2, cr_fiber_first_run
 /* The loop's own context is a frame like the others. */
 .Lloop:
-    str xzr, [x0, #CR_RUNNER_CURRENT]
+    str xzr, [x0, #CR_RUNNER_CURRENT] /* the loop is no fiber */
     ldr x5, [x0, #CR_RUNNER_SP]
     b .Lresume
     endfunction cr_fiber_to_loop
@@ -211,11 +211,11 @@
 /* The first run: x0 the runner, x1 the fiber, x2 a hot stack. This is the base of every fiber's
  * stack: an unwinder stops here. The arguments overlay what the fiber keeps later. */
     local cr_fiber_first_run
-    ldr x7, [x2]
+    ldr x7, [x2] /* off the list of hot stacks */
     str x7, [x0, #CR_RUNNER_STACKS]
     count_switch
-    mov sp, x2
-    mov x19, x0
+    mov sp, x2 /* onto the fresh stack */
+    mov x19, x0 /* kept where no call destroys them */
     mov x20, x1
     mov x21, x2
     ldr x7, [x0, #CR_RUNNER_FP]
@@ -225,7 +225,7 @@
     msr fpcr, x7
 .Lfirst_controlled:
     ldr x7, [x0, #CR_RUNNER_ERRNO]
-    str wzr, [x7]
+    str wzr, [x7] /* errno starts at 0 */
     strb wzr, [x1, #CR_FIBER_RUN] /* CR_RUN_RESUME */
     ldr x22, [x1, #CR_FIBER_SP]   /* the function */
     ldrh w7, [x1, #CR_FIBER_FLAGS]
@@ -241,7 +241,7 @@
     str xzr, [x20, #CR_FIBER_GENERATOR]
     str xzr, [x20, #CR_FIBER_CHILD]
     mov x29, #0
-    blr x22
+    blr x22 /* the task's function */
     bl cr_fiber_returned
     brk #1
 /* The block goes back to the runner's list as soon as it has been read. */
@@ -250,7 +250,7 @@
     load_many x23
     ldr x9, [x19, #CR_RUNNER_MANY]
     str x9, [x23]
-    str x23, [x19, #CR_RUNNER_MANY]
+    str x23, [x19, #CR_RUNNER_MANY] /* the block has been read: it is free */
     b .Lstart
     endfunction cr_fiber_first_run
 
@@ -276,9 +276,9 @@
     save_frame FRAME_SWAPPED
     mov x9, sp
     str x9, [x0]
-    mov sp, x1
+    mov sp, x1 /* and gone */
     load_frame FRAME_SWAPPED
-    mov x0, x2
+    mov x0, x2 /* the value passed, for who comes back there */
     ret
     endfunction cr_stack_swap
 
@@ -286,9 +286,9 @@
     function cr_stack_base
     .cfi_undefined x30
     bti c
-    mov x0, x20
+    mov x0, x20 /* its argument */
     mov x29, #0
-    blr x19
+    blr x19 /* the entry */
     brk #1
     endfunction cr_stack_base
 
@@ -304,8 +304,8 @@
     .cfi_def_cfa_register x29
     str x19, [sp, #16]
     .cfi_rel_offset x19, 16
-    mov x19, x3
-    mov x16, x0
+    mov x19, x3 /* where the result goes */
+    mov x16, x0 /* the function, out of the arguments' way */
     cbnz x2, .Lcall_many
     mov x9, x1
     load_few x9, x10

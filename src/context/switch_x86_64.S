@@ -88,34 +88,34 @@
     movl (%rax), %eax
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_FIBER_SP(%rsi)
-    movq %rsp, %r10
+    movq %rsp, %r10 /* the control words there are now */
 /* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack
  * it loads; at r10 lies the floating point control there is now. */
 .Lnext:
-    movq CR_RUNNER_HEAD(%rdi), %rsi
-    xorl %eax, %eax
+    movq CR_RUNNER_HEAD(%rdi), %rsi /* the next in line */
+    xorl %eax, %eax /* what the loop is told: no service wanted */
     testq %rsi, %rsi
     jz .Lloop
-    decl CR_RUNNER_STEPS(%rdi)
+    decl CR_RUNNER_STEPS(%rdi) /* enough for this turn? */
     js .Lloop
     movq CR_FIBER_NEXT(%rsi), %rcx
     movq %rcx, CR_RUNNER_HEAD(%rdi)
     testq %rcx, %rcx
     jnz .Lcheck
-    movq %rdi, CR_RUNNER_TAIL(%rdi)
+    movq %rdi, CR_RUNNER_TAIL(%rdi) /* empty: the head is the runner's first field */
 /* The line is consistent from here on, whatever the head turns out to need. */
 .Lcheck:
     cmpb $CR_RUN_RESUME, CR_FIBER_RUN(%rsi)
     jne .Lnot_resumable
     movq %rsi, CR_RUNNER_CURRENT(%rdi)
-    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
+    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx /* a fiber starts with a full budget */
     movl %ecx, CR_RUNNER_BUDGET(%rdi)
     incq CR_RUNNER_SWITCHES(%rdi)
-    movq CR_FIBER_SP(%rsi), %rsp
-    movq CR_FIBER_WAKE(%rsi), %rax
+    movq CR_FIBER_SP(%rsi), %rsp /* from here on its stack */
+    movq CR_FIBER_WAKE(%rsi), %rax /* what its parking call returns */
 .Lresume:
-    movl (%r10), %r8d
-    movzwl 4(%r10), %r9d
+    movl (%r10), %r8d /* mxcsr as it is */
+    movzwl 4(%r10), %r9d /* the x87 control word as it is */
     cmpl (%rsp), %r8d
     jne .Lload_control
     cmpw 4(%rsp), %r9w
@@ -124,7 +124,7 @@
  * address of a thread-local may not be kept across a switch by a compiler, but here it is the
  * runner's. */
 .Lcontrol:
-    movl FRAME_ERRNO(%rsp), %ecx
+    movl FRAME_ERRNO(%rsp), %ecx /* its errno */
     movq CR_RUNNER_ERRNO(%rdi), %rdx
     movl %ecx, (%rdx)
     .cfi_remember_state
@@ -147,7 +147,7 @@ cr_fiber_to_loop:
     .cfi_undefined rip
 /* New with a stack to be had: straight to its first run, without a way through the loop. */
 .Lnot_resumable:
-    movq %rsi, %rax
+    movq %rsi, %rax /* the head, for the loop to serve */
     cmpb $CR_RUN_NEW, CR_FIBER_RUN(%rsi)
     jne .Lloop
     movq CR_RUNNER_STACKS(%rdi), %rdx
@@ -155,7 +155,7 @@ cr_fiber_to_loop:
     jnz cr_fiber_first_run
 /* The loop's own context is a frame like the others. */
 .Lloop:
-    movq $0, CR_RUNNER_CURRENT(%rdi)
+    movq $0, CR_RUNNER_CURRENT(%rdi) /* the loop is no fiber */
     movq CR_RUNNER_SP(%rdi), %rsp
     jmp .Lresume
     endfunction cr_fiber_to_loop
@@ -166,14 +166,14 @@ cr_fiber_to_loop:
 cr_fiber_first_run:
     .cfi_startproc
     .cfi_undefined rip
-    movq (%rdx), %rcx
+    movq (%rdx), %rcx /* off the list of hot stacks */
     movq %rcx, CR_RUNNER_STACKS(%rdi)
     movq %rsi, CR_RUNNER_CURRENT(%rdi)
     movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
     movl %ecx, CR_RUNNER_BUDGET(%rdi)
     incq CR_RUNNER_SWITCHES(%rdi)
-    movq %rdx, %rsp
-    movq %rdi, %r12
+    movq %rdx, %rsp /* onto the fresh stack */
+    movq %rdi, %r12 /* kept where no call destroys them */
     movq %rsi, %rbx
     movq %rdx, %r13
     movl (%r10), %r8d
@@ -186,17 +186,17 @@ cr_fiber_first_run:
  * the record (wait, stack, scope, generator, child) is written only after. */
 .Lfirst_controlled:
     movq CR_RUNNER_ERRNO(%r12), %rax
-    movl $0, (%rax)
+    movl $0, (%rax) /* errno starts at 0 */
     movb $CR_RUN_RESUME, CR_FIBER_RUN(%rbx)
-    movq CR_FIBER_SP(%rbx), %r14
+    movq CR_FIBER_SP(%rbx), %r14 /* the function, before its first run */
     testb $CR_FIBER_FLAG_MANY, CR_FIBER_FLAGS(%rbx)
     jnz .Lmany
     movups CR_FIBER_ARGS + 64(%rbx), %xmm0
     movups CR_FIBER_ARGS + 80(%rbx), %xmm1
-    subq $32, %rsp
+    subq $32, %rsp /* the stack arguments a small call can have */
     movups %xmm0, (%rsp)
     movups %xmm1, 16(%rsp)
-    movq CR_FIBER_ARGS + 32(%rbx), %xmm0
+    movq CR_FIBER_ARGS + 32(%rbx), %xmm0 /* as many registers as two arguments fill */
     movq CR_FIBER_ARGS + 40(%rbx), %xmm1
     movq CR_FIBER_ARGS + 48(%rbx), %xmm2
     movq CR_FIBER_ARGS + 56(%rbx), %xmm3
@@ -208,15 +208,15 @@ cr_fiber_first_run:
 .Lstart:
     xorl %ebp, %ebp
     movq %rbp, CR_FIBER_WAIT(%rbx)
-    movq %r13, CR_FIBER_STACK(%rbx)
+    movq %r13, CR_FIBER_STACK(%rbx) /* its top, to give it back by */
     movq %rbp, CR_FIBER_SCOPE(%rbx)
     movq %rbp, CR_FIBER_GENERATOR(%rbx)
     movq %rbp, CR_FIBER_CHILD(%rbx)
     movl $8, %eax /* for a variadic function: vector registers in use, at most */
-    call *%r14
+    call *%r14 /* the task's function */
     movq %rax, %rdi
     call cr_fiber_returned
-    ud2
+    ud2 /* cr_fiber_returned does not return */
 .Lfirst_control:
     ldmxcsr CR_RUNNER_FP(%r12)
     fldcw CR_RUNNER_FP + 4(%r12)
@@ -224,7 +224,7 @@ cr_fiber_first_run:
 /* All sixteen words are copied, whatever the call had: the pool's block is that large. */
 .Lmany:
     movq CR_FIBER_ARGS(%rbx), %r15
-    subq $128, %rsp
+    subq $128, %rsp /* sixteen words of stack arguments */
     leaq 112(%r15), %rsi
     movq %rsp, %rdi
     movl $16, %ecx
@@ -245,7 +245,7 @@ cr_fiber_first_run:
     movq 40(%r15), %r9
     movq CR_RUNNER_MANY(%r12), %rax
     movq %rax, (%r15)
-    movq %r15, CR_RUNNER_MANY(%r12)
+    movq %r15, CR_RUNNER_MANY(%r12) /* the block has been read: it is free */
     jmp .Lstart
     endfunction cr_fiber_first_run
 
@@ -280,16 +280,16 @@ cr_fiber_first_run:
     function cr_stack_swap
     save_registers
     movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    movq %rdx, %rax
+    movq %rsi, %rsp /* and gone */
+    movq %rdx, %rax /* the value passed, for who comes back there */
     restore_and_jump
     endfunction cr_stack_swap
 
 /* Where a prepared stack starts: r12 the function, r13 its argument. */
     function cr_stack_base
     .cfi_undefined rip
-    movq %r13, %rdi
-    call *%r12
+    movq %r13, %rdi /* its argument */
+    call *%r12 /* the entry */
     ud2
     endfunction cr_stack_base
 
@@ -302,8 +302,8 @@ cr_fiber_first_run:
     pushq %rbx
     .cfi_offset rbx, -24
     subq $136, %rsp
-    movq %rcx, %rbx
-    movq %rdi, %r11
+    movq %rcx, %rbx /* where the result goes */
+    movq %rdi, %r11 /* the function, out of the arguments' way */
     testq %rdx, %rdx
     jnz .Lcall_many
     movups 64(%rsi), %xmm0
@@ -321,7 +321,7 @@ cr_fiber_first_run:
 .Lcall:
     movl $8, %eax
     call *%r11
-    movq %rax, (%rbx)
+    movq %rax, (%rbx) /* both results: which counts the site knows */
     movsd %xmm0, 8(%rbx)
     movq -8(%rbp), %rbx
     leave
@@ -365,7 +365,7 @@ crank_capture_few_:
     endbr64
     movq cr_capture_place@gottpoff(%rip), %r11
     movq %fs:(%r11), %r11
-    testq %r11, %r11
+    testq %r11, %r11 /* a spare record? */
     jz .Lown
 .Lstore:
     movq %rdi, 0(%r11)

@@ -25,7 +25,7 @@ enum turn { TURN_FREE, TURN_RUNNING, TURN_READY, TURN_WAITING };
 struct cr_baton {
     cr_workers *workers;
     pthread_mutex_t lock; /* of holder and cr_worker.lost */
-    pthread_cond_t back;
+    pthread_cond_t back; /* the baton has come back to the loop */
     cr_worker *holder; /* NULL: the loop */
     cr_worker *line;   /* workers amid a job that may go on */
     size_t line_length;

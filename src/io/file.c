@@ -39,9 +39,9 @@ typedef struct file {
     int64_t at;      /* what a worker is to do: where (-1: where the file stands), with what */
     char *bytes;
     size_t size;
-    cr_op op;
-    cr_waiting op_waiting;
-    char path[];
+    cr_op op; /* the one in flight, of a pipe or terminal */
+    cr_waiting op_waiting; /* who waits for it */
+    char path[]; /* for messages */
 } file;
 
 /* A stream of this type is always part of a file. */

@@ -18,23 +18,23 @@
 /* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
  * waits. What two of them touch is under the lock. */
 struct crank_submission {
-    cr_post arrival;
+    cr_post arrival; /* it reaches the loop */
     cr_post request; /* to cancel, or to report the failure of a dropped one */
     cr_post limit;   /* a simulated worker's timeout is to begin */
     crank_loop *loop;
     atomic_uint refs; /* who holds it, the loop until the end, posts on their way */
-    atomic_bool dropped;
+    atomic_bool dropped; /* nobody will ask any more */
     /* the loop's */
     cr_watcher watcher;
     cr_task *task;
-    crank_handle *timer;
+    crank_handle *timer; /* of a simulated worker's timeout */
     /* under the lock */
     pthread_mutex_t lock;
     pthread_cond_t ended;
     cr_worker *waiter; /* a simulated worker that waits */
-    bool done;
+    bool done; /* value and message are there */
     bool failed; /* its task ended with a failure that is the holder's to see */
-    bool requested;
+    bool requested; /* request is on its way */
     long value;
     double timeout;
     bool expired;

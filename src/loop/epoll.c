@@ -22,9 +22,9 @@
 
 #include "loop/attempt.h"
 
-#define EVENTS_AT_ONCE 128
+#define EVENTS_AT_ONCE 128 /* the rest comes with the next turn */
 #define ROOM_FIRST 16
-#define WAKE_DATA UINT64_MAX
+#define WAKE_DATA UINT64_MAX /* no descriptor's number and generation */
 #define NONE 0u /* slot 0 is never used */
 
 /* Events that are reported without being asked for. */
@@ -32,7 +32,7 @@
 
 struct slot {
     cr_op *op; /* NULL: in the free list */
-    uint32_t next;
+    uint32_t next; /* in the line it stands in, or the free list */
     uint32_t prev;
     bool finished; /* it has its result, or -ECANCELED, and waits to be delivered */
 };
@@ -53,12 +53,12 @@ typedef struct epoll {
     cr_backend base;
     const cr_sys *sys;
     int fd;
-    int wake_fd;
+    int wake_fd; /* an eventfd: see epoll_wake */
     struct slot *slots;
     uint32_t slots_room;
-    uint32_t slots_free;
-    struct line finished;
-    struct descriptor *descriptors;
+    uint32_t slots_free; /* first of the free list */
+    struct line finished; /* in the order in which they were found */
+    struct descriptor *descriptors; /* by number */
     size_t descriptors_room;
     struct epoll_event events[EVENTS_AT_ONCE];
 } epoll;

@@ -44,7 +44,7 @@ struct crank_loop {
     const cr_sys *sys;
     const cr_sys *base_sys; /* what the loop was opened with; sys is the backend's */
     cr_backend *backend;
-    cr_timers *timers;
+    cr_timers *timers; /* all of the loop's, tasks' included */
     const cr_hooks *hooks;
     void *tasks;            /* the task layer's state */
     crank_options options;  /* as given, defaults filled in */
@@ -54,9 +54,9 @@ struct crank_loop {
     uint32_t busy;          /* turns since nothing was ready */
     int64_t tidy_at;        /* when hooks->idle is due */
     uint64_t tidied;        /* runner.switches when it had nothing more to do */
-    bool stopping;
-    bool running;
-    bool simulated;
+    bool stopping; /* told to, and not yet seen to */
+    bool running; /* a thread is in it */
+    bool simulated; /* on the simulator's backend */
     cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */

@@ -15,17 +15,17 @@
 /* Heads and tails lie in memory shared with the kernel: each is written by one side only, and
  * read with acquire, written with release, where the other side is meant. */
 typedef struct cr_ring {
-    int fd;
-    bool enabled;
-    char *memory;
+    int fd; /* the ring's */
+    bool enabled; /* by the thread that uses it */
+    char *memory; /* both rings, shared with the kernel */
     size_t size;
-    struct io_uring_sqe *sqes;
+    struct io_uring_sqe *sqes; /* the requests, shared too */
     size_t sqes_size;
     unsigned *sq_head; /* the kernel's */
     unsigned *sq_tail;
     unsigned *sq_flags; /* the kernel's */
     unsigned sq_mask;
-    unsigned sq_entries;
+    unsigned sq_entries; /* a power of two; sq_mask is one less */
     unsigned *cq_head;
     unsigned *cq_tail; /* the kernel's */
     unsigned cq_mask;

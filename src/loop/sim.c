@@ -36,16 +36,16 @@ typedef struct pending {
 typedef struct sim {
     cr_backend base;
     cr_sim_sys sys;
-    const cr_sys *real;
-    bool perturbed;
+    const cr_sys *real; /* what the simulator stands on */
+    bool perturbed; /* the seed is not 0 */
     cr_prng choices;
-    uint64_t hash;
-    uint64_t submitted;
+    uint64_t hash; /* of all that happened */
+    uint64_t submitted; /* numbers the operations */
     pending *ops;
     struct pollfd *polled; /* room for the operations and the wake descriptor */
     size_t count;
     size_t room;
-    int wake_fd;
+    int wake_fd; /* an eventfd, readable while woken */
     atomic_bool woken;
 } sim;
 

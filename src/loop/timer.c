@@ -24,16 +24,16 @@
  * the current tick moves the timers with it. */
 #include "loop/timer.h"
 
-#define TICK_SHIFT 20
-#define NEAR_BITS 12
-#define FAR_BITS 6
+#define TICK_SHIFT 20 /* a tick is 2^20 ns */
+#define NEAR_BITS 12 /* 4,096 ticks: four seconds */
+#define FAR_BITS 6 /* 64 lists on each further level */
 #define NEAR_SLOTS (1u << NEAR_BITS)
 #define FAR_SLOTS (1u << FAR_BITS)
 #define NEAR 0 /* the first level */
 #define LEVELS 7 /* 12 + 6 * 6 bits: an int64 of nanoseconds has 43 bits of ticks */
-#define ARITY 4
-#define ROOM_FIRST 64
-#define REWIND_SLACK 1024
+#define ARITY 4 /* of the heap */
+#define ROOM_FIRST 64 /* timers, before the heap grows */
+#define REWIND_SLACK 1024 /* starts, so that small heaps are left alone */
 
 /* The key lies in the heap beside the pointer: sifting compares without touching the timers. */
 typedef struct entry {
@@ -50,12 +50,12 @@ struct list {
 /* Mapped, not allocated: what is never touched of the lists is never cleared. */
 struct cr_timers {
     const cr_sys *sys;
-    entry *heap;
+    entry *heap; /* ordered when nobody is spreading a list */
     size_t heap_count;
     size_t room;      /* of the heap: at least count */
     size_t count;     /* all timers */
     size_t rewind_at; /* heap_count at which the current tick returns to the clock */
-    uint64_t age;
+    uint64_t age; /* of the next timer started */
     int64_t now;    /* of the last pop */
     uint64_t tick;  /* timers up to this one are in the heap */
     /* Which lists are not empty: of the first level, in words that words has a bit for; of the

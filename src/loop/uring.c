@@ -51,7 +51,7 @@ enum slot_state {
 
 struct slot {
     cr_op *op;
-    uint32_t generation;
+    uint32_t generation; /* of the operation in it: in the tag */
     uint32_t next; /* in the free list or the backlog */
     uint8_t state;
     bool cancelled;  /* an early end was asked for */
@@ -64,13 +64,13 @@ struct uring {
     cr_backend base;
     const cr_sys *sys;
     cr_ring ring;
-    int wake_fd;
+    int wake_fd; /* an eventfd: see wake */
     bool wake_armed;
     bool embedded; /* another loop waits for us: nothing may stay in the submission ring */
     struct slot *slots;
     uint32_t n_slots;
-    uint32_t free;
-    uint32_t backlog_head;
+    uint32_t free; /* first of the free list */
+    uint32_t backlog_head; /* NONE: it is empty */
     uint32_t backlog_tail;
     size_t live; /* slots not free */
 };

@@ -30,15 +30,15 @@ struct crank_generator {
     crank_generator *up; /* the generator that asks, if one does */
     cr_scope *below;     /* the asker's innermost scope */
     cr_scope *scope_top, *scope_bottom; /* its own scopes, while it sleeps */
-    crank_loop *loop;
+    crank_loop *loop; /* the one it was made on */
     const crank_site *site;
     void (*function)(void);
-    void *stack;
-    long result;
+    void *stack; /* NULL before the first run and after the end */
+    long result; /* what the body returned */
     int thrown; /* what the yield it sleeps at will return */
-    int line;
+    int line; /* of the yield it sleeps at */
     enum cr_generator_state state;
-    bool closing;
+    bool closing; /* what is thrown is its end */
     crank_generator *sources[2]; /* an adaptor's, closed with it */
     void *plan;                  /* an adaptor's, freed with it */
     cr_few_args few;

@@ -24,9 +24,9 @@ typedef struct run {
     cr_owner top;  /* owns the root */
     bool ended;    /* the root has */
     long result;   /* of the root, as a long */
-    bool failed;
+    bool failed; /* the root did */
     int error;     /* why there was no result: deadlock, interrupt */
-    cr_failure *failure;
+    cr_failure *failure; /* the root's, in memory that outlives the loop */
 } run;
 
 /* ---- Ctrl-C: process-wide, as signals are */

@@ -13,7 +13,7 @@
 
 struct crank_barrier {
     cr_object object;
-    size_t parties;
+    size_t parties; /* so many go through together */
     size_t waiting; /* tasks in line, always fewer than parties */
     cr_waitq line; /* those waiting, in the order in which they came */
     bool broken;   /* until a reset */

@@ -20,8 +20,8 @@ struct crank_queue {
     cr_waitq putters;  /* their places: where the element is */
     cr_store store;
     size_t max; /* SIZE_MAX: any number */
-    bool shut;
-    cr_waitq joiners;
+    bool shut; /* nobody may put; what is in may be got */
+    cr_waitq joiners; /* wait for unfinished to be 0 */
 };
 
 /* Size and kind in one number: one comparison tells a wrong type from a right one. */

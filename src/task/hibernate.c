@@ -42,18 +42,18 @@ struct nap {
 };
 
 struct cr_naps {
-    crank_loop *loop;
-    nap **buckets;
+    crank_loop *loop; /* whose tasks these are */
+    nap **buckets; /* by the slot's lowest address */
     size_t n_buckets; /* a power of two */
-    size_t count;
+    size_t count; /* stacks that are away */
     nap *ended;       /* restored by a fault: freed at the next scan, not in a signal handler */
-    int64_t period;
+    int64_t period; /* between two scans, nanoseconds */
     uint64_t switches; /* at the last scan */
     bool armed;        /* the timer runs */
     bool again;        /* something ran before the last scan: tasks may be marked */
     bool unavailable;  /* this kernel has no guards of this kind */
     cr_timer timer;
-    nap *batch[BATCH];
+    nap *batch[BATCH]; /* copied, not yet put away */
     size_t n_batch;
     struct iovec upper[BATCH], lower[BATCH];
 };
