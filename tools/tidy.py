@@ -165,8 +165,8 @@ def function_sizes(tree):
         return
     median, p90 = statistics.median(lengths), lengths[len(lengths) * 9 // 10]
     if median > FUNCTION_MEDIAN or p90 > FUNCTION_P90:
-        tree.complain("src", 1, f"functions have {median} lines in the median and {p90} at the 90th percentile, at most "
-                      f"{FUNCTION_MEDIAN} and {FUNCTION_P90}", "short functions have names that say what they do")
+        tree.complain("src", 1, f"functions have {median} lines in the median and {p90} at the 90th percentile, at "
+                      f"most {FUNCTION_MEDIAN} and {FUNCTION_P90}", "short functions have names that say what they do")
 
 
 def parameters(tree):

@@ -3,8 +3,8 @@
 #define CRANK_GENERATOR_H
 /* Generators: functions that give values one by one. A generator is an extra stack of the task that asks it for
  * values, not a task: same crank_self, task-locals and cancellation, and a wait inside it is a wait of that task. So
- * a plain and an asynchronous generator are the same thing. Asking for a value waits only where the body does; by itself it
- * neither notices a cancellation nor spends the task's budget. */
+ * a plain and an asynchronous generator are the same thing. Asking for a value waits only where the body does; by
+ * itself it neither notices a cancellation nor spends the task's budget. */
 #include "base.h"
 #include "call.h"
 #include "error.h"
@@ -48,7 +48,8 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
  * those yielded: a CHECK. ret_value may be NULL. Fails with what the generator failed with (then it has ended). A
  * generator that asks itself is a CHECK. */
 #define crank_next(generator, ret_value) \
-    crank_next_((generator), (ret_value), CRANK_SIZEOF_AT_(ret_value), CRANK_KIND_OF_((ret_value), CRANK_VALUE_CLASS_V_(ret_value)))
+    crank_next_((generator), (ret_value), CRANK_SIZEOF_AT_(ret_value), \
+        CRANK_KIND_OF_((ret_value), CRANK_VALUE_CLASS_V_(ret_value)))
 /* Send a value in and ask for the next. Fails with -EINVAL when the generator has not come to its first yield; else as
  * crank_next. */
 #define crank_send(generator, value, ret_value) CRANK_SEND_(__COUNTER__, generator, value, ret_value)
@@ -91,17 +92,20 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
         CRANK_KIND_OF_((T *)0, CRANK_VALUE_CLASS_((T *)0)))
 #define crank_map(R, T, source, function) \
     crank_map_((source), (crank_function_ *)__extension__((R (*[])(T)){ (function) })[0], sizeof(T), \
-        CRANK_KIND_OF_((T *)0, CRANK_VALUE_CLASS_((T *)0)), sizeof(R), CRANK_KIND_OF_((R *)0, CRANK_VALUE_CLASS_((R *)0)))
+        CRANK_KIND_OF_((T *)0, CRANK_VALUE_CLASS_((T *)0)), sizeof(R), \
+        CRANK_KIND_OF_((R *)0, CRANK_VALUE_CLASS_((R *)0)))
 /* Pairs, as long as both give: a struct { A first; B second; } per step, both of at most 8 bytes. */
 #define CRANK_PAIR(A, B) struct { A first; B second; }
 #define crank_zip(A, a, B, b) \
     crank_zip_((a), (b), \
-        (const size_t[]){ sizeof(A), sizeof(B), __builtin_offsetof(CRANK_PAIR(A, B), second), sizeof(CRANK_PAIR(A, B)) }, \
-        (const unsigned char[]){ CRANK_KIND_OF_((A *)0, CRANK_VALUE_CLASS_((A *)0)), \
-            CRANK_KIND_OF_((B *)0, CRANK_VALUE_CLASS_((B *)0)) })
+        (const size_t[]){ \
+            sizeof(A), sizeof(B), __builtin_offsetof(CRANK_PAIR(A, B), second), sizeof(CRANK_PAIR(A, B)) }, \
+        (const unsigned char[]){ \
+            CRANK_KIND_OF_((A *)0, CRANK_VALUE_CLASS_((A *)0)), CRANK_KIND_OF_((B *)0, CRANK_VALUE_CLASS_((B *)0)) })
 /* Take up to max values into array and close the source. How many, or its failure. */
 #define crank_collect(source, array, max) \
-    crank_collect_((source), (array), (max), CRANK_SIZEOF_AT_(array), CRANK_KIND_OF_((array), CRANK_VALUE_CLASS_V_(array)))
+    crank_collect_( \
+        (source), (array), (max), CRANK_SIZEOF_AT_(array), CRANK_KIND_OF_((array), CRANK_VALUE_CLASS_V_(array)))
 CRANK_API crank_generator *crank_filter_(crank_generator *source, crank_function_ *predicate, size_t size,
     unsigned char kind);
 CRANK_API crank_generator *crank_map_(crank_generator *source, crank_function_ *function, size_t size,
@@ -124,8 +128,8 @@ CRANK_API int crank_exchange_(const void *value, size_t size, unsigned char kind
 CRANK_API int crank_next_(crank_generator *generator, void *ret_value, size_t size, unsigned char kind);
 CRANK_API int crank_send_(crank_generator *generator, const void *value, size_t size,
     unsigned char kind, void *ret_value, size_t ret_size, unsigned char ret_kind);
-/* Inside a generator: give all values of another, passing sends, throws and the close on to it, and close it. Gives what
- * its body returned; fails with what it failed with. */
+/* Inside a generator: give all values of another, passing sends, throws and the close on to it, and close it. Gives
+ * what its body returned; fails with what it failed with. */
 CRANK_API long crank_yield_from(crank_generator *generator);
 /* Make the yield at which the generator sleeps return -error (either sign). 1 when it yielded again (the value is
  * passed over), 0 when it ended, or its failure. One that has not started ends with that error. */

@@ -49,9 +49,9 @@ typedef struct crank_options {
     bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */
     crank_leftovers leftovers;
     double grace;          /* seconds before an ignored cancellation is named and repeated: 0 is 10 */
-    /* Seconds after which the stack of a parked task is put away, 0 is never; also CRANK_HIBERNATE_AFTER. Waking brings it
-     * back, and so does a touch by any task of the same loop. Another thread, or a system call, that touches the stack of
-     * a parked task must then not be: except a thread job's, for the stack of the task that spawned it. */
+    /* Seconds after which the stack of a parked task is put away, 0 is never; also CRANK_HIBERNATE_AFTER. Waking brings
+     * it back, and so does a touch by any task of the same loop. Another thread, or a system call, that touches the
+     * stack of a parked task must then not be: except a thread job's, for the stack of the task that spawned it. */
     double hibernate_after;
     unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the number of cores + 4, at most 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
@@ -66,8 +66,9 @@ typedef struct crank_options {
  * printed with its trace and gives 1, Ctrl-C 130, a deadlock 70, else the result of app cut to 0..255.
  * Inside a run it is refused: a CHECK. */
 #define crank_run(...) CRANK_CAPTURE_(__COUNTER__, crank_run_, 0, __VA_ARGS__)
-/* Options in place: crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .seed = 7), app). The bare compound literal
- * &(crank_options){ ... } does only where it sets one field: a comma inside braces separates the arguments of a macro. */
+/* Options in place: crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .seed = 7), app). The bare
+ * compound literal &(crank_options){ ... } does only where it sets one field: a comma inside braces separates the
+ * arguments of a macro. */
 #define CRANK_OPTIONS(...) (&(const crank_options){ __VA_ARGS__ })
 /* The same with options, printing nothing of app's failure, giving the raw result. Fails with -ENOMEM, -EMFILE or
  * another errno when no loop can be made, -EINVAL for an unknown backend, -EDEADLK on a deadlock (reported), -EINTR

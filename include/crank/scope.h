@@ -137,7 +137,8 @@ typedef struct crank_outcome {
         __builtin_types_compatible_p(__typeof__(*(p)), void), (int *)0, (p))) == 5 \
         ? CRANK_KIND_POINTER : CRANK_KIND_STRUCT)
 #define crank_gather_n(tasks, n, results) \
-    crank_gather_((tasks), (n), (results), CRANK_SIZEOF_AT_(results), CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results)))
+    crank_gather_( \
+        (tasks), (n), (results), CRANK_SIZEOF_AT_(results), CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results)))
 /* Wait for all, whatever becomes of them: outcomes is an array of crank_outcome. 0, or -ECANCELED when the caller was
  * cancelled (then all were cancelled and have ended, and outcomes is filled). */
 #define crank_gather_settled(outcomes, ...) \

@@ -15,11 +15,11 @@ typedef struct crank_stream crank_stream;
 
 /* Open a file, mode as fopen's ("r", "w", "a", "r+", "w+", "a+", "x" with w). Close-on-exec. NULL on failure, errno is
  * set, crank_error names the path: open's errors, -EINVAL for the mode, -ENOMEM, -EAGAIN (no thread to open it on),
- * -ECANCELED. A file open for both has one place, for reading and for writing. Opening a pipe by name waits for its other
- * end, and that wait cannot be interrupted. */
+ * -ECANCELED. A file open for both has one place, for reading and for writing. Opening a pipe by name waits for its
+ * other end, and that wait cannot be interrupted. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mode);
-/* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors, -EBADF
- * when not open for reading. */
+/* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors,
+ * -EBADF when not open for reading. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read(crank_stream *stream, void *buf, size_t size);
 /* Exactly size bytes. Fails with -EPIPE when the end comes before (what there was is lost to the stream); else as
  * crank_read. */
@@ -27,14 +27,15 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_exactly(crank_stream *s
 /* A line with its '\n' into buf, terminated; the last may lack it; 0 at the end. A line longer than size - 1 comes in
  * pieces, each without '\n' but the last. Fails as crank_read; -EINVAL for size < 2. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size);
-/* All size bytes, in order, by way of the buffer: they are with the kernel after crank_flush or crank_close. 0; fails with
- * -ECANCELED (nothing was taken), write's errors, -EBADF. */
+/* All size bytes, in order, by way of the buffer: they are with the kernel after crank_flush or crank_close. 0; fails
+ * with -ECANCELED (nothing was taken), write's errors, -EBADF. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write(crank_stream *stream, const void *buf, size_t size);
 /* As crank_write, formatted. Fails with -ENOMEM besides. */
 CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format, ...) CRANK_PRINTF(2, 3);
 /* Give what is in the buffer to the kernel. 0; fails as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
-/* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with. */
+/* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
+ */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
 
 /* A whole file into memory from malloc, with a 0 behind it. 0; fails as crank_open and crank_read. */
