@@ -277,6 +277,7 @@ static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, 
     return failed(epoll_wait(epfd, events, n, (int)milliseconds));
 }
 
+/* ppoll counts in nanoseconds on every kernel: nothing need be rounded here. */
 static int real_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns)
 {
     struct timespec span;
@@ -298,6 +299,7 @@ static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* The sixth argument is the size of what the fifth points to, as EXT_ARG wants it. */
 static int real_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 {
     (void)context;
@@ -311,6 +313,7 @@ static int real_uring_register(void *context, int fd, unsigned opcode, void *arg
     return (int)failed_long(syscall(SYS_io_uring_register, fd, opcode, arg, n));
 }
 
+/* Constant and shared by all loops; it has no context, and its entries take NULL for one. */
 const cr_sys cr_sys_real = {
     .alloc = real_alloc,
     .alloc_zero = real_alloc_zero,

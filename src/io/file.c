@@ -158,7 +158,8 @@ static const cr_wait op_wait = {
 };
 
 /* Have the backend do f->op and wait for its end. Where it ended because a request to cancel
- * undid it, the request has been answered. */
+ * undid it, the request has been answered. It is the file's operation and not the task's
+ * record's: a file is read by one task at a time. */
 static long await_op(const cr_waiting *w, file *f)
 {
     f->op.fd = f->fd;
@@ -208,7 +209,8 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
 
 /* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's,
  * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
- * can be cancelled, also when the stream is being closed. */
+ * can be cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes:
+ * the kernel would often have to allocate, and then wait. */
 static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size,
     bool surely)
 {
@@ -273,7 +275,7 @@ static int flags_of(const char *mode)
 }
 
 /* The path is kept for messages, and because the caller's may be gone by the time a worker opens
- * it. */
+ * it. The struct and the path are one block, freed with the stream. */
 static file *file_new(const cr_sys *sys, const char *path, int flags)
 {
     size_t length = strlen(path);

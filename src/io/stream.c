@@ -18,6 +18,8 @@
 /* As much as a pipe holds, and where reading a cached file stops getting faster. */
 #define ROOM_FIRST ((size_t)64 * 1024)
 
+/* Every call's failures read alike: what could not be done, to what, and why. A cancellation has
+ * no sentence, for it is no failure of the stream's. */
 int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
 {
     if (err == -ECANCELED)
@@ -32,7 +34,7 @@ static const char *first(const cr_buffer *buffer) { return buffer->bytes + buffe
 static void clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
 
 /* Make room for size bytes in all, counted from the first full one. 0 or -ENOMEM; nothing is
- * lost. */
+ * lost. Moved to the front first: one large move instead of a buffer that creeps through memory. */
 static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
 {
     if (buffer->start > 0) {
@@ -66,7 +68,8 @@ static void check_alone(const crank_stream *stream, const cr_task *other, const 
         call, cr_task_name(other), other == stream->reader ? "reading" : "writing", stream->name);
 }
 
-/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
+/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this.
+ * Whether the stream is open for this comes last: misuse is found also where it is not. */
 static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *call)
 {
     CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
@@ -96,7 +99,8 @@ static void taken(crank_stream *stream, size_t size)
 
 /* ---- Writing out ---- */
 
-/* Everything in the out buffer to the kernel. On failure the rest stays. */
+/* Everything in the out buffer to the kernel. On failure the rest stays. writer is set while it
+ * waits: a second writer is found by check_alone, not by mixed bytes. */
 static int write_out(const cr_waiting *w, crank_stream *stream, bool surely)
 {
     cr_buffer *out = &stream->out;
@@ -328,7 +332,8 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 }
 
 /* The line is gathered in the buffer, never in the caller's memory, so that a cancelled call
- * takes nothing. */
+ * takes nothing. What has been searched once is not searched again, however small the pieces
+ * that come. */
 ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
 {
     cr_waiting w;

@@ -51,7 +51,8 @@ struct crank_submission {
 /* ---- Reaching a loop ---- */
 
 /* May this thread touch the loop? *ret_held: it must let go after. Its own thread and its
- * workers need not ask. */
+ * workers need not ask. A lost worker has no claim any more: it must ask like a stranger, and
+ * may find the loop ended. */
 static bool reach(crank_loop *loop, bool *ret_held, const char *call)
 {
     CR_CHECK(loop, "%s: the loop is NULL; hand over what crank_current_loop gives", call);

@@ -95,6 +95,8 @@ static crank_handle *new_handle(crank_loop *loop, crank_callback *fn, void *arg)
     return handle;
 }
 
+/* To the end of the line, behind what is ready: also called from a callback it does not run at
+ * once. */
 crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_soon");
@@ -119,6 +121,7 @@ static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback 
     return handle;
 }
 
+/* A span that is no number has no place among the others: refused, not taken for 0. */
 crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_later");
@@ -158,6 +161,7 @@ void crank_handle_cancel(crank_handle *handle)
     }
 }
 
+/* busy until it has been called: a removal in between must leave the record where it is. */
 static void queue_watcher(watcher *w)
 {
     w->busy = true;
@@ -195,6 +199,7 @@ static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
     return fd >= 0 && (size_t)fd < watch->room ? &watch->table[fd][direction] : NULL;
 }
 
+/* The operation itself says it; a field of its own could disagree. */
 static enum direction direction_of(const watcher *w)
 {
     return w->op.events & EPOLLIN ? READER : WRITER;
@@ -299,6 +304,7 @@ int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg)
     return add_watcher(loop, fd, WRITER, fn, arg);
 }
 
+/* Gives how many were removed, as asyncio's says whether there was one; never fails. */
 int crank_remove_reader(crank_loop *loop, int fd)
 {
     check_thread(loop, "crank_remove_reader");
@@ -311,6 +317,7 @@ int crank_remove_writer(crank_loop *loop, int fd)
     return remove_watcher(loop, fd, WRITER);
 }
 
+/* The table of descriptors is made with the first that is watched. */
 int cr_watch_new(crank_loop *loop)
 {
     struct cr_watch *watch = cr_alloc_zero(loop->sys, sizeof *watch);

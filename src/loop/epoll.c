@@ -37,6 +37,7 @@ struct slot {
     bool finished; /* it has its result, or -ECANCELED, and waits to be delivered */
 };
 
+/* First come, first served: several may wait for one descriptor, and are tried in this order. */
 struct line {
     uint32_t first;
     uint32_t last;
@@ -72,6 +73,7 @@ static void line_add(epoll *e, struct line *line, uint32_t slot)
     line->last = slot;
 }
 
+/* From anywhere in the line: a cancelled operation leaves as cheaply as it came. */
 static void line_remove(epoll *e, struct line *line, uint32_t slot)
 {
     uint32_t next = e->slots[slot].next;
@@ -108,6 +110,7 @@ static int take_slot(epoll *e, cr_op *op)
     return 0;
 }
 
+/* op is NULL from here on, which is how a free slot is told. */
 static void give_slot(epoll *e, uint32_t slot)
 {
     e->slots[slot] = (struct slot){ .next = e->slots_free };
@@ -171,6 +174,7 @@ static void finish(epoll *e, cr_op *op, long result)
     line_add(e, &e->finished, op->slot);
 }
 
+/* The slot, if it had one, is the caller's to give back. */
 static enum cr_submitted done(cr_op *op, long result)
 {
     op->result = result;

@@ -20,7 +20,8 @@
 /* The simulator's number does not depend on the machine: a seed means the same everywhere. */
 #define THREADS_SIMULATED 8
 
-/* A variable that is set to nothing is not set. */
+/* A variable that is set to nothing is not set. So that a shell's VAR= switches off what the
+ * environment had on. */
 static const char *variable(const char *name)
 {
     const char *value = secure_getenv(name);

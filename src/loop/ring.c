@@ -15,8 +15,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* As many submissions as a busy turn makes; more enter the kernel earlier. Completions that find
+ * their ring full are kept by the kernel and cost it memory, so that ring is larger. */
 enum { SUBMISSIONS = 256, COMPLETIONS = 4 * SUBMISSIONS };
 
+/* Also of a ring that was only half mapped. Requests still in the kernel are ended by it in its
+ * own time, which is why uring.c ends its own before. */
 void cr_ring_close(const cr_sys *sys, cr_ring *ring)
 {
     if (ring->sqes)

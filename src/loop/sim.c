@@ -67,6 +67,7 @@ static size_t sim_choose(cr_backend *backend, size_t n) { return choose(sim_of(b
 
 static uint64_t sim_trace_hash(cr_backend *backend) { return sim_of(backend)->hash; }
 
+/* Workers read the clock too, hence the atomic; only this file writes it. */
 static int64_t clock_of(sim *s) { return atomic_load_explicit(&s->sys.now, memory_order_relaxed); }
 
 /* One more for the wake descriptor. Both arrays have grown, or neither counts. */
@@ -101,6 +102,7 @@ static long attempt(sim *s, const cr_op *op)
     return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, &part);
 }
 
+/* Noted in the hash like a completion: what was done at once is part of the run. */
 static enum cr_submitted done(sim *s, cr_op *op, long result)
 {
     note(s, (uint64_t)result);
@@ -234,6 +236,7 @@ static int sim_pollable(cr_backend *backend)
 
 static const cr_sys *sim_table(cr_backend *backend) { return &sim_of(backend)->sys.table; }
 
+/* Also of one that was only half opened. */
 static void sim_close(cr_backend *backend)
 {
     sim *s = sim_of(backend);

@@ -12,6 +12,7 @@
 /* A clock at zero would be taken for no instant by careless code. */
 #define FIRST_INSTANT CR_SECOND
 
+/* The context of this table is its record, of which the given table's entries must not know. */
 static const cr_sys *real_of(void *context) { return ((cr_sim_sys *)context)->real; }
 
 static void *sim_alloc(void *context, size_t size)

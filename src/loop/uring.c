@@ -229,8 +229,9 @@ static void issue_or_wait(struct uring *uring, uint32_t index)
         join_backlog(uring, index);
 }
 
-/* Descriptors that do not wait in the kernel (a terminal set to O_NONBLOCK, say) are polled first.
- * Without room for the poll, the operation is simply tried again later. */
+/* Descriptors that do not wait in the kernel (a terminal set to O_NONBLOCK, say) are polled
+ * first. Without room for the poll, the operation is simply tried again later. The poll takes
+ * the slot's place in the kernel: still one request per slot. */
 static void poll_first(struct uring *uring, uint32_t index)
 {
     struct slot *slot = &uring->slots[index];

@@ -43,6 +43,7 @@ void cr_store_init(cr_store *store, size_t size, enum cr_order order,
         store->stride = round_up(age_offset(size) + sizeof(uint64_t), alignment_of(size));
 }
 
+/* Elements are bytes here: what they point to is nobody's to free. */
 void cr_store_deinit(cr_store *store, const cr_sys *sys)
 {
     cr_free(sys, store->elements);
@@ -77,6 +78,7 @@ void cr_store_clear(cr_store *store)
     store->count = 0;
 }
 
+/* Place 0 is the root, the children of i are 2i + 1 and 2i + 2. */
 static void *heap_at(const cr_store *store, size_t i)
 {
     return store->elements + i * store->stride;
@@ -95,6 +97,7 @@ static bool before(const cr_store *store, size_t a, size_t b)
     return store->less(heap_at(store, a), heap_at(store, b));
 }
 
+/* The age moves with the element: stride covers both. */
 static void move(const cr_store *store, size_t target, size_t source)
 {
     cr_element_copy(heap_at(store, target), heap_at(store, source), store->stride);

@@ -48,6 +48,7 @@ static struct entry *find(const cr_task *task, const crank_local *key)
     return NULL;
 }
 
+/* A key that was never set has NULL: no error, since a default is what a local is for. */
 void *crank_local_get(const crank_local *key)
 {
     const struct entry *entry = find(cr_self_checked("crank_local_get"), key);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+/* So many numbers a loop reserves at a time: few enough that none to speak of are lost with it. */
 #define NUMBERS_AT_ONCE 256u
 /* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault
  * each. */
@@ -124,6 +125,7 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
         call, (const void *)handle);
 }
 
+/* For calls that need a task and do not wait; those that wait ask by cr_wait_begin. */
 cr_task *cr_self_checked(const char *call)
 {
     cr_task *self = cr_self();
