@@ -28,12 +28,14 @@ typedef struct gather {
     bool settled;    /* failures are outcomes, not reasons to stop */
     bool waiting;
     bool interrupted;
+    bool stopped;    /* all were asked to end; who asks again has a reason to */
     bool named;      /* one that does not end was reported */
 } gather;
 
 /* By number and not by handle check: a task given up meanwhile is nobody's mistake here. */
 static void cancel_rest(gather *g)
 {
+    g->stopped = true;
     cr_stack_touch(g->tasks);
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
@@ -42,27 +44,20 @@ static void cancel_rest(gather *g)
     }
 }
 
-/* A pointer's own value says nothing about the error; its failure does. */
-static int error_of(const cr_task *task)
-{
-    if (!(task->fiber.flags & CR_TASK_FAILED))
-        return 0;
-    const cr_failure *failure = cr_failure_of(task);
-    return task->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure)
-                                                             : (int)cr_task_value(task);
-}
-
 /* All are asked to end while the caller waits: it waits with the grace period's timer now. */
 static void stop_all(gather *g);
 
 /* The first failure in time wins, not the first in the array: it is the reason for the others. */
 static void note_failure(gather *g, const cr_task *task)
 {
-    if (g->error || g->settled)
+    int error = cr_task_error(task);
+    bool real = g->interrupted && g->error == -ECANCELED && error != -ECANCELED;
+    if (g->settled || (g->error && !real))
         return;
-    g->error = error_of(task);
+    g->error = error;
     g->failed = task->id;
-    stop_all(g);
+    if (!g->stopped)
+        stop_all(g);
 }
 
 /* The plain wait and the one after everybody was asked to end, which has the grace period's
@@ -139,13 +134,15 @@ static void gather_due(crank_loop *loop, cr_task *self)
     stop_all(g);
 }
 
-/* Does a result of this kind fit the results' array? A future's kind is not known yet, and a
- * void result fits everywhere, as 0. */
+/* Does a result of this kind fit the results' array? A future's kind is not known before it is set,
+ * and is looked at again then; a void result fits everywhere, as 0. */
 static void kind_check(const cr_task *task, size_t size, unsigned char kind)
 {
     unsigned char found = task->site->kind;
     bool real = found == CRANK_KIND_FLOAT || found == CRANK_KIND_DOUBLE;
-    bool fits = kind == CRANK_KIND_VOID || (task->fiber.flags & CR_TASK_FUTURE) ||
+    bool unset = (task->fiber.flags & CR_TASK_FUTURE) &&
+                 (task->fiber.life != CR_ENDED || (task->fiber.flags & CR_TASK_FAILED));
+    bool fits = kind == CRANK_KIND_VOID || unset ||
                 found == CRANK_KIND_VOID || (kind == CRANK_KIND_DOUBLE && real) ||
                 (kind == CRANK_KIND_POINTER && found == CRANK_KIND_POINTER) ||
                 ((kind == CRANK_KIND_SIGNED || kind == CRANK_KIND_UNSIGNED) && !real &&
@@ -167,7 +164,7 @@ static void take_over(gather *g, size_t size, unsigned char kind)
 {
     for (size_t i = 0; i < g->n; i++) {
         if (!g->tasks[i]) {
-            if (!g->error)
+            if (!g->error && !g->settled)
                 g->error =
                     cr_failed(-ENOMEM, "crank_gather: a task could not be spawned: out of memory");
             continue;
@@ -182,16 +179,28 @@ static void take_over(gather *g, size_t size, unsigned char kind)
         if (task->fiber.life != CR_ENDED) {
             g->left++;
         } else if (!g->settled && !g->error && (task->fiber.flags & CR_TASK_FAILED)) {
-            g->error = error_of(task);
+            g->error = cr_task_error(task);
             g->failed = task->id;
         }
         task->joiner = (uintptr_t)&g->base | 1;
     }
 }
 
+/* What the caller is told, when all have ended. pending: it had been asked to stop before it began,
+ * and is told so whatever came out, or a loop of such calls could not be cancelled. */
+static int outcome(gather *g, bool pending)
+{
+    bool failed = g->error && g->error != -ECANCELED;
+    if (failed || !g->interrupted || !cr_scopes_deliverable(g->self))
+        return g->error; /* a failure is not hidden by a request, which stays */
+    if (g->error == 0 && !g->settled && !pending)
+        return 0; /* they all gave results in spite of it: those stand, the request stays */
+    cr_scopes_delivered(g->self);
+    return -ECANCELED;
+}
+
 /* Wait until all have ended. Gives 0, the first failure, or -ECANCELED; the tasks are still to
- * be claimed. A request that is pending when the call begins cancels all of them and is
- * delivered at the end, unless they all gave results in spite of it. */
+ * be claimed. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
     cr_waiting w = { cr_loop_checked("crank_gather"), cr_self_checked("crank_gather") };
@@ -202,24 +211,19 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
         .n = g->n,
         .settled = g->settled };
     take_over(g, size, kind);
-    g->interrupted = cr_wait_noticed(&w);
-    if (!g->interrupted)
-        (void)cr_wait_begin(&w, "crank_gather");
-    if (g->error || g->interrupted)
+    int err = cr_wait_room(&w);
+    if (CR_UNLIKELY(err < 0 && !g->error))
+        g->error = err;
+    bool pending = g->interrupted = cr_wait_noticed(&w);
+    if ((g->error && !g->stopped) || pending)
         cancel_rest(g);
     if (g->left > 0) {
         g->waiting = true;
         w.self->on = g;
-        bool graced =
-            (g->error || g->interrupted) && cr_grace_start(w.loop, w.self, &gather_end_wait);
+        bool graced = g->stopped && cr_grace_start(w.loop, w.self, &gather_end_wait);
         (void)cr_park(&w, graced ? &gather_end_wait : &gather_wait);
     }
-    if (!g->interrupted || !cr_scopes_deliverable(w.self))
-        return g->error;
-    if (g->error == 0 && !g->settled && g->n > 0)
-        return 0; /* they all gave results in spite of it: those stand, the request stays */
-    cr_scopes_delivered(w.self);
-    return -ECANCELED;
+    return outcome(g, pending);
 }
 
 /* Only called when every task has a result: the array is untouched by a failed gather. */
@@ -241,11 +245,16 @@ static void store(void *results, size_t i, size_t size, unsigned char kind, cons
  * Futures are not given up by an await, nor here: several may wait for one. */
 static void give_up(gather *g, cr_task *task, int result)
 {
-    task->joiner = 0;
-    if (task->fiber.flags & CR_TASK_FUTURE)
-        return;
     bool ours = task->id == g->failed && result == g->error && result < 0;
+    task->joiner = 0;
     task->fiber.flags |= CR_TASK_CLAIMED;
+    if (task->fiber.flags & CR_TASK_FUTURE) {
+        if (ours)
+            cr_failure_copy(g->loop, task, g->self);
+        if (task->fiber.flags & CR_TASK_DROPPED)
+            cr_task_release(g->loop, task);
+        return;
+    }
     if (ours)
         cr_task_claim(g->loop, task, g->self);
     else
@@ -292,18 +301,21 @@ int crank_gather_(
         if (!tasks[i])
             continue;
         cr_task *task = cr_task_of(tasks[i], "crank_gather");
-        if (result == 0 && results)
+        if (result == 0 && results) {
+            kind_check(task, size, kind);
             store(results, i, size, kind, task);
+        }
         give_up(g, task, result);
     }
     cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
     return result;
 }
 
+/* The text is copied, cut where it does not fit: the failure goes with its task. */
 static void fill_outcome(crank_outcome *outcome, const cr_task *task)
 {
     memset(outcome, 0, sizeof *outcome);
-    outcome->error = error_of(task);
+    outcome->error = cr_task_error(task);
     uint64_t bits = cr_task_bits(task);
     if (outcome->error == 0) {
         memcpy(&outcome->value, &bits, sizeof bits);
@@ -334,5 +346,5 @@ int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *re
         give_up(g, task, 0);
     }
     cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
-    return result == -ECANCELED ? result : 0;
+    return result;
 }

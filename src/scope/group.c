@@ -55,6 +55,11 @@ bool cr_group_busy(const cr_scope *scope)
     return ((const cr_group *)(const void *)scope)->owner.alive > 0;
 }
 
+void cr_group_belongs(cr_scope *scope, cr_task *task)
+{
+    ((cr_group *)(void *)scope)->owner.opener = task;
+}
+
 static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
 
 /* ---- failing */
@@ -96,7 +101,8 @@ static void fail(crank_loop *loop, cr_group *group, int error)
     if (group->error)
         return;
     group->error = error;
-    stop_all(loop, group);
+    if (!group->closing) /* else they have been asked, and may be cleaning up */
+        stop_all(loop, group);
     cr_scope_fire(loop, &group->scope, error);
 }
 
@@ -167,14 +173,16 @@ static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
     return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
 }
 
-/* The opener was asked to stop, by its own group's failure or from outside: the children are, and
- * it goes on when they have ended. Only the request from outside stays to be delivered then. */
+/* The opener was asked to stop. Where its own group asks, the children have been asked by whoever
+ * made it; where somebody outside does, they are asked now, once for each request. The opener goes
+ * on when they have ended, and only a request from outside stays to be delivered then. */
 static bool wait_undo(cr_task *opener)
 {
     cr_group *group = opener->on;
     crank_loop *loop = cr_loop_here;
+    bool own = group->scope.undelivered;
     cr_scope_quiet(&group->scope);
-    if (cr_scopes_deliverable(opener)) {
+    if (!own && cr_scopes_deliverable(opener)) {
         group->interrupted = true;
         stop_all(loop, group);
     }
@@ -195,10 +203,11 @@ static void wait_due(crank_loop *loop, cr_task *opener)
 }
 
 /* Held children that may go now. Pushed in the order in which they were spawned; one that has
- * waited is never overtaken, since a new child is held as long as going is at the limit. */
+ * waited is never overtaken, since a new child is held as long as going is at the limit. In a
+ * closing group they are being cancelled one after another, and none may slip through. */
 static void start_held(crank_loop *loop, cr_group *group)
 {
-    while (group->held && group->going < group->limit) {
+    while (group->held && group->going < group->limit && !group->closing) {
         cr_task *task = group->held;
         group->held = cr_task_of_fiber(task->fiber.next);
         group->going++;
@@ -285,12 +294,13 @@ int crank_group_wait(crank_group *g)
     cr_group *group = group_of(g, "crank_group_wait");
     CR_CHECK(group->scope.task == w.self,
         "crank_group_wait: only the task that opened the group can wait for it");
+    int err = cr_wait_room(&w);
+    if (CR_UNLIKELY(err < 0))
+        fail(w.loop, group, err);
     cr_scope_quiet(&group->scope);
     if (CR_UNLIKELY(cr_wait_noticed(&w))) {
         group->interrupted = true;
         stop_all(w.loop, group);
-    } else {
-        (void)cr_wait_begin(&w, "crank_group_wait");
     }
     if (group->owner.alive == 0)
         return conclude(w.loop, group);
@@ -301,6 +311,7 @@ int crank_group_wait(crank_group *g)
 
 /* ---- opening, adding, leaving */
 
+/* The object is zero but for the scope's part: an empty group with no limit. */
 static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
 {
     cr_scope *scope = cr_scope_open(CR_GROUP, &g->state, "CRANK_GROUP");
@@ -320,7 +331,8 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
 static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
 {
     if (!group->failure) {
-        group->failure = cr_failure_new(-ENOMEM, cr_task_name(group->scope.task));
+        const cr_task *self = cr_self(); /* the opener may be away, asleep with a generator */
+        group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
         if (group->failure)
             cr_failure_message(group->failure, "crank_group_spawn: out of memory");
     }
@@ -334,6 +346,7 @@ void crank_group_begin_(crank_group *g, size_t limit, const char *function, cons
     (void)begin(g, limit, function, frame);
 }
 
+/* Without memory for results it fails like a spawn would: its wait says so. */
 void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
 {
     CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");

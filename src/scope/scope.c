@@ -24,8 +24,23 @@ cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
     return scope;
 }
 
-/* asked and opened are what cr_scope_caused compares with later: what had been asked of the task
- * before is not this scope's affair. */
+/* What had been asked of the task before is not this scope's affair; what is still to be delivered
+ * will be so inside it, and counts as asked there. */
+static uint8_t dealt_with(const cr_task *task)
+{
+    bool pending = task->fiber.flags & CR_TASK_ASKED;
+    return (uint8_t)(CR_TALLY_REQUESTS(task) - pending);
+}
+
+/* The same for scopes around it: one that has fired and not delivered fires, as it were, now. */
+static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
+{
+    for (cr_scope *outer = scope->up; outer; outer = outer->up)
+        if (outer->undelivered)
+            outer->fired_at = ++tasks->moments;
+}
+
+/* asked and opened are what cr_scope_caused compares with later. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
@@ -40,11 +55,13 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
     memset(scope, 0, CR_SCOPE_SIZE);
     scope->type = (uint8_t)type;
     scope->task = self;
-    scope->asked = (uint8_t)CR_TALLY_REQUESTS(self);
+    scope->asked = dealt_with(self);
     scope->opened = ++tasks->moments;
     scope->anchor = anchor;
     scope->up = self->fiber.scope;
     self->fiber.scope = scope;
+    if (CR_UNLIKELY(self->fiber.flags & CR_TASK_SCOPE_ASKED))
+        refire_outer(tasks, scope);
     return scope;
 }
 
@@ -161,13 +178,20 @@ bool cr_scopes_may_nap(const cr_task *task)
     return true;
 }
 
+static void belong(cr_scope *scope, cr_task *task)
+{
+    scope->task = task;
+    if (scope->type == CR_GROUP)
+        cr_group_belongs(scope, task);
+}
+
 /* A yield inside a scope: the part of the chain that the generator's body opened leaves with it,
  * in one piece, so that attaching it is a matter of one link. */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom)
 {
     *ret_top = *ret_bottom = NULL;
     for (cr_scope *s = task->fiber.scope; s != below; s = s->up) {
-        s->task = NULL;
+        belong(s, NULL);
         if (!*ret_top)
             *ret_top = s;
         *ret_bottom = s;
@@ -184,8 +208,10 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
     if (!top)
         return;
     bottom->up = task->fiber.scope;
-    for (cr_scope *s = top; s != bottom->up; s = s->up)
-        s->task = task;
+    for (cr_scope *s = top; s != bottom->up; s = s->up) {
+        belong(s, task);
+        s->asked = dealt_with(task);
+    }
     task->fiber.scope = top;
     refresh(task);
 }

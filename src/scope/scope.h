@@ -32,8 +32,10 @@ struct cr_scope {
     cr_timer timer;
 };
 
-/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL when
- * memory is short: then the anchor is NULL too, and the task's next wait fails with -ENOMEM. */
+/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL
+ * when memory is short: then the anchor is NULL too, and the task's next wait fails with
+ * -ENOMEM. The anchor is how the block's end finds it, and how anybody who uses the block's name
+ * after its end is caught. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
@@ -59,6 +61,8 @@ void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 
 /* group.c: has the group children alive? They may hold addresses in the opener's stack. */
 bool cr_group_busy(const cr_scope *scope);
+/* group.c: its opener is another task from now on, or nobody while it sleeps with a generator. */
+void cr_group_belongs(cr_scope *scope, cr_task *task);
 /* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 

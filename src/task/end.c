@@ -48,12 +48,36 @@ void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *
     *owner = (cr_owner){ .child_ended = child_ended };
 }
 
+/* A record that outlives its owner, for somebody who still needs it: nobody's child, whose handle
+ * is given up. */
+static void disown(cr_task *task)
+{
+    task->owner = NULL;
+    task->fiber.flags =
+        (uint16_t)((task->fiber.flags & ~(CR_TASK_IN_GROUP | CR_TASK_COUNTED)) | CR_TASK_DROPPED);
+}
+
+/* Its owner or maker has gone, and a gather has been told of its end but has not gone on yet: what
+ * it gave is still wanted, and the gather releases it. */
+static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
+{
+    if (task->owner)
+        unlink_child(task);
+    if (task->fiber.flags & CR_TASK_COUNTED)
+        tasks->unclaimed--;
+    disown(task);
+}
+
 /* Reported here and not at the end of the task: until the handle is given up somebody may still
  * await it, and only now is it sure that nobody does. */
 void cr_task_release(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     uint16_t flags = task->fiber.flags;
+    if (CR_UNLIKELY(task->joiner & 1)) {
+        leave_to_gather(tasks, task);
+        return;
+    }
     if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED))
         cr_report_unawaited(loop, task);
     if (task->owner)
@@ -63,7 +87,7 @@ void cr_task_release(crank_loop *loop, cr_task *task)
     if (CR_UNLIKELY(task->ext != NULL)) {
         if (task->ext->pins) { /* a done callback still names it: it releases the rest */
             task->ext->released = true;
-            task->owner = NULL;
+            disown(task);
             task->fiber.flags |= CR_TASK_CLAIMED;
             return;
         }
@@ -85,8 +109,9 @@ void cr_children_cancel(crank_loop *loop, cr_task *first)
 }
 
 /* Has it failed, by the convention of its result type? Then the error. A pointer that is NULL is
- * a failure only where its function said so by crank_fail: NULL may as well be an answer. */
-static int error_of(const cr_task *task)
+ * a failure only where its function said so by crank_fail: NULL may as well be an answer. That it
+ * was cancelled it says by errno alone, a cancellation being no failure. */
+static int error_of(const cr_task *task, int number)
 {
     const crank_site *site = task->site;
     if (site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int)) {
@@ -95,6 +120,9 @@ static int error_of(const cr_task *task)
     }
     if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && cr_failure_of(task))
         return cr_failure_error(cr_failure_of(task));
+    if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && number == ECANCELED &&
+        CR_TALLY_REQUESTS(task) > 0)
+        return -ECANCELED;
     return 0;
 }
 
@@ -212,12 +240,18 @@ static inline bool finish_plainly(crank_loop *loop, cr_task *task)
     return true;
 }
 
+bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
+{
+    return (task->fiber.flags & CR_TASK_FAILED) || CR_TALLY_REQUESTS(task) > 0 ||
+           ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
+}
+
 /* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
  * claimed at birth: nobody needs to be told that a task stopped. It counts as cancelled only
  * where somebody had asked; else the function merely returned that number. */
-static void finish(crank_loop *loop, cr_task *task)
+static void finish(crank_loop *loop, cr_task *task, int number)
 {
-    int err = error_of(task);
+    int err = error_of(task, number);
     if (CR_UNLIKELY(err < 0)) {
         task->fiber.flags |= CR_TASK_FAILED;
         if (err == -ECANCELED)
@@ -231,9 +265,7 @@ static void finish(crank_loop *loop, cr_task *task)
     task->fiber.life = CR_RETURNED;
     if (CR_UNLIKELY(loop->options.debug))
         cr_debug_returned(loop, task);
-    bool cancel = err < 0 || CR_TALLY_REQUESTS(task) ||
-        ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
-    if (cancel)
+    if (cr_children_unwanted(loop, task))
         cr_children_cancel(loop, task->child);
 }
 
@@ -254,7 +286,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     task->fiber.result = integer;
     loop->runner.current = NULL;
     if (CR_UNLIKELY(!finish_plainly(loop, task)))
-        finish(loop, task);
+        finish(loop, task, errno);
     cr_fiber_leave(&loop->runner);
 }
 
@@ -280,7 +312,7 @@ void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double 
     if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT)
         memcpy(&integer, &real, sizeof integer);
     task->fiber.result = integer;
-    finish(loop, task);
+    finish(loop, task, 0);
 }
 
 /* Ended by us, not by its function: the error stands, whatever the result type. It goes to end,

@@ -140,6 +140,7 @@ static void add_entry(cr_failure *failure, crank_trace_entry entry)
     failure->public.trace_count = n + 1;
 }
 
+/* The place is the trace's first entry, so that an error shows where it was made even untried. */
 int crank_fail_(
     const char *file, int line, const char *function, int error, const char *format, ...)
 {
@@ -256,12 +257,25 @@ void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
     ext->failure = failure;
 }
 
+/* A task failed without a word: what its waiter said before is about something else. But the reason
+ * for which both were cancelled is the waiter's. */
+static void forget(cr_task *task, int error)
+{
+    cr_failure *failure = task ? cr_failure_of(task) : NULL;
+    if (!failure || (error == -ECANCELED && failure->public.error == -ECANCELED))
+        return;
+    task->ext->failure = NULL;
+    cr_failure_free(failure);
+}
+
 /* Noting the spawn place is what makes the trace read across the await. */
 void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
 {
     cr_failure *failure = cr_failure_take(from);
-    if (!failure)
+    if (!failure) {
+        forget(to, cr_task_error(from));
         return;
+    }
     cr_failure_spawned(failure, from->site);
     if (to) {
         cr_failure_give(loop, to, failure);
@@ -270,7 +284,6 @@ void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
     cr_failure_free(thread_failure);
     thread_failure = failure;
 }
-
 
 /* A worker notes its job's failure as its thread's; the loop's thread gives it to the task. */
 cr_failure *cr_failure_take_thread(void)
@@ -286,6 +299,8 @@ void cr_failure_set_thread(cr_failure *failure)
     thread_failure = failure;
 }
 
+/* The array is of const pointers, for the user sees it so: we alone cast that away, to free
+ * them. */
 int cr_failure_add_child(cr_failure *parent, cr_failure *child)
 {
     size_t n = parent->public.child_count;
@@ -320,12 +335,15 @@ static cr_failure *copy_of(const cr_failure *failure, const cr_sys *sys)
     return copy;
 }
 
+/* Short memory costs the copy's text; the error is in the result that is handed over with it. */
 void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
 {
     const cr_failure *failure = cr_failure_of(from);
     cr_failure *copy = failure ? copy_of(failure, loop->sys) : NULL;
-    if (!copy)
+    if (!copy) {
+        forget(to, cr_task_error(from));
         return;
+    }
     cr_failure_spawned(copy, from->site);
     cr_failure_give(loop, to, copy);
 }
@@ -382,6 +400,7 @@ static void add_failure(struct text *text, const crank_failure *failure, int dep
     }
 }
 
+/* Gives the length the whole text would have, as snprintf does. */
 size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
 {
     struct text text = { buf, size, 0 };
@@ -395,6 +414,7 @@ size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
     return text.length;
 }
 
+/* With no error the text is empty: printing it is always safe. */
 size_t crank_error_format(char *buf, size_t size)
 {
     const cr_failure *failure = cr_failure_here();

@@ -65,7 +65,10 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 {
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
         task->fiber.flags |= CR_TASK_CLAIMED;
-        cr_failure_move(loop, task, to);
+        if (task->fiber.flags & CR_TASK_IN_GROUP)
+            cr_failure_copy(loop, task, to); /* its group keeps its children's failures */
+        else
+            cr_failure_move(loop, task, to);
     }
     if (!(task->fiber.flags & CR_TASK_IN_GROUP))
         cr_task_release(loop, task);
@@ -73,11 +76,27 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
         task->joiner = 0; /* its group releases it */
 }
 
+/* A pointer's own value says nothing about the error; its failure does, and a cancellation has
+ * none. */
+int cr_task_error(const cr_task *task)
+{
+    if (!(task->fiber.flags & CR_TASK_FAILED))
+        return 0;
+    if (task->site->kind != CRANK_KIND_POINTER || (task->fiber.flags & CR_TASK_BROKEN)) {
+        long value = cr_task_value(task);
+        return value < INT32_MIN ? INT32_MIN : (int)value;
+    }
+    const cr_failure *failure = cr_failure_of(task);
+    return failure ? cr_failure_error(failure) : -ECANCELED;
+}
+
 /* A float is widened here, so that who waits tells reals from integers and needs no size. */
 uint64_t cr_task_bits(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_BROKEN)
         return task->fiber.result;
+    if (task->site->kind == CRANK_KIND_POINTER && (task->fiber.flags & CR_TASK_FAILED))
+        return (uint64_t)(int64_t)cr_task_error(task);
     if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT) {
         double value = real_value(task);
         uint64_t bits;
@@ -140,7 +159,9 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
  * more. */
 static void cancel_awaited(crank_loop *loop, cr_task *waiter)
 {
-    waiter->place = NULL; /* not named yet */
+    if (waiter->fiber.wait != &join_end_wait)
+        if (waiter->fiber.wait == &cr_join_wait)
+        waiter->place = NULL; /* the first request: the awaited task has not been named yet */
     (void)cr_task_cancel(loop, waiter->on);
     if (waiter->fiber.wait == &cr_join_wait)
         (void)cr_grace_start(loop, waiter, &join_end_wait);
@@ -176,7 +197,10 @@ void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const cha
 static void exclusive_check(const cr_task *self, const cr_task *task, const char *call)
 {
     cr_join_check(self, task, call);
-    CR_CHECK(!task->joiner && !(task->fiber.flags & CR_TASK_DROPPED),
+    CR_CHECK(!(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_DETACHED)),
+        "%s: the handle of task '%s' was given up before: it was dropped or detached", call,
+        cr_task_name(task));
+    CR_CHECK(!task->joiner,
         "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait",
         call, cr_task_name(task));
 }
@@ -191,8 +215,23 @@ static void integer_check(const cr_task *task, const char *call)
         task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
 }
 
+/* What the awaited task failed with, when the caller is told of its own cancellation instead. */
+static CR_COLD void report_hidden(cr_waiting *w, long error)
+{
+    cr_failure *failure = cr_failure_take(w->self);
+    if (!failure) {
+        failure = cr_failure_new((int)error, NULL);
+        if (!failure)
+            return;
+        cr_failure_message(failure, "%s", strerror((int)-error));
+    }
+    cr_report_failure(w->loop, w->self, failure, "a failure nobody awaited: ");
+    cr_failure_free(failure);
+}
+
 /* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is
- * nobody's. Out of line, so that the plain path of an await stays short enough to be inlined. */
+ * nobody's, a failure is reported. Out of line, so that the plain path of an await stays short
+ * enough to be inlined. */
 static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
 {
     if (task->fiber.life == CR_ENDED) {
@@ -203,12 +242,12 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
     w->self->on = task;
     w->self->fiber.wait = &cr_join_wait; /* a task that ends at once finds a waiter it can wake */
     cancel_awaited(w->loop, w->self);
-    (void)cr_park(w, w->self->fiber.wait);
+    long bits = cr_park(w, w->self->fiber.wait);
+    if (w->self->place && bits != -ECANCELED)
+        report_hidden(w, bits);
     return -ECANCELED;
 }
 
-/* Inlined into each call of the family, which keeps parking their tail call. The claim comes
- * after the bits are read: it may give the record back. */
 /* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
 static CR_NOINLINE long await_asked(cr_waiting *w)
 {
@@ -217,6 +256,8 @@ static CR_NOINLINE long await_asked(cr_waiting *w)
     return cr_park(w, graced ? &join_end_wait : &cr_join_wait);
 }
 
+/* Inlined into each call of the family, which keeps parking their tail call. The claim comes
+ * after the bits are read: it may give the record back. */
 static inline long await_task(cr_task *task, cr_waiting *w, int err)
 {
     if (CR_UNLIKELY(err < 0))
@@ -267,6 +308,7 @@ void cr_task_watch(cr_task *task, cr_watcher *watcher)
     *last = watcher;
 }
 
+/* A walk, for watchers are few: a list linked both ways would not fit the record's node. */
 void cr_task_unwatch(cr_task *task, cr_watcher *watcher)
 {
     for (cr_watcher **at = &task->ext->watchers; *at; at = &(*at)->next) {
@@ -467,9 +509,6 @@ void *crank_await_ptr_(const void *x, enum crank_awaited what)
     long bits = await_bits(task, call, A_POINTER, &failed);
     if (!failed)
         return (void *)(uintptr_t)bits;
-    cr_failure *failure = cr_failure_here();
-    errno = bits < 0 && bits >= -4095 ? (int)-bits
-            : failure                 ? -cr_failure_error(failure)
-                                      : ECANCELED;
+    errno = (int)-bits;
     return NULL;
 }

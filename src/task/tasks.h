@@ -177,6 +177,8 @@ void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double 
 void cr_task_complete_error(crank_loop *loop, cr_task *task, int error);
 /* Give the record back: unlinks it; reports a failure nobody saw. */
 void cr_task_release(crank_loop *loop, cr_task *task);
+/* A task that has returned: is it one whose children are cancelled rather than awaited? */
+bool cr_children_unwanted(const crank_loop *loop, const cr_task *task);
 /* Its children alive, asked to stop. */
 void cr_children_cancel(crank_loop *loop, cr_task *first);
 void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *));
@@ -204,7 +206,10 @@ static inline long cr_task_value(const cr_task *task)
         return (int32_t)task->fiber.result;
     return cr_task_value_of_kind(task);
 }
-/* The result as it is handed to a waiter: an integer's value, a double's or pointer's bits. */
+/* What a task has failed with: a negative errno; 0 where it has not. */
+int cr_task_error(const cr_task *task);
+/* The result as it is handed to a waiter: an integer's value, a double's or pointer's bits;
+ * where the task has failed its error, but for a double's (NaN is the waiter's to make). */
 uint64_t cr_task_bits(const cr_task *task);
 /* Give up an ended task: its failure becomes to's (may be NULL: it is dropped silently). */
 void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
@@ -239,6 +244,9 @@ bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced);
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
 /* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
 bool cr_wait_noticed(const cr_waiting *w);
+/* Spend the budget as cr_wait_begin does, delivering nothing. 0, or -ENOMEM where a scope of the
+ * task could not be made. */
+int cr_wait_room(const cr_waiting *w);
 
 /* ---- cancel.c */
 /* Ask a task to stop. 0 or -ESRCH. */

@@ -3,7 +3,11 @@
  *
  * A waiting call first notices a pending cancellation; then, if its task has made many calls
  * without a wait, it lets the others run. Both are rare, so the fast half in park.h is two tests.
- */
+ *
+ * Owns: the checkpoint, the sleeping calls, and the grace period's timer of a task that waits
+ * for others. Trio makes every waiting call a switch; in C a call that need not wait costs a few
+ * nanoseconds and a switch several times that, so the budget stands in for it: what is promised
+ * is that nobody is starved, not that everybody runs at each call. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include "loop/registry.h"
@@ -24,6 +28,25 @@ bool cr_wait_noticed(const cr_waiting *w)
     return (w->self->fiber.flags & CR_TASK_NOTICE) && cr_tasks_of(w->loop)->deliverable(w->self);
 }
 
+/* A timeout or group of the running task could not be made: its block must not go on as if it were
+ * there. */
+static CR_COLD int scope_missing(crank_loop *loop)
+{
+    cr_tasks_of(loop)->out_of_memory = 0;
+    return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
+}
+
+/* For calls that must not return before others have ended: whether they are cancelled is asked
+ * after, with cr_wait_noticed, and a request stays to be delivered. */
+int cr_wait_room(const cr_waiting *w)
+{
+    if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
+        return scope_missing(w->loop);
+    if (--w->loop->runner.budget == 0)
+        cr_yield(w);
+    return 0;
+}
+
 /* Two mistakes that look alike to the fast half, told apart for the reader of the message. */
 CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
 {
@@ -34,14 +57,6 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
     cr_check_failed(
         "%s: called outside a task; only a function that crank_run or crank_spawn runs can wait",
         call);
-}
-
-/* A timeout or group of the running task could not be made: its block must not go on as if it were
- * there. */
-static CR_COLD int scope_missing(crank_loop *loop)
-{
-    cr_tasks_of(loop)->out_of_memory = 0;
-    return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
 /* The cancellation comes first, the budget second; after making room the flags are looked at

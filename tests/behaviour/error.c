@@ -251,6 +251,26 @@ TEST_EACH_BACKEND(error, a_new_one_takes_the_place_of_one_that_was_dealt_with)
     return 0;
 }
 
+static int plain_failure(void)
+{
+    return -EIO;
+}
+TEST_EACH_BACKEND(error, of_a_task_that_says_nothing_is_not_an_earlier_one)
+{
+    EXPECT_EQ(crank_await(crank_spawn(fresh_failure)), -EIO);
+    EXPECT_STR(crank_error(), "of the second");
+    EXPECT_EQ(crank_await(crank_spawn(plain_failure)), -EIO);
+    EXPECT_STR(crank_error(), "");
+    EXPECT_EQ(crank_gather(NULL, crank_spawn(fresh_failure)), -EIO);
+    EXPECT_EQ(crank_gather(NULL, crank_spawn(plain_failure)), -EIO);
+    EXPECT_STR(crank_error(), "");
+    crank_task *shared = crank_spawn(plain_failure);
+    (void)crank_fail(EIO, "dealt with");
+    EXPECT_EQ(crank_await_shared(shared), -EIO);
+    EXPECT_STR(crank_error(), "");
+    return 0;
+}
+
 TEST(run, leaves_the_failure_of_app_with_the_caller)
 {
     EXPECT_EQ(crank_run_with(&kept, top), -EPROTO);
