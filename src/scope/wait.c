@@ -30,6 +30,15 @@ typedef struct waiter {
     watch watches[];
 } waiter;
 
+/* The wait is over: its timer must not find a task that no longer waits. */
+static void wait_over(waiter *w)
+{
+    w->parked = false;
+    if (w->timed)
+        cr_timer_stop(w->loop, &w->self->timer);
+    w->timed = false;
+}
+
 /* One is enough, or the last, or one that failed. It counts also while the caller is not parked:
  * ends may come between watching and parking. */
 static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
@@ -43,7 +52,7 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
     if (of->on_error && failed)
         of->left = 0;
     if (of->left == 0 && of->parked) {
-        of->parked = false;
+        wait_over(of);
         cr_wake(loop, of->self, 0);
     }
 }
@@ -51,8 +60,7 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
 /* The watchers stay: wait_until takes them off, on the way out. */
 static bool wait_undo(cr_task *self)
 {
-    waiter *w = self->on;
-    w->parked = false;
+    wait_over(self->on);
     return true;
 }
 /* The timeout is no error: crank_wait gives how many have ended, which may be none. */
@@ -72,14 +80,32 @@ static size_t wait_describe(const cr_task *self, char *buf, size_t size)
 static const cr_wait some_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
     .describe = wait_describe };
 
+/* A spawn that failed has ended, and failed. A task whose record went while we waited, with its
+ * owner, has ended too. */
+static const cr_task *still_there(const crank_task *handle)
+{
+    return handle ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
+}
+static bool has_ended(const crank_task *handle)
+{
+    const cr_task *task = still_there(handle);
+    return !task || task->fiber.life == CR_ENDED;
+}
+static long ended_at(const crank_task *handle)
+{
+    const cr_task *task = still_there(handle);
+    return task ? task->fiber.wake : -1;
+}
+
 /* Also the check of every handle, before anything is watched. */
 static size_t count_ended(crank_task *const *tasks, size_t n, bool *ret_failed)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        const cr_task *task = cr_task_of(tasks[i], "crank_wait");
-        count += task->fiber.life == CR_ENDED;
-        *ret_failed |= task->fiber.life == CR_ENDED && (task->fiber.flags & CR_TASK_FAILED);
+        const cr_task *task = tasks[i] ? cr_task_of(tasks[i], "crank_wait") : NULL;
+        bool ended = has_ended(tasks[i]);
+        count += ended;
+        *ret_failed |= ended && (!task || (task->fiber.flags & CR_TASK_FAILED));
     }
     return count;
 }
@@ -88,10 +114,10 @@ static size_t count_ended(crank_task *const *tasks, size_t n, bool *ret_failed)
 static int watch_all(waiter *w, crank_task *const *tasks)
 {
     for (size_t i = 0; i < w->n; i++) {
+        if (has_ended(tasks[i]))
+            continue;
         cr_task *task = cr_task_of(tasks[i], "crank_wait");
         cr_join_check(w->self, task, "crank_wait");
-        if (task->fiber.life == CR_ENDED)
-            continue;
         if (!cr_task_ext(cr_tasks_of(w->loop), task))
             return -ENOMEM;
         w->watches[i] = (watch){ { NULL, one_ended }, w, true };
@@ -108,8 +134,7 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
             cr_task_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
 }
 
-/* Park until enough have ended or span has passed. The one waiting call here that does something
- * after parking: it must take its watchers back, on the stack it has then. */
+/* Park until enough have ended or span has passed. Whoever ends the wait has stopped its timer. */
 static int wait_parked(waiter *w, int64_t span)
 {
     cr_waiting waiting = { w->loop, w->self };
@@ -122,14 +147,12 @@ static int wait_parked(waiter *w, int64_t span)
     }
     w->parked = true;
     w->self->on = w;
-    int err = (int)cr_park(&waiting, &some_wait);
-    if (w->timed)
-        cr_timer_stop(w->loop, &w->self->timer);
-    return err;
+    return (int)cr_park(&waiting, &some_wait);
 }
 
 /* Memory first, watching second, parking last; the way back undoes what was done, however far it
- * came. */
+ * came. The one waiting call of this folder that must do something after it has parked: take its
+ * watchers back. */
 static int wait_until(
     crank_task *const *tasks, size_t n, size_t needed, bool on_error, int64_t span)
 {
@@ -156,7 +179,7 @@ static size_t partition(crank_task **tasks, size_t n)
 {
     size_t front = 0;
     for (size_t i = 0; i < n; i++) {
-        if (cr_task_of(tasks[i], "crank_wait")->fiber.life != CR_ENDED)
+        if (!has_ended(tasks[i]))
             continue;
         crank_task *ended = tasks[i];
         memmove(&tasks[front + 1], &tasks[front], (i - front) * sizeof *tasks);
@@ -198,8 +221,7 @@ int crank_wait_next_(crank_task **tasks, size_t n)
         return (int)ended;
     ssize_t first = 0;
     for (ssize_t i = 1; i < ended; i++)
-        if (cr_task_of(tasks[i], "crank_wait")->fiber.wake <
-            cr_task_of(tasks[first], "crank_wait")->fiber.wake)
+        if (ended_at(tasks[i]) < ended_at(tasks[first]))
             first = i;
     crank_task *chosen = tasks[first];
     memmove(&tasks[1], &tasks[0], (size_t)first * sizeof *tasks);

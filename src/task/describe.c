@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Most tasks are never named: their number is their name, made when asked. */
 const char *cr_task_name(const cr_task *task)
 {
     static __thread char names[4][32]; /* several may stand in one sentence */
@@ -116,7 +117,15 @@ void crank_set_name(crank_task *handle, const char *name)
         snprintf(ext->name, sizeof ext->name, "%s", name ? name : "");
 }
 
-const char *crank_name(crank_task *task) { return cr_task_name(asked(task, "crank_name")); }
+/* The caller may keep it: a task without a name of its own has its number for one from now on. */
+const char *crank_name(crank_task *handle)
+{
+    cr_task *task = asked(handle, "crank_name");
+    cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
+    if (ext && !ext->name[0])
+        snprintf(ext->name, sizeof ext->name, "%s", cr_task_name(task));
+    return cr_task_name(task);
+}
 
 bool crank_done(crank_task *task) { return cr_task_of(task, "crank_done")->fiber.life == CR_ENDED; }
 

@@ -32,6 +32,7 @@ crank_future *crank_future_new(void)
     return (crank_future *)(void *)cr_handle(task);
 }
 
+/* The same record seen as a task: a future is awaited, gathered and asked about like one. */
 crank_task *crank_future_task(crank_future *future) { return (crank_task *)(void *)future; }
 
 /* Whoever still awaits it is told that it was cancelled, before the record goes. */
@@ -41,9 +42,9 @@ void crank_future_free(crank_future *future)
         return;
     cr_task *task = cr_task_of((const crank_task *)(const void *)future, "crank_future_free");
     CR_CHECK(task->fiber.flags & CR_TASK_FUTURE, "crank_future_free: this is a task, not a future");
+    CR_CHECK(!(task->fiber.flags & CR_TASK_DROPPED), "crank_future_free: it was let go before");
     if (task->fiber.life != CR_ENDED)
         (void)cr_task_cancel(cr_loop_here, task);
-    task->fiber.flags |= CR_TASK_CLAIMED;
     cr_task_release(cr_loop_here, task);
 }
 

@@ -10,40 +10,48 @@
 #include "base/check.h"
 #include "loop/callback.h"
 
-/* A group's child has a borrowed handle only: there is nothing to give up. */
-static void drop(crank_loop *loop, cr_task *task, const char *call)
+/* A group's child and a future are borrowed by this handle: there is nothing to give up. */
+static void give_up_check(const cr_task *task, const char *call)
 {
+    CR_CHECK(!(task->fiber.flags & CR_TASK_FUTURE),
+        "%s: this is the borrowed handle of a future; crank_future_free lets that go", call);
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
-        "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped, "
-        "or belongs to a group",
+        "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped or "
+        "detached, or belongs to a group",
         call, cr_task_name(task));
+}
+
+void crank_drop(crank_task *handle)
+{
+    if (!handle)
+        return;
+    crank_loop *loop = cr_loop_checked("crank_drop");
+    cr_task *task = cr_task_of(handle, "crank_drop");
+    give_up_check(task, "crank_drop");
     if (task->fiber.life == CR_ENDED)
         cr_task_release(loop, task);
     else
         task->fiber.flags |= CR_TASK_DROPPED;
 }
 
-void crank_drop(crank_task *task)
-{
-    if (task)
-        drop(cr_loop_checked("crank_drop"), cr_task_of(task, "crank_drop"), "crank_drop");
-}
-
-/* The old parent may have returned and have waited for this child alone: it is told last, when
- * the task has its new owner. A group's child cannot leave its group, and is refused by drop. */
+/* The old parent may have returned and have waited for this child alone: it is told when the task
+ * has its new owner. When app has ended the detached tasks are being cancelled: this one is too. */
 static void detach(cr_task *task, const char *call)
 {
     crank_loop *loop = cr_loop_here;
     cr_tasks *tasks = cr_tasks_of(loop);
-    if (task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_IN_GROUP)) {
-        CR_CHECK(!task->joiner, "%s: task '%s' is awaited by somebody", call, cr_task_name(task));
-        cr_task *parent = task->owner;
-        task->fiber.flags |= CR_TASK_DETACHED;
-        cr_task_adopt(loop, task, &tasks->detached, NULL);
-        cr_task_left(loop, parent);
+    give_up_check(task, call);
+    if (task->fiber.life == CR_ENDED) {
+        cr_task_release(loop, task);
         return;
     }
-    drop(loop, task, call);
+    cr_task *parent = task->owner;
+    uint64_t id = task->id;
+    task->fiber.flags |= CR_TASK_DETACHED;
+    cr_task_adopt(loop, task, &tasks->detached, NULL);
+    cr_task_left(loop, parent);
+    if (!tasks->root && cr_task_find(id))
+        (void)cr_task_cancel(loop, task);
 }
 
 void crank_detach(crank_task *task)
@@ -59,15 +67,14 @@ void crank_abandon(crank_task *handle)
     if (!handle)
         return;
     cr_task *task = cr_task_of(handle, "crank_abandon");
-    crank_loop *loop = cr_loop_here;
-    if ((task->fiber.flags & CR_TASK_JOB) && task->fiber.life == CR_ASIDE) {
+    bool is_job = (task->fiber.flags & CR_TASK_JOB) && task->fiber.life == CR_ASIDE;
+    give_up_check(task, "crank_abandon");
+    if (is_job)
         task->fiber.flags |= CR_TASK_CLAIMED; /* whatever becomes of it is nobody's */
-        detach(task, "crank_abandon");
-        if (cr_tasks_of(loop)->cancel_job(loop, task))
-            cr_task_complete_error(loop, task, -ECANCELED);
-        return;
-    }
     detach(task, "crank_abandon");
+    task = is_job ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
+    if (task && task->fiber.life == CR_ASIDE)
+        (void)cr_task_cancel(cr_loop_here, task);
 }
 
 /* ---- callbacks */

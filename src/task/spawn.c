@@ -126,22 +126,27 @@ static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_s
     return task;
 }
 
-/* Locals come last, since only they can fail once the task is linked and counted. */
+static CR_COLD cr_task *after_the_end(void)
+{
+    errno = ESHUTDOWN;
+    return NULL;
+}
+
+/* Locals come last, since only they can fail once the task is linked and counted. What a callback
+ * spawns belongs to the root, which may have returned and be ending its children, or have ended. */
 cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task *parent = cr_task_of_fiber(loop->runner.current);
+    if (CR_UNLIKELY(!parent)) {
+        parent = tasks->root;
+        if (!parent)
+            return after_the_end();
+    }
     cr_task *task = make(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
-    cr_task *parent = cr_task_of_fiber(loop->runner.current);
-    if (CR_UNLIKELY(!parent))
-        parent = tasks->root;
     task->owner = parent;
-    if (CR_UNLIKELY(!parent)) { /* the root itself */
-        task->sibling_next = NULL;
-        task->sibling_prev = task;
-        return task;
-    }
     cr_child_link(&parent->child, task);
     parent->fiber.tally += CR_TALLY_CHILD;
     if (CR_UNLIKELY(loop->options.debug) && loop->runner.current) {
@@ -153,6 +158,8 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
         cr_task_unmake(loop, task);
         return no_record();
     }
+    if (CR_UNLIKELY(parent->fiber.life == CR_RETURNED) && cr_children_unwanted(loop, parent))
+        (void)cr_task_cancel(loop, task);
     return task;
 }
 
@@ -209,7 +216,9 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     (void)zero;
     crank_loop *loop = cr_loop_checked("crank_spawn_eager");
     cr_task *self = cr_self_checked("crank_spawn_eager");
-    cr_task *task = cr_task_make(loop, fn, site);
+    /* Without a scope it declared nothing runs before the next wait, which says so. */
+    bool stopped = cr_tasks_of(loop)->out_of_memory == self->id;
+    cr_task *task = CR_UNLIKELY(stopped) ? no_record() : cr_task_make(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
     self->fiber.wake = (long)task->id;
