@@ -58,7 +58,7 @@ struct cr_naps {
     struct iovec upper[BATCH], lower[BATCH];
 };
 
-static cr_fiber mark; /* what fiber.next of a parked task points to after a scan */
+static const cr_fiber mark; /* what fiber.next of a parked task points to after a scan */
 
 __thread struct cr_naps *cr_naps_here;
 
@@ -247,7 +247,7 @@ static void consider(struct cr_naps *naps, cr_task *task)
         !may_nap(cr_tasks_of(naps->loop), task))
         return;
     if (naps->period > AT_ONCE && task->fiber.next != &mark) {
-        task->fiber.next = &mark;
+        task->fiber.next = (cr_fiber *)(uintptr_t)&mark; /* compared, never followed */
         return;
     }
     nap *one = nap_new(naps, task);

@@ -100,10 +100,12 @@ const char *test_captured(void);
 /* Two integers or pointers. */
 #define EXPECT_EQ(a, b) \
     do { \
-        _Static_assert(__builtin_classify_type(a) != 8 && __builtin_classify_type(b) != 8, \
+        __typeof__(((void)0, (a))) expect_left_ = (a); \
+        __typeof__(((void)0, (b))) expect_right_ = (b); \
+        _Static_assert(__builtin_classify_type(expect_left_) != 8 && __builtin_classify_type(expect_right_) != 8, \
             "EXPECT_EQ compares integers; use EXPECT_NEAR"); \
-        long long expect_a_ = (long long)(a); \
-        long long expect_b_ = (long long)(b); \
+        long long expect_a_ = (long long)expect_left_; \
+        long long expect_b_ = (long long)expect_right_; \
         if (expect_a_ != expect_b_) \
             test_fail(__FILE__, __LINE__, "%s is %lld, expected %s, which is %lld", #a, expect_a_, #b, expect_b_); \
     } while (0)
