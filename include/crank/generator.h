@@ -16,8 +16,8 @@ CRANK_BEGIN_DECLS
 
 #ifndef __cplusplus
 /* A generator whose body is fn(args...), an int or long function. Nothing runs until the first value is asked for.
- * It belongs to the caller, who closes it (crank_foreach does, CRANK_AUTO_GENERATOR does). NULL when memory is short
- * (crank_next then gives -ENOMEM). */
+ * It belongs to the caller, who closes it (crank_foreach does, CRANK_AUTO_GENERATOR does); one that is left open is
+ * reported and closed when the run ends. NULL when memory is short (crank_next then gives -ENOMEM). */
 #define crank_generate(...) CRANK_CAPTURE_(__COUNTER__, crank_generate_, 0, __VA_ARGS__)
 CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const crank_site *site);
 

@@ -29,7 +29,7 @@ enum crank_report_kind {
     CRANK_REPORT_DEADLOCK,   /* tasks wait and nothing can wake them */
     CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
     CRANK_REPORT_UNCLAIMED,  /* many ended tasks of one place whose handles were not given up */
-    CRANK_REPORT_LEFTOVER,   /* debug: a task was cancelled or awaited at the end of its parent */
+    CRANK_REPORT_LEFTOVER,   /* a generator was left open; debug: a task has returned and its children have not ended */
     CRANK_REPORT_NOTE        /* debug: anything else worth a line */
 };
 

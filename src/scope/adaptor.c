@@ -45,6 +45,9 @@ static crank_generator *adapt(
     g->plan = own;
     g->sources[0] = owned ? given->a : NULL;
     g->sources[1] = owned ? given->b : NULL;
+    for (size_t i = 0; i < 2; i++)
+        if (g->sources[i])
+            g->sources[i]->owned = true;
     return g;
 }
 

@@ -45,6 +45,9 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
         g->many = *cr_captured_many();
     else if (site->args > 0)
         g->few = *cr_captured_few();
+    const cr_task *self = cr_self();
+    g->up = self ? running(self) : NULL;
+    cr_generator_list(g);
     return g;
 }
 
@@ -221,9 +224,12 @@ int crank_generator_close(crank_generator *g)
     }
     CR_CHECK(result <= 0,
         "crank_generator_close: generator %s yields again though it was asked to end", name_of(g));
-    for (size_t i = 0; i < 2; i++)
-        if (g->sources[i])
-            (void)crank_generator_close(g->sources[i]);
+    for (size_t i = 0; i < 2; i++) {
+        int closed = crank_generator_close(g->sources[i]);
+        if (closed < 0 && (result == 0 || result == -ECANCELED))
+            result = closed;
+    }
+    cr_generator_unlist(g);
     cr_free(g->loop->sys, g->plan);
     cr_free(g->loop->sys, g);
     return result == -ECANCELED ? 0 : result;

@@ -27,7 +27,7 @@ struct crank_generator {
     cr_side own, asker;  /* its stack, and the one it is asked from */
     cr_place out;        /* where the asker wants the next value */
     cr_place in;         /* what was sent */
-    crank_generator *up; /* the generator that asks, if one does */
+    crank_generator *up; /* the generator in which it was last asked, or made; NULL for none */
     cr_scope *below;     /* the asker's innermost scope */
     cr_scope *scope_top, *scope_bottom; /* its own scopes, while it sleeps */
     crank_loop *loop; /* the one it was made on */
@@ -41,6 +41,8 @@ struct crank_generator {
     bool closing; /* what is thrown is its end */
     crank_generator *sources[2]; /* an adaptor's, closed with it */
     void *plan;                  /* an adaptor's, freed with it */
+    bool owned;                  /* is the source of an adaptor, which closes it */
+    crank_generator *older, *newer; /* all of its loop */
     cr_few_args few;
     cr_many_args many;
 };
@@ -48,4 +50,8 @@ struct crank_generator {
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site);
 /* Ask for the next value into out, sending in. 1, 0 at the end, or its failure. */
 int cr_generator_ask(crank_generator *generator, cr_place out, cr_place in, const char *call);
+
+/* ---- unclosed.c */
+void cr_generator_list(crank_generator *generator);
+void cr_generator_unlist(crank_generator *generator);
 #endif

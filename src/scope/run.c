@@ -14,6 +14,7 @@
 #include <crank/run.h>
 #include "scope/scope.h"
 #include "base/check.h"
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ typedef struct run {
 
 static _Atomic(crank_loop *) interrupted_loop;
 static _Atomic int interrupts;
+static _Atomic int handling; /* handlers under way, on any thread: they may hold the loop */
 static cr_post interrupt_post;
 
 /* Async-signal-safe: two atomics and a post, which is one exchange and at most one write. The
@@ -41,14 +43,18 @@ static cr_post interrupt_post;
 static void on_interrupt(int signal)
 {
     int saved = errno;
+    atomic_fetch_add(&handling, 1);
     crank_loop *loop = atomic_load(&interrupted_loop);
-    if (atomic_fetch_add(&interrupts, 1) > 0 || !loop) {
+    if (!loop) { /* the run has just ended, and whoever handled this before does again */
+        raise(signal);
+    } else if (atomic_fetch_add(&interrupts, 1) > 0) {
         struct sigaction standard = { .sa_handler = SIG_DFL };
         sigaction(signal, &standard, NULL);
         raise(signal);
     } else {
         cr_loop_post(loop, &interrupt_post);
     }
+    atomic_fetch_sub(&handling, 1);
     errno = saved;
 }
 
@@ -86,12 +92,22 @@ static bool handle_interrupts(crank_loop *loop, struct sigaction *ret_before)
     return true;
 }
 
+/* Afterwards no handler has the loop any more, on whichever thread it ran. */
+static void leave_interrupts(const struct sigaction *before)
+{
+    sigaction(SIGINT, before, NULL);
+    atomic_store(&interrupted_loop, NULL);
+    while (atomic_load(&handling) > 0)
+        sched_yield();
+}
+
 /* ---- the end of the root */
 
-/* The only place where a run's loop is told to stop. */
+/* The only place where a run's loop is told to stop. Generators left open are closed before, by one
+ * more detached task. */
 static void stop_if_done(run *r)
 {
-    if (r->ended && cr_tasks_of(r->loop)->detached.alive == 0)
+    if (r->ended && cr_tasks_of(r->loop)->detached.alive == 0 && !cr_generators_end(r->loop))
         r->loop->stopping = true;
 }
 
@@ -109,8 +125,8 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     r->result = is_real && !r->failed ? (long)real : (long)bits;
     r->failure = r->failed ? cr_failure_outlive(cr_failure_take(root)) : NULL;
     root->fiber.flags |= CR_TASK_CLAIMED;
-    cr_task_release(loop, root);
     tasks->root = NULL;
+    cr_task_release(loop, root);
     cr_children_cancel(loop, tasks->detached.child);
     stop_if_done(r);
 }
@@ -228,6 +244,17 @@ static int start_root(
     return 0;
 }
 
+/* The callbacks that the last ends have put into the ready line. Not what these put there: one that
+ * calls itself again would never let the run end. */
+static void run_out(crank_loop *loop)
+{
+    size_t ready = 0;
+    for (const cr_fiber *item = loop->runner.head; item; item = item->next)
+        ready++;
+    for (size_t turns = (ready + CR_STEPS - 1) / CR_STEPS; turns > 0; turns--)
+        (void)cr_loop_turn(loop, false, CR_NEVER);
+}
+
 /* Opened from the inside out and closed in the opposite order. Ctrl-C is handled only while
  * there is a loop to post to; interrupted_loop is cleared after the handler is gone. */
 static int drive(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
@@ -246,15 +273,16 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
         bool interrupts_here = handle_interrupts(loop, &before);
         if (err == 0)
             err = start_root(r, fn, site, args);
-        if (err == 0)
+        if (err == 0) {
             cr_loop_drive(loop);
-        cr_naps_close(loop);
-        if (interrupts_here) {
-            sigaction(SIGINT, &before, NULL);
-            atomic_store(&interrupted_loop, NULL);
+            run_out(loop);
         }
+        cr_naps_close(loop);
+        if (interrupts_here)
+            leave_interrupts(&before);
         cr_overflow_remove(cr_tasks_of(loop)->stacks);
     }
+    cr_generators_free(loop);
     cr_tasks_close(loop);
     cr_capture_into(NULL);
     cr_loop_here = NULL;

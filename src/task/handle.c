@@ -147,6 +147,16 @@ int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *
     return count;
 }
 
+void cr_dones_free(crank_loop *loop, cr_ext *ext)
+{
+    cr_watcher *next;
+    for (cr_watcher *w = ext->watchers; w; w = next) {
+        next = w->next;
+        if (w->ended == done_ended)
+            cr_free(loop->sys, cr_container_of(w, struct done, watcher));
+    }
+}
+
 /* ---- awaitables */
 
 static long await_awaitable(crank_awaitable *awaitable) { return awaitable->await(awaitable); }

@@ -197,6 +197,13 @@ void cr_tasks_close(crank_loop *loop)
         tasks->closers = closer->next;
         closer->close(loop, closer);
     }
+    size_t at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
+        if (t->ext) { /* one that could not be made to end: a deadlock */
+            cr_dones_free(loop, t->ext);
+            cr_ext_free(tasks, t);
+        }
+    }
     while (tasks->slabs) {
         cr_slab *slab = tasks->slabs;
         tasks->slabs = slab->next;

@@ -100,6 +100,7 @@ void cr_report_swallowed(crank_loop *loop, const cr_task *task)
 
 /* ---- deadlock */
 
+/* Text that grows in one block of fixed size: what does not fit any more is left out. */
 struct listing {
     char *text;
     size_t size, length;

@@ -91,6 +91,7 @@ typedef struct cr_tasks {
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     void (*abandon_job)(crank_loop *loop, cr_task *task);
+    struct crank_generator *generators; /* the scope layer's: those that are not closed */
     void *run;       /* run.c's */
     struct cr_naps *naps; /* stacks put away; NULL where that is off */
     /* the scope layer's: none of its scopes has somebody who may touch its stack */
@@ -310,6 +311,10 @@ void cr_report_deadlock(crank_loop *loop);
 const char *cr_task_name(const cr_task *task);
 size_t cr_task_describe(const cr_task *task, char *buf, size_t size);
 void cr_describe_install(void); /* cr_check_hook */
+
+/* ---- handle.c */
+/* Free the done callbacks of a task that will never end. */
+void cr_dones_free(crank_loop *loop, cr_ext *ext);
 
 /* ---- debug.c: in debug mode only */
 void cr_debug_spawned(crank_loop *loop, cr_task *task);

@@ -159,6 +159,41 @@ TEST(spawn, in_a_callback_while_leftovers_are_cancelled_is_cancelled_too)
     EXPECT_EQ(reports, 0);
 }
 
+static void count(crank_task *task, void *arg)
+{
+    (void)task;
+    (void)arg;
+    calls++;
+}
+static int many_callbacks(void)
+{
+    for (int i = 0; i < 200; i++)
+        crank_try(crank_on_done(crank_self(), count, NULL));
+    return 0;
+}
+TEST(on_done, callbacks_at_the_end_of_app_are_all_called)
+{
+    EXPECT_EQ(crank_run_with(&kept, many_callbacks), 0);
+    EXPECT_EQ(calls, 200);
+}
+
+static crank_local key;
+static int never_ends(void)
+{
+    crank_set_name(NULL, "stuck");
+    crank_try(crank_local_set(&key, reported));
+    crank_try(crank_on_done(crank_self(), count, NULL));
+    (void)crank_fail(EIO, "before it got stuck");
+    crank_cancel_because(crank_self(), "for a reason");
+    for (;;)
+        (void)crank_shield(crank_sleep(CRANK_FOREVER));
+}
+TEST(deadlock, of_what_cannot_be_ended_leaves_no_memory)
+{
+    EXPECT_EQ(crank_run_with(&kept, never_ends), -EDEADLK);
+    EXPECT_EQ(calls, 0);
+}
+
 /* ---- in a done callback */
 
 static void ask_all(crank_task *task, void *arg)

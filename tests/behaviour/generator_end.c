@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* generator_end.c: generators that nobody closes, that are handed to another task, or whose task is
+ * cancelled: what their bodies have open is not lost. */
+#include "trail.h"
+
+static char reported[1024];
+static int reports;
+static void keep(const crank_report *report, void *arg)
+{
+    (void)arg;
+    reports++;
+    snprintf(reported, sizeof reported, "%s", report->text);
+}
+static const crank_options kept = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+
+static int body(const char *name, int to)
+{
+    int err = 0;
+    for (int i = 0; i < to && err == 0; i++)
+        err = crank_yield(i);
+    if (err == -ECANCELED)
+        EXPECT_EQ(crank_sleep(1), 0);
+    say("%s%d", name, err);
+    return err;
+}
+
+static int leave_one(void)
+{
+    int n;
+    return crank_next(crank_generate(body, "a", 9), &n) - 1;
+}
+TEST(generator, nobody_closes_is_closed_when_the_run_ends)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_one), 0);
+    EXPECT_TRAIL("a-125");
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "generator body");
+    EXPECT_CONTAINS(reported, "generator_end.c:");
+}
+
+static int leave_in_a_child(void)
+{
+    crank_try(crank_await(crank_spawn(leave_one)));
+    say("app");
+    return 0;
+}
+TEST(generator, a_tasks_end_leaves_open_is_closed_when_the_run_ends)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_in_a_child), 0);
+    EXPECT_TRAIL("app a-125");
+    EXPECT_EQ(reports, 1);
+}
+
+static int never_asked(void)
+{
+    return crank_generate(body, "a", 9) && crank_generate(body, "b", 9) ? 0 : -ENOMEM;
+}
+TEST(generator, that_was_never_asked_nor_closed_costs_nothing)
+{
+    EXPECT_EQ(crank_run_with(&kept, never_asked), 0);
+    EXPECT_TRAIL("");
+}
+
+static bool odd(int n)
+{
+    return n % 2;
+}
+static int delegate(crank_generator *given)
+{
+    int err = (int)crank_yield_from(given);
+    say("delegate%d", err);
+    return err;
+}
+static int over_an_own(int to)
+{
+    crank_foreach (int, n, crank_generate(body, "inner", to))
+        crank_try(crank_yield(n));
+    return 0;
+}
+static int leave_nested(void)
+{
+    int n = -1;
+    crank_generator *filtered = crank_filter(int, crank_generate(body, "source", 9), odd);
+    EXPECT_EQ(crank_next(filtered, &n), 1);
+    crank_generator *outer = crank_generate(delegate, crank_generate(body, "given", 9));
+    EXPECT_EQ(crank_next(outer, &n), 1);
+    EXPECT_EQ(crank_next(crank_generate(over_an_own, 9), &n), 1);
+    crank_generate(delegate, crank_generate(body, "unasked", 9));
+    return 0;
+}
+TEST(generator, nests_left_open_are_closed_from_the_outside)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_nested), 0);
+    EXPECT_TRAIL("source-125 given-125 delegate-125 inner-125");
+}
+
+static int child(const char *name, double seconds)
+{
+    int err = crank_sleep(seconds);
+    say("%s%d", name, err);
+    return err;
+}
+static int with_group(void)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, child, "c", 100.0);
+    crank_try(crank_yield(1));
+    return crank_group_wait(&group);
+}
+static int leave_a_group_asleep(void)
+{
+    int n;
+    return crank_next(crank_generate(with_group), &n) - 1 + crank_sleep(1);
+}
+TEST(generator, left_open_with_a_group_inside_ends_its_children)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_a_group_asleep), 0);
+    EXPECT_TRAIL("c-125");
+}
+
+static int bad_cleanup(void)
+{
+    if (crank_yield(1) < 0)
+        return crank_fail(EIO, "could not flush");
+    return 0;
+}
+static int leave_a_bad_one(void)
+{
+    int n;
+    return crank_next(crank_generate(bad_cleanup), &n) - 1;
+}
+TEST(generator, left_open_whose_cleanup_fails_is_reported_with_that)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_a_bad_one), 0);
+    EXPECT_EQ(reports, 2);
+    EXPECT_CONTAINS(reported, "could not flush");
+}
+
+static int deadlocked(void)
+{
+    int n;
+    CRANK_EVENT(event);
+    if (crank_next(crank_generate(body, "a", 9), &n) < 0)
+        return -EINVAL;
+    return crank_event_wait(event);
+}
+TEST(generator, left_open_is_closed_after_a_deadlock_too)
+{
+    EXPECT_EQ(crank_run_with(&kept, deadlocked), -EDEADLK);
+    EXPECT_TRAIL("a-125");
+}
+
+/* ---- one generator, two tasks */
+
+static int take_one(crank_generator *g)
+{
+    int n = -1;
+    int more = crank_next(g, &n);
+    return more < 0 ? more : n;
+}
+
+static crank_task *inner_child;
+static int asks_for_its_parent(void)
+{
+    inner_child = crank_self();
+    return crank_sleep(100);
+}
+static int group_across(void)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, asks_for_its_parent);
+    crank_try(crank_yield(1));
+    crank_try(crank_yield(2));
+    return 0;
+}
+
+TEST_SIM(generator, a_groups_children_belong_to_whoever_runs_it)
+{
+    crank_generator *g = crank_generate(group_across);
+    EXPECT_EQ(crank_await(crank_spawn(take_one, g)), 1);
+    crank_try(crank_sleep(1));
+    EXPECT(!crank_parent(inner_child));
+    EXPECT_EQ(take_one(g), 2);
+    EXPECT(!crank_parent(inner_child));
+    EXPECT_EQ(crank_generator_close(g), 0);
+    return 0;
+}
+
+static int asks_inside(void)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, asks_for_its_parent);
+    crank_try(crank_yield(1));
+    crank_try(crank_sleep(1));
+    crank_try(crank_yield(2));
+    return 0;
+}
+static int check_parent(crank_task *expected)
+{
+    EXPECT(crank_parent(inner_child) == expected);
+    return 0;
+}
+TEST_SIM(generator, a_groups_children_know_the_task_that_runs_it_now)
+{
+    crank_generator *g = crank_generate(asks_inside);
+    EXPECT_EQ(crank_await(crank_spawn(take_one, g)), 1);
+    crank_try(crank_sleep(0));
+    crank_spawn(check_parent, crank_self());
+    EXPECT_EQ(take_one(g), 2);
+    return crank_generator_close(g);
+}
+
+static int fails(void)
+{
+    return crank_fail(EIO, "the child failed");
+}
+static int group_that_fails(void)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, fails);
+    crank_try(crank_yield(1));
+    int err = crank_sleep(100);
+    say("%d", err);
+    return crank_group_wait(&group);
+}
+TEST_SIM(generator, a_group_that_fails_asleep_interrupts_who_goes_on)
+{
+    crank_generator *g = crank_generate(group_that_fails);
+    EXPECT_EQ(crank_await(crank_spawn(take_one, g)), 1);
+    crank_try(crank_sleep(1));
+    EXPECT_EQ(take_one(g), -EIO);
+    EXPECT_STR(crank_error(), "the child failed");
+    EXPECT_TRAIL("-125");
+    return crank_generator_close(g);
+}
+
+static int limited(void)
+{
+    CRANK_TIMEOUT(limit, 2.0);
+    crank_try(crank_yield(1));
+    crank_try(crank_sleep(100));
+    return 0;
+}
+static int go_on_after_a_request(crank_generator *g)
+{
+    EXPECT_EQ(crank_sleep(100), -ECANCELED);
+    return take_one(g);
+}
+TEST_SIM(generator, a_limit_inside_is_still_its_own_in_a_task_that_was_asked_before)
+{
+    crank_generator *g = crank_generate(limited);
+    EXPECT_EQ(take_one(g), 1);
+    crank_task *task = crank_spawn(go_on_after_a_request, g);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ETIMEDOUT);
+    return crank_generator_close(g);
+}
+
+static int closes_when_asked(crank_generator *g)
+{
+    int err = crank_sleep(100);
+    int closed = crank_generator_close(g);
+    say("%d %d", err, closed);
+    return 0;
+}
+static int waits_in_its_cleanup(void)
+{
+    int err = crank_yield(1);
+    int wait = crank_sleep(1);
+    say("%d %d", err, wait);
+    return err;
+}
+TEST_SIM(generator, closed_by_a_cancelled_task_may_wait_and_is_interrupted_by_a_second_request)
+{
+    crank_generator *g = crank_generate(waits_in_its_cleanup);
+    EXPECT_EQ(take_one(g), 1);
+    crank_task *task = crank_spawn(closes_when_asked, g);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    crank_try(crank_sleep(0.5));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), 0);
+    EXPECT_TRAIL("-125 -125 -125 0");
+    return 0;
+}
