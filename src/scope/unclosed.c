@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* unclosed.c: generators that nobody closed.
  *
- * A generator may be handed from task to task, so its end cannot be tied to that of a task. It is tied
- * to the run: when app and the detached tasks have ended, a last task closes those that still sleep
- * at a yield, so that their cleanups run and the children of their groups end (as asyncio.run does
- * for asynchronous generators), and says so once. The others have nothing to clean up but memory.
+ * A generator may be handed from task to task, so its end cannot be tied to that of a task. It is
+ * tied to the run: when app and the detached tasks have ended, a last task closes those that still
+ * sleep at a yield, so that their cleanups run and the children of their groups end (as asyncio.run
+ * does for asynchronous generators), and says so once. The others have nothing to clean up but
+ * memory.
  *
  * Owns the list of a loop's generators, newest first. The order of closing is from the outside in:
  * a body closes what it asks by itself, and must not find it gone. */

@@ -8,6 +8,7 @@
  */
 #include "task/tasks.h"
 #include "base/check.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,13 +70,40 @@ const char *cr_failure_text(const cr_failure *failure) { return failure->message
 const crank_failure *cr_failure_public(const cr_failure *failure) { return &failure->public; }
 cr_failure *cr_failure_of(const cr_task *task) { return task->ext ? task->ext->failure : NULL; }
 
+/* At the end of a thread, as errno goes with it: the address of its thread_failure. */
+static void thread_ends(void *slot)
+{
+    cr_failure **failure = slot;
+    cr_failure_free(*failure);
+    *failure = NULL;
+}
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool key_made;
+static void make_key(void) { key_made = pthread_key_create(&key, thread_ends) == 0; }
+/* The library may be unloaded before its threads end. */
+__attribute__((destructor)) static void delete_key(void)
+{
+    if (key_made)
+        (void)pthread_key_delete(key);
+}
+
+static cr_failure **own_slot(void)
+{
+    (void)pthread_once(&key_once, make_key);
+    if (key_made && !pthread_getspecific(key))
+        (void)pthread_setspecific(key, &thread_failure);
+    return &thread_failure;
+}
+
 /* Where the running code's failure belongs: its task's ext, which is made only for one that
  * fails. */
 static cr_failure **slot_here(bool make)
 {
     cr_task *self = cr_self();
     if (!self)
-        return &thread_failure;
+        return make ? own_slot() : &thread_failure;
     cr_ext *ext = make ? cr_task_ext(cr_tasks_of(cr_loop_here), self) : self->ext;
     return ext ? &ext->failure : NULL;
 }
@@ -99,15 +127,18 @@ void cr_failure_message(cr_failure *failure, const char *format, ...)
     va_end(args);
 }
 
-/* A new failure of the running task in place of its last. */
-static cr_failure *begin(int error)
+/* A new failure of the running task, or of this thread, in place of its last: that is freed once the
+ * new one has its message, which may quote it. A thread's outlives the loop, and its memory. */
+static cr_failure *begin(int error, cr_failure **ret_last)
 {
     cr_failure **slot = slot_here(true);
+    *ret_last = NULL;
     if (!slot)
         return NULL;
     cr_task *self = cr_self();
-    cr_failure_free(*slot);
-    *slot = cr_failure_new(error, self ? cr_task_name(self) : NULL);
+    *ret_last = *slot;
+    *slot = failure_new(self ? cr_loop_here->sys : &cr_sys_real, error,
+        self ? cr_task_name(self) : NULL);
     return *slot;
 }
 
@@ -117,13 +148,14 @@ static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -erro
 /* The number is returned whatever happens to the message, so that callers can return this call. */
 int cr_failed(int error, const char *format, ...)
 {
-    cr_failure *failure = begin(error);
+    cr_failure *last, *failure = begin(error, &last);
     if (failure) {
         va_list args;
         va_start(args, format);
         cr_failure_message_list(failure, format, args);
         va_end(args);
     }
+    cr_failure_free(last);
     return error;
 }
 
@@ -144,7 +176,7 @@ static void add_entry(cr_failure *failure, crank_trace_entry entry)
 int crank_fail_(
     const char *file, int line, const char *function, int error, const char *format, ...)
 {
-    cr_failure *failure = begin(negative(error));
+    cr_failure *last, *failure = begin(negative(error), &last);
     if (failure) {
         va_list args;
         va_start(args, format);
@@ -152,6 +184,7 @@ int crank_fail_(
         va_end(args);
         add_entry(failure, (crank_trace_entry){ .file = file, .function = function, .line = line });
     }
+    cr_failure_free(last);
     return negative(error);
 }
 
@@ -178,10 +211,12 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     if (err == -ECANCELED && !continued)
         return err;
     if (!continued) {
-        failure = begin(err);
+        cr_failure *last;
+        failure = begin(err, &last);
         if (failure)
             cr_failure_message(
                 failure, "%s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "unknown error");
+        cr_failure_free(last);
     }
     if (failure)
         add_entry(failure,
@@ -281,8 +316,7 @@ void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
         cr_failure_give(loop, to, failure);
         return;
     }
-    cr_failure_free(thread_failure);
-    thread_failure = failure;
+    cr_failure_set_thread(cr_failure_outlive(failure));
 }
 
 /* A worker notes its job's failure as its thread's; the loop's thread gives it to the task. */
@@ -295,8 +329,9 @@ cr_failure *cr_failure_take_thread(void)
 
 void cr_failure_set_thread(cr_failure *failure)
 {
-    cr_failure_free(thread_failure);
-    thread_failure = failure;
+    cr_failure **slot = own_slot();
+    cr_failure_free(*slot);
+    *slot = failure;
 }
 
 /* The array is of const pointers, for the user sees it so: we alone cast that away, to free

@@ -2,6 +2,8 @@
 /* error.c: failures, their messages and traces, across functions, tasks and groups. */
 #include <fcntl.h>
 #include <unistd.h>
+#include <pthread.h>
+
 #include "trail.h"
 
 static int fails(void) { return crank_fail(EPROTO, "nonsense: %s", "x"); }
@@ -269,6 +271,45 @@ TEST_EACH_BACKEND(error, of_a_task_that_says_nothing_is_not_an_earlier_one)
     EXPECT_EQ(crank_await_shared(shared), -EIO);
     EXPECT_STR(crank_error(), "");
     return 0;
+}
+
+TEST_EACH_BACKEND(error, a_new_one_may_quote_the_last)
+{
+    (void)crank_fail(EIO, "the disk is gone");
+    EXPECT_EQ(crank_fail(EPROTO, "no index: %s", crank_error()), -EPROTO);
+    EXPECT_STR(crank_error(), "no index: the disk is gone");
+    return 0;
+}
+
+static void fail_in_the_loop(crank_task *task, void *arg)
+{
+    (void)task;
+    (void)arg;
+    (void)crank_fail(EIO, "in a callback");
+}
+static int callback_that_fails(void)
+{
+    crank_try(crank_on_done(crank_self(), fail_in_the_loop, NULL));
+    return 0;
+}
+TEST(error, of_a_callback_outlives_the_run)
+{
+    EXPECT_EQ(crank_run_with(&kept, callback_that_fails), 0);
+    EXPECT_STR(crank_error(), "in a callback");
+    EXPECT_EQ(crank_fail(EPROTO, "outside"), -EPROTO);
+    EXPECT_STR(crank_error(), "outside");
+}
+
+static void *thread_that_fails(void *arg)
+{
+    (void)crank_fail(EIO, "in a thread");
+    return arg;
+}
+TEST(error, of_a_thread_goes_with_it)
+{
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, thread_that_fails, NULL), 0);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
 }
 
 TEST(run, leaves_the_failure_of_app_with_the_caller)

@@ -398,7 +398,7 @@ static int wait_for_event(crank_event *event)
     return crank_event_wait(event);
 }
 
-/* The waiter has been woken, but a hundred stand in line before it, the first of whom takes so long that its limit passes. */
+/* The waiter has been woken, but a hundred stand in line before it, one of whom takes so long that its limit passes. */
 TEST_EACH_BACKEND(wait, whose_limit_passes_after_its_end_is_not_disturbed)
 {
     if (strcmp(crank_backend_name(), "sim") == 0)
