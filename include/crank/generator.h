@@ -102,7 +102,7 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
             sizeof(A), sizeof(B), __builtin_offsetof(CRANK_PAIR(A, B), second), sizeof(CRANK_PAIR(A, B)) }, \
         (const unsigned char[]){ \
             CRANK_KIND_OF_((A *)0, CRANK_VALUE_CLASS_((A *)0)), CRANK_KIND_OF_((B *)0, CRANK_VALUE_CLASS_((B *)0)) })
-/* Take up to max values into array and close the source. How many, or its failure. */
+/* Take up to max values into array and close the source. How many, or its failure; -ECANCELED. */
 #define crank_collect(source, array, max) \
     crank_collect_( \
         (source), (array), (max), CRANK_SIZEOF_AT_(array), CRANK_KIND_OF_((array), CRANK_VALUE_CLASS_V_(array)))
@@ -135,8 +135,9 @@ CRANK_API long crank_yield_from(crank_generator *generator);
  * passed over), 0 when it ended, or its failure. One that has not started ends with that error. */
 CRANK_API int crank_throw(crank_generator *generator, int error);
 /* End a generator and free it: the yield at which it sleeps returns -ECANCELED, its cleanups run. 0, or the failure it
- * ends with (its -ECANCELED counts as none). One that goes on yielding is a CHECK. NULL is ignored. */
-CRANK_API CRANK_BLOCKS int crank_generator_close(crank_generator *generator);
+ * ends with (its -ECANCELED counts as none). It waits where a cleanup does. One that goes on yielding is a CHECK. NULL
+ * is ignored. */
+CRANK_API int crank_generator_close(crank_generator *generator);
 /* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. */
 CRANK_API int crank_generator_result(const crank_generator *generator, long *ret_value);
 /* The line at which it sleeps: of its last yield; before the first, that of crank_generate; 0 after the end. */

@@ -79,21 +79,21 @@ static void thread_ends(void *slot)
 }
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
+static pthread_key_t thread_key;
 static bool key_made;
-static void make_key(void) { key_made = pthread_key_create(&key, thread_ends) == 0; }
+static void make_key(void) { key_made = pthread_key_create(&thread_key, thread_ends) == 0; }
 /* The library may be unloaded before its threads end. */
 __attribute__((destructor)) static void delete_key(void)
 {
     if (key_made)
-        (void)pthread_key_delete(key);
+        (void)pthread_key_delete(thread_key);
 }
 
 static cr_failure **own_slot(void)
 {
     (void)pthread_once(&key_once, make_key);
-    if (key_made && !pthread_getspecific(key))
-        (void)pthread_setspecific(key, &thread_failure);
+    if (key_made && !pthread_getspecific(thread_key))
+        (void)pthread_setspecific(thread_key, &thread_failure);
     return &thread_failure;
 }
 
@@ -127,8 +127,8 @@ void cr_failure_message(cr_failure *failure, const char *format, ...)
     va_end(args);
 }
 
-/* A new failure of the running task, or of this thread, in place of its last: that is freed once the
- * new one has its message, which may quote it. A thread's outlives the loop, and its memory. */
+/* A new failure of the running task, or of this thread, in place of its last: that is freed once
+ * the new one has its message, which may quote it. A thread's outlives the loop, and its memory. */
 static cr_failure *begin(int error, cr_failure **ret_last)
 {
     cr_failure **slot = slot_here(true);

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* checkpoints.c: every call that may wait notices a pending cancellation, also where it need not wait,
+ * and lets others run when it has been called often.
+ *
+ * One row per prototype marked CRANK_BLOCKS; tests/build/checkpoints.sh compares the names with the
+ * headers. A row makes its call in a world in which nothing has to be waited for, and gives what that
+ * gave. When it was cancelled it must have left the world as it was. */
+#include "scratch.h"
+
+struct world {
+    crank_lock *lock;
+    crank_event *event;
+    crank_condition *condition;
+    crank_semaphore *semaphore;
+    crank_barrier *barrier;
+    crank_queue *queue; /* holds the one element 7 */
+    crank_group *group;
+    crank_group *pool;
+    crank_stream *in, *out;
+    const char *path;
+};
+
+static int value(int x)
+{
+    return x;
+}
+static double half(void)
+{
+    return 0.5;
+}
+static int thing;
+static void *pointer_to_thing(void)
+{
+    return &thing;
+}
+static int ten(void)
+{
+    for (int i = 0; i < 10; i++)
+        crank_try(crank_yield(i));
+    return 0;
+}
+
+static long do_sleep(struct world *w)
+{
+    (void)w;
+    return crank_sleep(0);
+}
+static long do_sleep_until(struct world *w)
+{
+    (void)w;
+    return crank_sleep_until(0);
+}
+static long do_await(struct world *w)
+{
+    (void)w;
+    return crank_await(crank_spawn_eager(value, 1));
+}
+static long do_await_double(struct world *w)
+{
+    (void)w;
+    return isnan(crank_await_double(crank_spawn_eager(half))) ? -ECANCELED : 0;
+}
+static long do_await_ptr(struct world *w)
+{
+    (void)w;
+    return crank_await_ptr(crank_spawn_eager(pointer_to_thing)) == &thing ? 0 : -errno;
+}
+static long do_await_shared(struct world *w)
+{
+    (void)w;
+    crank_task *task = crank_spawn_eager(value, 1);
+    long result = crank_await_shared(task);
+    EXPECT(crank_done(task));
+    crank_drop(task);
+    return result;
+}
+static long do_group_wait(struct world *w)
+{
+    return crank_group_wait(w->group);
+}
+static long do_pool_wait(struct world *w)
+{
+    long results[1];
+    return crank_pool_wait(w->pool, results, 1);
+}
+static long do_gather(struct world *w)
+{
+    (void)w;
+    return crank_gather(NULL, crank_spawn_eager(value, 1));
+}
+static long do_gather_settled(struct world *w)
+{
+    (void)w;
+    crank_outcome outcomes[1];
+    return crank_gather_settled(outcomes, crank_spawn_eager(value, 1));
+}
+static long do_wait(struct world *w)
+{
+    (void)w;
+    crank_task *task = crank_spawn_eager(value, 1);
+    long result = crank_wait(&task, 1, CRANK_ALL_COMPLETED, 0);
+    crank_drop(task);
+    return result;
+}
+static long do_wait_next(struct world *w)
+{
+    (void)w;
+    crank_task *task = crank_spawn_eager(value, 1);
+    long result = crank_wait_next_(&task, 1);
+    crank_drop(task);
+    return result;
+}
+static long do_collect(struct world *w)
+{
+    (void)w;
+    int values[10];
+    return crank_collect(crank_generate(ten), values, 10);
+}
+static long do_lock_acquire(struct world *w)
+{
+    int err = crank_lock_acquire(w->lock);
+    if (err == 0)
+        crank_lock_release(w->lock);
+    return err;
+}
+static long do_event_wait(struct world *w)
+{
+    return crank_event_wait(w->event);
+}
+static long do_condition_wait(struct world *w)
+{
+    EXPECT_EQ(crank_lock_acquire_nowait(w->lock), 0);
+    int err = crank_condition_wait(w->condition);
+    crank_lock_release(w->lock);
+    return err;
+}
+static long do_semaphore_acquire(struct world *w)
+{
+    int err = crank_semaphore_acquire(w->semaphore);
+    if (err == 0)
+        crank_semaphore_release(w->semaphore);
+    return err;
+}
+static long do_barrier_wait(struct world *w)
+{
+    return crank_barrier_wait(w->barrier);
+}
+static long do_queue_put(struct world *w)
+{
+    int first, err = crank_put(w->queue, 7);
+    if (err == 0) {
+        EXPECT_EQ(crank_get_nowait(w->queue, &first), 0);
+        crank_queue_done(w->queue);
+    }
+    return err;
+}
+static long do_queue_get(struct world *w)
+{
+    int first = 0, err = crank_get(w->queue, &first);
+    EXPECT_EQ(first, err == 0 ? 7 : 0);
+    if (err == 0) {
+        EXPECT_EQ(crank_put_nowait(w->queue, 7), 0);
+        crank_queue_done(w->queue);
+    }
+    return err;
+}
+static long do_queue_join(struct world *w)
+{
+    int first;
+    EXPECT_EQ(crank_get_nowait(w->queue, &first), 0);
+    crank_queue_done(w->queue);
+    int err = crank_queue_join(w->queue);
+    EXPECT_EQ(crank_put_nowait(w->queue, 7), 0);
+    return err;
+}
+static long do_open(struct world *w)
+{
+    crank_stream *stream = crank_open(w->path, "r");
+    if (!stream)
+        return -errno;
+    return crank_close(stream);
+}
+static long do_read(struct world *w)
+{
+    char c;
+    return crank_read(w->in, &c, 1);
+}
+static long do_read_exactly(struct world *w)
+{
+    char bytes[2];
+    return crank_read_exactly(w->in, bytes, sizeof bytes);
+}
+static long do_read_line(struct world *w)
+{
+    char line[8];
+    return crank_read_line(w->in, line, sizeof line);
+}
+static long do_write(struct world *w)
+{
+    return crank_write(w->out, "x", 1);
+}
+static long do_printf(struct world *w)
+{
+    return crank_printf(w->out, "%d", 1);
+}
+static long do_flush(struct world *w)
+{
+    return crank_flush(w->out);
+}
+static long do_stream_close(struct world *w)
+{
+    int err = crank_close(w->out);
+    w->out = NULL;
+    return err;
+}
+static long do_read_file(struct world *w)
+{
+    char *data = NULL;
+    size_t size;
+    int err = crank_read_file(w->path, &data, &size);
+    EXPECT_EQ(err < 0, data == NULL);
+    free(data);
+    return err;
+}
+static long do_write_file(struct world *w)
+{
+    (void)w;
+    const char *path = scratch("made");
+    int err = crank_write_file(path, "x", 1);
+    EXPECT_EQ(err < 0, access(path, F_OK) != 0);
+    return err;
+}
+
+/* Does it wait in this world, or cannot it be called again and again? */
+enum { OFTEN, ONCE };
+static const struct row {
+    const char *prototype;
+    long (*call)(struct world *w);
+    int often;
+} rows[] = {
+    { "crank_sleep", do_sleep, OFTEN },
+    { "crank_sleep_until", do_sleep_until, OFTEN },
+    { "crank_await_", do_await, OFTEN },
+    { "crank_await_double_", do_await_double, OFTEN },
+    { "crank_await_ptr_", do_await_ptr, OFTEN },
+    { "crank_await_shared_", do_await_shared, OFTEN },
+    { "crank_group_wait", do_group_wait, OFTEN },
+    { "crank_pool_wait", do_pool_wait, OFTEN },
+    { "crank_gather_", do_gather, OFTEN },
+    { "crank_gather_settled_n", do_gather_settled, OFTEN },
+    { "crank_wait", do_wait, OFTEN },
+    { "crank_wait_next_", do_wait_next, OFTEN },
+    { "crank_collect_", do_collect, OFTEN },
+    { "crank_lock_acquire", do_lock_acquire, OFTEN },
+    { "crank_event_wait", do_event_wait, OFTEN },
+    { "crank_condition_wait", do_condition_wait, ONCE },
+    { "crank_semaphore_acquire", do_semaphore_acquire, OFTEN },
+    { "crank_barrier_wait", do_barrier_wait, OFTEN },
+    { "crank_queue_put_", do_queue_put, OFTEN },
+    { "crank_queue_get_", do_queue_get, OFTEN },
+    { "crank_queue_join", do_queue_join, OFTEN },
+    { "crank_open", do_open, ONCE },
+    { "crank_read", do_read, OFTEN },
+    { "crank_read_exactly", do_read_exactly, OFTEN },
+    { "crank_read_line", do_read_line, OFTEN },
+    { "crank_write", do_write, OFTEN },
+    { "crank_printf", do_printf, OFTEN },
+    { "crank_flush", do_flush, OFTEN },
+    { "crank_stream_close", do_stream_close, ONCE },
+    { "crank_read_file", do_read_file, ONCE },
+    { "crank_write_file", do_write_file, ONCE },
+};
+
+static void expect_unchanged(const struct world *w)
+{
+    EXPECT(!crank_lock_held(w->lock));
+    EXPECT_EQ(crank_semaphore_value(w->semaphore), 1);
+    EXPECT_EQ(crank_barrier_waiting(w->barrier), 0);
+    EXPECT_EQ(crank_queue_count(w->queue), 1);
+}
+
+/* Call with a request pending: -ECANCELED, once. Then without, often: another task has its turns. */
+static int try_row(const struct row *row, struct world *w, int (*judge)(const struct row *, struct world *))
+{
+    CRANK_LOCK(lock);
+    CRANK_EVENT(event);
+    CRANK_CONDITION(condition, lock);
+    CRANK_SEMAPHORE(semaphore, 1);
+    CRANK_BARRIER(barrier, 1);
+    CRANK_QUEUE(queue, int, 3);
+    CRANK_GROUP(group);
+    CRANK_POOL(pool, 1);
+    crank_event_set(event);
+    EXPECT_EQ(crank_put_nowait(queue, 7), 0);
+    char bytes[4096];
+    memset(bytes, '\n', sizeof bytes);
+    w->path = scratch_file("in", bytes, sizeof bytes);
+    w->in = crank_try(crank_open(w->path, "r"));
+    w->out = crank_try(crank_open(scratch("out"), "w"));
+    crank_try(crank_read(w->in, bytes, 1));
+    w->lock = lock, w->event = event, w->condition = condition, w->semaphore = semaphore;
+    w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
+    int err = judge(row, w);
+    crank_try(crank_close(w->in));
+    crank_try(crank_close(w->out));
+    return err;
+}
+
+static int cancelled(const struct row *row, struct world *w)
+{
+    crank_cancel(crank_self());
+    long result = row->call(w);
+    if (result != -ECANCELED)
+        test_fail(__FILE__, __LINE__, "%s gave %ld with a request pending", row->prototype, result);
+    expect_unchanged(w);
+    if (crank_sleep(0) != 0)
+        test_fail(__FILE__, __LINE__, "%s noticed a request and left it pending", row->prototype);
+    EXPECT_EQ(crank_uncancel(NULL), 0);
+    return 0;
+}
+
+static int count_turns(unsigned *turns)
+{
+    for (;;) {
+        crank_try(crank_sleep(0));
+        ++*turns;
+    }
+}
+
+static int called_often(const struct row *row, struct world *w)
+{
+    unsigned turns = 0;
+    CRANK_GROUP(beside);
+    crank_group_spawn(&beside, count_turns, &turns);
+    for (int i = 0; i < 600 && turns < 2; i++) {
+        long result = row->call(w);
+        if (result < 0)
+            test_fail(__FILE__, __LINE__, "%s gave %ld", row->prototype, result);
+    }
+    if (turns < 2)
+        test_fail(__FILE__, __LINE__, "%s lets nobody else run", row->prototype);
+    return 0;
+}
+
+TEST_EACH_BACKEND(checkpoint, notices_a_pending_cancellation_though_it_need_not_wait)
+{
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++)
+        crank_try(try_row(&rows[i], &(struct world){ 0 }, cancelled));
+    return 0;
+}
+
+TEST_EACH_BACKEND(checkpoint, lets_others_run_though_it_need_not_wait)
+{
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++)
+        if (rows[i].often == OFTEN)
+            crank_try(try_row(&rows[i], &(struct world){ 0 }, called_often));
+    return 0;
+}
