@@ -97,6 +97,7 @@ const char *test_captured(void);
 
 #define EXPECT(condition) \
     ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s does not hold", #condition))
+#define TEST_IS_REAL_(value) _Generic((value), float: 1, double: 1, long double: 1, default: 0)
 /* Two integers or pointers. */
 #define EXPECT_EQ(a, b) \
     do { \
