@@ -397,7 +397,7 @@ long crank_yield_from(crank_generator *inner)
     crank_generator *g = yielder("crank_yield_from", &self);
     int more = cr_generator_ask(inner, g->out, (cr_place){ 0 }, "crank_yield_from");
     while (more > 0) {
-        int thrown = sleep_here(g, self, inner->line);
+        int thrown = sleep_here(g, cr_self(), inner->line); /* perhaps another task than before */
         if (thrown < 0 && g->closing) {
             more = thrown;
         } else if (thrown < 0) {

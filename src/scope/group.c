@@ -55,9 +55,16 @@ bool cr_group_busy(const cr_scope *scope)
     return ((const cr_group *)(const void *)scope)->owner.alive > 0;
 }
 
+/* A child that asks the generator it was spawned in would wait for itself. */
 void cr_group_belongs(cr_scope *scope, cr_task *task)
 {
-    ((cr_group *)(void *)scope)->owner.opener = task;
+    cr_group *group = (cr_group *)(void *)scope;
+    for (const cr_task *up = task; up; up = cr_task_parent(up))
+        CR_CHECK(!(up->fiber.flags & CR_TASK_IN_GROUP) || up->owner != &group->owner,
+            "crank_next: task '%s' is a child of a group inside the generator that it asks, or of "
+            "such a child's, and would wait for itself",
+            cr_task_name(task));
+    group->owner.opener = task;
 }
 
 static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }

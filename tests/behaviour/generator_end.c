@@ -159,6 +159,27 @@ static int take_one(crank_generator *g)
     return more < 0 ? more : n;
 }
 
+static int delegate_all(void)
+{
+    crank_generator *inner = crank_generate(body, "inner", 3);
+    return (int)crank_yield_from(inner);
+}
+static int take_under_a_limit(crank_generator *g)
+{
+    CRANK_TIMEOUT(limit, 10.0);
+    return take_one(g);
+}
+TEST_SIM(generator, that_delegates_can_be_handed_from_task_to_task)
+{
+    crank_generator *g = crank_generate(delegate_all);
+    EXPECT_EQ(crank_await(crank_spawn(take_one, g)), 0);
+    EXPECT_EQ(crank_await(crank_spawn(take_under_a_limit, g)), 1);
+    EXPECT_EQ(take_under_a_limit(g), 2);
+    EXPECT_EQ(crank_await(crank_spawn(take_one, g)), -1);
+    EXPECT_TRAIL("inner0");
+    return crank_generator_close(g);
+}
+
 static crank_task *inner_child;
 static int asks_for_its_parent(void)
 {
@@ -283,4 +304,23 @@ TEST_SIM(generator, closed_by_a_cancelled_task_may_wait_and_is_interrupted_by_a_
     EXPECT_EQ(crank_await(task), 0);
     EXPECT_TRAIL("-125 -125 -125 0");
     return 0;
+}
+
+static crank_generator *around;
+static int asks_around(void)
+{
+    return take_one(around);
+}
+static int runs_its_asker(void)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, asks_around);
+    crank_try(crank_yield(1));
+    return crank_group_wait(&group);
+}
+TEST_CHECKS(generator, asked_by_a_child_of_a_group_inside_is_refused, "is a child of a group inside")
+{
+    around = crank_generate(runs_its_asker);
+    EXPECT_EQ(take_one(around), 1);
+    return crank_sleep(1);
 }
