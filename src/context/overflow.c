@@ -90,13 +90,13 @@ static bool report_overflow(const void *address)
     return false;
 }
 
-/* The default action comes when the handler returns: a fault happens again, a signal that was sent
- * must be sent again. */
+/* The default action comes when the handler returns: a fault happens again; a signal that was sent,
+ * and the kernel's own for want of room for a signal's frame, must be sent again. */
 static void die_by(int number, const siginfo_t *info)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigaction(number, &action, NULL);
-    if (info->si_code <= 0)
+    if (info->si_code <= 0 || info->si_code == SI_KERNEL)
         raise(number);
 }
 
@@ -123,8 +123,16 @@ static void pass_on(int number, siginfo_t *info, void *context)
     passing_on = false;
 }
 
-/* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one: a
- * signal frame that found no room is reported without its address. */
+/* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one, and
+ * a signal frame that found no room, for which the kernel gives no address: it would have lain here. */
+static bool is_overflow(const siginfo_t *info, const void *context)
+{
+    const char *sp = stack_pointer(context);
+    if (report_overflow(info->si_addr) || report_overflow(sp))
+        return true;
+    return info->si_code == SI_KERNEL && report_overflow(sp - getauxval(AT_MINSIGSTKSZ));
+}
+
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
@@ -133,7 +141,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    if (!sent && (report_overflow(info->si_addr) || report_overflow(stack_pointer(context))))
+    if (!sent && is_overflow(info, context))
         die_by(number, info);
     else
         pass_on(number, info, context);

@@ -48,6 +48,7 @@ static volatile char sink;
 __attribute__((noinline)) static int greedy(int depth)
 {
     volatile char frame[1000];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     frame[depth % 1000] = 1;
     sink = frame[0];
     return depth > 10000000 ? depth : greedy(depth + 1) + frame[depth % 1000];
@@ -56,8 +57,10 @@ __attribute__((noinline)) static int greedy(int depth)
 __attribute__((noinline)) static int greedy_at_once(void)
 {
     volatile char frame[190 * 1024];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     frame[0] = 1;
     volatile char more[40 * 1024];
+    __asm__ volatile("" : : "r"(more) : "memory"); /* it keeps its size */
     more[0] = 1;
     return frame[0] + more[0];
 }

@@ -54,6 +54,7 @@ static void fill(volatile char *frame, size_t size)
 __attribute__((noinline)) static int recurse(int depth)
 {
     volatile char frame[400];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     fill(frame, sizeof frame);
     return depth > 1000000 ? depth : recurse(depth + 1) + frame[depth % 400];
 }
@@ -62,6 +63,7 @@ __attribute__((noinline)) static int recurse(int depth)
 __attribute__((noinline)) static void large_frame(void)
 {
     volatile char frame[(192 + 40) * 1024];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     frame[0] = 1;
     sink = frame[0];
 }
@@ -93,6 +95,7 @@ static void on_user_signal(int number)
 {
     (void)number;
     volatile char frame[2000];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     fill(frame, sizeof frame);
 }
 
@@ -101,6 +104,7 @@ __attribute__((noinline)) static void signal_without_room(void)
 {
     signal(SIGUSR1, on_user_signal);
     volatile char frame[192 * 1024 - 3500];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
     frame[0] = 1;
     raise(SIGUSR1);
     sink = frame[0];
