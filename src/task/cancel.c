@@ -51,32 +51,76 @@ static void cancel_aside(crank_loop *loop, cr_task *task)
 /* What a request means depends on how far the task is: one that can notice by itself is asked,
  * one that cannot (held, aside) is ended here, one that only waits for its children passes it
  * on. */
-int cr_task_cancel(crank_loop *loop, cr_task *task)
+static void cancel_now(crank_loop *loop, cr_task *task)
 {
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE:
     case CR_ENDED:
-        return -ESRCH;
+        return;
     case CR_HELD:
         count_request(task);
         ((cr_owner *)task->owner)->unhold(task->owner, task);
         cr_task_complete_error(loop, task, -ECANCELED);
-        return 0;
+        return;
     case CR_ASIDE:
         count_request(task);
         cancel_aside(loop, task);
-        return 0;
+        return;
     case CR_RETURNED:
         count_request(task);
         cr_children_cancel(loop, task->child);
-        return 0;
+        return;
     case CR_ALIVE:
         count_request(task);
         task->fiber.flags |= CR_TASK_ASKED;
         cr_task_notice(loop, task);
-        return 0;
+        return;
     }
-    return -ESRCH;
+}
+
+/* Undoing a wait may cancel what was waited for, and so on down a chain as long as the program
+ * likes, on the stack of whoever asked first. Requests further down than this are put off until
+ * those above are through; where there is no memory to note one it goes on down the stack. */
+enum { CHAIN_MAX = 16 };
+static bool put_off(cr_tasks *tasks, const cr_task *task)
+{
+    if (tasks->put_off_count == tasks->put_off_room) {
+        size_t room = tasks->put_off_room ? 2 * tasks->put_off_room : 64;
+        uint64_t *ids = cr_resize(tasks->loop->sys, tasks->put_off, room * sizeof *ids);
+        if (!ids)
+            return false;
+        tasks->put_off = ids;
+        tasks->put_off_room = room;
+    }
+    tasks->put_off[tasks->put_off_count++] = task->id;
+    return true;
+}
+
+/* By id, for one put off may have ended meanwhile, and its record have gone. */
+static void ask_put_off(crank_loop *loop, cr_tasks *tasks)
+{
+    for (size_t i = 0; i < tasks->put_off_count; i++) {
+        cr_task *task = cr_task_find(tasks->put_off[i]);
+        if (task)
+            cancel_now(loop, task);
+    }
+    tasks->put_off_count = 0;
+}
+
+int cr_task_cancel(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    if (task->fiber.life == CR_ENDED || task->fiber.life == CR_FREE)
+        return -ESRCH;
+    if (CR_UNLIKELY(tasks->chain == CHAIN_MAX) && put_off(tasks, task))
+        return 0;
+    bool nested = tasks->chain == CHAIN_MAX;
+    tasks->chain += !nested;
+    cancel_now(loop, task);
+    if (CR_UNLIKELY(tasks->put_off_count > 0) && tasks->chain == 1)
+        ask_put_off(loop, tasks);
+    tasks->chain -= !nested;
+    return 0;
 }
 
 int crank_cancel(crank_task *task)

@@ -151,7 +151,7 @@ static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
 static void release_child(crank_loop *loop, cr_task *child)
 {
     if (child->fiber.life != CR_ENDED)
-        (void)cr_task_cancel(loop, child);
+        cr_task_complete_error(loop, child, -ECANCELED);
     cr_task_release(loop, child);
 }
 

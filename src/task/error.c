@@ -22,6 +22,7 @@ struct cr_failure {
     crank_failure public; /* first: what the user sees is the failure itself */
     const cr_sys *sys;
     size_t child_room;
+    cr_failure *next; /* to be freed */
     char name[64];
     char message[MESSAGE_MAX];
     crank_trace_entry trace[TRACE_MAX];
@@ -54,15 +55,22 @@ cr_failure *cr_failure_new(int error, const char *task_name)
     return failure_new(sys_here(), error, task_name);
 }
 
-/* Recursive, as deep as groups are nested in groups. */
+/* Without recursion: groups may be nested deeper than a stack is. */
 void cr_failure_free(cr_failure *failure)
 {
-    if (!failure)
-        return;
-    for (size_t i = 0; i < failure->public.child_count; i++)
-        cr_failure_free((cr_failure *)(uintptr_t)failure->public.children[i]);
-    cr_free(failure->sys, (void *)(uintptr_t)failure->public.children);
-    cr_free(failure->sys, failure);
+    if (failure)
+        failure->next = NULL;
+    while (failure) {
+        cr_failure *rest = failure->next;
+        for (size_t i = 0; i < failure->public.child_count; i++) {
+            cr_failure *child = (cr_failure *)(uintptr_t)failure->public.children[i];
+            child->next = rest;
+            rest = child;
+        }
+        cr_free(failure->sys, (void *)(uintptr_t)failure->public.children);
+        cr_free(failure->sys, failure);
+        failure = rest;
+    }
 }
 
 int cr_failure_error(const cr_failure *failure) { return failure->public.error; }

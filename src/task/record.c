@@ -211,6 +211,7 @@ void cr_tasks_close(crank_loop *loop)
         loop->sys->unmap(loop->sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
         cr_free(loop->sys, slab);
     }
+    cr_free(loop->sys, tasks->put_off);
     cr_pool_deinit(&tasks->exts);
     cr_pool_deinit(&tasks->scopes);
     cr_pool_deinit(&tasks->manys);

@@ -98,6 +98,9 @@ typedef struct cr_tasks {
     bool (*may_nap)(const cr_task *task);
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
+    unsigned chain; /* calls of cr_task_cancel under way, one within the other */
+    uint64_t *put_off; /* tasks to be cancelled when they are through */
+    size_t put_off_count, put_off_room;
     unsigned stuck; /* times the loop starved */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */

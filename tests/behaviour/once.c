@@ -366,3 +366,43 @@ TEST_SIM(once, a_limit_around_that_has_passed_unnoticed_goes_before_one_inside)
     EXPECT_TRAIL("-125 0 1");
     return 0;
 }
+
+/* ---- chains of waits */
+
+static int await_below(int depth)
+{
+    return depth == 0 ? crank_sleep(100) : (int)crank_await(crank_spawn(await_below, depth - 1));
+}
+static int group_below(int depth)
+{
+    CRANK_GROUP(group);
+    if (depth == 0)
+        return crank_sleep(100);
+    crank_group_spawn(&group, group_below, depth - 1);
+    return crank_group_wait(&group);
+}
+static int gather_below(int depth)
+{
+    return depth == 0 ? crank_sleep(100) : crank_gather(NULL, crank_spawn(gather_below, depth - 1));
+}
+
+static int cancel_chain(int (*below)(int depth))
+{
+    crank_task *task = crank_spawn(below, 3000);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    return 0;
+}
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_awaits)
+{
+    return cancel_chain(await_below);
+}
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_groups)
+{
+    return cancel_chain(group_below);
+}
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_gathers)
+{
+    return cancel_chain(gather_below);
+}
