@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ask.c: what one may ask about tasks: names, parents, states, lists, results; and being told of an end by a callback. */
+/* ask.c: what one may ask about tasks: names, parents, states, lists, results; and being told of an end by a
+ * callback. */
 #include "trail.h"
 
 static int word(const char *name)
