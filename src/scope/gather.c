@@ -136,7 +136,7 @@ static void gather_due(crank_loop *loop, cr_task *self)
 
 /* Does a result of this kind fit the results' array? A future's kind is not known before it is set,
  * and is looked at again then; a void result fits everywhere, as 0. */
-static void kind_check(const cr_task *task, size_t size, unsigned char kind)
+static CR_NOINLINE void kind_check_all(const cr_task *task, size_t size, unsigned char kind)
 {
     unsigned char found = task->site->kind;
     bool real = found == CRANK_KIND_FLOAT || found == CRANK_KIND_DOUBLE;
@@ -157,6 +157,13 @@ static void kind_check(const cr_task *task, size_t size, unsigned char kind)
         kind == CRANK_KIND_DOUBLE    ? "doubles"
         : kind == CRANK_KIND_POINTER ? "pointers"
                                      : "integers");
+}
+
+/* Most arrays are of the very type of the tasks' results. */
+static inline void kind_check(const cr_task *task, size_t size, unsigned char kind)
+{
+    if (CR_UNLIKELY(task->site->kind != kind || task->site->size > size))
+        kind_check_all(task, size, kind);
 }
 
 /* Become the joiner of every task; the dead and the missing count at once. */
