@@ -42,6 +42,8 @@
 #define CR_RUN_NEW 1      /* it has only captured arguments */
 #define CR_RUN_NAP 3      /* its stack was put away: sp is the task layer's */
 #define CR_RUN_SERVICE 2  /* it is not a fiber but a callback: the loop's business */
+#define CR_RUN_NATIVE 4   /* it has only captured arguments and needs no stack: the task layer's */
+#define CR_RUN_NATIVE_ENDS 5 /* the same, begun; its wake is its result */
 
 #define CR_FIBER_FLAG_MANY                                                                         \
     1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */

@@ -64,10 +64,10 @@ static long run_ready(crank_loop *loop)
         if (fiber->run == CR_RUN_SERVICE) {
             cr_service *service = cr_container_of(fiber, cr_service, item);
             service->run(loop, service);
-            services++;
         } else {
             loop->hooks->need_stack(loop, fiber);
         }
+        services++;
     }
     return services + (long)(runner->switches - before);
 }

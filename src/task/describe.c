@@ -41,7 +41,7 @@ static const char *state_of(const cr_task *task)
         return "running";
     if (CR_TALLY_REQUESTS(task))
         return "cancelling";
-    return task->fiber.run == CR_RUN_NEW ? "new" : "pending";
+    return cr_task_is_new(task) ? "new" : "pending";
 }
 
 /* Gives the length the whole text would have, as snprintf does; every part is cut to its own

@@ -87,7 +87,7 @@ static inline void task_init(
 {
     if (CR_UNLIKELY(tasks->number == tasks->number_end))
         cr_numbers_reserve(tasks);
-    task->fiber.run = CR_RUN_NEW;
+    task->fiber.run = fn == (crank_function_ *)crank_sleep ? CR_RUN_NATIVE : CR_RUN_NEW;
     task->fiber.life = CR_ALIVE;
     task->fiber.flags = 0;
     task->fiber.tally = 0;
@@ -241,11 +241,15 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }
 
-/* The runner has taken the fiber off the line and cannot run it: its stack is put away, or there
- * is none in the pool. It goes back to the front, where it was; a task for which there is no
+/* The runner has taken the fiber off the line and cannot run it: it needs no stack, or its own is
+ * put away, or there is none in the pool. It goes back to the front, where it was; a task for which there is no
  * stack ends without having run. */
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
 {
+    if (fiber->run == CR_RUN_NATIVE || fiber->run == CR_RUN_NATIVE_ENDS) {
+        cr_native_turn(loop, cr_task_of_fiber(fiber));
+        return;
+    }
     if (fiber->run == CR_RUN_NAP) {
         cr_nap_wake(cr_task_of_fiber(fiber));
         cr_runner_push_front(&loop->runner, fiber);

@@ -114,10 +114,15 @@ static inline cr_task *cr_task_parent(const cr_task *task)
     return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener
                                                 : (cr_task *)task->owner;
 }
+/* Its record holds captured arguments where it will have its wait. */
+static inline bool cr_task_is_new(const cr_task *task)
+{
+    return task->fiber.run == CR_RUN_NEW || task->fiber.run == CR_RUN_NATIVE;
+}
 /* Has it a wait that can be undone or described? */
 static inline bool cr_task_parked(const cr_task *task)
 {
-    return task->fiber.life == CR_ALIVE && task->fiber.run != CR_RUN_NEW && task->fiber.wait;
+    return task->fiber.life == CR_ALIVE && !cr_task_is_new(task) && task->fiber.wait;
 }
 static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 
@@ -237,7 +242,12 @@ static inline void cr_join_check(const cr_task *self, const cr_task *task, const
         cr_join_check_ancestors(self, task, call);
 }
 
+/* ---- native.c */
+/* A task without a stack has its turn: it begins, or ends with its wake. */
+void cr_native_turn(crank_loop *loop, cr_task *task);
+
 /* ---- waiting.c */
+size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size); /* by its timer */
 /* Let every ready task run once. */
 void cr_yield(const cr_waiting *w);
 /* A parked task waits for others it has asked to end: from now on its timer runs for the grace

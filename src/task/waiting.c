@@ -92,7 +92,7 @@ static bool sleep_undo(cr_task *task)
     return true;
 }
 
-static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
+size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size)
 {
     double left = (double)(task->timer.deadline - cr_now(cr_loop_here)) / 1e9;
     int n = snprintf(buf, size, "%.3f s more", left > 0 ? left : 0.0);
@@ -101,7 +101,7 @@ static size_t sleep_describe(const cr_task *task, char *buf, size_t size)
 
 /* Nothing of a sleep lies on the stack, and nobody holds it: it ends by its own timer. */
 static const cr_wait sleep_wait = {
-    .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = sleep_describe
+    .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = cr_sleep_describe
 };
 
 /* Out of line: the plain path of a sleep is a timer and a jump. */

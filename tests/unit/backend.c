@@ -124,17 +124,26 @@ EACH_LOOP(backend, ends_a_pending_read_when_the_writer_goes)
     close(ends[0]);
 }
 
+/* In pieces where the kernel cannot be asked to write what there is room for (under an emulator). */
+static void fill(crank_loop *loop, int end, void *block, size_t size)
+{
+    for (size_t written = 0; written < size;) {
+        act a = new_act(loop, CR_OP_WRITE, end, size - written);
+        a.op.buf = block;
+        submit(&a);
+        await(&a);
+        EXPECT(a.op.result > 0 && (a.op.result == (long)(size - written) || getenv("TEST_EMULATED")));
+        written += (size_t)a.op.result;
+    }
+}
+
 static void write_waits_for_room(crank_loop *loop, int flags)
 {
     static char block[65536];
     int ends[2];
     open_pipe(ends, flags);
     EXPECT_EQ(fcntl(ends[1], F_SETPIPE_SZ, 65536), 65536);
-    act first = new_act(loop, CR_OP_WRITE, ends[1], sizeof block);
-    first.op.buf = block;
-    submit(&first);
-    await(&first);
-    EXPECT_EQ(first.op.result, 65536);
+    fill(loop, ends[1], block, sizeof block);
     act a = new_act(loop, CR_OP_WRITE, ends[1], 4096);
     a.op.buf = block;
     submit(&a);
