@@ -123,8 +123,9 @@ static void pass_on(int number, siginfo_t *info, void *context)
     passing_on = false;
 }
 
-/* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one, and
- * a signal frame that found no room, for which the kernel gives no address: it would have lain here. */
+/* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one,
+ * and a signal frame that found no room, for which the kernel gives no address: it would have
+ * reached below the stack pointer. */
 static bool is_overflow(const siginfo_t *info, const void *context)
 {
     const char *sp = stack_pointer(context);

@@ -460,12 +460,14 @@ static bool cold_room(cr_stacks *stacks, size_t n)
     return true;
 }
 
-/* Cut what lies behind the first keep stacks off the hot list. Walking it costs a cache miss each,
- * and this is asked whenever the loop is about to wait: so not while the list looks as it did. */
-static void cut_spare(cr_stacks *stacks, size_t keep)
+/* What lies behind the first keep stacks is cut off the hot list. Walking it costs a cache miss
+ * each: so not while the list looks as it did. */
+bool cr_stacks_set_aside(cr_stacks *stacks, size_t keep)
 {
-    if (*stacks->hot == stacks->trimmed && keep == stacks->trimmed_to && !stacks->refilled)
-        return;
+    bool unchanged =
+        *stacks->hot == stacks->trimmed && keep == stacks->trimmed_to && !stacks->refilled;
+    if (stacks->spare || unchanged)
+        return stacks->spare != NULL;
     stacks->trimmed = *stacks->hot;
     stacks->trimmed_to = keep;
     stacks->refilled = false;
@@ -474,13 +476,12 @@ static void cut_spare(cr_stacks *stacks, size_t keep)
         link = *link;
     stacks->spare = *link;
     *link = NULL;
+    return stacks->spare != NULL;
 }
 
 /* A batch per call, so that a loop which could have something better to do finds out. */
-bool cr_stacks_trim(cr_stacks *stacks, size_t keep)
+bool cr_stacks_trim(cr_stacks *stacks)
 {
-    if (!stacks->spare)
-        cut_spare(stacks, keep);
     if (!stacks->spare || !cold_room(stacks, BATCH))
         return false;
     struct iovec ranges[BATCH];

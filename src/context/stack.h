@@ -34,9 +34,11 @@ static inline void cr_stack_push(void **hot, void *top)
     *(void **)top = *hot;
     *hot = top;
 }
-/* Idle time: keep so many hot stacks, give the pages of the others back. Returns whether there is
- * more to do. */
-bool cr_stacks_trim(cr_stacks *stacks, size_t keep);
+/* Idle time: keep so many hot stacks and set the others aside, to be used again when the hot ones
+ * run out. Returns whether there are any aside. */
+bool cr_stacks_set_aside(cr_stacks *stacks, size_t keep);
+/* Give back the pages of some that stand aside. Returns whether there are more. */
+bool cr_stacks_trim(cr_stacks *stacks);
 
 /* The usable range of the slot that holds address: true and *ret_low (just above the guard),
  * *ret_high. */

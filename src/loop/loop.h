@@ -21,6 +21,13 @@
 #define CR_BUDGET 128            /* calls without a wait before a task makes room for others */
 #define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
 
+/* What housekeeping has left to do. */
+enum cr_idle {
+    CR_IDLE_DONE,  /* ask again when fibers have run */
+    CR_IDLE_NOW,   /* there is more to do, but look first whether anything is ready */
+    CR_IDLE_LATER, /* ask again in a second, whatever happens */
+};
+
 /* How the loop reaches what it must not know: the layers above fill this in before anything
  * runs. */
 typedef struct cr_hooks {
@@ -31,8 +38,8 @@ typedef struct cr_hooks {
      * stop driving. */
     bool (*starved)(crank_loop *loop);
     /* Called when the loop is about to wait with nothing ready, fibers have run, and the last
-     * housekeeping is a second ago: a moment for more. True: there is more to do. */
-    bool (*idle)(crank_loop *loop);
+     * housekeeping is a second ago: a moment for more. */
+    enum cr_idle (*idle)(crank_loop *loop);
     /* A timer of a kind that is not the loop's own is due. */
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
 } cr_hooks;

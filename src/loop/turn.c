@@ -98,17 +98,21 @@ static bool hopeless(const crank_loop *loop, int64_t next)
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
  * until when to wait. A loop in which nothing has run since is left to sleep; one that would sleep
- * for long wakes once for it. */
+ * for long wakes for it. */
 static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
 {
     if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
         return deadline;
     if (now < loop->tidy_at)
         return deadline < loop->tidy_at || loop->simulated ? deadline : loop->tidy_at;
-    if (loop->hooks->idle(loop))
+    enum cr_idle more = loop->hooks->idle(loop);
+    if (more == CR_IDLE_NOW)
         return LOOK_ONLY;
-    loop->tidied = loop->runner.switches;
     loop->tidy_at = cr_after(now, TIDY_NS);
+    if (more == CR_IDLE_DONE)
+        loop->tidied = loop->runner.switches;
+    else if (deadline > loop->tidy_at && !loop->simulated)
+        return loop->tidy_at;
     return deadline;
 }
 

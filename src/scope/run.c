@@ -176,11 +176,15 @@ static bool starved(crank_loop *loop)
     return false;
 }
 
-/* Some stacks stay hot: a program that was idle for a second is often not idle for the next. */
-static bool idle(crank_loop *loop)
+/* Some stacks stay hot, and what is more than those is given back only when nobody has wanted it for
+ * a second: a program that was idle for a moment is often not idle for the next. */
+static enum cr_idle idle(crank_loop *loop)
 {
     enum { KEEP = 64 };
-    return cr_stacks_trim(cr_tasks_of(loop)->stacks, KEEP);
+    cr_stacks *stacks = cr_tasks_of(loop)->stacks;
+    if (cr_stacks_trim(stacks))
+        return CR_IDLE_NOW;
+    return cr_stacks_set_aside(stacks, KEEP) ? CR_IDLE_LATER : CR_IDLE_DONE;
 }
 
 static const cr_hooks hooks = {

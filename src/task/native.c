@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* native.c: tasks whose function is a call of crank's own: crank_spawn(crank_sleep, 1.0).
  *
- * Such a task runs no code of the user's, so it needs no stack: its record holds the arguments, then
- * the timer, then the result. A thousand timeouts spawned as tasks cost what a thousand timers do.
- * In all that can be seen from outside it is a task like any other: it begins at its turn, not when
- * it is spawned, it is cancelled, awaited, named and described the same way.
+ * Such a task runs no code of the user's, so it needs no stack: its record holds the arguments,
+ * then the timer, then the result. A thousand timeouts spawned as tasks cost what a thousand timers
+ * do. In all that can be seen from outside it is a task like any other: it begins at its turn, not
+ * when it is spawned, it is cancelled, awaited, named and described the same way.
  *
  * A turn on the ready line begins it or ends it; which of the two, fiber.run says. */
 #include "task/tasks.h"
@@ -35,9 +35,9 @@ static void fail(crank_loop *loop, cr_task *task, int err)
     cr_task_complete(loop, task, (uint64_t)(int64_t)err, 0);
 }
 
-/* The arguments lie where the timer and the rest of a running task's fields do: they are read before
- * those are written. Then as in crank_sleep: what was asked meanwhile comes first, and no time to
- * wait is a turn at the end of the line. */
+/* The arguments lie where the timer and the rest of a running task's fields do: they are read
+ * before those are written. Then as in crank_sleep: what was asked meanwhile comes first, and no
+ * time to wait is a turn at the end of the line. */
 static void begin(crank_loop *loop, cr_task *task)
 {
     double seconds;

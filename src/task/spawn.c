@@ -242,8 +242,8 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 }
 
 /* The runner has taken the fiber off the line and cannot run it: it needs no stack, or its own is
- * put away, or there is none in the pool. It goes back to the front, where it was; a task for which there is no
- * stack ends without having run. */
+ * put away, or there is none in the pool. It goes back to the front, where it was; a task for
+ * which there is no stack ends without having run. */
 void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
 {
     if (fiber->run == CR_RUN_NATIVE || fiber->run == CR_RUN_NATIVE_ENDS) {

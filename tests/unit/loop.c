@@ -118,10 +118,11 @@ static bool starved_yes(crank_loop *loop)
 }
 
 /* Calls that must not come. */
-static bool idle_never(crank_loop *loop)
+static enum cr_idle idle_never(crank_loop *loop)
 {
     (void)loop;
     test_fail(__FILE__, __LINE__, "a starved loop has nothing to wait for");
+    return CR_IDLE_DONE;
 }
 
 EACH_LOOP(turn, asks_the_layer_above_when_nothing_can_ever_happen)
@@ -135,10 +136,10 @@ EACH_LOOP(turn, asks_the_layer_above_when_nothing_can_ever_happen)
 }
 
 static int idle_calls;
-static bool idle_twice(crank_loop *loop)
+static enum cr_idle idle_twice(crank_loop *loop)
 {
     (void)loop;
-    return ++idle_calls % 3 != 0;
+    return ++idle_calls % 3 ? CR_IDLE_NOW : CR_IDLE_DONE;
 }
 
 static void stop_loop(void *arg) { crank_loop_stop(arg); }
@@ -161,6 +162,27 @@ TEST(turn, gives_housekeeping_its_moments_once_a_second)
     crank_call_later(loop, 60, stop_loop, loop);
     crank_loop_run(loop);
     EXPECT_EQ(idle_calls, before);
+    crank_loop_free(loop);
+}
+
+/* A second later, though nothing has run meanwhile; then no more. */
+static enum cr_idle idle_later(crank_loop *loop)
+{
+    (void)loop;
+    return ++idle_calls % 2 ? CR_IDLE_LATER : CR_IDLE_DONE;
+}
+TEST(turn, comes_back_for_what_housekeeping_puts_off)
+{
+    static const cr_hooks hooks = { .idle = idle_later };
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
+    loop->hooks = &hooks;
+    loop->runner.switches++;
+    const int expected[] = { 0, 0, 1, 2, 2 }; /* it is asked before a wait */
+    for (int i = 0; i < 5; i++) {
+        crank_call_later(loop, i == 0 ? 0.5 : 1, stop_loop, loop);
+        crank_loop_run(loop);
+        EXPECT_EQ(idle_calls, expected[i]);
+    }
     crank_loop_free(loop);
 }
 

@@ -317,6 +317,13 @@ TEST(stack, many_need_few_mappings)
     cr_stacks_free(stacks);
 }
 
+/* What one moment of an idle loop does, the second that stands between the two halves apart. */
+static bool trim(cr_stacks *stacks, size_t keep)
+{
+    cr_stacks_set_aside(stacks, keep);
+    return cr_stacks_trim(stacks);
+}
+
 TEST(stack, cold_ones_give_their_pages_back_and_hot_ones_keep_them)
 {
     cr_stacks *stacks = new_stacks(&cr_sys_real, 192 * KIB);
@@ -328,7 +335,7 @@ TEST(stack, cold_ones_give_their_pages_back_and_hot_ones_keep_them)
     for (int i = 0; i < MANY; i++)
         cr_stack_push(&hot, tops[i]);
     int rounds = 0;
-    while (cr_stacks_trim(stacks, 10))
+    while (trim(stacks, 10))
         rounds++;
     EXPECT(rounds > 2);
     if (getenv("TEST_EMULATED") == NULL) {
@@ -336,7 +343,7 @@ TEST(stack, cold_ones_give_their_pages_back_and_hot_ones_keep_them)
         EXPECT(!resident(tops[MANY - 11]));
         EXPECT(resident(tops[MANY - 10]) && resident(tops[MANY - 1] - 19000));
     }
-    EXPECT(!cr_stacks_trim(stacks, 10));
+    EXPECT(!trim(stacks, 10));
     cr_stacks_free(stacks);
 }
 
@@ -353,7 +360,7 @@ TEST(stack, cold_ones_are_used_again_before_new_ones)
         for (int i = 0; i < MANY; i++)
             cr_stack_push(&hot, tops[i]);
         for (int i = 0; i <= round; i++)
-            cr_stacks_trim(stacks, 20);
+            trim(stacks, 20);
     }
     size_t slots;
     size_t mappings;
@@ -370,21 +377,37 @@ TEST(stack, guards_survive_that_pages_are_given_back)
     char *top = take(stacks);
     bounds(stacks, top, &low, &high);
     cr_stack_push(&hot, top);
-    cr_stacks_trim(stacks, 0);
+    trim(stacks, 0);
     EXPECT(hot == NULL);
     EXPECT(take(stacks) == top);
     EXPECT(deadly(low - 1));
     cr_stacks_free(stacks);
 }
 
+TEST(stack, that_stand_aside_are_used_before_cold_and_new_ones)
+{
+    cr_stacks *stacks = new_stacks(&cr_sys_real, 192 * KIB);
+    char *tops[4];
+    for (int i = 0; i < 4; i++)
+        tops[i] = take(stacks);
+    for (int i = 0; i < 4; i++)
+        cr_stack_push(&hot, tops[i]);
+    EXPECT(cr_stacks_set_aside(stacks, 1));
+    EXPECT(take(stacks) == tops[3] && hot == NULL);
+    EXPECT(take(stacks) == tops[2]);
+    EXPECT(!cr_stacks_trim(stacks));
+    EXPECT(resident(tops[1]));
+    cr_stacks_free(stacks);
+}
+
 TEST(stack, trimming_nothing_does_nothing)
 {
     cr_stacks *stacks = new_stacks(&cr_sys_real, 192 * KIB);
-    EXPECT(!cr_stacks_trim(stacks, 0));
+    EXPECT(!trim(stacks, 0));
     char *top = take(stacks);
-    EXPECT(!cr_stacks_trim(stacks, 0));
+    EXPECT(!trim(stacks, 0));
     cr_stack_push(&hot, top);
-    EXPECT(!cr_stacks_trim(stacks, 1));
+    EXPECT(!trim(stacks, 1));
     EXPECT(hot == top);
     cr_stacks_free(stacks);
 }
@@ -398,7 +421,7 @@ TEST(stack, without_memory_to_note_cold_ones_they_stay_hot)
     cr_stack_push(&hot, top);
     cr_stack_push(&hot, other);
     doors.allocs_left = 0;
-    EXPECT(!cr_stacks_trim(stacks, 0));
+    EXPECT(!trim(stacks, 0));
     EXPECT(take(stacks) == other);
     EXPECT(take(stacks) == top);
     cr_stacks_free(stacks);
