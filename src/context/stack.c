@@ -122,8 +122,7 @@ struct cr_stacks {
 /* Guards made with mprotect, of all pools: the limit on mappings is the process's. */
 static atomic_size_t guards_protected;
 
-/* A class whose stacks have usable bytes even where pages are bigger than its guard. Few
- * classes, each a power of two, so that a slot is found from an address by a division. */
+/* A class whose stacks have usable bytes even where pages are bigger than its guard. */
 static bool choose_class(size_t usable, size_t page, struct class *ret_class)
 {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
@@ -148,8 +147,10 @@ int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_
         return -ENOMEM;
     stacks->sys = sys;
     stacks->hot = hot;
-    stacks->slot = class.slot;
-    stacks->guard = class.guard;
+    /* A page more than a power of two: else equal places of all stacks fell into the same few
+     * sets of the second-level cache. */
+    stacks->slot = class.slot + page;
+    stacks->guard = class.guard + page;
     stacks->page = page;
     stacks->one_by_one = RUNNING_ON_VALGRIND; /* it does not know process_madvise and says so */
     stacks->by_touch = RUNNING_ON_VALGRIND;
@@ -163,8 +164,8 @@ static char *slot_at(const cr_stacks *stacks, const struct slab *slab, size_t in
     return slab->base + index * stacks->slot;
 }
 
-/* Tops of neighbouring slots must not fall into the same cache sets: they are equal in all low
- * address bits. */
+/* Tops of neighbouring slots must not fall into the same sets of the first-level cache: they are
+ * equal in all bits within a page. */
 static void *slot_top(const cr_stacks *stacks, const struct slab *slab, size_t index)
 {
     return slot_at(stacks, slab, index + 1) - ABOVE_TOP - index % COLOURS * COLOUR_STEP;
@@ -323,7 +324,7 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
 /* As many slots as one page of the page table maps: see the head. */
 static size_t step_of(const cr_stacks *stacks)
 {
-    size_t n = TABLE_REACH / stacks->slot;
+    size_t n = TABLE_REACH / (stacks->slot - stacks->page); /* as good as, with the odd page */
     return n < 1 ? 1 : n < BATCH ? n : BATCH;
 }
 
