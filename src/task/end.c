@@ -208,7 +208,7 @@ static void end(crank_loop *loop, cr_task *task)
         task = end_one(loop, task);
 }
 
-/* The end most tasks come to: an int or nothing, for a parent that awaits it or will, and nothing
+/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and nothing
  * else to tell anybody. The same as finish and end_one do, in one piece. False, and no change,
  * where there is more to it. */
 static inline bool finish_plainly(crank_loop *loop, cr_task *task)
@@ -216,8 +216,10 @@ static inline bool finish_plainly(crank_loop *loop, cr_task *task)
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *parent = task->owner;
     bool is_int = task->site->kind == CRANK_KIND_SIGNED && task->site->size == sizeof(int);
-    long value = is_int ? (int32_t)task->fiber.result : 0;
-    if ((!is_int && task->site->kind != CRANK_KIND_VOID) || value < 0 || task->ext || task->child ||
+    bool is_long = task->site->kind == CRANK_KIND_SIGNED && task->site->size == sizeof(long);
+    long value = is_int ? (int32_t)task->fiber.result : is_long ? (long)task->fiber.result : 0;
+    if ((!is_int && !is_long && task->site->kind != CRANK_KIND_VOID) || value < 0 || task->ext ||
+        task->child ||
         (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || parent->fiber.life != CR_ALIVE)
         return false;
     bool awaited = task->joiner == (uintptr_t)parent && cr_join_waits_plainly(parent);
