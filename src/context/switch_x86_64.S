@@ -23,6 +23,7 @@
 #include "context/fiber.h"
 
 #define FRAME_ERRNO 8
+#define MXCSR_CONTROL 0xffc0 /* rounding, masks, denormals; below are the flags of exceptions */
 #define FRAME_SAVED 16
 
     /* endbr64 first: with indirect branch tracking on, an indirect call must land on one. */
@@ -101,8 +102,12 @@
     movq CR_FIBER_NEXT(%rsi), %rcx
     movq %rcx, CR_RUNNER_HEAD(%rdi)
     testq %rcx, %rcx
-    jnz .Lcheck
-    movq %rdi, CR_RUNNER_TAIL(%rdi) /* empty: the head is the runner's first field */
+    jz .Llast
+/* Many tasks' stacks are in no cache: the one after this begins to come while this one runs. What
+ * is no stack (a function, not yet run) does no harm. */
+    movq CR_FIBER_SP(%rcx), %rdx
+    prefetcht0 (%rdx)
+    prefetcht0 64(%rdx)
 /* The line is consistent from here on, whatever the head turns out to need. */
 .Lcheck:
     cmpb $CR_RUN_RESUME, CR_FIBER_RUN(%rsi)
@@ -116,8 +121,9 @@
 .Lresume:
     movl (%r10), %r8d /* mxcsr as it is */
     movzwl 4(%r10), %r9d /* the x87 control word as it is */
-    cmpl (%rsp), %r8d
-    jne .Lload_control
+    xorl (%rsp), %r8d
+    testl $MXCSR_CONTROL, %r8d
+    jnz .Lload_control
     cmpw 4(%rsp), %r9w
     jne .Lload_control
 /* errno is this thread's one, reached by a pointer that is read when the loop starts: the
@@ -133,11 +139,15 @@
     restore_and_jump
     .cfi_restore_state
 /* A load of either makes the processor wait, for the resumed stack to come from memory most of
- * all: so only what differs is loaded. */
+ * all: so only what differs is loaded. What exceptions there were is no call's to keep, by the
+ * calling convention, and so no switch's: or any task that calculates would pay for two loads. */
 .Lload_control:
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
     jmp .Lcontrol
+.Llast:
+    movq %rdi, CR_RUNNER_TAIL(%rdi) /* empty: the head is the runner's first field */
+    jmp .Lcheck
     endfunction cr_fiber_park_fast
 
 /* Back to the loop with rax: NULL, or the head that needs service. */
@@ -178,8 +188,9 @@ cr_fiber_first_run:
     movq %rdx, %r13
     movl (%r10), %r8d
     movzwl 4(%r10), %r9d
-    cmpl CR_RUNNER_FP(%rdi), %r8d
-    jne .Lfirst_control
+    xorl CR_RUNNER_FP(%rdi), %r8d
+    testl $MXCSR_CONTROL, %r8d
+    jnz .Lfirst_control
     cmpw CR_RUNNER_FP + 4(%rdi), %r9w
     jne .Lfirst_control
 /* The arguments are loaded last, for everything before needs registers. What overlays them in
@@ -191,11 +202,10 @@ cr_fiber_first_run:
     movq CR_FIBER_SP(%rbx), %r14 /* the function, before its first run */
     testb $CR_FIBER_FLAG_MANY, CR_FIBER_FLAGS(%rbx)
     jnz .Lmany
-    movups CR_FIBER_ARGS + 64(%rbx), %xmm0
-    movups CR_FIBER_ARGS + 80(%rbx), %xmm1
-    subq $32, %rsp /* the stack arguments a small call can have */
-    movups %xmm0, (%rsp)
-    movups %xmm1, 16(%rsp)
+    pushq CR_FIBER_ARGS + 88(%rbx) /* the stack arguments a small call can have */
+    pushq CR_FIBER_ARGS + 80(%rbx)
+    pushq CR_FIBER_ARGS + 72(%rbx)
+    pushq CR_FIBER_ARGS + 64(%rbx)
     movq CR_FIBER_ARGS + 32(%rbx), %xmm0 /* as many registers as two arguments fill */
     movq CR_FIBER_ARGS + 40(%rbx), %xmm1
     movq CR_FIBER_ARGS + 48(%rbx), %xmm2
@@ -225,10 +235,10 @@ cr_fiber_first_run:
 .Lmany:
     movq CR_FIBER_ARGS(%rbx), %r15
     subq $128, %rsp /* sixteen words of stack arguments */
-    leaq 112(%r15), %rsi
-    movq %rsp, %rdi
-    movl $16, %ecx
-    rep movsq
+    .irp at, 0, 16, 32, 48, 64, 80, 96, 112
+    movups 112 + \at(%r15), %xmm0
+    movups %xmm0, \at(%rsp)
+    .endr
     movq 48(%r15), %xmm0
     movq 56(%r15), %xmm1
     movq 64(%r15), %xmm2
@@ -376,10 +386,15 @@ crank_capture_few_:
     movq %xmm1, 40(%r11)
     movq %xmm2, 48(%r11)
     movq %xmm3, 56(%r11)
-    movups 8(%rsp), %xmm0
-    movups 24(%rsp), %xmm1
-    movups %xmm0, 64(%r11)
-    movups %xmm1, 80(%r11)
+/* Word by word, as they were written: wider loads would wait for those stores to reach the cache. */
+    movq 8(%rsp), %rax
+    movq 16(%rsp), %rdx
+    movq 24(%rsp), %rcx
+    movq 32(%rsp), %rsi
+    movq %rax, 64(%r11)
+    movq %rdx, 72(%r11)
+    movq %rcx, 80(%r11)
+    movq %rsi, 88(%r11)
     ret
 /* Where no loop runs, or its spare record was used up: then the thread's own buffer holds the
  * call. */
@@ -411,10 +426,10 @@ crank_capture_many_:
     movq %xmm5, 88(%r11)
     movq %xmm6, 96(%r11)
     movq %xmm7, 104(%r11)
-    leaq 8(%rsp), %rsi
-    leaq 112(%r11), %rdi
-    movl $16, %ecx
-    rep movsq
+    .irp at, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120
+    movq 8 + \at(%rsp), %rax
+    movq %rax, 112 + \at(%r11)
+    .endr
     ret
     endfunction crank_capture_many_
 
