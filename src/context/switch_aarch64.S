@@ -166,8 +166,11 @@
     b.mi .Lloop
     ldr x7, [x1, #CR_FIBER_NEXT]
     str x7, [x0, #CR_RUNNER_HEAD]
-    cbnz x7, .Lcheck
-    str x0, [x0, #CR_RUNNER_TAIL] /* the head is the runner's first field */
+    cbz x7, .Llast
+/* Many tasks' stacks are in no cache: the one after this begins to come while this one runs. */
+    ldr x8, [x7, #CR_FIBER_SP]
+    prfm pldl1keep, [x8]
+    prfm pldl1keep, [x8, #64]
 /* The line is consistent from here on, whatever the head turns out to need. */
 .Lcheck:
     ldrb w7, [x1, #CR_FIBER_RUN]
@@ -188,9 +191,14 @@
     ldr x7, [x0, #CR_RUNNER_ERRNO]
     str w4, [x7]
     mov x0, x6
+    .cfi_remember_state
     load_frame FRAME_PARKED
     check_return
     ret
+    .cfi_restore_state
+.Llast:
+    str x0, [x0, #CR_RUNNER_TAIL] /* the head is the runner's first field */
+    b .Lcheck
     endfunction cr_fiber_park_fast
 
     local cr_fiber_to_loop
