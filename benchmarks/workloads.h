@@ -41,5 +41,5 @@ int bench_thread_seq(void);
 int bench_thread_gather(void);
 int bench_pi(int jobs);
 
-int bench_growth(void);
+int run_growth(void); /* outside a run; an exit status */
 #endif

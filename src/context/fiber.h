@@ -49,7 +49,7 @@
     1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
 
 #ifndef __ASSEMBLER__
-#include "base/base.h"
+#include "base/probe.h"
 
 typedef struct cr_fiber cr_fiber;
 typedef struct cr_runner cr_runner;
@@ -137,6 +137,7 @@ struct cr_runner {
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
     void *many_free; /* cr_many_args blocks given back by first runs, linked through their first
                         word */
+    cr_listener *listener; /* NULL: nobody listens */
     uint32_t eager_left; /* eager spawns until the spawner goes to the end of the line, as if it had
                             yielded */
 };

@@ -386,7 +386,8 @@ crank_capture_few_:
     movq %xmm1, 40(%r11)
     movq %xmm2, 48(%r11)
     movq %xmm3, 56(%r11)
-/* Word by word, as they were written: wider loads would wait for those stores to reach the cache. */
+/* Word by word, as they were written: wider loads would wait for those stores to reach the
+ * cache. */
     movq 8(%rsp), %rax
     movq 16(%rsp), %rdx
     movq 24(%rsp), %rcx

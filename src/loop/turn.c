@@ -49,6 +49,34 @@ static void take_due(crank_loop *loop, int64_t now)
     }
 }
 
+static void serve(crank_loop *loop, cr_fiber *fiber)
+{
+    if (fiber->run == CR_RUN_SERVICE) {
+        cr_service *service = cr_container_of(fiber, cr_service, item);
+        service->run(loop, service);
+    } else {
+        loop->hooks->need_stack(loop, fiber);
+    }
+}
+
+/* Where somebody listens fibers do not pass the processor to each other: each is announced here,
+ * when it has all it needs to run. */
+static CR_NOINLINE long run_announced(crank_loop *loop)
+{
+    cr_runner *runner = &loop->runner;
+    long ran = 0;
+    for (; runner->head && ran < CR_STEPS; ran++) {
+        cr_fiber *head = runner->head;
+        if (head->run == CR_RUN_RESUME || (head->run == CR_RUN_NEW && runner->stacks))
+            cr_tell(runner->listener, CR_EVENT_RUNS, head, 0);
+        runner->steps = 1;
+        cr_fiber *fiber = cr_runner_enter(runner);
+        if (fiber)
+            serve(loop, fiber);
+    }
+    return ran;
+}
+
 /* One pass: at most CR_STEPS items of the ready line. Gives how many ran. cr_runner_enter comes
  * back where something needs the loop itself: a callback, which has no stack of its own, or a
  * fiber without one. What becomes ready during the pass is run in it too, up to its limit;
@@ -59,14 +87,11 @@ static long run_ready(crank_loop *loop)
     uint64_t before = runner->switches;
     long services = 0;
     cr_fiber *fiber;
+    if (CR_UNLIKELY(runner->listener != NULL))
+        return run_announced(loop);
     runner->steps = CR_STEPS;
     while ((fiber = cr_runner_enter(runner))) {
-        if (fiber->run == CR_RUN_SERVICE) {
-            cr_service *service = cr_container_of(fiber, cr_service, item);
-            service->run(loop, service);
-        } else {
-            loop->hooks->need_stack(loop, fiber);
-        }
+        serve(loop, fiber);
         services++;
     }
     return services + (long)(runner->switches - before);

@@ -176,8 +176,8 @@ static bool starved(crank_loop *loop)
     return false;
 }
 
-/* Some stacks stay hot, and what is more than those is given back only when nobody has wanted it for
- * a second: a program that was idle for a moment is often not idle for the next. */
+/* Some stacks stay hot, and what is more than those is given back only when nobody has wanted it
+ * for a second: a program that was idle for a moment is often not idle for the next. */
 static enum cr_idle idle(crank_loop *loop)
 {
     enum { KEEP = 64 };

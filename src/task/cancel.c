@@ -53,6 +53,7 @@ static void cancel_aside(crank_loop *loop, cr_task *task)
  * on. */
 static void cancel_now(crank_loop *loop, cr_task *task)
 {
+    cr_tell(loop->runner.listener, CR_EVENT_ASKED, task, 0);
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE:
     case CR_ENDED:

@@ -164,6 +164,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     cr_tasks *tasks = cr_tasks_of(loop);
     if (CR_UNLIKELY(loop->options.debug) && task->fiber.life == CR_RETURNED)
         cr_debug_ended(loop, task);
+    cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
     task->fiber.life = CR_ENDED;
     task->fiber.wake = (long)tasks->ended++;
     while (CR_UNLIKELY(task->child != NULL))
@@ -208,9 +209,9 @@ static void end(crank_loop *loop, cr_task *task)
         task = end_one(loop, task);
 }
 
-/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and nothing
- * else to tell anybody. The same as finish and end_one do, in one piece. False, and no change,
- * where there is more to it. */
+/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and
+ * nothing else to tell anybody. The same as finish and end_one do, in one piece. False, and no
+ * change, where there is more to it. */
 static inline bool finish_plainly(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -225,6 +226,7 @@ static inline bool finish_plainly(crank_loop *loop, cr_task *task)
     bool awaited = task->joiner == (uintptr_t)parent && cr_join_waits_plainly(parent);
     if (!awaited && (task->joiner || loop->options.debug))
         return false;
+    cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
     tasks->alive--;
     parent->fiber.tally -= CR_TALLY_CHILD;
     task->fiber.wake = (long)tasks->ended++;

@@ -35,6 +35,12 @@ static void fail(crank_loop *loop, cr_task *task, int err)
     cr_task_complete(loop, task, (uint64_t)(int64_t)err, 0);
 }
 
+static void wait_for_timer(crank_loop *loop, cr_task *task)
+{
+    cr_tell(loop->runner.listener, CR_EVENT_WAITS, task, (uintptr_t)&native_wait);
+    task->fiber.wait = &native_wait;
+}
+
 /* The arguments lie where the timer and the rest of a running task's fields do: they are read
  * before those are written. Then as in crank_sleep: what was asked meanwhile comes first, and no
  * time to wait is a turn at the end of the line. */
@@ -66,7 +72,7 @@ static void begin(crank_loop *loop, cr_task *task)
     if (err < 0)
         fail(loop, task, err);
     else
-        task->fiber.wait = &native_wait;
+        wait_for_timer(loop, task);
 }
 
 void cr_native_turn(crank_loop *loop, cr_task *task)

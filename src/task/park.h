@@ -75,23 +75,38 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
         return 0;
     return cr_wait_begin_slow(loop, call);
 }
+/* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
+CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait);
+CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
 static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
 {
+    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
+        return cr_park_told(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The same for calls that give int: a call whose result must be narrowed is no tail call. */
 static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
 {
+    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
+        return (int)cr_park_told(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);
+}
+/* The waking itself; for cr_wake. */
+static inline void cr_wake_untold(crank_loop *loop, cr_task *task, long result)
+{
+    task->fiber.wake = result;
+    task->fiber.wait = NULL;
+    cr_runner_push(&loop->runner, &task->fiber);
 }
 /* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
  * all, so that nobody finds a task that is ready and seems to wait. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
 {
-    task->fiber.wake = result;
-    task->fiber.wait = NULL;
-    cr_runner_push(&loop->runner, &task->fiber);
+    if (CR_UNLIKELY(loop->runner.listener != NULL))
+        cr_wake_told(loop, task, result);
+    else
+        cr_wake_untold(loop, task, result);
 }
 /* Before memory of the user's that may lie on a parked task's stack is read or written. hibernate.c
  * has the rest. */

@@ -123,6 +123,7 @@ static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_s
         task->fiber.flags = CR_FIBER_FLAG_MANY;
         task->fiber.many = many;
     }
+    cr_tell(loop->runner.listener, CR_EVENT_SPAWNED, task, (uintptr_t)loop->runner.current);
     return task;
 }
 
@@ -221,6 +222,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     cr_task *task = CR_UNLIKELY(stopped) ? no_record() : cr_task_make(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
+    cr_tell(loop->runner.listener, CR_EVENT_WAITS, self, 0);
     self->fiber.wake = (long)task->id;
     if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
         cr_runner_push_front(&loop->runner, &self->fiber);

@@ -86,6 +86,19 @@ int cr_wait_begin_slow(crank_loop *loop, const char *call)
     return -ECANCELED;
 }
 
+/* What runs after is told of by the loop, to which the processor goes: see cr_loop_listen. */
+long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait)
+{
+    cr_tell(runner->listener, CR_EVENT_WAITS, self, (uintptr_t)wait);
+    return cr_fiber_park(runner, self, wait);
+}
+
+void cr_wake_told(crank_loop *loop, cr_task *task, long result)
+{
+    cr_tell(loop->runner.listener, CR_EVENT_WOKEN, task, (uintptr_t)result);
+    cr_wake_untold(loop, task, result);
+}
+
 static bool sleep_undo(cr_task *task)
 {
     cr_timer_stop(cr_loop_here, &task->timer);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* probe.h: tracepoints: the places that tell who listens what a task does.
+ *
+ * They lie in the lower layers and whoever listens sits above, so a trace, a debugger or a test
+ * sees the inside without the inside knowing of it. One listener per loop, in its runner; where
+ * there is none a place costs a load and a branch. A listener is called on the loop's thread, in
+ * the middle of what it hears of: it looks and notes, and calls nothing that waits, wakes or
+ * spawns. */
+#ifndef CR_PROBE_H
+#define CR_PROBE_H
+#include "base/base.h"
+
+enum cr_event {
+    CR_EVENT_SPAWNED, /* detail: the task that spawned it, 0 where none did */
+    CR_EVENT_RUNS,    /* it gets the processor, for the first time or again */
+    CR_EVENT_WAITS,   /* detail: the cr_wait; 0 where it only lets the others run */
+    CR_EVENT_WOKEN,   /* detail: what its waiting call will return */
+    CR_EVENT_ASKED,   /* to stop */
+    CR_EVENT_ENDED,   /* its result stands */
+};
+
+typedef struct cr_listener cr_listener;
+struct cr_listener {
+    /* fiber is the task's, and stays its address until it has ended. */
+    void (*hear)(
+        cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail);
+};
+
+static inline void cr_tell(
+    cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
+{
+    if (CR_UNLIKELY(listener != NULL))
+        listener->hear(listener, event, fiber, detail);
+}
+#endif
