@@ -46,6 +46,15 @@ void cr_commit(const cr_sys *sys, void *memory, size_t size)
         (void)sys->advise(sys->context, (void *)start, end - start, populate_write);
 }
 
+void cr_uncommit(const cr_sys *sys, void *memory, size_t size)
+{
+    enum { page = 4096, dontneed = 4 /* MADV_DONTNEED */ };
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(page - 1);
+    if (end > start)
+        (void)sys->advise(sys->context, (void *)start, end - start, dontneed);
+}
+
 /* Objects begin one alignment behind the header, which keeps them aligned to 16. */
 int cr_pool_grow(cr_pool *pool)
 {

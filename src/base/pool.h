@@ -20,6 +20,8 @@ void cr_pool_deinit(cr_pool *pool); /* frees every block; objects still out are 
 /* Memory that is about to be written from one end to the other: one call of the kernel's instead
  * of a page fault for each page, which cost ten times as much. */
 void cr_commit(const cr_sys *sys, void *memory, size_t size);
+/* The pages that lie in it whole are given back, and read as zero from now on. */
+void cr_uncommit(const cr_sys *sys, void *memory, size_t size);
 int cr_pool_grow(cr_pool *pool);    /* 0 or -ENOMEM */
 
 /* An object, not cleared; NULL when memory is short. */

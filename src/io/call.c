@@ -15,13 +15,15 @@
 
 #include "io/workers.h"
 
-/* What the worker needs, and who is to be woken; the task's record points here by its on. */
+/* What the worker needs, and who is to be woken. The task's record points here by its on, and to
+ * the name by its place. */
 typedef struct call_job {
     cr_job job; /* about arg */
-    long (*fn)(void *arg);
-    const char *name;
+    union {
+        long (*fn)(void *arg); /* before it runs */
+        long result;           /* after */
+    };
     cr_task *task;
-    long result;
 } call_job;
 _Static_assert(sizeof(call_job) <= CR_JOB_BYTES, "a job fits its memory");
 
@@ -55,8 +57,7 @@ static bool undo_nothing(cr_task *task)
 
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
-    const call_job *call = task->on;
-    int length = snprintf(buf, size, "%s", call->name);
+    int length = snprintf(buf, size, "%s", (const char *)task->place);
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -82,8 +83,8 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
         return -ENOMEM;
     call->fn = fn;
     atomic_store_explicit(&call->job.about, arg, memory_order_relaxed);
-    call->name = name;
     call->task = w->self;
+    w->self->place = (void *)(uintptr_t)name;
     w->self->on = call;
     return cr_job_submit(workers, &call->job);
 }

@@ -4,7 +4,8 @@
  * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a
  * position is taken by whoever moves head past it, and what was read from the ring before that
  * is right. A full ring is copied into one twice as large; the old one stays until the end,
- * because a worker may be reading it. A job's own state says who has it, so that it can be
+ * because a worker may be reading it, but its pages are given back: it reads NULL then, and looks
+ * again. A job's own state says who has it, so that it can be
  * cancelled in place; a cancelled one leaves the ring when its turn comes. */
 #include "io/workers.h"
 
@@ -70,6 +71,7 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     }
     ring->older = old;
     atomic_store_explicit(&jobs->ring, ring, memory_order_release);
+    cr_uncommit(jobs->sys, old->places, (old->mask + 1) * sizeof old->places[0]);
     return ring;
 }
 
@@ -99,6 +101,8 @@ static inline void fetch_ahead(cr_job_ring *ring, uint64_t head, uint64_t tail)
         return;
     cr_job *next = place_at(ring, head + 1);
     cr_job *later = place_at(ring, head + 2);
+    if (!next)
+        return;
     __builtin_prefetch(later, 1);
     const char *about = atomic_load_explicit(&next->about, memory_order_relaxed);
     __builtin_prefetch(about);
@@ -118,6 +122,10 @@ cr_job *cr_jobs_take(cr_jobs *jobs)
         /* The ring is read after the tail: it is one that holds this position. */
         cr_job_ring *ring = atomic_load_explicit(&jobs->ring, memory_order_acquire);
         cr_job *job = place_at(ring, head);
+        if (CR_UNLIKELY(!job)) { /* an old ring, by now */
+            head = atomic_load_explicit(&jobs->head, memory_order_acquire);
+            continue;
+        }
         if (!atomic_compare_exchange_weak(&jobs->head, &head, head + 1))
             continue;
         fetch_ahead(ring, head, tail);

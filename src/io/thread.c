@@ -13,15 +13,15 @@
 #include <crank/thread.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "io/workers.h"
 
-/* Sixty-four bytes beside the record: all that a job in flight costs. */
+/* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {
     cr_job job; /* about the task */
-    cr_many_args *many; /* its arguments, where the record has no room for them */
-    cr_returned returned;
+    uint64_t result; /* as in a task's record: a real one's bits */
     cr_failure *failure; /* what crank_fail said on the worker */
 } task_job;
 _Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
@@ -34,12 +34,24 @@ static cr_task *task_of(const task_job *job)
 /* Only while the task's life is CR_ASIDE. */
 static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
 
-/* The record is read until the call begins; after that the loop has it to itself. */
+static bool is_real(const crank_site *site)
+{
+    return site->kind == CRANK_KIND_DOUBLE || site->kind == CRANK_KIND_FLOAT;
+}
+
+/* Only what stays as it is while the job is out is read: not the flags, which the loop may set. */
 static void task_run(cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
-    cr_fiber *fiber = &task_of(job)->fiber;
-    cr_call_captured(fiber->function, cr_fiber_few(fiber), job->many, &job->returned);
+    const cr_task *task = task_of(job);
+    const cr_fiber *fiber = &task->fiber;
+    const cr_many_args *many = task->site->args > 2 ? fiber->many : NULL;
+    cr_returned returned;
+    cr_call_captured(
+        fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);
+    job->result = returned.integer;
+    if (is_real(task->site))
+        memcpy(&job->result, &returned.real, sizeof job->result);
     job->failure = cr_failure_take_thread();
 }
 
@@ -50,7 +62,9 @@ static void task_finished(crank_loop *loop, cr_job *base)
     cr_task *task = task_of(job);
     if (job->failure)
         cr_failure_give(loop, task, job->failure);
-    cr_task_complete(loop, task, job->returned.integer, job->returned.real);
+    double real;
+    memcpy(&real, &job->result, sizeof real);
+    cr_task_complete(loop, task, job->result, real);
 }
 
 /* For a job that never ran, or will never come back. */
@@ -106,7 +120,6 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
     task->fiber.flags |= CR_TASK_JOB;
     task->fiber.next = (cr_fiber *)(void *)job;
     atomic_store_explicit(&job->job.about, task, memory_order_relaxed);
-    job->many = task->fiber.flags & CR_FIBER_FLAG_MANY ? task->fiber.many : NULL;
     job->failure = NULL;
     return task;
 }

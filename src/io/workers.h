@@ -35,7 +35,7 @@ typedef struct cr_job_type {
 /* Only from QUEUED does a state change, by one exchange: so a cancel and a worker never both
  * have it. */
 enum { CR_JOB_QUEUED, CR_JOB_RUNNING, CR_JOB_CANCELLED };
-#define CR_JOB_BYTES 64
+#define CR_JOB_BYTES 48
 
 /* The beginning of every job; what follows is its type's, CR_JOB_BYTES in all. */
 struct cr_job {
