@@ -2,6 +2,7 @@
 /* run.c: running programs: results, several runs, many loops, deadlocks, Ctrl-C, options. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "trail.h"
 
@@ -233,6 +234,31 @@ TEST(interrupt, is_an_option_of_run_with)
     crank_options options = { .backend = CRANK_BACKEND_EPOLL, .handle_interrupt = true };
     EXPECT_EQ(crank_run_with(&options, interrupt_oneself), -EINTR);
     EXPECT_TRAIL("-125 interrupted (Ctrl-C)");
+}
+
+/* It takes the first for a reason to tidy up for an hour. */
+static int does_not_end(void)
+{
+    raise(SIGINT);
+    (void)crank_sleep(3600);
+    raise(SIGINT);
+    return crank_sleep(3600);
+}
+
+TEST(interrupt, asked_twice_ends_the_process)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        signal(SIGINT, SIG_DFL);
+        crank_options options = { .backend = CRANK_BACKEND_EPOLL, .handle_interrupt = true };
+        (void)crank_run_with(&options, does_not_end);
+        _exit(0);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
 /* ---- the simulator's promises */
