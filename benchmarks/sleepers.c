@@ -132,7 +132,10 @@ int bench_idle_mem(void)
     crank_task **tasks = task_array(n);
     for (size_t i = 0; i < n; i++)
         tasks[i] = crank_spawn(keep_notes, (long)i, over);
+    crank_try(crank_sleep(0));
+    double parked = cpu_seconds();
     crank_try(crank_sleep(3));
+    double away = cpu_seconds();
     double each = (memory_bytes("VmRSS:") - memory) / (double)n;
     tables = (memory_bytes("VmPTE:") - tables) / (double)n;
     if (each < 4096) {
@@ -142,7 +145,12 @@ int bench_idle_mem(void)
         printf("idle_mem %s n/a B\n", WHO);
     }
     crank_event_set(over);
+    double waking = cpu_seconds();
     crank_try(crank_gather_n(tasks, n, (void *)NULL));
+    if (each < 4096) {
+        result("idle_put_away", WHO, (away - parked) * 1e6 / (double)n, "us");
+        result("idle_wake", WHO, (cpu_seconds() - waking) * 1e6 / (double)n, "us");
+    }
     free(tasks);
     return 0;
 }

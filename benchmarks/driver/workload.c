@@ -22,7 +22,7 @@ const workload workloads[] = {
         "100,000 tasks sleep 1 to 1000 ms" },
     { "sleepers_1m", "", "sleepers_1m sleepers_1m_first", 3, false,
         "a million, second and first round in the process" },
-    { "idle_mem", "", "idle_mem idle_mem_tables", 3, false,
+    { "idle_mem", "", "idle_mem idle_mem_tables idle_put_away idle_wake", 3, false,
         "100,000 tasks of ordinary functions, hibernating" },
     { "native_mem", "", "native_mem", 3, false, "a sleep in flight, with no stack" },
     { "native_mem_thread", "", "native_mem_thread", 3, true,
