@@ -16,6 +16,11 @@
 #include "loop/loop.h"
 
 #define LOOK_ONLY INT64_MIN
+/* Where so many timers run they come due in quick succession, and a sleep for each costs many times
+ * what the timer does: then the loop sleeps until so long after its last look at the world, and
+ * takes those that have come due together, late by as much at most. */
+#define MANY_TIMERS 1000
+#define MANY_TIMERS_NS 500000
 #define TIDY_NS CR_SECOND
 /* Under the simulator computing takes no time. Fibers that only make room for each other would hold
  * the clock for ever: after so many turns with something always ready, each further one lets it
@@ -141,12 +146,22 @@ static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
     return deadline;
 }
 
+/* When the next timer is due, or somewhat later: see MANY_TIMERS. */
+static int64_t next_timer(const crank_loop *loop)
+{
+    int64_t next = cr_timers_next(loop->timers);
+    if (cr_timers_count(loop->timers) < MANY_TIMERS || loop->simulated)
+        return next;
+    int64_t together = loop->polled_at + MANY_TIMERS_NS;
+    return next > together ? next : together;
+}
+
 /* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
  * objects to stopping. Spinning comes before sleeping, and falling asleep is the last thing
  * before the wait. What came of the wait is then taken in the usual order. */
 static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
-    int64_t next = cr_timers_next(loop->timers);
+    int64_t next = next_timer(loop);
     if (limit == CR_NEVER && hopeless(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
     int64_t deadline = tidy(loop, now, next < limit ? next : limit);

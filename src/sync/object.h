@@ -33,23 +33,6 @@ static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_us
         cr_object_take_over(object, loop, in_use, call);
 }
 
-/* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
- * some of which it spends. Where it is false, or the call must wait, the full way follows from
- * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
- * needs no frame. */
-static inline bool cr_wait_quick(cr_waiting *w)
-{
-    crank_loop *loop = cr_loop_here;
-    w->loop = loop;
-    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
-    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
-        return false;
-    if (CR_UNLIKELY(loop->runner.budget <= 1))
-        return false;
-    loop->runner.budget--;
-    return true;
-}
-
 /* What describe functions return: snprintf, with the length as a size. */
 size_t cr_object_print(char *buf, size_t size, const char *format, ...) CRANK_PRINTF(3, 4);
 

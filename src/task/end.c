@@ -24,25 +24,6 @@ static cr_task **children_of(const cr_task *task)
     return &((cr_task *)task->owner)->child;
 }
 
-/* The list is not circular, but the first one's sibling_prev is the last one, so that linking at
- * the end takes no walk. Removing the first or the last must keep that true. */
-static void unlink_child(cr_task *task)
-{
-    cr_task **list = children_of(task);
-    cr_task *first = *list;
-    if (task == first) {
-        *list = task->sibling_next;
-        if (task->sibling_next)
-            task->sibling_next->sibling_prev = task->sibling_prev;
-    } else {
-        task->sibling_prev->sibling_next = task->sibling_next;
-        if (task->sibling_next)
-            task->sibling_next->sibling_prev = task->sibling_prev;
-        else
-            first->sibling_prev = task->sibling_prev;
-    }
-}
-
 void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *))
 {
     *owner = (cr_owner){ .child_ended = child_ended };
@@ -62,7 +43,7 @@ static void disown(cr_task *task)
 static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
 {
     if (task->owner)
-        unlink_child(task);
+        cr_child_unlink(children_of(task), task);
     if (task->fiber.flags & CR_TASK_COUNTED)
         tasks->unclaimed--;
     disown(task);
@@ -81,7 +62,7 @@ void cr_task_release(crank_loop *loop, cr_task *task)
     if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED))
         cr_report_unawaited(loop, task);
     if (task->owner)
-        unlink_child(task);
+        cr_child_unlink(children_of(task), task);
     if (CR_UNLIKELY(flags & CR_TASK_COUNTED))
         tasks->unclaimed--;
     if (CR_UNLIKELY(task->ext != NULL)) {
@@ -234,10 +215,7 @@ static inline bool finish_plainly(crank_loop *loop, cr_task *task)
         task->fiber.life = CR_ENDED;
         return true;
     }
-    if (CR_LIKELY(parent->child == task && !task->sibling_next))
-        parent->child = NULL;
-    else
-        unlink_child(task);
+    cr_child_unlink(&parent->child, task);
     parent->place = NULL;
     cr_record_put(tasks, task);
     cr_wake(loop, parent, value);
@@ -366,7 +344,7 @@ void cr_task_left(crank_loop *loop, cr_task *parent)
 void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent)
 {
     (void)loop;
-    unlink_child(task);
+    cr_child_unlink(children_of(task), task);
     bool alive = task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE);
     if (task->fiber.flags & CR_TASK_IN_GROUP)
         ((cr_owner *)task->owner)->alive -= alive;

@@ -75,6 +75,23 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
         return 0;
     return cr_wait_begin_slow(loop, call);
 }
+/* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
+ * some of which it spends. Where it is false, or the call must wait, the full way follows from
+ * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
+ * needs no frame. */
+static inline bool cr_wait_quick(cr_waiting *w)
+{
+    crank_loop *loop = cr_loop_here;
+    w->loop = loop;
+    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
+        return false;
+    if (CR_LIKELY(--loop->runner.budget))
+        return true;
+    loop->runner.budget = 1; /* for the full way to spend */
+    return false;
+}
+
 /* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
 CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait);
 CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);

@@ -23,22 +23,6 @@ crank_loop *cr_loop_checked(const char *call)
     return loop;
 }
 
-/* The first one's sibling_prev is the last one: linking at the end, in spawn order, takes no
- * walk. */
-void cr_child_link(cr_task **list, cr_task *task)
-{
-    cr_task *first = *list;
-    task->sibling_next = NULL;
-    if (!first) {
-        *list = task;
-        task->sibling_prev = task;
-        return;
-    }
-    task->sibling_prev = first->sibling_prev;
-    first->sibling_prev->sibling_next = task;
-    first->sibling_prev = task;
-}
-
 /* A failed spawn is NULL, which every call that takes a task accepts. */
 static CR_NOINLINE cr_task *no_record(void)
 {
@@ -101,7 +85,7 @@ static inline void task_init(
 
 /* The block for a large call comes first: with neither a block nor a record, nothing has
  * changed. */
-static inline cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_many_args *many = NULL;
@@ -135,7 +119,7 @@ static CR_COLD cr_task *after_the_end(void)
 
 /* Locals come last, since only they can fail once the task is linked and counted. What a callback
  * spawns belongs to the root, which may have returned and be ending its children, or have ended. */
-cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
@@ -162,6 +146,11 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
     if (CR_UNLIKELY(parent->fiber.life == CR_RETURNED) && cr_children_unwanted(loop, parent))
         (void)cr_task_cancel(loop, task);
     return task;
+}
+
+cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+{
+    return make_child(loop, fn, site);
 }
 
 /* The owner is a group: the child is counted there and not with its opener, which may be another
@@ -202,7 +191,7 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     crank_loop *loop = cr_loop_here;
     if (CR_UNLIKELY(!loop || !loop->tasks))
         cr_loop_checked("crank_spawn");
-    cr_task *task = cr_task_make(loop, fn, site);
+    cr_task *task = make_child(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_task_ready(loop, task);
@@ -219,7 +208,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     cr_task *self = cr_self_checked("crank_spawn_eager");
     /* Without a scope it declared nothing runs before the next wait, which says so. */
     bool stopped = cr_tasks_of(loop)->out_of_memory == self->id;
-    cr_task *task = CR_UNLIKELY(stopped) ? no_record() : cr_task_make(loop, fn, site);
+    cr_task *task = CR_UNLIKELY(stopped) ? no_record() : make_child(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_tell(loop->runner.listener, CR_EVENT_WAITS, self, 0);

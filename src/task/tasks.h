@@ -191,7 +191,33 @@ bool cr_children_unwanted(const crank_loop *loop, const cr_task *task);
 /* Its children alive, asked to stop. */
 void cr_children_cancel(crank_loop *loop, cr_task *first);
 void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *));
-void cr_child_link(cr_task **list, cr_task *task); /* put at the end of its owner's children */
+/* An owner's children. The list is not circular, but the first one's sibling_prev is the last one:
+ * linking at the end, in spawn order, takes no walk. */
+static inline void cr_child_link(cr_task **list, cr_task *task)
+{
+    cr_task *first = *list;
+    task->sibling_next = NULL;
+    if (!first) {
+        *list = task;
+        task->sibling_prev = task;
+        return;
+    }
+    task->sibling_prev = first->sibling_prev;
+    first->sibling_prev->sibling_next = task;
+    first->sibling_prev = task;
+}
+static inline void cr_child_unlink(cr_task **list, cr_task *task)
+{
+    cr_task *first = *list, *next = task->sibling_next;
+    if (task == first)
+        *list = next;
+    else
+        task->sibling_prev->sibling_next = next;
+    if (next)
+        next->sibling_prev = task->sibling_prev;
+    else if (task != first)
+        first->sibling_prev = task->sibling_prev;
+}
 /* A child was taken from parent: end it if it has returned and waited for that one only. */
 void cr_task_left(crank_loop *loop, cr_task *parent);
 /* change owner */

@@ -133,22 +133,42 @@ static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *ca
     return cr_park_int(w, &sleep_wait);
 }
 
-/* No time to wait still makes room: crank_sleep(0) is how a task lets the others run once. */
-int crank_sleep(double seconds)
+/* No time to wait still makes room: every ready task runs once. Where none is, a switch would come
+ * straight back: it counts as one, towards the loop's next look at the world. */
+static inline int make_room(const cr_waiting *w)
+{
+    cr_runner *runner = &w->loop->runner;
+    if (!runner->head && runner->steps > 0 && CR_LIKELY(!runner->listener)) {
+        runner->steps--;
+        runner->budget = runner->budget_full;
+        return 0;
+    }
+    w->self->fiber.wake = 0;
+    cr_runner_push(runner, &w->self->fiber);
+    return cr_park_int(w, NULL);
+}
+
+static CR_NOINLINE int sleep_for(double seconds)
 {
     cr_waiting w;
     int err = cr_wait_begin(&w, "crank_sleep");
     if (CR_UNLIKELY(err < 0))
         return err;
-    if (seconds <= 0) {
-        w.self->fiber.wake = 0;
-        cr_runner_push(&w.loop->runner, &w.self->fiber);
-        return cr_park_int(&w, NULL);
-    }
+    if (seconds <= 0)
+        return make_room(&w);
     int64_t span = cr_nanoseconds(seconds);
     if (CR_UNLIKELY(span < 0))
         return cannot_sleep(-EINVAL, "crank_sleep");
     return sleep_to(&w, cr_after(cr_now(w.loop), span), "crank_sleep");
+}
+
+/* crank_sleep(0) is how a task lets the others run: the way there has no frame of its own. */
+int crank_sleep(double seconds)
+{
+    cr_waiting w;
+    if (seconds <= 0 && CR_LIKELY(cr_wait_quick(&w)))
+        return make_room(&w);
+    return sleep_for(seconds);
 }
 
 /* An instant that has passed is no error; it makes room like a sleep of nothing. */
@@ -161,11 +181,8 @@ int crank_sleep_until(double time)
     int64_t deadline = cr_nanoseconds(time);
     if (CR_UNLIKELY(deadline < 0))
         return cannot_sleep(-EINVAL, "crank_sleep_until");
-    if (deadline <= cr_now(w.loop)) {
-        w.self->fiber.wake = 0;
-        cr_runner_push(&w.loop->runner, &w.self->fiber);
-        return cr_park_int(&w, NULL);
-    }
+    if (deadline <= cr_now(w.loop))
+        return make_room(&w);
     return sleep_to(&w, deadline, "crank_sleep_until");
 }
 
