@@ -130,6 +130,11 @@ static long take_many(int a, long b, double c, const char *d)
     return a + b + (long)c + (d != NULL);
 }
 
+static long take_large(int a, long b, double c, const char *d, int e, long f, double g, char h)
+{
+    return a + b + (long)c + (d != NULL) + e + f + (long)g + h;
+}
+
 static double each_raw(long n)
 {
     double started = wall_seconds();
@@ -154,6 +159,14 @@ static double each_captured_many(long n)
     return ns_each(started, (double)n);
 }
 
+static double each_captured_large(long n)
+{
+    double started = wall_seconds();
+    for (long i = 0; i < n; i++)
+        crank_await(crank_spawn(take_large, 1, 2, 3, "four", 5, 6, 7, '8'));
+    return ns_each(started, (double)n);
+}
+
 static double smaller(double a, double b)
 {
     return a < b ? a : b;
@@ -163,14 +176,16 @@ static double smaller(double a, double b)
 int bench_capture(void)
 {
     const long n = (long)times(100000);
-    double raw = 1e9, captured = 1e9, many = 1e9;
+    double raw = 1e9, captured = 1e9, many = 1e9, large = 1e9;
     for (int i = 0; i < 40; i++) {
         raw = smaller(raw, each_raw(n));
         captured = smaller(captured, each_captured(n));
         many = smaller(many, each_captured_many(n));
+        large = smaller(large, each_captured_large(n));
     }
     result("capture", WHO, captured - raw, "ns");
     result("capture_many", WHO, many - raw, "ns");
+    result("capture_large", WHO, large - raw, "ns");
     result("spawn_raw", WHO, raw, "ns");
     return 0;
 }

@@ -51,7 +51,7 @@ const workload workloads[] = {
     PI(4096),
     { "startup", "", "startup_ms startup_mb", 21, false,
         "an empty program: time and resident memory" },
-    { "capture", "", "capture capture_many spawn_raw", 3, false,
+    { "capture", "", "capture capture_many capture_large spawn_raw", 3, false,
         "what call capture adds to a raw spawn" },
     { "growth", "", "growth", 1, false,
         "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
@@ -85,6 +85,7 @@ static const struct {
     { "startup_mb", 2 },
     { "capture", 8 },
     { "capture_many", 8 },
+    { "capture_large", 8 },
 };
 
 double workload_target(const char *result)

@@ -76,7 +76,8 @@ typedef struct crank_site {
     int line;
     unsigned char kind; /* enum crank_kind of the result */
     unsigned char size; /* bytes of the result */
-    unsigned short args;
+    unsigned char args;
+    bool large; /* the call was captured in the large form */
 } crank_site;
 
 #define CRANK_CAT_(a, b) CRANK_CAT2_(a, b)

@@ -23,8 +23,7 @@ static inline crank_function_ *crank_few_(void) { return crank_capture_few_; }
 static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 
 #define CRANK_PICK_(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, name, ...) name
-/* How many arguments follow the function: 0 to 14. The count says how they were saved: not at all, in the small
- * form (1 and 2), or in the large one. */
+/* How many arguments follow the function: 0 to 14. */
 #define CRANK_ARGS_(...) CRANK_PICK_(__VA_ARGS__, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
 
 /* The kind of a type, from a null pointer to it. */
@@ -100,24 +99,27 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 #define CRANK_ARGS_OK_15(f, ...) \
     _Static_assert(0, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer");
 
-/* Which stub: two arguments or fewer always fit the small one, whatever their types. */
-#define CRANK_STUB_0(type, f) ((void)0)
-#define CRANK_STUB_1(type, f, ...) ((void)((type)crank_few_())(__VA_ARGS__))
-#define CRANK_STUB_2(type, f, ...) ((void)((type)crank_few_())(__VA_ARGS__))
-#define CRANK_STUB_N_(type, f, ...) ((void)((type)crank_many_())(__VA_ARGS__))
-#define CRANK_STUB_3 CRANK_STUB_N_
-#define CRANK_STUB_4 CRANK_STUB_N_
-#define CRANK_STUB_5 CRANK_STUB_N_
-#define CRANK_STUB_6 CRANK_STUB_N_
-#define CRANK_STUB_7 CRANK_STUB_N_
-#define CRANK_STUB_8 CRANK_STUB_N_
-#define CRANK_STUB_9 CRANK_STUB_N_
-#define CRANK_STUB_10 CRANK_STUB_N_
-#define CRANK_STUB_11 CRANK_STUB_N_
-#define CRANK_STUB_12 CRANK_STUB_N_
-#define CRANK_STUB_13 CRANK_STUB_N_
-#define CRANK_STUB_14 CRANK_STUB_N_
-#define CRANK_STUB_15 CRANK_STUB_N_
+/* Which form a call is saved in: the small one holds two arguments of any type, and up to four of one word each. */
+#define CRANK_LARGE_0(f) 0
+#define CRANK_LARGE_1(f, ...) 0
+#define CRANK_LARGE_2(f, ...) 0
+#define CRANK_LARGE_3(f, ...) (CRANK_SUM_3(CRANK_WORDS_, __VA_ARGS__) > 3)
+#define CRANK_LARGE_4(f, ...) (CRANK_SUM_4(CRANK_WORDS_, __VA_ARGS__) > 4)
+#define CRANK_LARGE_5(f, ...) 1
+#define CRANK_LARGE_6(f, ...) 1
+#define CRANK_LARGE_7(f, ...) 1
+#define CRANK_LARGE_8(f, ...) 1
+#define CRANK_LARGE_9(f, ...) 1
+#define CRANK_LARGE_10(f, ...) 1
+#define CRANK_LARGE_11(f, ...) 1
+#define CRANK_LARGE_12(f, ...) 1
+#define CRANK_LARGE_13(f, ...) 1
+#define CRANK_LARGE_14(f, ...) 1
+#define CRANK_LARGE_15(f, ...) 1
+#define CRANK_IS_LARGE_(...) CRANK_CAT_(CRANK_LARGE_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
+/* Save it: without arguments there is nothing to save. */
+#define CRANK_STUB_0(type, large, f) ((void)0)
+#define CRANK_STUB_N(type, large, f, ...) ((void)((type)((large) ? crank_many_() : crank_few_()))(__VA_ARGS__))
 
 #define CRANK_FIRST_(f, ...) f
 #define CRANK_TYPE_CALL_0(t, f) t()
@@ -138,9 +140,10 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
         static const crank_site CRANK_CAT_(crank_s_, id) = { \
             CRANK_STRING_(CRANK_FIRST_(__VA_ARGS__, 0)), __FILE__, __func__, __LINE__, \
             CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))), \
-            (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__) }; \
-        CRANK_CAT_(CRANK_STUB_, CRANK_ARGS_(__VA_ARGS__))( \
-            __typeof__(CRANK_CAT_(crank_f_, id)), __VA_ARGS__); \
+            (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__), \
+            CRANK_IS_LARGE_(__VA_ARGS__) }; \
+        CRANK_CAT_(CRANK_STUB_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+            __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_IS_LARGE_(__VA_ARGS__), __VA_ARGS__); \
         make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \
             &CRANK_CAT_(crank_s_, id)); \
     })

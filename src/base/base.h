@@ -10,7 +10,7 @@
  * that run millions of times a second, and the way out of them. */
 #define CR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define CR_INLINE __attribute__((always_inline)) static inline
+#define CR_INLINE inline __attribute__((always_inline))
 #define CR_NOINLINE __attribute__((noinline))
 #define CR_COLD __attribute__((cold, noinline))
 #define CR_UNUSED __attribute__((unused))

@@ -42,11 +42,15 @@ extern __thread cr_few_args cr_capture_own INITIAL_EXEC;
 extern __thread cr_many_args cr_capture_large INITIAL_EXEC;
 __thread cr_few_args *cr_capture_place;
 __thread cr_few_args cr_capture_own;
+__thread cr_many_args *cr_capture_block;
 __thread cr_many_args cr_capture_large;
 
 /* Where the stub wrote: it may be asked once per call, before the next capture. */
 cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
-cr_many_args *cr_captured_many(void) { return &cr_capture_large; }
+cr_many_args *cr_captured_many(void)
+{
+    return cr_capture_block ? cr_capture_block : &cr_capture_large;
+}
 
 /* As the assembly keeps it: on x86-64 mxcsr and above it the x87 control word. */
 uint64_t cr_floating_control(void)

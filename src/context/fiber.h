@@ -55,7 +55,7 @@ typedef struct cr_fiber cr_fiber;
 typedef struct cr_runner cr_runner;
 
 /* Argument registers and stack words as the small stub leaves them: enough for two arguments of any
- * type. */
+ * type, and for four of one word each. */
 typedef struct cr_few_args {
 #if defined(__x86_64__)
     uint64_t general[4];
@@ -195,12 +195,14 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
 void cr_call_captured(
     void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
 
-/* Where the small stub writes: the loop's spare record, or this thread's own buffer. */
-/* Where the small stub writes: the loop's spare record, or, where it is NULL, this thread's own
- * buffer. */
+/* Where the stubs write: into the loop's spare record and spare block, or, where one is NULL, this
+ * thread's own buffer. */
 extern __thread cr_few_args *cr_capture_place
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread cr_many_args *cr_capture_block
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
+static inline void cr_capture_into_block(cr_many_args *block) { cr_capture_block = block; }
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 

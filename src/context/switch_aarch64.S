@@ -375,10 +375,12 @@
 
     exported crank_capture_many_
     bti c
-    adrp x16, :gottprel:cr_capture_large
-    ldr x16, [x16, #:gottprel_lo12:cr_capture_large]
+    adrp x16, :gottprel:cr_capture_block
+    ldr x16, [x16, #:gottprel_lo12:cr_capture_block]
     mrs x17, tpidr_el0
-    add x16, x17, x16
+    ldr x16, [x17, x16]
+    cbz x16, .Lown_large
+.Lstore_large:
     stp x0, x1, [x16]
     stp x2, x3, [x16, #16]
     stp x4, x5, [x16, #32]
@@ -396,6 +398,11 @@
     stp q4, q5, [x16, #MANY_STACK + 64]
     stp q6, q7, [x16, #MANY_STACK + 96]
     ret
+.Lown_large:
+    adrp x16, :gottprel:cr_capture_large
+    ldr x16, [x16, #:gottprel_lo12:cr_capture_large]
+    add x16, x17, x16
+    b .Lstore_large
     endfunction crank_capture_many_
 
     .section .note.GNU-stack, "", %progbits

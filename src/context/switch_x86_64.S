@@ -411,8 +411,11 @@ crank_capture_few_:
 crank_capture_many_:
     .cfi_startproc
     endbr64
-    movq cr_capture_large@gottpoff(%rip), %r11
-    addq %fs:0, %r11
+    movq cr_capture_block@gottpoff(%rip), %r11
+    movq %fs:(%r11), %r11
+    testq %r11, %r11 /* a spare block? */
+    jz .Lown_large
+.Lstore_large:
     movq %rdi, 0(%r11)
     movq %rsi, 8(%r11)
     movq %rdx, 16(%r11)
@@ -432,6 +435,10 @@ crank_capture_many_:
     movq %rax, 112 + \at(%r11)
     .endr
     ret
+.Lown_large:
+    movq cr_capture_large@gottpoff(%rip), %r11
+    addq %fs:0, %r11
+    jmp .Lstore_large
     endfunction crank_capture_many_
 
     .section .note.GNU-stack, "", @progbits

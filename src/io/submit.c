@@ -245,7 +245,7 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
 {
     submission->fn = fn;
     submission->site = site;
-    if (site->args > 2)
+    if (site->large)
         submission->args.many = *cr_captured_many();
     else if (site->args > 0)
         submission->args.few = *cr_captured_few();

@@ -45,7 +45,7 @@ static void task_run(cr_job *base)
     task_job *job = cr_container_of(base, task_job, job);
     const cr_task *task = task_of(job);
     const cr_fiber *fiber = &task->fiber;
-    const cr_many_args *many = task->site->args > 2 ? fiber->many : NULL;
+    const cr_many_args *many = task->site->large ? fiber->many : NULL;
     cr_returned returned;
     cr_call_captured(
         fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);

@@ -41,7 +41,7 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     g->site = site;
     g->function = fn;
     g->line = site->line;
-    if (site->args > 2)
+    if (site->large)
         g->many = *cr_captured_many();
     else if (site->args > 0)
         g->few = *cr_captured_few();
@@ -74,7 +74,7 @@ CRANK_NORETURN static void body(void *arg)
     crank_generator *g = arg;
     cr_side_entered(&g->own);
     cr_returned returned = { 0 };
-    cr_call_captured(g->function, &g->few, g->site->args > 2 ? &g->many : NULL, &returned);
+    cr_call_captured(g->function, &g->few, g->site->large ? &g->many : NULL, &returned);
     g->result = g->site->size == sizeof(int) ? (int)returned.integer : (long)returned.integer;
     g->state = CR_GENERATOR_ENDED;
     go_to_sleep(g, cr_self());

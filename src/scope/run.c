@@ -289,6 +289,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
     cr_generators_free(loop);
     cr_tasks_close(loop);
     cr_capture_into(NULL);
+    cr_capture_into_block(NULL);
     cr_loop_here = NULL;
     return err;
 }
@@ -333,7 +334,9 @@ long crank_run_with_(const crank_options *options, crank_function_ *fn, const cr
 
 long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg)
 {
-    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
+    static const crank_site site = {
+        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false
+    };
     *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);
 }

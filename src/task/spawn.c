@@ -6,11 +6,10 @@
  * and converted as ever, and the stub saves the registers they came in instead of running the
  * function.
  *
- * The stub has written the arguments of a small call straight into the loop's spare record; a
- * large one's lie in the thread's buffer and are copied to a block that the first run gives
- * back. The record is taken only now, after the capture, so an argument's expression may itself
- * have spawned or waited. A task gets its stack at its first run: cr_need_stack is where that
- * can fail. */
+ * The stub has written the arguments of a small call straight into the loop's spare record, those
+ * of a large one into its spare block, which the first run gives back. The record is taken only
+ * now, after the capture, so an argument's expression may itself have spawned or waited. A task
+ * gets its stack at its first run: cr_need_stack is where that can fail. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -31,7 +30,7 @@ static CR_NOINLINE cr_task *no_record(void)
 }
 
 /* The spare record, which holds a small call's arguments already; the next one takes its place. */
-static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
+static inline cr_task *take_spare(cr_tasks *tasks, const crank_site *site)
 {
     cr_task *task = tasks->spare;
     if (CR_UNLIKELY(!task)) { /* memory was short at the last spawn: the arguments lie in the
@@ -39,7 +38,7 @@ static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
         task = cr_record_get(tasks);
         if (!task)
             return NULL;
-        if (args > 0 && args <= 2)
+        if (site->args > 0 && !site->large)
             *cr_fiber_few(&task->fiber) = *cr_captured_few();
     }
     /* A spare that cannot be had is no failure of this spawn: the next call is captured into the
@@ -49,18 +48,31 @@ static inline cr_task *take_spare(cr_tasks *tasks, unsigned args)
     return task;
 }
 
-/* A block with the arguments of a large call. Blocks come back to a list of the runner's, for
- * the assembly of the first run gives them back. */
-static CR_NOINLINE cr_many_args *keep_many(cr_tasks *tasks, const cr_many_args *from)
+/* A block for a large call. Blocks come back to a list of the runner's, for the assembly of the
+ * first run gives them back. */
+static cr_many_args *block(cr_tasks *tasks)
 {
     void **list = &tasks->loop->runner.many_free;
     cr_many_args *many = *list;
-    if (many)
-        *list = *(void **)many;
-    else
-        many = cr_pool_get(&tasks->manys);
-    if (many)
-        *many = *from;
+    if (!many)
+        return cr_pool_get(&tasks->manys);
+    *list = *(void **)many;
+    return many;
+}
+
+/* The block that a large call was captured into, in whose place the next one comes. Where memory
+ * was short, or at the first of a run, it lies in the thread's buffer and is copied. NULL when
+ * memory is short. */
+static CR_NOINLINE cr_many_args *take_many(cr_tasks *tasks)
+{
+    cr_many_args *many = cr_capture_block;
+    if (CR_UNLIKELY(!many)) {
+        many = block(tasks);
+        if (!many)
+            return NULL;
+        *many = *cr_captured_many();
+    }
+    cr_capture_into_block(block(tasks));
     return many;
 }
 
@@ -85,16 +97,16 @@ static inline void task_init(
 
 /* The block for a large call comes first: with neither a block nor a record, nothing has
  * changed. */
-CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_many_args *many = NULL;
-    if (CR_UNLIKELY(site->args > 2)) {
-        many = keep_many(tasks, cr_captured_many());
+    if (CR_UNLIKELY(site->large)) {
+        many = take_many(tasks);
         if (!many)
             return no_record();
     }
-    cr_task *task = take_spare(tasks, site->args);
+    cr_task *task = take_spare(tasks, site);
     if (CR_UNLIKELY(!task)) {
         if (many) {
             *(void **)many = loop->runner.many_free;
@@ -119,7 +131,7 @@ static CR_COLD cr_task *after_the_end(void)
 
 /* Locals come last, since only they can fail once the task is linked and counted. What a callback
  * spawns belongs to the root, which may have returned and be ending its children, or have ended. */
-CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
@@ -177,7 +189,7 @@ cr_task *cr_task_make_owned(
 cr_task *cr_task_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
-    if (site->args > 2)
+    if (site->large)
         *cr_captured_many() = *(const cr_many_args *)args;
     else if (site->args > 0)
         *cr_captured_few() = *(const cr_few_args *)args;
@@ -227,7 +239,9 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
  * the stub would do. */
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 {
-    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1 };
+    static const crank_site site = {
+        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false
+    };
     cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }
