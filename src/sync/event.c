@@ -69,16 +69,16 @@ static CR_NOINLINE int wait_for_event(crank_event *event)
     int err = cr_wait_begin(&w, "crank_event_wait");
     if (err < 0)
         return err;
+    cr_object_use(&event->object, w.loop, event->line.head, "crank_event_wait");
     if (event->raised)
         return 0;
-    cr_object_use(&event->object, w.loop, event->line.head, "crank_event_wait");
     return cr_waitq_park(&w, &event->line, &event_wait);
 }
 
 int crank_event_wait(crank_event *event)
 {
     cr_waiting w;
-    if (cr_wait_quick(&w) && event->raised)
+    if (cr_object_quick(&event->object, &w) && event->raised)
         return 0;
     return wait_for_event(event);
 }

@@ -96,7 +96,7 @@ static CR_NOINLINE int acquire(crank_lock *lock)
 int crank_lock_acquire(crank_lock *lock)
 {
     cr_waiting w;
-    if (CR_LIKELY(cr_wait_quick(&w) && !lock->holder && lock->object.loop == w.loop)) {
+    if (CR_LIKELY(cr_object_quick(&lock->object, &w) && !lock->holder)) {
         lock->holder = w.self->id;
         return 0;
     }

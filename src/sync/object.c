@@ -17,7 +17,7 @@ void *cr_object_new(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    object->loop = loop;
+    object->loop = loop ? loop : CR_NO_LOOP;
     object->sys = sys;
     return object;
 }

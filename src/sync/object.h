@@ -8,13 +8,16 @@
 #ifndef CR_OBJECT_H
 #define CR_OBJECT_H
 #include <crank/sync.h>
+#include <stdalign.h>
 #include "base/check.h"
 #include "task/park.h"
 
 typedef struct cr_object {
-    crank_loop *loop;  /* NULL until a loop has used it */
+    crank_loop *loop;  /* CR_NO_LOOP until a loop has used it; never NULL */
     const cr_sys *sys; /* where its memory came from */
 } cr_object;
+
+#define CR_NO_LOOP ((crank_loop *)alignof(crank_loop)) /* no loop lies there */
 
 /* Cleared memory of which a cr_object is the first member; NULL when memory is short. */
 void *cr_object_new(size_t size);
@@ -31,6 +34,14 @@ static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_us
 {
     if (CR_UNLIKELY(object->loop != loop))
         cr_object_take_over(object, loop, in_use, call);
+}
+
+/* cr_wait_quick for a call that uses an object: also false where it is not the loop's. That there
+ * is a loop need not be asked then. */
+static inline bool cr_object_quick(const cr_object *object, cr_waiting *w)
+{
+    crank_loop *loop = cr_loop_here;
+    return CR_LIKELY(object->loop == loop) && cr_wait_quick_in(loop, w);
 }
 
 /* What describe functions return: snprintf, with the length as a size. */

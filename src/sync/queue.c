@@ -213,7 +213,7 @@ int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigne
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
-    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop &&
+    if (CR_LIKELY(cr_object_quick(&queue->object, &w) && queue->type == type &&
                   !queue->getters.head && queue->store.count < queue->quick &&
                   queue->store.order != CR_SMALLEST_FIRST)) {
         queue->unfinished++;
@@ -268,7 +268,7 @@ int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char k
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
-    if (CR_LIKELY(cr_wait_quick(&w) && queue->type == type && queue->object.loop == w.loop &&
+    if (CR_LIKELY(cr_object_quick(&queue->object, &w) && queue->type == type &&
                   queue->store.count && !queue->putters.head &&
                   queue->store.order != CR_SMALLEST_FIRST)) {
         cr_ring_take(&queue->store, ret, size);

@@ -68,11 +68,11 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
     int err = cr_wait_begin(&w, "crank_semaphore_acquire");
     if (err < 0)
         return err;
+    cr_object_use(&semaphore->object, w.loop, semaphore->line.head, "crank_semaphore_acquire");
     if (semaphore->permits) {
         semaphore->permits--;
         return 0;
     }
-    cr_object_use(&semaphore->object, w.loop, semaphore->line.head, "crank_semaphore_acquire");
     return cr_waitq_park(&w, &semaphore->line, &semaphore_wait);
 }
 
@@ -80,7 +80,7 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
 int crank_semaphore_acquire(crank_semaphore *semaphore)
 {
     cr_waiting w;
-    if (CR_LIKELY(cr_wait_quick(&w) && semaphore->permits)) {
+    if (CR_LIKELY(cr_object_quick(&semaphore->object, &w) && semaphore->permits)) {
         semaphore->permits--;
         return 0;
     }

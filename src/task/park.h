@@ -79,17 +79,20 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
  * some of which it spends. Where it is false, or the call must wait, the full way follows from
  * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
  * needs no frame. */
-static inline bool cr_wait_quick(cr_waiting *w)
+static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
 {
-    crank_loop *loop = cr_loop_here;
     w->loop = loop;
-    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    w->self = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
         return false;
     if (CR_LIKELY(--loop->runner.budget))
         return true;
     loop->runner.budget = 1; /* for the full way to spend */
     return false;
+}
+static inline bool cr_wait_quick(cr_waiting *w)
+{
+    return cr_loop_here && cr_wait_quick_in(cr_loop_here, w);
 }
 
 /* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
