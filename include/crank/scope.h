@@ -173,9 +173,9 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_settled_n(crank_task *con
     crank_outcome *ret_outcomes);
 
 typedef enum crank_when { CRANK_FIRST_COMPLETED, CRANK_FIRST_ERROR, CRANK_ALL_COMPLETED } crank_when;
-/* Wait until one, one that failed, or all of the tasks have ended, or timeout seconds have passed. The ended ones are
- * moved to the front of tasks, order kept; gives how many. The handles stay valid; nothing is cancelled, also not
- * when the caller is (-ECANCELED). Fails with -EINVAL for n == 0 or NaN, -ENOMEM. */
+/* Wait until one, one that failed (a cancelled one has not), or all of the tasks have ended, or timeout seconds have
+ * passed. The ended ones are moved to the front of tasks, order kept; gives how many. The handles stay valid; nothing
+ * is cancelled, also not when the caller is (-ECANCELED). Fails with -EINVAL for n == 0 or NaN, -ENOMEM. */
 CRANK_API CRANK_BLOCKS ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout);
 /* Wait for one and move the one that ended first to the front. 0; fails as crank_wait. */
 CRANK_API CRANK_BLOCKS int crank_wait_next_(crank_task **tasks, size_t n);

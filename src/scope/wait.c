@@ -39,6 +39,12 @@ static void wait_over(waiter *w)
     w->timed = false;
 }
 
+/* That somebody stopped a task is no failure of it, as in asyncio's FIRST_EXCEPTION. */
+static bool has_failed(const cr_task *task)
+{
+    return (task->fiber.flags & (CR_TASK_FAILED | CR_TASK_CANCELED)) == CR_TASK_FAILED;
+}
+
 /* One is enough, or the last, or one that failed. It counts also while the caller is not parked:
  * ends may come between watching and parking. */
 static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
@@ -46,10 +52,9 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
     watch *w = cr_container_of(base, watch, base);
     waiter *of = w->waiter;
     w->watching = false;
-    bool failed = task->fiber.flags & CR_TASK_FAILED;
     if (of->left > 0)
         of->left--;
-    if (of->on_error && failed)
+    if (of->on_error && has_failed(task))
         of->left = 0;
     if (of->left == 0 && of->parked) {
         wait_over(of);
@@ -105,7 +110,7 @@ static size_t count_ended(crank_task *const *tasks, size_t n, bool *ret_failed)
         const cr_task *task = tasks[i] ? cr_task_of(tasks[i], "crank_wait") : NULL;
         bool ended = has_ended(tasks[i]);
         count += ended;
-        *ret_failed |= ended && (!task || (task->fiber.flags & CR_TASK_FAILED));
+        *ret_failed |= ended && (!task || has_failed(task));
     }
     return count;
 }

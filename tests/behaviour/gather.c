@@ -320,6 +320,25 @@ TEST_SIM(wait, first_error_ends_at_a_failure_or_when_all_are_done)
     return 0;
 }
 
+TEST_SIM(wait, for_the_first_error_takes_a_cancelled_task_for_none)
+{
+    crank_task *tasks[] = { crank_spawn(value_after, 10.0, 1), crank_spawn(value_after, 3.0, 2),
+        crank_spawn(fail_after, 2.0, "x"), crank_spawn(value_after, 11.0, 3) };
+    double started = crank_time();
+    crank_cancel(tasks[0]);
+    crank_try(crank_sleep(0));
+    crank_try(crank_sleep(0));
+    EXPECT(crank_was_cancelled(tasks[0]));
+    EXPECT_EQ(crank_wait(tasks, 4, CRANK_FIRST_ERROR, 1), 1);
+    crank_cancel(tasks[3]);
+    EXPECT_EQ(crank_wait(tasks, 4, CRANK_FIRST_ERROR, CRANK_FOREVER), 3);
+    EXPECT_NEAR(crank_time() - started, 2, 0);
+    EXPECT_EQ(crank_await(tasks[1]), -EPROTO);
+    EXPECT_EQ(crank_await(tasks[2]), -ECANCELED);
+    EXPECT_EQ(crank_await(tasks[3]), 2);
+    return crank_await(tasks[0]) == -ECANCELED ? 0 : 1;
+}
+
 TEST_SIM(wait, with_a_timeout_cancels_nothing)
 {
     crank_task *tasks[] = { crank_spawn(value_after, 5.0, 1), crank_spawn(value_after, 1.0, 2) };
@@ -328,6 +347,8 @@ TEST_SIM(wait, with_a_timeout_cancels_nothing)
     EXPECT_NEAR(crank_time() - started, 2, 0);
     EXPECT_EQ(crank_wait(tasks, 2, CRANK_ALL_COMPLETED, 0), 1);
     EXPECT_EQ(crank_wait(tasks, 2, CRANK_ALL_COMPLETED, -1), 1);
+    EXPECT_EQ(crank_wait(tasks, 2, CRANK_ALL_COMPLETED, (double)-INFINITY), 1);
+    EXPECT_EQ(crank_wait(tasks, 2, CRANK_FIRST_COMPLETED, 1e300), 1);
     EXPECT_EQ(crank_await(tasks[1]), 1);
     EXPECT_EQ(crank_await(tasks[0]), 2);
     return 0;
