@@ -56,10 +56,11 @@ static crank_generator *adapt(
 /* The generator the body runs in: where its asker wants values. */
 static crank_generator *me(void) { return cr_self()->fiber.generator; }
 
-/* Give what already lies in the asker's place. */
+/* Give what already lies in the asker's place. What is sent meanwhile is for nobody, as with the
+ * other adaptors, which yield. */
 static int pass_on(void)
 {
-    return crank_receive_(NULL, 0, CRANK_KIND_VOID, __LINE__) < 0 ? -ECANCELED : 0;
+    return cr_generator_sleep(__LINE__);
 }
 
 /* The value goes from the source straight into the asker's place: take never holds one. */
@@ -212,7 +213,7 @@ crank_generator *crank_zip_(
 }
 
 /* It ends its source, as a loop over it would: a failure of the closing counts where there was
- * none before. */
+ * none before, and is reported where there was. */
 ssize_t crank_collect_(
     crank_generator *source, void *array, size_t max, size_t size, unsigned char kind)
 {
@@ -222,6 +223,10 @@ ssize_t crank_collect_(
     while (more >= 0 && count < max &&
            (more = crank_next_(source, (char *)array + count * size, size, kind)) > 0)
         count++;
+    if (more < 0) {
+        crank_generator_end_(source);
+        return more;
+    }
     int closed = crank_generator_close(source);
-    return more < 0 ? more : closed < 0 ? closed : (ssize_t)count;
+    return closed < 0 ? closed : (ssize_t)count;
 }

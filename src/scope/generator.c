@@ -133,11 +133,15 @@ static inline int resume(crank_generator *g)
 /* Out of line: the reasons are of interest only when there is one. */
 static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 {
-    CR_CHECK(g->state != CR_GENERATOR_RUNNING, "%s: generator %s asks itself for a value", call,
-        name_of(g));
     CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call,
         name_of(g));
-    (void)cr_self_checked(call);
+    const crank_generator *up = running(cr_self_checked(call));
+    while (up && up != g)
+        up = up->up;
+    CR_CHECK(!up, "%s: generator %s asks itself for a value", call, name_of(g));
+    CR_CHECK(g->state != CR_GENERATOR_RUNNING,
+        "%s: generator %s is asked by another task already, and waits; only one may ask at a time",
+        call, name_of(g));
 }
 
 /* May it be asked? 1; 0 at the end; -ENOMEM for one that could not be made. */
@@ -235,6 +239,22 @@ int crank_generator_close(crank_generator *g)
     return result == -ECANCELED ? 0 : result;
 }
 
+/* A body that ended with a bare number said nothing, or said something about an earlier error. */
+static cr_failure *report_closing(
+    crank_loop *loop, const cr_task *self, cr_failure *failure, int error)
+{
+    if (!failure || cr_failure_error(failure) != error) {
+        cr_failure_free(failure);
+        failure = cr_failure_new(error, self ? cr_task_name(self) : NULL);
+        if (failure)
+            cr_failure_message(failure, "%s", strerror(-error));
+    }
+    if (failure)
+        cr_report_failure(
+            loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
+    return failure;
+}
+
 /* At the edge of a block nobody can be given an error: a failure of the closing is reported, and
  * the one with which the block is being left is kept apart meanwhile. */
 void crank_generator_end_(crank_generator *g)
@@ -245,9 +265,8 @@ void crank_generator_end_(crank_generator *g)
                               : NULL; /* the error that leaves the block stays the caller's */
     int result = crank_generator_close(g);
     cr_failure *failure = self ? cr_failure_take(self) : NULL;
-    if (result < 0 && failure)
-        cr_report_failure(
-            loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
+    if (result < 0)
+        failure = report_closing(loop, self, failure, result);
     cr_failure_free(failure);
     if (before)
         cr_failure_give(loop, self, before);
@@ -358,6 +377,13 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
     return cr_side_swap(&g->own, &g->asker, 1);
 }
 
+int cr_generator_sleep(int line)
+{
+    cr_task *self;
+    crank_generator *g = yielder("crank_yield", &self);
+    return sleep_here(g, self, line);
+}
+
 /* 1 where something was sent; 0 where the asker only called for the next value. */
 static int receive(crank_generator *g, cr_task *self, cr_place ret, int line)
 {
@@ -390,7 +416,7 @@ int crank_exchange_(const void *value, size_t size, unsigned char kind, void *re
 
 /* The inner one writes straight into the asker's place, so a value passes any number of levels
  * without being copied. What is thrown in is the inner's to handle; a closing is not handed on,
- * for closing the inner comes anyway. */
+ * for closing the inner comes anyway, and its failure is then what the outer one ends with. */
 long crank_yield_from(crank_generator *inner)
 {
     cr_task *self;
@@ -407,7 +433,11 @@ long crank_yield_from(crank_generator *inner)
             more = cr_generator_ask(inner, g->out, g->in, "crank_yield_from");
         }
     }
+    if (more < 0 && !g->closing) {
+        crank_generator_end_(inner);
+        return more;
+    }
     long result = more < 0 || !inner ? more : inner->result;
     int closed = crank_generator_close(inner);
-    return closed < 0 && more >= 0 ? closed : result;
+    return closed < 0 ? closed : result;
 }

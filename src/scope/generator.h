@@ -50,6 +50,8 @@ struct crank_generator {
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site);
 /* Ask for the next value into out, sending in. 1, 0 at the end, or its failure. */
 int cr_generator_ask(crank_generator *generator, cr_place out, cr_place in, const char *call);
+/* In the body: give what already lies in the asker's place. 0, or what was thrown in. */
+int cr_generator_sleep(int line);
 
 /* ---- unclosed.c */
 void cr_generator_list(crank_generator *generator);

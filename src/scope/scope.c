@@ -130,10 +130,12 @@ void cr_scope_reset(cr_scope *scope)
 }
 
 /* Outer scopes and requests that came before this one was opened were known then, and do not
- * count; those that came since mean the -ECANCELED belongs further out, and stays one. */
+ * count; those that came since mean the -ECANCELED belongs further out, and stays one. A limit that
+ * no wait has told of is no cause: a yield inside tells of the generator's closing. A group's
+ * failure must be told in any case. */
 bool cr_scope_caused(const cr_scope *scope)
 {
-    if (!scope->fired)
+    if (!scope->fired || (scope->type == CR_TIMEOUT && scope->undelivered))
         return false;
     for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
         if (outer->type == CR_SHIELD)

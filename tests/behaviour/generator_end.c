@@ -324,3 +324,113 @@ TEST_CHECKS(generator, asked_by_a_child_of_a_group_inside_is_refused, "is a chil
     EXPECT_EQ(take_one(around), 1);
     return crank_sleep(1);
 }
+
+/* ---- failures on the way out */
+
+static int integers(void)
+{
+    for (int i = 1;; i++)
+        crank_try(crank_yield(i));
+}
+TEST_SIM(adaptor, take_passes_on_what_is_thrown_in)
+{
+    int n;
+    crank_generator *g = crank_take(crank_generate(integers), 5);
+    EXPECT_EQ(crank_next(g, &n), 1);
+    EXPECT_EQ(crank_throw(g, EPROTO), -EPROTO);
+    EXPECT_EQ(crank_generator_close(g), 0);
+    return 0;
+}
+TEST_SIM(adaptor, what_is_sent_to_take_is_for_nobody)
+{
+    int n;
+    crank_generator *g = crank_take(crank_generate(integers), 5);
+    EXPECT_EQ(crank_next(g, &n), 1);
+    EXPECT_EQ(crank_send(g, 7, &n), 1);
+    EXPECT_EQ(n, 2);
+    EXPECT_EQ(crank_generator_close(g), 0);
+    return 0;
+}
+
+static int breaks_when_closed(void)
+{
+    return crank_yield(1) < 0 ? crank_fail(EIO, "cleanup broke") : 0;
+}
+static int fails_without_a_word(void) { return crank_yield(1) < 0 ? -EIO : 0; }
+static int delegates_to_it(void)
+{
+    crank_try(crank_yield_from(crank_generate(breaks_when_closed)));
+    return 0;
+}
+TEST_SIM(yield_from, a_failure_of_the_inner_ones_closing_is_what_the_outer_one_ends_with)
+{
+    crank_generator *g = crank_generate(delegates_to_it);
+    EXPECT_EQ(take_one(g), 1);
+    EXPECT_EQ(crank_generator_close(g), -EIO);
+    EXPECT_STR(crank_error(), "cleanup broke");
+    return 0;
+}
+
+static int returns_from_the_loop(void)
+{
+    crank_foreach (int, n, crank_generate(fails_without_a_word))
+        return n - 1;
+    return -1;
+}
+TEST(generator, whose_closing_fails_without_a_word_is_reported_all_the_same)
+{
+    EXPECT_EQ(crank_run_with(&kept, returns_from_the_loop), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "a failure nobody awaited");
+    EXPECT_CONTAINS(reported, "[EIO]");
+}
+
+static int is_cancelled_when_it_collects(void)
+{
+    int all[4];
+    crank_generator *g = crank_generate(breaks_when_closed);
+    EXPECT_EQ(take_one(g), 1);
+    crank_cancel(crank_self());
+    return crank_collect(g, all, 4) == -ECANCELED ? 0 : 1;
+}
+TEST(collect, reports_a_failure_of_the_closing_that_its_own_hides)
+{
+    EXPECT_EQ(crank_run_with(&kept, is_cancelled_when_it_collects), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "cleanup broke");
+}
+
+static int with_a_limit(void)
+{
+    CRANK_TIMEOUT(t, 2.5);
+    for (int i = 1;; i++)
+        crank_try(crank_yield(i));
+}
+static int breaks_off_after_the_limit(void)
+{
+    crank_foreach (int, n, crank_generate(with_a_limit)) {
+        crank_try(crank_sleep(5 * n));
+        break;
+    }
+    crank_generator *g = crank_generate(with_a_limit);
+    EXPECT_EQ(take_one(g), 1);
+    crank_try(crank_sleep(5));
+    EXPECT_EQ(crank_generator_close(g), 0);
+    return 0;
+}
+TEST(generator, closed_after_a_limit_inside_has_passed_has_not_failed)
+{
+    EXPECT_EQ(crank_run_with(&kept, breaks_off_after_the_limit), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static int gives_one_after_a_while(void)
+{
+    crank_try(crank_sleep(5));
+    return crank_yield(1);
+}
+TEST_CHECKS(generator, asked_by_two_tasks_at_once_is_refused, "asked by another task already")
+{
+    crank_generator *g = crank_generate(gives_one_after_a_while);
+    return crank_gather(NULL, crank_spawn(take_one, g), crank_spawn(take_one, g));
+}
