@@ -20,18 +20,18 @@ typedef struct crank_timeout {
 #ifndef __cplusplus
 /* A time limit to the end of the block. When it passes, the current or next wait inside returns -ECANCELED, once; a
  * crank_try that leaves the block with it returns -ETIMEDOUT instead. seconds <= 0 expires at once, CRANK_FOREVER
- * never; NaN is a CHECK. When there is no memory for it, its
- * first wait fails with -ENOMEM. */
+ * never; NaN ends it at once as well, with -EINVAL in place of -ETIMEDOUT. When there is no memory for it, its first
+ * wait fails with -ENOMEM. */
 #define CRANK_TIMEOUT(t, seconds) \
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
     crank_timeout_begin_(&(t), (seconds), __func__, __builtin_frame_address(0))
 /* The value of expr, computed under a time limit. Where the limit made it -ECANCELED, -ETIMEDOUT (a pointer: NULL and
- * errno ETIMEDOUT). */
+ * errno ETIMEDOUT); under a limit of NaN -EINVAL. */
 #define crank_within(seconds, expr) CRANK_WITHIN_(__COUNTER__, seconds, expr)
 #define CRANK_WITHIN_(id, seconds, expr) \
     __extension__({ \
         crank_timeout CRANK_CAT_(crank_t_, id) CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
-        crank_timeout_begin_(&CRANK_CAT_(crank_t_, id), (seconds), NULL, NULL); \
+        crank_within_begin_(&CRANK_CAT_(crank_t_, id), (seconds), __func__, __builtin_frame_address(0)); \
         __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
         __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 5, \
             crank_within_ptr_(&CRANK_CAT_(crank_t_, id), (void *)(intptr_t)(CRANK_CAT_(crank_v_, id))), \
@@ -48,6 +48,7 @@ typedef struct crank_timeout {
     })
 #endif
 CRANK_API void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame);
+CRANK_API void crank_within_begin_(crank_timeout *t, double seconds, const char *function, const void *frame);
 CRANK_API void crank_timeout_end_(crank_timeout *t);
 CRANK_API long crank_within_end_(crank_timeout *t, long value);
 CRANK_API void *crank_within_ptr_(crank_timeout *t, void *value);

@@ -228,8 +228,7 @@ int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const
             continue;
         if (scope->type == CR_GROUP)
             return cr_group_leave(loop, scope);
-        return cr_failed(
-            scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
+        return cr_timeout_failed(scope);
     }
     return -ECANCELED;
 }

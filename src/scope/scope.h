@@ -39,6 +39,8 @@ struct cr_scope {
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
+/* What an -ECANCELED that a timeout has caused becomes, with its message. */
+int cr_timeout_failed(const cr_scope *scope);
 /* Ask for its end. */
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */

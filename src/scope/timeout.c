@@ -19,34 +19,56 @@ void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
 }
 
 /* Set the limit of a scope that has none running. No time at all fires at once, without a turn
- * of the loop: the first wait inside already fails. */
+ * of the loop: the first wait inside already fails; and so does what is no time (span < 0), for a
+ * declaration has no result by which to refuse it. */
 static void limit(cr_scope *scope, int64_t span)
 {
     crank_loop *loop = cr_loop_here;
-    if (span == 0) {
-        cr_scope_fire(loop, scope, -ETIMEDOUT);
+    int64_t deadline = cr_after(cr_now(loop), span > 0 ? span : 0);
+    scope->timer.deadline = deadline;
+    if (span <= 0) {
+        cr_scope_fire(loop, scope, span < 0 ? -EINVAL : -ETIMEDOUT);
     } else if (span != CR_NEVER) {
-        scope->timed =
-            cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, cr_after(cr_now(loop), span)) == 0;
+        scope->timed = cr_timer_start(loop, &scope->timer, CR_TIMER_SCOPE, deadline) == 0;
         if (!scope->timed)
             cr_scope_fire(loop, scope,
                 -ENOMEM); /* no memory for the timer: better ended at once than never */
     }
 }
 
-/* crank_within comes without a function: it is an expression and has its own end, so that
- * crank_try must not take its scope for one of the function's. */
-void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
+/* Why the block could not go on, where that was not for want of time. */
+static const char *reason(int error)
 {
-    const char *call = function ? "CRANK_TIMEOUT" : "crank_within";
-    int64_t span = cr_nanoseconds(seconds);
-    CR_CHECK(span >= 0, "%s: the time is not a number", call);
+    return error == -ENOMEM   ? "out of memory for a time limit"
+           : error == -EINVAL ? "the time limit is not a number"
+                              : "timed out";
+}
+
+int cr_timeout_failed(const cr_scope *scope)
+{
+    return cr_failed(scope->error, "%s", reason(scope->error));
+}
+
+static void begin(
+    crank_timeout *t, double seconds, const char *call, const char *function, const void *frame)
+{
     cr_scope *scope = cr_scope_open(CR_TIMEOUT, &t->state, call);
     if (!scope)
         return;
     scope->function = function;
     scope->frame = frame;
-    limit(scope, span);
+    limit(scope, cr_nanoseconds(seconds));
+}
+
+void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
+{
+    begin(t, seconds, "CRANK_TIMEOUT", function, frame);
+}
+
+/* A crank_try inside the expression leaves this scope too, and one around it finds it closed. */
+void crank_within_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
+{
+    begin(t, seconds, "crank_within", function, frame);
 }
 
 /* The edge of CRANK_TIMEOUT changes no error: crank_try has done that where the block was left. */
@@ -65,8 +87,7 @@ long crank_within_end_(crank_timeout *t, long value)
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
     if (CR_LIKELY(value != -ECANCELED) || !cr_scope_caused(scope))
         return value;
-    return cr_failed(
-        scope->error, scope->error == -ENOMEM ? "out of memory for a time limit" : "timed out");
+    return cr_timeout_failed(scope);
 }
 
 /* A pointer carries its error in errno, which is set again last. */
@@ -87,6 +108,8 @@ int crank_reschedule(crank_timeout *t, double seconds)
     int64_t span = cr_nanoseconds(seconds);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
+    if (scope->fired && scope->error != -ETIMEDOUT)
+        return cr_failed(scope->error, "crank_reschedule: %s", reason(scope->error));
     if (scope->fired)
         return cr_failed(-ETIME, "crank_reschedule: the time had passed already");
     if (scope->timed)
@@ -98,7 +121,10 @@ int crank_reschedule(crank_timeout *t, double seconds)
 
 bool crank_expired(const crank_timeout *t)
 {
-    return t->state && cr_scope_of(t->state, CR_TIMEOUT, "crank_expired")->fired;
+    if (!t->state)
+        return false;
+    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_expired");
+    return scope->fired && scope->error == -ETIMEDOUT;
 }
 
 /* Negative once it has fired: by how much it is over. */

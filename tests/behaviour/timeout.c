@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* timeout.c: time limits, nested, moved, crossed with cancellation; shields. */
+#include <setjmp.h>
 #include "trail.h"
 
 static int sleeper(double seconds) { return crank_sleep(seconds); }
@@ -37,7 +38,50 @@ TEST_SIM(within, forever_is_no_limit)
     return 0;
 }
 
-TEST_CHECKS(within, refuses_what_is_not_a_number, "not a number") { return crank_within(NAN, sleeper(1)); }
+static int block_without_a_number(void)
+{
+    CRANK_TIMEOUT(t, NAN);
+    crank_try(crank_sleep(1));
+    return 0;
+}
+TEST_SIM(within, of_what_is_not_a_number_fails_at_the_first_wait)
+{
+    EXPECT_EQ(crank_within(NAN, sleeper(1)), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "not a number");
+    EXPECT_EQ(block_without_a_number(), -EINVAL);
+    CRANK_TIMEOUT(t, -NAN);
+    EXPECT_EQ(crank_reschedule(&t, 5), -EINVAL);
+    EXPECT(!crank_expired(&t));
+    EXPECT_EQ(crank_sleep(1), -ECANCELED);
+    EXPECT_EQ(crank_sleep(1), 0);
+    return 0;
+}
+
+TEST_SIM(within, takes_times_of_every_size)
+{
+    EXPECT_EQ(crank_within((double)-INFINITY, sleeper(1)), -ETIMEDOUT);
+    EXPECT_EQ(crank_within(1e300, sleeper(1)), 0);
+    CRANK_TIMEOUT(t, 5);
+    EXPECT_EQ(crank_reschedule(&t, 1e300), 0);
+    EXPECT_EQ(crank_sleep(10), 0);
+    EXPECT_EQ(crank_reschedule(&t, (double)-INFINITY), 0);
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    return 0;
+}
+
+static int tries_inside(double limit) { return crank_within(limit, ({ crank_try(crank_sleep(10)); 0; })); }
+static int tries_inside_a_limited_block(void)
+{
+    CRANK_TIMEOUT(t, 1);
+    return crank_within(5.0, ({ crank_try(crank_sleep(10)); 0; }));
+}
+TEST_SIM(within, left_by_a_try_inside_has_timed_out)
+{
+    EXPECT_EQ(tries_inside(1), -ETIMEDOUT);
+    EXPECT_EQ(tries_inside_a_limited_block(), -ETIMEDOUT);
+    EXPECT_EQ(crank_sleep(1), 0);
+    return 0;
+}
 
 static const char *slow_text(double seconds)
 {
@@ -111,6 +155,8 @@ TEST_SIM(timeout, interrupts_once_and_says_that_it_passed)
     EXPECT(crank_expired(&t));
     EXPECT_EQ(crank_sleep(1), 0);
     EXPECT_NEAR(crank_remaining(&t), -1, 0);
+    CRANK_TIMEOUT(none, 0);
+    EXPECT_NEAR(crank_remaining(&none), 0, 0);
     return 0;
 }
 
@@ -380,4 +426,43 @@ TEST_SIM(sleep, with_equal_deadlines_wakes_in_the_order_of_asking)
     crank_try(crank_gather(NULL, a, b, c));
     EXPECT_TRAIL("a b c");
     return 0;
+}
+
+/* ---- scopes left by longjmp */
+
+static jmp_buf outside;
+__attribute__((noinline)) static void jump_out_of_a_limit(void)
+{
+    CRANK_TIMEOUT(t, 5);
+    longjmp(outside, 1);
+}
+__attribute__((noinline)) static void jump_out_of_a_group(void)
+{
+    CRANK_GROUP(g);
+    longjmp(outside, 1);
+}
+__attribute__((noinline)) static int enter_and_leave(void)
+{
+    CRANK_TIMEOUT(t, 5);
+    return 0;
+}
+
+TEST_CHECKS(timeout, left_by_longjmp_is_refused_at_the_edge_around_it, "longjmp")
+{
+    CRANK_TIMEOUT(t, 10);
+    if (setjmp(outside) == 0)
+        jump_out_of_a_limit();
+    return 0;
+}
+TEST_CHECKS(timeout, left_by_longjmp_is_refused_when_the_task_ends, "longjmp")
+{
+    if (setjmp(outside) == 0)
+        jump_out_of_a_limit();
+    return enter_and_leave();
+}
+TEST_CHECKS(group, left_by_longjmp_is_refused, "longjmp")
+{
+    if (setjmp(outside) == 0)
+        jump_out_of_a_group();
+    return enter_and_leave();
 }
