@@ -369,6 +369,8 @@ int crank_run_(int zero, crank_function_ *fn, const crank_site *site)
     int status = (int)(r.result & 0xff);
     if (r.failure)
         cr_failure_set_thread(r.failure);
+    if (r.error < 0 && r.failed && r.result != -ECANCELED)
+        print_failure(&r, site); /* it gave in, and failed on its way out */
     if (r.error == -EDEADLK) {
         status = DEADLOCK;
     } else if (r.error == -EINTR) {
