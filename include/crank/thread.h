@@ -46,11 +46,11 @@ CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
  * reporting a deadlock. crank_waker_wake is async-signal-safe and may be called from any thread; it makes the loop call
  * fn(arg) soon (several wakes may become one call). */
 typedef struct crank_waker crank_waker;
-/* NULL when memory is short. On the loop's own thread. */
+/* NULL when memory is short. On the loop's own thread, or while the loop does not run (crank/loop.h). */
 CRANK_API crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg);
 /* From any thread or signal handler. */
 CRANK_API void crank_waker_wake(crank_waker *waker);
-/* On the loop's own thread; nobody may wake it after. NULL is ignored. */
+/* There too; nobody may wake it after. NULL is ignored. */
 CRANK_API void crank_waker_free(crank_waker *waker);
 
 /* Worker threads of this thread's loop, now. */

@@ -57,11 +57,13 @@ static void loop_ends(crank_loop *loop, cr_closer *closer)
     let_go_of_loop(cr_container_of(closer, crank_waker, closer));
 }
 
+/* A loop that does not run has no thread: it may be prepared on any. */
+static bool own(const crank_loop *loop) { return loop == cr_loop_here || !loop->running; }
+
 /* outside goes up: while it exists somebody may wake the loop, so it is not starved. */
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
-    CR_CHECK(loop && loop == cr_loop_here && loop->tasks,
-        "crank_waker_new: make a waker on the loop's own thread while it runs a program");
+    CR_CHECK(loop && own(loop), "crank_waker_new: make a waker on the loop's own thread");
     crank_waker *waker = cr_alloc_zero(loop->sys, sizeof *waker);
     if (!waker) {
         errno = ENOMEM;
@@ -73,7 +75,7 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
     waker->sys = loop->sys;
     waker->fn = fn;
     waker->arg = arg;
-    cr_tasks_at_close(loop, &waker->closer);
+    cr_loop_at_close(loop, &waker->closer);
     loop->outside++;
     return waker;
 }
@@ -91,7 +93,7 @@ void crank_waker_wake(crank_waker *waker)
 /* So that the end of the run does not tell a waker that is gone. */
 static void forget_closer(crank_loop *loop, cr_closer *closer)
 {
-    cr_closer **at = &cr_tasks_of(loop)->closers;
+    cr_closer **at = &loop->closers;
     while (*at && *at != closer)
         at = &(*at)->next;
     if (*at)
@@ -108,7 +110,7 @@ void crank_waker_free(crank_waker *waker)
         cr_free(&cr_sys_real, waker);
         return;
     }
-    CR_CHECK(loop == cr_loop_here,
+    CR_CHECK(own(loop),
         "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);
     loop->outside--;

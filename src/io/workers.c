@@ -528,7 +528,7 @@ static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
     if (loop->simulated && cr_baton_new(workers) < 0)
         goto no_baton;
     init_locks(workers);
-    cr_tasks_at_close(loop, &workers->closer);
+    cr_loop_at_close(loop, &workers->closer);
     loop->io = workers;
     return workers;
 no_baton:

@@ -44,6 +44,15 @@ typedef struct cr_hooks {
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
 } cr_hooks;
 
+/* Told when the loop's life ends, where it runs a program when that does, with the tasks' memory
+ * still there: by it the layers above end what they keep per loop (workers, wakers) without this
+ * one knowing of them. */
+typedef struct cr_closer cr_closer;
+struct cr_closer {
+    cr_closer *next;
+    void (*close)(crank_loop *loop, cr_closer *closer);
+};
+
 /* Everything here is the loop's own thread's, but for wakeup, which has its own rules, and sys
  * and options, which do not change. */
 struct crank_loop {
@@ -56,6 +65,7 @@ struct crank_loop {
     void *tasks;            /* the task layer's state */
     crank_options options;  /* as given, defaults filled in */
     int64_t polled_at;      /* when the world was last looked at */
+    cr_closer *closers;     /* newest first */
     size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
     size_t in_flight;       /* operations the backend owns */
     uint32_t busy;          /* turns since nothing was ready */
@@ -82,6 +92,10 @@ extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec"
 int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
     const char **ret_why);
 void cr_loop_close(crank_loop *loop);
+/* Call close(loop, closer) at the end, newest first. */
+void cr_loop_at_close(crank_loop *loop, cr_closer *closer);
+/* The end: call them. */
+void cr_loop_ends(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */
 void cr_loop_drive(crank_loop *loop);
 /* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until

@@ -105,11 +105,28 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
     return 0;
 }
 
+/* The closers' memory is theirs, so registering cannot fail. */
+void cr_loop_at_close(crank_loop *loop, cr_closer *closer)
+{
+    closer->next = loop->closers;
+    loop->closers = closer;
+}
+
+void cr_loop_ends(crank_loop *loop)
+{
+    while (loop->closers) {
+        cr_closer *closer = loop->closers;
+        loop->closers = closer->next;
+        closer->close(loop, closer);
+    }
+}
+
 /* What was posted and not delivered is told so, for its memory may be its own to free: no loop is
  * here then. */
 void cr_loop_close(crank_loop *loop)
 {
     cr_registry_remove(loop);
+    cr_loop_ends(loop);
     cr_wakeup_deliver(loop->wakeup);
     destroy(loop, loop->base_sys);
 }

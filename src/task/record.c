@@ -180,23 +180,12 @@ int cr_tasks_open(crank_loop *loop)
     return err;
 }
 
-/* The closers' memory is theirs, so registering cannot fail. */
-void cr_tasks_at_close(crank_loop *loop, cr_closer *closer)
-{
-    closer->next = cr_tasks_of(loop)->closers;
-    cr_tasks_of(loop)->closers = closer;
-}
-
 /* Half-opened ones too. A slab leaves the table before its memory goes: a stale handle that
  * another thread looks up finds nothing rather than an unmapped page. */
 void cr_tasks_close(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    while (tasks->closers) {
-        cr_closer *closer = tasks->closers;
-        tasks->closers = closer->next;
-        closer->close(loop, closer);
-    }
+    cr_loop_ends(loop);
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
         if (t->ext) { /* one that could not be made to end: a deadlock */

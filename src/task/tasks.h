@@ -40,14 +40,6 @@ struct cr_gather {
     void (*ended)(crank_loop *loop, cr_gather *gather, cr_task *task);
 };
 
-/* Told when the run ends, with the tasks' memory still there: by it the layers above end what
- * they keep per run (workers, wakers) without this one knowing of them. */
-typedef struct cr_closer cr_closer;
-struct cr_closer {
-    cr_closer *next;
-    void (*close)(crank_loop *loop, cr_closer *closer);
-};
-
 struct cr_slab;
 struct cr_failure;
 struct cr_locals;
@@ -80,7 +72,6 @@ typedef struct cr_tasks {
     cr_stacks *stacks;
     cr_task *root;
     cr_owner detached;
-    cr_closer *closers;
     /* The scope layer's: may a pending request be delivered to the running or parked task now (no
      * shield hides it)? Then delivered clears what was. */
     bool (*deliverable)(const cr_task *task);
@@ -129,8 +120,6 @@ static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 /* ---- record.c */
 int cr_tasks_open(crank_loop *loop);  /* 0 or -ENOMEM */
 void cr_tasks_close(crank_loop *loop);
-/* Call close(loop, closer) when the run ends, newest first, before the tasks' memory goes. */
-void cr_tasks_at_close(crank_loop *loop, cr_closer *closer);
 cr_task *cr_record_fresh(cr_tasks *tasks); /* one never used before */
 /* Not cleared; NULL when memory is short. */
 static inline cr_task *cr_record_get(cr_tasks *tasks)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* waker.c: what is true of those who may wake a loop from outside. */
+#include <crank/loop.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -134,3 +135,69 @@ TEST(waker, outlives_its_loop_without_harm)
 }
 
 TEST_CHECKS_OUTSIDE(waker, needs_a_loop, "crank_waker_new") { (void)crank_waker_new(NULL, count_up, NULL); }
+
+/* ---- a loop of the callback layer, which runs no program */
+
+typedef struct bare {
+    crank_loop *loop;
+    crank_waker *waker;
+    int calls, posts;
+} bare;
+static void called(void *arg)
+{
+    bare *b = arg;
+    if (++b->calls == 2)
+        crank_waker_free(b->waker);
+}
+static void posted(void *arg)
+{
+    bare *b = arg;
+    if (++b->posts == 1)
+        pthread_kill(pthread_self(), SIGUSR1);
+}
+static void *post_then_wake(void *arg)
+{
+    bare *b = arg;
+    usleep(500);
+    EXPECT_EQ(crank_post(b->loop, posted, b), 0);
+    while (!__atomic_load_n(&b->calls, __ATOMIC_ACQUIRE))
+        usleep(50);
+    crank_waker_wake(b->waker);
+    return NULL;
+}
+TEST(waker, of_a_loop_without_a_program_calls_from_threads_and_signal_handlers)
+{
+    struct sigaction action = { .sa_handler = on_signal }, before;
+    sigaction(SIGUSR1, &action, &before);
+    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+        static bare b;
+        b = (bare){ .loop = crank_loop_new(&(crank_options){ .backend = backends[i] }) };
+        pthread_t thread;
+        b.waker = crank_waker_new(b.loop, called, &b);
+        atomic_store(&signalled, b.waker);
+        EXPECT_EQ(pthread_create(&thread, NULL, post_then_wake, &b), 0);
+        EXPECT_EQ(crank_loop_run(b.loop), 0);
+        pthread_join(thread, NULL);
+        EXPECT_EQ(b.calls, 2);
+        EXPECT_EQ(b.posts, 1);
+        EXPECT_EQ(crank_loop_run(b.loop), 0);
+        crank_loop_free(b.loop);
+    }
+    sigaction(SIGUSR1, &before, NULL);
+}
+
+TEST(waker, of_a_loop_without_a_program_outlives_it_without_harm)
+{
+    int count = 0;
+    crank_loop *loop = crank_loop_new(NULL);
+    crank_waker *waker = crank_waker_new(loop, count_up, &count), *other = crank_waker_new(loop, count_up, &count);
+    crank_waker_wake(waker);
+    crank_waker_free(other);
+    (void)crank_loop_run_once(loop, 0);
+    EXPECT_EQ(count, 1);
+    crank_waker_wake(waker);
+    crank_loop_free(loop);
+    crank_waker_wake(waker);
+    crank_waker_free(waker);
+    EXPECT_EQ(count, 1);
+}
