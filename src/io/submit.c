@@ -350,8 +350,11 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     pthread_mutex_unlock(&submission->lock);
     if (!done)
         return -ETIMEDOUT;
-    if (submission->value < 0 && submission->message)
-        (void)cr_failed((int)submission->value, "%s", submission->message);
+    if (submission->value < 0) {
+        int error = (int)submission->value;
+        const char *text = submission->message ? submission->message : strerrordesc_np(-error);
+        (void)cr_failed(error, "%s", text ? text : "unknown error");
+    }
     if (ret_value)
         *ret_value = submission->value;
     give_up(submission);

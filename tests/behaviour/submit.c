@@ -444,3 +444,24 @@ TEST_SIM(submit, the_timeout_of_a_simulated_job_is_virtual)
     EXPECT(crank_time() - before == 5.0);
     return 0;
 }
+
+static int fails_without_a_word(void) { return -EIO; }
+static void *wait_for_a_bare_failure(void *arg)
+{
+    stranger *s = arg;
+    (void)crank_fail(EPROTO, "an earlier one");
+    s->err = crank_submission_wait(crank_submit(s->loop, fails_without_a_word), CRANK_FOREVER, &s->value);
+    EXPECT_STR(crank_error(), "Input/output error");
+    crank_error_clear();
+    return finish(s);
+}
+TEST_EACH_BACKEND(submit, a_failure_without_a_word_gets_the_systems)
+{
+    static stranger s;
+    s = (stranger){ 0 };
+    start(&s, wait_for_a_bare_failure);
+    crank_try(await_stranger(&s));
+    EXPECT_EQ(s.err, 0);
+    EXPECT_EQ(s.value, -EIO);
+    return 0;
+}
