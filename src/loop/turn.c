@@ -262,6 +262,8 @@ long crank_loop_run_once(crank_loop *loop, double wait)
     marker end = { .service.run = reach_marker };
     int64_t span = cr_nanoseconds(wait);
     long ran = 0;
+    if (span < 0)
+        return -EINVAL;
     enter(loop, "crank_loop_run_once");
     if (loop->runner.head && loop->in_flight > 0)
         backend_turn(loop, LOOK_ONLY);

@@ -187,6 +187,23 @@ EACH_LOOP(loop, run_once_waits_no_longer_than_allowed)
     EXPECT_STR(w.log.text, "");
 }
 
+EACH_LOOP(loop, run_once_takes_times_of_every_size_but_what_is_no_number)
+{
+    world w = { .loop = loop };
+    crank_call_soon(loop, say_a, &w);
+    EXPECT_EQ(crank_loop_run_once(loop, (double)NAN), -EINVAL);
+    EXPECT_STR(w.log.text, "");
+    EXPECT_EQ(crank_loop_run_once(loop, (double)-INFINITY), 1);
+    crank_call_later(loop, (double)-INFINITY, say_b, &w);
+    EXPECT_EQ(crank_loop_run_once(loop, 1e300), 1);
+    crank_handle *never = crank_call_later(loop, (double)INFINITY, say_c, &w);
+    crank_handle *late = crank_call_at(loop, 1e300, say_c, &w);
+    EXPECT_EQ(crank_loop_run_once(loop, 0.001), 0);
+    crank_handle_cancel(never);
+    crank_handle_cancel(late);
+    EXPECT_STR(w.log.text, "ab");
+}
+
 EACH_LOOP(loop, run_once_without_waiting_looks_at_descriptors)
 {
     world w = { .loop = loop };
