@@ -18,20 +18,29 @@ typedef struct crank_timeout {
 } crank_timeout;
 
 #ifndef __cplusplus
+/* The frame of the function that opens a scope, by which crank_try knows the scopes it leaves. Were that function
+ * inlined, into itself above all, several calls would have one frame: one with the address of a label is not. */
+#define CRANK_FRAME_ \
+    __extension__({ \
+        __label__ crank_here_; \
+    crank_here_:; \
+        static const void *const crank_at_ __attribute__((used)) = &&crank_here_; \
+        __builtin_frame_address(0); \
+    })
 /* A time limit to the end of the block. When it passes, the current or next wait inside returns -ECANCELED, once; a
  * crank_try that leaves the block with it returns -ETIMEDOUT instead. seconds <= 0 expires at once, CRANK_FOREVER
  * never; NaN ends it at once as well, with -EINVAL in place of -ETIMEDOUT. When there is no memory for it, its first
  * wait fails with -ENOMEM. */
 #define CRANK_TIMEOUT(t, seconds) \
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
-    crank_timeout_begin_(&(t), (seconds), __func__, __builtin_frame_address(0))
+    crank_timeout_begin_(&(t), (seconds), __func__, CRANK_FRAME_)
 /* The value of expr, computed under a time limit. Where the limit made it -ECANCELED, -ETIMEDOUT (a pointer: NULL and
  * errno ETIMEDOUT); under a limit of NaN -EINVAL. */
 #define crank_within(seconds, expr) CRANK_WITHIN_(__COUNTER__, seconds, expr)
 #define CRANK_WITHIN_(id, seconds, expr) \
     __extension__({ \
         crank_timeout CRANK_CAT_(crank_t_, id) CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
-        crank_within_begin_(&CRANK_CAT_(crank_t_, id), (seconds), __func__, __builtin_frame_address(0)); \
+        crank_within_begin_(&CRANK_CAT_(crank_t_, id), (seconds), __func__, CRANK_FRAME_); \
         __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
         __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 5, \
             crank_within_ptr_(&CRANK_CAT_(crank_t_, id), (void *)(intptr_t)(CRANK_CAT_(crank_v_, id))), \
@@ -74,11 +83,11 @@ typedef struct crank_group {
  * first wait fails with -ENOMEM. */
 #define CRANK_GROUP(g) \
     crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
-    crank_group_begin_(&(g), 0, __func__, __builtin_frame_address(0))
+    crank_group_begin_(&(g), 0, __func__, CRANK_FRAME_)
 /* A group that runs at most limit children at once; the others wait their turn, first come first served. */
 #define CRANK_GROUP_LIMIT(g, limit) \
     crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
-    crank_group_begin_(&(g), (limit), __func__, __builtin_frame_address(0))
+    crank_group_begin_(&(g), (limit), __func__, CRANK_FRAME_)
 /* Spawn into a group, from the opener or any task that may reach it (a child may add siblings). Gives a borrowed
  * handle, good until the child has ended; NULL when memory is short (the group then fails with -ENOMEM) or the group
  * has failed or was cancelled. */
@@ -100,7 +109,7 @@ CRANK_API size_t crank_group_count(const crank_group *group);
 #ifndef __cplusplus
 #define CRANK_POOL(p, limit) \
     crank_group p CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
-    crank_pool_begin_(&(p), (limit), __func__, __builtin_frame_address(0))
+    crank_pool_begin_(&(p), (limit), __func__, CRANK_FRAME_)
 #define crank_pool_spawn(pool, ...) CRANK_CAPTURE_(__COUNTER__, crank_group_spawn_, (pool), __VA_ARGS__)
 #endif
 CRANK_API void crank_pool_begin_(crank_group *pool, size_t limit, const char *function, const void *frame);

@@ -147,6 +147,27 @@ TEST_SIM(timeout, changes_at_the_function_that_declared_it)
     return 0;
 }
 
+/* A compiler would make one frame of these calls, were the function not kept from being inlined. */
+static int calls_itself(int depth)
+{
+    if (depth == 0)
+        return crank_sleep(10);
+    if (depth == 2) {
+        CRANK_TIMEOUT(t, 1);
+        crank_try_or(calls_itself(1), say("%d", crank_failed_); return crank_failed_);
+        return 0;
+    }
+    crank_try_or(calls_itself(depth - 1), say("%d", crank_failed_); return crank_failed_);
+    return 0;
+}
+
+TEST_SIM(timeout, changes_at_the_very_call_that_declared_it)
+{
+    EXPECT_EQ(calls_itself(3), -ETIMEDOUT);
+    EXPECT_TRAIL("-125 -110 -110");
+    return 0;
+}
+
 TEST_SIM(timeout, interrupts_once_and_says_that_it_passed)
 {
     CRANK_TIMEOUT(t, 1.0);
