@@ -11,6 +11,7 @@
  *
  * A deadlock is reported, then the root is cancelled so that every cleanup runs; a program that
  * starves again after that is left as it is. */
+#include <crank/loop.h>
 #include <crank/run.h>
 #include "scope/scope.h"
 #include "base/check.h"
@@ -27,6 +28,8 @@ typedef struct run {
     long result;   /* of the root, as a long */
     bool failed; /* the root did */
     int error;     /* why there was no result: deadlock, interrupt */
+    crank_handle *grace; /* detached tasks were asked to end: when they are asked again */
+    bool named;    /* one of them that does not end was reported */
     cr_failure *failure; /* the root's, in memory that outlives the loop */
 } run;
 
@@ -103,11 +106,38 @@ static void leave_interrupts(const struct sigaction *before)
 
 /* ---- the end of the root */
 
+/* Detached tasks have no parent that could wait for them: the run does. */
+static void end_detached(run *r);
+static void detached_due(void *arg)
+{
+    run *r = arg;
+    const cr_task *task = cr_child_alive(cr_tasks_of(r->loop)->detached.child);
+    r->grace = NULL;
+    if (!r->named && task)
+        cr_report_swallowed(r->loop, task);
+    r->named = true;
+    end_detached(r);
+}
+
+/* Without memory for a timer they are asked once. After a deadlock there is none, which would hide
+ * that nothing else happens. */
+static void end_detached(run *r)
+{
+    cr_tasks *tasks = cr_tasks_of(r->loop);
+    if (tasks->detached.alive > 0 && tasks->stuck == 0)
+        r->grace = crank_call_later(r->loop, r->loop->options.grace, detached_due, r);
+    cr_children_cancel(r->loop, tasks->detached.child);
+}
+
 /* The only place where a run's loop is told to stop. Generators left open are closed before, by one
  * more detached task. */
 static void stop_if_done(run *r)
 {
-    if (r->ended && cr_tasks_of(r->loop)->detached.alive == 0 && !cr_generators_end(r->loop))
+    if (!r->ended || cr_tasks_of(r->loop)->detached.alive > 0)
+        return;
+    crank_handle_cancel(r->grace);
+    r->grace = NULL;
+    if (!cr_generators_end(r->loop))
         r->loop->stopping = true;
 }
 
@@ -127,7 +157,8 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     root->fiber.flags |= CR_TASK_CLAIMED;
     tasks->root = NULL;
     cr_task_release(loop, root);
-    cr_children_cancel(loop, tasks->detached.child);
+    cr_name_leftovers(loop, tasks->detached.child);
+    end_detached(r);
     stop_if_done(r);
 }
 

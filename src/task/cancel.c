@@ -69,7 +69,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
         return;
     case CR_RETURNED:
         count_request(task);
-        cr_children_cancel(loop, task->child);
+        cr_returned_cancel(loop, task);
         return;
     case CR_ALIVE:
         count_request(task);

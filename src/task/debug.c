@@ -57,33 +57,3 @@ void cr_debug_frames(const cr_task *parent, uintptr_t frame)
             child->site->line);
     }
 }
-
-/* ---- a task that has returned and waits for its children */
-
-/* Said once: a program may mean it so, and reports at each grace period would bury the first. */
-static void returned_due(crank_loop *loop, cr_task *task)
-{
-    char line[512], text[800];
-    task->fiber.wait = NULL;
-    (void)cr_task_describe(task, line, sizeof line);
-    snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
-        loop->options.grace, line);
-    cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
-}
-
-static const cr_wait returned_wait = { .what = "has returned", .due = returned_due };
-
-/* A returned task waits without a fiber, so its wait field serves the grace timer alone. */
-void cr_debug_returned(crank_loop *loop, cr_task *task)
-{
-    cr_debug_frames(task, UINTPTR_MAX);
-    task->fiber.wait = NULL;
-    (void)cr_grace_start(loop, task, &returned_wait);
-}
-
-void cr_debug_ended(crank_loop *loop, cr_task *task)
-{
-    if (task->fiber.wait == &returned_wait)
-        cr_timer_stop(loop, &task->timer);
-    task->fiber.wait = NULL;
-}

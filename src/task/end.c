@@ -143,8 +143,8 @@ static void release_child(crank_loop *loop, cr_task *child)
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    if (CR_UNLIKELY(loop->options.debug) && task->fiber.life == CR_RETURNED)
-        cr_debug_ended(loop, task);
+    if (CR_UNLIKELY(task->fiber.life == CR_RETURNED))
+        cr_returned_over(loop, task);
     cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
     task->fiber.life = CR_ENDED;
     task->fiber.wake = (long)tasks->ended++;
@@ -244,11 +244,7 @@ static void finish(crank_loop *loop, cr_task *task, int number)
         end(loop, task);
         return;
     }
-    task->fiber.life = CR_RETURNED;
-    if (CR_UNLIKELY(loop->options.debug))
-        cr_debug_returned(loop, task);
-    if (cr_children_unwanted(loop, task))
-        cr_children_cancel(loop, task->child);
+    cr_returned_begin(loop, task);
 }
 
 /* The switch jumps here when a task's function returns, on that task's stack. The stack is

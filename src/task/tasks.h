@@ -219,6 +219,19 @@ void cr_future_uncount(crank_loop *loop, cr_task *future);
 /* It has a value: tell whoever waits. */
 void cr_future_ended(crank_loop *loop, cr_task *future);
 
+/* ---- returned.c */
+/* Its function has returned, and it waits for its children; where they are not wanted they are
+ * asked to end. It may have ended after. */
+void cr_returned_begin(crank_loop *loop, cr_task *task);
+/* Ask the children of one that has returned to end. It may have ended after. */
+void cr_returned_cancel(crank_loop *loop, cr_task *task);
+/* It ends: nothing more is said. */
+void cr_returned_over(crank_loop *loop, cr_task *task);
+/* The first of a list of children that has not ended and can; NULL. */
+cr_task *cr_child_alive(cr_task *first);
+/* In debug mode: name those of a list that app's end cancels. */
+void cr_name_leftovers(crank_loop *loop, cr_task *first);
+
 /* ---- join.c */
 /* The integer result of an ended task, by its site's kind and size; its failure where it failed. */
 long cr_task_value_of_kind(const cr_task *task);
@@ -348,8 +361,6 @@ void cr_dones_free(crank_loop *loop, cr_ext *ext);
 void cr_debug_spawned(crank_loop *loop, cr_task *task);
 /* No child alive may point below frame, the address of the parent's frame that is running. */
 void cr_debug_frames(const cr_task *parent, uintptr_t frame);
-void cr_debug_returned(crank_loop *loop, cr_task *task);
-void cr_debug_ended(crank_loop *loop, cr_task *task);
 
 /* ---- hibernate.c */
 int cr_naps_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */

@@ -310,3 +310,98 @@ TEST(cancel, ignored_by_what_is_awaited_is_named_too)
     EXPECT_EQ(crank_run_with(&options, cancel_ignored_await), 0);
     EXPECT_EQ(report_count, 2); /* by its parent, and by app, which cancelled that */
 }
+
+/* Whoever waits for tasks that were asked to end names one that does not, once, and asks again. */
+static int fails_soon(void)
+{
+    crank_try(crank_sleep(1));
+    return crank_fail(EPROTO, "broke");
+}
+static int gathers_an_ignorer(void)
+{
+    return crank_gather(NULL, crank_spawn(ignore_for, 26.0), crank_spawn(fails_soon)) == -EPROTO ? 0 : 1;
+}
+static int groups_an_ignorer(void)
+{
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, ignore_for, 26.0);
+    crank_group_spawn(&g, fails_soon);
+    return crank_group_wait(&g) == -EPROTO ? 0 : 1;
+}
+static int limits_an_ignorer(void) { return crank_within(1.0, (int)crank_await(crank_spawn(ignore_for, 26.0))); }
+static int leaves_one_and_fails(void)
+{
+    crank_spawn(ignore_for, 26.0);
+    return fails_soon();
+}
+static int awaits_who_left_one(void) { return crank_await(crank_spawn(leaves_one_and_fails)) == -EPROTO ? 0 : 1; }
+static int leaves_one(void)
+{
+    crank_spawn(ignore_for, 26.0);
+    return 0;
+}
+static int cancels_who_left_one(void)
+{
+    crank_task *task = crank_spawn(leaves_one);
+    crank_try(crank_sleep(1));
+    crank_cancel(task);
+    return (int)crank_await_shared(task);
+}
+static int detaches_one(void)
+{
+    crank_detach(crank_spawn(ignore_for, 26.0));
+    return crank_sleep(0.5);
+}
+
+TEST(cancel, ignored_is_named_by_all_who_wait_for_the_end)
+{
+    int (*const apps[])(void) = { gathers_an_ignorer, groups_an_ignorer, limits_an_ignorer, awaits_who_left_one,
+        cancels_who_left_one, leaves_one, detaches_one };
+    for (size_t i = 0; i < CRANK_COUNT(apps); i++) {
+        crank_options options = {
+            .backend = CRANK_BACKEND_SIM, .grace = 5, .leftovers = CRANK_CANCEL, .on_report = keep_report
+        };
+        report_count = 0;
+        EXPECT_EQ(crank_run_with(&options, apps[i]), 0);
+        EXPECT_EQ(report_count, 1);
+        EXPECT_CONTAINS(report_text, "has not ended within 5 s");
+        EXPECT_CONTAINS(report_text, "ignore_for");
+    }
+}
+
+static int counts_requests(void)
+{
+    int count = 0;
+    double until = crank_time() + 26;
+    while (crank_time() < until)
+        count += crank_sleep(1) == -ECANCELED;
+    say("%d", count);
+    return 0;
+}
+static int group_left_with_one(void)
+{
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, counts_requests);
+    return crank_sleep(0.5);
+}
+static int left_with_one(void)
+{
+    crank_spawn(counts_requests);
+    return crank_sleep(0.5);
+}
+static int detached_with_one(void)
+{
+    crank_detach(crank_spawn(counts_requests));
+    return crank_sleep(0.5);
+}
+TEST(cancel, ignored_is_asked_again_after_each_grace_period)
+{
+    int (*const apps[])(void) = { group_left_with_one, left_with_one, detached_with_one };
+    for (size_t i = 0; i < CRANK_COUNT(apps); i++) {
+        crank_options options = {
+            .backend = CRANK_BACKEND_SIM, .grace = 5, .leftovers = CRANK_CANCEL, .on_report = keep_report
+        };
+        EXPECT_EQ(crank_run_with(&options, apps[i]), 0);
+        EXPECT_TRAIL("6"); /* at 0.5 s, and 5 times 5 s after */
+    }
+}

@@ -95,3 +95,25 @@ TEST(debug, a_thousand_unclaimed_children_of_one_place_are_reported_once)
     EXPECT_EQ(kind, CRANK_REPORT_UNCLAIMED);
     EXPECT_CONTAINS(reported, "crank_drop");
 }
+
+static int leaves_two(void)
+{
+    crank_set_name(crank_spawn(long_child, 5.0), "child");
+    crank_task *detached = crank_spawn(long_child, 5.0);
+    crank_set_name(detached, "detached");
+    crank_detach(detached);
+    return crank_sleep(1);
+}
+TEST(debug, names_each_task_that_apps_end_cancels)
+{
+    crank_options options = debug;
+    options.leftovers = CRANK_CANCEL;
+    EXPECT_EQ(crank_run_with(&options, leaves_two), 0);
+    EXPECT_EQ(reports, 2);
+    EXPECT_EQ(kind, CRANK_REPORT_LEFTOVER);
+    EXPECT_CONTAINS(reported, "cancelled because app has ended");
+    EXPECT_CONTAINS(reported, "name='detached' fn=long_child");
+    options.debug = false;
+    EXPECT_EQ(crank_run_with(&options, leaves_two), 0);
+    EXPECT_EQ(reports, 2);
+}
