@@ -186,16 +186,27 @@ TEST(turn, comes_back_for_what_housekeeping_puts_off)
     crank_loop_free(loop);
 }
 
+/* Nothing else would end the sleep before its hour. */
+static enum cr_idle idle_twice_then_stop(crank_loop *loop)
+{
+    enum cr_idle more = idle_twice(loop);
+    if (more == CR_IDLE_DONE)
+        crank_call_soon(loop, stop_loop, loop);
+    return more;
+}
 TEST(turn, wakes_a_long_sleep_once_for_housekeeping)
 {
-    static const cr_hooks hooks = { .idle = idle_twice };
+    static const cr_hooks hooks = { .idle = idle_twice_then_stop };
     crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
     loop->hooks = &hooks;
     loop->runner.switches++;
     loop->tidy_at = cr_now(loop) + 2000000;
-    crank_call_later(loop, 0.02, stop_loop, loop);
+    double before = crank_loop_time(loop);
+    crank_handle *hour = crank_call_later(loop, 3600, stop_loop, loop);
     crank_loop_run(loop);
     EXPECT_EQ(idle_calls, 3);
+    EXPECT(crank_loop_time(loop) - before < 3600);
+    crank_handle_cancel(hour);
     crank_loop_free(loop);
 }
 
