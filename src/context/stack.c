@@ -36,7 +36,7 @@
 #include <valgrind/valgrind.h>
 #else
 #define RUNNING_ON_VALGRIND 0u
-#define VALGRIND_STACK_REGISTER(low, high) 0u
+#define VALGRIND_STACK_REGISTER(low, high) ((void)(low), (void)(high), 0u)
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 #if CR_ASAN
