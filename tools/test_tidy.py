@@ -72,6 +72,19 @@ def complaints(files, rule):
         return tidy.run(root, [getattr(tidy, rule)])[0]
 
 
+def paths_without_git(paths):
+    """What of these is looked at in a tree that has no git, on a system that has none either."""
+    with tempfile.TemporaryDirectory() as root:
+        for path in paths:
+            os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+            open(os.path.join(root, path), "w", encoding="utf-8").close()
+        before, os.environ["PATH"] = os.environ["PATH"], root
+        try:
+            return tidy.Tree(root).all_files()
+        finally:
+            os.environ["PATH"] = before
+
+
 def main():
     passed, failed = 0, 0
 
@@ -93,6 +106,9 @@ def main():
     for rule, text in HARMLESS:
         seen = complaints({**GOOD, "src/loop/loop.c": LOOP + text}, rule)
         expect(f"{rule} takes {text.strip()[:40]!r} as harmless", not seen, seen)
+    ours = ["README.md", "src/base/build.c", "tools/tidy.py"]
+    seen = paths_without_git(ours + ["build/x.c", "build-bench/y.c", ".git/config", "tools/__pycache__/tidy.pyc"])
+    expect("without git all files but git's, Python's and those of builds are there", seen == ours, seen)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

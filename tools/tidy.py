@@ -64,15 +64,22 @@ class Tree:
 
     def all_files(self):
         if not hasattr(self, "paths"):
-            git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard"],
-                                 capture_output=True, text=True, check=False)
-            paths = git.stdout.split("\n")[:-1] if git.returncode == 0 else self.walk()
+            try:
+                git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard"],
+                                     capture_output=True, text=True, check=True)
+                paths = git.stdout.split("\n")[:-1]
+            except (FileNotFoundError, subprocess.CalledProcessError):
+                paths = self.walk()
             self.paths = sorted(p for p in paths if os.path.isfile(os.path.join(self.root, p)))
         return self.paths
 
     def walk(self):
-        for folder, _, names in os.walk(self.root):
-            yield from (os.path.relpath(os.path.join(folder, name), self.root) for name in names)
+        """What git would list: all but its own folder and what .gitignore names."""
+        for folder, folders, names in os.walk(self.root):
+            here = os.path.relpath(folder, self.root)
+            folders[:] = [f for f in folders if f not in (".git", "__pycache__")
+                          and not (here == "." and f.startswith("build"))]
+            yield from (os.path.normpath(os.path.join(here, name)) for name in names if name != ".git")
 
     def text(self, path):
         if path not in self.texts:
