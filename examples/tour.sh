@@ -33,6 +33,12 @@ if [ -t 1 ] && [ -z "${NO_COLOR-}" ] && [ "${TERM-dumb}" != dumb ]; then
     bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
 fi
 
+# As wide as the terminal; in a pipe as wide as what is shown.
+width=120
+if [ -t 1 ] && read -r _ columns < <(stty -F /dev/tty size 2>/dev/null); then
+    [ "${columns:-0}" -lt 40 ] || [ "$columns" -gt $width ] || width=$columns
+fi
+
 # Python's name and its own path: a wrapper script in front of it would be timed with every program.
 python="" python_path=""
 if command -v python3 >/dev/null; then
@@ -223,56 +229,94 @@ declare -A note=([e31]=" (1/100 of the points)" [e32]=" (1/100 of the points)")
 # How long the same program takes under the simulator: for those that sleep.
 simulated() {
     local id=$1
-    REPLY=""
     if [ $busy = 1 ] || is_late; then
         REPLY=""
     elif [[ $id == e0[5-9] || $id == e1[0145] || $id == e2[568] || $id == n0[1-3] ]]; then
         CRANK_BACKEND=sim run_timed "$id.sim" "${program[$id]}"
         content "$id.sim.us"
         format_us "${REPLY%$'\n'}"
-        REPLY="   simulated: in $REPLY"
+        REPLY="simulated: in $REPLY"
     else
         REPLY=""
     fi
 }
 
+# Parts in a row, a new line where the next does not fit; the one that is ours in green.
+show_parts() {
+    local part used=6 colour
+    printf '      %s' "$dim"
+    for part in "$@"; do
+        if [ $used -gt 6 ] && [ $((used + ${#part} + 3)) -gt "$width" ]; then
+            printf '\n      '
+            used=6
+        elif [ $used -gt 6 ]; then
+            printf '   '
+            used=$((used + 3))
+        fi
+        colour=""
+        [[ $part != crank* ]] || colour=$plain$green
+        printf '%s%s%s' "$colour" "$part" "${colour:+$plain$dim}"
+        used=$((used + ${#part}))
+    done
+    printf '%s\n\n' "$plain"
+}
+
 show_figures() {
-    local id=$1 figures="" ours
-    [ -z "${tutorial[$id]-}" ] || figures="tutorial ${tutorial[$id]}   "
+    local id=$1 parts=() ours
+    [ -z "${tutorial[$id]-}" ] || parts+=("tutorial ${tutorial[$id]}")
     if [ -e "$scratch/$id.py.us" ]; then
         figure "$id.py"
-        figures+="$python $REPLY${note[$id]-}   "
+        parts+=("$python $REPLY${note[$id]-}")
     fi
     figure "$id"
-    figures+="${green}crank $REPLY$plain$dim"
+    parts+=("crank $REPLY")
     simulated "$id"
-    figures+=$REPLY
+    [ -z "$REPLY" ] || parts+=("$REPLY")
     if [ -e "$scratch/$id.py.us" ]; then
         content "$id.out"
         ours=$REPLY
         content "$id.py.out"
-        [ "$REPLY" != "$ours" ] || figures+="   (Python prints the same)"
+        [ "$REPLY" != "$ours" ] || parts+=("(Python prints the same)")
     fi
-    printf '      %s%s%s\n\n' "$dim" "$figures" "$plain"
+    show_parts "${parts[@]}"
 }
 
 # ---- showing ----------------------------------------------------------------------------------------------------
 
+# A text after so many spaces, in lines that fit; what does not goes on below, between two words where there are some.
+show_line() {
+    local indent=$1 text=$2 piece lead
+    while [ $((indent + ${#text})) -gt "$width" ]; do
+        piece=${text:0:width - indent + 1}
+        lead=${piece%%[! ]*}
+        if [[ ${piece#"$lead"} == *" "* ]]; then
+            piece=${piece% *}
+        else
+            piece=${piece%?}
+        fi
+        printf '%*s%s\n' "$indent" "" "$piece"
+        text=${text:${#piece}}
+        text=${text# }
+        [ "$indent" -gt "$1" ] || indent=$((indent + 2))
+    done
+    printf '%*s%s\n' "$indent" "" "$text"
+}
+
 # A program's output, indented; many short lines in columns, read downwards.
 show_output() {
-    local lines line width=0 count columns rows row column
+    local lines line wide=0 count columns rows row column
     mapfile -t lines <"$1"
     count=${#lines[@]}
     for line in "${lines[@]}"; do
-        [ ${#line} -le "$width" ] || width=${#line}
+        [ ${#line} -le "$wide" ] || wide=${#line}
     done
-    columns=$((90 / (width + 4)))
-    if [ "$count" -le 9 ] || [ $columns -lt 2 ]; then
+    columns=$(((width < 96 ? width - 6 : 90) / (wide + 4)))
+    if [ "$count" -le 13 ] || [ $columns -lt 2 ]; then
         for line in "${lines[@]}"; do
             if [ ${#line} -gt 112 ]; then
                 line="${line:0:109}..."
             fi
-            printf '      %s\n' "$line"
+            show_line 6 "$line"
         done
         return
     fi
@@ -281,7 +325,7 @@ show_output() {
     for ((row = 0; row < rows; row++)); do
         line=""
         for ((column = 0; column < columns && column * rows + row < count; column++)); do
-            printf '%*s%s' $((column == 0 ? 6 : width + 4 - ${#line})) "" "${lines[column * rows + row]}"
+            printf '%*s%s' $((column == 0 ? 6 : wide + 4 - ${#line})) "" "${lines[column * rows + row]}"
             line=${lines[column * rows + row]}
         done
         printf '\n'
@@ -292,7 +336,7 @@ show_failure() {
     local lines line
     mapfile -t -n 8 lines <"$scratch/$1.err"
     for line in "${lines[@]}"; do
-        printf '      %s\n' "$line"
+        show_line 6 "$line"
     done
     content "$1.status"
     printf '      %sended with status %s%s\n' "$red" "${REPLY%$'\n'}" "$plain"
@@ -305,7 +349,9 @@ show() {
         skipped+=" $id"
         return
     fi
-    printf '%s%-4s %s%s\n' "$bold" "${id^^}" "${about[$id]}" "$plain"
+    printf '%s%s' "$plain" "$bold"
+    show_line 0 "${id^^}  ${about[$id]}"
+    printf '%s' "$plain"
     if is_slow "$id"; then
         wait_for "$id" "$id is running"
         if has_python "$id" && [ "$id" != e29 ] && [ "$id" != e30 ]; then
@@ -327,8 +373,9 @@ show() {
 
 section() {
     printf '%s%s%s\n' "$bold$green" "$1" "$plain"
-    [ -z "$2" ] || printf '%s%s%s\n' "$dim" "$2" "$plain"
-    printf '\n'
+    printf '%s' "$dim"
+    [ -z "$2" ] || show_line 0 "$2"
+    printf '%s\n' "$plain"
 }
 
 # One line of the table: a label, the tutorial's figure, Python's and ours. printf counts bytes, not characters; so the
@@ -337,7 +384,7 @@ table_row() {
     local cell
     printf '   %s%*s' "$1" $((34 - ${#1})) ""
     for cell in "$2" "$3" "$4"; do
-        printf '%*s%s' $((17 - ${#cell})) "" "$cell"
+        printf '%*s%s' $((14 - ${#cell})) "" "$cell"
     done
     printf '\n'
 }
@@ -396,16 +443,20 @@ show_table() {
     compared_row "a thread job without work  " "~100 µs" figure e34
     figure e35
     table_row "13 hours of chess            E35" "" "" "$REPLY"
-    printf '\n   This machine has %s cores; the tutorial does not say how many its machine had (4 to 8).\n\n' "$cores"
+    printf '\n'
+    show_line 3 "This machine has $cores cores; the tutorial does not say how many its own had (it looks like 4 to 8)."
+    printf '\n'
 }
 
 show_next() {
-    [ ! -e "$plot" ] || printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
-    printf '%sNext:%s ./run list                        every program\n' "$bold" "$plain"
-    printf '      CRANK_BACKEND=sim ./run e15       the same ten seconds, simulated\n'
-    printf '      ./run x08 README.md               the characters of your own files\n'
-    printf '      ./run e35 0.001                   the chess exhibition in real time, at 1/1000 (47 s)\n'
-    printf '      docs/tutorial.md                  the tutorials, told for C programmers\n'
+    if [ -e "$plot" ]; then
+        printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
+    fi
+    printf '%sNext:%s ./run list                   every program\n' "$bold" "$plain"
+    printf '      CRANK_BACKEND=sim ./run e15  the same ten seconds, simulated\n'
+    printf '      ./run x08 README.md          the characters of your own files\n'
+    printf '      ./run e35 0.001              the chess exhibition at 1/1000 (47 s)\n'
+    printf '      docs/tutorial.md             the tutorials, told for C programmers\n'
     elapsed_us
     format_us "$REPLY"
     printf '%s(the tour took %s)%s\n' "$dim" "$REPLY" "$plain"
@@ -414,11 +465,12 @@ show_next() {
 # ---- the tour ---------------------------------------------------------------------------------------------------
 
 printf '%scrank: asyncio for C. A tour of the programs of five asyncio tutorials.%s\n' "$bold" "$plain"
-printf 'Everything runs for real, now; beside it what the tutorial printed%s.\n' \
-    "${python:+, and the same program in $python on this machine}"
+show_line 0 "Everything runs for real, now; beside it what the tutorial printed${python:+, and the same program in \
+$python on this machine}."
 if [ $busy = 1 ]; then
-    printf '%sThis machine is busy (a load of %s on %s cores): less is run in Python, and times are longer.%s\n' \
-        "$dim" "$load" "$cores" "$plain"
+    printf '%s' "$dim"
+    show_line 0 "This machine is busy (a load of $load on $cores cores): less is run in Python, and times are longer."
+    printf '%s' "$plain"
 fi
 printf '\n'
 start_everything_slow

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* E33: pi in a program of several files, built against the installed crank (see the Makefile).
+/* E33: pi in a program of several files, whose Makefile builds it with an installed crank.
  *
  * usage: async_pi [points]    (100000000)
  *

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A system without compilers: ./run, ./test and ./bench install what they need, saying so, or say what to type. The system
-# is a folder of commands: a few real ones, and an apt-get, id and sudo that only note what is asked of them.
+# A system without compilers: ./run, ./test and ./bench install what they need, saying so, or say what to type. The
+# system is a folder of commands: a few real ones, and an apt-get, id and sudo that only note what is asked of them.
 . "$(dirname "$0")/common.sh"
 
 bin=$SCRATCH/bin
 asked=$SCRATCH/asked
 mkdir -p "$bin"
-for command in bash basename cat cut dirname env find flock grep head mkdir mktemp nproc rm sed sort tail tee touch tr; do
+real="bash basename cat cut dirname env find flock grep head mkdir mktemp nproc rm sed sort tail tee touch tr"
+for command in $real; do
     ln -s "$(command -v $command)" "$bin/$command"
 done
 bin=$(cd "$bin" && pwd)

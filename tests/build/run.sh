@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What ./run promises: a program's own output and nothing else on stdout, names that are found or refused, and a tour of
+# at most 40 seconds that shows every program and leaves nothing behind.
+. "$(dirname "$0")/common.sh"
+
+export RUN_BUILD_DIR=$BUILD
+unset CRANK_BACKEND
+needs "$BUILD/build.ninja"
+BUILD=$(cd "$BUILD" && pwd)
+export RUN_BUILD_DIR=$BUILD
+
+# Both streams of ./run, apart, and its status.
+call() {
+    ./run "$@" >"$SCRATCH/out" 2>"$SCRATCH/err" </dev/null
+    status=$?
+}
+prints_exactly() {
+    local want=$1
+    shift
+    call "$@"
+    [ $status = 0 ] || { echo "status $status"; cat "$SCRATCH/err"; return 1; }
+    printf "$want" | diff - "$SCRATCH/out"
+}
+refuses() {
+    local text=$1
+    shift
+    call "$@"
+    [ $status = 2 ] || { echo "status $status, expected 2"; return 1; }
+    [ ! -s "$SCRATCH/out" ] || { echo "prints on stdout:"; cat "$SCRATCH/out"; return 1; }
+    [ "$(wc -l <"$SCRATCH/err")" = 1 ] || { echo "more than one line:"; cat "$SCRATCH/err"; return 1; }
+    grep -qF -- "$text" "$SCRATCH/err" || { echo "does not say $text but:"; cat "$SCRATCH/err"; return 1; }
+}
+# Every id of the checklist of the tutorials, and the look programs.
+ids() {
+    printf 'e%02d\n' $(seq 1 35)
+    printf 'x%02d\n' $(seq 1 8)
+    printf 'n%02d\n' 1 2 3 7
+    printf 'look/%s\n' 01 02 03 04 05 06 07 08 10 11
+}
+lists_all() {
+    call list
+    diff <(ids | sort) <(cut -d' ' -f1 "$SCRATCH/out" | sort)
+}
+every_line_says_what() {
+    ! awk 'NF < 5' "$SCRATCH/out" | grep .
+}
+fails_naming() {
+    call x08 examples/tutorials/data/planets.txt "$1"
+    [ $status = 1 ] || { echo "status $status, expected 1"; return 1; }
+    grep -qF "$1" "$SCRATCH/err" || { echo "stderr does not name it:"; cat "$SCRATCH/err"; return 1; }
+}
+tree() { git status --porcelain 2>/dev/null; ls; }
+tours() {
+    local before took id
+    before=$(tree)
+    call
+    [ $status = 0 ] || { echo "status $status"; grep -A3 'ended with status' "$SCRATCH/out"; cat "$SCRATCH/err"; return 1; }
+    took=$(sed -n 's/^(the tour took \([0-9]*\)\.[0-9]* s)$/\1/p' "$SCRATCH/out")
+    [ -n "$took" ] && [ "$took" -lt 40 ] || { echo "took ${took:-no} s"; return 1; }
+    ! grep -q $'\e' "$SCRATCH/out" || { echo "escape sequences in a pipe"; return 1; }
+    [ "$(tree)" = "$before" ] || { echo "the tree has changed:"; diff <(echo "$before") <(tree); return 1; }
+    for id in $(ids | grep -v 'look\|x0[56]'); do # x05 and x06 are e33 and e34
+        grep -qE "^${id^^} |No time left.* $id( |:)" "$SCRATCH/out" || { echo "$id is missing"; return 1; }
+    done
+    for part in "tutorial " "crank " "The figures side by side" "The plot of E34: " "./run list"; do
+        grep -qF "$part" "$SCRATCH/out" || { echo "\"$part\" is missing"; return 1; }
+    done
+}
+
+check "list names every program" lists_all
+check "list says what each is" every_line_says_what
+check "an id" prints_exactly '001 Mercury\n002 Venus\n003 Earth\n' x03
+check "an id in capitals" prints_exactly '001 Mercury\n002 Venus\n003 Earth\n' X03
+check "a file's name" prints_exactly 'done: tea\n' e27_typical_program tea
+check "a file's path" prints_exactly 'done: tea\n' ./examples/tutorials/e27_typical_program.c tea
+check "the beginning of a name, and an argument" prints_exactly '1\n1\n2\n3\n5\n' x02_fib 5
+check "an unknown name" refuses 'no program "e99"; known are list, e01-e35' e99
+check "an unknown option" refuses 'unknown option --fast; known are list, --help' --fast
+check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
+check "what waits for sockets" refuses 'no program "look/09"' look/09
+check "a missing file is named" fails_naming no/such/file
+[ "${QUICK:-0}" = 1 ] && skip || check "the tour" tours
+finish
