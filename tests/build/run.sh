@@ -55,7 +55,7 @@ tours() {
     local before took id
     before=$(tree)
     call
-    [ $status = 0 ] || { echo "status $status"; grep -A3 'ended with status' "$SCRATCH/out"; cat "$SCRATCH/err"; return 1; }
+    [ $status = 0 ] || { echo "status $status"; grep -B5 'ended with' "$SCRATCH/out"; cat "$SCRATCH/err"; return 1; }
     took=$(sed -n 's/^(the tour took \([0-9]*\)\.[0-9]* s)$/\1/p' "$SCRATCH/out")
     [ -n "$took" ] && [ "$took" -lt 40 ] || { echo "took ${took:-no} s"; return 1; }
     ! grep -q $'\e' "$SCRATCH/out" || { echo "escape sequences in a pipe"; return 1; }
