@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# An installed copy serves a program through pkg-config, shared and static, and through CMake, from any folder.
+# An installed copy serves a program through pkg-config, shared and static, and through CMake, from any folder; and
+# examples/calc_pi, a program of several files, through its own Makefile.
 . "$(dirname "$0")/common.sh"
 
 prefix=$(pwd)/$SCRATCH/prefix
@@ -61,6 +62,15 @@ target_link_libraries(static crank::crank_static)
 CMAKE
     cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$work/build"
 }
+with_make() {
+    make -C "$work/calc_pi" clean && make -C "$work/calc_pi" CC="$1" PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
+        LDFLAGS="-Wl,-rpath,$prefix/lib" "${@:2}"
+}
+estimates_pi() {
+    local output
+    output=$(CRANK_BACKEND=sim "$work/calc_pi/async_pi" 1000000) || { echo "status $?: $output"; return 1; }
+    [ "$(grep -cE '^Value of π: 3\.1[34]' <<<"$output")" = 2 ] || { echo "printed: $output"; return 1; }
+}
 installed_files() {
     local file
     for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
@@ -83,6 +93,15 @@ for compiler in $(compilers); do
     check "$compiler: archive runs" prints_answer "$work/archive"
     check "$compiler links all statically" compile $compiler "$work/static" -static $(flags --static --libs)
     check "$compiler: static runs" prints_answer "$work/static"
+done
+cp -r examples/calc_pi "$work"
+for compiler in $(compilers); do
+    check "$compiler builds examples/calc_pi" with_make $compiler
+    check "$compiler: examples/calc_pi links the installed library" library_of "$work/calc_pi/async_pi"
+    check "$compiler: examples/calc_pi runs" estimates_pi
+    check "$compiler builds examples/calc_pi with the archive" with_make $compiler STATIC=1
+    check "$compiler: examples/calc_pi needs no library" no_library_of "$work/calc_pi/async_pi"
+    check "$compiler: examples/calc_pi with the archive runs" estimates_pi
 done
 if command -v cmake >/dev/null; then
     check "cmake finds and builds" with_cmake
