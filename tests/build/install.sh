@@ -31,9 +31,8 @@ C
 expected="42 after 0.25 s"
 
 install_copy() {
-    rm -rf "$SCRATCH/build"
-    CC=gcc meson setup "$SCRATCH/build" --prefix="$prefix" --libdir=lib -Dtests=false -Dexamples=false -Dbench=false &&
-        meson install -C "$SCRATCH/build"
+    rm -rf "$prefix"
+    CC=gcc make install BUILD="$SCRATCH/build" PREFIX="$1" SETUP=--libdir=lib
 }
 flags() { PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" crank; }
 prints_answer() {
@@ -80,7 +79,8 @@ installed_files() {
     diff -r include/crank "$prefix/include/crank"
 }
 
-check "meson install" install_copy
+check "make install into one folder" install_copy "$prefix/elsewhere"
+check "make install into another" install_copy "$prefix"
 [ $checks_failed = 0 ] || finish
 check "all files are installed" installed_files
 for compiler in $(compilers); do
