@@ -53,6 +53,7 @@ static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *not
     task->place = notified_by;
     task->on = &lock->line;
     task->fiber.wait = &retake_wait;
+    cr_lock_slow(lock, cr_lock_holder_id(lock));
     cr_waitq_join(&lock->line, task);
 }
 
@@ -76,12 +77,12 @@ static bool wait_undo(cr_task *task)
     crank_condition *condition = condition_of(task);
     crank_lock *lock = condition->lock;
     cr_waitq_leave(&condition->line, task);
-    if (lock->holder) {
+    if (cr_lock_holder_id(lock)) {
         stand_for_lock(lock, task, NULL);
         will_be_cancelled(task);
         return false;
     }
-    lock->holder = task->id;
+    lock->quick = task->id;
     return true;
 }
 
@@ -124,7 +125,7 @@ void crank_condition_free(crank_condition *condition)
 /* Notifying, too, wants the lock: else what is waited for could change between test and wait. */
 static void check_held(const crank_condition *condition, const cr_task *self, const char *call)
 {
-    CR_CHECK(self && condition->lock->holder == self->id,
+    CR_CHECK(self && cr_lock_holder_id(condition->lock) == self->id,
         "%s: lock %p of condition %p is not held by the running task; acquire it first", call,
         (void *)condition->lock, (const void *)condition);
 }

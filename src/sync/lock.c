@@ -28,20 +28,23 @@ static const crank_lock *lock_of(const cr_task *task)
 
 cr_task *cr_lock_holder(const cr_task *task)
 {
-    return cr_task_find(lock_of(task)->holder);
+    return cr_task_find(cr_lock_holder_id(lock_of(task)));
 }
 
 size_t cr_lock_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_lock *lock = lock_of(task);
-    const cr_task *holder = cr_task_find(lock->holder);
+    const cr_task *holder = cr_task_find(cr_lock_holder_id(lock));
     return cr_object_print(buf, size, "lock %p, held by %s", (const void *)lock,
         holder ? crank_name(cr_handle(holder)) : "a task that has ended");
 }
 
 crank_lock *crank_lock_new(void)
 {
-    return cr_object_new(sizeof(crank_lock));
+    crank_lock *lock = cr_object_new(sizeof(crank_lock));
+    if (lock)
+        lock->quick = CR_LOCK_SLOW;
+    return lock;
 }
 
 /* What would be found by a hanging task otherwise is found here. */
@@ -51,7 +54,8 @@ void crank_lock_free(crank_lock *lock)
         return;
     CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first",
         (void *)lock);
-    CR_CHECK(!lock->holder, "crank_lock_free: lock %p is held; release it first", (void *)lock);
+    CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
+        (void *)lock);
     cr_object_free(lock);
 }
 
@@ -63,16 +67,16 @@ static const char *name_of(const cr_task *holder)
 
 /* A holder whose function has returned will never release: to stand in line for it would be to
  * wait for ever. */
-static void check_holder(const crank_lock *lock, const cr_task *self)
+static inline void check_holder(const crank_lock *lock, uint64_t id, const cr_task *self)
 {
-    CR_CHECK(lock->holder != self->id,
+    CR_CHECK(id != self->id,
         "crank_lock_acquire: the running task already holds lock %p; a lock cannot be taken twice",
         (const void *)lock);
-    const cr_task *holder = cr_task_find(lock->holder);
+    const cr_task *holder = cr_task_find(id);
     CR_CHECK(holder && holder->fiber.life != CR_ENDED && holder->fiber.life != CR_RETURNED,
         "crank_lock_acquire: lock %p is still held by task %s (number %" PRIu64 "), which has "
         "ended; release a lock on every way out, as CRANK_WITH_LOCK does",
-        (const void *)lock, name_of(holder), lock->holder & ((UINT64_C(1) << 40) - 1));
+        (const void *)lock, name_of(holder), id & CR_NUMBER_MASK);
 }
 
 /* The whole way: notices a cancellation, checks, and waits in line. */
@@ -82,12 +86,14 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     int err = cr_wait_begin(&w, "crank_lock_acquire");
     if (err < 0)
         return err;
-    cr_object_use(&lock->object, w.loop, lock->holder, "crank_lock_acquire");
-    if (!lock->holder) {
-        lock->holder = w.self->id;
+    uint64_t holder = cr_lock_holder_id(lock);
+    cr_object_use(&lock->object, w.loop, holder, "crank_lock_acquire");
+    if (!holder) {
+        lock->quick = w.self->id;
         return 0;
     }
-    check_holder(lock, w.self);
+    check_holder(lock, holder, w.self);
+    cr_lock_slow(lock, holder);
     w.self->place = NULL;
     return cr_waitq_park(&w, &lock->line, &lock_wait);
 }
@@ -96,8 +102,9 @@ static CR_NOINLINE int acquire(crank_lock *lock)
 int crank_lock_acquire(crank_lock *lock)
 {
     cr_waiting w;
-    if (CR_LIKELY(cr_object_quick(&lock->object, &w) && !lock->holder)) {
-        lock->holder = w.self->id;
+    crank_loop *loop = cr_loop_here;
+    if (CR_LIKELY(lock->quick == (uintptr_t)loop && cr_wait_quick_in(loop, &w))) {
+        lock->quick = w.self->id;
         return 0;
     }
     return acquire(lock);
@@ -107,18 +114,20 @@ int crank_lock_acquire(crank_lock *lock)
 int crank_lock_acquire_nowait(crank_lock *lock)
 {
     cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
-    cr_object_use(&lock->object, cr_loop_here, lock->holder, "crank_lock_acquire_nowait");
-    if (lock->holder)
+    bool held = cr_lock_holder_id(lock);
+    cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
+    if (held)
         return -EAGAIN;
-    lock->holder = self->id;
+    lock->quick = self->id;
     return 0;
 }
 
 /* Out of line: which of the two mistakes it was is of interest only then. */
 static CR_COLD void release_refused(const crank_lock *lock)
 {
-    const cr_task *holder = cr_task_find(lock->holder);
-    CR_CHECK(lock->holder,
+    uint64_t id = cr_lock_holder_id(lock);
+    const cr_task *holder = cr_task_find(id);
+    CR_CHECK(id,
         "crank_lock_release: nobody holds lock %p; release once for each acquire",
         (const void *)lock);
     cr_check_failed("crank_lock_release: lock %p is held by task %s, not by the caller; only the "
@@ -130,15 +139,15 @@ static CR_COLD void release_refused(const crank_lock *lock)
 void crank_lock_release(crank_lock *lock)
 {
     const cr_task *self = cr_self();
-    if (CR_UNLIKELY(!self || lock->holder != self->id))
-        release_refused(lock);
-    if (CR_LIKELY(!lock->line.head))
-        lock->holder = 0;
-    else
+    if (CR_LIKELY(self && lock->quick == self->id))
+        lock->quick = (uintptr_t)cr_loop_here;
+    else if (self && lock->quick == CR_LOCK_SLOW && lock->holder == self->id)
         cr_lock_pass_on(lock, cr_loop_here);
+    else
+        release_refused(lock);
 }
 
 bool crank_lock_held(const crank_lock *lock)
 {
-    return lock->holder;
+    return cr_lock_holder_id(lock);
 }

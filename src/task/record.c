@@ -72,10 +72,15 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
 }
 
 /* Numbers are taken from the process's counter by the hundred, so that threads which spawn do
- * not fight for it. A number is never used twice: 40 bits last for years of spawning. */
+ * not fight for it. A number is never used twice: 40 bits last for years of spawning. Those among
+ * which is the loop's address, cut to a number, are left out, so that no task's id is that address
+ * (sync/lock.h). */
 void cr_numbers_reserve(cr_tasks *tasks)
 {
-    tasks->number = atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+    uint64_t address = (uintptr_t)tasks->loop & CR_NUMBER_MASK;
+    do
+        tasks->number = atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+    while (address - tasks->number < NUMBERS_AT_ONCE);
     tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
 }
 
