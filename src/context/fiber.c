@@ -88,7 +88,7 @@ void cr_runner_init(cr_runner *runner)
     runner->tail = &runner->head;
     runner->errno_at = &errno;
     runner->fp = cr_floating_control();
-    runner->budget_full = 128;
+    runner->budget_full = CR_BUDGET;
     runner->budget = runner->budget_full;
 }
 

@@ -76,6 +76,7 @@ static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *ca
     int err = cr_wait_begin(w, call);
     if (err < 0)
         return err;
+    cr_wait_costs(w, CR_BUDGET_STREAM);
     bool both = stream->readable && stream->writable;
     if (reads || both)
         check_alone(stream, stream->reader, call);

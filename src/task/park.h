@@ -90,6 +90,13 @@ static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
     loop->runner.budget = 1; /* for the full way to spend */
     return false;
 }
+/* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
+ * than one. */
+static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)
+{
+    uint32_t left = w->loop->runner.budget;
+    w->loop->runner.budget = left > cost ? left - (cost - 1) : 1;
+}
 static inline bool cr_wait_quick(cr_waiting *w)
 {
     return cr_loop_here && cr_wait_quick_in(cr_loop_here, w);

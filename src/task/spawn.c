@@ -228,7 +228,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
         cr_runner_push_front(&loop->runner, &self->fiber);
     } else {
-        loop->runner.eager_left = loop->runner.budget_full;
+        loop->runner.eager_left = CR_EAGER_AT_ONCE;
         cr_runner_push(&loop->runner, &self->fiber);
     }
     cr_runner_push_front(&loop->runner, &task->fiber);

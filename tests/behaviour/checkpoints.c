@@ -5,6 +5,7 @@
  * One row per prototype marked CRANK_BLOCKS; tests/build/checkpoints.sh compares the names with the
  * headers. A row makes its call in a world in which nothing has to be waited for, and gives what that
  * gave. When it was cancelled it must have left the world as it was. */
+#include "context/fiber.h"
 #include "scratch.h"
 
 struct world {
@@ -332,7 +333,7 @@ static int called_often(const struct row *row, struct world *w)
     unsigned turns = 0;
     CRANK_GROUP(beside);
     crank_group_spawn(&beside, count_turns, &turns);
-    for (int i = 0; i < 600 && turns < 2; i++) {
+    for (int i = 0; i < 3 * CR_BUDGET && turns < 2; i++) {
         long result = row->call(w);
         if (result < 0)
             test_fail(__FILE__, __LINE__, "%s gave %ld", row->prototype, result);

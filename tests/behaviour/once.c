@@ -3,6 +3,7 @@
  *
  * Requests travel: from a caller to what it awaits, from a group to its children, from a future to who
  * waits for it. Where two of these ways meet, a task must not be asked or woken twice for one reason. */
+#include "context/fiber.h"
 #include "trail.h"
 
 /* Sleeps until asked to stop, cleans up for a second, and says what each wait gave. */
@@ -135,7 +136,7 @@ TEST_SIM(once, a_second_request_to_the_opener_is_passed_on)
 /* So many calls without a wait that the next one makes room for others. */
 static void spend_budget(crank_event *set)
 {
-    for (int i = 0; i < 127; i++)
+    for (int i = 0; i < CR_BUDGET - 1; i++)
         EXPECT_EQ(crank_event_wait(set), 0);
 }
 

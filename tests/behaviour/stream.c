@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include "context/fiber.h"
 #include "scratch.h"
 
 static char *filled(size_t size)
@@ -482,3 +483,44 @@ TEST_CHECKS(close, while_another_task_reads_is_refused, "is still reading")
     return crank_close(s);
 }
 TEST_CHECKS(read, of_no_stream_is_refused, "the stream is NULL") { return read_some(NULL); }
+
+/* How often a lock is taken by itself before another task runs, and how many lines are read. */
+static int set_stop(bool *stop)
+{
+    *stop = true;
+    return 0;
+}
+static int lock_until(bool *stop, long *count)
+{
+    CRANK_LOCK(lock);
+    for (; !*stop; ++*count) {
+        CRANK_WITH_LOCK(lock);
+    }
+    return 0;
+}
+static int read_until(crank_stream *lines, bool *stop, long *count)
+{
+    char line[8];
+    for (; !*stop; ++*count)
+        crank_try(crank_read_line(lines, line, sizeof line));
+    return 0;
+}
+TEST_SIM(stream, calls_make_room_for_others_sooner_than_those_on_a_lock)
+{
+    bool stop = false;
+    long locked = 0, lines = 0;
+    crank_task *busy = crank_spawn(lock_until, &stop, &locked), *other = crank_spawn(set_stop, &stop);
+    crank_try(crank_gather(NULL, busy, other));
+    EXPECT_EQ(locked, CR_BUDGET);
+    char text[2 * CR_BUDGET];
+    memset(text, '\n', sizeof text);
+    char buf[8];
+    CRANK_AUTO_STREAM crank_stream *file = crank_try(crank_open(scratch_file("f", text, sizeof text), "r"));
+    crank_try(crank_read_line(file, buf, sizeof buf)); /* and all the others are in its buffer */
+    stop = false;
+    busy = crank_spawn(read_until, file, &stop, &lines);
+    other = crank_spawn(set_stop, &stop);
+    crank_try(crank_gather(NULL, busy, other));
+    EXPECT_EQ(lines, CR_BUDGET / CR_BUDGET_STREAM + 1); /* the last one found it spent */
+    return 0;
+}
