@@ -23,6 +23,8 @@ struct cr_failure {
     const cr_sys *sys;
     size_t child_room;
     cr_failure *next; /* to be freed */
+    cr_failure *parent; /* whose child it is, and which */
+    size_t index;
     char name[64];
     char message[MESSAGE_MAX];
     crank_trace_entry trace[TRACE_MAX];
@@ -357,12 +359,18 @@ int cr_failure_add_child(cr_failure *parent, cr_failure *child)
         parent->public.children = children;
     }
     children[n] = &child->public;
+    child->parent = parent;
+    child->index = n;
     parent->public.child_count = n + 1;
     return 0;
 }
 
-/* A copy in memory of sys, with what fits of its children. */
-static cr_failure *copy_of(const cr_failure *failure, const cr_sys *sys)
+static const cr_failure *child_of(const cr_failure *failure, size_t index)
+{
+    return (const cr_failure *)(const void *)failure->public.children[index];
+}
+
+static cr_failure *copy_alone(const cr_failure *failure, const cr_sys *sys)
 {
     cr_failure *copy = failure_new(sys, failure->public.error, failure->name);
     if (!copy)
@@ -370,12 +378,36 @@ static cr_failure *copy_of(const cr_failure *failure, const cr_sys *sys)
     memcpy(copy->message, failure->message, sizeof copy->message);
     memcpy(copy->trace, failure->trace, failure->public.trace_count * sizeof copy->trace[0]);
     copy->public.trace_count = failure->public.trace_count;
-    for (size_t i = 0; i < failure->public.child_count; i++) {
-        cr_failure *child = copy_of((const cr_failure *)failure->public.children[i], sys);
-        if (child && cr_failure_add_child(copy, child) < 0)
-            cr_failure_free(child);
-    }
     return copy;
+}
+
+/* A copy in memory of sys, with what fits of its children. Without recursion, as in
+ * cr_failure_free: at walks the one tree, into the other. */
+static cr_failure *copy_of(const cr_failure *failure, const cr_sys *sys)
+{
+    cr_failure *top = copy_alone(failure, sys), *into = top;
+    const cr_failure *at = failure;
+    size_t next = 0;
+    while (into) {
+        if (next < at->public.child_count) {
+            const cr_failure *child = child_of(at, next++);
+            cr_failure *copy = copy_alone(child, sys);
+            if (!copy || cr_failure_add_child(into, copy) < 0) {
+                cr_failure_free(copy);
+                continue;
+            }
+            at = child;
+            into = copy;
+            next = 0;
+        } else if (at == failure) {
+            break;
+        } else {
+            next = at->index + 1;
+            at = at->parent;
+            into = into->parent;
+        }
+    }
+    return top;
 }
 
 /* Short memory costs the copy's text; the error is in the result that is handed over with it. */
@@ -424,7 +456,7 @@ static void add(struct text *text, const char *format, ...)
 
 /* Places are printed from where the error was made outwards, which is the order they were noted
  * in. */
-static void add_failure(struct text *text, const crank_failure *failure, int depth)
+static void add_trace(struct text *text, const crank_failure *failure, int depth)
 {
     for (size_t i = 0; i < failure->trace_count; i++) {
         const crank_trace_entry *e = &failure->trace[i];
@@ -435,11 +467,31 @@ static void add_failure(struct text *text, const crank_failure *failure, int dep
             add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function,
                 e->what ? ": " : "", e->what ? e->what : "");
     }
-    for (size_t i = 0; i < failure->child_count; i++) {
-        const crank_failure *child = failure->children[i];
-        add(text, "%*s  %zu. %s: %s [%s]\n", depth, "", i + 1, child->task, child->message,
-            crank_errno_name(child->error));
-        add_failure(text, child, depth + 4);
+}
+
+/* The one after at in the order in which they are printed, NULL behind the last one below top. */
+static const cr_failure *following(const cr_failure *at, const cr_failure *top, int *level)
+{
+    if (at->public.child_count > 0) {
+        ++*level;
+        return child_of(at, 0);
+    }
+    for (; at != top; at = at->parent, --*level)
+        if (at->index + 1 < at->parent->public.child_count)
+            return child_of(at->parent, at->index + 1);
+    return NULL;
+}
+
+/* Deep nesting is not shown by ever longer indents. */
+static void add_children(struct text *text, const cr_failure *top)
+{
+    enum { INDENT = 4, LEVELS_SHOWN = 16 };
+    int level = 0;
+    for (const cr_failure *at = top; (at = following(at, top, &level));) {
+        int depth = INDENT * (level < LEVELS_SHOWN ? level : LEVELS_SHOWN);
+        add(text, "%*s  %zu. %s: %s [%s]\n", depth - INDENT, "", at->index + 1, at->name,
+            at->message, crank_errno_name(at->public.error));
+        add_trace(text, &at->public, depth);
     }
 }
 
@@ -451,7 +503,8 @@ size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
     if (f->task[0])
         add(&text, "task '%s' failed: ", f->task);
     add(&text, "%s [%s]\n", f->message, crank_errno_name(f->error));
-    add_failure(&text, f, 0);
+    add_trace(&text, f, 0);
+    add_children(&text, failure);
     if (size > 0)
         buf[text.length < size ? text.length : size - 1] = '\0';
     return text.length;

@@ -312,6 +312,33 @@ TEST(error, of_a_thread_goes_with_it)
     EXPECT_EQ(pthread_join(thread, NULL), 0);
 }
 
+/* A group in a task in a group, and so on: each keeps the failure of the one within. */
+static int nested(int levels)
+{
+    if (levels == 0)
+        return crank_fail(EPROTO, "at the bottom");
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, nested, levels - 1);
+    return crank_group_wait(&g);
+}
+TEST_SIM(error, nested_deeper_than_a_stack_is_copied_and_printed)
+{
+    int levels = getenv("TEST_EMULATED") ? 500 : 3000; /* Valgrind's time for a switch grows with the stacks */
+    EXPECT_EQ(crank_await(crank_spawn(nested, levels)), -EPROTO);
+    int below = 0;
+    for (const crank_failure *f = crank_last_failure(); f->child_count == 1; f = f->children[0])
+        below++;
+    EXPECT_EQ(below, levels);
+    size_t size = crank_error_format(NULL, 0) + 1, lines = 0;
+    char *text = malloc(size);
+    EXPECT_EQ(crank_error_format(text, size), size - 1);
+    for (const char *line = text; (line = strstr(line, "  1. Task-")); line++)
+        lines++;
+    free(text);
+    EXPECT_EQ(lines, levels);
+    return 0;
+}
+
 TEST(run, leaves_the_failure_of_app_with_the_caller)
 {
     EXPECT_EQ(crank_run_with(&kept, top), -EPROTO);
