@@ -73,12 +73,12 @@ enum {
 
 /* Bytes of a slot, and of the guard at its low end. The guard is as large as a frame may be that
  * leaps over it untouched; larger frames are the compiler's to probe (-fstack-clash-protection). */
-struct class {
+struct size_class {
     size_t slot;
     size_t guard;
 };
 
-static const struct class classes[] = {
+static const struct size_class classes[] = {
     {64 * KIB, 16 * KIB},
     {256 * KIB, 64 * KIB},
     {1024 * KIB, 64 * KIB},
@@ -123,12 +123,12 @@ struct cr_stacks {
 static atomic_size_t guards_protected;
 
 /* A class whose stacks have usable bytes even where pages are bigger than its guard. */
-static bool choose_class(size_t usable, size_t page, struct class *ret_class)
+static bool choose_class(size_t usable, size_t page, struct size_class *ret_class)
 {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         size_t guard = classes[i].guard < page ? page : classes[i].guard;
         if (guard < classes[i].slot && classes[i].slot - guard >= usable) {
-            *ret_class = (struct class){classes[i].slot, guard};
+            *ret_class = (struct size_class){classes[i].slot, guard};
             return true;
         }
     }
@@ -138,7 +138,7 @@ static bool choose_class(size_t usable, size_t page, struct class *ret_class)
 /* Maps nothing yet: the first stack does. */
 int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_stacks)
 {
-    struct class class;
+    struct size_class class;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (!choose_class(usable ? usable : USABLE_DEFAULT, page, &class))
         return -EINVAL;
@@ -251,10 +251,10 @@ static int advise_ranges(cr_stacks *stacks, const struct iovec *ranges, size_t n
 /* How many guards mprotect may make in this process: half of the mappings it may have. */
 static size_t protected_max(const cr_sys *sys)
 {
-    char text[32] = "";
     long count = 0;
     int fd = sys->open(sys->context, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0);
     if (fd >= 0) {
+        char text[32] = "";
         if (sys->read(sys->context, fd, text, sizeof text - 1) > 0)
             count = strtol(text, NULL, 10);
         sys->close(sys->context, fd);
@@ -364,8 +364,13 @@ static int map_slab(cr_stacks *stacks)
     *slab = (struct slab){.base = base, .slots = slots};
     /* One touched byte must not commit 2 MiB. A kernel without huge pages refuses, and is right. */
     (void)sys->advise(sys->context, base, slots * stacks->slot, MADV_NOHUGEPAGE);
-    if (RUNNING_ON_VALGRIND)
+    if (RUNNING_ON_VALGRIND) { /* stacks that it does not know would make it report at switches */
         slab->valgrind = cr_alloc_zero(sys, slots * sizeof *slab->valgrind);
+        if (!slab->valgrind) {
+            (void)sys->unmap(sys->context, base, slots * stacks->slot);
+            return -ENOMEM;
+        }
+    }
     stacks->n_slabs++;
     return 0;
 }
@@ -542,7 +547,7 @@ bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret
 /* The smallest of all colours: what every stack has. */
 size_t cr_stacks_usable(const cr_stacks *stacks)
 {
-    return stacks->slot - stacks->guard - ABOVE_TOP - (COLOURS - 1) * COLOUR_STEP;
+    return stacks->slot - stacks->guard - ABOVE_TOP - (size_t)(COLOURS - 1) * COLOUR_STEP;
 }
 
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings)
