@@ -29,6 +29,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#if CR_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
+
+/* MemorySanitizer does not know these calls by name: what the kernel has written it must be
+ * told. */
+static inline void written(CR_UNUSED void *memory, CR_UNUSED size_t size)
+{
+#if CR_MSAN
+    __msan_unpoison(memory, size);
+#endif
+}
+
 /* libc's -1 as the kernel's negative errno. */
 static inline int failed(int result) { return result < 0 ? -errno : result; }
 static inline ssize_t failed_size(ssize_t result) { return result < 0 ? -errno : result; }
@@ -220,14 +233,20 @@ static int real_eventfd(void *context, unsigned value, int flags)
 static int real_stat(void *context, int fd, struct stat *ret_stat)
 {
     (void)context;
-    return failed(fstat(fd, ret_stat));
+    int result = failed(fstat(fd, ret_stat));
+    if (result == 0)
+        written(ret_stat, sizeof *ret_stat);
+    return result;
 }
 
 static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, int64_t offset,
     int flags)
 {
     (void)context;
-    return failed_size(preadv2(fd, piece, 1, offset, flags));
+    ssize_t result = failed_size(preadv2(fd, piece, 1, offset, flags));
+    if (result > 0)
+        written(piece->iov_base, (size_t)result);
+    return result;
 }
 
 static ssize_t real_write_at(void *context, int fd, const struct iovec *piece, int64_t offset,
@@ -267,6 +286,8 @@ static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, 
     struct timespec span;
     (void)context;
     int result = failed(epoll_pwait2(epfd, events, n, timespec_of(timeout_ns, &span), NULL));
+    if (result > 0)
+        written(events, (size_t)result * sizeof *events);
     if (result != -ENOSYS)
         return result;
     int64_t milliseconds = timeout_ns / millisecond + (timeout_ns % millisecond != 0);
@@ -282,7 +303,10 @@ static int real_poll(void *context, struct pollfd *fds, size_t n, int64_t timeou
 {
     struct timespec span;
     (void)context;
-    return failed(ppoll(fds, n, timespec_of(timeout_ns, &span), NULL));
+    int result = failed(ppoll(fds, n, timespec_of(timeout_ns, &span), NULL));
+    if (result >= 0)
+        written(fds, n * sizeof *fds);
+    return result;
 }
 
 static int real_uring_setup(void *context, unsigned entries, struct io_uring_params *params)

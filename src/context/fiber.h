@@ -214,6 +214,13 @@ static inline void cr_capture_into_block(cr_many_args *block) { cr_capture_block
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
+#if CR_MSAN /* the assembly passes arguments and writes the result unseen */
+#include <sanitizer/msan_interface.h>
+#define cr_call_captured(function, few, many, ret)                                                 \
+    (__msan_unpoison_param(24), cr_call_captured(function, few, many, ret),                        \
+        __msan_unpoison(ret, sizeof(cr_returned)))
+#endif
+
 /* A bare switch between two stacks: floating point state and errno are shared. Gives, when somebody
  * swaps back, the value they passed. As the last thing a function does it resumes straight in that
  * function's caller. */
