@@ -11,6 +11,9 @@
 #define CR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CR_INLINE inline __attribute__((always_inline))
+/* What a contract promises that neither the compiler nor an analyzer sees. No code; UBSan checks
+ * it. */
+#define CR_ASSUME(condition) ((condition) ? (void)0 : __builtin_unreachable())
 #define CR_NOINLINE __attribute__((noinline))
 #define CR_COLD __attribute__((cold, noinline))
 #define CR_UNUSED __attribute__((unused))

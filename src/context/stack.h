@@ -25,6 +25,7 @@ int cr_stacks_refill(cr_stacks *stacks);
 static inline void *cr_stack_pop(void **hot)
 {
     void *top = *hot;
+    CR_ASSUME(top != NULL);
     *hot = *(void **)top;
     return top;
 }

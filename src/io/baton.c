@@ -130,7 +130,7 @@ void cr_baton_point(void)
 
 void cr_baton_wait(cr_worker *self)
 {
-    if (holder_here() != self)
+    if (!self || holder_here() != self)
         return;
     self->turn = TURN_WAITING;
     self->workers->loop->outside--; /* it can wake nobody while it waits */

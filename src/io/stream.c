@@ -345,10 +345,9 @@ ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
         return cr_failed(-EINVAL,
             "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
     cr_buffer *in = &stream->in;
-    size_t searched = 0;
     size_t length = line_in(in, size - 1, 0);
     while (length == 0) {
-        searched = held(in);
+        size_t searched = held(in);
         n = read_in(&w, stream, size - 1);
         if (n < 0)
             return n;

@@ -192,17 +192,23 @@ static int submit_watcher(watcher *w)
     return 0;
 }
 
-/* By descriptor's number, as in epoll: one reader and one writer each, as asyncio has it. */
+/* By descriptor's number, as in epoll: one reader and one writer each, as asyncio has it. For a
+ * descriptor that the table has room for. */
 static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
 {
-    struct cr_watch *watch = loop->watch;
-    return fd >= 0 && (size_t)fd < watch->room ? &watch->table[fd][direction] : NULL;
+    return &loop->watch->table[fd][direction];
+}
+
+/* NULL: nobody watches it. */
+static watcher *find_watcher(crank_loop *loop, int fd, enum direction direction)
+{
+    return fd >= 0 && (size_t)fd < loop->watch->room ? *place_of(loop, fd, direction) : NULL;
 }
 
 /* The operation itself says it; a field of its own could disagree. */
 static enum direction direction_of(const watcher *w)
 {
-    return w->op.events & EPOLLIN ? READER : WRITER;
+    return (w->op.events & EPOLLIN) ? READER : WRITER;
 }
 
 /* A descriptor that has become unusable is dropped after its call: the callback has had the
@@ -242,11 +248,10 @@ static int reserve(crank_loop *loop, int fd)
 /* The record goes later, wherever it stands; the place is free at once, for a new one. */
 static int remove_watcher(crank_loop *loop, int fd, enum direction direction)
 {
-    watcher **place = place_of(loop, fd, direction);
-    if (!place || !*place)
+    watcher *w = find_watcher(loop, fd, direction);
+    if (!w)
         return 0;
-    watcher *w = *place;
-    *place = NULL;
+    *place_of(loop, fd, direction) = NULL;
     w->removed = true;
     if (w->in_flight)
         cr_loop_cancel(loop, &w->op);

@@ -276,6 +276,7 @@ static long deliver(epoll *e)
     for (uint32_t slot = NONE; slot != last; delivered++) {
         slot = e->finished.first;
         cr_op *op = e->slots[slot].op;
+        CR_ASSUME(op != NULL); /* only slots in use stand in a line */
         line_remove(e, &e->finished, slot);
         give_slot(e, slot);
         op->completed(op, op->arg);

@@ -108,7 +108,7 @@ static void look(crank_loop *loop, int64_t now)
 {
     if (loop->simulated) {
         if (++loop->busy >= BUSY_TURNS)
-            backend_turn(loop, cr_after(now, CR_STEPS * BUSY_STEP_NS));
+            backend_turn(loop, cr_after(now, (int64_t)CR_STEPS * BUSY_STEP_NS));
         else if (loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     } else if (now - loop->polled_at >= CR_POLL_NS) {

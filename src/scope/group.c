@@ -423,6 +423,7 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
 static void join_children(crank_loop *loop, cr_group *group)
 {
     cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
+    CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     stop_all(loop, group);
     cr_scope_quiet(&group->scope);
     if (group->owner.alive == 0)

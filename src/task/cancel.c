@@ -42,9 +42,7 @@ static void count_request(cr_task *task)
  * worker has taken it yet, else when it comes back. */
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.flags & CR_TASK_FUTURE)
-        cr_task_complete_error(loop, task, -ECANCELED);
-    else if (cr_tasks_of(loop)->cancel_job(loop, task))
+    if (task->fiber.flags & CR_TASK_FUTURE || cr_tasks_of(loop)->cancel_job(loop, task))
         cr_task_complete_error(loop, task, -ECANCELED);
 }
 

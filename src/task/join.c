@@ -471,10 +471,10 @@ static long await_bits(
 {
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
-        cr_self_checked(call)->place =
-            (void *)1; /* for a wait that is cancelled before it begins */
+        cr_task *self = cr_self_checked(call);
+        self->place = (void *)1; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
-        *ret_failed = cr_self()->place != NULL;
+        *ret_failed = self->place != NULL;
         return bits;
     }
     cr_waiting w;

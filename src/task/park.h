@@ -73,7 +73,9 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
     w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
     if (CR_LIKELY(w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
         return 0;
-    return cr_wait_begin_slow(loop, call);
+    int err = cr_wait_begin_slow(loop, call);
+    CR_ASSUME(w->self != NULL);
+    return err;
 }
 /* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
  * some of which it spends. Where it is false, or the call must wait, the full way follows from

@@ -173,7 +173,7 @@ int cr_tasks_open(crank_loop *loop)
     cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
     size_t usable = loop->options.stack_size;
     int err = cr_stacks_new(
-        loop->sys, usable ? usable : 192 * 1024, &loop->runner.stacks, &tasks->stacks);
+        loop->sys, usable ? usable : (size_t)192 * 1024, &loop->runner.stacks, &tasks->stacks);
     if (err == 0)
         loop->runner.stack_usable = (uint32_t)cr_stacks_usable(tasks->stacks);
     tasks->spare = err < 0 ? NULL : cr_record_get(tasks);

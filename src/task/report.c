@@ -60,7 +60,7 @@ void cr_report_failure(
     size_t before = strlen(introduction), size = before + cr_failure_format(failure, NULL, 0) + 1;
     char *text = cr_alloc(loop->sys, size);
     if (text) {
-        memcpy(text, introduction, before);
+        memcpy(text, introduction, before + 1);
         (void)cr_failure_format(failure, text + before, size - before);
     }
     cr_report(
