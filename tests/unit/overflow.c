@@ -222,7 +222,7 @@ TEST(overflow, by_one_large_frame_is_reported_and_deadly)
 
 TEST(overflow, by_a_signal_that_finds_no_room_is_reported)
 {
-    if (getenv("TEST_EMULATED") || CR_ASAN || RUNNING_ON_VALGRIND)
+    if (getenv("TEST_EMULATED") || CR_ASAN || CR_TSAN || RUNNING_ON_VALGRIND)
         test_skip("frames are of another size here");
     EXPECT(died_by(run_child(signal_without_room), SIGSEGV));
     EXPECT_STR(said, "overflow of 192 KiB;");
