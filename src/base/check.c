@@ -9,11 +9,22 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 size_t (*cr_check_hook)(char *buf, size_t size);
 
 static __thread bool reporting;
+
+/* Asked each time: a message is rare, and stderr may have been redirected since. NO_COLOR counts
+ * where it is not empty, as its inventors say. */
+cr_paint cr_stderr_paint(void)
+{
+    const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    bool plain = !isatty(STDERR_FILENO) || (refused && *refused) || !terminal ||
+        strcmp(terminal, "dumb") == 0;
+    return plain ? (cr_paint){ "", "" } : (cr_paint){ "\033[1;31m", "\033[0m" };
+}
 
 /* What snprintf says it wrote, cut to what fits. */
 static size_t written(int length, size_t size)
@@ -29,7 +40,8 @@ void cr_check_failed(const char *format, ...)
 {
     char text[1024];
     const size_t room = sizeof text - 1; /* one byte stays for the newline */
-    size_t used = written(snprintf(text, room, "crank: CHECK: "), room);
+    cr_paint paint = cr_stderr_paint();
+    size_t used = written(snprintf(text, room, "%scrank: CHECK:%s ", paint.on, paint.off), room);
     va_list args;
     va_start(args, format);
     used += written(vsnprintf(text + used, room - used, format, args), room - used);

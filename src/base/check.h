@@ -16,6 +16,13 @@ CRANK_NORETURN CR_COLD void cr_check_failed(const char *format, ...) CRANK_PRINT
 #define CR_ASSERT(condition) \
     CR_CHECK(condition, "internal: %s does not hold (%s:%d)", #condition, __FILE__, __LINE__)
 
+/* What stands before and behind the head of a message ("crank: deadlock:") on stderr: colour where
+ * that is a terminal which has any and nobody objects (NO_COLOR), else nothing. */
+typedef struct cr_paint {
+    const char *on, *off;
+} cr_paint;
+cr_paint cr_stderr_paint(void);
+
 /* Writes one line about the running task into buf, or nothing; set once by the task layer. */
 extern size_t (*cr_check_hook)(char *buf, size_t size);
 #endif
