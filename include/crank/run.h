@@ -30,7 +30,10 @@ enum crank_report_kind {
     CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
     CRANK_REPORT_UNCLAIMED,  /* many ended tasks of one place whose handles were not given up */
     CRANK_REPORT_LEFTOVER,   /* a generator was left open; debug: a task has returned and its children have not ended */
-    CRANK_REPORT_NOTE        /* debug: anything else worth a line */
+    CRANK_REPORT_NOTE,       /* debug: anything else worth a line */
+    CRANK_REPORT_OVERFLOW,   /* a task's stack is full; the process dies of it after the report */
+    CRANK_REPORT_BLOCKED,    /* a task has kept its loop from running for options.blocked_after */
+    CRANK_REPORT_HELD        /* debug: a task ended while it held a lock, which nobody can release any more */
 };
 
 /* A report as given to an error hook; valid during the call only. */
@@ -56,7 +59,8 @@ typedef struct crank_options {
     unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the number of cores + 4, at most 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
     bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
-    /* Called instead of printing to stderr. Must not wait. */
+    /* Called instead of printing to stderr. Must not wait. On the loop's thread, but for CRANK_REPORT_BLOCKED; for
+     * CRANK_REPORT_OVERFLOW in a signal handler. */
     void (*on_report)(const crank_report *report, void *arg);
     void *on_report_arg;
 } crank_options;

@@ -196,7 +196,7 @@ static void report_dropped(const crank_submission *submission)
     int error = (int)submission->value;
     char text[1024];
     snprintf(text, sizeof text,
-        "a failure nobody awaited: %s [%s]\n  task %s, submitted at %s:%d in %s()\n",
+        "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
         submission->message ? submission->message : strerrordesc_np(-error),
         crank_errno_name(error), site->function, site->file, site->line, site->caller);
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);

@@ -114,6 +114,12 @@ static inline void cr_loop_listen(crank_loop *loop, cr_listener *listener)
     loop->runner.listener = listener;
     loop->runner.steps = 0; /* what runs now passes the processor to the loop */
 }
+/* Will anything happen by itself: is anything ready, planned, in flight, awaited from outside? */
+static inline bool cr_loop_expects(const crank_loop *loop)
+{
+    return loop->runner.head || cr_timers_count(loop->timers) > 0 || loop->in_flight > 0 ||
+        loop->outside > 0;
+}
 /* now + span without overflow. */
 static inline int64_t cr_after(int64_t now, int64_t span)
 {

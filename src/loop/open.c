@@ -23,7 +23,7 @@ static void say_fallback(const crank_loop *loop, int err)
 {
     char line[160];
     int length = snprintf(line, sizeof line,
-        "crank: io_uring is not available here (%s): using epoll\n", strerror(-err));
+        "crank: note: io_uring is not available here (%s): using epoll\n", strerror(-err));
     if (length > 0)
         (void)loop->sys->write(loop->sys->context, STDERR_FILENO, line, (size_t)length);
 }

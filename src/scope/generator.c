@@ -250,8 +250,7 @@ static cr_failure *report_closing(
             cr_failure_message(failure, "%s", strerror(-error));
     }
     if (failure)
-        cr_report_failure(
-            loop, self, failure, "a failure nobody awaited: of a generator that was closed: ");
+        cr_report_failure(loop, self, failure, "of a generator that was closed: ");
     return failure;
 }
 

@@ -447,7 +447,7 @@ void crank_group_end_(crank_group *g)
     join_children(loop, group);
     if (group->failure) /* the block was left without waiting for the group */
         cr_report_failure(loop, group->scope.task, group->failure,
-            "a failure nobody awaited: in a group that was left: ");
+            "in a group that was left: ");
     cr_failure_free(group->failure);
     if (group->results)
         cr_free(loop->sys, group->results);

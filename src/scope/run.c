@@ -28,10 +28,13 @@ typedef struct run {
     long result;   /* of the root, as a long */
     bool failed; /* the root did */
     int error;     /* why there was no result: deadlock, interrupt */
-    crank_handle *grace; /* detached tasks were asked to end: when they are asked again */
-    bool named;    /* one of them that does not end was reported */
     cr_failure *failure; /* the root's, in memory that outlives the loop */
+    crank_handle *grace; /* calls grace_over */
+    bool named;    /* those that do not end were reported */
 } run;
+
+/* What was asked to end, by Ctrl-C or since the root has ended, is given so long. */
+static void start_grace(run *r);
 
 /* ---- Ctrl-C: process-wide, as signals are */
 
@@ -72,8 +75,10 @@ static void interrupted(cr_post *post)
         return; /* it came when the run was over, and is delivered as the loop is closed */
     run *r = run_of(cr_loop_here);
     r->error = -EINTR;
-    if (!r->ended)
-        (void)crank_cancel_because(cr_handle(cr_tasks_of(r->loop)->root), "interrupted (Ctrl-C)");
+    if (r->ended)
+        return;
+    start_grace(r);
+    (void)crank_cancel_because(cr_handle(cr_tasks_of(r->loop)->root), "interrupted (Ctrl-C)");
 }
 
 /* The first run that asks for it handles SIGINT; one at a time in a process. */
@@ -106,29 +111,6 @@ static void leave_interrupts(const struct sigaction *before)
 
 /* ---- the end of the root */
 
-/* Detached tasks have no parent that could wait for them: the run does. */
-static void end_detached(run *r);
-static void detached_due(void *arg)
-{
-    run *r = arg;
-    const cr_task *task = cr_child_alive(cr_tasks_of(r->loop)->detached.child);
-    r->grace = NULL;
-    if (!r->named && task)
-        cr_report_swallowed(r->loop, task);
-    r->named = true;
-    end_detached(r);
-}
-
-/* Without memory for a timer they are asked once. After a deadlock there is none, which would hide
- * that nothing else happens. */
-static void end_detached(run *r)
-{
-    cr_tasks *tasks = cr_tasks_of(r->loop);
-    if (tasks->detached.alive > 0 && tasks->stuck == 0)
-        r->grace = crank_call_later(r->loop, r->loop->options.grace, detached_due, r);
-    cr_children_cancel(r->loop, tasks->detached.child);
-}
-
 /* The only place where a run's loop is told to stop. Generators left open are closed before, by one
  * more detached task. */
 static void stop_if_done(run *r)
@@ -139,6 +121,39 @@ static void stop_if_done(run *r)
     r->grace = NULL;
     if (!cr_generators_end(r->loop))
         r->loop->stopping = true;
+}
+
+/* Named once, and asked again: over and over while anything else goes on. Where nothing does, no
+ * timer of ours may hide that the run starves. */
+static void grace_over(void *arg)
+{
+    run *r = arg;
+    crank_loop *loop = r->loop;
+    cr_tasks *tasks = cr_tasks_of(loop);
+    bool more = cr_loop_expects(loop);
+    char what[128];
+    r->grace = NULL;
+    if (loop->stopping)
+        return;
+    snprintf(what, sizeof what,
+        "not ended within %g s of being asked, with the program about to end; asked again:",
+        loop->options.grace);
+    if (!r->named)
+        r->named = cr_report_ignoring(loop, what) > 0;
+    if (more)
+        start_grace(r);
+    if (!r->ended)
+        (void)cr_task_cancel(loop, tasks->root);
+    else
+        cr_children_cancel(loop, tasks->detached.child);
+}
+
+/* Without memory for it nobody is named. After a deadlock there is none, which would hide that
+ * nothing else happens. */
+static void start_grace(run *r)
+{
+    if (!r->grace && cr_tasks_of(r->loop)->stuck == 0)
+        r->grace = crank_call_later(r->loop, r->loop->options.grace, grace_over, r);
 }
 
 /* The failure is copied to memory that outlives the loop before the root's record goes. */
@@ -157,8 +172,11 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     root->fiber.flags |= CR_TASK_CLAIMED;
     tasks->root = NULL;
     cr_task_release(loop, root);
+    r->named = false;
     cr_name_leftovers(loop, tasks->detached.child);
-    end_detached(r);
+    if (tasks->detached.alive > 0)
+        start_grace(r);
+    cr_children_cancel(loop, tasks->detached.child);
     stop_if_done(r);
 }
 
@@ -201,8 +219,11 @@ static bool starved(crank_loop *loop)
         r->error = -EDEADLK;
         cr_report_deadlock(loop);
     }
-    if (tasks->stuck > TRIES)
+    if (tasks->stuck > TRIES) {
+        (void)cr_report_ignoring(
+            loop, "been given up, since the program cannot end and they ignore being asked to:");
         return true;
+    }
     cancel_all(loop);
     return false;
 }
@@ -226,19 +247,22 @@ static const cr_hooks hooks = {
         [CR_TIMER_OTHER] = cr_naps_due },
 };
 
-/* On the alternate stack of a thread that is about to die. */
+/* On the alternate stack of a thread that is about to die, perhaps inside of malloc or printf. */
 static void report_overflow(const void *address, size_t depth, size_t limit)
 {
-    char text[768], line[512] = "";
+    char text[800], line[512] = "";
     const cr_task *self = cr_self();
+    if (!cr_loop_here)
+        return;
     if (self)
         (void)cr_task_describe(self, line, sizeof line);
-    snprintf(text, sizeof text,
-        "stack overflow: %zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
+    size_t head = cr_report_head(CRANK_REPORT_OVERFLOW, text, sizeof text);
+    snprintf(text + head, sizeof text - head,
+        "%zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
         "options.stack_size, or make its frames smaller\n",
         depth, limit, address, line);
-    if (cr_loop_here)
-        cr_report(cr_loop_here, CRANK_REPORT_FAILED, -EFAULT, self, text);
+    cr_report_plainly(cr_loop_here, &(crank_report){ .kind = CRANK_REPORT_OVERFLOW,
+        .error = -EFAULT, .task = self ? cr_task_name(self) : NULL, .text = text });
 }
 
 /* ---- running */
@@ -312,6 +336,8 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
             cr_loop_drive(loop);
             run_out(loop);
         }
+        if (r->grace)
+            crank_handle_cancel(r->grace);
         cr_naps_close(loop);
         if (interrupts_here)
             leave_interrupts(&before);

@@ -14,8 +14,9 @@
 /* Most tasks are never named: their number is their name, made when asked. */
 const char *cr_task_name(const cr_task *task)
 {
-    static __thread char names[4][32]; /* several may stand in one sentence */
-    static __thread unsigned next;
+    /* several may stand in one sentence; initial-exec, for the handler of an overflow asks too */
+    static __thread __attribute__((tls_model("initial-exec"))) char names[4][32];
+    static __thread __attribute__((tls_model("initial-exec"))) unsigned next;
     if (task->ext && task->ext->name[0])
         return task->ext->name;
     char *name = names[next++ % 4];

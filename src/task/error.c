@@ -525,9 +525,10 @@ void crank_error_print(void)
 {
     size_t size = crank_error_format(NULL, 0) + 1;
     char *text = cr_alloc(sys_here(), size); /* no large frame: this may be a task's stack */
+    cr_paint paint = cr_stderr_paint();
     if (text && crank_error_format(text, size) > 0)
-        fprintf(stderr, "crank: %s", text);
+        fprintf(stderr, "%scrank:%s %s", paint.on, paint.off, text);
     else if (size > 1)
-        fprintf(stderr, "crank: %s\n", crank_error());
+        fprintf(stderr, "%scrank:%s %s\n", paint.on, paint.off, crank_error());
     cr_free(sys_here(), text);
 }

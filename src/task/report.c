@@ -14,43 +14,98 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Asked each time: a report is rare, and stderr may have been redirected since. */
-static bool coloured(void)
+/* The word for each kind: second in every report, behind "crank: ". */
+static const char *const kinds[] = {
+    [CRANK_REPORT_FAILED] = "failure",
+    [CRANK_REPORT_UNAWAITED] = "unawaited failure",
+    [CRANK_REPORT_DEADLOCK] = "deadlock",
+    [CRANK_REPORT_SWALLOWED] = "ignored cancellation",
+    [CRANK_REPORT_UNCLAIMED] = "unclaimed tasks",
+    [CRANK_REPORT_LEFTOVER] = "leftover",
+    [CRANK_REPORT_NOTE] = "note",
+    [CRANK_REPORT_OVERFLOW] = "stack overflow",
+    [CRANK_REPORT_BLOCKED] = "blocked loop",
+    [CRANK_REPORT_HELD] = "lost lock",
+};
+
+/* The report as it will be read: its head before it, a newline behind it. NULL when memory is
+ * short. */
+static char *whole_text(crank_loop *loop, enum crank_report_kind kind, const char *text)
 {
-    return isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+    size_t length = strlen(text), size = length + strlen(kinds[kind]) + sizeof "crank: : \n";
+    bool ends = length > 0 && text[length - 1] == '\n';
+    char *whole = cr_alloc(loop->sys, size);
+    if (whole)
+        snprintf(whole, size, "crank: %s: %s%s", kinds[kind], text, ends ? "" : "\n");
+    return whole;
 }
 
-/* The report as it will be read: "crank: " before it, a newline behind it. NULL when memory is
- * short. */
-static char *whole_text(crank_loop *loop, const char *text)
+/* "crank: deadlock:", the part in colour, ends behind the second colon. */
+static size_t head_length(enum crank_report_kind kind)
 {
-    size_t length = strlen(text);
-    bool ends = length > 0 && text[length - 1] == '\n';
-    char *whole = cr_alloc(loop->sys, length + sizeof "crank: \n");
-    if (whole)
-        snprintf(whole, length + sizeof "crank: \n", "crank: %s%s", text, ends ? "" : "\n");
-    return whole;
+    return sizeof "crank: :" - 1 + strlen(kinds[kind]);
 }
 
 /* stdout is flushed first, so that the report stands behind what the program had printed. */
 void cr_report(
     crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
 {
-    char *whole = whole_text(loop, text);
-    const char *said = whole ? whole : "crank: a report was lost: out of memory\n";
+    char spare[96];
+    char *whole = whole_text(loop, kind, text);
+    snprintf(spare, sizeof spare, "crank: %s: its text was lost: out of memory\n", kinds[kind]);
+    const char *said = whole ? whole : spare;
     if (loop->options.on_report) {
         crank_report report = {
             .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said
         };
         loop->options.on_report(&report, loop->options.on_report_arg);
     } else {
+        cr_paint paint = cr_stderr_paint();
+        size_t head = head_length(kind);
         fflush(stdout);
-        if (coloured())
-            fprintf(stderr, "\033[1;31mcrank:\033[0m%s", said + strlen("crank:"));
-        else
-            fputs(said, stderr);
+        fprintf(stderr, "%s%.*s%s%s", paint.on, (int)head, said, paint.off, said + head);
     }
     cr_free(loop->sys, whole);
+}
+
+/* ---- where neither stdio nor the allocator may be called */
+
+size_t cr_report_head(enum crank_report_kind kind, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "crank: %s: ", kinds[kind]);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static void write_all(const cr_sys *sys, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t wrote = sys->write(sys->context, STDERR_FILENO, text, length);
+        if (wrote < 0 && wrote != -EINTR)
+            return;
+        text += wrote > 0 ? wrote : 0;
+        length -= wrote > 0 ? (size_t)wrote : 0;
+    }
+}
+
+/* The head goes out apart where it has a colour; else all in one write, so that lines of several
+ * threads do not mix. */
+void cr_report_plainly(crank_loop *loop, const crank_report *report)
+{
+    cr_paint paint = cr_stderr_paint();
+    const char *rest = report->text;
+    char head[80];
+    if (loop->options.on_report) {
+        loop->options.on_report(report, loop->options.on_report_arg);
+        return;
+    }
+    if (*paint.on) {
+        size_t length = head_length(report->kind);
+        int used = snprintf(
+            head, sizeof head, "%s%.*s%s", paint.on, (int)length, rest, paint.off);
+        write_all(loop->base_sys, head, used > 0 ? (size_t)used : 0);
+        rest += length;
+    }
+    write_all(loop->base_sys, rest, strlen(rest));
 }
 
 /* Without memory for the whole text the introduction alone is said. */
@@ -74,13 +129,13 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     cr_failure *failure = cr_failure_of(task);
     if (failure) {
         cr_failure_spawned(failure, task->site);
-        cr_report_failure(loop, task, failure, "a failure nobody awaited: ");
+        cr_report_failure(loop, task, failure, "");
         return;
     }
     char text[768];
     long value = cr_task_value(task);
     snprintf(text, sizeof text,
-        "a failure nobody awaited: task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in "
+        "task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in "
         "%s()\n",
         cr_task_name(task), strerror((int)-value), crank_errno_name((int)value),
         task->site->function, task->site->file, task->site->line, task->site->caller);
@@ -93,12 +148,12 @@ void cr_report_swallowed(crank_loop *loop, const cr_task *task)
     char line[512], text[800];
     (void)cr_task_describe(task, line, sizeof line);
     snprintf(text, sizeof text,
-        "a cancelled task has not ended within %g s; it is asked again:\n  %s\n",
+        "a task has not ended within %g s of being asked; it is asked again:\n  %s\n",
         loop->options.grace, line);
     cr_report(loop, CRANK_REPORT_SWALLOWED, 0, task, text);
 }
 
-/* ---- deadlock */
+/* ---- deadlock, and tasks that do not end */
 
 /* Text that grows in one block of fixed size: what does not fit any more is left out. */
 struct listing {
@@ -162,7 +217,7 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
 {
     size_t count = crank_tasks(handles, shown);
     bool cycle = false;
-    line(l, "deadlock: %zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
+    line(l, "%zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
         count == 1 ? "s" : "", count == 1 ? "it" : "them");
     for (size_t i = 0; i < count && i < shown; i++) {
         const cr_task *task = cr_task_of(handles[i], "deadlock");
@@ -185,7 +240,44 @@ void cr_report_deadlock(crank_loop *loop)
         list_deadlock(&l, SHOWN, handles);
     cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL,
         l.length ? l.text
-                 : "deadlock: tasks wait and nothing can wake them (out of memory to list them)");
+                 : "tasks wait and nothing can wake them (out of memory to list them)");
     cr_free(loop->sys, handles);
     cr_free(loop->sys, l.text);
+}
+
+/* Has it been asked to end, and not done so? Futures and the spare record are nobody's work. */
+static bool ignores(const cr_tasks *tasks, const cr_task *task)
+{
+    return task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE) &&
+        task != tasks->spare && CR_TALLY_REQUESTS(task) > 0;
+}
+
+/* The first of them in the order of their records, which is that of their spawns as a rule. */
+size_t cr_report_ignoring(crank_loop *loop, const char *what)
+{
+    enum { SHOWN = 20, SIZE = 12 * 1024 };
+    const cr_tasks *tasks = cr_tasks_of(loop);
+    struct listing l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
+    size_t count = 0, at = 0, shown = 0;
+    for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t;
+         t = cr_record_next(cr_tasks_of(loop), &at))
+        count += ignores(tasks, t);
+    if (count > 0 && l.text) {
+        line(&l, "%zu task%s %s\n", count, count == 1 ? " has" : "s have", what);
+        at = 0;
+        for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t && shown < SHOWN;
+             t = cr_record_next(cr_tasks_of(loop), &at)) {
+            if (!ignores(tasks, t))
+                continue;
+            list_task(&l, t);
+            shown++;
+        }
+        if (count > shown)
+            line(&l, "  and %zu more\n", count - shown);
+    }
+    if (count > 0)
+        cr_report(loop, CRANK_REPORT_SWALLOWED, 0, NULL,
+            l.text ? l.text : "tasks were asked to end and have not (out of memory to list them)");
+    cr_free(loop->sys, l.text);
+    return count;
 }

@@ -24,15 +24,18 @@ static void unwanted_due(crank_loop *loop, cr_task *task);
 static const cr_wait unwanted_wait = { .what = "awaits the end of", .due = unwanted_due };
 
 /* Asking may end the last child, and this task with it: that is last. place says whether one was
- * named. */
+ * named. Where nothing else is going to happen this timer must not hide it: then the run starves,
+ * and what can be done about that is done. */
 static void unwanted_due(crank_loop *loop, cr_task *task)
 {
     const cr_task *child = cr_child_alive(task->child);
+    bool more = cr_loop_expects(loop);
     if (!task->place && child)
         cr_report_swallowed(loop, child);
     task->place = task;
     task->fiber.wait = NULL;
-    (void)cr_grace_start(loop, task, &unwanted_wait);
+    if (more)
+        (void)cr_grace_start(loop, task, &unwanted_wait);
     cr_children_cancel(loop, task->child);
 }
 
@@ -66,7 +69,8 @@ void cr_returned_cancel(crank_loop *loop, cr_task *task)
     if (task->fiber.wait != &unwanted_wait) {
         cr_returned_over(loop, task);
         task->place = NULL;
-        (void)cr_grace_start(loop, task, &unwanted_wait);
+        if (cr_tasks_of(loop)->stuck == 0)
+            (void)cr_grace_start(loop, task, &unwanted_wait);
     }
     cr_children_cancel(loop, task->child);
 }

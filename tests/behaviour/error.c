@@ -208,7 +208,7 @@ TEST(unawaited, failure_is_reported_once_with_its_trace)
     EXPECT_EQ(crank_run_with(&kept, forget), 0);
     EXPECT_EQ(reports, 1);
     EXPECT_EQ(kind, CRANK_REPORT_UNAWAITED);
-    EXPECT_CONTAINS(reported, "crank: a failure nobody awaited: ");
+    EXPECT_CONTAINS(reported, "crank: unawaited failure: ");
     EXPECT_CONTAINS(reported, "nonsense: x [EPROTO]");
     EXPECT_CONTAINS(reported, "spawned at");
 }

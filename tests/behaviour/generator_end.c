@@ -381,7 +381,7 @@ TEST(generator, whose_closing_fails_without_a_word_is_reported_all_the_same)
 {
     EXPECT_EQ(crank_run_with(&kept, returns_from_the_loop), 0);
     EXPECT_EQ(reports, 1);
-    EXPECT_CONTAINS(reported, "a failure nobody awaited");
+    EXPECT_CONTAINS(reported, "unawaited failure: of a generator that was closed");
     EXPECT_CONTAINS(reported, "[EIO]");
 }
 

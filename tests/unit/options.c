@@ -167,7 +167,7 @@ TEST(options, uring_where_it_is_forbidden_is_one_line_in_debug_mode)
     test_capture();
     cr_loop_close(forbidden_uring(true));
     EXPECT_STR(test_captured(),
-        "crank: io_uring is not available here (Operation not permitted): using epoll\n");
+        "crank: note: io_uring is not available here (Operation not permitted): using epoll\n");
 }
 
 TEST(options, seconds_become_nanoseconds)

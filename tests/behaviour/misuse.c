@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* misuse.c: what a program is told of its own mistakes: in which form, to whom, and about what. */
+#include "trail.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char texts[16][4096];
+static enum crank_report_kind kinds[16];
+static char names[16][64];
+static int reports;
+static void keep(const crank_report *report, void *arg)
+{
+    (void)arg;
+    EXPECT(reports < 16);
+    kinds[reports] = report->kind;
+    snprintf(names[reports], sizeof names[0], "%s", report->task ? report->task : "");
+    snprintf(texts[reports++], sizeof texts[0], "%s", report->text);
+}
+static const crank_options kept = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+
+static void expect_report(int at, enum crank_report_kind kind, const char *head)
+{
+    EXPECT(at < reports);
+    EXPECT_EQ(kinds[at], kind);
+    if (strncmp(texts[at], head, strlen(head)) != 0)
+        test_fail(__FILE__, __LINE__, "\"%s\" does not begin with \"%s\"", texts[at], head);
+    EXPECT_EQ(texts[at][strlen(texts[at]) - 1], '\n');
+}
+
+/* ---- exit while tasks ignore their cancellation */
+
+static int deaf(double seconds)
+{
+    for (double end = crank_time() + seconds; crank_time() < end;)
+        (void)crank_sleep(0.7); /* it sleeps when the grace period ends */
+    return 0;
+}
+static int leaves_deaf_ones(void)
+{
+    for (int i = 0; i < 2; i++) {
+        crank_task *t = crank_spawn(deaf, 25.0);
+        crank_set_name(t, i ? "second" : "first");
+        crank_detach(t);
+    }
+    return crank_sleep(0.5);
+}
+TEST(exit, while_tasks_ignore_their_cancellation_names_all_of_them_once)
+{
+    EXPECT_EQ(crank_run_with(&kept, leaves_deaf_ones), 0);
+    EXPECT_EQ(reports, 1); /* at 10.5 of 25 seconds, and not again at 20.5 */
+    expect_report(0, CRANK_REPORT_SWALLOWED,
+        "crank: ignored cancellation: 2 tasks have not ended within 10 s of being asked");
+    EXPECT_CONTAINS(texts[0], "name='first' fn=deaf spawned at misuse.c:");
+    EXPECT_CONTAINS(texts[0], "name='second'");
+    EXPECT_CONTAINS(texts[0], "sleeps");
+}
+
+static int leaves_obedient_ones(void)
+{
+    crank_detach(crank_spawn(crank_sleep, 100.0));
+    return crank_sleep(0.5);
+}
+TEST(exit, with_tasks_that_end_when_asked_is_silent)
+{
+    EXPECT_EQ(crank_run_with(&kept, leaves_obedient_ones), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static int fails_with_deaf_child(void)
+{
+    crank_set_name(crank_spawn(deaf, 15.0), "child");
+    crank_try(crank_sleep(1));
+    return -EIO;
+}
+static int awaits_the_failing(void)
+{
+    int err = (int)crank_await(crank_spawn(fails_with_deaf_child));
+    EXPECT(crank_time() > 15);
+    return err;
+}
+TEST(exit, of_a_failed_task_waits_for_its_children_and_names_them)
+{
+    EXPECT_EQ(crank_run_with(&kept, awaits_the_failing), -EIO);
+    EXPECT_EQ(reports, 1);
+    expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: a task has not ended within 10 s");
+    EXPECT_CONTAINS(texts[0], "name='child' fn=deaf");
+}
+static int leaves_children(void)
+{
+    crank_set_name(crank_spawn(deaf, 15.0), "child");
+    return crank_sleep(1);
+}
+TEST(exit, of_app_with_unwanted_children_names_them)
+{
+    crank_options options = kept;
+    options.leftovers = CRANK_CANCEL;
+    EXPECT_EQ(crank_run_with(&options, leaves_children), 0);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(texts[0], "name='child' fn=deaf");
+}
+
+static int never_ends(void)
+{
+    crank_set_name(NULL, "stubborn");
+    for (;;)
+        (void)crank_shield(crank_sleep(CRANK_FOREVER));
+    return 0;
+}
+TEST(exit, that_gives_tasks_up_names_them)
+{
+    EXPECT_EQ(crank_run_with(&kept, never_ends), -EDEADLK);
+    EXPECT_EQ(reports, 2);
+    expect_report(0, CRANK_REPORT_DEADLOCK, "crank: deadlock: 1 task waits");
+    expect_report(1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has been given up");
+    EXPECT_CONTAINS(texts[1], "name='stubborn'");
+}
+
+/* ---- one form */
+
+static int doomed(void) { return crank_fail(EIO, "the disk is on fire"); }
+static int drops_a_failure(void)
+{
+    crank_drop(crank_spawn(doomed));
+    return 0;
+}
+TEST(report, of_a_failure_nobody_awaited_has_the_form_of_all)
+{
+    EXPECT_EQ(crank_run_with(&kept, drops_a_failure), 0);
+    EXPECT_EQ(reports, 1);
+    expect_report(0, CRANK_REPORT_UNAWAITED, "crank: unawaited failure: task '");
+    EXPECT_CONTAINS(texts[0], "the disk is on fire");
+}
+
+/* What app prints with a terminal for stderr. */
+static const char *on_a_terminal(int (*app)(void), const char *variable)
+{
+    static char said[4096];
+    char *environment[] = { (char *)(uintptr_t)"TERM=xterm", (char *)(uintptr_t)variable, NULL };
+    extern char **environ;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0)
+        test_skip("no pseudo terminal to be had");
+    int inside = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    EXPECT(inside >= 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(inside, STDERR_FILENO);
+        environ = variable && strncmp(variable, "TERM", 4) == 0 ? environment + 1 : environment;
+        crank_options options = { .backend = CRANK_BACKEND_SIM };
+        _exit((int)crank_run_with(&options, app));
+    }
+    close(inside);
+    size_t length = 0;
+    ssize_t got;
+    while ((got = read(terminal, said + length, sizeof said - 1 - length)) > 0)
+        length += (size_t)got;
+    said[length] = '\0';
+    close(terminal);
+    EXPECT_EQ(waitpid(pid, NULL, 0), pid);
+    return said;
+}
+static crank_lock *lock;
+static int misuses(void)
+{
+    crank_lock_release(lock);
+    return 0;
+}
+TEST(report, is_coloured_on_a_terminal_that_can_and_whose_user_does_not_object)
+{
+    EXPECT_CONTAINS(on_a_terminal(drops_a_failure, NULL), "\033[1;31mcrank: unawaited failure:\033[0m task '");
+    EXPECT_CONTAINS(on_a_terminal(drops_a_failure, "NO_COLOR="), "\033[1;31mcrank: unawaited failure:\033[0m task");
+    EXPECT(!strchr(on_a_terminal(drops_a_failure, "NO_COLOR=1"), '\033'));
+    EXPECT(!strchr(on_a_terminal(drops_a_failure, "TERM=dumb"), '\033'));
+    lock = crank_lock_new();
+    EXPECT_CONTAINS(on_a_terminal(misuses, NULL), "\033[1;31mcrank: CHECK:\033[0m crank_lock_release:");
+    crank_lock_free(lock);
+}
+TEST(report, has_no_colour_elsewhere)
+{
+    test_capture();
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, drops_a_failure), 0);
+    EXPECT_CONTAINS(test_captured(), "crank: unawaited failure: task '");
+    EXPECT(!strchr(test_captured(), '\033'));
+}
