@@ -82,7 +82,7 @@ static bool wait_undo(cr_task *task)
         will_be_cancelled(task);
         return false;
     }
-    lock->quick = task->id;
+    cr_lock_taken(lock, cr_loop_here, task, NULL);
     return true;
 }
 

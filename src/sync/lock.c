@@ -56,6 +56,8 @@ void crank_lock_free(crank_lock *lock)
         (void *)lock);
     CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
         (void *)lock);
+    if (lock->link)
+        cr_lock_untrace(lock);
     cr_object_free(lock);
 }
 
@@ -89,11 +91,13 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     uint64_t holder = cr_lock_holder_id(lock);
     cr_object_use(&lock->object, w.loop, holder, "crank_lock_acquire");
     if (!holder) {
-        lock->quick = w.self->id;
+        cr_lock_taken(lock, w.loop, w.self, __builtin_return_address(0));
         return 0;
     }
     check_holder(lock, holder, w.self);
     cr_lock_slow(lock, holder);
+    if (CR_UNLIKELY(w.loop->options.debug))
+        cr_lock_trace_waiter(w.loop, w.self);
     w.self->place = NULL;
     return cr_waitq_park(&w, &lock->line, &lock_wait);
 }
@@ -118,7 +122,7 @@ int crank_lock_acquire_nowait(crank_lock *lock)
     cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
     if (held)
         return -EAGAIN;
-    lock->quick = self->id;
+    cr_lock_taken(lock, cr_loop_here, self, __builtin_return_address(0));
     return 0;
 }
 

@@ -5,7 +5,10 @@
  * nothing: so whoever takes a free lock, or releases one that nobody waits for, looks at that
  * field alone. What a task in the line has in place says what its wait will give: a negative errno
  * is that (a cancelled condition wait, which may only return with the lock), anything else 0
- * (NULL, or the condition whose notification it carries). */
+ * (NULL, or the condition whose notification it carries).
+ *
+ * In debug mode quick never says anything, and the locks that are held hang in a list of their
+ * loop's, so that a task which ends with one is found (trace.c). Elsewhere no more is written. */
 #ifndef CR_LOCK_H
 #define CR_LOCK_H
 #include "sync/object.h"
@@ -19,6 +22,10 @@ struct crank_lock {
     uint64_t quick;  /* free: its loop's address, held: the holder's id; CR_LOCK_SLOW: see holder */
     uint64_t holder; /* while quick is CR_LOCK_SLOW: the same id, 0: free */
     cr_waitq line;
+    crank_lock *next;     /* in the list of those held, in debug mode */
+    crank_lock **link;    /* what points at it there; NULL: it is not in it */
+    uint64_t taken_by;    /* who took it, in debug mode, and was not handed it */
+    const void *taken_at; /* where to that acquisition returns; NULL: not known */
 };
 
 /* 0: it is free. */
@@ -36,12 +43,32 @@ static inline void cr_lock_slow(crank_lock *lock, uint64_t holder)
     lock->quick = CR_LOCK_SLOW;
 }
 
+/* ---- trace.c, in debug mode only */
+/* The lock is task's from now on, which asked for it at the call that returns to taken_at. Short
+ * memory costs the trace, no more. */
+CR_COLD void cr_lock_trace(crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
+/* The lock that task stands in line for is traced already, for somebody holds it. */
+CR_COLD void cr_lock_trace_waiter(crank_loop *loop, cr_task *task);
+CR_COLD void cr_lock_untrace(crank_lock *lock);
+
+/* A free lock becomes task's. */
+static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *task, const void *at)
+{
+    lock->quick = task->id;
+    if (CR_UNLIKELY(loop->options.debug)) {
+        cr_lock_slow(lock, task->id);
+        cr_lock_trace(lock, loop, task, at);
+    }
+}
+
 /* The lock leaves its holder: it becomes the first's in line, who goes on, or nobody's. */
 static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
 {
     cr_task *next = cr_waitq_pop(&lock->line);
     if (!next) {
-        lock->quick = (uintptr_t)loop;
+        lock->holder = 0;
+        if (CR_LIKELY(!loop->options.debug))
+            lock->quick = (uintptr_t)loop;
         return;
     }
     lock->holder = next->id;

@@ -136,6 +136,18 @@ static void release_child(crank_loop *loop, cr_task *child)
     cr_task_release(loop, child);
 }
 
+/* What hangs off the record of a task that is ending. */
+static CR_NOINLINE void leave_ext(crank_loop *loop, cr_task *task)
+{
+    if (task->ext->took_locks)
+        cr_tasks_of(loop)->leave_locks(loop, task);
+    while (task->ext && task->ext->watchers) {
+        cr_watcher *watcher = task->ext->watchers;
+        task->ext->watchers = watcher->next;
+        watcher->ended(loop, watcher, task);
+    }
+}
+
 /* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
  * set first: whoever is told may ask. Children that have ended are released before anybody is
  * told, for a waiter may release this record, on which their list hangs. Watchers come before
@@ -150,11 +162,8 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     task->fiber.wake = (long)tasks->ended++;
     while (CR_UNLIKELY(task->child != NULL))
         release_child(loop, task->child);
-    while (CR_UNLIKELY(task->ext && task->ext->watchers)) {
-        cr_watcher *watcher = task->ext->watchers;
-        task->ext->watchers = watcher->next;
-        watcher->ended(loop, watcher, task);
-    }
+    if (CR_UNLIKELY(task->ext != NULL))
+        leave_ext(loop, task);
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE)) {
         if (task->joiner)
             cr_join_deliver(loop, task);

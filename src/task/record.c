@@ -190,6 +190,8 @@ int cr_tasks_open(crank_loop *loop)
 void cr_tasks_close(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
+    if (tasks->leave_locks)
+        tasks->leave_locks(loop, NULL);
     cr_loop_ends(loop);
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {

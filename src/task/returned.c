@@ -82,6 +82,8 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
     task->fiber.wait = NULL;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
+    if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
+        cr_tasks_of(loop)->leave_locks(loop, task); /* its children may wait for one */
     if (cr_children_unwanted(loop, task)) {
         if (task->fiber.flags & CR_TASK_ROOT)
             cr_name_leftovers(loop, task->child);

@@ -54,6 +54,7 @@ struct cr_ext {
     unsigned argument;  /* debug: which argument that is, from 1 */
     unsigned pins;      /* done callbacks under way that still name the record */
     bool released;      /* given up meanwhile */
+    bool took_locks;    /* debug, the sync layer's: it may still hold one */
     char name[64];
 };
 
@@ -82,6 +83,10 @@ typedef struct cr_tasks {
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     void (*abandon_job)(crank_loop *loop, cr_task *task);
+    /* The sync layer's, in debug mode: locks that are held, and what it does when a task that took
+     * some has returned; NULL: when the run ends. */
+    struct crank_lock *locks;
+    void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the scope layer's: those that are not closed */
     void *run;       /* run.c's */
     struct cr_naps *naps; /* stacks put away; NULL where that is off */

@@ -19,6 +19,7 @@ static void keep(const crank_report *report, void *arg)
     snprintf(texts[reports++], sizeof texts[0], "%s", report->text);
 }
 static const crank_options kept = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+static const crank_options debug = { .backend = CRANK_BACKEND_SIM, .on_report = keep, .debug = true };
 
 static void expect_report(int at, enum crank_report_kind kind, const char *head)
 {
@@ -27,6 +28,99 @@ static void expect_report(int at, enum crank_report_kind kind, const char *head)
     if (strncmp(texts[at], head, strlen(head)) != 0)
         test_fail(__FILE__, __LINE__, "\"%s\" does not begin with \"%s\"", texts[at], head);
     EXPECT_EQ(texts[at][strlen(texts[at]) - 1], '\n');
+}
+
+/* ---- a task that ends while it holds a lock */
+
+static crank_lock *lock;
+static int take_it(void) { return crank_lock_acquire(lock); }
+static int take_and_return_it(void)
+{
+    crank_try(crank_lock_acquire(lock));
+    crank_lock_release(lock);
+    return 0;
+}
+static int take_it_in_line(void)
+{
+    crank_try(crank_lock_acquire(lock));
+    return crank_sleep(1);
+}
+static int forgets(void)
+{
+    CRANK_WITH_LOCK(lock);
+    crank_task *t = crank_spawn(take_it_in_line);
+    crank_set_name(t, "forgetful");
+    crank_try(crank_sleep(1));
+    return 0;
+}
+/* Nobody can release it any more, and crank_lock_free insists. */
+static void free_by_force(void) { free(lock); }
+
+TEST(lost_lock, is_reported_when_its_holder_ends_in_debug_mode)
+{
+    lock = crank_lock_new();
+    EXPECT_EQ(crank_run_with(&debug, forgets), 0);
+    EXPECT_EQ(reports, 1);
+    expect_report(0, CRANK_REPORT_HELD, "crank: lost lock: task 'forgetful' has returned and holds lock 0x");
+    EXPECT_STR(names[0], "forgetful");
+    EXPECT_CONTAINS(texts[0], "fn=take_it_in_line spawned at misuse.c:");
+    EXPECT(!strstr(texts[0], "it took it at")); /* it was handed over: nobody else's place is said */
+    free_by_force();
+}
+
+static int forgets_at_once(void) { return (int)crank_await(crank_spawn(take_it)); }
+TEST(lost_lock, says_where_it_was_taken)
+{
+    lock = crank_lock_new();
+    EXPECT_EQ(crank_run_with(&debug, forgets_at_once), 0);
+    expect_report(0, CRANK_REPORT_HELD, "crank: lost lock: ");
+    EXPECT_CONTAINS(texts[0], "; it took it at ");
+    EXPECT_CONTAINS(texts[0], "behaviour_misuse+0x");
+    free_by_force();
+}
+
+static int takes_turns(void)
+{
+    for (int i = 0; i < 20; i++)
+        crank_try(crank_gather(NULL, crank_spawn(take_and_return_it), crank_spawn(take_and_return_it)));
+    crank_try(crank_lock_acquire_nowait(lock));
+    crank_lock_release(lock);
+    return 0;
+}
+TEST(lost_lock, is_none_that_was_released_or_freed)
+{
+    lock = crank_lock_new();
+    EXPECT_EQ(crank_run_with(&debug, takes_turns), 0);
+    EXPECT_EQ(crank_run_with(&debug, takes_turns), 0);
+    crank_lock_free(lock);
+    EXPECT_EQ(reports, 0);
+}
+
+static int take_late(void)
+{
+    crank_try(crank_sleep(1));
+    return crank_lock_acquire(lock);
+}
+static int hold_too_long(void)
+{
+    crank_try(crank_lock_acquire(lock));
+    return crank_sleep(2);
+}
+static int waits_for_a_lost_lock(void)
+{
+    crank_task *holder = crank_spawn(hold_too_long);
+    crank_set_name(holder, "holder");
+    return crank_gather(NULL, holder, crank_spawn(take_late));
+}
+TEST(lost_lock, stays_held_and_a_deadlock_names_it)
+{
+    lock = crank_lock_new();
+    EXPECT_EQ(crank_run_with(&kept, waits_for_a_lost_lock), -EDEADLK);
+    EXPECT_EQ(reports, 1);
+    expect_report(0, CRANK_REPORT_DEADLOCK, "crank: deadlock: 2 tasks wait");
+    EXPECT_CONTAINS(texts[0], "held by ");
+    EXPECT(crank_lock_held(lock));
+    free_by_force();
 }
 
 /* ---- exit while tasks ignore their cancellation */
@@ -162,7 +256,6 @@ static const char *on_a_terminal(int (*app)(void), const char *variable)
     EXPECT_EQ(waitpid(pid, NULL, 0), pid);
     return said;
 }
-static crank_lock *lock;
 static int misuses(void)
 {
     crank_lock_release(lock);
