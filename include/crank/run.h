@@ -59,6 +59,13 @@ typedef struct crank_options {
     unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the number of cores + 4, at most 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
     bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
+    /* Seconds after which a loop that one task or callback keeps from running is reported, with that task, what it is
+     * doing and a backtrace: 0 is 0.1, negative or CRANK_FOREVER is never; also CRANK_BLOCKED_AFTER. Only time that the
+     * thread computed or slept counts, not time in which it had no processor. A thread of the library watches all loops
+     * of the process but simulated ones and those driven by crank_loop_run_once; it costs under 0.1% of a processor.
+     * The first report of a run comes at once, the next ones at least a second, then two, four ... apart; in debug mode
+     * each. The hook is then called on the watchdog's thread, while the loop's goes on. */
+    double blocked_after;
     /* Called instead of printing to stderr. Must not wait. On the loop's thread, but for CRANK_REPORT_BLOCKED; for
      * CRANK_REPORT_OVERFLOW in a signal handler. */
     void (*on_report)(const crank_report *report, void *arg);

@@ -67,4 +67,12 @@ static inline void cr_relax(void)
 /* Builds in which every switch of stacks is announced to a tool: they take the switch written in
  * C. */
 #define CR_ANNOUNCED (CR_ASAN || CR_TSAN || CR_MSAN)
+
+/* Reads what another thread or frame is writing, and can live with what it finds: no tool need say
+ * so. gcc does not know the last. */
+#if CR_MSAN
+#define CR_RACY __attribute__((noinline, no_sanitize("memory")))
+#else
+#define CR_RACY __attribute__((noinline, no_sanitize("thread"), no_sanitize("address")))
+#endif
 #endif

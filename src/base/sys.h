@@ -26,6 +26,13 @@ typedef struct cr_uring_enter {
     size_t size;
 } cr_uring_enter;
 
+/* A signal for one thread, with a value for its handler. */
+typedef struct cr_signal {
+    int thread; /* as thread_id gives it */
+    int number;
+    int value;
+} cr_signal;
+
 /* Grouped by role, as the failing table of the tests is: one may fail the memory and leave the
  * rest. */
 typedef struct cr_sys cr_sys;
@@ -57,6 +64,12 @@ struct cr_sys {
     unsigned (*cores)(void *context);
     /* processor time it has used, nanoseconds */
     int64_t (*thread_time)(void *context, unsigned long thread);
+    /* the calling thread, as the kernel and procfs number it */
+    int (*thread_id)(void *context);
+    /* Send asked->number to a thread of this process, once, when it next leaves the kernel's tick
+     * for its own code: so no system call of its ends early. *ret_timer goes to signal_end. */
+    int (*signal_running)(void *context, const cr_signal *asked, int *ret_timer);
+    void (*signal_end)(void *context, int timer);
 
     /* descriptors */
     int (*close)(void *context, int fd);

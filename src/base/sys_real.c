@@ -198,6 +198,44 @@ static int64_t real_thread_time(void *context, unsigned long thread)
     return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
 }
 
+static int real_thread_id(void *context)
+{
+    (void)context;
+    return gettid();
+}
+
+/* A timer of the thread's own processor time: it expires while the thread computes, in the tick,
+ * and what it does is put off to the return to user mode. A signal that is sent from outside may
+ * reach a thread that has just begun to wait, and end a poll or a sleep that no handler's flag
+ * takes up again; this one cannot. The clock's number is the kernel's way to write "processor
+ * time of that thread". */
+static int real_signal_running(void *context, const cr_signal *asked, int *ret_timer)
+{
+    enum { thread_clock = 6 };
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = asked->number };
+    const struct itimerspec at_once = { .it_value = { .tv_nsec = 1 } };
+    clockid_t clock = (clockid_t)(~(unsigned)asked->thread << 3 | thread_clock);
+    int timer = -1;
+    (void)context;
+    event.sigev_value.sival_int = asked->value;
+    event._sigev_un._tid = asked->thread;
+    int err = (int)failed_long(syscall(SYS_timer_create, clock, &event, &timer));
+    if (err < 0)
+        return err;
+    err = (int)failed_long(syscall(SYS_timer_settime, timer, 0, &at_once, NULL));
+    if (err < 0)
+        syscall(SYS_timer_delete, timer);
+    else
+        *ret_timer = timer;
+    return err;
+}
+
+static void real_signal_end(void *context, int timer)
+{
+    (void)context;
+    syscall(SYS_timer_delete, timer);
+}
+
 /* -EINTR is passed on, though Linux has closed the descriptor all the same: callers know. */
 static int real_close(void *context, int fd)
 {
@@ -354,6 +392,9 @@ const cr_sys cr_sys_real = {
     .thread_join = real_thread_join,
     .cores = real_cores,
     .thread_time = real_thread_time,
+    .thread_id = real_thread_id,
+    .signal_running = real_signal_running,
+    .signal_end = real_signal_end,
     .close = real_close,
     .read = real_read,
     .write = real_write,

@@ -5,6 +5,8 @@
  * beginning and end are open.c's. */
 #include "loop/loop.h"
 
+void (*cr_watchdog_sleeps)(void);
+
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
 /* A span that is positive never becomes none: whoever asks for the least time waits some. */

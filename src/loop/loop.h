@@ -15,6 +15,7 @@
 #include "context/fiber.h"
 #include "loop/backend.h"
 #include "loop/timer.h"
+#include "loop/watched.h"
 #include "loop/wakeup.h"
 
 #define CR_STEPS 61              /* fibers run before the clock is read */
@@ -79,6 +80,7 @@ struct crank_loop {
     /* before sleeping look so long for a post: somebody outside is about to make one */
     int64_t spin_ns;
     void *io;                 /* the io layer's state */
+    cr_watched watched;
     crank_loop *next_alive;   /* all loops of the process: registry.c */
 };
 

@@ -16,6 +16,7 @@
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
 #define GRACE_DEFAULT 10.0
+#define BLOCKED_DEFAULT 0.1
 #define THREADS_MOST 32
 /* The simulator's number does not depend on the machine: a seed means the same everywhere. */
 #define THREADS_SIMULATED 8
@@ -88,19 +89,37 @@ static int fill_switch(bool *option, const char *name, const char *why, const ch
     return 0;
 }
 
+/* A variable that is a number of seconds, for an option that was left open: false where it is set
+ * and is none, or is below the least. */
+static bool seconds_of(const char *name, double least, double *seconds)
+{
+    const char *value = *seconds != 0 ? NULL : variable(name);
+    char *end = NULL;
+    if (!value)
+        return true;
+    *seconds = strtod(value, &end);
+    return end != value && !*end && *seconds >= least;
+}
+
 /* Also a way to try on a program, without building it again, what it saves. */
 static int fill_hibernation(crank_options *options, const char **ret_why)
 {
-    const char *value = options->hibernate_after != 0 ? NULL : variable("CRANK_HIBERNATE_AFTER");
-    if (!value)
+    if (seconds_of("CRANK_HIBERNATE_AFTER", 0, &options->hibernate_after))
         return 0;
-    char *end;
-    double seconds = strtod(value, &end);
-    if (*end || isnan(seconds) || seconds < 0) {
-        *ret_why = "CRANK_HIBERNATE_AFTER is not a number of seconds";
+    *ret_why = "CRANK_HIBERNATE_AFTER is not a number of seconds";
+    return -EINVAL;
+}
+
+/* Also a way to be rid of the watchdog: 0 in the variable means, unlike in the option, never. */
+static int fill_watchdog(crank_options *options, const char **ret_why)
+{
+    bool open = options->blocked_after == 0;
+    if (!seconds_of("CRANK_BLOCKED_AFTER", -HUGE_VAL, &options->blocked_after)) {
+        *ret_why = "CRANK_BLOCKED_AFTER is not a number of seconds";
         return -EINVAL;
     }
-    options->hibernate_after = seconds;
+    if (open && options->blocked_after == 0)
+        options->blocked_after = variable("CRANK_BLOCKED_AFTER") ? -1 : BLOCKED_DEFAULT;
     return 0;
 }
 
@@ -122,6 +141,8 @@ static int fill_numbers(crank_options *options, const char **ret_why)
         *ret_why = "options.grace is not a number of seconds";
     else if (isnan(options->hibernate_after) || options->hibernate_after < 0)
         *ret_why = "options.hibernate_after is not a number of seconds";
+    else if (isnan(options->blocked_after))
+        *ret_why = "options.blocked_after is not a number of seconds";
     else {
         if (options->grace == 0)
             options->grace = GRACE_DEFAULT;
@@ -148,6 +169,8 @@ int cr_options_fill(const crank_options *given, crank_options *ret_options, cons
             "CRANK_TRACE_HASH is neither 0 nor 1", ret_why);
     if (!err)
         err = fill_hibernation(&options, ret_why);
+    if (!err)
+        err = fill_watchdog(&options, ret_why);
     if (!err)
         err = fill_numbers(&options, ret_why);
     if (!err)

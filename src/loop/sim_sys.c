@@ -87,6 +87,24 @@ static int64_t sim_thread_time(void *context, unsigned long thread)
     return real->thread_time(real->context, thread);
 }
 
+static int sim_thread_id(void *context)
+{
+    const cr_sys *real = real_of(context);
+    return real->thread_id(real->context);
+}
+
+static int sim_signal_running(void *context, const cr_signal *asked, int *ret_timer)
+{
+    const cr_sys *real = real_of(context);
+    return real->signal_running(real->context, asked, ret_timer);
+}
+
+static void sim_signal_end(void *context, int timer)
+{
+    const cr_sys *real = real_of(context);
+    real->signal_end(real->context, timer);
+}
+
 static int sim_close(void *context, int fd)
 {
     const cr_sys *real = real_of(context);
@@ -220,6 +238,9 @@ void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
         .thread_join = sim_thread_join,
         .cores = sim_cores,
         .thread_time = sim_thread_time,
+        .thread_id = sim_thread_id,
+        .signal_running = sim_signal_running,
+        .signal_end = sim_signal_end,
         .close = sim_close,
         .read = sim_read,
         .write = sim_write,

@@ -172,6 +172,9 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
         deadline = LOOK_ONLY;
     backend_turn(loop, deadline);
     cr_wakeup_deliver(loop->wakeup);
+    void (*wake_watchdog)(void) = __atomic_load_n(&cr_watchdog_sleeps, __ATOMIC_SEQ_CST);
+    if (CR_UNLIKELY(wake_watchdog != NULL))
+        wake_watchdog();
     loop->polled_at = cr_now(loop);
     take_due(loop, loop->polled_at);
     return true;
@@ -204,8 +207,10 @@ void cr_loop_drive(crank_loop *loop)
 {
     loop->stopping = false;
     loop->running = true;
+    cr_watchdog_watch(loop, __builtin_frame_address(0));
     while (!loop->stopping)
         cr_loop_turn(loop, true, CR_NEVER);
+    cr_watchdog_leave(loop);
     loop->running = false;
 }
 
@@ -233,10 +238,12 @@ static void leave(crank_loop *loop)
 int crank_loop_run(crank_loop *loop)
 {
     enter(loop, "crank_loop_run");
+    cr_watchdog_watch(loop, __builtin_frame_address(0));
     do
         cr_loop_turn(loop, !loop->stopping, CR_NEVER);
     while (!loop->stopping);
     loop->stopping = false;
+    cr_watchdog_leave(loop);
     leave(loop);
     return 0;
 }

@@ -113,3 +113,10 @@ bool cr_wakeup_empty(const cr_wakeup *wakeup)
     cr_post *head = atomic_load(&wakeup->head);
     return !head || head == ASLEEP;
 }
+
+/* A poster that has taken the sleeping mark away may have lost its processor before it woke the
+ * backend: the loop sleeps on, and it is not the loop's fault. */
+bool cr_wakeup_asleep(const cr_wakeup *wakeup)
+{
+    return atomic_load(&wakeup->head) == ASLEEP || atomic_load(&wakeup->inside) > 0;
+}

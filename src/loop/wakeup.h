@@ -31,4 +31,6 @@ bool cr_wakeup_sleep(cr_wakeup *wakeup);
 /* Look for a post for so long without sleeping, not beyond deadline. True: there is one. */
 bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline);
 bool cr_wakeup_empty(const cr_wakeup *wakeup);
+/* From any thread: does the loop sleep, or is somebody just about to wake it? */
+bool cr_wakeup_asleep(const cr_wakeup *wakeup);
 #endif

@@ -8,9 +8,12 @@ shared=$BUILD/libcrank.so
 archive=$BUILD/libcrank.a
 # Data that the whole process shares: a signal's handler, the mapping limit and the numbers of tasks are the process's,
 # handles and loops are looked up from any thread, a key by which threads free what they leave is made once, and a mark
-# is only ever compared with its address.
+# is only ever compared with its address. The watchdog is one per process: which loops it watches, its thread, its texts
+# and its signal.
 shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_loop interrupts"
 shared_data="$shared_data interrupt_post handling numbers cr_slabs lock alive key_once thread_key key_made mark"
+shared_data="$shared_data cr_watchdog_sleeps watched examined thread generation lives prepared change looked copy text"
+shared_data="$shared_data chosen question"
 
 exported() { nm -D --defined-only "$shared" | awk '{ print $3 }'; }
 none_left() {

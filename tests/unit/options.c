@@ -49,6 +49,7 @@ TEST(options, have_defaults)
     EXPECT_EQ(options.stack_size, 192 * 1024);
     EXPECT_EQ(options.debug, false);
     EXPECT_NEAR(options.grace, 10, 0);
+    EXPECT_NEAR(options.blocked_after, 0.1, 0);
     EXPECT(options.threads_max >= 5 && options.threads_max <= 32);
 }
 
@@ -81,6 +82,24 @@ TEST(options, win_over_the_environment)
     EXPECT_EQ(options.stack_size, 4096);
     EXPECT_EQ(options.threads_max, 2);
     EXPECT_NEAR(options.grace, 3, 0);
+}
+
+TEST(options, of_the_watchdog_are_seconds_and_nought_in_the_environment_is_never)
+{
+    environment("CRANK_BLOCKED_AFTER=0.5", NULL, NULL);
+    EXPECT_NEAR(filled(NULL).blocked_after, 0.5, 0);
+    EXPECT_NEAR(filled(&(crank_options){ .blocked_after = 2 }).blocked_after, 2, 0);
+    EXPECT(filled(&(crank_options){ .blocked_after = -1 }).blocked_after < 0);
+    environment("CRANK_BLOCKED_AFTER=0", NULL, NULL);
+    EXPECT(filled(NULL).blocked_after < 0);
+    environment("CRANK_BLOCKED_AFTER=inf", NULL, NULL);
+    EXPECT(filled(NULL).blocked_after > 1e300);
+    environment("CRANK_BLOCKED_AFTER=soon", NULL, NULL);
+    expect_refused(NULL, "CRANK_BLOCKED_AFTER is not a number of seconds");
+    environment("CRANK_BLOCKED_AFTER=nan", NULL, NULL);
+    expect_refused(NULL, "CRANK_BLOCKED_AFTER is not a number of seconds");
+    environment(NULL, NULL, NULL);
+    expect_refused(&(crank_options){ .blocked_after = (double)NAN }, "options.blocked_after");
 }
 
 TEST(options, set_to_nothing_in_the_environment_are_not_set)
