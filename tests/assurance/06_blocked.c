@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* 06_blocked.c: how long a loop is blocked before the watchdog names it, and what the watchdog costs.
+ *
+ * 06_blocked TRIALS SECONDS prints the figures; its status is 1 where the median is beyond 200 ms or the cost beyond
+ * 0.1% of a processor. Built without frame pointers, as most programs are. */
+#include <crank.h>
+
+#include <dirent.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TRIALS_MAX = 101 };
+
+static atomic_bool reported;
+static double reported_at;
+static bool named;
+
+static double wall(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void note(const crank_report *report, void *arg)
+{
+    const char *fn = arg;
+    if (report->kind != CRANK_REPORT_BLOCKED || atomic_load(&reported))
+        return;
+    reported_at = wall();
+    named = strstr(report->text, fn) && strstr(report->text, "06_blocked.c") && strstr(report->text, "#1 ");
+    atomic_store(&reported, true);
+}
+
+/* Each gives the seconds from the beginning of its block to the report, 0 where there was none. */
+static double sleeps(double begun)
+{
+    while (!atomic_load(&reported) && wall() - begun < 5)
+        usleep(1000);
+    return atomic_load(&reported) ? reported_at - begun : 0;
+}
+static volatile unsigned sink;
+static double computes(double begun)
+{
+    while (!atomic_load(&reported) && wall() - begun < 5)
+        for (unsigned i = 0; i < 100000; i++)
+            sink += i;
+    return atomic_load(&reported) ? reported_at - begun : 0;
+}
+
+static double found;
+static int app(double (*block)(double), int phase)
+{
+    /* At another moment between two looks of the watchdog's each time. */
+    crank_try(crank_sleep(0.02 + 0.0031 * phase));
+    crank_task *t = block == sleeps ? crank_spawn(sleeps, wall()) : crank_spawn(computes, wall());
+    found = crank_await_double(t);
+    return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The median of several runs, in milliseconds; *ret_most is the largest. */
+static double median(const char *name, double (*block)(double), int trials, double *ret_most)
+{
+    static double spans[TRIALS_MAX];
+    char fn[32];
+    snprintf(fn, sizeof fn, "fn=%s", name);
+    for (int i = 0; i < trials; i++) {
+        crank_options options = { .backend = CRANK_BACKEND_EPOLL, .on_report = note, .on_report_arg = fn };
+        atomic_store(&reported, false);
+        named = false;
+        if (crank_run_with(&options, app, block, i) != 0 || found <= 0 || !named) {
+            printf("a task that %s was not named with its place and a backtrace\n", name);
+            exit(1);
+        }
+        spans[i] = found * 1e3;
+    }
+    qsort(spans, (size_t)trials, sizeof *spans, ascending);
+    *ret_most = spans[trials - 1];
+    return spans[trials / 2];
+}
+
+/* Of the one other thread of this process, nanoseconds. */
+static long long other_threads_time(void)
+{
+    long long total = 0;
+    DIR *dir = opendir("/proc/self/task");
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char path[300];
+        long long ns;
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == gettid())
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (file && fscanf(file, "%lld", &ns) == 1)
+            total += ns;
+        if (file)
+            fclose(file);
+    }
+    closedir(dir);
+    return total;
+}
+
+/* A loop that is never idle: the watchdog looks at it all the time. */
+static double share;
+static int busy(double seconds)
+{
+    long long before = other_threads_time();
+    double begun = wall();
+    while (wall() - begun < seconds)
+        crank_try(crank_sleep(0));
+    share = (double)(other_threads_time() - before) / ((wall() - begun) * 1e7);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int trials = argc > 1 ? atoi(argv[1]) : 5;
+    double seconds = argc > 2 ? atof(argv[2]) : 2, most_asleep, most_busy;
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL };
+    if (trials < 1 || trials > TRIALS_MAX)
+        trials = 5;
+    double asleep = median("sleeps", sleeps, trials, &most_asleep);
+    double computing = median("computes", computes, trials, &most_busy);
+    if (crank_run_with(&options, busy, seconds) != 0)
+        return 1;
+    printf("figures: a blocked loop is named after %.0f ms asleep, %.0f ms computing (medians of %d, most %.0f and "
+           "%.0f); the watchdog takes %.3f%% of a processor\n",
+        asleep, computing, trials, most_asleep, most_busy, share);
+    return asleep > 200 || computing > 200 || share > 0.1 || share <= 0;
+}
