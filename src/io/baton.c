@@ -244,6 +244,8 @@ static bool run_one(cr_workers *workers)
     }
     bool goes_on = chosen < baton->line_length;
     cr_worker *worker = goes_on ? leave_line(baton, chosen) : start_job(workers);
+    if (!worker && baton->line_length > 0) /* the job was cancelled: nobody else tells the line */
+        worker = leave_line(baton, 0);
     if (worker)
         hand_to(worker);
     return worker != NULL;
