@@ -44,10 +44,21 @@ typedef struct crank_report {
     const char *text; /* the whole message as it would be printed, without colour, ending in a newline */
 } crank_report;
 
+/* One open choice of a simulated run: which of how many, from 0. Of none where a loop begins. */
+typedef struct crank_choice {
+    uint32_t chosen;
+    uint32_t of;
+} crank_choice;
+
 /* Every field may be zero: its default. */
 typedef struct crank_options {
     crank_backend backend;
     uint64_t seed;     /* simulator: 0 follows the plain order, n > 0 perturbs every open choice; CRANK_SEED */
+    /* Simulator: the choices of this run; also CRANK_CHOICES. "3:1,9:2" is the second possibility at the third choice,
+     * the third at the ninth and the first at the others before; "0" the first at all. Beyond the last listed the seed
+     * decides. With it more is open than with a seed alone: docs/simulator.md. */
+    const char *choices;
+    int choices_to;    /* a descriptor to which each choice is written, a crank_choice; 0: none; CRANK_CHOICES_TO */
     size_t stack_size; /* bytes usable per task: 0 is 192 KiB; rounded up to a class (48 KiB, 192 KiB, 1, 8 MiB) */
     bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */
     crank_leftovers leftovers;

@@ -75,6 +75,7 @@ struct crank_loop {
     bool stopping; /* told to, and not yet seen to */
     bool running; /* a thread is in it */
     bool simulated; /* on the simulator's backend */
+    bool explored; /* its choices follow a list: more is open then */
     cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */
@@ -88,7 +89,7 @@ struct crank_loop {
 extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
 /* A loop with its backend open, not yet this thread's. options may be NULL. sys NULL is the real
- * one. Environment variables CRANK_BACKEND, CRANK_SEED, CRANK_DEBUG, CRANK_TRACE_HASH fill what
+ * one. Environment variables CRANK_BACKEND, CRANK_SEED, CRANK_CHOICES, CRANK_DEBUG ... fill what
  * options leave open; an unknown value is -EINVAL with crank_fail-like text in *ret_why (static or
  * NULL). They are ignored in a set-user-ID program. */
 int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,

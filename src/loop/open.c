@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 #include "loop/options.h"
 #include "loop/registry.h"
+#include "loop/sim.h"
 
 /* The first housekeeping comes after the first second. */
 #define TIDY_FIRST_NS CR_SECOND
@@ -58,6 +59,16 @@ static void destroy(crank_loop *loop, const cr_sys *sys)
     cr_free(sys, loop);
 }
 
+/* The list comes from the environment where the program gave none. With a budget of 1 each waiting
+ * call takes the slow way, where it is chosen whether it makes room (task/waiting.c). */
+static void explore(crank_loop *loop, bool continued)
+{
+    const crank_options *options = &loop->options;
+    cr_sim_follow(loop->backend, options->choices, continued, options->choices_to);
+    loop->explored = true;
+    loop->runner.budget = loop->runner.budget_full = 1;
+}
+
 /* The backend comes first: it decides the table, and so the clock, for all that is made after
  * it. */
 static int furnish(crank_loop *loop)
@@ -100,6 +111,8 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
         destroy(loop, sys);
         return err;
     }
+    if (loop->simulated && filled.choices)
+        explore(loop, !options || !options->choices);
     cr_registry_add(loop);
     *ret_loop = loop;
     return 0;

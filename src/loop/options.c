@@ -9,10 +9,12 @@
  * environment. */
 #include "loop/options.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "loop/choices.h"
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
 #define GRACE_DEFAULT 10.0
@@ -72,6 +74,31 @@ static int fill_seed(crank_options *options, const char **ret_why)
         return -EINVAL;
     }
     options->seed = seed;
+    return 0;
+}
+
+/* Without a list there is nothing to tell of. */
+static int fill_choices(crank_options *options, const char **ret_why)
+{
+    const char *list = options->choices ? NULL : variable("CRANK_CHOICES");
+    const char *to = list ? variable("CRANK_CHOICES_TO") : NULL;
+    if (list)
+        options->choices = list;
+    if (options->choices && !cr_choices_valid(options->choices)) {
+        *ret_why =
+            list ? "CRANK_CHOICES is not a list of AT:CHOSEN, with AT from 1 and rising, or 0"
+                 : "options.choices is not a list of AT:CHOSEN, with AT from 1 and rising, or 0";
+        return -EINVAL;
+    }
+    if (!to)
+        return 0;
+    char *end;
+    long fd = strtol(to, &end, 10);
+    if (*end || fd <= 0 || fd > INT_MAX) {
+        *ret_why = "CRANK_CHOICES_TO is not a descriptor above 0";
+        return -EINVAL;
+    }
+    options->choices_to = (int)fd;
     return 0;
 }
 
@@ -162,6 +189,8 @@ int cr_options_fill(const crank_options *given, crank_options *ret_options, cons
     int err = fill_backend(&options, ret_why);
     if (!err)
         err = fill_seed(&options, ret_why);
+    if (!err)
+        err = fill_choices(&options, ret_why);
     if (!err)
         err = fill_switch(&options.debug, "CRANK_DEBUG", "CRANK_DEBUG is neither 0 nor 1", ret_why);
     if (!err)

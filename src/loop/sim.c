@@ -5,8 +5,8 @@
  * that a program that only waits for time takes none. Descriptors are real ones, looked at without
  * waiting; only where no deadline is given does the turn wait for them, or for a wake, in real
  * time. Whatever the contract leaves open is one call of choose: with seed 0 the plain order, else
- * a number from the seed. Every choice, jump and result goes into the trace's hash, which is
- * thereby equal for equal runs.
+ * a number from the seed, or from a list. Every choice, jump and result goes into the trace's hash,
+ * which is thereby equal for equal runs.
  *
  * Operations stand in an array in the order of their submission: few are pending in a simulation,
  * and a scan is easier to trust than an index. */
@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "loop/attempt.h"
+#include "loop/choices.h"
 #include "loop/sim.h"
 
 #define ROOM_FIRST 16
@@ -37,8 +38,10 @@ typedef struct sim {
     cr_backend base;
     cr_sim_sys sys;
     const cr_sys *real; /* what the simulator stands on */
-    bool perturbed; /* the seed is not 0 */
-    cr_prng choices;
+    bool seeded; /* the seed is not 0 */
+    bool listed; /* choices come from the list first */
+    cr_prng chance;
+    cr_choices list;
     uint64_t hash; /* of all that happened */
     uint64_t submitted; /* numbers the operations */
     pending *ops;
@@ -57,7 +60,13 @@ static void note(sim *s, uint64_t word) { s->hash = (s->hash ^ word) * HASH_PRIM
 /* Also with nothing perturbed the choice is noted, so that runs with seed 0 have a hash as well. */
 static size_t choose(sim *s, size_t n)
 {
-    size_t chosen = s->perturbed ? cr_prng_below(&s->choices, n) : 0;
+    size_t chosen = 0;
+    if (s->listed && cr_choices_take(&s->list, &chosen))
+        chosen = chosen < n ? chosen : n - 1; /* a list made by another program */
+    else if (s->seeded)
+        chosen = cr_prng_below(&s->chance, n);
+    if (s->listed)
+        cr_choices_tell(&s->list, chosen, n);
     note(s, n);
     note(s, chosen);
     return chosen;
@@ -97,7 +106,7 @@ static long attempt(sim *s, const cr_op *op)
     int err = s->real->stat(s->real->context, op->fd, &status);
     if (err < 0)
         return err;
-    if (op->code != CR_OP_POLL && op->size > 1 && s->perturbed && choose(s, 2))
+    if (op->code != CR_OP_POLL && op->size > 1 && (s->seeded || s->listed) && choose(s, 2))
         part.size = 1 + choose(s, op->size);
     return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, &part);
 }
@@ -256,8 +265,8 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
         return -ENOMEM;
     s->base.type = &cr_backend_sim;
     s->real = sys;
-    s->perturbed = seed != 0;
-    s->choices.state = seed;
+    s->seeded = seed != 0;
+    s->chance.state = seed;
     s->hash = HASH_START;
     cr_sim_sys_init(&s->sys, sys, seed);
     atomic_init(&s->woken, false);
@@ -269,6 +278,14 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
     }
     *ret_backend = &s->base;
     return 0;
+}
+
+void cr_sim_follow(cr_backend *backend, const char *choices, bool continued, int to)
+{
+    sim *s = sim_of(backend);
+    s->listed = true;
+    s->list.sys = s->real;
+    cr_choices_begin(&s->list, choices, continued, to);
 }
 
 const cr_backend_type cr_backend_sim = {

@@ -156,6 +156,23 @@ static int64_t next_timer(const crank_loop *loop)
     return next > together ? next : together;
 }
 
+/* A machine that is busy elsewhere lets a wait end late: where choices are explored, as late as one
+ * of the timers that follow closely. What they start is then ready together, in the timers' order,
+ * before anything that an earlier one woke has run. */
+static void oversleep(crank_loop *loop, int64_t woken_at)
+{
+    enum { LATE_NS = 100000000 };
+    for (;;) {
+        int64_t next = cr_timers_next(loop->timers);
+        if (next == CR_NEVER || next > woken_at + LATE_NS || next <= cr_now(loop))
+            return;
+        if (cr_choose(loop, 2) == 0)
+            return;
+        backend_turn(loop, next);
+        take_due(loop, cr_now(loop));
+    }
+}
+
 /* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
  * objects to stopping. Spinning comes before sleeping, and falling asleep is the last thing
  * before the wait. What came of the wait is then taken in the usual order. */
@@ -177,6 +194,8 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
         wake_watchdog();
     loop->polled_at = cr_now(loop);
     take_due(loop, loop->polled_at);
+    if (loop->explored && loop->polled_at > now)
+        oversleep(loop, loop->polled_at);
     return true;
 }
 

@@ -36,13 +36,24 @@ static CR_COLD int scope_missing(crank_loop *loop)
     return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
+/* The budget is spent. How large it is nobody is promised: where choices are explored each call may
+ * be the one that makes room, if there is anybody to make it for. */
+static bool makes_room(crank_loop *loop)
+{
+    if (!loop->explored)
+        return true;
+    loop->runner.budget = 1;
+    bool others = loop->runner.head || loop->in_flight > 0 || !cr_wakeup_empty(loop->wakeup);
+    return others && cr_choose(loop, 2) == 1;
+}
+
 /* For calls that must not return before others have ended: whether they are cancelled is asked
  * after, with cr_wait_noticed, and a request stays to be delivered. */
 int cr_wait_room(const cr_waiting *w)
 {
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return scope_missing(w->loop);
-    if (--w->loop->runner.budget == 0)
+    if (--w->loop->runner.budget == 0 && makes_room(w->loop))
         cr_yield(w);
     return 0;
 }
@@ -77,7 +88,7 @@ int cr_wait_begin_slow(crank_loop *loop, const char *call)
         if (loop->runner.budget > 0)
             loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
     }
-    if (loop->runner.budget > 0)
+    if (loop->runner.budget > 0 || !makes_room(loop))
         return 0;
     cr_yield(&w);
     if (!cr_wait_noticed(&w))

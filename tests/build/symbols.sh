@@ -14,6 +14,8 @@ shared_data="cr_check_hook guards_protected handler_mutex handler_users before i
 shared_data="$shared_data interrupt_post handling numbers cr_slabs lock alive key_once thread_key key_made mark"
 shared_data="$shared_data cr_watchdog_sleeps watched examined thread generation lives prepared change looked copy text"
 shared_data="$shared_data chosen question"
+# Choices are counted over all the loops of a process that follow the environment's list.
+shared_data="$shared_data chosen_before"
 
 exported() { nm -D --defined-only "$shared" | awk '{ print $3 }'; }
 none_left() {
@@ -28,14 +30,16 @@ no_foreign_names() {
 # Every prototype of the headers is there, and nothing is there that no header declares.
 headers_match() {
     echo '#include <crank.h>
-#include <crank/loop.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
+#include <crank/loop.h>
+#include <crank/explore.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
         grep 'visibility("default")' | grep -oE 'crank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$SCRATCH/declared"
     exported | sed 's/@.*//' | grep '^crank_' | sort -u >"$SCRATCH/exported"
     comm -23 "$SCRATCH/exported" "$SCRATCH/declared" | sed 's/^/exported but not declared: /' >"$SCRATCH/differences"
     while read -r name; do
         grep -qx "$name" "$SCRATCH/exported" || echo "declared but not exported: $name"
     done < <(gcc -std=gnu11 -Iinclude -E -P - <<<'#include <crank.h>
-#include <crank/loop.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
+#include <crank/loop.h>
+#include <crank/explore.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
         grep -oE '\bcrank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) >>"$SCRATCH/differences"
     none_left <"$SCRATCH/differences"
 }
