@@ -18,6 +18,8 @@
 static const test_options *asked;
 static uint64_t current_seed;
 static bool seeded;
+static const char *current_choices;
+static int choices_to;
 static int saved_stderr = -1;
 static char *captured;
 static int capture_fd = -1;
@@ -126,11 +128,24 @@ static long run_nothing(void *arg)
 static void run_once(const test_item *item, long (*fn)(void *))
 {
     const test_case *test = item->test;
-    crank_options options = { .backend = item->backend, .seed = seeded ? current_seed : 0 };
+    crank_options options = { .backend = item->backend, .seed = seeded ? current_seed : 0,
+        .choices = current_choices, .choices_to = choices_to };
     long result = test->runtime->run(&options, fn, (void *)(uintptr_t)item);
     if (result != 0)
         test_fail(test->file, test->line, "the app gave %ld (%s), expected 0", result,
             result < 0 ? test->runtime->errno_name((int)result) : "a value");
+}
+
+void test_run_choices(const test_item *item, const char *choices, uint64_t seed, int to)
+{
+    seeded = seed != 0;
+    current_seed = seed;
+    current_choices = choices;
+    choices_to = to;
+    run_once(item, run_body);
+    seeded = false;
+    current_choices = NULL;
+    choices_to = 0;
 }
 
 static void run_test(const test_item *item)
@@ -142,6 +157,13 @@ static void run_test(const test_item *item)
     }
     if (test->kind == TEST_KIND_APP) {
         run_once(item, run_body);
+        return;
+    }
+    if (test->kind == TEST_KIND_EXPLORED) {
+        if (asked->choices)
+            test_run_choices(item, asked->choices, asked->seed_given ? asked->seed : 0, 0);
+        else
+            test_explore(item, asked);
         return;
     }
     seeded = true;

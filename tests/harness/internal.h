@@ -24,6 +24,7 @@ typedef struct test_options {
     bool long_too;
     bool audit;
     bool seed_given;
+    const char *choices; /* of TEST_EXPLORED: this schedule only */
     uint64_t seed; /* of TEST_SEEDS, or of the shuffle */
 } test_options;
 
@@ -36,6 +37,11 @@ typedef struct test_item {
 
 /* Body of the process that runs one test; does not return. */
 CRANK_NORETURN void test_child(const test_item *item, const test_options *options);
+
+/* Run the test once with these choices, told to a descriptor. */
+void test_run_choices(const test_item *item, const char *choices, uint64_t seed, int to);
+/* A TEST_EXPLORED: through its schedules; fails the test where one fails. */
+void test_explore(const test_item *item, const test_options *options);
 
 /* What a process holds, for comparing before and after. */
 typedef struct test_audit {

@@ -129,6 +129,10 @@ static void execute(const test_item *item, const test_options *options, int outp
         command[n++] = (char *)"--seed";
         command[n++] = seed;
     }
+    if (options->choices) {
+        command[n++] = (char *)"--choices";
+        command[n++] = (char *)(uintptr_t)options->choices;
+    }
     command[n] = NULL;
     execvp(command[0], command);
     dprintf(STDERR_FILENO, "cannot execute %s\n", command[0]);
@@ -303,7 +307,7 @@ static int run_chosen(const test_options *options)
 CRANK_NORETURN static void usage(const char *word)
 {
     fprintf(stderr, "%s: known are --list --verbose --long --shuffle --no-audit --backend sim|epoll|uring -j N "
-        "--repeat N --seed N --timeout SECONDS --wrap COMMAND and parts of names\n", word);
+        "--repeat N --seed N --choices LIST --timeout SECONDS --wrap COMMAND and parts of names\n", word);
     exit(2);
 }
 
@@ -359,6 +363,8 @@ static int take_options(test_options *options, int argc, char **argv)
             options->timeout = atof(value_of(argc, argv, &i));
         else if (strcmp(word, "--backend") == 0)
             options->backend = value_of(argc, argv, &i);
+        else if (strcmp(word, "--choices") == 0)
+            options->choices = value_of(argc, argv, &i);
         else if (strcmp(word, "--wrap") == 0)
             split_wrap(options, value_of(argc, argv, &i));
         else if (strcmp(word, "--seed") == 0) {
@@ -375,7 +381,7 @@ static int take_options(test_options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const char *const unset[] = { "CRANK_BACKEND", "CRANK_SEED", "CRANK_DEBUG", "CRANK_TRACE_HASH",
-        "CRANK_BLOCKED_AFTER" };
+        "CRANK_BLOCKED_AFTER", "CRANK_CHOICES" };
     static char *filters[FILTERS_MAX];
     test_options options = { .jobs = 2, .repeat = 1, .timeout = 10, .audit = true };
     const char *slash = strrchr(argv[0], '/');

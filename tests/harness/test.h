@@ -11,17 +11,20 @@
  *     TEST_CHECKS(await, of_oneself_is_refused, "itself") { ... return 0; }   a task that must abort saying so, on sim
  *     TEST_CHECKS_OUTSIDE(sleep, needs_a_run, "outside") { ... }           plain C that must abort saying so
  *     TEST_SEEDS(queue, loses_nothing, 500) { ... seed ... return 0; }     a task, once for each seed, on sim
+ *     TEST_EXPLORED(lock, is_held_by_one, 300) { ... return 0; }           a task, through all its schedules, or so
+ *                                                                          many and some by chance; failures are shrunk
  *
  * A task's body is the app of the run and must return 0; it may use crank_try. */
 #ifndef TEST_H
 #define TEST_H
 #include <crank.h>
+#include <crank/explore.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum test_kind { TEST_KIND_PLAIN, TEST_KIND_APP, TEST_KIND_SEEDS };
+enum test_kind { TEST_KIND_PLAIN, TEST_KIND_APP, TEST_KIND_SEEDS, TEST_KIND_EXPLORED };
 
 /* What the runner needs of the library, reached through the tests that need a loop: a test file without such a test
  * links without the layers above it. */
@@ -49,6 +52,8 @@ typedef struct test_case {
     const test_runtime *runtime; /* NULL where the test needs no loop */
     const char *says;            /* what the abort must say, NULL when it must not abort */
     uint64_t seeds;
+    uint64_t schedules;
+    int (*explore)(const crank_exploration *exploration, crank_explored *ret_explored);
     struct test_case *next;
 } test_case;
 
@@ -94,6 +99,13 @@ const char *test_captured(void);
     TEST_APP_(test_##subject##_##sentence, #subject, #sentence, .backend = CRANK_BACKEND_SIM, .says = (message))
 #define TEST_SEEDS(subject, sentence, count) \
     TEST_SEEDED_(test_##subject##_##sentence, #subject, #sentence, .seeds = (count))
+
+#define TEST_EXPLORED(subject_, sentence_, count) \
+    static int test_##subject_##_##sentence_(void); \
+    TEST_DEFINE_(test_##subject_##_##sentence_, .subject = #subject_, .sentence = #sentence_, .file = __FILE__, \
+        .line = __LINE__, .kind = TEST_KIND_EXPLORED, .app = test_##subject_##_##sentence_, .runtime = TEST_RUNTIME_, \
+        .backend = CRANK_BACKEND_SIM, .schedules = (count), .explore = crank_explore) \
+    static int test_##subject_##_##sentence_(void)
 
 #define EXPECT(condition) \
     ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s does not hold", #condition))
