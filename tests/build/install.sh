@@ -73,7 +73,7 @@ estimates_pi() {
 installed_files() {
     local file
     for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
-        lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake; do
+        lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake bin/crank; do
         [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }
     done
     diff -r include/crank "$prefix/include/crank"
@@ -83,6 +83,7 @@ check "make install into one folder" install_copy "$prefix/elsewhere"
 check "make install into another" install_copy "$prefix"
 [ $checks_failed = 0 ] || finish
 check "all files are installed" installed_files
+check "the installed crank program runs" "$prefix/bin/crank" --version
 for compiler in $(compilers); do
     check "$compiler links the shared library" compile $compiler "$work/shared" $(flags --libs) "-Wl,-rpath,$prefix/lib"
     check "$compiler: it is the installed one" library_of "$work/shared"
