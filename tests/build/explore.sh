@@ -73,6 +73,17 @@ stops() {
     [ $? = "$2" ] || { echo "status $?, expected $2"; return 1; }
     ! kill -0 "$child" 2>/dev/null || { echo "the program still runs"; return 1; }
 }
+# docs/simulator.md shows a program and what is found in it: so it is.
+page_is_true() (
+    page=docs/simulator.md folder=$SCRATCH/page
+    mkdir -p "$folder"
+    awk '/^```c$/ { f = 1; next } /^```/ && f { exit } f' "$page" >"$folder/program.c"
+    awk '/^```text$/ { f = 1; next } /^```/ && f { exit } f' "$page" | sed 1d >"$folder/expected"
+    ln -sf "$(realpath include)" "$(realpath "$BUILD/libcrank.a")" "$folder"
+    cd "$folder" || return 1
+    gcc -std=gnu11 -D_GNU_SOURCE -Iinclude -o program program.c libcrank.a -pthread -lm || return 1
+    "$crank" explore ./program | diff expected -
+)
 
 needs "$crank" "$tests" "$programs/explored_torn"
 check "crank --help" gives 0 "explore " "$crank" --help
@@ -95,6 +106,7 @@ check "a program that hangs" gives 1 "no end within 0.2 s" "$crank" explore --ti
 # A shell's own children in the background ignore SIGINT: it is sent to none here.
 check "a stop stops the program too" stops TERM 143
 check "so does a terminal that goes" stops HUP 129
+check "what docs/simulator.md shows" page_is_true
 check "what chance finds is shrunk" shrinks
 check "a test's fault" test_finds
 finish
