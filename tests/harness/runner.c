@@ -213,7 +213,7 @@ static void finish(running *job, int status, const test_options *options)
         } else {
             passed++;
             if (options->verbose)
-                show("ok  ", job, "", "");
+                show("ok  ", job, "", job->item->test->kind == TEST_KIND_EXPLORED ? output : "");
         }
     }
     fflush(stdout);
