@@ -182,12 +182,14 @@ cr_fiber_first_run:
     movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
     movl %ecx, CR_RUNNER_BUDGET(%rdi)
     incq CR_RUNNER_SWITCHES(%rdi)
+/* What has just ended may have left its stack, with these words, to be the fresh one: a signal
+ * that comes once rsp is at its top writes over them. */
+    movl (%r10), %r8d
+    movzwl 4(%r10), %r9d
     movq %rdx, %rsp /* onto the fresh stack */
     movq %rdi, %r12 /* kept where no call destroys them */
     movq %rsi, %rbx
     movq %rdx, %r13
-    movl (%r10), %r8d
-    movzwl 4(%r10), %r9d
     xorl CR_RUNNER_FP(%rdi), %r8d
     testl $MXCSR_CONTROL, %r8d
     jnz .Lfirst_control
