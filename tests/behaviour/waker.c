@@ -146,7 +146,7 @@ typedef struct bare {
 static void called(void *arg)
 {
     bare *b = arg;
-    if (++b->calls == 2)
+    if (__atomic_add_fetch(&b->calls, 1, __ATOMIC_RELEASE) == 2)
         crank_waker_free(b->waker);
 }
 static void posted(void *arg)
