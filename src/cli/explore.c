@@ -87,6 +87,8 @@ static int take_number(request *r, const char *option, const char *value)
     enum { LARGEST = 100000000 };
     char *end;
     long narrow = 0, *place = number_of(r, option, &narrow);
+    if (!place)
+        return refuse("unknown option", option);
     long number = strtol(value, &end, 10);
     bool may_be_none = place == &r->exploration.seeds || place == &r->exploration.shrinks;
     if (*end || end == value || number < (may_be_none ? 0 : 1) || number > LARGEST)

@@ -52,6 +52,7 @@ bool cr_choices_valid(const char *list)
 /* The beginning is told as a choice among none. */
 void cr_choices_begin(cr_choices *choices, const char *list, bool continued, int to)
 {
+    CR_ASSUME(list);
     choices->at = list[0] == '0' ? list + 1 : list;
     choices->continued = continued;
     choices->number = 0;
@@ -67,6 +68,7 @@ bool cr_choices_take(cr_choices *choices, size_t *ret_chosen)
         choices->continued ? atomic_fetch_add(&chosen_before, 1) + 1 : choices->number + 1;
     while (*choices->at) {
         const char *end = take_pair(choices->at, &number, &chosen);
+        CR_ASSUME(end); /* lists were checked when the options were read */
         if (number > choices->number) {
             *ret_chosen = 0;
             return true;

@@ -216,6 +216,7 @@ int crank_throw(crank_generator *g, int error)
 
 /* The body is resumed with -ECANCELED and must end: its cleanup runs, and its scopes close, on
  * the task that closes it. Sources are closed after it, since its cleanup may still ask them. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the program's text nests adaptors. */
 int crank_generator_close(crank_generator *g)
 {
     int result = 0;

@@ -127,6 +127,8 @@ static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
         "handles were not given up: await them, crank_drop them, or spawn them in a group");
 }
 
+/* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no children:
+ * one deep. */
 /* What an ending task still owns has ended too, but for futures that were never set: whoever waits
  * for one is told. */
 static void release_child(crank_loop *loop, cr_task *child)
@@ -198,6 +200,7 @@ static void end(crank_loop *loop, cr_task *task)
     while (task)
         task = end_one(loop, task);
 }
+/* NOLINTEND(misc-no-recursion) */
 
 /* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and
  * nothing else to tell anybody. The same as finish and end_one do, in one piece. False, and no
@@ -304,6 +307,7 @@ void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double 
 
 /* Ended by us, not by its function: the error stands, whatever the result type. It goes to end,
  * not to finish: a task that did not run has no children to wait for. */
+/* NOLINTNEXTLINE(misc-no-recursion): see release_child. */
 void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
 {
     drop_arguments(loop, task);

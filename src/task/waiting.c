@@ -211,7 +211,8 @@ static CR_NOINLINE int64_t now_outside(void)
 double crank_time(void)
 {
     crank_loop *loop = cr_loop_here;
-    return (double)(CR_LIKELY(loop != NULL) ? cr_now(loop) : now_outside()) / 1e9;
+    int64_t now = loop ? cr_now(loop) : now_outside();
+    return (double)now / 1e9;
 }
 
 /* The timer is the waiter's own, which is free: a task that waits for others has no sleep
