@@ -78,11 +78,12 @@ struct size_class {
     size_t guard;
 };
 
+/* The large ones hold what a program asks for that names a round number. */
 static const struct size_class classes[] = {
     {64 * KIB, 16 * KIB},
     {256 * KIB, 64 * KIB},
-    {1024 * KIB, 64 * KIB},
-    {8192 * KIB, 64 * KIB},
+    {(1024 + 64) * KIB, 64 * KIB},
+    {(8192 + 64) * KIB, 64 * KIB},
 };
 
 /* A slab is filled from its beginning: guarded runs ahead of handed by at most a step. */
@@ -147,7 +148,7 @@ int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_
         return -ENOMEM;
     stacks->sys = sys;
     stacks->hot = hot;
-    /* A page more than a power of two: else equal places of all stacks fell into the same few
+    /* A page more than a round number: else equal places of all stacks fell into the same few
      * sets of the second-level cache. */
     stacks->slot = class.slot + page;
     stacks->guard = class.guard + page;

@@ -12,9 +12,9 @@
 
 typedef struct cr_stacks cr_stacks;
 
-/* A pool whose stacks have at least usable bytes (rounded up to a class: 48 KiB, 192 KiB, 1 MiB -
- * 64 KiB, 8 MiB - 64 KiB). *hot is where the pool keeps its free hot stacks (the runner's field).
- * 0, -ENOMEM, -EINVAL for more than 8 MiB. */
+/* A pool whose stacks have at least usable bytes (rounded up to a class: 48 KiB, 192 KiB, 1 MiB,
+ * 8 MiB). *hot is where the pool keeps its free hot stacks (the runner's field). 0, -ENOMEM,
+ * -EINVAL for more than 8 MiB. */
 int cr_stacks_new(const cr_sys *sys, size_t usable, void **hot, cr_stacks **ret_stacks);
 /* Unmaps everything. Every stack must be back. */
 void cr_stacks_free(cr_stacks *stacks);

@@ -339,6 +339,8 @@ TEST(stack, is_as_large_as_asked)
     EXPECT_EQ(crank_run_with(&sim, deep_frames, 40), 0);
     crank_options large = { .backend = CRANK_BACKEND_SIM, .stack_size = 4 << 20 };
     EXPECT_EQ(crank_run_with(&large, deep_frames, 900), 0);
+    crank_options largest = { .backend = CRANK_BACKEND_SIM, .stack_size = 8 << 20 };
+    EXPECT_EQ(crank_run_with(&largest, deep_frames, 1900), 0);
     crank_options too_large = { .backend = CRANK_BACKEND_SIM, .stack_size = 1 << 30 };
     EXPECT_EQ(crank_run_with(&too_large, deep_frames, 1), -EINVAL);
     crank_error_clear();

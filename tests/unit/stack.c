@@ -177,8 +177,8 @@ static bool deadly(char *address)
 TEST(stack, is_at_least_as_large_as_asked_for)
 {
     static const size_t asked[] = {0, 1, 48 * KIB, 48 * KIB + 1, 192 * KIB, 193 * KIB,
-        960 * KIB, 961 * KIB, 8128 * KIB};
-    static const size_t got[] = {192, 48, 48, 192, 192, 960, 960, 8128, 8128};
+        1024 * KIB, 1025 * KIB, 8192 * KIB};
+    static const size_t got[] = {192, 48, 48, 192, 192, 1024, 1024, 8192, 8192};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         cr_stacks *stacks = new_stacks(&cr_sys_real, asked[i]);
         char *low;
@@ -192,7 +192,7 @@ TEST(stack, is_at_least_as_large_as_asked_for)
 TEST(stack, larger_than_every_class_is_refused)
 {
     cr_stacks *stacks = NULL;
-    EXPECT_EQ(cr_stacks_new(&cr_sys_real, 8128 * KIB + 1, &hot, &stacks), -EINVAL);
+    EXPECT_EQ(cr_stacks_new(&cr_sys_real, 8192 * KIB + 1, &hot, &stacks), -EINVAL);
     EXPECT_EQ(cr_stacks_new(&cr_sys_real, SIZE_MAX, &hot, &stacks), -EINVAL);
     EXPECT(stacks == NULL);
 }
