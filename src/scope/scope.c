@@ -129,18 +129,25 @@ void cr_scope_reset(cr_scope *scope)
     cr_scope_quiet(scope);
 }
 
+/* What has an -ECANCELED to do with this scope? A limit that no wait has told of has caused none: a
+ * yield inside tells of the generator's closing, and one further in may have passed first. A
+ * group's failure must be told in any case. */
+static bool told_of(const cr_scope *scope)
+{
+    return scope->fired && (scope->type != CR_TIMEOUT || !scope->undelivered);
+}
+
 /* Outer scopes and requests that came before this one was opened were known then, and do not
- * count; those that came since mean the -ECANCELED belongs further out, and stays one. A limit that
- * no wait has told of is no cause: a yield inside tells of the generator's closing. A group's
- * failure must be told in any case. */
+ * count; those that came since mean the -ECANCELED belongs further out, and stays one. Both sides
+ * of an edge ask the same question, or a limit would leave it to one that does not take it. */
 bool cr_scope_caused(const cr_scope *scope)
 {
-    if (!scope->fired || (scope->type == CR_TIMEOUT && scope->undelivered))
+    if (!told_of(scope))
         return false;
     for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
         if (outer->type == CR_SHIELD)
             return true; /* what is asked outside is not seen in here */
-        if (outer->fired && outer->fired_at > scope->opened)
+        if (told_of(outer) && outer->fired_at > scope->opened)
             return false;
     }
     return CR_TALLY_REQUESTS(scope->task) <= scope->asked;

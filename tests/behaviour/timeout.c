@@ -245,6 +245,28 @@ TEST_SIM(timeout, nested_with_equal_times_the_older_wins)
     return 0;
 }
 
+/* The outer limit passes after the inner one has interrupted, and before a wait could tell of it. */
+static int cleanup_in_a_shield(void)
+{
+    int err = crank_sleep(10);
+    EXPECT_EQ(crank_shield(crank_sleep(5)), 0);
+    return err;
+}
+static int declared_around_cleanup(void)
+{
+    CRANK_TIMEOUT(t, 1);
+    crank_try(cleanup_in_a_shield());
+    return 0;
+}
+
+TEST_SIM(timeout, nested_the_outer_one_passing_during_cleanup_leaves_the_inner_its_own)
+{
+    EXPECT_EQ(crank_within(3.0, crank_within(1.0, cleanup_in_a_shield())), -ETIMEDOUT);
+    EXPECT_EQ(crank_within(3.0, declared_around_cleanup()), -ETIMEDOUT);
+    EXPECT_EQ(crank_sleep(1), 0);
+    return 0;
+}
+
 static int cleanup_with_limit(void)
 {
     CRANK_TIMEOUT(outer, 1.0);
