@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# 02_cancel.sh: each waiting call is cancelled at every point, and random calls and cancels agree with models.
+#
+# A sample runs 10^5 scripts of each synchronisation primitive, LONG=1 4 * 10^6. Beside them run those of the trees of
+# groups and timeouts and of generators, at a tenth of that. The programs are the gcc build's, made from tests/fuzz.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=${TEST_FOLDER:-build/test}/gcc/tests
+LONG=${LONG:-0}
+CORES=${CORES:-$(nproc)}
+SCRATCH=${SCRATCH:-build/test/assurance/02_cancel}
+mkdir -p "$SCRATCH"
+passed=0 failed=0 skipped=0 calls=0 points=0 scripts=0 hundredths=0 differences=0
+
+fail() {
+    echo "FAIL $1: $2"
+    failed=$((failed + 1))
+}
+
+# ---- every waiting call at every point
+
+marked() { grep -hoE 'CRANK_BLOCKS [^(]*\(' include/crank/*.h | grep -oE 'crank_[a-z_]+\(' | tr -d '(' | sort -u; }
+rows() {
+    cat tests/behaviour/cancel_everywhere*.c | grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u
+}
+if difference=$(diff <(marked) <(rows)); then
+    passed=$((passed + 1))
+else
+    fail rows "${difference//$'\n'/; }"
+fi
+options=(-j "$CORES" --timeout 120)
+[ "$LONG" = 0 ] || options+=(--long)
+for program in behaviour_cancel_everywhere behaviour_cancel_everywhere_io; do
+    if [ ! -x "$BUILD/$program" ]; then
+        fail "$program" "it was not built"
+        continue
+    fi
+    output=$("$BUILD/$program" "${options[@]}" 2>&1)
+    if [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+        passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+        [ "${BASH_REMATCH[2]}" = 0 ] || echo "$output"
+    else
+        fail "$program" "$output"
+    fi
+    # The first three tests are the same one on each backend; alone each says what it covered.
+    for number in 0 1 2; do
+        said=$("$BUILD/$program" --one $number 2>/dev/null | grep '^calls ')
+        if [[ $said =~ ^calls\ ([0-9]+)\ points\ ([0-9]+)$ ]]; then
+            [ $number != 0 ] || calls=$((calls + BASH_REMATCH[1]))
+            points=$((points + BASH_REMATCH[2]))
+        fi
+    done
+done
+[ $points -gt 0 ] || fail points "no point was covered"
+
+# ---- random scripts beside models
+
+count=100000
+[ "$LONG" = 0 ] || count=4000000
+list_runs() {
+    for name in lock event condition semaphore barrier queue; do
+        echo "$name $count"
+    done
+    for name in tree generator; do
+        echo "$name $((count / 10))"
+    done
+}
+# In a file of its own each: several run at a time.
+run_scripts() { "$BUILD/fuzz_$1" --seeds 1 "$2" >"$SCRATCH/$1.out" 2>&1; }
+export BUILD SCRATCH
+export -f run_scripts
+list_runs | xargs -P "$CORES" -L 1 bash -c 'run_scripts "$0" "$1"'
+while read -r name wanted; do
+    output=$(cat "$SCRATCH/$name.out")
+    if [[ $output =~ $name:\ ([0-9]+)\ scripts,.*\ ([0-9]+)\.([0-9]+)\ s, ]] && [ "${BASH_REMATCH[1]}" = "$wanted" ] &&
+        [[ ${output##*$'\n'} == "1 passed, 0 failed, 0 skipped" ]]; then
+        passed=$((passed + 1)) scripts=$((scripts + wanted))
+        hundredths=$((hundredths + BASH_REMATCH[2] * 100 + 10#${BASH_REMATCH[3]}))
+    else
+        fail "$name" "$output"
+        differences=$((differences + 1))
+    fi
+done < <(list_runs)
+
+echo "figures: $calls stories of $(marked | wc -l) calls, cancelled at $points points on 3 backends; $scripts scripts" \
+    "beside models in $((hundredths / 100)) s of CPU, $differences differences"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
