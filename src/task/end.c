@@ -127,8 +127,8 @@ static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
         "handles were not given up: await them, crank_drop them, or spawn them in a group");
 }
 
-/* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no children:
- * one deep. */
+/* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no
+ * children: one deep. */
 /* What an ending task still owns has ended too, but for futures that were never set: whoever waits
  * for one is told. */
 static void release_child(crank_loop *loop, cr_task *child)

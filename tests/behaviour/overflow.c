@@ -183,7 +183,7 @@ TEST(overflow, in_the_middle_of_printf_is_reported_all_the_same)
 TEST(overflow, names_the_limit_that_was_chosen)
 {
     expect_report(child(with_greedy, 40000), "of 49152");
-    expect_report(child(with_greedy, 500000), "of 983040");
+    expect_report(child(with_greedy, 500000), "of 1048576");
 }
 
 static int modest(void)
