@@ -182,6 +182,8 @@ int cr_tasks_open(crank_loop *loop)
         err = -ENOMEM;
     if (err < 0)
         cr_tasks_close(loop);
+    else if (loop->options.debug)
+        cr_since_listen(tasks);
     return err;
 }
 
@@ -205,6 +207,7 @@ void cr_tasks_close(crank_loop *loop)
         tasks->slabs = slab->next;
         atomic_store(&cr_slabs[slab->index], NULL);
         loop->sys->unmap(loop->sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
+        cr_free(loop->sys, slab->since);
         cr_free(loop->sys, slab);
     }
     cr_free(loop->sys, tasks->put_off);
@@ -213,6 +216,8 @@ void cr_tasks_close(crank_loop *loop)
     cr_pool_deinit(&tasks->manys);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
+    if (loop->runner.listener == &tasks->since)
+        loop->runner.listener = NULL;
     cr_free(loop->sys, tasks);
     loop->tasks = NULL;
 }

@@ -102,6 +102,7 @@ typedef struct cr_tasks {
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
     /* ended children whose handles are kept; when to look again */
     size_t unclaimed, unclaimed_next;
+    cr_listener since; /* debug mode's: notes when waits begin */
 } cr_tasks;
 
 /* The task it belongs to, by way of a group too; NULL at the top. */
@@ -373,6 +374,9 @@ void cr_dones_free(crank_loop *loop, cr_ext *ext);
 void cr_debug_spawned(crank_loop *loop, cr_task *task);
 /* No child alive may point below frame, the address of the parent's frame that is running. */
 void cr_debug_frames(const cr_task *parent, uintptr_t frame);
+
+/* ---- since.c: in debug mode only */
+void cr_since_listen(cr_tasks *tasks);
 
 /* ---- hibernate.c */
 int cr_naps_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
