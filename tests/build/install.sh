@@ -73,10 +73,20 @@ estimates_pi() {
 installed_files() {
     local file
     for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
-        lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake bin/crank; do
+        lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake bin/crank share/crank/crank-gdb.py \
+        "share/gdb/auto-load$prefix/lib/libcrank.so.0.1.0-gdb.py"; do
         [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }
     done
     diff -r include/crank "$prefix/include/crank"
+}
+
+# gdb looks in its auto-load folder, here the copy's, at the path of the library.
+loaded_by_gdb() {
+    local output
+    output=$(gdb -batch -nx -iex "add-auto-load-scripts-directory $prefix/share/gdb/auto-load" \
+        -iex "add-auto-load-safe-path $prefix" -ex 'break answer' -ex run -ex 'crank tasks' "$1" 2>&1)
+    [[ $output =~ Task-[0-9]+\ +running\ +answer\ .*spawned\ at\ program.c:[0-9]+\ in\ app ]] ||
+        { echo "$output"; return 1; }
 }
 
 check "make install into one folder" install_copy "$prefix/elsewhere"
@@ -104,6 +114,12 @@ for compiler in $(compilers); do
     check "$compiler: examples/calc_pi needs no library" no_library_of "$work/calc_pi/async_pi"
     check "$compiler: examples/calc_pi with the archive runs" estimates_pi
 done
+if command -v gdb >/dev/null; then
+    check "a program to debug" compile "gcc -g" "$work/debugged" $(flags --libs) "-Wl,-rpath,$prefix/lib"
+    check "gdb loads the script by itself" loaded_by_gdb "$work/debugged"
+else
+    skip
+fi
 if command -v cmake >/dev/null; then
     check "cmake finds and builds" with_cmake
     check "cmake: shared runs" prints_answer "$work/build/shared"
