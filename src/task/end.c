@@ -348,24 +348,15 @@ void cr_task_left(crank_loop *loop, cr_task *parent)
         end(loop, parent);
 }
 
-/* A future is not counted on either side, nor is what has ended; the flag follows the kind of
- * owner, for it says how owner is to be read. */
-void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent)
+/* Another owner than its parent, who may be told of it now. A future is counted by neither. */
+void cr_task_adopt(cr_task *task, cr_owner *owner)
 {
-    (void)loop;
     cr_child_unlink(children_of(task), task);
-    bool alive = task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE);
-    if (task->fiber.flags & CR_TASK_IN_GROUP)
-        ((cr_owner *)task->owner)->alive -= alive;
-    else if (alive)
+    if (!(task->fiber.flags & CR_TASK_FUTURE)) {
         ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
-    cr_task **list = owner ? &owner->child : &parent->child;
-    task->fiber.flags = (uint16_t)(owner ? task->fiber.flags | CR_TASK_IN_GROUP
-                                         : task->fiber.flags & ~CR_TASK_IN_GROUP);
-    task->owner = owner ? (void *)owner : (void *)parent;
-    if (owner)
-        owner->alive += alive;
-    else if (alive)
-        parent->fiber.tally += CR_TALLY_CHILD;
-    cr_child_link(list, task);
+        owner->alive++;
+    }
+    task->fiber.flags |= CR_TASK_IN_GROUP;
+    task->owner = owner;
+    cr_child_link(&owner->child, task);
 }

@@ -48,7 +48,7 @@ static void detach(cr_task *task, const char *call)
     cr_task *parent = task->owner;
     uint64_t id = task->id;
     task->fiber.flags |= CR_TASK_DETACHED;
-    cr_task_adopt(loop, task, &tasks->detached, NULL);
+    cr_task_adopt(task, &tasks->detached);
     cr_task_left(loop, parent);
     if (!tasks->root && cr_task_find(id))
         (void)cr_task_cancel(loop, task);

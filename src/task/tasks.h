@@ -215,8 +215,8 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
 }
 /* A child was taken from parent: end it if it has returned and waited for that one only. */
 void cr_task_left(crank_loop *loop, cr_task *parent);
-/* change owner */
-void cr_task_adopt(crank_loop *loop, cr_task *task, cr_owner *owner, cr_task *parent);
+/* From a parent to another owner; the task has not ended. */
+void cr_task_adopt(cr_task *task, cr_owner *owner);
 
 /* Take back a task that was made and is not ready yet. */
 void cr_task_unmake(crank_loop *loop, cr_task *task);
