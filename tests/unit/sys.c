@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* sys.c: the table that really calls the OS, also on a kernel that lacks what is new; and the simulator's, which stands
+ * on another. A filter on this process's own system calls makes such a kernel. */
+#include "loop/sim.h"
+#include "base/base.h"
+#include "test.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const cr_sys *const sys = &cr_sys_real;
+
+/* From now on the call gives the error; where argument is not 0, only with it as the first. */
+static void refuse(unsigned call, unsigned argument, unsigned error)
+{
+    struct sock_filter always[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument, 0, argument ? 1 : 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { CRANK_COUNT(always), always };
+    if (getenv("TEST_EMULATED"))
+        test_skip("an emulator makes calls of its own");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        test_skip("calls cannot be filtered here");
+}
+
+TEST(sys, a_mapping_too_large_is_null)
+{
+    EXPECT(sys->map(NULL, (size_t)1 << 60) == NULL);
+    EXPECT(sys->uring_map(NULL, -1, 4096, 0) == NULL);
+}
+
+TEST(sys, errors_are_negative)
+{
+    char byte;
+    struct iovec piece = { &byte, 1 };
+    struct stat status;
+    EXPECT_EQ(sys->close(NULL, -1), -EBADF);
+    EXPECT_EQ(sys->read(NULL, -1, &byte, 1), -EBADF);
+    EXPECT_EQ(sys->write(NULL, -1, &byte, 1), -EBADF);
+    EXPECT_EQ(sys->read_at(NULL, -1, &piece, 0, 0), -EBADF);
+    EXPECT_EQ(sys->write_at(NULL, -1, &piece, 0, 0), -EBADF);
+    EXPECT_EQ(sys->stat(NULL, -1, &status), -EBADF);
+    EXPECT_EQ(sys->open(NULL, "/nowhere", O_RDONLY, 0), -ENOENT);
+    EXPECT_EQ(sys->epoll_create(NULL, -1), -EINVAL);
+    EXPECT_EQ(sys->eventfd(NULL, 0, -1), -EINVAL);
+    EXPECT_EQ(sys->advise(NULL, NULL, 4096, -1), -EINVAL);
+}
+
+TEST(sys, random_numbers_differ) { EXPECT(sys->random(NULL) != sys->random(NULL)); }
+
+TEST(sys, numbers_differ_where_the_kernel_has_no_random_ones_yet)
+{
+    refuse(SYS_getrandom, 0, EAGAIN);
+    uint64_t first = sys->random(NULL);
+    int64_t now = sys->now(NULL);
+    while (sys->now(NULL) == now)
+        continue;
+    EXPECT(first != sys->random(NULL));
+}
+
+static void *nothing(void *arg) { return arg; }
+TEST(sys, a_thread_with_too_small_a_stack_is_an_error)
+{
+    unsigned long thread = 7;
+    EXPECT_EQ(sys->thread_start(NULL, &thread, nothing, NULL, 1), -EINVAL);
+    EXPECT_EQ(thread, 7);
+    EXPECT_EQ(sys->thread_start(NULL, &thread, nothing, NULL, 256 << 10), 0);
+    EXPECT_EQ(sys->thread_join(NULL, thread), 0);
+}
+
+static void *use_time(void *arg)
+{
+    unsigned long self = (unsigned long)pthread_self();
+    while (sys->thread_time(NULL, self) < 2000000)
+        continue;
+    return arg;
+}
+TEST(sys, a_threads_time_is_what_it_has_used)
+{
+    unsigned long thread;
+    EXPECT_EQ(sys->thread_start(NULL, &thread, use_time, NULL, 0), 0);
+    EXPECT_EQ(sys->thread_join(NULL, thread), 0);
+    EXPECT(sys->thread_time(NULL, (unsigned long)pthread_self()) > 0);
+}
+
+TEST(sys, has_at_least_one_core) { EXPECT(sys->cores(NULL) >= 1); }
+TEST(sys, counts_cores_also_where_it_may_not_ask_for_its_own)
+{
+    refuse(SYS_sched_getaffinity, 0, EPERM);
+    EXPECT(sys->cores(NULL) >= 1);
+}
+
+enum { THIS_THREAD = -10000, PAGE = 65536 };
+static void advise_two(void)
+{
+    char *memory = sys->map(NULL, 4 * (size_t)PAGE);
+    EXPECT(memory != NULL);
+    memset(memory, 1, 4 * (size_t)PAGE);
+    struct iovec ranges[] = { { memory, PAGE }, { memory + 2 * PAGE, PAGE } };
+    ssize_t done = sys->advise_many(NULL, ranges, 2, MADV_DONTNEED);
+    EXPECT(done == 2 * PAGE || done == -EINVAL || done == -EPERM || done == -ENOSYS);
+    EXPECT_EQ(memory[0], done > 0 ? 0 : 1);
+    EXPECT_EQ(memory[2 * PAGE], done > 0 ? 0 : 1);
+    EXPECT_EQ(memory[PAGE], 1);
+    EXPECT_EQ(sys->unmap(NULL, memory, 4 * (size_t)PAGE), 0);
+}
+TEST(sys, many_ranges_are_advised_in_one_call) { advise_two(); }
+TEST(sys, and_also_by_a_kernel_that_wants_a_descriptor_for_the_process)
+{
+    refuse(SYS_process_madvise, (unsigned)THIS_THREAD, EBADF);
+    advise_two();
+}
+TEST(sys, a_process_that_may_have_no_descriptor_advises_nothing)
+{
+    struct iovec range = { NULL, PAGE };
+    refuse(SYS_process_madvise, (unsigned)THIS_THREAD, EBADF);
+    refuse(SYS_pidfd_open, 0, EMFILE);
+    EXPECT_EQ(sys->advise_many(NULL, &range, 1, MADV_DONTNEED), -EMFILE);
+}
+
+/* A wait of the given span, in nanoseconds, of a set with nothing ready; then one with something. */
+static void wait_on_epoll(int64_t span)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    int set = sys->epoll_create(NULL, EPOLL_CLOEXEC);
+    int ready = sys->eventfd(NULL, 0, EFD_CLOEXEC);
+    EXPECT_EQ(sys->epoll_ctl(NULL, set, EPOLL_CTL_ADD, ready, &event), 0);
+    int64_t before = sys->now(NULL);
+    EXPECT_EQ(sys->epoll_wait(NULL, set, &event, 1, span), 0);
+    EXPECT(sys->now(NULL) - before >= span);
+    uint64_t one = 1;
+    EXPECT_EQ(sys->write(NULL, ready, &one, sizeof one), sizeof one);
+    EXPECT_EQ(sys->epoll_wait(NULL, set, &event, 1, -1), 1);
+    EXPECT_EQ(sys->epoll_wait(NULL, set, &event, 1, INT64_MAX), 1);
+    EXPECT_EQ(sys->epoll_wait(NULL, set, &event, 1, 0), 1);
+    EXPECT_EQ(sys->close(NULL, ready), 0);
+    EXPECT_EQ(sys->close(NULL, set), 0);
+}
+TEST(sys, a_wait_is_never_too_short) { wait_on_epoll(1100000); }
+TEST(sys, nor_by_a_kernel_that_counts_in_milliseconds)
+{
+    refuse(SYS_epoll_pwait2, 0, ENOSYS);
+    wait_on_epoll(1100000);
+}
+TEST(sys, a_poll_is_never_too_short)
+{
+    int64_t before = sys->now(NULL);
+    EXPECT_EQ(sys->poll(NULL, NULL, 0, 1100000), 0);
+    EXPECT(sys->now(NULL) - before >= 1100000);
+}
+
+/* ---- the simulator's table: one below it that notes who called, and with which context */
+
+static char below_context;
+static int calls;
+static void *seen(void *context)
+{
+    EXPECT(context == &below_context);
+    calls++;
+    return &below_context;
+}
+static int seen_int(void *context) { return seen(context) ? 40 + calls : 0; }
+static void *below_memory(void *c, size_t size) { return size == 3 ? seen(c) : NULL; }
+static void *below_resize(void *c, void *m, size_t size) { return size == 3 && m == &calls ? seen(c) : NULL; }
+static void below_free(void *c, void *m) { EXPECT(m == &calls && seen(c)); }
+static int below_unmap(void *c, void *m, size_t size) { return m == &calls && size == 3 ? seen_int(c) : 0; }
+static int below_advise(void *c, void *m, size_t size, int advice)
+{
+    return m == &calls && size == 3 && advice == 4 ? seen_int(c) : 0;
+}
+static ssize_t below_many(void *c, const struct iovec *r, size_t n, int advice)
+{
+    return !r && n == 3 && advice == 4 ? seen_int(c) : 0;
+}
+static int below_start(void *c, unsigned long *ret, void *(*fn)(void *), void *arg, size_t size)
+{
+    return !ret && fn == nothing && arg == &calls && size == 3 ? seen_int(c) : 0;
+}
+static int below_join(void *c, unsigned long thread) { return thread == 3 ? seen_int(c) : 0; }
+static unsigned below_cores(void *c) { return (unsigned)seen_int(c); }
+static int64_t below_time(void *c, unsigned long thread) { return thread == 3 ? seen_int(c) : 0; }
+static int below_close(void *c, int fd) { return fd == 3 ? seen_int(c) : 0; }
+static ssize_t below_read(void *c, int fd, void *b, size_t size)
+{
+    return fd == 3 && b == &calls && size == 4 ? seen_int(c) : 0;
+}
+static ssize_t below_write(void *c, int fd, const void *b, size_t size)
+{
+    return fd == 3 && b == &calls && size == 4 ? seen_int(c) : 0;
+}
+static int below_open(void *c, const char *path, int flags, unsigned mode)
+{
+    return !path && flags == 3 && mode == 4 ? seen_int(c) : 0;
+}
+static int below_eventfd(void *c, unsigned value, int flags) { return value == 3 && flags == 4 ? seen_int(c) : 0; }
+static int below_stat(void *c, int fd, struct stat *ret) { return fd == 3 && !ret ? seen_int(c) : 0; }
+static ssize_t below_at(void *c, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    return fd == 3 && !piece && offset == 4 && flags == 5 ? seen_int(c) : 0;
+}
+static int below_create(void *c, int flags) { return flags == 3 ? seen_int(c) : 0; }
+static int below_ctl(void *c, int epfd, int op, int fd, struct epoll_event *event)
+{
+    return epfd == 3 && op == 4 && fd == 5 && !event ? seen_int(c) : 0;
+}
+static int below_wait(void *c, int epfd, struct epoll_event *events, int n, int64_t timeout)
+{
+    return epfd == 3 && !events && n == 4 && timeout == 5 ? seen_int(c) : 0;
+}
+static int below_poll(void *c, struct pollfd *fds, size_t n, int64_t timeout)
+{
+    return !fds && n == 3 && timeout == 4 ? seen_int(c) : 0;
+}
+static int below_setup(void *c, unsigned entries, struct io_uring_params *params)
+{
+    return entries == 3 && !params ? seen_int(c) : 0;
+}
+static int below_enter(void *c, int fd, const cr_uring_enter *asked) { return fd == 3 && !asked ? seen_int(c) : 0; }
+static int below_register(void *c, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    return fd == 3 && opcode == 4 && arg == &calls && n == 5 ? seen_int(c) : 0;
+}
+
+static const cr_sys below = { .context = &below_context, .alloc = below_memory, .alloc_zero = below_memory,
+    .resize = below_resize, .free = below_free, .map = below_memory, .unmap = below_unmap, .advise = below_advise,
+    .protect_none = below_unmap, .advise_many = below_many, .thread_start = below_start, .thread_join = below_join,
+    .cores = below_cores, .thread_time = below_time, .close = below_close, .read = below_read, .write = below_write,
+    .open = below_open, .eventfd = below_eventfd, .stat = below_stat, .read_at = below_at, .write_at = below_at,
+    .epoll_create = below_create, .epoll_ctl = below_ctl, .epoll_wait = below_wait, .poll = below_poll,
+    .uring_setup = below_setup, .uring_enter = below_enter, .uring_register = below_register };
+
+/* Every call below gives another number: so each is made, once, and gives what that gave. */
+#define EXPECT_NEXT(call) \
+    do { \
+        long long expect_before_ = calls; \
+        EXPECT_EQ(call, 40 + expect_before_ + 1); \
+        EXPECT_EQ(calls, expect_before_ + 1); \
+    } while (0)
+
+TEST(sim_sys, hands_every_call_to_the_table_it_stands_on)
+{
+    cr_sim_sys record;
+    cr_sim_sys_init(&record, &below, 1);
+    const cr_sys *sim = &record.table;
+    EXPECT(cr_alloc(sim, 3) == &below_context && cr_alloc_zero(sim, 3) == &below_context);
+    EXPECT(cr_resize(sim, &calls, 3) == &below_context && sim->map(&record, 3) == &below_context);
+    cr_free(sim, &calls);
+    EXPECT_EQ(calls, 5);
+    EXPECT_NEXT(sim->unmap(&record, &calls, 3));
+    EXPECT_NEXT(sim->advise(&record, &calls, 3, 4));
+    EXPECT_NEXT(sim->protect_none(&record, &calls, 3));
+    EXPECT_NEXT(sim->advise_many(&record, NULL, 3, 4));
+    EXPECT_NEXT(sim->thread_start(&record, NULL, nothing, &calls, 3));
+    EXPECT_NEXT(sim->thread_join(&record, 3));
+    EXPECT_NEXT(sim->cores(&record));
+    EXPECT_NEXT(sim->thread_time(&record, 3));
+    EXPECT_NEXT(sim->close(&record, 3));
+    EXPECT_NEXT(sim->read(&record, 3, &calls, 4));
+    EXPECT_NEXT(sim->write(&record, 3, &calls, 4));
+    EXPECT_NEXT(sim->open(&record, NULL, 3, 4));
+    EXPECT_NEXT(sim->eventfd(&record, 3, 4));
+    EXPECT_NEXT(sim->stat(&record, 3, NULL));
+    EXPECT_NEXT(sim->read_at(&record, 3, NULL, 4, 5));
+    EXPECT_NEXT(sim->write_at(&record, 3, NULL, 4, 5));
+    EXPECT_NEXT(sim->epoll_create(&record, 3));
+    EXPECT_NEXT(sim->epoll_ctl(&record, 3, 4, 5, NULL));
+    EXPECT_NEXT(sim->epoll_wait(&record, 3, NULL, 4, 5));
+    EXPECT_NEXT(sim->poll(&record, NULL, 3, 4));
+    EXPECT_NEXT(sim->uring_setup(&record, 3, NULL));
+    EXPECT_NEXT(sim->uring_enter(&record, 3, NULL));
+    EXPECT_NEXT(sim->uring_register(&record, 3, 4, &calls, 5));
+}
+
+TEST(sim_sys, has_its_own_clock_and_chance)
+{
+    cr_sim_sys first;
+    cr_sim_sys second;
+    cr_sim_sys_init(&first, &below, 1);
+    cr_sim_sys_init(&second, &below, 2);
+    EXPECT_EQ(first.table.now(&first), CR_SECOND);
+    uint64_t chance = first.table.random(&first);
+    EXPECT(chance != first.table.random(&first));
+    EXPECT(chance != second.table.random(&second));
+    cr_sim_sys_init(&second, &below, 1);
+    EXPECT_EQ(chance, second.table.random(&second));
+    EXPECT_EQ(calls, 0);
+}
