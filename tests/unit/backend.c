@@ -504,3 +504,45 @@ TEST(sim, time_jumps_and_stands_still_while_it_computes)
     EXPECT_EQ(cr_now(loop), start + 1000000 * CR_SECOND);
     crank_loop_free(loop);
 }
+
+/* Another number keeps the file open, and epoll's registration with it: the event still comes, but the number cannot
+ * be armed again, and all who wait at it are told. When it is the same file again it can be waited for again. */
+TEST(epoll, all_who_wait_at_a_number_that_was_closed_are_told)
+{
+    crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    int ends[2];
+    char full[4096] = { 0 };
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    while (write(ends[0], full, sizeof full) > 0)
+        continue;
+    act reader = new_act(loop, CR_OP_READ, ends[0], sizeof reader.buf);
+    act writer = new_act(loop, CR_OP_POLL, ends[0], 0);
+    act other = new_act(loop, CR_OP_POLL, ends[0], 0);
+    writer.op.events = other.op.events = EPOLLOUT;
+    submit(&reader);
+    submit(&writer);
+    submit(&other);
+    EXPECT(reader.pending && writer.pending && other.pending);
+    int kept = fcntl(ends[0], F_DUPFD_CLOEXEC, 100);
+    EXPECT(kept >= 100);
+    close(ends[0]);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&reader);
+    await(&writer);
+    await(&other);
+    EXPECT_EQ(reader.op.result, -EBADF);
+    EXPECT_EQ(writer.op.result, -EBADF);
+    EXPECT_EQ(other.op.result, -EBADF);
+    EXPECT_EQ(dup3(kept, ends[0], O_CLOEXEC), ends[0]);
+    submit(&reader);
+    await(&reader);
+    EXPECT_EQ(reader.op.result, 1);
+    submit(&reader);
+    EXPECT(reader.pending);
+    EXPECT_EQ(write(ends[1], "y", 1), 1);
+    await(&reader);
+    EXPECT_EQ(reader.op.result, 1);
+    close(kept);
+    close_both(ends);
+    crank_loop_free(loop);
+}

@@ -495,3 +495,57 @@ TEST_CHECKS_OUTSIDE(loop, freed_while_it_runs_is_refused, "crank_loop_free: the 
     crank_call_soon(loop, free_inside, loop);
     crank_loop_run(loop);
 }
+
+/* ---- what becomes of a descriptor */
+
+EACH_LOOP(reader, of_a_high_number_is_watched)
+{
+    enum { high = 700 };
+    world w = { .loop = loop };
+    open_pipe(&w);
+    EXPECT_EQ(dup3(w.in, high, O_CLOEXEC), high);
+    EXPECT_EQ(crank_add_reader(loop, high, say_a, &w), 0);
+    EXPECT_EQ(write(w.out, "x", 1), 1);
+    while (w.log.length == 0)
+        crank_loop_run_once(loop, 1.0);
+    EXPECT_EQ(crank_remove_reader(loop, high), 1);
+    EXPECT_EQ(crank_remove_reader(loop, high), 0);
+    close(high);
+    close_pipe(&w);
+}
+
+static void close_in(void *arg)
+{
+    world *w = arg;
+    note(&w->log, 'a');
+    close(w->in);
+}
+TEST(reader, whose_descriptor_is_closed_in_its_call_is_dropped)
+{
+    world w = { .loop = open_loop(CRANK_BACKEND_EPOLL, 0) };
+    open_pipe(&w);
+    EXPECT_EQ(crank_add_reader(w.loop, w.in, close_in, &w), 0);
+    EXPECT_EQ(write(w.out, "x", 1), 1);
+    while (w.log.length == 0)
+        crank_loop_run_once(w.loop, 1.0);
+    crank_loop_run_once(w.loop, 0);
+    EXPECT_EQ(crank_remove_reader(w.loop, w.in), 0);
+    EXPECT_STR(w.log.text, "a");
+    close(w.out);
+    crank_loop_free(w.loop);
+}
+TEST(writer, whose_descriptor_is_closed_in_its_call_is_dropped)
+{
+    world w = { .loop = open_loop(CRANK_BACKEND_EPOLL, 0) };
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    w.in = ends[1]; /* what close_in closes */
+    EXPECT_EQ(crank_add_writer(w.loop, ends[1], close_in, &w), 0);
+    while (w.log.length == 0)
+        crank_loop_run_once(w.loop, 1.0);
+    crank_loop_run_once(w.loop, 0);
+    EXPECT_EQ(crank_remove_writer(w.loop, ends[1]), 0);
+    EXPECT_STR(w.log.text, "a");
+    close(ends[0]);
+    crank_loop_free(w.loop);
+}

@@ -229,6 +229,37 @@ TEST(timer, many_near_ones_after_a_far_one_come_in_order)
     cr_timers_free(timers);
 }
 
+/* The far ones lie in lists of several levels when the current tick, which has run ahead to the first of them, returns
+ * to the clock: these lists are joined, and nothing of them may be lost or come out of order. */
+TEST(timer, several_far_ones_keep_their_order_when_time_returns)
+{
+    enum { near = 3000, far = 200 };
+    static cr_timer timer[near + far];
+    cr_timers *timers;
+    cr_prng prng = { 7 };
+    EXPECT_EQ(cr_timers_new(&cr_sys_real, 0, &timers), 0);
+    for (size_t i = near; i < near + far; i++) {
+        int64_t deadline = 3600 * CR_SECOND + (int64_t)cr_prng_below(&prng, (size_t)(400 * CR_SECOND));
+        EXPECT_EQ(cr_timers_start(timers, &timer[i], CR_TIMER_TASK, deadline), 0);
+    }
+    EXPECT(cr_timers_next(timers) >= 3600 * CR_SECOND);
+    for (size_t i = 0; i < near; i++) {
+        int64_t deadline = (int64_t)cr_prng_below(&prng, (size_t)(3000 * CR_SECOND));
+        EXPECT_EQ(cr_timers_start(timers, &timer[i], CR_TIMER_TASK, deadline), 0);
+    }
+    for (size_t i = 0; i < near + far; i += 3)
+        cr_timers_stop(timers, &timer[i]);
+    int64_t before = 0;
+    for (size_t i = cr_timers_count(timers); i > 0; i--) {
+        cr_timer *due = cr_timers_pop(timers, 4000 * CR_SECOND);
+        EXPECT(due && due->deadline >= before);
+        before = due->deadline;
+    }
+    EXPECT_EQ(cr_timers_count(timers), 0);
+    EXPECT(cr_timers_pop(timers, 4000 * CR_SECOND) == NULL);
+    cr_timers_free(timers);
+}
+
 static void *no_resize(void *context, void *memory, size_t size)
 {
     (void)context;
