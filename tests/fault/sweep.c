@@ -1,42 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sweep.c: each fallible call of a scenario fails in turn, once and from then on: a defined error comes out, nothing
  * is left behind, and the next run in the same process works. */
-#include "faults.h"
-
-static void no_report(const crank_report *report, void *arg)
-{
-    (void)report;
-    (void)arg;
-}
-
-typedef long scenario(void *arg);
-
-/* Run the scenario with its k-th call failing, for every k, on a backend. */
-static void sweep(scenario *fn, crank_backend backend, bool from_then)
-{
-    crank_options options = { .backend = backend, .on_report = no_report, .grace = 0.01 };
-    long k = 0;
-    for (bool reached = true; reached; k++) {
-        faults f;
-        faults_init(&f, k + 1, from_then);
-        long result = cr_run_raw_on(&f.sys, &options, fn, NULL);
-        reached = f.failed > 0;
-        if (result > 0 || result < -4095)
-            test_fail(__FILE__, __LINE__, "call %ld failing gives %ld, which is no defined error", k + 1, result);
-        if (!reached && result != 0)
-            test_fail(__FILE__, __LINE__, "without a fault the scenario gives %ld: %s", result, crank_error());
-        crank_error_clear();
-        EXPECT_EQ(crank_run_raw(&options, fn, NULL), 0);
-        crank_error_clear();
-    }
-    EXPECT(k > 3);
-}
-
-#define SWEEP(name, scenario) \
-    TEST(name, survives_each_failing_call_on_sim) { sweep(scenario, CRANK_BACKEND_SIM, false); } \
-    TEST(name, survives_all_calls_failing_from_each_on_sim) { sweep(scenario, CRANK_BACKEND_SIM, true); } \
-    TEST(name, survives_each_failing_call_on_epoll) { sweep(scenario, CRANK_BACKEND_EPOLL, false); } \
-    TEST(name, survives_all_calls_failing_from_each_on_epoll) { sweep(scenario, CRANK_BACKEND_EPOLL, true); }
+#include "sweep.h"
 
 static int nap(int n)
 {
