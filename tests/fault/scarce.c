@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* scarce.c: more scenarios that are swept as in sweep.c: what is rare in a program is where nobody looks when memory is
- * short: arguments on the stack, inherited locals, failures that are copied, waits by several, debug mode, hibernation. */
+/* scarce.c: more scenarios that are swept as in sweep.c. What is rare in a program is where nobody looks when memory is
+ * short: arguments on the stack, inherited locals, failures that are copied, waits by several, debug mode,
+ * hibernation. */
 #include "sweep.h"
 
 /* In three kinds of runs: plain, in debug mode, with every stack put away at once. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* uring.c: what is io_uring's own: a kernel that refuses, rings that are full, requests that come back. The contract
  * it shares with the other backends is in backend.c. */
+#include "base/check.h"
 #include "loop/backend.h"
-
 #include "test.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -15,7 +14,6 @@
 
 #define MANY 3000
 #define SOON INT64_C(2000000000)
-
 static const cr_backend_type *const type = &cr_backend_uring;
 static cr_backend *backend;
 static int completions;
@@ -584,10 +582,7 @@ TEST_CHECKS_OUTSIDE(uring, used_by_two_threads_is_refused, "another thread")
     cr_sys sys = table();
     open_on(&sys);
     look(2);
-    if (!(doors.setup_flags[0] & IORING_SETUP_SINGLE_ISSUER) || doors.setups > 1) {
-        fprintf(stderr, "crank: another thread is as good here\n");
-        abort();
-    }
+    CR_CHECK((doors.setup_flags[0] & IORING_SETUP_SINGLE_ISSUER) && doors.setups == 1, "another thread is well here");
     pthread_t thread;
     type->wake(backend);
     EXPECT_EQ(pthread_create(&thread, NULL, turn_elsewhere, NULL), 0);
