@@ -119,9 +119,11 @@ static void look_at_neighbours(const crank_report *report, void *arg)
     for (int n = 0; n < neighbours; n++)
         for (size_t i = 0; i < FILLED; i++)
             touched += filled[n][i] != (unsigned char)(i * 7);
-    (void)!write(STDERR_FILENO, report->text, strlen(report->text));
-    dprintf(STDERR_FILENO, "kind %d, %d neighbours, %d bytes touched\n", report->kind == CRANK_REPORT_OVERFLOW,
+    char seen[80]; /* by snprintf, for the hook runs in a signal handler: dprintf would allocate */
+    snprintf(seen, sizeof seen, "kind %d, %d neighbours, %d bytes touched\n", report->kind == CRANK_REPORT_OVERFLOW,
         neighbours, touched);
+    (void)!write(STDERR_FILENO, report->text, strlen(report->text));
+    (void)!write(STDERR_FILENO, seen, strlen(seen));
 }
 
 static int among_neighbours(void)
