@@ -172,12 +172,14 @@ static void *slot_top(const cr_stacks *stacks, const struct slab *slab, size_t i
     return slot_at(stacks, slab, index + 1) - ABOVE_TOP - index % COLOURS * COLOUR_STEP;
 }
 
-/* The slot a top belongs to: tops lie in a slot's last page, slots need no alignment. */
+/* The slot a top belongs to: tops lie in a slot's last page, slots need no alignment. The watchdog
+ * asks from its thread while the list may grow: a slab is filled in before it is counted. */
 static const struct slab *slab_of(const cr_stacks *stacks, const void *address)
 {
-    for (size_t i = stacks->n_slabs; i-- > 0;) {
+    for (size_t i = __atomic_load_n(&stacks->n_slabs, __ATOMIC_ACQUIRE); i-- > 0;) {
         const struct slab *slab = &stacks->slabs[i];
-        if ((uintptr_t)address - (uintptr_t)slab->base < slab->guarded * stacks->slot)
+        size_t guarded = __atomic_load_n(&slab->guarded, __ATOMIC_RELAXED);
+        if ((uintptr_t)address - (uintptr_t)slab->base < guarded * stacks->slot)
             return slab;
     }
     return NULL;
@@ -292,7 +294,7 @@ static int guard_protected(cr_stacks *stacks, struct slab *slab, size_t n)
             break;
         }
         stacks->protected++;
-        slab->guarded++;
+        __atomic_store_n(&slab->guarded, slab->guarded + 1, __ATOMIC_RELAXED);
     }
     if (slab->guarded > before)
         return 0;
@@ -318,7 +320,7 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
             return -EINVAL;
         stacks->guards = GUARDS_MARKED;
     }
-    slab->guarded += n;
+    __atomic_store_n(&slab->guarded, slab->guarded + n, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -372,7 +374,7 @@ static int map_slab(cr_stacks *stacks)
             return -ENOMEM;
         }
     }
-    stacks->n_slabs++;
+    __atomic_store_n(&stacks->n_slabs, stacks->n_slabs + 1, __ATOMIC_RELEASE);
     return 0;
 }
 
