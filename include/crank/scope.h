@@ -24,7 +24,8 @@ typedef struct crank_timeout {
     __extension__({ \
         __label__ crank_here_; \
     crank_here_:; \
-        static const void *const crank_at_ __attribute__((used)) = &&crank_here_; \
+        static const void *const crank_at_ = &&crank_here_; \
+        __asm__ volatile("" : : "m"(crank_at_)); \
         __builtin_frame_address(0); \
     })
 /* A time limit to the end of the block. When it passes, the current or next wait inside returns -ECANCELED, once; a

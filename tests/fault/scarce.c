@@ -152,12 +152,13 @@ static long completed_one_by_one(void *arg)
     for (int i = 0; i < 3; i++)
         if (!tasks[i])
             return -ENOMEM;
-    int expected = 1;
+    int seen = 0; /* in which order is the machine's to say, where time is real */
     crank_foreach_completed(task, tasks, 3)
     {
         long result = crank_try(crank_await(task));
-        EXPECT_EQ(result, expected++);
+        seen |= 1 << result;
     }
+    EXPECT_EQ(seen, 1 << 1 | 1 << 2 | 1 << 3);
     return 0;
 }
 SWEEP_ALL(completed_one_by_one, completed_one_by_one)

@@ -92,7 +92,7 @@ TEST(attempt, that_is_interrupted_is_made_again)
     doors.interrupted = 5;
     cr_op op = op_of(CR_OP_WRITE, ends[1], 3);
     EXPECT_EQ(cr_attempt(&sys, &op), 3);
-    EXPECT_EQ(doors.transfers, 6);
+    EXPECT_EQ(doors.transfers, getenv("TEST_EMULATED") ? 7 : 6); /* qemu knows no RWF_NOWAIT: one try more */
     close_pipe();
 }
 

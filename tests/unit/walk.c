@@ -160,12 +160,12 @@ __attribute__((noinline)) static void inner(uintptr_t top, bool with_fp)
 #if __has_attribute(optimize)
 __attribute__((optimize("omit-frame-pointer")))
 #endif
-__attribute__((noinline)) static void outer(uintptr_t top, bool with_fp)
+__attribute__((noinline, unused)) static void outer(uintptr_t top, bool with_fp)
 {
     inner(top, with_fp);
     sink++;
 }
-static void expect_in(size_t frame, void (*fn)(uintptr_t, bool))
+__attribute__((unused)) static void expect_in(size_t frame, void (*fn)(uintptr_t, bool))
 {
     EXPECT(frames[frame].address >= (uintptr_t)fn && frames[frame].address < (uintptr_t)fn + 300);
     EXPECT(frames[frame].sure);
