@@ -67,7 +67,7 @@ static int64_t take_sleb(reader *r)
         if (byte & 0x80)
             continue;
         if (shift < 64 && (byte & 0x40))
-            value |= UINT64_MAX << shift;
+            value |= ~((UINT64_C(1) << shift) - 1);
         return (int64_t)value;
     }
     r->failed = true;
