@@ -214,7 +214,7 @@ static int real_signal_running(void *context, const cr_signal *asked, int *ret_t
     enum { thread_clock = 6 };
     struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = asked->number };
     const struct itimerspec at_once = { .it_value = { .tv_nsec = 1 } };
-    clockid_t clock = (clockid_t)(~(unsigned)asked->thread << 3 | thread_clock);
+    clockid_t clock = (clockid_t)((~(unsigned)asked->thread * 8) | thread_clock);
     int timer = -1;
     (void)context;
     event.sigev_value.sival_int = asked->value;
