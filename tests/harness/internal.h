@@ -23,6 +23,7 @@ typedef struct test_options {
     bool verbose;
     bool long_too;
     bool audit;
+    bool fork; /* tests are forks of the runner, not programs of their own */
     bool seed_given;
     const char *choices; /* of TEST_EXPLORED: this schedule only */
     uint64_t seed; /* of TEST_SEEDS, or of the shuffle */

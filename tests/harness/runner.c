@@ -2,7 +2,8 @@
 /* runner.c: chooses tests, starts each in a process of its own, judges and counts.
  *
  * Owns the list of tests, the processes and their time limits. A test is started by executing this program again with
- * its number, so that nothing of one test reaches another, and under a wrapper (an emulator, Valgrind) where asked.
+ * its number, so that nothing of one test reaches another, and under a wrapper (an emulator) where asked. Only Valgrind
+ * takes so long to begin (a second) that there a test is a mere fork of the runner, which runs under it itself.
  * Its output is collected and shown only when it fails. The last line is "N passed, N failed, N skipped". */
 #include "internal.h"
 #include <ctype.h>
@@ -98,12 +99,9 @@ static bool wanted(const test_item *item, const test_options *options)
     return options->filter_count == 0;
 }
 
-static void execute(const test_item *item, const test_options *options, int output)
+/* What a test begins with: a process group of its own, no signal ignored or blocked, its output. */
+static void enter_process(int output)
 {
-    char number[16];
-    char *command[32];
-    char seed[32];
-    int n = 0;
     sigset_t none;
     setpgid(0, 0);
     /* Whoever started us may ignore signals: a shell does so for what it runs in the background. */
@@ -114,6 +112,14 @@ static void execute(const test_item *item, const test_options *options, int outp
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
+}
+
+static void execute(const test_item *item, const test_options *options)
+{
+    char number[16];
+    char *command[32];
+    char seed[32];
+    int n = 0;
     for (int i = 0; options->wrap[i]; i++)
         command[n++] = options->wrap[i];
     snprintf(number, sizeof number, "%d", (int)(item - items));
@@ -142,13 +148,20 @@ static void execute(const test_item *item, const test_options *options, int outp
 static void start(running *job, const test_item *item, const test_options *options)
 {
     *job = (running){ .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC) };
+    fflush(NULL);
     job->pid = fork();
     if (job->pid < 0 || job->output < 0) {
         perror("cannot start a test");
         exit(2);
     }
-    if (job->pid == 0)
-        execute(item, options, job->output);
+    if (job->pid == 0) {
+        enter_process(job->output);
+        if (options->fork) {
+            close_range(3, ~0U, 0);
+            test_child(item, options);
+        }
+        execute(item, options);
+    }
     setpgid(job->pid, job->pid);
 }
 
@@ -306,7 +319,7 @@ static int run_chosen(const test_options *options)
 
 CRANK_NORETURN static void usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --no-audit --backend sim|epoll|uring -j N "
+    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --no-audit --fork --backend sim|epoll|uring -j N "
         "--repeat N --seed N --choices LIST --timeout SECONDS --wrap COMMAND and parts of names\n", word);
     exit(2);
 }
@@ -338,6 +351,8 @@ static bool take_flag(test_options *options, const char *word)
         options->shuffle = true;
     else if (strcmp(word, "--no-audit") == 0)
         options->audit = false;
+    else if (strcmp(word, "--fork") == 0)
+        options->fork = true;
     else
         return false;
     return true;
