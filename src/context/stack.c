@@ -22,6 +22,7 @@
 #include "context/stack.h"
 
 #include "base/check.h"
+#include "base/valgrind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,13 +33,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0u
-#define VALGRIND_STACK_REGISTER(low, high) ((void)(low), (void)(high), 0u)
-#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
-#endif
 #if CR_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>

@@ -16,6 +16,7 @@
 #include "loop/backend.h"
 
 #include "base/check.h"
+#include "base/valgrind.h"
 #include "loop/ring.h"
 
 #include <errno.h>
@@ -25,11 +26,6 @@
 
 #if CR_MSAN
 #include <sanitizer/msan_interface.h>
-#endif
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
-#else
-#define VALGRIND_MAKE_MEM_DEFINED(address, size) ((void)(address), (void)(size))
 #endif
 
 enum {

@@ -175,7 +175,7 @@ static int drop_app(void)
 }
 TEST(submit, what_is_dropped_runs_on_before_the_run_ends)
 {
-    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         EXPECT_EQ(crank_run_with(&(crank_options){ .backend = backends[i] }, drop_app), 0);
         EXPECT_EQ(atomic_load(&ran), 3);
     }

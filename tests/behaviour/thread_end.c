@@ -163,7 +163,7 @@ static int drop_app(void)
 }
 TEST(to_thread, a_dropped_job_runs_before_the_run_ends)
 {
-    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         EXPECT_EQ(crank_run_with(&(crank_options){ .backend = backends[i] }, drop_app), 0);
         EXPECT_EQ(atomic_load(&ran), 1);
     }
@@ -176,7 +176,7 @@ static int drop_failing_app(void)
 }
 TEST(to_thread, a_failure_nobody_awaits_is_reported)
 {
-    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         crank_options options = { .backend = backends[i], .on_report = keep_report };
         reported[0] = '\0';
         EXPECT_EQ(crank_run_with(&options, drop_failing_app), 0);

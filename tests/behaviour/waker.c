@@ -108,7 +108,7 @@ static int free_and_wait_app(void)
 }
 TEST(waker, once_freed_holds_off_no_deadlock)
 {
-    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         int deadlocks = 0;
         crank_options options = { .backend = backends[i], .on_report = no_report, .on_report_arg = &deadlocks };
         EXPECT_EQ(crank_run_with(&options, free_and_wait_app), -EDEADLK);
@@ -169,7 +169,7 @@ TEST(waker, of_a_loop_without_a_program_calls_from_threads_and_signal_handlers)
 {
     struct sigaction action = { .sa_handler = on_signal }, before;
     sigaction(SIGUSR1, &action, &before);
-    for (size_t i = 0; i < CRANK_COUNT(backends) && runs_here(backends[i]); i++) {
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         static bare b;
         b = (bare){ .loop = crank_loop_new(&(crank_options){ .backend = backends[i] }) };
         pthread_t thread;
