@@ -12,6 +12,7 @@
  * the end of the process, for one may still be on its way. Somebody who takes it later has it: then
  * another is chosen. */
 #include "inspect/sample.h"
+#include "base/valgrind.h"
 #include "task/tasks.h"
 
 #include <fcntl.h>
@@ -155,6 +156,9 @@ CR_RACY static void copy_words(cr_stack_copy *copy, size_t count)
     for (size_t i = 0; i < count; i++)
         copy->words[i] = from[i];
     copy->count = count;
+    /* Frames have places that nobody has written, and a walk may well look at them. */
+    size_t size = offsetof(cr_stack_copy, words) + count * sizeof *copy->words;
+    (void)VALGRIND_MAKE_MEM_DEFINED(copy, size);
 }
 
 static void read_registers(const ucontext_t *user, cr_stack_copy *copy)

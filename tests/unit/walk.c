@@ -2,6 +2,7 @@
 /* walk.c: the calls that stand on the copy of a stack, found with and without frame pointers; a code address in
  * words. */
 #include "base/place.h"
+#include "base/valgrind.h"
 #include "inspect/walk.h"
 #include "test.h"
 
@@ -148,6 +149,7 @@ CR_RACY static void copy_here(uintptr_t top, bool with_fp)
     copy.top = top;
     for (; copy.sp + copy.count * 8 < top && copy.count < CRANK_COUNT(copy.words); copy.count++)
         copy.words[copy.count] = ((const volatile uint64_t *)copy.sp)[copy.count];
+    (void)VALGRIND_MAKE_MEM_DEFINED(copy.words, copy.count * 8);
 }
 static volatile int sink;
 __attribute__((noinline)) static void inner(uintptr_t top, bool with_fp)
