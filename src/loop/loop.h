@@ -117,10 +117,11 @@ static inline void cr_loop_listen(crank_loop *loop, cr_listener *listener)
     loop->runner.listener = listener;
     loop->runner.steps = 0; /* what runs now passes the processor to the loop */
 }
-/* Will anything happen by itself: is anything ready, planned, in flight, awaited from outside? */
-static inline bool cr_loop_expects(const crank_loop *loop)
+/* Will anything happen by itself, beside so many timers: is anything ready, planned, in flight,
+ * awaited from outside? */
+static inline bool cr_loop_expects(const crank_loop *loop, size_t timers)
 {
-    return loop->runner.head || cr_timers_count(loop->timers) > 0 || loop->in_flight > 0 ||
+    return loop->runner.head || cr_timers_count(loop->timers) > timers || loop->in_flight > 0 ||
         loop->outside > 0;
 }
 /* now + span without overflow. */

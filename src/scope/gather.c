@@ -83,7 +83,7 @@ static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
     if (g->left == 0 && g->waiting) {
         g->waiting = false;
         if (g->self->fiber.wait == &gather_end_wait)
-            cr_timer_stop(loop, &g->self->timer);
+            cr_grace_stop(loop, g->self);
         cr_wake(loop, g->self, 0);
     }
 }
@@ -127,11 +127,15 @@ static void stop_all(gather *g)
 static void gather_due(crank_loop *loop, cr_task *self)
 {
     gather *g = self->on;
+    bool more = cr_grace_over(loop);
     if (!g->named)
         cr_report_swallowed(loop, gather_holder(self));
     g->named = true;
     self->fiber.wait = &gather_wait;
-    stop_all(g);
+    if (more)
+        stop_all(g);
+    else
+        cancel_rest(g);
 }
 
 /* Does a result of this kind fit the results' array? A future's kind is not known before it is set,

@@ -202,10 +202,11 @@ static bool wait_undo(cr_task *opener)
 static void wait_due(crank_loop *loop, cr_task *opener)
 {
     cr_group *group = opener->on;
+    bool more = cr_grace_over(loop);
     if (!group->named && group->owner.child)
         cr_report_swallowed(loop, group->owner.child);
     group->named = true;
-    opener->fiber.wait = with_grace(loop, opener);
+    opener->fiber.wait = more ? with_grace(loop, opener) : &group_wait;
     cr_children_cancel(loop, group->owner.child);
 }
 
@@ -256,7 +257,7 @@ static void wake_opener(crank_loop *loop, cr_group *group)
     cr_task *opener = group->scope.task;
     group->waiting = false;
     if (opener->fiber.wait == &group_end_wait)
-        cr_timer_stop(loop, &opener->timer);
+        cr_grace_stop(loop, opener);
     cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
 }
 

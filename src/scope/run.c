@@ -117,7 +117,10 @@ static void stop_if_done(run *r)
 {
     if (!r->ended || cr_tasks_of(r->loop)->detached.alive > 0)
         return;
-    crank_handle_cancel(r->grace);
+    if (r->grace) {
+        crank_handle_cancel(r->grace);
+        cr_tasks_of(r->loop)->graces--;
+    }
     r->grace = NULL;
     if (!cr_generators_end(r->loop))
         r->loop->stopping = true;
@@ -130,7 +133,7 @@ static void grace_over(void *arg)
     run *r = arg;
     crank_loop *loop = r->loop;
     cr_tasks *tasks = cr_tasks_of(loop);
-    bool more = cr_loop_expects(loop);
+    bool more = cr_grace_over(loop);
     char what[128];
     r->grace = NULL;
     if (loop->stopping)
@@ -152,8 +155,11 @@ static void grace_over(void *arg)
  * nothing else happens. */
 static void start_grace(run *r)
 {
-    if (!r->grace && cr_tasks_of(r->loop)->stuck == 0)
-        r->grace = crank_call_later(r->loop, r->loop->options.grace, grace_over, r);
+    cr_tasks *tasks = cr_tasks_of(r->loop);
+    if (r->grace || tasks->stuck > 0)
+        return;
+    r->grace = crank_call_later(r->loop, r->loop->options.grace, grace_over, r);
+    tasks->graces += r->grace != NULL;
 }
 
 /* The failure is copied to memory that outlives the loop before the root's record goes. */

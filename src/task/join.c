@@ -140,7 +140,7 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     }
     cr_task *waiter = (cr_task *)joiner;
     if (CR_UNLIKELY(waiter->fiber.wait == &join_end_wait))
-        cr_timer_stop(loop, &waiter->timer);
+        cr_grace_stop(loop, waiter);
     uint64_t bits = cr_task_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->place = (void *)(uintptr_t)failed;
@@ -175,10 +175,12 @@ static bool join_undo(cr_task *waiter)
 
 static void join_due(crank_loop *loop, cr_task *waiter)
 {
+    bool more = cr_grace_over(loop);
     if (!waiter->place)
         cr_report_swallowed(loop, waiter->on);
     waiter->fiber.wait = &cr_join_wait;
-    (void)cr_grace_start(loop, waiter, &join_end_wait);
+    if (more)
+        (void)cr_grace_start(loop, waiter, &join_end_wait);
     waiter->place = waiter->on;
     (void)cr_task_cancel(loop, waiter->on);
 }

@@ -29,7 +29,7 @@ static const cr_wait unwanted_wait = { .what = "awaits the end of", .due = unwan
 static void unwanted_due(crank_loop *loop, cr_task *task)
 {
     const cr_task *child = cr_child_alive(task->child);
-    bool more = cr_loop_expects(loop);
+    bool more = cr_grace_over(loop);
     if (!task->place && child)
         cr_report_swallowed(loop, child);
     task->place = task;
@@ -43,6 +43,7 @@ static void unwanted_due(crank_loop *loop, cr_task *task)
 static void wanted_due(crank_loop *loop, cr_task *task)
 {
     char line[512], text[800];
+    (void)cr_grace_over(loop);
     task->fiber.wait = NULL;
     (void)cr_task_describe(task, line, sizeof line);
     snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
@@ -96,6 +97,6 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
 void cr_returned_over(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.wait)
-        cr_timer_stop(loop, &task->timer);
+        cr_grace_stop(loop, task);
     task->fiber.wait = NULL;
 }

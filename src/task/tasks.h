@@ -98,6 +98,7 @@ typedef struct cr_tasks {
     uint64_t *put_off; /* tasks to be cancelled when they are through */
     size_t put_off_count, put_off_room;
     unsigned stuck; /* times the loop starved */
+    size_t graces;  /* timers of grace periods that run */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
     /* ended children whose handles are kept; when to look again */
@@ -285,9 +286,13 @@ size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size); /* by its
 /* Let every ready task run once. */
 void cr_yield(const cr_waiting *w);
 /* A parked task waits for others it has asked to end: from now on its timer runs for the grace
- * period, and wait is graced. Whoever wakes it stops the timer. False, and no change, where there
- * is no memory for a timer. */
+ * period, and wait is graced. Whoever wakes it stops the timer by the second; when it is due the
+ * third comes first, and says whether anything else is going to happen by itself: else the period
+ * is not begun again, for several that wait for each other's would hide that the run starves.
+ * False, and no change, where there is no memory for a timer. */
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced);
+void cr_grace_stop(crank_loop *loop, cr_task *task);
+bool cr_grace_over(crank_loop *loop);
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
 /* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */

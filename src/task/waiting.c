@@ -225,7 +225,20 @@ bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)
     if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)
         return false;
     task->fiber.wait = graced;
+    cr_tasks_of(loop)->graces++;
     return true;
+}
+
+void cr_grace_stop(crank_loop *loop, cr_task *task)
+{
+    cr_timer_stop(loop, &task->timer);
+    cr_tasks_of(loop)->graces--;
+}
+
+bool cr_grace_over(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    return cr_loop_expects(loop, --tasks->graces);
 }
 
 /* The loop's hook: a task's own timer is due. */

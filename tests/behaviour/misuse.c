@@ -211,6 +211,59 @@ TEST(exit, that_gives_tasks_up_names_them)
     EXPECT_CONTAINS(texts[1], "name='stubborn'");
 }
 
+/* It takes every request to end for a mere end of the wait. */
+static crank_event *never;
+static int waits_for_ever(void)
+{
+    while (!crank_event_is_set(never))
+        (void)crank_event_wait(never);
+    return 0;
+}
+static int fails_with_one_that_waits(double after)
+{
+    crank_set_name(crank_spawn(waits_for_ever), "deaf");
+    crank_try(crank_sleep(after));
+    return -EIO;
+}
+static int fail_one_after_another(void)
+{
+    crank_task *first = crank_spawn(fails_with_one_that_waits, 1.0);
+    crank_task *second = crank_spawn(fails_with_one_that_waits, 4.0);
+    return crank_gather(NULL, first, second);
+}
+static int awaits_one_in_time(void)
+{
+    return (int)crank_within(1, crank_await(crank_spawn(waits_for_ever)));
+}
+static int groups_one(void)
+{
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, waits_for_ever);
+    return 0;
+}
+static int gathers_them_in_time(void)
+{
+    return (int)crank_within(1, crank_gather(NULL, crank_spawn(waits_for_ever), crank_spawn(waits_for_ever)));
+}
+static int (*const waiting_for_the_deaf[])(void) = { fail_one_after_another, awaits_one_in_time,
+    groups_one, gathers_them_in_time };
+
+/* Each names whom it waits for once its period is over, and none keeps the run going for another's period. */
+TEST(exit, of_several_that_wait_for_deaf_ones_is_a_deadlock_when_nothing_else_goes_on)
+{
+    for (size_t i = 0; i < CRANK_COUNT(waiting_for_the_deaf); i++) {
+        never = crank_event_new();
+        reports = 0;
+        EXPECT_EQ(crank_run_with(&kept, waiting_for_the_deaf[i]), -EDEADLK);
+        EXPECT(reports >= 3);
+        expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: a task has not ended within 10 s");
+        expect_report(reports - 2, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
+        expect_report(reports - 1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: ");
+        EXPECT_CONTAINS(texts[reports - 1], "been given up");
+        free(never); /* those who wait for it were given up */
+    }
+}
+
 /* ---- one form */
 
 static int doomed(void) { return crank_fail(EIO, "the disk is on fire"); }
