@@ -3,7 +3,7 @@
 """How much of src/base to src/sync the tests run: a table by file, and a failure under the thresholds.
 
 coverage.py BUILD [options]
-  BUILD            a folder configured with -Db_coverage=true -Doptimization=0
+  BUILD            a folder configured with -Db_coverage=true -Doptimization=0 -Dc_args=-DCR_INLINE=inline
   --run            run the test programs first, each with counts of its own, under BUILD/coverage
   --programs A,B   only these programs (names as in BUILD/tests)
   --long           slow tests too
@@ -16,8 +16,8 @@ The counts are gcov's own (gcov --json-format). A line of a header counts once, 
 it reached it there; so does a branch. Not counted are, with the reason beside them in the source:
 
 - a line with the comment "unreached: why", and the block that such a line opens;
-- the side of a CR_ASSERT, and of a CR_CHECK that says "internal:", which would abort: that it is not reached is the
-  invariant itself.
+- the side of a CR_ASSERT or CR_ASSUME, and of a CR_CHECK that says "internal:", which would abort, or is undefined:
+  that it is not reached is the invariant itself.
 
 Assembly is not counted: gcov knows compiled code only. mutate.py uses what --run leaves under BUILD/coverage.
 """
@@ -31,13 +31,13 @@ import time
 
 LAYERS = ("base", "context", "loop", "task", "scope", "sync")
 EXCUSED = re.compile(r"/\*\s*unreached:\s*\S")
-INTERNAL = re.compile(r"\bCR_ASSERT\s*\(|\bCR_CHECK\s*\(")
+INTERNAL = re.compile(r"\bCR_ASSERT\s*\(|\bCR_ASSUME\s*\(|\bCR_CHECK\s*\(")
 
 
 def test_programs(build):
     """The test programs of a build folder, those of a kind together."""
     folder = os.path.join(build, "tests")
-    kinds = ("unit_", "behaviour_", "real_", "fault_", "explore_", "capture_", "model_", "fuzz_")
+    kinds = ("unit_", "behaviour_", "real_", "fault_", "explore_", "capture_", "fuzz_")
     return sorted(name for name in os.listdir(folder)
                   if name.startswith(kinds) and os.path.isfile(os.path.join(folder, name)))
 
@@ -61,9 +61,13 @@ def run_program(build, program, options):
         if name.endswith(".gcda"):
             os.unlink(os.path.join(folder, name))
     environment = dict(os.environ, GCOV_PREFIX=os.path.abspath(folder), GCOV_PREFIX_STRIP="99")
-    command = [os.path.join(build, "tests", program), "-j", str(options.jobs), "--timeout", "120"]
-    command += ["--long"] if options.long else []
+    command = [os.path.join(build, "tests", program)]
     begun = time.monotonic()
+    if program.startswith("fuzz_"):
+        corpus = os.path.join(options.root, "tests/fuzz/corpus", program[len("fuzz_"):])
+        return run_counted(command + [corpus], environment), time.monotonic() - begun
+    command += ["-j", str(options.jobs), "--timeout", "60"]
+    command += ["--long"] if options.long else []
     last = run_counted(command, environment)
     seconds = time.monotonic() - begun
     asleep = run_counted(command + ["--backend", "sim"], dict(environment, CRANK_HIBERNATE_AFTER="1e-9"))
@@ -159,7 +163,7 @@ def excused(path):
             whole.update(range(first, block_end(lines, first) + 1))
         if INTERNAL.search(text):
             end = statement_end(lines, number)
-            if "CR_ASSERT" in text or "\"internal:" in " ".join(lines[number - 1:end]):
+            if "CR_CHECK" not in text or "\"internal:" in " ".join(lines[number - 1:end]):
                 sides.update(range(number, end + 1))
     return whole, sides
 
@@ -240,7 +244,7 @@ def parse():
 
 def main():
     options = parse()
-    root = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    options.root = root = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     objects = object_folder(options.build)
     programs = options.programs.split(",") if options.programs else test_programs(options.build)
     failures = 0

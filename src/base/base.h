@@ -10,7 +10,10 @@
  * that run millions of times a second, and the way out of them. */
 #define CR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* A build that counts branches counts those of a function once: -DCR_INLINE=inline. */
+#ifndef CR_INLINE
 #define CR_INLINE inline __attribute__((always_inline))
+#endif
 /* What a contract promises that neither the compiler nor an analyzer sees. No code; UBSan checks
  * it. */
 #define CR_ASSUME(condition) ((condition) ? (void)0 : __builtin_unreachable())
