@@ -295,6 +295,49 @@ TEST(interrupt, asked_twice_ends_the_process)
     EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
 }
 
+/* Nothing is left that could be cancelled but what was detached: the status says what happened. */
+static int interrupt_and_sleep(void)
+{
+    (void)crank_sleep(1);
+    raise(SIGINT);
+    say("%d", crank_sleep(0.5));
+    return 0;
+}
+static int leaves_one_behind(void)
+{
+    crank_task *task = crank_spawn(interrupt_and_sleep);
+    crank_detach(task);
+    return 5;
+}
+TEST(interrupt, after_app_has_returned_gives_130_too)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .handle_interrupt = true };
+    EXPECT_EQ(crank_run_with(&options, leaves_one_behind), -EINTR);
+    EXPECT_TRAIL("0");
+}
+
+/* As a shell starts what runs in the background, and as nohup does. */
+TEST(interrupt, that_is_ignored_stays_so)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .handle_interrupt = true };
+    struct sigaction after;
+    signal(SIGINT, SIG_IGN);
+    EXPECT_EQ(crank_run_with(&options, interrupt_and_sleep), 0);
+    EXPECT_TRAIL("0");
+    sigaction(SIGINT, NULL, &after);
+    EXPECT(after.sa_handler == SIG_IGN);
+    signal(SIGINT, SIG_DFL);
+    EXPECT_EQ(crank_run_with(&options, interrupt_oneself), -EINTR); /* it can be handled afterwards */
+}
+
+TEST(run, for_main_that_cannot_begin_gives_one_and_says_why)
+{
+    environment("CRANK_BACKEND=kqueue");
+    test_capture();
+    EXPECT_EQ(crank_run(give, 5), 1);
+    EXPECT_CONTAINS(test_captured(), "crank: crank_run: cannot run: CRANK_BACKEND is none of");
+}
+
 /* ---- the simulator's promises */
 
 static uint64_t hash_of_run;
@@ -317,6 +360,20 @@ TEST(simulator, gives_the_same_trace_for_the_same_seed)
         EXPECT_EQ(crank_run_with(&options, some_work), 0);
         EXPECT(hash_of_run == first);
     }
+}
+
+static int no_hash(void) { return crank_trace_hash() != 0; }
+TEST(simulator, says_its_trace_where_asked)
+{
+    char expected[64];
+    environment("CRANK_TRACE_HASH=1");
+    test_capture();
+    EXPECT_EQ(crank_run_with(&sim, some_work), 0);
+    const char *said = test_captured();
+    snprintf(expected, sizeof expected, "crank: trace hash %016llx\n", (unsigned long long)hash_of_run);
+    EXPECT_STR(said, expected);
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, no_hash), 0);
+    EXPECT(crank_trace_hash() == 0 && !crank_current_loop());
 }
 
 static int year(void) { return crank_sleep(365.25 * 86400); }
