@@ -53,7 +53,7 @@ static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *not
     task->place = notified_by;
     task->on = &lock->line;
     task->fiber.wait = &retake_wait;
-    cr_lock_slow(lock, cr_lock_holder_id(lock));
+    cr_lock_expect(lock, cr_lock_holder_id(lock));
     cr_waitq_join(&lock->line, task);
 }
 

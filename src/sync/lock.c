@@ -95,11 +95,33 @@ static CR_NOINLINE int acquire(crank_lock *lock)
         return 0;
     }
     check_holder(lock, holder, w.self);
-    cr_lock_slow(lock, holder);
+    cr_lock_expect(lock, holder);
     if (CR_UNLIKELY(w.loop->options.debug))
         cr_lock_trace_waiter(w.loop, w.self);
     w.self->place = NULL;
     return cr_waitq_park(&w, &lock->line, &lock_wait);
+}
+
+/* Whether the running task may join a line in which others stand, with no more to check: they do on
+ * the lock's own loop, so that the record of the holder whom they found is still there. */
+static inline bool can_join(const crank_lock *lock)
+{
+    const crank_loop *loop = lock->object.loop;
+    const cr_task *holder = lock->record;
+    return lock->line.tail && holder && &holder->fiber != loop->runner.current &&
+        holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
+}
+
+/* The whole way, but for who only has to join a line. */
+static CR_NOINLINE int acquire_held(crank_lock *lock)
+{
+    cr_waiting w;
+    crank_loop *loop = cr_loop_here;
+    if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_wait_quick_in(loop, &w))) {
+        w.self->place = NULL;
+        return cr_waitq_park(&w, &lock->line, &lock_wait);
+    }
+    return acquire(lock);
 }
 
 /* A free lock has nobody in line, so that taking it overtakes nobody. */
@@ -111,7 +133,7 @@ int crank_lock_acquire(crank_lock *lock)
         lock->quick = w.self->id;
         return 0;
     }
-    return acquire(lock);
+    return acquire_held(lock);
 }
 
 /* Needs a task, for a lock has a holder; but never waits, so it notices no cancellation either. */

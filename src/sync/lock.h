@@ -22,6 +22,7 @@ struct crank_lock {
     uint64_t quick;  /* free: its loop's address, held: the holder's id; CR_LOCK_SLOW: see holder */
     uint64_t holder; /* while quick is CR_LOCK_SLOW: the same id, 0: free */
     cr_waitq line;
+    const cr_task *record; /* with holder: its record, NULL where that is gone */
     crank_lock *next;     /* in the list of those held, in debug mode */
     crank_lock **link;    /* what points at it there; NULL: it is not in it */
     uint64_t taken_by;    /* who took it, in debug mode, and was not handed it */
@@ -36,11 +37,17 @@ static inline uint64_t cr_lock_holder_id(const crank_lock *lock)
     return lock->quick == (uintptr_t)lock->object.loop ? 0 : lock->quick;
 }
 
-/* Before a task joins the line of a lock that holder has. */
-static inline void cr_lock_slow(crank_lock *lock, uint64_t holder)
+static inline void cr_lock_slow(crank_lock *lock, uint64_t holder, const cr_task *record)
 {
     lock->holder = holder;
+    lock->record = record;
     lock->quick = CR_LOCK_SLOW;
+}
+/* Before a task joins the line of a lock that the task of this number has. */
+static inline void cr_lock_expect(crank_lock *lock, uint64_t holder)
+{
+    if (lock->quick != CR_LOCK_SLOW)
+        cr_lock_slow(lock, holder, cr_task_find(holder));
 }
 
 /* ---- trace.c, in debug mode only */
@@ -56,7 +63,7 @@ static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *ta
 {
     lock->quick = task->id;
     if (CR_UNLIKELY(loop->options.debug)) {
-        cr_lock_slow(lock, task->id);
+        cr_lock_slow(lock, task->id, task);
         cr_lock_trace(lock, loop, task, at);
     }
 }
@@ -72,8 +79,11 @@ static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
         return;
     }
     lock->holder = next->id;
-    /* It is often the only one ready: its stack begins to come while this task goes on. */
+    lock->record = next;
+    /* It is often the only one ready: its stack begins to come while this task goes on, and the
+     * record of the one after it. */
     __builtin_prefetch(next->fiber.sp);
+    __builtin_prefetch(lock->line.head);
     long value = (long)(intptr_t)next->place;
     cr_wake(loop, next, value < 0 ? value : 0);
 }

@@ -181,8 +181,13 @@ static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
 static inline cr_task *cr_waitq_pop(cr_waitq *line)
 {
     cr_task *first = line->head;
-    if (first)
-        cr_waitq_leave(line, first);
+    if (!first)
+        return NULL;
+    line->head = first->node.next;
+    if (line->head)
+        line->head->node.prev = NULL;
+    else
+        line->tail = NULL;
     return first;
 }
 /* Stand at the end of the line (task->on is the line then) and park. What the waker must know

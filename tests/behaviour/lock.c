@@ -401,6 +401,16 @@ TEST_CHECKS(lock, cannot_be_taken_twice, "already holds lock")
     return crank_lock_acquire(lock);
 }
 
+TEST_CHECKS(lock, cannot_be_taken_twice_while_others_wait, "already holds lock")
+{
+    CRANK_LOCK(lock);
+    crank_try(crank_lock_acquire(lock));
+    crank_task *other = crank_spawn(hold, lock, "b", 1.0);
+    crank_try(crank_sleep(0));
+    EXPECT(!crank_done(other));
+    return crank_lock_acquire(lock);
+}
+
 TEST_CHECKS(lock, released_by_a_stranger_is_refused, "not by the caller")
 {
     CRANK_LOCK(lock);
@@ -438,6 +448,43 @@ TEST_CHECKS(lock, of_an_ended_task_whose_handle_is_kept_is_refused, "forgetful")
     crank_set_name(a, "forgetful");
     crank_try(settle());
     EXPECT(crank_done(a));
+    return crank_lock_acquire(lock);
+}
+
+static int forget_after_a_turn(crank_lock *lock)
+{
+    crank_try(crank_lock_acquire(lock));
+    return crank_sleep(0);
+}
+
+/* The line was joined while the holder could still have released; its record may serve another task by now. */
+TEST_CHECKS(lock, of_an_ended_task_is_refused_to_who_joins_a_line, "which has ended")
+{
+    CRANK_LOCK(lock);
+    crank_task *forgetful = crank_spawn(forget_after_a_turn, lock);
+    crank_task *first = crank_spawn(hold, lock, "first", 1.0);
+    crank_try((int)crank_await(forgetful));
+    EXPECT(!crank_done(first));
+    crank_task *second = crank_spawn(hold, lock, "second", 1.0);
+    return (int)crank_await(second);
+}
+
+/* In line for the lock of a holder that is gone already when the line begins: by a cancelled wait for a condition. */
+static int wait_for(crank_lock *lock, crank_condition *condition)
+{
+    CRANK_WITH_LOCK(lock);
+    return crank_condition_wait(condition);
+}
+TEST_CHECKS(lock, of_an_ended_task_is_refused_behind_a_cancelled_waiter, "which has ended")
+{
+    CRANK_LOCK(lock);
+    CRANK_CONDITION(condition, lock);
+    crank_task *waiter = crank_spawn(wait_for, lock, condition);
+    crank_try(settle());
+    crank_try((int)crank_await(crank_spawn(forget_to_release, lock)));
+    crank_cancel(waiter);
+    crank_try(settle());
+    EXPECT(!crank_done(waiter));
     return crank_lock_acquire(lock);
 }
 
