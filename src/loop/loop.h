@@ -19,7 +19,6 @@
 #include "loop/wakeup.h"
 
 #define CR_STEPS 61              /* fibers run before the clock is read */
-#define CR_BUDGET 128            /* calls without a wait before a task makes room for others */
 #define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
 
 /* What housekeeping has left to do. */
