@@ -2,8 +2,8 @@
 /* watchdog.c: a loop that one task keeps from running is named while it does.
  *
  * One thread per process watches every loop that runs on a real backend. It begins with the first
- * and is joined when the last has run. Twice in the span that is allowed it looks whether each loop
- * has gone on; where none has anything to do, it sleeps until one wakes it.
+ * and is joined when the last has run. At least once in the span that is allowed it looks whether
+ * each loop has gone on; where none has anything to do, it sleeps until one wakes it.
  *
  * A loop stands still when it neither sleeps nor goes on. That alone is no reproach: on a loaded
  * machine a thread may wait long for a processor. What counts is the time in which the thread
@@ -24,7 +24,9 @@
 #include <time.h>
 
 #define MILLISECOND INT64_C(1000000)
-#define LOOKS 2              /* in the span that is allowed: each costs a wake-up */
+/* Between two looks, of the span that is allowed. Each costs a wake-up, and a loop that begins to
+ * stand right after one is seen to at the next: so it is named within 7/4 of the span. */
+#define LOOK_AFTER(limit) ((limit) / 4 * 3)
 #define LOOKS_AGAIN 5        /* of which the next may find it waiting, and then know more */
 #define IDLE_LOOKS 4         /* then it sleeps */
 #define PERIOD_MOST CR_SECOND
@@ -275,8 +277,8 @@ static int64_t period(void)
 {
     int64_t shortest = PERIOD_MOST;
     for (const crank_loop *loop = watched; loop; loop = loop->watched.next)
-        if (loop->watched.limit / LOOKS < shortest)
-            shortest = loop->watched.limit / LOOKS;
+        if (LOOK_AFTER(loop->watched.limit) < shortest)
+            shortest = LOOK_AFTER(loop->watched.limit);
     return shortest;
 }
 
