@@ -61,7 +61,7 @@ shrinks() {
 # Stopped amid a run it leaves no process behind, and ends as one that was stopped.
 stops() {
     local pid child='' began=$SECONDS
-    "$crank" explore --timeout 60 "$programs/explored_torn" spin &
+    env --default-signal=HUP,TERM "$crank" explore --timeout 60 "$programs/explored_torn" spin & # nohup ignores one
     pid=$!
     while [ -z "$child" ]; do
         [ $((SECONDS - began)) -lt 20 ] || { kill $pid; echo "it runs nothing"; return 1; }
