@@ -31,8 +31,9 @@ CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
 CRANK_API void crank_loop_stop(crank_loop *loop);
 /* The loop's clock, seconds. Callable anywhere. */
 CRANK_API double crank_loop_time(crank_loop *loop);
-/* A descriptor that is readable when the loop has something to do besides its timers, for another loop's poll; -ENOTSUP
- * under the simulator. Combine it with crank_loop_next. */
+/* A descriptor that is readable when the loop has something to do besides its timers, for another loop's poll. Combine
+ * it with crank_loop_next. Ask for it before the loop waits for any descriptor. Fails with -ENOTSUP under the
+ * simulator; -EBUSY on io_uring when the loop waits for one; -ENOMEM, -EMFILE. */
 CRANK_API int crank_loop_fd(crank_loop *loop);
 /* Seconds until the next timer: 0 when something is ready, CRANK_FOREVER when there is none. */
 CRANK_API double crank_loop_next(crank_loop *loop);

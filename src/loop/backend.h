@@ -62,7 +62,8 @@ struct cr_backend_type {
     long (*turn)(cr_backend *backend, int64_t deadline);
     /* From any thread or signal handler: make the current or next turn return soon. */
     void (*wake)(cr_backend *backend);
-    /* A descriptor readable when turn has something to deliver; -ENOTSUP where there is none. */
+    /* A descriptor readable when turn has something to deliver; -ENOTSUP where there is none,
+     * -EBUSY where it had to be asked for before the first operation. */
     int (*pollable)(cr_backend *backend);
     /* The OS table the loop should use with this backend (the simulator's has its own clock and
      * chance). */

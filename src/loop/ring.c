@@ -82,7 +82,8 @@ static void lay_out(cr_ring *ring, const struct io_uring_params *params)
 }
 
 /* The best first: completions run only when our thread enters (6.1), then those that at least do
- * not interrupt it (5.19). A kernel that knows neither is served by epoll. */
+ * not interrupt it (5.19). A kernel that knows neither is served by epoll. The first is of no use
+ * to who sleeps on the ring's descriptor: what waits for us to enter does not make it readable. */
 static const unsigned setups[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -93,10 +94,10 @@ static const unsigned setups[] = {
         IORING_FEAT_POLL_32BITS)
 
 /* -EINVAL means a flag it does not know; any other error is final. */
-static int setup(const cr_sys *sys, struct io_uring_params *params)
+static int setup(const cr_sys *sys, struct io_uring_params *params, bool polled)
 {
     int fd = -EINVAL;
-    for (size_t i = 0; fd == -EINVAL && i < sizeof setups / sizeof *setups; i++) {
+    for (size_t i = polled; fd == -EINVAL && i < sizeof setups / sizeof *setups; i++) {
         *params = (struct io_uring_params){.flags = SETUP_ALWAYS | setups[i],
             .cq_entries = COMPLETIONS};
         fd = sys->uring_setup(sys->context, SUBMISSIONS, params);
@@ -109,13 +110,13 @@ static int setup(const cr_sys *sys, struct io_uring_params *params)
 }
 
 /* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */
-int cr_ring_open(const cr_sys *sys, cr_ring *ring)
+int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool polled)
 {
     struct io_uring_params params;
-    int fd = setup(sys, &params);
+    int fd = setup(sys, &params, polled);
     if (fd < 0)
         return fd;
-    *ring = (cr_ring){.fd = fd};
+    *ring = (cr_ring){.fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN};
     int result = map_all(sys, ring, &params);
     if (result < 0) {
         cr_ring_close(sys, ring);

@@ -328,6 +328,13 @@ static void arm_wake(struct uring *uring)
 
 /* The contract's calls. */
 
+/* Another loop sleeps on our descriptor, which tells only of what the kernel has been given. */
+static void flush_embedded(struct uring *uring)
+{
+    if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
+        cr_ring_enter(uring->sys, &uring->ring, false, 0);
+}
+
 /* What the ring had no room for must not sleep behind a wait: then the turn only looks. */
 static long turn(cr_backend *backend, int64_t deadline)
 {
@@ -342,20 +349,18 @@ static long turn(cr_backend *backend, int64_t deadline)
     bool wait = timeout > 0 && settled && !delivered && !cr_ring_completed(&uring->ring);
     if (wait || cr_ring_worth_entering(&uring->ring))
         cr_ring_enter(sys, &uring->ring, wait, timeout);
-    return delivered + reap(uring);
+    delivered += reap(uring);
+    if (CR_UNLIKELY(uring->embedded)) {
+        arm_wake(uring);
+        flush_embedded(uring);
+    }
+    return delivered;
 }
 
 static enum cr_submitted refuse(cr_op *op, long result)
 {
     op->result = result;
     return CR_DONE_NOW;
-}
-
-/* Another loop sleeps on our descriptor, which tells only of what the kernel has been given. */
-static void flush_embedded(struct uring *uring)
-{
-    if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
-        cr_ring_enter(uring->sys, &uring->ring, false, 0);
 }
 
 /* Never done at once: the kernel is entered with the wait, and may find it done then. */
@@ -402,16 +407,6 @@ static void wake(cr_backend *backend)
     (void)uring->sys->write(uring->sys->context, uring->wake_fd, &one, sizeof one);
 }
 
-/* The ring itself: it is readable as soon as something can be completed. */
-static int pollable(cr_backend *backend)
-{
-    struct uring *uring = uring_of(backend);
-    uring->embedded = true;
-    arm_wake(uring);
-    flush_embedded(uring);
-    return uring->ring.enabled ? uring->ring.fd : -ENOTSUP;
-}
-
 static const cr_sys *sys_of(cr_backend *backend)
 {
     return uring_of(backend)->sys;
@@ -437,6 +432,35 @@ static void end_wake(struct uring *uring)
     }
 }
 
+/* Another ring in its place, which whoever polls it is woken by. Nothing can move to it. */
+static int replace_ring(struct uring *uring)
+{
+    cr_ring ring;
+    if (uring->live > 0)
+        return -EBUSY;
+    int result = cr_ring_open(uring->sys, &ring, true);
+    if (result < 0)
+        return result;
+    end_wake(uring);
+    cr_ring_close(uring->sys, &uring->ring);
+    uring->ring = ring;
+    uring->wake_armed = false;
+    return 0;
+}
+
+/* The ring itself: it is readable as soon as something can be completed. */
+static int pollable(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    int result = uring->ring.deferred ? replace_ring(uring) : 0;
+    if (result < 0)
+        return result;
+    uring->embedded = true;
+    arm_wake(uring);
+    flush_embedded(uring);
+    return uring->ring.enabled ? uring->ring.fd : -ENOTSUP;
+}
+
 /* Every operation has come back, so nobody's buffer is with the kernel any more. */
 static void close_backend(cr_backend *backend)
 {
@@ -460,7 +484,7 @@ static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backe
         return -ENOMEM;
     *uring = (struct uring){.base.type = &cr_backend_uring, .sys = sys, .free = NONE,
         .backlog_head = NONE};
-    int result = cr_ring_open(sys, &uring->ring);
+    int result = cr_ring_open(sys, &uring->ring, false);
     if (result < 0) {
         cr_free(sys, uring);
         return result;

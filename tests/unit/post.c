@@ -204,5 +204,33 @@ static void foreign_poll(crank_backend backend)
     crank_loop_free(loop);
 }
 
+static void *post_from_there(void *arg)
+{
+    mark *m = arg;
+    cr_loop_post(m->loop, &m->post);
+    return NULL;
+}
+
+/* Whoever posts does so before, while and after the other falls asleep. */
+static void foreign_sleep(crank_backend backend)
+{
+    crank_loop *loop = open_loop(backend, 0);
+    journal log = { .length = 0 };
+    mark m = { .post.deliver = write_letter, .log = &log, .letter = 'p', .loop = loop };
+    struct pollfd one = { .fd = crank_loop_fd(loop), .events = POLLIN };
+    for (size_t i = 1; i <= 100; i++) {
+        pthread_t thread;
+        EXPECT_EQ(pthread_create(&thread, NULL, post_from_there, &m), 0);
+        while (log.length < i) {
+            EXPECT_EQ(poll(&one, 1, -1), 1);
+            crank_loop_run_once(loop, 0);
+        }
+        pthread_join(thread, NULL);
+    }
+    crank_loop_free(loop);
+}
+TEST(post, wakes_who_sleeps_in_a_foreign_poll_on_epoll) { foreign_sleep(CRANK_BACKEND_EPOLL); }
+TEST(post, wakes_who_sleeps_in_a_foreign_poll_on_uring) { foreign_sleep(CRANK_BACKEND_URING); }
+
 TEST(post, shows_in_a_foreign_poll_on_epoll) { foreign_poll(CRANK_BACKEND_EPOLL); }
 TEST(post, shows_in_a_foreign_poll_on_uring) { foreign_poll(CRANK_BACKEND_URING); }
