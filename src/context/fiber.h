@@ -51,6 +51,10 @@
 #ifndef __ASSEMBLER__
 #include "base/probe.h"
 
+#if CR_MSAN /* what the assembly reads and writes it does not see */
+#include <sanitizer/msan_interface.h>
+#endif
+
 typedef struct cr_fiber cr_fiber;
 typedef struct cr_runner cr_runner;
 
@@ -210,12 +214,18 @@ extern __thread cr_few_args *cr_capture_place
 extern __thread cr_many_args *cr_capture_block
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
-static inline void cr_capture_into_block(cr_many_args *block) { cr_capture_block = block; }
+static inline void cr_capture_into_block(cr_many_args *block)
+{
+    cr_capture_block = block;
+#if CR_MSAN
+    if (block)
+        __msan_unpoison(block, sizeof *block);
+#endif
+}
 cr_few_args *cr_captured_few(void);       /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
-#if CR_MSAN /* the assembly passes arguments and writes the result unseen */
-#include <sanitizer/msan_interface.h>
+#if CR_MSAN
 #define cr_call_captured(function, few, many, ret)                                                 \
     (__msan_unpoison_param(24), cr_call_captured(function, few, many, ret),                        \
         __msan_unpoison(ret, sizeof(cr_returned)))
