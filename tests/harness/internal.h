@@ -19,6 +19,7 @@ typedef struct test_options {
     int repeat;
     double timeout;
     bool shuffle;
+    bool stop; /* at the first failure */
     bool list;
     bool verbose;
     bool long_too;

@@ -267,20 +267,36 @@ static bool any_running(const test_options *options)
     return false;
 }
 
+/* Those that still run when nobody wants to know any more. */
+static void end_running(const test_options *options)
+{
+    for (int i = 0; i < options->jobs; i++) {
+        if (!jobs[i].pid)
+            continue;
+        kill(-jobs[i].pid, SIGKILL);
+        waitpid(jobs[i].pid, NULL, 0);
+        close(jobs[i].output);
+        jobs[i].pid = 0;
+    }
+}
+
+static bool enough(const test_options *options) { return options->stop && failed > 0; }
+
 static void run_all(const test_item **order, int count, const test_options *options)
 {
     sigset_t child_signal;
     sigemptyset(&child_signal);
     sigaddset(&child_signal, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child_signal, NULL);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !enough(options); i++) {
         running *job;
         while (!(job = free_job(options)))
             reap(options, &child_signal);
         start(job, order[i], options);
     }
-    while (any_running(options))
+    while (!enough(options) && any_running(options))
         reap(options, &child_signal);
+    end_running(options);
 }
 
 static void shuffle(const test_item **order, int count, uint64_t seed)
@@ -306,7 +322,7 @@ static int run_chosen(const test_options *options)
         printf("%s: %s\n", options->short_name, order[i]->name);
     if (options->list)
         return 0;
-    for (int i = 0; i < options->repeat; i++) {
+    for (int i = 0; i < options->repeat && !enough(options); i++) {
         if (options->shuffle)
             shuffle(order, count, options->seed + (uint64_t)i + 1);
         run_all(order, count, options);
@@ -319,8 +335,9 @@ static int run_chosen(const test_options *options)
 
 CRANK_NORETURN static void usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --no-audit --fork --backend sim|epoll|uring -j N "
-        "--repeat N --seed N --choices LIST --timeout SECONDS --wrap COMMAND and parts of names\n", word);
+    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --fork -j N "
+        "--backend sim|epoll|uring --repeat N --seed N --choices LIST --timeout SECONDS --wrap COMMAND and parts of "
+        "names\n", word);
     exit(2);
 }
 
@@ -349,6 +366,8 @@ static bool take_flag(test_options *options, const char *word)
         options->long_too = true;
     else if (strcmp(word, "--shuffle") == 0)
         options->shuffle = true;
+    else if (strcmp(word, "--stop") == 0)
+        options->stop = true;
     else if (strcmp(word, "--no-audit") == 0)
         options->audit = false;
     else if (strcmp(word, "--fork") == 0)
