@@ -79,31 +79,55 @@ static void cancel_now(crank_loop *loop, cr_task *task)
 
 /* Undoing a wait may cancel what was waited for, and so on down a chain as long as the program
  * likes, on the stack of whoever asked first. Requests further down than this are put off until
- * those above are through; where there is no memory to note one it goes on down the stack. */
-enum { CHAIN_MAX = 16 };
-static bool put_off(cr_tasks *tasks, const cr_task *task)
+ * those above are through: in the order in which they came, or, where there is no memory to note
+ * that, in any. */
+enum { CHAIN_MAX = 16, MARKS = 64 };
+static void put_off(cr_tasks *tasks, const cr_task *task)
 {
     if (tasks->put_off_count == tasks->put_off_room) {
         size_t room = tasks->put_off_room ? 2 * tasks->put_off_room : 64;
         uint64_t *ids = cr_resize(tasks->loop->sys, tasks->put_off, room * sizeof *ids);
-        if (!ids)
-            return false;
+        if (!ids) {
+            cr_slab *slab = cr_slab_of(task->id);
+            size_t i = (size_t)(task - slab->records);
+            tasks->put_off_marked += !(slab->put_off[i / MARKS] >> i % MARKS & 1);
+            slab->put_off[i / MARKS] |= UINT64_C(1) << i % MARKS;
+            return;
+        }
         tasks->put_off = ids;
         tasks->put_off_room = room;
     }
     tasks->put_off[tasks->put_off_count++] = task->id;
-    return true;
+}
+
+/* One that has ended meanwhile is free: nothing is spawned while requests go down. */
+static CR_COLD void ask_marked(crank_loop *loop, cr_tasks *tasks)
+{
+    for (cr_slab *slab = tasks->slabs; slab; slab = slab->next) {
+        for (size_t word = 0; word < CR_SLAB_RECORDS / MARKS; word++) {
+            while (slab->put_off[word]) {
+                size_t bit = (size_t)__builtin_ctzll(slab->put_off[word]);
+                slab->put_off[word] &= slab->put_off[word] - 1;
+                tasks->put_off_marked--;
+                cancel_now(loop, &slab->records[word * MARKS + bit]);
+            }
+        }
+    }
 }
 
 /* By id, for one put off may have ended meanwhile, and its record have gone. */
 static void ask_put_off(crank_loop *loop, cr_tasks *tasks)
 {
-    for (size_t i = 0; i < tasks->put_off_count; i++) {
-        cr_task *task = cr_task_find(tasks->put_off[i]);
-        if (task)
-            cancel_now(loop, task);
-    }
-    tasks->put_off_count = 0;
+    do {
+        for (size_t i = 0; i < tasks->put_off_count; i++) {
+            cr_task *task = cr_task_find(tasks->put_off[i]);
+            if (task)
+                cancel_now(loop, task);
+        }
+        tasks->put_off_count = 0;
+        if (CR_UNLIKELY(tasks->put_off_marked > 0))
+            ask_marked(loop, tasks);
+    } while (tasks->put_off_count > 0 || tasks->put_off_marked > 0);
 }
 
 int cr_task_cancel(crank_loop *loop, cr_task *task)
@@ -111,14 +135,15 @@ int cr_task_cancel(crank_loop *loop, cr_task *task)
     cr_tasks *tasks = cr_tasks_of(loop);
     if (task->fiber.life == CR_ENDED || task->fiber.life == CR_FREE)
         return -ESRCH;
-    if (CR_UNLIKELY(tasks->chain == CHAIN_MAX) && put_off(tasks, task))
+    if (CR_UNLIKELY(tasks->chain == CHAIN_MAX)) {
+        put_off(tasks, task);
         return 0;
-    bool nested = tasks->chain == CHAIN_MAX;
-    tasks->chain += !nested;
+    }
+    tasks->chain++;
     cancel_now(loop, task);
-    if (CR_UNLIKELY(tasks->put_off_count > 0) && tasks->chain == 1)
+    if (CR_UNLIKELY(tasks->put_off_count + tasks->put_off_marked > 0) && tasks->chain == 1)
         ask_put_off(loop, tasks);
-    tasks->chain -= !nested;
+    tasks->chain--;
     return 0;
 }
 

@@ -114,6 +114,7 @@ typedef struct cr_slab {
     size_t used;  /* records ever handed out */
     cr_task *records;
     int64_t *since; /* by record, when its last wait began: since.c; NULL while nobody notes it */
+    uint64_t put_off[CR_SLAB_RECORDS / 64]; /* a bit by record: to be cancelled (cancel.c) */
 } cr_slab;
 /* Looked up by any thread, for a handle may be shown to the wrong one; written when a slab is
  * made or its loop ends. The pages behind a slab stay while its loop lives. */

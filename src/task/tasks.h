@@ -97,6 +97,7 @@ typedef struct cr_tasks {
     unsigned chain; /* calls of cr_task_cancel under way, one within the other */
     uint64_t *put_off; /* tasks to be cancelled when they are through */
     size_t put_off_count, put_off_room;
+    size_t put_off_marked; /* more of them, for which there was no memory: marked in their slabs */
     unsigned stuck; /* times the loop starved */
     size_t graces;  /* timers of grace periods that run */
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */

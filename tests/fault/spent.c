@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* spent.c: what still holds when there is no memory left at all, from a moment on. */
+#include "faults.h"
+
+/* A table that works until it is told not to. */
+static faults table;
+static void out_of_memory(bool from_now)
+{
+    table.from_then = from_now;
+    table.fail_at = from_now ? atomic_load(&table.calls) + 1 : 0;
+}
+static long run(long (*fn)(void *))
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    faults_init(&table, 0, false);
+    return cr_run_raw_on(&table.sys, &options, fn, NULL);
+}
+
+/* ---- a request that goes down a long chain of waits */
+
+enum { CHAIN = 3000 };
+static crank_task *links[CHAIN];
+static int asked;
+static int link_of(int i)
+{
+    long err = i + 1 < CHAIN ? crank_await(links[i + 1]) : crank_sleep(CRANK_FOREVER);
+    asked += err == -ECANCELED;
+    return (int)err;
+}
+static long ask_a_chain(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < CHAIN; i++)
+        links[i] = crank_spawn(link_of, i);
+    crank_try(crank_sleep(1));
+    crank_task *first = links[0];
+    out_of_memory(true);
+    EXPECT_EQ(crank_cancel(first), 0);
+    long result = crank_await(first);
+    out_of_memory(false);
+    EXPECT_EQ(asked, CHAIN);
+    return result == -ECANCELED ? 0 : result;
+}
+TEST(cancel, goes_down_a_chain_of_any_length_without_memory) { EXPECT_EQ(run(ask_a_chain), 0); }
