@@ -170,6 +170,16 @@ static inline void kind_check(const cr_task *task, size_t size, unsigned char ki
         kind_check_all(task, size, kind);
 }
 
+/* A gather gives the handles up, so it is the only one to wait. */
+static void join_check(const cr_task *self, const cr_task *task)
+{
+    cr_join_check(self, task, "crank_gather");
+    CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
+        "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, "
+        "or is given twice",
+        cr_task_name(task));
+}
+
 /* Become the joiner of every task; the dead and the missing count at once. */
 static void take_over(gather *g, size_t size, unsigned char kind)
 {
@@ -181,11 +191,7 @@ static void take_over(gather *g, size_t size, unsigned char kind)
             continue;
         }
         cr_task *task = cr_task_of(g->tasks[i], "crank_gather");
-        cr_join_check(g->self, task, "crank_gather");
-        CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
-            "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, "
-            "or is given twice",
-            cr_task_name(task));
+        join_check(g->self, task);
         kind_check(task, size, kind);
         if (task->fiber.life != CR_ENDED) {
             g->left++;
@@ -286,14 +292,30 @@ static gather *gather_new(crank_task *const *tasks, size_t n, bool settled)
 }
 
 /* Not even memory to wait for them together: they are asked to end, and awaited one after another.
- */
+ * Marked as joined meanwhile, each shows that it is given once. One that is another's child may be
+ * gone with its parent when its turn comes. */
 static CR_COLD int without_memory(crank_task *const *tasks, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        (void)crank_cancel(tasks[i]);
+    static const char call[] = "crank_gather";
+    const uintptr_t mark = 1;
+    const cr_task *self = cr_self_checked(call);
+    for (size_t i = 0; i < n; i++) {
+        if (!tasks[i])
+            continue;
+        cr_task *task = cr_task_of(tasks[i], call);
+        join_check(self, task);
+        task->joiner = mark;
+    }
     for (size_t i = 0; i < n; i++)
         if (tasks[i])
-            cr_task_end_of(cr_task_of(tasks[i], "crank_gather"));
+            cr_task_of(tasks[i], call)->joiner = 0;
+    for (size_t i = 0; i < n; i++)
+        (void)crank_cancel(tasks[i]);
+    for (size_t i = 0; i < n; i++) {
+        cr_task *task = cr_task_find((uint64_t)(uintptr_t)tasks[i]);
+        if (task)
+            cr_task_end_of(task);
+    }
     return cr_failed(-ENOMEM, "crank_gather: out of memory");
 }
 

@@ -42,3 +42,47 @@ static long ask_a_chain(void *arg)
     return result == -ECANCELED ? 0 : result;
 }
 TEST(cancel, goes_down_a_chain_of_any_length_without_memory) { EXPECT_EQ(run(ask_a_chain), 0); }
+
+/* ---- a gather that has not even room for itself */
+
+static int doze(double seconds) { return crank_sleep(seconds); }
+static long gather_of_oneself(void *arg)
+{
+    (void)arg;
+    out_of_memory(true);
+    return crank_gather((int *)NULL, crank_self());
+}
+TEST_CHECKS_OUTSIDE(gather, of_oneself_is_refused_without_memory, "itself") { (void)run(gather_of_oneself); }
+
+static long gather_of_one_twice(void *arg)
+{
+    (void)arg;
+    crank_task *task = crank_spawn(doze, 1.0);
+    out_of_memory(true);
+    return crank_gather((int *)NULL, task, task);
+}
+TEST_CHECKS_OUTSIDE(gather, of_one_task_twice_is_refused_without_memory, "given twice")
+{
+    (void)run(gather_of_one_twice);
+}
+
+static crank_task *handed[2];
+static int make_two(void)
+{
+    handed[0] = crank_spawn(doze, 1.0);
+    handed[1] = crank_spawn(doze, 2.0);
+    return 0;
+}
+static long gather_of_anothers(void *arg)
+{
+    (void)arg;
+    crank_task *maker = crank_spawn(make_two);
+    crank_try(crank_sleep(0.5));
+    out_of_memory(true);
+    int err = crank_gather((int *)NULL, handed[0], handed[1]);
+    out_of_memory(false);
+    EXPECT_EQ(err, -ENOMEM);
+    long made = crank_await(maker);
+    return made == -ECANCELED ? 0 : made;
+}
+TEST(gather, of_anothers_children_ends_them_without_memory) { EXPECT_EQ(run(gather_of_anothers), 0); }
