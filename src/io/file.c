@@ -47,12 +47,10 @@ typedef struct file {
 /* A stream of this type is always part of a file. */
 static file *file_of(crank_stream *stream) { return cr_container_of(stream, file, stream); }
 
-/* What cannot be asked is taken for a file: reading it says what is wrong. */
-static bool is_regular(const cr_sys *sys, int fd)
+/* Reading and writing it never waits for anybody: a worker does that. */
+static bool is_regular(const struct stat *status)
 {
-    struct stat status;
-    int err = sys->stat(sys->context, fd, &status);
-    return err < 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
+    return S_ISREG(status->st_mode) || S_ISDIR(status->st_mode) || S_ISBLK(status->st_mode);
 }
 
 /* ---- On workers ---- */
@@ -89,14 +87,21 @@ static int open_retrying(const cr_sys *sys, const char *path, int flags)
     return fd;
 }
 
-/* One trip to a worker learns what the file is as well. */
+/* One trip to a worker learns what the file is as well. Where that cannot be asked it stays shut: a
+ * worker that read a pipe, taken for a file, could not be called back. */
 static long do_open(void *arg)
 {
     file *f = arg;
+    struct stat status;
     f->fd = open_retrying(f->sys, f->path, f->flags);
     if (f->fd < 0)
         return f->fd;
-    f->regular = is_regular(f->sys, f->fd);
+    int err = f->sys->stat(f->sys->context, f->fd, &status);
+    if (err < 0) {
+        (void)f->sys->close(f->sys->context, f->fd);
+        return err;
+    }
+    f->regular = is_regular(&status);
     f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
     return 0;
 }

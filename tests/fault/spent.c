@@ -86,3 +86,27 @@ static long gather_of_anothers(void *arg)
     return made == -ECANCELED ? 0 : made;
 }
 TEST(gather, of_anothers_children_ends_them_without_memory) { EXPECT_EQ(run(gather_of_anothers), 0); }
+
+/* ---- a file of which nothing can be said */
+
+static int stat_fails(void *context, int fd, struct stat *ret_stat)
+{
+    (void)context, (void)fd, (void)ret_stat;
+    return -EIO;
+}
+static long open_what_cannot_be_asked(void *arg)
+{
+    (void)arg;
+    errno = 0;
+    crank_stream *stream = crank_open("/dev/null", "r");
+    EXPECT(!stream);
+    EXPECT_EQ(errno, EIO);
+    return 0;
+}
+TEST(open, of_a_file_that_cannot_be_asked_what_it_is_fails)
+{
+    cr_sys sys = cr_sys_real;
+    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    sys.stat = stat_fails;
+    EXPECT_EQ(cr_run_raw_on(&sys, &options, open_what_cannot_be_asked, NULL), 0);
+}
