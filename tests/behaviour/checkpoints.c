@@ -296,15 +296,16 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     char bytes[4096];
     memset(bytes, '\n', sizeof bytes);
     w->path = scratch_file("in", bytes, sizeof bytes);
-    w->in = crank_try(crank_open(w->path, "r"));
-    w->out = crank_try(crank_open(scratch("out"), "w"));
-    crank_try(crank_read(w->in, bytes, 1));
+    w->in = crank_open(w->path, "r");
+    w->out = crank_open(scratch("out"), "w");
+    int err = w->in && w->out ? (int)crank_read(w->in, bytes, 1) : -errno;
     w->lock = lock, w->event = event, w->condition = condition, w->semaphore = semaphore;
     w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
-    int err = judge(row, w);
-    crank_try(crank_close(w->in));
-    crank_try(crank_close(w->out));
-    return err;
+    if (err > 0)
+        err = judge(row, w);
+    int in_closed = crank_close(w->in);
+    int out_closed = crank_close(w->out);
+    return err < 0 ? err : in_closed < 0 ? in_closed : out_closed;
 }
 
 static int cancelled(const struct row *row, struct world *w)

@@ -29,14 +29,13 @@ TEST_EACH_BACKEND(read_file, of_an_empty_file_is_empty)
 TEST_EACH_BACKEND(read_file, of_a_large_file)
 {
     enum { bytes = 20 << 20 };
-    char *text = malloc(bytes), *data = NULL;
+    char *text = test_memory(bytes), *data = NULL;
     size_t size = 0;
     for (size_t i = 0; i < bytes; i++)
         text[i] = (char)(i >> 10 ^ i);
     crank_try(crank_read_file(scratch_file("f", text, bytes), &data, &size));
     EXPECT_EQ(size, bytes);
     EXPECT_EQ(memcmp(text, data, bytes), 0);
-    free(text);
     free(data);
     return 0;
 }
@@ -79,13 +78,12 @@ TEST_EACH_BACKEND(write_file, makes_and_replaces)
 TEST_EACH_BACKEND(write_file, of_more_than_any_stack)
 {
     enum { bytes = 9 << 20 };
-    char *text = malloc(bytes);
+    char *text = test_memory(bytes);
     const char *path = scratch("f");
     memset(text, 'x', bytes);
     text[bytes - 1] = 'y';
     crank_try(crank_write_file(path, text, bytes));
     expect_file(path, text, bytes);
-    free(text);
     return 0;
 }
 

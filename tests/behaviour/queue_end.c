@@ -254,8 +254,9 @@ TEST_CHECKS_OUTSIDE(queue, got_from_outside_a_run_is_refused, "crank_get")
 {
     crank_queue *queue = crank_queue_new(sizeof(int), CRANK_KIND_SIGNED, 0);
     int value;
-    if (crank_put_nowait(queue, 1) == 0 && crank_get(queue, &value) == 0)
-        crank_queue_free(queue);
+    EXPECT_EQ(crank_put_nowait(queue, 1), 0);
+    EXPECT_EQ(crank_get(queue, &value), 0);
+    crank_queue_free(queue);
 }
 
 TEST_CHECKS_OUTSIDE(queue, of_nothing_is_refused, "elements of 0 bytes")

@@ -23,7 +23,7 @@ try() {
         local program
         program=$SCRATCH/$(basename "$source" .c)-${name// /}
         check "$name: compile $(basename "$source")" $compiler $common "$@" -o "$program" "$source" \
-            "$BUILD/tests/libharness.a" "$BUILD/libcrank.a" -pthread -lm
+            "$BUILD/tests/libharness.a" "$BUILD/libcrank.a" -Wl,--wrap=cr_sys_real -pthread -lm
         [ -x "$program" ] && check "$name: run $(basename "$source" .c)" run "$program"
         rm -f "$program"
     done

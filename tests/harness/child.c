@@ -3,6 +3,7 @@
  *
  * Owns the verdict, given by the exit status (internal.h), and the words behind it, on stderr. A run made beforehand
  * pays for what is allocated once per process, so that the audit after the test sees only what the test left. */
+#include "failing.h"
 #include "internal.h"
 #include "base/base.h"
 #include <malloc.h>
@@ -14,8 +15,17 @@
 /* Only files whose tests need a loop pull the whole library in. */
 #pragma weak crank_run_raw
 #pragma weak crank_error_clear
+#pragma weak crank_spawn_raw
+#pragma weak crank_await_
+#pragma weak crank_sleep
 
 static const test_options *asked;
+static struct memory {
+    struct memory *next;
+    bool descriptor; /* the number of one is what it holds */
+    _Alignas(16) char bytes[];
+} *memories; /* of the test's own */
+static long run_result; /* of a run that was refused since a call had failed */
 static uint64_t current_seed;
 static bool seeded;
 static const char *current_choices;
@@ -60,7 +70,42 @@ void test_fail(const char *file, int line, const char *format, ...)
         used += snprintf(text + used, sizeof text - (size_t)used, " (--seed %llu)", (unsigned long long)current_seed);
     snprintf(text + used, sizeof text - (size_t)used, "\n");
     say(text);
-    _exit(TEST_EXIT_FAILED);
+    _exit(test_faults_happened() ? TEST_EXIT_TOLERATED : TEST_EXIT_FAILED);
+}
+
+void *test_made(void *object, const char *file, int line)
+{
+    if (!object && test_faults_happened())
+        test_fail(file, line, "it could not be made");
+    return object;
+}
+
+void *test_memory(size_t size)
+{
+    struct memory *memory = calloc(1, sizeof *memory + size);
+    if (!memory)
+        test_fail(__FILE__, __LINE__, "no memory for the test");
+    memory->next = memories;
+    memories = memory;
+    return memory->bytes;
+}
+
+int test_descriptor(int fd)
+{
+    *(int *)test_memory(sizeof fd) = fd;
+    memories->descriptor = true;
+    return fd;
+}
+
+static void give_back(void)
+{
+    while (memories) {
+        struct memory *memory = memories;
+        memories = memory->next;
+        if (memory->descriptor)
+            close(*(int *)(void *)memory->bytes);
+        free(memory);
+    }
 }
 
 void test_skip(const char *format, ...)
@@ -111,7 +156,7 @@ static long run_body(void *arg)
     const test_item *item = arg;
     const test_case *test = item->test;
     const char *backend = test->runtime->backend_name();
-    if (item->backend == CRANK_BACKEND_URING && strcmp(backend, "uring") != 0)
+    if (item->backend == CRANK_BACKEND_URING && strcmp(backend, "uring") != 0 && !test_faults_happened())
         test_skip("the kernel refuses io_uring: this ran on %s", backend);
     int result = test->kind == TEST_KIND_SEEDS ? test->seeded(current_seed) : test->app();
     if (result < 0)
@@ -131,7 +176,9 @@ static void run_once(const test_item *item, long (*fn)(void *))
     crank_options options = { .backend = item->backend, .seed = seeded ? current_seed : 0,
         .choices = current_choices, .choices_to = choices_to };
     long result = test->runtime->run(&options, fn, (void *)(uintptr_t)item);
-    if (result != 0)
+    if (test_faults_happened())
+        run_result = result;
+    else if (result != 0)
         test_fail(test->file, test->line, "the app gave %ld (%s), expected 0", result,
             result < 0 ? test->runtime->errno_name((int)result) : "a value");
 }
@@ -160,7 +207,7 @@ static void run_test(const test_item *item)
         return;
     }
     if (test->kind == TEST_KIND_EXPLORED) {
-        if (asked->choices)
+        if (asked->choices || asked->failing)
             test_run_choices(item, asked->choices, asked->seed_given ? asked->seed : 0, 0);
         else
             test_explore(item, asked);
@@ -168,9 +215,42 @@ static void run_test(const test_item *item)
     }
     seeded = true;
     uint64_t first = asked->seed_given ? asked->seed : 0;
-    uint64_t end = asked->seed_given ? asked->seed + 1 : test->seeds;
+    uint64_t end = asked->seed_given ? asked->seed + 1 : asked->failing ? 1 : test->seeds;
     for (current_seed = first; current_seed < end; current_seed++)
         run_once(item, run_body);
+}
+
+void test_run_item(const test_item *item, long *ret_result)
+{
+    run_result = 0;
+    run_test(item);
+    give_back();
+    seeded = false;
+    *ret_result = run_result;
+}
+
+static long doze(void *arg)
+{
+    int err = crank_sleep(0.0001);
+    return err < 0 ? err : (long)(intptr_t)arg;
+}
+
+/* Two tasks with stacks and timers. Only files whose tests need a loop have what it takes. */
+static long run_tasks(void *arg)
+{
+    (void)arg;
+    if (!crank_spawn_raw || !crank_await_ || !crank_sleep)
+        return 0;
+    crank_task *first = crank_spawn_raw(doze, (void *)(intptr_t)20);
+    crank_task *second = crank_spawn_raw(doze, (void *)(intptr_t)22);
+    long sum = crank_await(first);
+    return sum + crank_await(second) - 42;
+}
+
+long test_run_small(const test_item *item)
+{
+    crank_options options = { .backend = item->backend ? item->backend : CRANK_BACKEND_SIM };
+    return crank_run_raw ? crank_run_raw(&options, run_tasks, NULL) : 0;
 }
 
 /* ThreadSanitizer's own thread comes with the first of ours. */
@@ -197,6 +277,10 @@ void test_child(const test_item *item, const test_options *options)
     asked = options;
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
     mallopt(M_ARENA_MAX, 1);
+    if (options->failing) {
+        warm_up(item);
+        test_fail_each(item, options);
+    }
     if (item->test->says) {
         run_test(item);
         test_fail(item->test->file, item->test->line, "did not abort; expected \"%s\"", item->test->says);
@@ -205,6 +289,7 @@ void test_child(const test_item *item, const test_options *options)
     unsigned mark = test_heap_mark();
     test_audit_take(&before);
     run_test(item);
+    give_back();
     seeded = false;
     /* The thread keeps its last error, as errno keeps its number: that is no leak. */
     if (item->test->runtime)

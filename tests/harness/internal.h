@@ -5,7 +5,7 @@
 #include "test.h"
 
 /* How a test's process ends. Passing is not 0: a test that leaves by exit(0) has not passed. */
-enum { TEST_EXIT_PASSED = 42, TEST_EXIT_FAILED = 1, TEST_EXIT_SKIPPED = 77 };
+enum { TEST_EXIT_PASSED = 42, TEST_EXIT_FAILED = 1, TEST_EXIT_SKIPPED = 77, TEST_EXIT_TOLERATED = 43 };
 
 /* What the user asked the runner for. */
 typedef struct test_options {
@@ -25,6 +25,9 @@ typedef struct test_options {
     bool long_too;
     bool audit;
     bool fork; /* tests are forks of the runner, not programs of their own */
+    bool failing;        /* each test with its calls to the OS failing: failures.c */
+    int failing_sites;   /* so many call sites of each, 0: all */
+    uint64_t only_site;  /* 0: no certain one */
     bool seed_given;
     const char *choices; /* of TEST_EXPLORED: this schedule only */
     uint64_t seed; /* of TEST_SEEDS, or of the shuffle */
@@ -39,6 +42,14 @@ typedef struct test_item {
 
 /* Body of the process that runs one test; does not return. */
 CRANK_NORETURN void test_child(const test_item *item, const test_options *options);
+
+/* The test itself, without what is around it: comes back where it has passed. Where calls were made to fail, its run
+ * may have been refused with *ret_result. */
+void test_run_item(const test_item *item, long *ret_result);
+/* A small program: 0, or what went wrong with it. */
+long test_run_small(const test_item *item);
+/* The test again and again, each time with another of its calls to the OS failing; does not return. */
+CRANK_NORETURN void test_fail_each(const test_item *item, const test_options *options);
 
 /* Run the test once with these choices, told to a descriptor. */
 void test_run_choices(const test_item *item, const char *choices, uint64_t seed, int to);

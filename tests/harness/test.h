@@ -19,6 +19,7 @@
 #define TEST_H
 #include <crank.h>
 #include <crank/explore.h>
+#include <crank/loop.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,9 +66,29 @@ CRANK_NORETURN void test_fail(const char *file, int line, const char *format, ..
 CRANK_NORETURN void test_skip(const char *format, ...) CRANK_PRINTF(1, 2);
 /* Go on only under --long; otherwise the test is skipped. First statement of a test slower than 50 ms. */
 void test_needs_long(void);
+/* Memory of the test's own: zeroed, and given back by itself when the test has ended, however it did. */
+void *test_memory(size_t size);
+/* A descriptor of the test's own, closed by itself then; gives fd. */
+int test_descriptor(int fd);
 /* Collect what is written to stderr, until test_captured gives it as a string (valid until the next capture). */
 void test_capture(void);
 const char *test_captured(void);
+
+/* What is made with _new a test has, or, where calls to the OS are made to fail (failures.c), cannot go on. */
+void *test_made(void *object, const char *file, int line);
+#define TEST_MADE_(call) ((__typeof__(call))test_made((call), __FILE__, __LINE__))
+#define crank_barrier_new(...) TEST_MADE_((crank_barrier_new)(__VA_ARGS__))
+#define crank_condition_new(...) TEST_MADE_((crank_condition_new)(__VA_ARGS__))
+#define crank_event_new() TEST_MADE_((crank_event_new)())
+#define crank_lock_new() TEST_MADE_((crank_lock_new)())
+#define crank_queue_new(...) TEST_MADE_((crank_queue_new)(__VA_ARGS__))
+#define crank_queue_new_lifo(...) TEST_MADE_((crank_queue_new_lifo)(__VA_ARGS__))
+#define crank_queue_new_priority(...) TEST_MADE_((crank_queue_new_priority)(__VA_ARGS__))
+#define crank_semaphore_new(...) TEST_MADE_((crank_semaphore_new)(__VA_ARGS__))
+#define crank_semaphore_new_bounded(...) TEST_MADE_((crank_semaphore_new_bounded)(__VA_ARGS__))
+#define crank_future_new() TEST_MADE_((crank_future_new)())
+#define crank_loop_new(...) TEST_MADE_((crank_loop_new)(__VA_ARGS__))
+#define crank_waker_new(...) TEST_MADE_((crank_waker_new)(__VA_ARGS__))
 
 #define TEST_DEFINE_(id, ...) \
     static test_case id##_case = { __VA_ARGS__ }; \

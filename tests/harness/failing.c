@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/* failing.c: the table of failing.h.
+ *
+ * Owns the decision which call fails, and with what. The table is bound in the place of the real one by the linker
+ * (--wrap=cr_sys_real); where that cannot be (link-time optimisation, sanitizers) nothing of it is built. Frame
+ * pointers lead from one return address to the next as long as they are this program's own, which is compiled with
+ * them. */
+#include "failing.h"
+#include <stddef.h>
+
+#ifndef TEST_FAILING
+
+const char *const test_call_names[TEST_CALL_COUNT];
+bool test_faults_set(test_faults *faults) { return !faults; }
+bool test_faults_happened(void) { return false; }
+
+#else
+#include "base/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+
+const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
+    "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "stat", "read_at", "write_at",
+    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register" };
+
+extern const cr_sys __real_cr_sys_real;
+extern cr_sys __wrap_cr_sys_real;
+cr_sys __wrap_cr_sys_real;
+extern const char __executable_start[];
+extern const char etext[];
+
+enum { EVENTFDS_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
+#define FRAME_MAX ((uintptr_t)1 << 16)
+#define LATE_NS ((int64_t)20000000)
+
+static test_faults *_Atomic current;
+static atomic_uint turns; /* of what is left to chance */
+static atomic_uint cuts;  /* transfers of one byte so far */
+static atomic_uint late;                   /* polls in a row that saw nothing */
+static atomic_bool eventfds[EVENTFDS_MAX];
+static __thread bool is_worker;
+
+bool test_faults_set(test_faults *faults)
+{
+    atomic_store(&current, faults);
+    return true;
+}
+
+bool test_faults_happened(void)
+{
+    const test_faults *faults = atomic_load(&current);
+    return faults && atomic_load(&faults->injected) > 0;
+}
+
+static enum test_failing mode(void)
+{
+    const test_faults *faults = atomic_load(&current);
+    return faults ? (enum test_failing)atomic_load(&faults->mode) : TEST_FAILING_NONE;
+}
+
+static void injected(void) { atomic_fetch_add(&atomic_load(&current)->injected, 1); }
+
+static uintptr_t own_offset(uintptr_t address)
+{
+    uintptr_t low = (uintptr_t)__executable_start;
+    return address >= low && address < (uintptr_t)etext ? address - low : 0;
+}
+
+/* The addresses that lead here, and what they come to. */
+static uint64_t read_trail(const uintptr_t *frame, enum test_call call, uintptr_t trail[TEST_TRAIL])
+{
+    uint64_t key = (uint64_t)call * 2 + is_worker + 1;
+    for (int i = 0; i < TEST_TRAIL; i++) {
+        trail[i] = frame ? own_offset(frame[1]) : 0;
+        key = (key ^ trail[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        key ^= key >> 29;
+        const uintptr_t *next = trail[i] ? (const uintptr_t *)frame[0] : NULL;
+        frame = (uintptr_t)next > (uintptr_t)frame && (uintptr_t)next - (uintptr_t)frame < FRAME_MAX ? next : NULL;
+    }
+    return key | 1;
+}
+
+static void note(test_faults *faults, uint64_t key, enum test_call call, const uintptr_t trail[TEST_TRAIL])
+{
+    for (size_t i = 0, at = key % TEST_SITES_MAX; i < TEST_SITES_MAX; i++, at = (at + 1) % TEST_SITES_MAX) {
+        test_site *site = &faults->sites[at];
+        uint64_t none = 0;
+        if (atomic_compare_exchange_strong(&site->key, &none, key)) {
+            site->call = (unsigned char)call;
+            site->worker = is_worker;
+            for (int k = 0; k < TEST_TRAIL; k++)
+                site->trail[k] = trail[k];
+        } else if (none != key) {
+            continue;
+        }
+        atomic_fetch_add(&site->calls, 1);
+        return;
+    }
+}
+
+/* A coin, so that no two calls that follow each other agree on whose turn it is. */
+static bool by_chance(void)
+{
+    uint64_t turn = atomic_fetch_add(&turns, 1) + UINT64_C(1);
+    turn *= UINT64_C(0x9e3779b97f4a7c15);
+    return (turn ^ turn >> 31) >> 20 & 1;
+}
+
+/* Waits that fail for good would be tried again for ever: from then on they fail as chance has it. */
+static bool is_transient(enum test_call call)
+{
+    return call == TEST_CALL_EPOLL_WAIT || call == TEST_CALL_POLL || call == TEST_CALL_URING_ENTER ||
+        call == TEST_CALL_CLOSE;
+}
+
+/* Does this call fail? */
+static bool fails_from(enum test_call call, const void *frame)
+{
+    test_faults *faults = atomic_load(&current);
+    uintptr_t trail[TEST_TRAIL];
+    enum test_failing how = mode();
+    if (how == TEST_FAILING_NONE || how > TEST_FAILING_FROM)
+        return false;
+    uint64_t key = read_trail(frame, call, trail);
+    if (how == TEST_FAILING_COUNT) {
+        note(faults, key, call, trail);
+        return false;
+    }
+    unsigned wanted = faults->occurrence;
+    unsigned seen = key == faults->key ? atomic_fetch_add(&faults->seen, 1) + 1 : atomic_load(&faults->seen);
+    bool fails = key == faults->key && seen == wanted;
+    if (how == TEST_FAILING_FROM && !fails && seen >= wanted && is_worker == faults->worker)
+        fails = !is_transient(call) || by_chance();
+    if (fails)
+        injected();
+    return fails;
+}
+#define FAILS(call) fails_from(call, __builtin_frame_address(0))
+
+/* Is this one of the calls that this mode spoils? */
+static bool spoilt(enum test_failing wanted)
+{
+    if (mode() != wanted || !by_chance())
+        return false;
+    injected();
+    return true;
+}
+static bool interrupted(void) { return spoilt(TEST_FAILING_INTERRUPTED); }
+static bool unready(void) { return spoilt(TEST_FAILING_UNREADY); }
+
+static bool is_eventfd(int fd) { return fd >= 0 && fd < EVENTFDS_MAX && atomic_load(&eventfds[fd]); }
+
+#define REAL(entry, ...) __real_cr_sys_real.entry(NULL, __VA_ARGS__)
+#define UNUSED_CONTEXT __attribute__((unused)) void *context
+
+static void *failing_alloc(UNUSED_CONTEXT, size_t size)
+{
+    return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc, size);
+}
+static void *failing_alloc_zero(UNUSED_CONTEXT, size_t size)
+{
+    return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc_zero, size);
+}
+static void *failing_resize(UNUSED_CONTEXT, void *memory, size_t size)
+{
+    return FAILS(TEST_CALL_RESIZE) ? NULL : REAL(resize, memory, size);
+}
+static void *failing_map(UNUSED_CONTEXT, size_t size) { return FAILS(TEST_CALL_MAP) ? NULL : REAL(map, size); }
+
+/* Taking guards away needs nothing that could be short. */
+static int failing_advise(UNUSED_CONTEXT, void *memory, size_t size, int advice)
+{
+    return advice != GUARD_REMOVE && FAILS(TEST_CALL_ADVISE) ? -ENOMEM : REAL(advise, memory, size, advice);
+}
+static int failing_protect_none(UNUSED_CONTEXT, void *memory, size_t size)
+{
+    return FAILS(TEST_CALL_PROTECT) ? -ENOMEM : REAL(protect_none, memory, size);
+}
+static ssize_t failing_advise_many(UNUSED_CONTEXT, const struct iovec *ranges, size_t n, int advice)
+{
+    return FAILS(TEST_CALL_ADVISE_MANY) ? -ENOMEM : REAL(advise_many, ranges, n, advice);
+}
+
+typedef struct start {
+    void *(*fn)(void *);
+    void *arg;
+} start;
+
+static void *run_worker(void *arg)
+{
+    start asked = *(start *)arg;
+    free(arg);
+    is_worker = true;
+    return asked.fn(asked.arg);
+}
+
+static int failing_thread_start(UNUSED_CONTEXT, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t size)
+{
+    if (FAILS(TEST_CALL_THREAD_START))
+        return -EAGAIN;
+    start *asked = malloc(sizeof *asked);
+    if (!asked)
+        return -EAGAIN;
+    *asked = (start){ fn, arg };
+    int err = REAL(thread_start, ret_thread, run_worker, asked, size);
+    if (err < 0)
+        free(asked);
+    return err;
+}
+static int failing_signal_running(UNUSED_CONTEXT, const cr_signal *asked, int *ret_timer)
+{
+    return FAILS(TEST_CALL_SIGNAL) ? -EAGAIN : REAL(signal_running, asked, ret_timer);
+}
+
+/* Linux has closed the descriptor whatever close says. */
+static int failing_close(UNUSED_CONTEXT, int fd)
+{
+    if (is_eventfd(fd))
+        atomic_store(&eventfds[fd], false);
+    int result = REAL(close, fd);
+    return FAILS(TEST_CALL_CLOSE) ? -EIO : interrupted() ? -EINTR : result;
+}
+
+/* How many bytes of size are asked for. Megabytes would take minutes one by one: they begin so. */
+static size_t cut(size_t size)
+{
+    if (mode() != TEST_FAILING_SHORT || size <= 1 || atomic_fetch_add(&cuts, 1) >= CUTS_MAX)
+        return size;
+    injected();
+    return 1;
+}
+
+static ssize_t failing_read(UNUSED_CONTEXT, int fd, void *buf, size_t size)
+{
+    if (is_eventfd(fd))
+        return REAL(read, fd, buf, size);
+    if (FAILS(TEST_CALL_READ))
+        return -EIO;
+    return interrupted() ? -EINTR : REAL(read, fd, buf, cut(size));
+}
+static ssize_t failing_write(UNUSED_CONTEXT, int fd, const void *buf, size_t size)
+{
+    if (is_eventfd(fd))
+        return REAL(write, fd, buf, size);
+    if (FAILS(TEST_CALL_WRITE))
+        return -EIO;
+    return interrupted() ? -EINTR : REAL(write, fd, buf, cut(size));
+}
+static int failing_open(UNUSED_CONTEXT, const char *path, int flags, unsigned permissions)
+{
+    if (FAILS(TEST_CALL_OPEN))
+        return -EMFILE;
+    return interrupted() ? -EINTR : REAL(open, path, flags, permissions);
+}
+static int failing_eventfd(UNUSED_CONTEXT, unsigned value, int flags)
+{
+    int fd = FAILS(TEST_CALL_EVENTFD) ? -EMFILE : REAL(eventfd, value, flags);
+    if (fd >= 0 && fd < EVENTFDS_MAX)
+        atomic_store(&eventfds[fd], true);
+    return fd;
+}
+static int failing_stat(UNUSED_CONTEXT, int fd, struct stat *ret_stat)
+{
+    return FAILS(TEST_CALL_STAT) ? -EIO : REAL(stat, fd, ret_stat);
+}
+static ssize_t failing_read_at(UNUSED_CONTEXT, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    if (FAILS(TEST_CALL_READ_AT))
+        return -EIO;
+    if (interrupted())
+        return -EINTR;
+    if ((flags & RWF_NOWAIT) && unready())
+        return -EAGAIN;
+    return REAL(read_at, fd, &(struct iovec){ piece->iov_base, cut(piece->iov_len) }, offset, flags);
+}
+static ssize_t failing_write_at(UNUSED_CONTEXT, int fd, const struct iovec *piece, int64_t offset, int flags)
+{
+    if (FAILS(TEST_CALL_WRITE_AT))
+        return -EIO;
+    if (interrupted())
+        return -EINTR;
+    if ((flags & RWF_NOWAIT) && unready())
+        return -EAGAIN;
+    return REAL(write_at, fd, &(struct iovec){ piece->iov_base, cut(piece->iov_len) }, offset, flags);
+}
+
+static int failing_epoll_create(UNUSED_CONTEXT, int flags)
+{
+    return FAILS(TEST_CALL_EPOLL_CREATE) ? -EMFILE : REAL(epoll_create, flags);
+}
+
+/* What is registered can always be removed. */
+static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct epoll_event *event)
+{
+    return op != EPOLL_CTL_DEL && FAILS(TEST_CALL_EPOLL_CTL) ? -ENOMEM : REAL(epoll_ctl, epfd, op, fd, event);
+}
+
+/* The rest of a wait that begins by sleeping; a look that does not wait sees nothing, eight times in a row. */
+static bool sleep_late(int64_t *timeout_ns)
+{
+    if (mode() != TEST_FAILING_LATE)
+        return false;
+    injected();
+    if (*timeout_ns == 0)
+        return atomic_fetch_add(&late, 1) % 9 != 8;
+    int64_t span = *timeout_ns < 0 || *timeout_ns > LATE_NS ? LATE_NS : *timeout_ns;
+    nanosleep(&(struct timespec){ .tv_nsec = (long)span }, NULL);
+    if (*timeout_ns > 0)
+        *timeout_ns -= span;
+    return false;
+}
+
+static int failing_epoll_wait(UNUSED_CONTEXT, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
+{
+    if (FAILS(TEST_CALL_EPOLL_WAIT) || interrupted())
+        return -EINTR;
+    if (sleep_late(&timeout_ns) || (timeout_ns == 0 && unready()))
+        return 0;
+    return REAL(epoll_wait, epfd, events, n, timeout_ns);
+}
+static int failing_poll(UNUSED_CONTEXT, struct pollfd *fds, size_t n, int64_t timeout_ns)
+{
+    if (FAILS(TEST_CALL_POLL) || interrupted())
+        return -EINTR;
+    if (timeout_ns == 0 && unready())
+        return 0;
+    return REAL(poll, fds, n, timeout_ns);
+}
+
+static int failing_uring_setup(UNUSED_CONTEXT, unsigned entries, struct io_uring_params *params)
+{
+    return FAILS(TEST_CALL_URING_SETUP) ? -ENOMEM : REAL(uring_setup, entries, params);
+}
+static void *failing_uring_map(UNUSED_CONTEXT, int fd, size_t size, int64_t offset)
+{
+    return FAILS(TEST_CALL_URING_MAP) ? NULL : REAL(uring_map, fd, size, offset);
+}
+
+/* Without memory for what is submitted, the kernel wants to be asked again. */
+static int failing_uring_enter(UNUSED_CONTEXT, int fd, const cr_uring_enter *asked)
+{
+    int64_t timeout_ns = asked->wait ? -1 : 0;
+    if (FAILS(TEST_CALL_URING_ENTER))
+        return asked->submit ? -EAGAIN : -EINTR;
+    if (interrupted())
+        return -EINTR;
+    if (asked->wait)
+        (void)sleep_late(&timeout_ns);
+    return REAL(uring_enter, fd, asked);
+}
+static int failing_uring_register(UNUSED_CONTEXT, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    return FAILS(TEST_CALL_URING_REGISTER) ? -ENOMEM : REAL(uring_register, fd, opcode, arg, n);
+}
+
+/* Before any test's own constructors, which may copy it. */
+__attribute__((constructor(101))) static void make_table(void)
+{
+    cr_sys *table = &__wrap_cr_sys_real;
+    *table = __real_cr_sys_real;
+    table->alloc = failing_alloc;
+    table->alloc_zero = failing_alloc_zero;
+    table->resize = failing_resize;
+    table->map = failing_map;
+    table->advise = failing_advise;
+    table->protect_none = failing_protect_none;
+    table->advise_many = failing_advise_many;
+    table->thread_start = failing_thread_start;
+    table->signal_running = failing_signal_running;
+    table->close = failing_close;
+    table->read = failing_read;
+    table->write = failing_write;
+    table->open = failing_open;
+    table->eventfd = failing_eventfd;
+    table->stat = failing_stat;
+    table->read_at = failing_read_at;
+    table->write_at = failing_write_at;
+    table->epoll_create = failing_epoll_create;
+    table->epoll_ctl = failing_epoll_ctl;
+    table->epoll_wait = failing_epoll_wait;
+    table->poll = failing_poll;
+    table->uring_setup = failing_uring_setup;
+    table->uring_map = failing_uring_map;
+    table->uring_enter = failing_uring_enter;
+    table->uring_register = failing_uring_register;
+}
+#endif
