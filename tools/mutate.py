@@ -223,7 +223,9 @@ class Build:
         command[command.index("-o") + 1] = into
         at = next(i for i, word in enumerate(command) if word.endswith(".a") or word == "-Wl,--start-group")
         command[at:at] = objects
-        return subprocess.run(command, cwd=self.folder, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{program} cannot be linked; is {self.folder} up to date?\n{done.stderr}")
 
 
 # ---- running
@@ -316,9 +318,7 @@ class Runner:
         if mutant.verdict == "survived":
             for program in self.order(mutant):
                 changed = os.path.join(folder, program)
-                if not self.build.link(program, objects, changed):
-                    mutant.verdict = "broken"
-                    break
+                self.build.link(program, objects, changed)
                 found = self.killed_by(program, changed)
                 os.unlink(changed)
                 if found:
