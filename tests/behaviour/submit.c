@@ -50,10 +50,15 @@ static int doubled(int x)
     crank_try(crank_sleep(0.001));
     return 2 * x;
 }
+static crank_submission *made(crank_submission *submission)
+{
+    EXPECT(submission);
+    return submission;
+}
 static void *submit_one(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(crank_submit(s->loop, doubled, s->number), CRANK_FOREVER, &s->value);
+    s->err = crank_submission_wait(made(crank_submit(s->loop, doubled, s->number)), CRANK_FOREVER, &s->value);
     return finish(s);
 }
 TEST_EACH_BACKEND(submit, gives_the_result_to_another_thread)
@@ -90,8 +95,8 @@ static double half(double x) { return x / 2; }
 static void *submit_many_arguments(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(crank_submit(s->loop, add_many, 1, 20L, 300.0, (short)4000, "seven..", 50000 % 256),
-        CRANK_FOREVER, &s->value);
+    s->err = crank_submission_wait(made(crank_submit(s->loop, add_many, 1, 20L, 300.0, (short)4000, "seven..",
+        50000 % 256)), CRANK_FOREVER, &s->value);
     return finish(s);
 }
 TEST_EACH_BACKEND(submit, passes_many_arguments)
@@ -108,7 +113,7 @@ static int fail_here(int number) { return crank_fail(EPROTO, "number %d is odd",
 static void *submit_failing(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(crank_submit(s->loop, fail_here, 3), CRANK_FOREVER, &s->value);
+    s->err = crank_submission_wait(made(crank_submit(s->loop, fail_here, 3)), CRANK_FOREVER, &s->value);
     snprintf(s->message, sizeof s->message, "%s", crank_error());
     crank_error_clear();
     return finish(s);
@@ -236,7 +241,7 @@ static int note_parent(void)
 static void *submit_note_parent(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(crank_submit(s->loop, note_parent), CRANK_FOREVER, NULL);
+    s->err = crank_submission_wait(made(crank_submit(s->loop, note_parent)), CRANK_FOREVER, NULL);
     return finish(s);
 }
 TEST_EACH_BACKEND(submit, makes_a_child_of_the_app)
@@ -450,7 +455,7 @@ static void *wait_for_a_bare_failure(void *arg)
 {
     stranger *s = arg;
     (void)crank_fail(EPROTO, "an earlier one");
-    s->err = crank_submission_wait(crank_submit(s->loop, fails_without_a_word), CRANK_FOREVER, &s->value);
+    s->err = crank_submission_wait(made(crank_submit(s->loop, fails_without_a_word)), CRANK_FOREVER, &s->value);
     EXPECT_STR(crank_error(), "Input/output error");
     crank_error_clear();
     return finish(s);

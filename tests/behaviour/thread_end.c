@@ -62,10 +62,13 @@ static int cancel_started_app(void)
     reset();
     atomic_store(&started, false);
     crank_task *job = crank_to_thread(start_and_wait);
+    EXPECT(job);
     crank_task *waiter = crank_spawn(await_job, &job);
-    do
+    EXPECT(waiter);
+    do {
+        EXPECT(!crank_done(waiter));
         EXPECT_EQ(crank_sleep(0.0002), 0);
-    while (!atomic_load(&started));
+    } while (!atomic_load(&started));
     EXPECT_EQ(crank_cancel(waiter), 0);
     EXPECT_EQ(crank_sleep(0.002), 0);
     EXPECT(!crank_done(waiter));
@@ -83,8 +86,11 @@ static int cancel_started_result_app(void)
     reset();
     atomic_store(&started, false);
     crank_task *job = crank_to_thread(start_and_wait);
-    while (!atomic_load(&started))
+    EXPECT(job);
+    while (!atomic_load(&started)) {
+        EXPECT(!crank_done(job));
         EXPECT_EQ(crank_sleep(0.0002), 0);
+    }
     EXPECT_EQ(crank_cancel(job), 0);
     EXPECT(!crank_done(job));
     EXPECT_EQ(crank_cancelling(job), 1);
@@ -132,8 +138,11 @@ static int abandon_app(void)
     reset();
     atomic_store(&started, false);
     crank_task *job = crank_to_thread(start_and_wait);
-    while (!atomic_load(&started))
+    EXPECT(job);
+    while (!atomic_load(&started)) {
+        EXPECT(!crank_done(job));
         EXPECT_EQ(crank_sleep(0.0002), 0);
+    }
     crank_abandon(job);
     return crank_post(crank_current_loop(), open_gate, NULL);
 }
