@@ -134,7 +134,7 @@ static int for_ever(void) { return crank_sleep(CRANK_FOREVER); }
 static void *submit_and_cancel(void *arg)
 {
     stranger *s = arg;
-    crank_submission *submission = crank_submit(s->loop, for_ever);
+    crank_submission *submission = made(crank_submit(s->loop, for_ever));
     s->err = crank_submission_wait(submission, 0.002, &s->value);
     if (s->err != -ETIMEDOUT || crank_submission_wait(submission, -1, &s->value) != -ETIMEDOUT)
         return finish(s);
@@ -161,11 +161,11 @@ static int note_run(void)
 static void *submit_and_drop(void *arg)
 {
     stranger *s = arg;
-    crank_submission *first = crank_submit(s->loop, note_run);
+    crank_submission *first = made(crank_submit(s->loop, note_run));
     crank_submission_drop(first);
-    crank_submission *second = crank_submit(s->loop, note_run);
+    crank_submission *second = made(crank_submit(s->loop, note_run));
     s->err = crank_submission_wait(second, CRANK_FOREVER, &s->value);
-    crank_submission_drop(crank_submit(s->loop, note_run));
+    crank_submission_drop(made(crank_submit(s->loop, note_run)));
     crank_submission_drop(NULL);
     return finish(s);
 }
@@ -189,7 +189,7 @@ TEST(submit, what_is_dropped_runs_on_before_the_run_ends)
 static void *submit_failing_and_drop(void *arg)
 {
     stranger *s = arg;
-    crank_submission_drop(crank_submit(s->loop, fail_here, 9));
+    crank_submission_drop(made(crank_submit(s->loop, fail_here, 9)));
     return finish(s);
 }
 static int drop_failing_app(void)
@@ -210,7 +210,7 @@ TEST(submit, the_failure_of_a_dropped_one_is_reported)
 static void *submit_failing_and_drop_late(void *arg)
 {
     stranger *s = arg;
-    crank_submission *submission = crank_submit(s->loop, fail_here, 11);
+    crank_submission *submission = made(crank_submit(s->loop, fail_here, 11));
     usleep(3000);
     crank_submission_drop(submission);
     return finish(s);
@@ -309,6 +309,7 @@ static void *post_event(void *arg)
 {
     stranger *s = arg;
     s->err = crank_post(s->loop, raise_event, raised);
+    EXPECT_EQ(s->err, 0);
     return finish(s);
 }
 TEST_EACH_BACKEND(post, wakes_a_sleeping_loop)
@@ -403,7 +404,7 @@ TEST(submit, every_submission_to_an_ending_loop_ends)
 
 TEST_CHECKS(submit, waiting_on_the_loops_own_thread_is_refused, "crank_submission_wait")
 {
-    crank_submission *submission = crank_submit(crank_current_loop(), doubled, 1);
+    crank_submission *submission = made(crank_submit(crank_current_loop(), doubled, 1));
     return crank_submission_wait(submission, 0, NULL);
 }
 TEST_CHECKS(submit, a_floating_point_result_is_refused, "half")
@@ -416,7 +417,7 @@ TEST_CHECKS_OUTSIDE(post, no_loop_is_refused, "crank_post") { (void)crank_post(N
 static void *wait_for_nan(void *arg)
 {
     stranger *s = arg;
-    crank_submission *submission = crank_submit(s->loop, doubled, 1);
+    crank_submission *submission = made(crank_submit(s->loop, doubled, 1));
     s->err = crank_submission_wait(submission, (double)NAN, &s->value);
     crank_error_clear();
     crank_submission_drop(submission);
@@ -435,7 +436,7 @@ TEST_EACH_BACKEND(submit, a_timeout_that_is_no_number_is_refused)
 static int submit_with_timeout(crank_loop *loop)
 {
     long value = 0;
-    crank_submission *submission = crank_submit(loop, for_ever);
+    crank_submission *submission = made(crank_submit(loop, for_ever));
     int err = crank_submission_wait(submission, 5, &value);
     crank_submission_cancel(submission);
     if (crank_submission_wait(submission, CRANK_FOREVER, &value) != 0 || value != -ECANCELED)

@@ -243,6 +243,7 @@ static long submit_and_wait(crank_loop *loop, int x)
 {
     long value = 0;
     crank_submission *submission = crank_submit(loop, doubled, x);
+    EXPECT(submission);
     int err = crank_submission_wait(submission, CRANK_FOREVER, &value);
     return err < 0 ? err : value + 1;
 }
@@ -324,7 +325,9 @@ static int never(void) { return crank_sleep(CRANK_FOREVER); }
 static int submit_for_ever(crank_loop *loop)
 {
     long value = 0;
-    EXPECT_EQ(crank_submission_wait(crank_submit(loop, never), CRANK_FOREVER, &value), 0);
+    crank_submission *submission = crank_submit(loop, never);
+    EXPECT(submission);
+    EXPECT_EQ(crank_submission_wait(submission, CRANK_FOREVER, &value), 0);
     return (int)value;
 }
 static int deadlocked_app(void)
