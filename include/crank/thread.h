@@ -30,8 +30,8 @@ CRANK_API crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn,
 #endif
 /* Block this thread (not a task: a CHECK where a loop runs) until the task has ended, at most timeout seconds. 0 and
  * *ret_value (unless NULL) is its result, and the submission is given up: negative is its failure, crank_error has the
- * message, -ESHUTDOWN where the app ended before the task began. Fails with -ETIMEDOUT, -EINVAL for NaN: it is not
- * given up. */
+ * message, -ESHUTDOWN where the app ended before the task began. Fails with -ETIMEDOUT, -EINVAL for NaN, -ENOMEM for a
+ * simulated job's limit: it is not given up. */
 CRANK_API int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value);
 /* Ask the task to stop. It must still be waited for or dropped. */
 CRANK_API void crank_submission_cancel(crank_submission *submission);

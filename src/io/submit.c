@@ -37,7 +37,7 @@ struct crank_submission {
     bool requested; /* request is on its way */
     long value;
     double timeout;
-    bool expired;
+    int wait_error; /* why a simulated wait ended before it: -ETIMEDOUT, -ENOMEM */
     char *message; /* of the failure, from malloc */
     /* the captured call */
     crank_function_ *fn;
@@ -217,25 +217,29 @@ static void request_arrived(cr_post *post)
     give_up(submission);
 }
 
-/* The waiter finds out by expired; the submission itself goes on. */
-static void limit_passed(void *arg)
+/* The wait is over with err; the submission itself goes on. */
+static void end_wait(crank_submission *submission, int err)
 {
-    crank_submission *submission = arg;
     cr_worker *waiter = submission->waiter;
     submission->timer = NULL;
-    submission->expired = true;
+    submission->wait_error = err;
     submission->waiter = NULL;
     if (waiter)
         cr_baton_go_on(waiter);
 }
 
+static void limit_passed(void *arg) { end_wait(arg, -ETIMEDOUT); }
+
 /* A timer can be started by the loop's thread alone, hence the way round by a post. */
 static void limit_arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, limit);
-    if (!submission->done && cr_loop_here)
+    if (!submission->done && cr_loop_here) {
         submission->timer =
             crank_call_later(submission->loop, submission->timeout, limit_passed, submission);
+        if (!submission->timer)
+            end_wait(submission, -ENOMEM);
+    }
     give_up(submission);
 }
 
@@ -305,8 +309,8 @@ static void wait_as_worker(crank_submission *submission, cr_worker *self, double
         atomic_fetch_add(&submission->refs, 1);
         cr_loop_post(submission->loop, &submission->limit);
     }
-    submission->expired = false;
-    while (!submission->done && !submission->expired) {
+    submission->wait_error = 0;
+    while (!submission->done && submission->wait_error == 0) {
         submission->waiter = self;
         cr_baton_wait(self);
     }
@@ -349,7 +353,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     bool done = submission->done;
     pthread_mutex_unlock(&submission->lock);
     if (!done)
-        return -ETIMEDOUT;
+        return submission->wait_error < 0 ? submission->wait_error : -ETIMEDOUT;
     if (submission->value < 0) {
         int error = (int)submission->value;
         const char *text = submission->message ? submission->message : strerrordesc_np(-error);

@@ -161,6 +161,30 @@ static long threads(void *arg)
 }
 SWEEP(threads, threads)
 
+/* Under the simulator the limit is a timer of the loop's: a wait that cannot have one ends at once. */
+static long wait_with_a_limit(crank_loop *loop)
+{
+    crank_submission *submission = crank_submit(loop, nap, 100000);
+    if (!submission)
+        return -ENOMEM;
+    long value = 0;
+    int err = crank_submission_wait(submission, 1, &value);
+    if (err == 0) {
+        EXPECT(value < 0); /* its task was not made */
+        return value;
+    }
+    crank_submission_drop(submission);
+    EXPECT(err == -ETIMEDOUT || err == -ENOMEM);
+    return err == -ETIMEDOUT ? 0 : err;
+}
+static long limited_job(void *arg)
+{
+    (void)arg;
+    return crank_await(crank_to_thread(wait_with_a_limit, crank_current_loop()));
+}
+TEST(limited_job, survives_each_failing_call_on_sim) { sweep(limited_job, CRANK_BACKEND_SIM, false); }
+TEST(limited_job, survives_all_calls_failing_from_each_on_sim) { sweep(limited_job, CRANK_BACKEND_SIM, true); }
+
 static long files(void *arg)
 {
     (void)arg;
