@@ -438,6 +438,7 @@ static int submit_with_timeout(crank_loop *loop)
     long value = 0;
     crank_submission *submission = made(crank_submit(loop, for_ever));
     int err = crank_submission_wait(submission, 5, &value);
+    EXPECT_EQ(err, -ETIMEDOUT);
     crank_submission_cancel(submission);
     if (crank_submission_wait(submission, CRANK_FOREVER, &value) != 0 || value != -ECANCELED)
         return -1;
