@@ -7,8 +7,6 @@
 # do; then one byte at a time, interrupted, not ready, late (tests/harness/failures.c). A sample takes a few sites of
 # each test on one backend, LONG=1 all of them on all. Beside that the sweeps of tests/fault, in which every single call
 # of some programs fails.
-#
-# Not executable, so no part of ./test yet: some tests wait for a thread or a submission that was refused, and hang.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 BUILD=$(cd "${TEST_FOLDER:-build/test}" && pwd)/gcc/tests

@@ -83,7 +83,7 @@ TEST_CHECKS(lock, released_in_a_callback_is_refused, "crank_lock_release")
 {
     kept_lock = crank_lock_new();
     crank_try(crank_lock_acquire(kept_lock));
-    crank_call_later(crank_current_loop(), 1, release_in_callback, NULL);
+    EXPECT(crank_call_later(crank_current_loop(), 1, release_in_callback, NULL));
     return crank_sleep(2);
 }
 static int wait_for(crank_semaphore *semaphore) { return crank_semaphore_acquire(semaphore); }
