@@ -38,6 +38,7 @@ from coverage import LAYERS, excused
 
 TEST_TIMEOUT = 8
 PROGRAM_TIMEOUT = 300
+REPLAY_TIMEOUT = 20  # of a corpus, which takes a second
 
 # ---- what may be changed in a line
 
@@ -296,7 +297,8 @@ class Runner:
 
     def killed_by(self, program, changed):
         """The test of a program that fails with the mutant, also alone, and passes without it; or None."""
-        status, output = run(changed, self.words(program), PROGRAM_TIMEOUT)
+        patience = REPLAY_TIMEOUT if program.startswith("fuzz_") else PROGRAM_TIMEOUT
+        status, output = run(changed, self.words(program), patience)
         if status == 0:
             return None
         match = re.search(r"^\s*FAIL (.*?) \(\d+\.\d+ s\)(.*)$", output, re.M)

@@ -100,7 +100,9 @@ int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 {
     cr_object_use(&semaphore->object, cr_loop_here, true, "crank_semaphore_release");
-    cr_wake(semaphore->object.loop, cr_waitq_pop(&semaphore->line), 0);
+    cr_task *first = cr_waitq_pop(&semaphore->line);
+    CR_ASSUME(first != NULL); /* who calls has looked */
+    cr_wake(semaphore->object.loop, first, 0);
 }
 
 /* From any task or callback of the loop: a permit is not tied to who acquired it. */
