@@ -4,19 +4,9 @@
 #
 # A sample runs 10^5 scripts of each synchronisation primitive, LONG=1 4 * 10^6. Beside them run those of the trees of
 # groups and timeouts and of generators, at a tenth of that. The programs are the gcc build's, made from tests/fuzz.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
-BUILD=${TEST_FOLDER:-build/test}/gcc/tests
-LONG=${LONG:-0}
-CORES=${CORES:-$(nproc)}
-SCRATCH=${SCRATCH:-build/test/assurance/02_cancel}
-mkdir -p "$SCRATCH"
-passed=0 failed=0 skipped=0 calls=0 points=0 scripts=0 hundredths=0 differences=0
-
-fail() {
-    echo "FAIL $1: $2"
-    failed=$((failed + 1))
-}
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+BUILD=$TEST_FOLDER/gcc/tests
+calls=0 points=0 scripts=0 hundredths=0 differences=0
 
 # ---- every waiting call at every point
 
@@ -36,13 +26,7 @@ for program in behaviour_cancel_everywhere behaviour_cancel_everywhere_io; do
         fail "$program" "it was not built"
         continue
     fi
-    output=$("$BUILD/$program" "${options[@]}" 2>&1)
-    if [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-        passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
-        [ "${BASH_REMATCH[2]}" = 0 ] || echo "$output"
-    else
-        fail "$program" "$output"
-    fi
+    add "$program" "$("$BUILD/$program" "${options[@]}" 2>&1)"
     # The first three tests are the same one on each backend; alone each says what it covered.
     for number in 0 1 2; do
         said=$("$BUILD/$program" --one $number 2>/dev/null | grep '^calls ')
@@ -85,5 +69,4 @@ done < <(list_runs)
 
 echo "figures: $calls stories of $(marked | wc -l) calls, cancelled at $points points on 3 backends; $scripts scripts" \
     "beside models in $((hundredths / 100)) s of CPU, $differences differences"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

@@ -4,25 +4,16 @@
 # own in every ./test; here are ThreadSanitizer, MemorySanitizer, the checks of integers that the language leaves
 # defined, Valgrind, gcc's analyzer, cppcheck and clang-tidy (.clang-tidy says which of its checks, and why). Without
 # LONG a sample of each: the programs named here, and the layers that change most.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
-LONG=${LONG:-0} TEST_FOLDER=${TEST_FOLDER:-build/test} CORES=${CORES:-2}
-passed=0 failed=0 skipped=0 notes=""
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+notes=""
 
 # ran NAME PARTS...: the tests of a configuration, all of them in long, else those whose names have one of the parts.
 ran() {
-    local name=$1 output
+    local name=$1 before=$passed
     shift
     [ "$LONG" = 0 ] || set --
-    output=$(TEST_BUILD_DIR=$TEST_FOLDER ./test --only "$name" "$@" 2>&1)
-    if [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-        passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
-        [ "${BASH_REMATCH[2]}" = 0 ] || echo "${output%$'\n'*}"
-        notes+="${name#clang-} ${BASH_REMATCH[1]}, "
-    else
-        echo "FAIL $name: ended without a count: $output"
-        failed=$((failed + 1))
-    fi
+    add "$name" "$(TEST_BUILD_DIR=$TEST_FOLDER ./test --only "$name" "$@" 2>&1)"
+    notes+="${name#clang-} $((passed - before)), "
 }
 
 # silent NAME COMMAND...: a tool that must say nothing and succeed, over the files on its input.
@@ -33,8 +24,7 @@ silent() {
         passed=$((passed + 1))
         notes+="$name, "
     else
-        echo "FAIL $name: $output"
-        failed=$((failed + 1))
+        fail "$name" "$output"
     fi
 }
 layers="src/task src/sync"
@@ -64,5 +54,4 @@ silent "cppcheck" cppcheck -q --std=c11 --enable=warning,performance,portability
     --template='{file}:{line}: {id}: {message}' --error-exitcode=1 -D__x86_64__ -D__linux__ -D_GNU_SOURCE \
     -Iinclude -Isrc <<<src
 echo "figures: 0 reports, 0 suppressions; tests passed under ${notes%, }: no finding"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

@@ -2,36 +2,21 @@
 # SPDX-License-Identifier: MIT
 # When the user is wrong: each mistake is one message that names the task and its place, in one form; a blocked loop is
 # named within 200 ms by a watchdog that costs under 0.1% of a processor; an overflow is reported on aarch64 too.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
-passed=0 failed=0 skipped=0 notes=""
-LONG=${LONG:-0} TEST_FOLDER=${TEST_FOLDER:-build/test} SCRATCH=${SCRATCH:-build/test/assurance/06_misuse}
-mkdir -p "$SCRATCH"
-long=()
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+notes="" long=()
 [ "$LONG" = 0 ] || long=(--long)
-
-# fail NAME TEXT: the first line is why.
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1: ${2:-without a word}"
-}
 
 # The tests of the suite that show it, by program and parts of their names.
 run_tests() {
-    local program=$1 output
+    local program=$1 name before=$((passed + failed))
+    name=$(basename "$program")
     shift
     if [ ! -x "$program" ]; then
         fail "$program" "it was not built"
         return
     fi
-    output=$("${wrap[@]}" "$program" "${long[@]}" "$@" 2>&1)
-    if [[ ${output##*$'\n'} =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-        passed=$((passed + BASH_REMATCH[1])) skipped=$((skipped + BASH_REMATCH[3]))
-        [ "${BASH_REMATCH[2]}" = 0 ] || { fail "$(basename "$program")" "see below"; echo "${output%$'\n'*}"; }
-        [ "${BASH_REMATCH[1]}" != 0 ] || fail "$(basename "$program")" "no test of it ran"
-    else
-        fail "$(basename "$program")" "$output"
-    fi
+    add "$name" "$("${wrap[@]}" "$program" "${long[@]}" "$@" 2>&1)"
+    [ $((passed + failed)) -gt $before ] || fail "$name" "no test of it ran"
 }
 wrap=()
 tests=$TEST_FOLDER/gcc/tests
@@ -87,5 +72,4 @@ else
     figures="not measured"
 fi
 echo "figures: $messages tests of messages; $notes; $figures"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

@@ -6,21 +6,9 @@
 # The coverage is measured in a build of its own. Then mutants are made and judged by the tests that run their lines
 # (tools/mutate.py): a handful, with LONG=1 150 of them. Those that survive are listed in SCRATCH/survivors.txt;
 # 09_equivalent.txt holds those that change nothing a program could see, each with its reason.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
-TEST_FOLDER=${TEST_FOLDER:-build/test}
-LONG=${LONG:-0}
-CORES=${CORES:-$(nproc)}
-SCRATCH=${SCRATCH:-build/test/assurance/09_coverage}
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 MUTANTS=${MUTANTS:-$([ "$LONG" = 1 ] && echo 150 || echo 6)}
 SEED=${SEED:-1}
-mkdir -p "$SCRATCH"
-passed=0 failed=0 skipped=0
-
-fail() {
-    echo "FAIL $1: $2"
-    failed=$((failed + 1))
-}
 
 # ---- coverage
 
@@ -87,5 +75,4 @@ else
 fi
 
 echo "figures: $lines, $branches, without what is argued to be out of reach; $mutants"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish

@@ -6,20 +6,9 @@
 # corpus of a target anew after a long run: SCRATCH/build/tests/fuzz_NAME -merge=1 -set_cover_merge=1 FOLDER
 # SCRATCH/corpus/NAME.
 # Packages: clang libclang-rt-14-dev (LONG=1 only).
-set -u
-cd "$(dirname "$0")/../.." || exit 2
-TEST_FOLDER=${TEST_FOLDER:-build/test}
-LONG=${LONG:-0}
-CORES=${CORES:-$(nproc)}
-SCRATCH=${SCRATCH:-build/test/assurance/10_fuzz}
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 SECONDS_EACH=${SECONDS_EACH:-60}
-mkdir -p "$SCRATCH"
-passed=0 failed=0 skipped=0 replayed=0
-
-fail() {
-    echo "FAIL $1: $2"
-    failed=$((failed + 1))
-}
+replayed=0
 targets=$(grep -lE '^const fuzz_target fuzz_this' tests/fuzz/*.c | sed -E 's|.*/(.*)\.c|\1|')
 
 # ---- replay, with each build that is there
@@ -90,5 +79,4 @@ if [ "$LONG" = 1 ]; then
 fi
 
 echo "figures: $figures"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+finish
