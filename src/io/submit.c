@@ -301,8 +301,9 @@ crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const cra
 
 /* ---- Waiting for one ---- */
 
-/* Under the simulator a job lets the loop go on meanwhile, and its timeout is the loop's time. */
-static void wait_as_worker(crank_submission *submission, cr_worker *self, double timeout)
+/* Under the simulator a job lets the loop go on meanwhile, and its timeout is the loop's time.
+ * Gives why it ended where the submission is not done. */
+static int wait_as_worker(crank_submission *submission, cr_worker *self, double timeout)
 {
     if (timeout < CRANK_FOREVER) {
         submission->timeout = timeout;
@@ -314,6 +315,7 @@ static void wait_as_worker(crank_submission *submission, cr_worker *self, double
         submission->waiter = self;
         cr_baton_wait(self);
     }
+    return submission->wait_error;
 }
 
 /* Real time, also where the loop is simulated: this thread is none of the simulator's. */
@@ -345,15 +347,16 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
         return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
     bool simulated = self && self->workers->baton && !self->lost;
+    int err = -ETIMEDOUT;
     if (simulated && self->workers->loop == submission->loop)
-        wait_as_worker(submission, self, timeout);
+        err = wait_as_worker(submission, self, timeout);
     else
         wait_as_stranger(submission, span);
     pthread_mutex_lock(&submission->lock);
     bool done = submission->done;
     pthread_mutex_unlock(&submission->lock);
     if (!done)
-        return submission->wait_error < 0 ? submission->wait_error : -ETIMEDOUT;
+        return err;
     if (submission->value < 0) {
         int error = (int)submission->value;
         const char *text = submission->message ? submission->message : strerrordesc_np(-error);
