@@ -48,22 +48,6 @@ TEST_CHECKS(queue, says_which_elements_it_holds, "2-byte signed integers")
     CRANK_QUEUE(queue, short, 1);
     return crank_put(queue, 1.5);
 }
-TEST_SIM(lock, of_an_older_run_is_not_held)
-{
-    CRANK_LOCK(lock);
-    EXPECT(!crank_lock_held(lock));
-    crank_try(crank_lock_acquire(lock));
-    EXPECT(crank_lock_held(lock));
-    crank_lock_release(lock);
-    EXPECT(!crank_lock_held(lock));
-    crank_lock_free(NULL);
-    crank_condition_free(NULL);
-    crank_queue_free(NULL);
-    crank_event_free(NULL);
-    crank_semaphore_free(NULL);
-    crank_barrier_free(NULL);
-    return 0;
-}
 static crank_lock *kept_lock;
 static int take(void) { return crank_lock_acquire(kept_lock); }
 TEST_CHECKS(lock, released_by_another_is_refused, "crank_lock_release")

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "base/base.h"
+#include "base/valgrind.h"
 #include "loop/loop.h"
 
 #include <dirent.h>
@@ -17,12 +18,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
 
 #define PATIENCE 8.0 /* seconds for what takes a seventh of one */
 #define NOINLINE __attribute__((noinline))
