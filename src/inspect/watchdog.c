@@ -27,7 +27,7 @@
 /* Between two looks, of the span that is allowed. Each costs a wake-up, and a loop that begins to
  * stand right after one is seen to at the next: so it is named within 7/4 of the span. */
 #define LOOK_AFTER(limit) ((limit) / 4 * 3)
-#define LOOKS_AGAIN 5        /* of which the next may find it waiting, and then know more */
+#define LOOKS_AGAIN 5        /* in that span, at one that may wait at the next and then tell more */
 #define IDLE_LOOKS 4         /* then it sleeps */
 #define PERIOD_MOST CR_SECOND
 #define LIMIT_LEAST (5 * MILLISECOND)
