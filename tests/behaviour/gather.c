@@ -8,6 +8,12 @@ static long value_after(double seconds, long value)
     say("%ld", value);
     return value;
 }
+static int value_at(double time, int value)
+{
+    crank_try(crank_sleep_until(time));
+    say("%d", value);
+    return value;
+}
 static int fail_after(double seconds, const char *why)
 {
     crank_try(crank_sleep(seconds));
@@ -20,9 +26,10 @@ static void nothing(void) {}
 
 TEST_EACH_BACKEND(gather, gives_results_in_the_order_of_its_arguments)
 {
-    long r[3];
-    EXPECT_EQ(crank_gather(r, crank_spawn(value_after, 0.003, 1), crank_spawn(value_after, 0.001, 2),
-        crank_spawn(value_after, 0.002, 3)), 0);
+    int r[3];
+    double soon = SOON;
+    EXPECT_EQ(crank_gather(r, crank_spawn(value_at, soon + 0.002, 1), crank_spawn(value_at, soon, 2),
+        crank_spawn(value_at, soon + 0.001, 3)), 0);
     EXPECT_TRAIL("2 3 1");
     EXPECT(r[0] == 1 && r[1] == 2 && r[2] == 3);
     return 0;

@@ -29,8 +29,9 @@ TEST_EACH_BACKEND(group, of_nobody_is_done_at_once)
 TEST_EACH_BACKEND(group, waits_for_all_its_children)
 {
     CRANK_GROUP(g);
-    crank_group_spawn(&g, work, "a", 0.002);
-    crank_group_spawn(&g, work, "b", 0.001);
+    double soon = SOON;
+    crank_group_spawn(&g, say_at, soon + 0.001, "a");
+    crank_group_spawn(&g, say_at, soon, "b");
     EXPECT_EQ(crank_group_count(&g), 2);
     EXPECT_EQ(crank_group_wait(&g), 0);
     EXPECT_TRAIL("b a");

@@ -453,13 +453,11 @@ static int sleep_and_say(double seconds, const char *name)
     return 0;
 }
 
-/* Of one moment, however long it takes a loaded machine to begin the next of them. */
-static int sleep_towards(double time, const char *name) { return sleep_and_say(time - crank_time(), name); }
 TEST_EACH_BACKEND(sleep, wakes_in_the_order_of_deadlines_and_age)
 {
-    double now = crank_time();
-    crank_task *a = crank_spawn(sleep_towards, now + 0.023, "c"), *b = crank_spawn(sleep_towards, now + 0.021, "a"),
-               *c = crank_spawn(sleep_towards, now + 0.022, "b");
+    double soon = SOON;
+    crank_task *a = crank_spawn(say_at, soon + 0.002, "c"), *b = crank_spawn(say_at, soon, "a"),
+               *c = crank_spawn(say_at, soon + 0.001, "b");
     crank_try(crank_gather(NULL, a, b, c));
     EXPECT_TRAIL("a b c");
     return 0;

@@ -36,6 +36,7 @@ extern const char __executable_start[];
 extern const char etext[];
 
 enum { EVENTFDS_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
+enum { STALLS_MAX = 400, STALL_NS = 6000000 };
 #define FRAME_MAX ((uintptr_t)1 << 16)
 #define LATE_NS ((int64_t)20000000)
 
@@ -43,12 +44,14 @@ static test_faults *_Atomic current;
 static atomic_uint turns; /* of what is left to chance */
 static atomic_uint cuts;  /* transfers of one byte so far */
 static atomic_uint late;                   /* polls in a row that saw nothing */
+static atomic_uint stalls; /* so far */
 static atomic_bool eventfds[EVENTFDS_MAX];
 static __thread bool is_worker;
 
 bool test_faults_set(test_faults *faults)
 {
     atomic_store(&current, faults);
+    atomic_store(&turns, faults ? faults->turn : 0);
     return true;
 }
 
@@ -187,6 +190,20 @@ static ssize_t failing_advise_many(UNUSED_CONTEXT, const struct iovec *ranges, s
     return FAILS(TEST_CALL_ADVISE_MANY) ? -ENOMEM : REAL(advise_many, ranges, n, advice);
 }
 
+/* As a loaded machine does it: for longer than tests sleep, one time in eight. */
+static void stall(void)
+{
+    if (mode() != TEST_FAILING_STALLED || !by_chance() || !by_chance() || !by_chance())
+        return;
+    if (atomic_fetch_add(&stalls, 1) < STALLS_MAX)
+        nanosleep(&(struct timespec){ .tv_nsec = STALL_NS }, NULL);
+}
+static int64_t failing_now(UNUSED_CONTEXT)
+{
+    stall();
+    return __real_cr_sys_real.now(NULL);
+}
+
 typedef struct start {
     void *(*fn)(void *);
     void *arg;
@@ -197,6 +214,7 @@ static void *run_worker(void *arg)
     start asked = *(start *)arg;
     free(arg);
     is_worker = true;
+    stall();
     return asked.fn(asked.arg);
 }
 
@@ -371,6 +389,7 @@ __attribute__((constructor(101))) static void make_table(void)
     table->advise = failing_advise;
     table->protect_none = failing_protect_none;
     table->advise_many = failing_advise_many;
+    table->now = failing_now;
     table->thread_start = failing_thread_start;
     table->signal_running = failing_signal_running;
     table->close = failing_close;

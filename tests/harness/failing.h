@@ -28,6 +28,7 @@ enum test_failing {
     TEST_FAILING_INTERRUPTED, /* of the calls that may be interrupted, half are */
     TEST_FAILING_UNREADY,     /* half of the times, what is ready says it is not */
     TEST_FAILING_LATE,        /* what completes is seen at the last moment */
+    TEST_FAILING_STALLED,     /* no fault: now and then a thread stands still before it reads the clock */
     TEST_FAILING_MODES
 };
 
@@ -47,6 +48,7 @@ typedef struct test_faults {
     uint64_t key;        /* which site fails */
     unsigned occurrence; /* at its so-manieth call, from 1 */
     unsigned char worker;
+    unsigned turn;       /* what is left to chance begins here */
     atomic_uint seen;     /* calls of that site so far */
     atomic_uint injected; /* calls that were not what they would have been */
     test_site sites[TEST_SITES_MAX];

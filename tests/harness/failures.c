@@ -46,7 +46,7 @@ typedef struct sweep {
 } sweep;
 
 static const char *const mode_names[TEST_FAILING_MODES] = { "nothing", "counting", "once", "from then on",
-    "one byte at a time", "interrupted", "not ready", "late" };
+    "one byte at a time", "interrupted", "not ready", "late", "standing still" };
 
 static const char *name_of(int ending)
 {

@@ -26,6 +26,7 @@ typedef struct test_options {
     bool audit;
     bool fork; /* tests are forks of the runner, not programs of their own */
     bool failing;        /* each test with its calls to the OS failing: failures.c */
+    bool stalled;        /* threads stand still now and then */
     int failing_sites;   /* so many call sites of each, 0: all */
     uint64_t only_site;  /* 0: no certain one */
     bool seed_given;

@@ -133,6 +133,8 @@ static void execute(const test_item *item, const test_options *options)
         command[n++] = (char *)"--long";
     if (!options->audit)
         command[n++] = (char *)"--no-audit";
+    if (options->stalled)
+        command[n++] = (char *)"--stalled";
     if (options->failing) {
         snprintf(sites, sizeof sites, "%d", options->failing_sites);
         snprintf(site, sizeof site, "%llx", (unsigned long long)options->only_site);
@@ -346,7 +348,7 @@ static int run_chosen(const test_options *options)
 
 CRANK_NORETURN static void usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --fork -j N "
+    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --fork --stalled -j N "
         "--backend sim|epoll|uring --repeat N --seed N --choices LIST --failing SITES --site HEX --timeout SECONDS "
         "--wrap COMMAND and parts of names\n", word);
     exit(2);
@@ -381,6 +383,8 @@ static bool take_flag(test_options *options, const char *word)
         options->stop = true;
     else if (strcmp(word, "--no-audit") == 0)
         options->audit = false;
+    else if (strcmp(word, "--stalled") == 0)
+        options->stalled = true;
     else if (strcmp(word, "--fork") == 0)
         options->fork = true;
     else
