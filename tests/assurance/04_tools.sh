@@ -13,6 +13,7 @@ ran() {
     shift
     [ "$LONG" = 0 ] || set --
     add "$name" "$(TEST_BUILD_DIR=$TEST_FOLDER ./test --only "$name" "$@" 2>&1)"
+    [ $passed -gt $before ] || fail "$name" "no test ran"
     notes+="${name#clang-} $((passed - before)), "
 }
 
@@ -43,10 +44,10 @@ tidy() { # what it says of others' headers it only counts, on stderr
 export -f analyze tidy
 
 # Sanitizers' builds need more memory and time per task than a test's default: those tests say so themselves.
-ran clang-tsan thread submit waker post
-ran clang-msan error spawn generator stream
-ran clang-integer timer queue sleep
-ran valgrind capture spawn generator lock
+ran clang-tsan behaviour_thread behaviour_submit behaviour_waker unit_post
+ran clang-msan behaviour_error behaviour_task behaviour_generator behaviour_stream
+ran clang-integer unit_timer behaviour_queue behaviour_timeout
+ran valgrind capture_ behaviour_task behaviour_generator behaviour_lock
 # Not at the end of a pipe, where what silent counts would be lost.
 silent "gcc -fanalyzer" bash -c 'analyze "$@"' analyze < <(files)
 silent "clang-tidy" bash -c 'tidy "$@"' tidy < <(files)

@@ -46,7 +46,7 @@ build_fuzzers() {
     done
     if [ ! -f "$SCRATCH/build/build.ninja" ]; then
         rm -rf "$SCRATCH/build"
-        CC=clang meson setup "$SCRATCH/build" -Dbench=false -Dexamples=false -Dfuzz=true -Doptimization=1 \
+        CC=clang meson setup "$SCRATCH/build" -Dbench=false -Dexamples=false -Dfuzz=libfuzzer -Doptimization=1 \
             -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=false -Dc_args=-fsanitize=fuzzer-no-link ||
             return 1
     fi
