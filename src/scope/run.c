@@ -383,10 +383,8 @@ static long run_on(
 {
     run r = { 0 };
     run_program(&r, sys, options, fn, site);
-    if (r.failure) {
-        cr_failure_free(cr_failure_take_thread());
+    if (r.failure)
         cr_failure_set_thread(r.failure);
-    }
     return r.error < 0 ? r.error : r.result;
 }
 
