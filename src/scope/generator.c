@@ -248,7 +248,7 @@ static cr_failure *report_closing(
         cr_failure_free(failure);
         failure = cr_failure_new(error, self ? cr_task_name(self) : NULL);
         if (failure)
-            cr_failure_message(failure, "%s", strerror(-error));
+            cr_failure_message(failure, "%s", cr_error_words(error));
     }
     if (failure)
         cr_report_failure(loop, self, failure, "of a generator that was closed: ");

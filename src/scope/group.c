@@ -81,7 +81,7 @@ static void keep_failure(cr_group *group, cr_task *child, int error)
         failure = cr_failure_new(error, cr_task_name(child));
         if (!failure)
             return;
-        cr_failure_message(failure, "%s", strerror(-error));
+        cr_failure_message(failure, "%s", cr_error_words(error));
     }
     cr_failure_spawned(failure, child->site);
     if (!group->failure) {

@@ -415,7 +415,7 @@ static void print_failure(const run *r, const crank_site *site)
         crank_error_print(); /* it is this thread's by now */
     } else {
         fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function,
-            strerror((int)-r->result), crank_errno_name((int)r->result));
+            cr_error_words(r->result), crank_errno_name(cr_errno_of(r->result)));
     }
 }
 

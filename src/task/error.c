@@ -198,12 +198,18 @@ int crank_fail_(
     return negative(error);
 }
 
+/* Not strerror, which may allocate and is translated. */
+const char *cr_error_words(long error)
+{
+    const char *words = strerrordesc_np(cr_errno_of(error));
+    return words ? words : "unknown error";
+}
+
 /* errno is read first: everything after may change it. */
 int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
 {
     int error = errno;
-    return crank_fail_(file, line, function, error, "%s: %s", what,
-        strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
+    return crank_fail_(file, line, function, error, "%s: %s", what, cr_error_words(-(long)error));
 }
 
 /* An -ECANCELED that leaves a scope of this very function is looked at first: it may be that
@@ -224,8 +230,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
         cr_failure *last;
         failure = begin(err, &last);
         if (failure)
-            cr_failure_message(
-                failure, "%s", strerrordesc_np(-err) ? strerrordesc_np(-err) : "unknown error");
+            cr_failure_message(failure, "%s", cr_error_words(err));
         cr_failure_free(last);
     }
     if (failure)
@@ -267,7 +272,7 @@ void crank_error_clear(void)
 
 const char *crank_errno_name(int error)
 {
-    const char *name = strerrorname_np(error < 0 ? -error : error);
+    const char *name = strerrorname_np(error < 0 ? cr_errno_of(error) : error);
     return name ? name : "E?";
 }
 

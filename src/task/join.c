@@ -224,7 +224,7 @@ static CR_COLD void report_hidden(cr_waiting *w, long error)
         failure = cr_failure_new((int)error, NULL);
         if (!failure)
             return;
-        cr_failure_message(failure, "%s", strerror((int)-error));
+        cr_failure_message(failure, "%s", cr_error_words(error));
     }
     cr_report_failure(w->loop, w->self, failure, "");
     cr_failure_free(failure);

@@ -137,7 +137,7 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     snprintf(text, sizeof text,
         "task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in "
         "%s()\n",
-        cr_task_name(task), strerror((int)-value), crank_errno_name((int)value),
+        cr_task_name(task), cr_error_words(value), crank_errno_name(cr_errno_of(value)),
         task->site->function, task->site->file, task->site->line, task->site->caller);
     cr_report(loop, CRANK_REPORT_UNAWAITED, (int)value, task, text);
 }

@@ -317,6 +317,12 @@ cr_failure *cr_failure_here(void);
 /* The failure of an ended or parked task; NULL. */
 cr_failure *cr_failure_of(const cr_task *task);
 int cr_failure_error(const cr_failure *failure);
+/* The errno of a failed result: one whose negative no int holds counts as the last there is. */
+static inline int cr_errno_of(long error)
+{
+    return error < -INT32_MAX ? INT32_MAX : (int)-error;
+}
+const char *cr_error_words(long error);
 /* Record an error of ours with a message; gives error (negative). Never fails: short memory costs
  * the message. */
 int cr_failed(int error, const char *format, ...) CRANK_PRINTF(2, 3);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* error.c: failures, their messages and traces, across functions, tasks and groups. */
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 #include <pthread.h>
 
@@ -81,6 +82,32 @@ TEST(error, names_numbers)
     EXPECT_STR(crank_errno_name(-ENOENT), "ENOENT");
     EXPECT_STR(crank_errno_name(ECANCELED), "ECANCELED");
     EXPECT_STR(crank_errno_name(123456), "E?");
+}
+
+/* Of the number that has no positive counterpart. */
+static int least(void) { return INT_MIN; }
+static long least_long(void) { return LONG_MIN; }
+static int try_least(void)
+{
+    crank_try(least());
+    return 0;
+}
+TEST_SIM(error, of_the_least_number_there_is_has_words_like_any)
+{
+    EXPECT_STR(crank_errno_name(INT_MIN), "E?");
+    EXPECT_EQ(try_least(), INT_MIN);
+    EXPECT_STR(crank_error(), "unknown error");
+    crank_outcome outcomes[2];
+    EXPECT_EQ(crank_gather_settled(outcomes, crank_spawn(least), crank_spawn(least_long)), 0);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(outcomes[i].error, INT_MIN);
+        EXPECT_STR(outcomes[i].message, "unknown error");
+    }
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, least);
+    EXPECT_EQ(crank_group_wait(&g), INT_MIN);
+    EXPECT_STR(crank_error(), "unknown error");
+    return 0;
 }
 
 static int plain(void) { return -ENOENT; }
@@ -223,6 +250,44 @@ TEST(unawaited, failure_of_a_dropped_task_is_reported_too)
     EXPECT_EQ(crank_run_with(&kept, forget_plain), 0);
     EXPECT_EQ(reports, 1);
     EXPECT_CONTAINS(reported, "ENOENT");
+}
+
+static int forget_the_least(void)
+{
+    crank_drop(crank_spawn(least));
+    crank_drop(crank_spawn(least_long));
+    return crank_sleep(1);
+}
+static int least_when_asked(void) { return crank_sleep(1) == -ECANCELED ? INT_MIN : 0; }
+static int cancelled_before_it_awaits(void) { return (int)crank_await(crank_spawn(least_when_asked)); }
+static int hide_the_least(void)
+{
+    crank_task *task = crank_spawn(cancelled_before_it_awaits);
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    return 0;
+}
+static int least_at_the_close(void)
+{
+    int err = crank_yield(1);
+    return err < 0 ? INT_MIN : 0;
+}
+static int close_at_the_least(void)
+{
+    int value;
+    CRANK_AUTO_GENERATOR crank_generator *g = crank_generate(least_at_the_close);
+    EXPECT_EQ(crank_next(g, &value), 1);
+    return 0;
+}
+TEST(unawaited, failure_with_the_least_number_is_told_like_any)
+{
+    int (*const apps[])(void) = { forget_the_least, hide_the_least, close_at_the_least };
+    for (size_t i = 0; i < CRANK_COUNT(apps); i++) {
+        reports = 0;
+        EXPECT_EQ(crank_run_with(&kept, apps[i]), 0);
+        EXPECT_EQ(reports, i == 0 ? 2 : 1);
+        EXPECT_CONTAINS(reported, "unknown error [E?]");
+    }
 }
 
 static int awaited(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* run.c: running programs: results, several runs, many loops, deadlocks, Ctrl-C, options. */
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -48,6 +49,19 @@ TEST(run, for_main_turns_results_into_exit_statuses)
     const char *said = test_captured();
     EXPECT_CONTAINS(said, "crank: task 'Task-");
     EXPECT_CONTAINS(said, "app broke [EPROTO]");
+    environment(NULL);
+}
+
+static long fails_with_the_least(void) { return LONG_MIN; }
+TEST(run, for_main_says_of_a_bare_number_what_it_means)
+{
+    environment("CRANK_BACKEND=sim");
+    test_capture();
+    EXPECT_EQ(crank_run(give, -EPROTO), 1);
+    EXPECT_CONTAINS(test_captured(), "crank: task 'give' failed: Protocol error [EPROTO]");
+    test_capture();
+    EXPECT_EQ(crank_run(fails_with_the_least), 1);
+    EXPECT_CONTAINS(test_captured(), "crank: task 'fails_with_the_least' failed: unknown error [E?]");
     environment(NULL);
 }
 
