@@ -8,10 +8,12 @@ mutate.py BUILD COVERAGE [options]
   --count N         so many mutants (150)
   --seed N          which (1)
   --seconds N       begin no further one after so long (none)
+  --patience N      seconds of tests for each: one that they have not noticed by then has survived (none)
   --least N         least share that must be killed, in percent (80)
   --survivors FILE  write those that nothing noticed there
   --equivalent FILE mutants that change nothing a program could see, each with its reason; they are not counted
   --only PART       mutants of files with this in their path alone
+  --at PLACES       all mutants of these lines (FILE:LINE,FILE:LINE...), and no drawing
   --list            show each as it is done
   -j N              mutants at a time (2)
 
@@ -23,9 +25,9 @@ crashes or takes too long: then the mutant is killed, provided that the same tes
 """
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -94,6 +96,7 @@ class Mutant:
         self.text = new
         self.verdict = ""
         self.killer = ""
+        self.seconds = 0.0
 
     def __str__(self):
         return f"{self.path}:{self.line}: {self.old}  ->  {self.new}"
@@ -295,11 +298,12 @@ class Runner:
                     result.append(into)
         return result
 
-    def killed_by(self, program, changed):
-        """The test of a program that fails with the mutant, also alone, and passes without it; or None."""
-        patience = REPLAY_TIMEOUT if program.startswith("fuzz_") else PROGRAM_TIMEOUT
-        status, output = run(changed, self.words(program), patience)
-        if status == 0:
+    def killed_by(self, program, changed, left):
+        """The test of a program that fails with the mutant, also alone, and passes without it; or None. left are the
+        seconds that it may take."""
+        most = REPLAY_TIMEOUT if program.startswith("fuzz_") else PROGRAM_TIMEOUT
+        status, output = run(changed, self.words(program), min(most, left))
+        if status == 0 or (status is None and left < most):
             return None
         match = re.search(r"^\s*FAIL (.*?) \(\d+\.\d+ s\)(.*)$", output, re.M)
         filters = [match.group(1)] if match else []
@@ -315,29 +319,43 @@ class Runner:
         """Fill in what became of a mutant."""
         folder = os.path.join(self.folder, str(number))
         os.makedirs(folder)
+        begun = time.monotonic()
         objects = self.objects(mutant, folder)
         mutant.verdict = "broken" if objects is None else "survived" if objects else "same"
-        if mutant.verdict == "survived":
-            for program in self.order(mutant):
-                changed = os.path.join(folder, program)
-                self.build.link(program, objects, changed)
-                found = self.killed_by(program, changed)
-                os.unlink(changed)
-                if found:
-                    mutant.killer, late = found
-                    mutant.verdict = "late" if late else "killed"
-                    break
+        end = time.monotonic() + (self.options.patience or 1e9)
+        for program in self.order(mutant) if objects else []:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            changed = os.path.join(folder, program)
+            self.build.link(program, objects, changed)
+            found = self.killed_by(program, changed, left)
+            os.unlink(changed)
+            if found:
+                mutant.killer, late = found
+                mutant.verdict = "late" if late else "killed"
+                break
+        mutant.seconds = time.monotonic() - begun
         shutil.rmtree(folder, ignore_errors=True)
         return mutant
 
     def drawn(self):
-        """Mutants in an order of chance: a line, and one of its forms."""
-        chance = random.Random(self.options.seed)
+        """Mutants in an order of chance: a line, and one of its forms. What a line draws is decided by the seed and its
+        own text: a change elsewhere leaves the sample as it was. Where lines were named, all of theirs."""
         lines = candidates(self.root, self.reached, self.options.only)
-        chance.shuffle(lines)
+        if self.options.at:
+            places = self.options.at.split(",")
+            yield from (mutant for forms in lines for mutant in forms if f"{mutant.path}:{mutant.line}" in places)
+            return
         known = argued(self.options.equivalent)
+        alike, drawn = {}, []
         for forms in lines:
-            mutant = chance.choice(forms)
+            place = (forms[0].path, forms[0].old)
+            alike[place] = alike.get(place, 0) + 1
+            words = f"{self.options.seed} {alike[place]} {place}"
+            chance = int.from_bytes(hashlib.sha256(words.encode()).digest()[:16], "big")
+            drawn.append((chance, forms[chance % len(forms)]))
+        for _, mutant in sorted(drawn, key=lambda one: one[0]):
             if (mutant.path, mutant.old, mutant.new) not in known:
                 yield mutant
 
@@ -363,7 +381,7 @@ class Runner:
                     if mutant.verdict not in ("same", "broken"):
                         done.append(mutant)
                     if self.options.list:
-                        print(f"{mutant.verdict:8} {mutant}  {mutant.killer}", flush=True)
+                        print(f"{mutant.verdict:8} {mutant.seconds:6.1f} s  {mutant}  {mutant.killer}", flush=True)
         return sorted(done, key=lambda mutant: (mutant.path, mutant.line)), time.monotonic() - begun
 
 
@@ -374,10 +392,12 @@ def parse():
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--patience", type=float, default=0)
     parser.add_argument("--least", type=float, default=80)
     parser.add_argument("--survivors", default="")
     parser.add_argument("--equivalent", default="")
     parser.add_argument("--only", default="")
+    parser.add_argument("--at", default="")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("-j", dest="jobs", type=int, default=2)
     return parser.parse_args()
