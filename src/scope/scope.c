@@ -16,11 +16,12 @@
 #include "base/check.h"
 #include <string.h>
 
-/* An anchor is cleared when its scope closes: what is behind one that is set is alive. */
+/* An anchor is cleared when its scope closes: what is behind one that is set is alive, if not the
+ * anchor itself lies in a frame that has gone, where another may stand by now. */
 cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
 {
     cr_scope *scope = state;
-    CR_CHECK(scope && scope->type == type, "%s: the block it was declared in has ended", call);
+    CR_CHECK(scope->type == type, "%s: the block it was declared in has ended", call);
     return scope;
 }
 
@@ -194,20 +195,18 @@ static void belong(cr_scope *scope, cr_task *task)
         cr_group_belongs(scope, task);
 }
 
-/* A yield inside a scope: the part of the chain that the generator's body opened leaves with it,
- * in one piece, so that attaching it is a matter of one link. */
+/* A yield inside a scope, of which there is one at least: the part of the chain that the
+ * generator's body opened leaves with it, in one piece, so that attaching it is a matter of one
+ * link. */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom)
 {
-    *ret_top = *ret_bottom = NULL;
+    *ret_top = task->fiber.scope;
     for (cr_scope *s = task->fiber.scope; s != below; s = s->up) {
         belong(s, NULL);
-        if (!*ret_top)
-            *ret_top = s;
         *ret_bottom = s;
     }
     task->fiber.scope = below;
-    if (*ret_top)
-        refresh(task);
+    refresh(task);
 }
 
 /* Perhaps to another task than before: whoever asks for the next value has the body's scopes. */

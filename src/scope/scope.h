@@ -79,6 +79,6 @@ int cr_group_leave(crank_loop *loop, cr_scope *scope);
 bool cr_generators_end(crank_loop *loop);
 /* Free what is left of them, without running anything. */
 void cr_generators_free(crank_loop *loop);
-/* The object behind an anchor: a CHECK naming call where it has ended. */
+/* The object behind an anchor that is not NULL: a CHECK naming call where it has ended. */
 cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call);
 #endif
