@@ -36,7 +36,6 @@ static void wait_over(waiter *w)
     w->parked = false;
     if (w->timed)
         cr_timer_stop(w->loop, &w->self->timer);
-    w->timed = false;
 }
 
 /* That somebody stopped a task is no failure of it, as in asyncio's FIRST_EXCEPTION. */
@@ -72,7 +71,6 @@ static bool wait_undo(cr_task *self)
 static void wait_due(crank_loop *loop, cr_task *self)
 {
     waiter *w = self->on;
-    w->timed = false;
     w->parked = false;
     cr_wake(loop, self, 0);
 }
