@@ -80,7 +80,6 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
 {
     bool debug = loop->options.debug;
     task->fiber.life = CR_RETURNED;
-    task->fiber.wait = NULL;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
     if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
