@@ -196,7 +196,6 @@ static bool request_cancel(struct uring *uring, uint64_t tag)
     if (!sqe)
         return false;
     sqe->opcode = IORING_OP_ASYNC_CANCEL;
-    sqe->fd = -1;
     sqe->addr = tag;
     sqe->user_data = TAG_CANCEL;
     cr_ring_push(&uring->ring);
