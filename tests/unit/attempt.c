@@ -165,6 +165,19 @@ TEST(attempt, at_a_poll_gives_the_events)
     EXPECT_EQ(cr_attempt(&sys, &op), -EBADF);
 }
 
+TEST(attempt, that_may_wait_asks_for_nothing_a_kernel_may_not_promise)
+{
+    cr_sys sys = table();
+    open_pipe();
+    doors.no_promise = true;
+    cr_op op = op_of(CR_OP_WRITE, ends[1], 3);
+    EXPECT_EQ(cr_attempt_waiting(&sys, &op), 3);
+    op = op_of(CR_OP_READ, ends[0], 3);
+    EXPECT_EQ(cr_attempt_waiting(&sys, &op), 3);
+    EXPECT_EQ(doors.transfers, 2);
+    close_pipe();
+}
+
 TEST(attempt, that_may_wait_finds_a_poll_ready)
 {
     cr_sys sys = table();

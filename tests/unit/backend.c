@@ -3,71 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include "loops.h"
-
-typedef struct act {
-    cr_op op;
-    char buf[64];
-    crank_loop *loop;
-    journal *log;
-    char letter;
-    bool pending;
-    int completions;
-    struct act *other; /* cancelled or submitted by the completion */
-    bool cancels;
-} act;
-
-static void submit(act *a);
-
-static void completed(cr_op *op, void *arg)
-{
-    act *a = arg;
-    EXPECT(op == &a->op && a->pending);
-    a->pending = false;
-    a->completions++;
-    if (a->log)
-        note(a->log, a->letter);
-    if (a->other && !a->cancels)
-        submit(a->other);
-    else if (a->other && a->other->pending)
-        cr_loop_cancel(a->loop, &a->other->op);
-}
-
-static act new_act(crank_loop *loop, enum cr_op_code code, int fd, size_t size)
-{
-    act a = { .loop = loop, .op = { .code = code, .fd = fd, .size = size, .offset = -1,
-        .completed = completed } };
-    return a;
-}
-
-static void submit(act *a)
-{
-    a->op.arg = a;
-    if (!a->op.buf)
-        a->op.buf = a->buf;
-    a->pending = cr_loop_submit(a->loop, &a->op) == CR_PENDING;
-}
-
-/* Until it has completed, or has been left pending by ten looks. */
-static void settle(act *a)
-{
-    for (int i = 0; i < 10 && a->pending; i++)
-        cr_loop_turn(a->loop, false, 0);
-}
-
-static void await(act *a)
-{
-    while (a->pending)
-        cr_loop_turn(a->loop, true, CR_NEVER);
-}
-
-static void open_pipe(int ends[2], int flags) { EXPECT_EQ(pipe2(ends, O_CLOEXEC | flags), 0); }
-
-static void close_both(const int ends[2])
-{
-    close(ends[0]);
-    close(ends[1]);
-}
+#include "acts.h"
 
 static void read_waits_for_data(crank_loop *loop, int flags)
 {
@@ -244,6 +180,7 @@ EACH_LOOP(backend, cancels_one_of_two_readers_of_a_descriptor)
     cr_loop_cancel(loop, &a.op);
     await(&a);
     EXPECT_EQ(a.op.result, -ECANCELED);
+    settle(&b);
     EXPECT(b.pending);
     EXPECT_EQ(write(ends[1], "x", 1), 1);
     await(&b);
@@ -418,90 +355,20 @@ EACH_LOOP(backend, wakes_once_from_another_thread)
     }
 }
 
-/* The simulator alone */
-
-static uint64_t hash_of(uint64_t seed, journal *log)
+TEST(epoll, places_of_completed_operations_are_used_again)
 {
-    enum { many = 6 };
-    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, seed);
-    int ends[many][2];
-    act acts[many];
-    for (int i = 0; i < many; i++) {
-        open_pipe(ends[i], 0);
-        acts[i] = new_act(loop, CR_OP_READ, ends[i][0], 8);
-        acts[i].log = log;
-        acts[i].letter = (char)('a' + i);
-        submit(&acts[i]);
-        EXPECT_EQ(write(ends[i][1], "12345678", 8), 8);
+    crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    int ends[2];
+    open_pipe(ends, 0);
+    for (int i = 0; i < 200; i++) {
+        act a = new_act(loop, CR_OP_READ, ends[0], 1);
+        submit(&a);
+        EXPECT(a.pending);
+        EXPECT_EQ(a.op.slot, 1);
+        EXPECT_EQ(write(ends[1], "x", 1), 1);
+        await(&a);
     }
-    for (int i = 0; i < many; i++)
-        await(&acts[i]);
-    loop->backend->type->turn(loop->backend, cr_now(loop) + 1000);
-    uint64_t hash = loop->backend->type->trace_hash(loop->backend);
-    for (int i = 0; i < many; i++)
-        close_both(ends[i]);
-    crank_loop_free(loop);
-    return hash;
-}
-
-TEST(sim, follows_the_plain_order_without_a_seed)
-{
-    journal log = { .length = 0 };
-    hash_of(0, &log);
-    EXPECT_STR(log.text, "abcdef");
-}
-
-TEST(sim, is_decided_by_its_seed)
-{
-    int orders = 0;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
-        journal first = { .length = 0 };
-        journal again = { .length = 0 };
-        uint64_t hash = hash_of(seed, &first);
-        EXPECT_EQ(hash, hash_of(seed, &again));
-        EXPECT_STR(first.text, again.text);
-        EXPECT(hash != hash_of(seed + 1, &again));
-        orders += strcmp(first.text, "abcdef") != 0;
-    }
-    EXPECT(orders > 25);
-}
-
-TEST(sim, chance_comes_from_the_seed_and_not_from_the_choices)
-{
-    crank_loop *a = open_loop(CRANK_BACKEND_SIM, 7);
-    crank_loop *b = open_loop(CRANK_BACKEND_SIM, 7);
-    crank_loop *c = open_loop(CRANK_BACKEND_SIM, 8);
-    for (int i = 0; i < 10; i++)
-        EXPECT(cr_choose(a, 5) < 5);
-    uint64_t drawn = a->sys->random(a->sys->context);
-    EXPECT(drawn == b->sys->random(b->sys->context));
-    EXPECT(drawn != c->sys->random(c->sys->context));
-    EXPECT(drawn != a->sys->random(a->sys->context));
-    crank_loop_free(a);
-    crank_loop_free(b);
-    crank_loop_free(c);
-}
-
-TEST(sim, choices_reach_every_value)
-{
-    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 11);
-    unsigned seen = 0;
-    for (int i = 0; i < 200; i++)
-        seen |= 1u << cr_choose(loop, 7);
-    EXPECT_EQ(seen, 127);
-    EXPECT_EQ(cr_choose(loop, 1), 0);
-    crank_loop_free(loop);
-}
-
-TEST(sim, time_jumps_and_stands_still_while_it_computes)
-{
-    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
-    int64_t start = cr_now(loop);
-    EXPECT_EQ(cr_now(loop), start);
-    loop->backend->type->turn(loop->backend, start + 1000000 * CR_SECOND);
-    EXPECT_EQ(cr_now(loop), start + 1000000 * CR_SECOND);
-    loop->backend->type->turn(loop->backend, start);
-    EXPECT_EQ(cr_now(loop), start + 1000000 * CR_SECOND);
+    close_both(ends);
     crank_loop_free(loop);
 }
 

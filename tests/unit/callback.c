@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* callback.c: the callback layer of crank/loop.h, on every backend. */
+#include <pthread.h>
 #include <sys/socket.h>
 #include "loops.h"
 
@@ -488,6 +489,28 @@ TEST(loop, is_asked_for_its_descriptor_before_it_waits_for_one_on_uring)
     EXPECT(fd >= 0);
     EXPECT_EQ(crank_loop_fd(loop), fd);
     crank_loop_free(loop);
+    close_pipe(&w);
+}
+
+static void *make_loop(void *arg)
+{
+    crank_loop **loop = arg;
+    *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    return NULL;
+}
+TEST(loop, of_a_thread_that_has_ended_runs_on_another)
+{
+    world w = { 0 };
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, make_loop, &w.loop), 0);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    open_pipe(&w);
+    EXPECT_EQ(crank_add_reader(w.loop, w.in, read_one, &w), 0);
+    EXPECT_EQ(write(w.out, "k", 1), 1);
+    errno = E2BIG;
+    EXPECT_EQ(crank_loop_run_once(w.loop, 0), 1);
+    EXPECT_STR(w.log.text, "k");
+    crank_loop_free(w.loop);
     close_pipe(&w);
 }
 

@@ -351,6 +351,50 @@ TEST(overflow, handlers_that_call_each_other_come_to_an_end)
     EXPECT_CONTAINS(said, "overflow of 192 KiB;");
 }
 
+/* Where the alternate stack begins that is set. */
+static const char *alternate_of_ours(void)
+{
+    stack_t now;
+    sigaltstack(NULL, &now);
+    EXPECT(!(now.ss_flags & SS_DISABLE) && now.ss_size >= 16 * KIB);
+    return now.ss_sp;
+}
+static void expect_handlers(const struct sigaction expected[2])
+{
+    struct sigaction now;
+    sigaction(SIGSEGV, NULL, &now);
+    EXPECT(now.sa_sigaction == expected[0].sa_sigaction);
+    sigaction(SIGBUS, NULL, &now);
+    EXPECT(now.sa_sigaction == expected[1].sa_sigaction);
+}
+
+TEST(overflow, keeps_handlers_and_alternate_stack_while_one_loop_is_left)
+{
+    struct sigaction before[2], during[2];
+    stack_t off = {.ss_flags = SS_DISABLE}, stack_before, now;
+    cr_stacks *others;
+    void *others_hot;
+    EXPECT_EQ(sigaltstack(&off, &stack_before), 0);
+    sigaction(SIGSEGV, NULL, &before[0]);
+    sigaction(SIGBUS, NULL, &before[1]);
+    open_stacks();
+    const char *ours = alternate_of_ours();
+    sigaction(SIGSEGV, NULL, &during[0]);
+    sigaction(SIGBUS, NULL, &during[1]);
+    EXPECT(during[0].sa_sigaction != before[0].sa_sigaction && during[1].sa_sigaction != before[1].sa_sigaction);
+    EXPECT_EQ(cr_stacks_new(&cr_sys_real, 0, &others_hot, &others), 0);
+    EXPECT_EQ(cr_overflow_install(&cr_sys_real, others, report), 0);
+    close_stacks();
+    EXPECT(alternate_of_ours() == ours);
+    expect_handlers(during);
+    cr_overflow_remove(others);
+    expect_handlers(before);
+    sigaltstack(NULL, &now);
+    EXPECT(now.ss_flags & SS_DISABLE);
+    cr_stacks_free(others);
+    EXPECT_EQ(sigaltstack(&stack_before, NULL), 0);
+}
+
 TEST(overflow, leaves_handlers_and_alternate_stack_as_they_were)
 {
     struct sigaction before;

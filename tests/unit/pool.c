@@ -58,6 +58,41 @@ TEST(pool, of_objects_larger_than_a_block_works)
     cr_pool_deinit(&pool);
 }
 
+static int advised;
+static char *advised_at;
+static size_t advised_size;
+static int advise(void *context, void *memory, size_t size, int advice)
+{
+    (void)context, (void)advice;
+    advised++;
+    advised_at = memory;
+    advised_size = size;
+    return 0;
+}
+
+/* What shares a page with something else is left alone; one page comes by one fault anyway. */
+TEST(memory, is_given_back_and_fetched_by_whole_pages)
+{
+    enum { page = 4096 };
+    static _Alignas(page) char memory[4 * page];
+    cr_sys sys = cr_sys_real;
+    sys.advise = advise;
+    cr_uncommit(&sys, memory, page - 1);
+    cr_uncommit(&sys, memory + 1, page);
+    cr_commit(&sys, memory, page);
+    cr_commit(&sys, memory + 1, 2 * page);
+    EXPECT_EQ(advised, 0);
+    cr_uncommit(&sys, memory, page);
+    EXPECT_EQ(advised, 1);
+    EXPECT(advised_at == memory && advised_size == page);
+    cr_uncommit(&sys, memory + 1, 3 * page);
+    EXPECT_EQ(advised, 2);
+    EXPECT(advised_at == memory + page && advised_size == 2 * page);
+    cr_commit(&sys, memory + 1, 3 * page);
+    EXPECT_EQ(advised, 3);
+    EXPECT(advised_at == memory + page && advised_size == 2 * page);
+}
+
 static void *no_memory(void *context, size_t size)
 {
     (void)context;

@@ -527,7 +527,10 @@ TEST(stack, the_limit_is_the_processs_and_is_given_back_with_the_pool)
     EXPECT_EQ(cr_stacks_refill(others), -ENOMEM);
     EXPECT_CONTAINS(test_captured(), "no more stacks");
     cr_stacks_free(stacks);
-    EXPECT_EQ(cr_stacks_refill(others), 0);
+    int more = 0; /* those that were refused do not count */
+    for (; cr_stacks_refill(others) == 0; more++)
+        cr_stack_pop(&other_hot);
+    EXPECT_EQ(more, 100);
     cr_stacks_free(others);
 }
 
