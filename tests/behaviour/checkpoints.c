@@ -358,3 +358,31 @@ TEST_EACH_BACKEND(checkpoint, lets_others_run_though_it_need_not_wait)
             crank_try(try_row(&rows[i], &(struct world){ 0 }, called_often));
     return 0;
 }
+
+/* However calls of both ways to spend the budget alternate, and however many come before a wait. */
+TEST_EACH_BACKEND(checkpoint, comes_of_any_mix_of_calls_and_not_of_a_few)
+{
+    CRANK_EVENT(event);
+    crank_event_set(event);
+    for (int before = 0; before < 4; before++) {
+        unsigned turns = 0;
+        CRANK_GROUP(beside);
+        CRANK_GROUP(empty);
+        crank_group_spawn(&beside, count_turns, &turns);
+        crank_try(crank_sleep(0));
+        turns = 0;
+        for (int i = 0; i < before; i++)
+            crank_try(crank_event_wait(event));
+        for (int i = 0; i < 50; i++) {
+            crank_try(crank_group_wait(&empty));
+            crank_try(crank_event_wait(event));
+        }
+        EXPECT_EQ(turns, 0);
+        for (int i = 0; i < CR_BUDGET / 2; i++) {
+            crank_try(crank_group_wait(&empty));
+            crank_try(crank_event_wait(event));
+        }
+        EXPECT_EQ(turns, 1);
+    }
+    return 0;
+}

@@ -377,6 +377,66 @@ TEST(error, of_a_thread_goes_with_it)
     EXPECT_EQ(pthread_join(thread, NULL), 0);
 }
 
+static int fails_as(int number) { return crank_fail(EPROTO, "number %d", number); }
+static int two_fail(int number)
+{
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, fails_as, number);
+    crank_group_spawn(&g, fails_as, number + 1);
+    return crank_group_wait(&g);
+}
+static int two_pairs_fail(void)
+{
+    CRANK_GROUP(g);
+    crank_group_spawn(&g, two_fail, 1);
+    crank_group_spawn(&g, two_fail, 3);
+    return crank_group_wait(&g);
+}
+static int count_of(const char *text, const char *part)
+{
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++)
+        count++;
+    return count;
+}
+static void expect_two_pairs(void)
+{
+    char text[8192];
+    const crank_failure *f = crank_last_failure();
+    EXPECT(f && f->child_count == 2);
+    for (size_t i = 0; i < 4; i++) {
+        const crank_failure *pair = f->children[i / 2];
+        EXPECT_EQ(pair->child_count, 2);
+        EXPECT_EQ(pair->children[i % 2]->child_count, 0);
+    }
+    EXPECT(crank_error_format(text, sizeof text) < sizeof text);
+    for (int i = 1; i <= 4; i++) {
+        char line[64];
+        snprintf(line, sizeof line, ": number %d [EPROTO]\n", i);
+        EXPECT(strstr(text, line) != NULL);
+    }
+    EXPECT_EQ(count_of(text, "\n  1. Task-"), 1);
+    EXPECT_EQ(count_of(text, "\n  2. Task-"), 1);
+    EXPECT_EQ(count_of(text, "\n      1. Task-"), 2);
+    EXPECT_EQ(count_of(text, "\n      2. Task-"), 2);
+    EXPECT_EQ(count_of(text, "\n          task fails_as, spawned at"), 4);
+}
+TEST_EACH_BACKEND(error, keeps_every_failure_below_it_where_it_is_copied)
+{
+    crank_task *task = crank_spawn(two_pairs_fail);
+    EXPECT_EQ(crank_await_shared(task), -EPROTO);
+    expect_two_pairs();
+    EXPECT_EQ(crank_await(task), -EPROTO);
+    expect_two_pairs();
+    return 0;
+}
+TEST(error, keeps_every_failure_below_it_beyond_the_run)
+{
+    EXPECT_EQ(crank_run_with(&kept, two_pairs_fail), -EPROTO);
+    expect_two_pairs();
+    crank_error_clear();
+}
+
 /* A group in a task in a group, and so on: each keeps the failure of the one within. */
 static int nested(int levels)
 {

@@ -434,3 +434,46 @@ TEST_CHECKS(generator, asked_by_two_tasks_at_once_is_refused, "asked by another 
     crank_generator *g = crank_generate(gives_one_after_a_while);
     return crank_gather(NULL, crank_spawn(take_one, g), crank_spawn(take_one, g));
 }
+
+static int leave_one_within(void)
+{
+    int n;
+    crank_try(crank_next(crank_generate(body, "inner", 9), &n));
+    return crank_yield(1) == 0 ? 0 : -EIO;
+}
+static int ask_to_the_end(void)
+{
+    int n;
+    CRANK_AUTO_GENERATOR crank_generator *outer = crank_generate(leave_one_within);
+    EXPECT_EQ(crank_next(outer, &n), 1);
+    EXPECT_EQ(crank_next(outer, &n), 0);
+    return 0;
+}
+TEST(generator, that_an_ended_one_left_open_is_closed_when_the_run_ends)
+{
+    EXPECT_EQ(crank_run_with(&kept, ask_to_the_end), 0);
+    EXPECT_TRAIL("inner-125");
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "was left open and is closed now");
+}
+
+static int slow_to_close(void)
+{
+    int err = crank_yield(1);
+    EXPECT_EQ(crank_sleep(15), 0); /* nobody asks for its end, however long it takes */
+    say("%d", err);
+    return err;
+}
+static int leave_one_and_a_detached_task(void)
+{
+    int n;
+    crank_detach(crank_spawn(crank_sleep, 1e9));
+    EXPECT_EQ(crank_next(crank_generate(slow_to_close), &n), 1);
+    return crank_sleep(1);
+}
+TEST(generator, closed_when_the_run_ends_takes_its_time_whoever_was_waited_for_before)
+{
+    EXPECT_EQ(crank_run_with(&kept, leave_one_and_a_detached_task), 0);
+    EXPECT_TRAIL("-125");
+    EXPECT_EQ(reports, 1); /* that it was left open */
+}

@@ -48,6 +48,19 @@ TEST_CHECKS(await, of_a_dropped_task_is_refused, "given up")
     crank_drop(task);
     return (int)crank_await(task);
 }
+TEST_CHECKS(await, of_a_task_that_failed_gives_the_handle_up, "was given up before")
+{
+    crank_task *task = crank_spawn(fail_io);
+    EXPECT_EQ(crank_await(task), -EIO);
+    return (int)crank_await(task);
+}
+TEST_CHECKS(await, of_a_groups_child_gives_the_handle_up, "was given up before")
+{
+    CRANK_GROUP(g);
+    crank_task *task = crank_group_spawn(&g, sleeper, 1.0);
+    EXPECT_EQ(crank_await(task), 0);
+    return crank_done(task);
+}
 TEST_CHECKS(drop, of_a_future_is_refused, "crank_future_free")
 {
     CRANK_AUTO_FUTURE crank_future *future = crank_future_new();
@@ -91,6 +104,22 @@ static void count_call(crank_task *task, void *arg)
     EXPECT(crank_done(task));
     calls += *(int *)arg;
 }
+static int drop_a_watched_failure(void)
+{
+    static int one = 1;
+    crank_task *task = crank_spawn(fail_io);
+    crank_try(crank_on_done(task, count_call, &one));
+    crank_drop(task);
+    return crank_sleep(1);
+}
+TEST(on_done, of_a_dropped_failure_is_called_and_the_failure_reported_once)
+{
+    EXPECT_EQ(crank_run_with(&kept, drop_a_watched_failure), 0);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(reports, 1);
+    EXPECT_CONTAINS(reported, "disk 3 is gone");
+}
+
 static int watch_itself(void)
 {
     static int one = 1;

@@ -322,6 +322,47 @@ TEST_SIM(timeout, in_the_cleanup_of_a_cancelled_task_works)
     return 0;
 }
 
+static int limited_behind_a_shield(void)
+{
+    EXPECT_EQ(crank_shield(crank_within(1, crank_sleep(10))), -ETIMEDOUT);
+    return crank_sleep(1);
+}
+TEST_SIM(timeout, behind_a_shield_leaves_the_request_outside_to_be_delivered)
+{
+    double started = crank_time();
+    crank_task *task = crank_spawn(limited_behind_a_shield);
+    crank_try(crank_sleep(0.5));
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    EXPECT(crank_time() == started + 1);
+    return 0;
+}
+
+static int limited_after_a_request(void)
+{
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    EXPECT_STR(crank_error(), "enough");
+    CRANK_TIMEOUT(limit, 1);
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    EXPECT_STR(crank_error(), "enough");
+    return -ECANCELED;
+}
+TEST_SIM(timeout, that_passes_leaves_the_reason_of_an_earlier_request)
+{
+    crank_task *task = crank_spawn(limited_after_a_request);
+    crank_try(crank_sleep(0.5));
+    crank_cancel_because(task, "enough");
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    return 0;
+}
+
+/* As where its frame has gone and a group's stands there. */
+TEST_CHECKS(reschedule, of_a_limit_in_whose_place_a_group_is_by_now_is_refused, "the block it was declared in")
+{
+    CRANK_GROUP(g);
+    return crank_reschedule((crank_timeout *)(void *)&g, 1);
+}
+
 static int await_child(double seconds) { return (int)crank_await(crank_spawn(sleeper, seconds)); }
 
 TEST_SIM(timeout, cancels_a_child_that_is_awaited_inside)

@@ -110,3 +110,47 @@ TEST(open, of_a_file_that_cannot_be_asked_what_it_is_fails)
     sys.stat = stat_fails;
     EXPECT_EQ(cr_run_raw_on(&sys, &options, open_what_cannot_be_asked, NULL), 0);
 }
+
+/* ---- adaptors for which there is no room */
+
+static int closed;
+static int source(int n)
+{
+    int err = 0;
+    for (; err == 0; n++)
+        err = crank_yield(n);
+    closed++;
+    return err;
+}
+static crank_generator *begun_source(void)
+{
+    int value;
+    crank_generator *g = crank_generate(source, 7);
+    EXPECT_EQ(crank_next(g, &value), 1);
+    return g;
+}
+static int twice(int n) { return 2 * n; }
+static long adapt_without_memory(void *arg)
+{
+    (void)arg;
+    crank_generator *sources[4];
+    for (int i = 0; i < 4; i++)
+        sources[i] = begun_source();
+    out_of_memory(true);
+    errno = 0;
+    EXPECT(!crank_take(sources[0], 3));
+    EXPECT_EQ(errno, ENOMEM);
+    EXPECT_EQ(closed, 1);
+    EXPECT(!crank_map(int, int, sources[1], twice));
+    EXPECT_EQ(closed, 2);
+    EXPECT(!crank_zip(int, sources[2], int, sources[3]));
+    EXPECT_EQ(closed, 4);
+    out_of_memory(false);
+    CRANK_AUTO_GENERATOR crank_generator *mine = begun_source();
+    out_of_memory(true);
+    EXPECT(!crank_take_from(mine, 3));
+    out_of_memory(false);
+    EXPECT_EQ(closed, 4); /* it stays the caller's */
+    return 0;
+}
+TEST(adaptor, without_memory_closes_what_it_was_given) { EXPECT_EQ(run(adapt_without_memory), 0); }
