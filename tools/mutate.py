@@ -70,8 +70,11 @@ def closing(text, at):
 
 
 def changes(line, code, before):
-    """All changed forms of a line, of which code is what is not comment; before is the code line before it."""
+    """All changed forms of a line, of which code is what is not comment; before is the code line before it. None of a
+    hint to the processor, which changes nothing but time."""
     result = []
+    if "__builtin_prefetch" in code:
+        return result
     for match in SWAP.finditer(code):
         result.append(line[:match.start()] + SWAPS[match.group()] + line[match.end():])
     for match in NUMBER.finditer(code):
