@@ -229,7 +229,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
         .settled = g->settled };
     take_over(g, size, kind);
     int err = cr_wait_room(&w);
-    if (CR_UNLIKELY(err < 0 && !g->error))
+    if (CR_UNLIKELY(err < 0))
         g->error = err;
     bool pending = g->interrupted = cr_wait_noticed(&w);
     if ((g->error && !g->stopped) || pending)

@@ -294,15 +294,21 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
 }
 
 /* Marked as claimed first: the caller has a reason of its own to end it (gather has no memory to
- * wait for it with), and the failure that follows would only hide that one. A future has no code
- * to stop and nothing to wait for. */
+ * wait for it with), and the failure that follows would only hide that one. A second request would
+ * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
 void cr_task_end_of(cr_task *task)
 {
     cr_waiting w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
-    (void)await_cancelled(&w, task);
+    if (task->fiber.life == CR_ENDED) {
+        cr_task_release(w.loop, task);
+        return;
+    }
+    task->joiner = (uintptr_t)w.self;
+    w.self->on = task;
+    (void)await_asked(&w);
 }
 
 /* A failed spawn may be awaited, so that a program checks once, where it waits. It is a waiting

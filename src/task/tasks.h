@@ -269,7 +269,7 @@ static inline bool cr_join_waits_plainly(const cr_task *waiter)
 }
 /* An ended task's result goes to who waits for it (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
-/* Cancel a task, wait for its end whatever is asked meanwhile, and give it up. */
+/* Wait for the end of a task that was asked to, whatever is asked meanwhile, and give it up. */
 void cr_task_end_of(cr_task *task);
 /* A CHECK where self may not wait for task: itself, an ancestor. */
 void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call);

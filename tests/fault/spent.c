@@ -9,9 +9,15 @@ static void out_of_memory(bool from_now)
     table.from_then = from_now;
     table.fail_at = from_now ? atomic_load(&table.calls) + 1 : 0;
 }
+static int reports;
+static void count_report(const crank_report *report, void *arg)
+{
+    (void)report, (void)arg;
+    reports++;
+}
 static long run(long (*fn)(void *))
 {
-    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = count_report };
     faults_init(&table, 0, false);
     return cr_run_raw_on(&table.sys, &options, fn, NULL);
 }
@@ -86,6 +92,61 @@ static long gather_of_anothers(void *arg)
     return made == -ECANCELED ? 0 : made;
 }
 TEST(gather, of_anothers_children_ends_them_without_memory) { EXPECT_EQ(run(gather_of_anothers), 0); }
+
+static int cleaned;
+static int slow_to_end(void)
+{
+    int err = crank_sleep(100);
+    EXPECT_EQ(crank_sleep(1), 0);
+    cleaned++;
+    return err;
+}
+static long gather_of_slow_ones(void *arg)
+{
+    (void)arg;
+    crank_task *tasks[] = { crank_spawn(slow_to_end), crank_spawn(slow_to_end), crank_spawn(slow_to_end) };
+    crank_try(crank_sleep(1));
+    double started = crank_time();
+    out_of_memory(true);
+    int err = crank_gather_n(tasks, 3, (int *)NULL);
+    out_of_memory(false);
+    EXPECT_EQ(err, -ENOMEM);
+    EXPECT_EQ(cleaned, 3);
+    EXPECT(crank_time() == started + 1); /* all were asked before any was waited for */
+    return 0;
+}
+TEST(gather, without_memory_ends_all_it_was_given_together) { EXPECT_EQ(run(gather_of_slow_ones), 0); }
+
+static int breaks(void) { return crank_fail(EPROTO, "broken"); }
+static long gather_of_a_failure(void *arg)
+{
+    (void)arg;
+    crank_task *task = crank_spawn(breaks);
+    crank_try(crank_sleep(1));
+    out_of_memory(true);
+    int err = crank_gather((int *)NULL, task);
+    out_of_memory(false);
+    EXPECT_EQ(err, -ENOMEM);
+    return 0;
+}
+TEST(gather, without_memory_hides_nothing_behind_a_failure_it_did_not_ask_for)
+{
+    EXPECT_EQ(run(gather_of_a_failure), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static long gather_without_its_limit(void *arg)
+{
+    (void)arg;
+    crank_task *task = crank_spawn(breaks);
+    crank_try(crank_sleep(1));
+    out_of_memory(true);
+    CRANK_TIMEOUT(limit, 1.0);
+    out_of_memory(false);
+    EXPECT_EQ(crank_gather((int *)NULL, task), -ENOMEM);
+    return 0;
+}
+TEST(gather, without_the_limit_around_it_says_so_first) { EXPECT_EQ(run(gather_without_its_limit), 0); }
 
 /* ---- a file of which nothing can be said */
 
