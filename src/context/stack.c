@@ -252,8 +252,8 @@ static size_t protected_max(const cr_sys *sys)
     int fd = sys->open(sys->context, "/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0);
     if (fd >= 0) {
         char text[32] = "";
-        if (sys->read(sys->context, fd, text, sizeof text - 1) > 0)
-            count = strtol(text, NULL, 10);
+        (void)sys->read(sys->context, fd, text, sizeof text - 1);
+        count = strtol(text, NULL, 10); /* 0 where nothing could be read */
         sys->close(sys->context, fd);
     }
     return (size_t)(count > 0 ? count : MAP_COUNT_DEFAULT) / 2 / MAPPINGS_PER_GUARD;

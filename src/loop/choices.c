@@ -55,7 +55,6 @@ void cr_choices_begin(cr_choices *choices, const char *list, bool continued, int
     CR_ASSUME(list);
     choices->at = list[0] == '0' ? list + 1 : list;
     choices->continued = continued;
-    choices->number = 0;
     choices->to = to;
     cr_choices_tell(choices, 0, 0);
 }

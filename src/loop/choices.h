@@ -16,7 +16,8 @@ typedef struct cr_choices {
 
 /* Is it a list? */
 bool cr_choices_valid(const char *list);
-/* list and to are options.choices, not NULL, and options.choices_to. */
+/* Once, with all but sys zero. list and to are options.choices, not NULL, and
+ * options.choices_to. */
 void cr_choices_begin(cr_choices *choices, const char *list, bool continued, int to);
 /* The next choice is listed, to be *ret_chosen; or it is one of those before the last listed, to be
  * 0. False: it lies beyond the list. */

@@ -69,7 +69,6 @@ void cr_task_release(crank_loop *loop, cr_task *task)
         if (task->ext->pins) { /* a done callback still names it: it releases the rest */
             task->ext->released = true;
             disown(task);
-            task->fiber.flags |= CR_TASK_CLAIMED;
             return;
         }
         cr_ext_free(tasks, task);

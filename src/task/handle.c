@@ -67,8 +67,8 @@ void crank_abandon(crank_task *handle)
     if (!handle)
         return;
     cr_task *task = cr_task_of(handle, "crank_abandon");
-    bool is_job = (task->fiber.flags & CR_TASK_JOB) && task->fiber.life == CR_ASIDE;
     give_up_check(task, "crank_abandon");
+    bool is_job = task->fiber.life == CR_ASIDE; /* a future's handle is not given up so */
     if (is_job)
         task->fiber.flags |= CR_TASK_CLAIMED; /* whatever becomes of it is nobody's */
     detach(task, "crank_abandon");

@@ -228,8 +228,6 @@ void cr_tasks_close(crank_loop *loop)
     cr_pool_deinit(&tasks->manys);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
-    if (loop->runner.listener == &tasks->since)
-        loop->runner.listener = NULL;
     cr_free(loop->sys, tasks);
     loop->tasks = NULL;
 }
