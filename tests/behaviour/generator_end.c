@@ -477,3 +477,35 @@ TEST(generator, closed_when_the_run_ends_takes_its_time_whoever_was_waited_for_b
     EXPECT_TRAIL("-125");
     EXPECT_EQ(reports, 1); /* that it was left open */
 }
+
+#if defined(__x86_64__)
+/* The argument's register as the caller left it: clang's functions count on what is above a narrow value. */
+__attribute__((naked)) static long register_of(__attribute__((unused)) short value)
+{
+    __asm__("movq %rdi, %rax\n\tret");
+}
+__attribute__((naked)) static long register_of_unsigned(__attribute__((unused)) unsigned short value)
+{
+    __asm__("movq %rdi, %rax\n\tret");
+}
+static int one_unsigned(unsigned short value) { return crank_yield(value); }
+static int shorts(void)
+{
+    static const short values[] = { -2, 3, -32768 };
+    for (size_t i = 0; i < CRANK_COUNT(values); i++)
+        crank_try(crank_yield(values[i]));
+    return 0;
+}
+TEST_SIM(adaptor, map_gives_its_function_narrow_values_as_a_caller_would)
+{
+    long values[3];
+    EXPECT_EQ(crank_collect(crank_map(long, short, crank_generate(shorts), register_of), values, 3), 3);
+    EXPECT_EQ(values[0], -2);
+    EXPECT_EQ(values[1], 3);
+    EXPECT_EQ(values[2], -32768);
+    EXPECT_EQ(crank_collect(crank_map(long, unsigned short, crank_generate(one_unsigned, 65534), register_of_unsigned),
+        values, 1), 1);
+    EXPECT_EQ(values[0], 65534);
+    return 0;
+}
+#endif

@@ -428,6 +428,28 @@ TEST_SIM(limit, a_held_child_can_be_cancelled)
     return 0;
 }
 
+static int add_up(int a, int b, int c, int d, int e, int f, int g)
+{
+    return a + b + c + d + e + f + g;
+}
+TEST_SIM(limit, held_children_with_many_arguments_can_be_cancelled)
+{
+    CRANK_POOL(pool, 1);
+    crank_task *tasks[4];
+    for (int i = 0; i < 4; i++)
+        tasks[i] = crank_pool_spawn(&pool, add_up, i, 1, 2, 3, 4, 5, 6);
+    EXPECT_EQ(crank_cancel(tasks[1]), 0);
+    EXPECT_EQ(crank_cancel(tasks[2]), 0);
+    EXPECT_EQ(crank_group_count(&pool), 2);
+    long results[4];
+    EXPECT_EQ(crank_pool_wait(&pool, results, 4), 0);
+    EXPECT_EQ(results[0], 21);
+    EXPECT_EQ(results[1], -ECANCELED);
+    EXPECT_EQ(results[2], -ECANCELED);
+    EXPECT_EQ(results[3], 24);
+    return 0;
+}
+
 TEST_SIM(pool, gives_a_thousand_results_in_order)
 {
     enum { N = 1000 };

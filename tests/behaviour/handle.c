@@ -406,6 +406,20 @@ TEST_SIM(wait, takes_children_of_a_group)
     return crank_group_wait(&group);
 }
 
+TEST_SIM(wait, with_no_time_takes_none)
+{
+    double started = crank_time();
+    crank_task *task = crank_spawn(sleeper, 1.0);
+    EXPECT_EQ(crank_wait(&task, 1, CRANK_ALL_COMPLETED, 0), 0);
+    EXPECT_EQ(crank_wait(&task, 1, CRANK_ALL_COMPLETED, -1), 0);
+    EXPECT(crank_time() == started);
+    EXPECT_EQ(crank_wait(&task, 1, CRANK_ALL_COMPLETED, 0.5), 0);
+    EXPECT(crank_time() == started + 0.5);
+    EXPECT_EQ(crank_await(task), 0);
+    EXPECT(crank_time() == started + 1);
+    return 0;
+}
+
 TEST_SIM(wait, counts_a_spawn_that_failed_as_ended)
 {
     crank_task *tasks[] = { crank_spawn(sleeper, 1.0), NULL };

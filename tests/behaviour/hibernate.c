@@ -41,6 +41,28 @@ static int one_sleeps_long(void)
 }
 TEST(hibernate, puts_a_stack_away_and_brings_it_back) { EXPECT_EQ(crank_run_with(&sleepy, one_sleeps_long), 0); }
 
+static int sleeps_whatever_is_asked(void)
+{
+    int err = 0;
+    while (err != -ENOMEM)
+        err = crank_shield(crank_sleep(CRANK_FOREVER));
+    return err;
+}
+static int awaits_for_ever(void) { return (int)crank_await(crank_spawn(sleeps_whatever_is_asked)); }
+static int given_up;
+static void count_given_up(const crank_report *report, void *arg)
+{
+    (void)arg;
+    given_up += strstr(report->text, "been given up") != NULL;
+}
+TEST(hibernate, ends_with_a_run_that_gives_sleeping_tasks_up)
+{
+    crank_options options = at_once;
+    options.on_report = count_given_up;
+    EXPECT_EQ(crank_run_with(&options, awaits_for_ever), -EDEADLK);
+    EXPECT_EQ(given_up, 1);
+}
+
 static int touched_by_another(void)
 {
     crank_task *task = crank_spawn(sleeper, 10.0, 3);

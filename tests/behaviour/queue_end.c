@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* queue_end.c: how a queue comes to its end: done, join and shutdown; and what is refused. */
+#include <pthread.h>
 #include "one.h"
 
 static int work(crank_queue *queue, int *sum)
@@ -286,4 +287,31 @@ TEST_CHECKS(queue, used_by_its_own_comparison_is_refused, "called by the compari
     for (int i = 0; i < 4; i++)
         crank_try(crank_put(queue, i));
     return 0;
+}
+
+static int shut_elsewhere(crank_queue *queue)
+{
+    crank_queue_shutdown(queue, false);
+    return 0;
+}
+static void *other_thread(void *queue)
+{
+    const crank_options options = { .backend = CRANK_BACKEND_SIM };
+    (void)crank_run_with(&options, shut_elsewhere, (crank_queue *)queue);
+    return NULL;
+}
+static int get_any(crank_queue *queue)
+{
+    int value;
+    return crank_get(queue, &value);
+}
+TEST_CHECKS(queue, waited_for_in_one_thread_is_not_shut_down_by_another, "in use by another loop")
+{
+    CRANK_QUEUE(queue, int, 0);
+    crank_task *getter = crank_spawn(get_any, queue);
+    crank_try(crank_sleep(0));
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, other_thread, queue), 0);
+    pthread_join(thread, NULL);
+    return (int)crank_await(getter);
 }

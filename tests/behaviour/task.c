@@ -475,17 +475,6 @@ TEST_EACH_BACKEND(budget, lets_others_run_beside_calls_that_never_wait)
     return 0;
 }
 
-/* Only what computes without end makes the simulator's clock move: however often something is ready, each time it is
- * another. */
-TEST_SIM(sleep, takes_exactly_as_long_however_many_come_one_after_another)
-{
-    double started = crank_time();
-    for (int i = 0; i < 12000; i++)
-        crank_try(crank_sleep(1));
-    EXPECT(crank_time() == started + 12000);
-    return 0;
-}
-
 static int many_sleepers(void)
 {
     enum { N = 10000 };

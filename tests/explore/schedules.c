@@ -293,3 +293,24 @@ TEST_EXPLORED(to_thread, a_cancelled_job_has_run_or_never_will, 400)
     EXPECT(second == 0 || second == -ECANCELED);
     return 0;
 }
+
+/* ---- sleep: as long as asked for, where no choice says otherwise */
+
+static double awake_at;
+static int wake_up(void)
+{
+    double started = crank_time();
+    crank_try(crank_sleep(0.001));
+    awake_at = crank_time() - started;
+    return 0;
+}
+static int sleep_beside(void)
+{
+    return crank_gather(NULL, crank_spawn(wake_up), crank_spawn(crank_sleep, 0.002));
+}
+TEST(sleep, ends_in_time_where_the_first_possibility_is_chosen_throughout)
+{
+    const crank_options options = { .backend = CRANK_BACKEND_SIM, .choices = "0" };
+    EXPECT_EQ(crank_run_with(&options, sleep_beside), 0);
+    EXPECT_NEAR(awake_at, 0.001, 1e-9);
+}

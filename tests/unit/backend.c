@@ -355,6 +355,39 @@ EACH_LOOP(backend, wakes_once_from_another_thread)
     }
 }
 
+static uint32_t asked_for;
+static int note_events(void *context, int epfd, int how, int fd, struct epoll_event *event)
+{
+    asked_for = event ? event->events & (EPOLLIN | EPOLLOUT) : 0;
+    return cr_sys_real.epoll_ctl(context, epfd, how, fd, event);
+}
+TEST(epoll, asks_for_nothing_that_was_cancelled)
+{
+    crank_loop *loop = NULL;
+    const char *why = NULL;
+    cr_sys sys = cr_sys_real;
+    sys.epoll_ctl = note_events;
+    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    int ends[2];
+    char full[4096] = { 0 };
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    while (write(ends[0], full, sizeof full) > 0)
+        continue;
+    act reader = new_act(loop, CR_OP_READ, ends[0], 1);
+    act writer = new_act(loop, CR_OP_POLL, ends[0], 0);
+    writer.op.events = EPOLLOUT;
+    submit(&reader);
+    EXPECT_EQ(asked_for, EPOLLIN);
+    cr_loop_cancel(loop, &reader.op);
+    await(&reader);
+    submit(&writer);
+    EXPECT_EQ(asked_for, EPOLLOUT);
+    cr_loop_cancel(loop, &writer.op);
+    await(&writer);
+    close_both(ends);
+    crank_loop_free(loop);
+}
+
 TEST(epoll, places_of_completed_operations_are_used_again)
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);

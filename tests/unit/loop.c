@@ -38,6 +38,26 @@ EACH_LOOP(turn, fires_timers_though_something_is_always_ready)
     EXPECT(s.done);
 }
 
+/* The clock of a simulation moves of itself only where something is ready without end. */
+TEST(turn, without_anything_ready_begins_anew_to_count_those_that_pass_no_time)
+{
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
+    int64_t started = cr_now(loop);
+    spinner s;
+    for (int i = 0; i < 100; i++) {
+        start_spinning(&s, loop, 150 * CR_STEPS);
+        while (loop->runner.head)
+            cr_loop_turn(loop, false, 0);
+        cr_loop_turn(loop, false, 0);
+    }
+    EXPECT_EQ(cr_now(loop), started);
+    start_spinning(&s, loop, 11000 * CR_STEPS);
+    while (loop->runner.head)
+        cr_loop_turn(loop, false, 0);
+    EXPECT(cr_now(loop) > started);
+    crank_loop_free(loop);
+}
+
 EACH_LOOP(turn, looks_at_descriptors_though_something_is_always_ready)
 {
     spinner s;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include "loops.h"
 
 #define THREADS 4
@@ -231,6 +232,31 @@ static void foreign_sleep(crank_backend backend)
 }
 TEST(post, wakes_who_sleeps_in_a_foreign_poll_on_epoll) { foreign_sleep(CRANK_BACKEND_EPOLL); }
 TEST(post, wakes_who_sleeps_in_a_foreign_poll_on_uring) { foreign_sleep(CRANK_BACKEND_URING); }
+
+/* While the loop waits somebody posts. */
+static mark *posted_meanwhile;
+static int wait_with_a_post(void *context, int fd, struct epoll_event *events, int most, int64_t span)
+{
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, post_from_there, posted_meanwhile), 0);
+    pthread_join(thread, NULL);
+    return cr_sys_real.epoll_wait(context, fd, events, most, span);
+}
+TEST(post, made_while_the_loop_waits_arrives_in_that_very_turn)
+{
+    cr_sys sys = cr_sys_real;
+    crank_loop *loop = NULL;
+    const char *why = NULL;
+    journal log = { .length = 0 };
+    mark m = { .post.deliver = write_letter, .log = &log, .letter = 'p' };
+    sys.epoll_wait = wait_with_a_post;
+    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    m.loop = loop;
+    posted_meanwhile = &m;
+    EXPECT_EQ(crank_loop_run_once(loop, 10), 0);
+    EXPECT_STR(log.text, "p");
+    crank_loop_free(loop);
+}
 
 TEST(post, shows_in_a_foreign_poll_on_epoll) { foreign_poll(CRANK_BACKEND_EPOLL); }
 TEST(post, shows_in_a_foreign_poll_on_uring) { foreign_poll(CRANK_BACKEND_URING); }

@@ -65,6 +65,29 @@ TEST(sim, chance_comes_from_the_seed_and_not_from_the_choices)
     crank_loop_free(c);
 }
 
+/* What a program of one read in a pipe of so many bytes and one jump of the clock leaves. */
+static uint64_t hash_after(size_t bytes, int64_t jump)
+{
+    crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
+    EXPECT_EQ(write(ends[1], "12345678", bytes), bytes);
+    submit(&a);
+    await(&a);
+    loop->backend->type->turn(loop->backend, cr_now(loop) + jump);
+    uint64_t hash = loop->backend->type->trace_hash(loop->backend);
+    close_both(ends);
+    crank_loop_free(loop);
+    return hash;
+}
+TEST(sim, trace_tells_results_and_jumps_apart)
+{
+    EXPECT(hash_after(3, 1000) == hash_after(3, 1000));
+    EXPECT(hash_after(3, 1000) != hash_after(4, 1000));
+    EXPECT(hash_after(3, 1000) != hash_after(3, 1001));
+}
+
 TEST(sim, choices_reach_every_value)
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 11);

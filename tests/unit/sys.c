@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -85,6 +86,31 @@ TEST(sys, a_thread_with_too_small_a_stack_is_an_error)
     EXPECT_EQ(thread, 7);
     EXPECT_EQ(sys->thread_start(NULL, &thread, nothing, NULL, 256 << 10), 0);
     EXPECT_EQ(sys->thread_join(NULL, thread), 0);
+}
+
+/* Signals of the program are no business of ours; those of a fault must find their handler. */
+static void *ask_mask(void *arg)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, arg);
+    return NULL;
+}
+TEST(sys, a_thread_of_ours_takes_only_the_signals_of_its_own_faults)
+{
+    static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
+    unsigned long thread;
+    sigset_t before, inside, after;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    EXPECT_EQ(sys->thread_start(NULL, &thread, ask_mask, &inside, 0), 0);
+    EXPECT_EQ(sys->thread_join(NULL, thread), 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    for (int sig = 1; sig < 32; sig++) {
+        bool is_own = false;
+        for (size_t i = 0; i < CRANK_COUNT(own); i++)
+            is_own |= own[i] == sig;
+        if (sig != SIGKILL && sig != SIGSTOP)
+            EXPECT_EQ(sigismember(&inside, sig), !is_own);
+        EXPECT_EQ(sigismember(&before, sig), sigismember(&after, sig));
+    }
 }
 
 static void *use_time(void *arg)
