@@ -547,6 +547,24 @@ size_t cr_stacks_usable(const cr_stacks *stacks)
     return stacks->slot - stacks->guard - ABOVE_TOP - (size_t)(COLOURS - 1) * COLOUR_STEP;
 }
 
+static size_t count_list(void *const *top)
+{
+    size_t count = 0;
+    for (; top; top = *top)
+        count++;
+    return count;
+}
+
+/* The runner takes from the hot list and gives back to it without saying so: hence by what is
+ * left. */
+size_t cr_stacks_in_use(const cr_stacks *stacks)
+{
+    size_t handed = 0;
+    for (size_t i = 0; i < stacks->n_slabs; i++)
+        handed += stacks->slabs[i].handed;
+    return handed - count_list(*stacks->hot) - count_list(stacks->spare) - stacks->n_cold;
+}
+
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings)
 {
     size_t slots = 0;

@@ -49,7 +49,9 @@ bool cr_stacks_in_guard(
     const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
 /* How many bytes below its top every stack has at least. */
 size_t cr_stacks_usable(const cr_stacks *stacks);
-/* Slots ever made, slots in use or hot, mappings held. */
+/* How many are out: neither hot nor set aside nor cold. Walks those that are not. */
+size_t cr_stacks_in_use(const cr_stacks *stacks);
+/* Slots ever handed out, mappings held. */
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings);
 
 /* Asked first about any fault of this thread: true when it has made the address good. NULL: nobody.

@@ -361,6 +361,7 @@ TEST(stack, cold_ones_are_used_again_before_new_ones)
             cr_stack_push(&hot, tops[i]);
         for (int i = 0; i <= round; i++)
             trim(stacks, 20);
+        EXPECT_EQ(cr_stacks_in_use(stacks), 0);
     }
     size_t slots;
     size_t mappings;
@@ -390,9 +391,11 @@ TEST(stack, that_stand_aside_are_used_before_cold_and_new_ones)
     char *tops[4];
     for (int i = 0; i < 4; i++)
         tops[i] = take(stacks);
+    EXPECT_EQ(cr_stacks_in_use(stacks), 4);
     for (int i = 0; i < 4; i++)
         cr_stack_push(&hot, tops[i]);
     EXPECT(cr_stacks_set_aside(stacks, 1));
+    EXPECT_EQ(cr_stacks_in_use(stacks), 0);
     EXPECT(take(stacks) == tops[3] && hot == NULL);
     EXPECT(take(stacks) == tops[2]);
     EXPECT(!cr_stacks_trim(stacks));
