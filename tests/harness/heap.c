@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.c: counts live heap blocks by standing in front of malloc.
  *
- * Owns a table of live blocks. A block that does not come from the functions below (aligned allocations) is not in the
- * table and is ignored when freed. mallinfo would not do: it counts what lies in the per-thread caches as in use.
+ * Owns a table of live blocks. A block that does not come from the functions below is not in the table and is ignored
+ * when freed. mallinfo would not do: it counts what lies in the per-thread caches as in use.
  * A sanitizer brings its own malloc and its own leak report, and a static program cannot have a second malloc; there
  * the counts are always zero. */
 #include "internal.h"
@@ -19,12 +19,15 @@ void test_heap_describe(unsigned mark, char *buf, size_t size)
 }
 
 #else
+#include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void __libc_free(void *memory);
+void *__libc_memalign(size_t alignment, size_t size);
 
 /* A power of two, far more than a test holds at once: the probe sequences stay short. */
 enum { SLOTS = 1 << 21 };
@@ -113,6 +116,28 @@ void free(void *memory)
 {
     forget(memory);
     __libc_free(memory);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *memory = __libc_memalign(alignment, size);
+    note(memory, size);
+    return memory;
+}
+
+void *memalign(size_t alignment, size_t size) { return aligned_alloc(alignment, size); }
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t size)
+{
+    if (alignment == 0 || alignment % sizeof *ret_memory || (alignment & (alignment - 1)))
+        return EINVAL;
+    int saved = errno;
+    void *memory = aligned_alloc(alignment, size);
+    errno = saved;
+    if (!memory)
+        return ENOMEM;
+    *ret_memory = memory;
+    return 0;
 }
 
 void test_heap_count(size_t *ret_blocks, size_t *ret_bytes)

@@ -57,16 +57,28 @@ void test_run_choices(const test_item *item, const char *choices, uint64_t seed,
 /* A TEST_EXPLORED: through its schedules; fails the test where one fails. */
 void test_explore(const test_item *item, const test_options *options);
 
+/* runs.c: what runs of the library have not got back when they were over. */
+typedef struct test_lost {
+    size_t tasks;   /* records, of living ones and ended ones */
+    size_t stacks;
+    size_t objects; /* what a task has beside its record: scopes, names and failures, long arguments */
+} test_lost;
+void test_runs_count(test_lost *ret_lost);
+
 /* What a process holds, for comparing before and after. */
+enum { TEST_DESCRIPTORS = 1024 };
 typedef struct test_audit {
-    unsigned char descriptors[1024];
-    int threads;
+    unsigned char descriptors[TEST_DESCRIPTORS];
+    size_t high_descriptors; /* how many there are with numbers above those */
+    size_t threads;
     size_t mapped; /* bytes of address space */
     size_t blocks; /* live heap blocks */
     size_t bytes;
+    test_lost lost; /* in runs that are over */
 } test_audit;
 void test_audit_take(test_audit *audit);
-/* Write what is held now beyond before, one sentence a line, into buf; how many sentences. */
+/* Write what is held now and was not before, or the other way round, one sentence a line, into buf; how many
+ * sentences. */
 int test_audit_compare(const test_audit *before, char *buf, size_t size);
 
 /* heap.c: live blocks counted by wrapping malloc; zeros where that cannot be done (sanitizers, static programs). */

@@ -27,6 +27,10 @@ TEST(harness, does_not_blame_memory_that_was_given_back)
     memory = realloc(memory, 100000);
     EXPECT(memory != NULL);
     free(memory);
+    void *aligned = NULL;
+    EXPECT_EQ(posix_memalign(&aligned, 4096, 100), 0);
+    EXPECT_EQ((uintptr_t)aligned % 4096, 0);
+    free(aligned);
 }
 
 TEST_CHECKS_OUTSIDE(harness, takes_an_abort_that_says_what_it_should, "a sentence")
