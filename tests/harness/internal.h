@@ -24,6 +24,7 @@ typedef struct test_options {
     bool verbose;
     bool long_too;
     bool audit;
+    bool audited; /* only tests after which there is an audit: not those that must abort */
     bool fork; /* tests are forks of the runner, not programs of their own */
     bool failing;        /* each test with its calls to the OS failing: failures.c */
     bool stalled;        /* threads stand still now and then */

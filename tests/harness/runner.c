@@ -93,6 +93,8 @@ static bool wanted(const test_item *item, const test_options *options)
     static const char *const backends[] = { "", "sim", "epoll", "uring" };
     if (options->backend && item->backend && strcmp(options->backend, backends[item->backend]) != 0)
         return false;
+    if (options->audited && item->test->says)
+        return false;
     for (int i = 0; i < options->filter_count; i++)
         if (contains(item->name, options->filters[i]) || contains(options->short_name, options->filters[i]))
             return true;
@@ -348,9 +350,9 @@ static int run_chosen(const test_options *options)
 
 CRANK_NORETURN static void usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --fork --stalled -j N "
-        "--backend sim|epoll|uring --repeat N --seed N --choices LIST --failing SITES --site HEX --timeout SECONDS "
-        "--wrap COMMAND and parts of names\n", word);
+    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --audited --fork --stalled "
+        "-j N --backend sim|epoll|uring --repeat N --seed N --choices LIST --failing SITES --site HEX "
+        "--timeout SECONDS --wrap COMMAND and parts of names\n", word);
     exit(2);
 }
 
@@ -385,6 +387,8 @@ static bool take_flag(test_options *options, const char *word)
         options->audit = false;
     else if (strcmp(word, "--stalled") == 0)
         options->stalled = true;
+    else if (strcmp(word, "--audited") == 0)
+        options->audited = true;
     else if (strcmp(word, "--fork") == 0)
         options->fork = true;
     else

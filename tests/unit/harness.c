@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* harness.c: what the harness promises a test that behaves. Tests that fail on purpose are in tests/build/harness. */
+/* harness.c: what the harness promises a test that behaves. Tests that fail on purpose are in
+ * tests/assurance/programs/leaks.c. */
 #include "test.h"
 
 TEST(harness, compares_numbers_strings_and_reals)
