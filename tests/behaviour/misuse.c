@@ -10,11 +10,13 @@ static char texts[16][4096];
 static enum crank_report_kind kinds[16];
 static char names[16][64];
 static int reports;
+static double reported_at; /* the last */
 static void keep(const crank_report *report, void *arg)
 {
     (void)arg;
     EXPECT(reports < 16);
     kinds[reports] = report->kind;
+    reported_at = crank_time();
     snprintf(names[reports], sizeof names[0], "%s", report->task ? report->task : "");
     snprintf(texts[reports++], sizeof texts[0], "%s", report->text);
 }
@@ -279,6 +281,25 @@ TEST(exit, of_several_that_wait_for_deaf_ones_is_a_deadlock_when_nothing_else_go
         EXPECT_CONTAINS(texts[reports - 1], "been given up");
         free(never); /* those who wait for it were given up */
     }
+}
+
+static double began_at;
+static int detaches_a_deaf_one(void)
+{
+    began_at = crank_time();
+    crank_detach(crank_spawn(waits_for_ever));
+    return crank_sleep(0.5);
+}
+TEST(exit, with_a_deaf_detached_task_is_a_deadlock_once_its_period_is_over)
+{
+    never = crank_event_new();
+    EXPECT_EQ(crank_run_with(&kept, detaches_a_deaf_one), -EDEADLK);
+    EXPECT_EQ(reports, 3);
+    expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has not ended within 10 s");
+    expect_report(1, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
+    expect_report(2, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has been given up");
+    EXPECT(reported_at == began_at + 10.5);
+    free(never); /* the one that waits for it was given up */
 }
 
 /* ---- one form */
