@@ -22,6 +22,7 @@ it reached it there; so does a branch. Not counted are, with the reason beside t
 Assembly is not counted: gcov knows compiled code only. mutate.py uses what --run leaves under BUILD/coverage.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -262,16 +263,16 @@ def main():
         with open(times_file, "w", encoding="utf-8") as file:
             json.dump(seconds, file, indent=1)
     counts = Counts(root)
-    for program in test_programs(options.build):
-        folder = os.path.join(options.build, "coverage", program)
-        if not os.path.isdir(folder):
-            continue
-        own = Counts(root)
-        for report in gcov(objects, folder):
-            counts.add(report)
-            own.add(report)
-        with open(os.path.join(folder, "reached.json"), "w", encoding="utf-8") as file:
-            json.dump(own.reached(), file)
+    folders = [os.path.join(options.build, "coverage", program) for program in test_programs(options.build)]
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for folder, reports in zip(folders, pool.map(lambda folder: gcov(objects, folder), folders)):
+            own = Counts(root)
+            for report in reports:
+                counts.add(report)
+                own.add(report)
+            with open(os.path.join(folder, "reached.json"), "w", encoding="utf-8") as file:
+                json.dump(own.reached(), file)
     lines, branches = print_table(judge(counts), root, options.list)
     if lines < options.lines:
         print(f"FAIL lines: {lines:.1f}% reached, {options.lines:g}% wanted")
