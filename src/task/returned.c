@@ -7,7 +7,8 @@
  * asked again each time. Children that are wanted may take as long as they like, which is worth a
  * line in debug mode only.
  *
- * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. */
+ * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
+ * set once a child was named: asked again later, by somebody else, none is named a second time. */
 #include "task/tasks.h"
 #include <stdio.h>
 
@@ -67,9 +68,8 @@ void cr_name_leftovers(crank_loop *loop, cr_task *first)
 
 void cr_returned_cancel(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.wait != &unwanted_wait) {
+    if (task->fiber.wait != &unwanted_wait && !task->place) {
         cr_returned_over(loop, task);
-        task->place = NULL;
         if (cr_tasks_of(loop)->stuck == 0)
             (void)cr_grace_start(loop, task, &unwanted_wait);
     }
@@ -80,6 +80,7 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
 {
     bool debug = loop->options.debug;
     task->fiber.life = CR_RETURNED;
+    task->place = NULL;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
     if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)

@@ -302,6 +302,23 @@ TEST(exit, with_a_deaf_detached_task_is_a_deadlock_once_its_period_is_over)
     free(never); /* the one that waits for it was given up */
 }
 
+static int detaches_one_with_a_deaf_child(void)
+{
+    crank_detach(crank_spawn(fails_with_one_that_waits, 1.0));
+    return crank_sleep(0.5);
+}
+TEST(exit, asks_a_tasks_deaf_child_again_and_does_not_name_it_again)
+{
+    never = crank_event_new();
+    EXPECT_EQ(crank_run_with(&kept, detaches_one_with_a_deaf_child), -EDEADLK);
+    EXPECT_EQ(reports, 4);
+    expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: a task has not ended within 10 s");
+    expect_report(1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have not ended within 10 s");
+    expect_report(2, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
+    expect_report(3, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have been given up");
+    free(never); /* the one that waits for it was given up */
+}
+
 /* ---- one form */
 
 static int doomed(void) { return crank_fail(EIO, "the disk is on fire"); }
