@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c: what debug mode finds: frames that have gone, tasks that wait for their children for long, handles that
  * pile up. */
+#include <ucontext.h>
+#include "base/base.h"
 #include "trail.h"
 
 static char reported[4096];
@@ -54,6 +56,31 @@ static int awaits_in_the_frame(void)
 TEST(debug, a_child_awaited_in_the_frame_it_points_into_is_fine)
 {
     EXPECT_EQ(crank_run_with(&debug, awaits_in_the_frame), 10);
+    EXPECT_EQ(reports, 0);
+}
+
+/* A program may have stacks of its own: of what is above their frames nothing is known. */
+static struct {
+    _Alignas(16) char stack[65536];
+    int value;
+} own;
+static ucontext_t outside;
+static void spawn_from_there(void) { crank_spawn(use_later, &own.value); }
+static int spawns_on_a_stack_of_its_own(void)
+{
+    static ucontext_t inside;
+    EXPECT_EQ(getcontext(&inside), 0);
+    inside.uc_stack = (stack_t){ .ss_sp = own.stack, .ss_size = sizeof own.stack };
+    inside.uc_link = &outside;
+    makecontext(&inside, spawn_from_there, 0);
+    EXPECT_EQ(swapcontext(&outside, &inside), 0);
+    return 0;
+}
+TEST(debug, a_child_spawned_on_a_stack_of_the_programs_own_is_left_alone)
+{
+    if (CR_ANNOUNCED)
+        test_skip("a sanitizer must be told of every change of stacks");
+    EXPECT_EQ(crank_run_with(&debug, spawns_on_a_stack_of_its_own), 0);
     EXPECT_EQ(reports, 0);
 }
 
