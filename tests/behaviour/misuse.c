@@ -126,6 +126,34 @@ TEST(lost_lock, stays_held_and_a_deadlock_names_it)
     free_by_force();
 }
 
+static crank_lock *others[3];
+static int forgets_one_of_three(int one)
+{
+    for (int i = 0; i < 3; i++)
+        crank_try(crank_lock_acquire(others[i]));
+    for (int i = 0; i < 3; i++) {
+        if (i == one)
+            continue;
+        crank_lock_release(others[i]);
+        crank_lock_free(others[i]);
+    }
+    return 0;
+}
+TEST(lost_lock, is_reported_whichever_of_several_it_is)
+{
+    for (int one = 0; one < 3; one++) {
+        for (int i = 0; i < 3; i++)
+            others[i] = crank_lock_new();
+        reports = 0;
+        EXPECT_EQ(crank_run_with(&debug, forgets_one_of_three, one), 0);
+        EXPECT_EQ(reports, 1);
+        char text[64];
+        snprintf(text, sizeof text, "has returned and holds lock %p", (void *)others[one]);
+        EXPECT_CONTAINS(texts[0], text);
+        free(others[one]); /* by force, as above */
+    }
+}
+
 /* ---- exit while tasks ignore their cancellation */
 
 static int deaf(double seconds)
