@@ -349,9 +349,6 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
             leave_interrupts(&before);
         cr_overflow_remove(cr_tasks_of(loop)->stacks);
     }
-    cr_tasks *tasks = cr_tasks_of(loop);
-    if (err == 0 && tasks->alive == 0 && !tasks->generators)
-        cr_tasks_check_returned(tasks);
     cr_generators_free(loop);
     cr_tasks_close(loop);
     cr_capture_into(NULL);

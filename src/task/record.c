@@ -187,18 +187,6 @@ int cr_tasks_open(crank_loop *loop)
     return err;
 }
 
-/* A run that has ended by itself has everything back but what it keeps at hand. */
-void cr_tasks_check_returned(cr_tasks *tasks)
-{
-    size_t at = 0, at_hand = cr_capture_block ? 1 : 0;
-    for (void *many = tasks->loop->runner.many_free; many; many = *(void **)many)
-        at_hand++;
-    CR_ASSERT(!cr_record_next(tasks, &at));
-    CR_ASSERT(tasks->exts.in_use == 0);
-    CR_ASSERT(tasks->scopes.in_use == 0);
-    CR_ASSERT(tasks->manys.in_use == at_hand);
-}
-
 /* Half-opened ones too. A slab leaves the table before its memory goes: a stale handle that
  * another thread looks up finds nothing rather than an unmapped page. */
 void cr_tasks_close(crank_loop *loop)

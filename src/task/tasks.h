@@ -127,7 +127,6 @@ static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 
 /* ---- record.c */
 int cr_tasks_open(crank_loop *loop);  /* 0 or -ENOMEM */
-void cr_tasks_check_returned(cr_tasks *tasks);
 void cr_tasks_close(crank_loop *loop);
 cr_task *cr_record_fresh(cr_tasks *tasks); /* one never used before */
 /* Not cleared; NULL when memory is short. */
