@@ -426,6 +426,9 @@ TEST_EACH_BACKEND(error, keeps_every_failure_below_it_where_it_is_copied)
     crank_task *task = crank_spawn(two_pairs_fail);
     EXPECT_EQ(crank_await_shared(task), -EPROTO);
     expect_two_pairs();
+    const crank_failure *f = crank_last_failure();
+    EXPECT(f->trace[f->trace_count - 1].spawned);
+    EXPECT_STR(f->trace[f->trace_count - 1].what, "two_pairs_fail");
     EXPECT_EQ(crank_await(task), -EPROTO);
     expect_two_pairs();
     return 0;

@@ -190,6 +190,25 @@ static int lost_event(void)
     say("cleanup%d", err);
     return err;
 }
+static int tidies_up(crank_event *event)
+{
+    int err = crank_event_wait(event);
+    EXPECT_EQ(crank_cancelling(NULL), 1);
+    say("%d:%d", err, crank_sleep(1));
+    return err;
+}
+static int awaits_one_that_tidies_up(void)
+{
+    CRANK_EVENT(event);
+    return (int)crank_await(crank_spawn(tidies_up, event));
+}
+TEST(deadlock, asks_a_task_through_its_parent_and_once)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+    EXPECT_EQ(crank_run_with(&options, awaits_one_that_tidies_up), -EDEADLK);
+    EXPECT_TRAIL("-125:0");
+}
+
 TEST(deadlock, lets_cleanups_run)
 {
     crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };

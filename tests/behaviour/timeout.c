@@ -120,6 +120,15 @@ static int declared(double limit, double seconds)
     return 0;
 }
 
+TEST_SIM(timeout, of_no_time_has_passed_when_it_is_declared)
+{
+    CRANK_TIMEOUT(none, 0);
+    EXPECT(crank_expired(&none));
+    CRANK_TIMEOUT(some, 1e-9);
+    EXPECT(!crank_expired(&some));
+    return 0;
+}
+
 TEST_SIM(timeout, lasts_to_the_end_of_the_block)
 {
     EXPECT_EQ(declared(2, 1), 0);

@@ -160,6 +160,37 @@ TEST(sim, waits_for_a_descriptor_in_one_call_where_time_has_no_end)
     crank_loop_free(loop);
 }
 
+/* From another thread, as far as the loop can tell. */
+static crank_loop *waiting;
+static int poll_that_is_woken(void *context, struct pollfd *fds, size_t n, int64_t timeout)
+{
+    if (timeout < 0)
+        waiting->backend->type->wake(waiting->backend);
+    return cr_sys_real.poll(context, fds, n, timeout);
+}
+TEST(sim, woken_while_it_waits_completes_nothing)
+{
+    int ends[2];
+    cr_sys sys = cr_sys_real;
+    sys.poll = poll_that_is_woken;
+    open_pipe(ends, 0);
+    crank_loop *loop = waiting = open_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, &sys);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    act b = new_act(loop, CR_OP_POLL, ends[1], 0);
+    b.op.events = EPOLLOUT;
+    submit(&a);
+    submit(&b);
+    settle(&b); /* what it leaves behind in the array is nobody's */
+    EXPECT(a.pending && !b.pending);
+    loop->backend->type->turn(loop->backend, CR_NEVER);
+    EXPECT(a.pending);
+    EXPECT_EQ(b.completions, 1);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&a);
+    close_both(ends);
+    crank_loop_free(loop);
+}
+
 TEST(sim, time_jumps_and_stands_still_while_it_computes)
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
