@@ -54,7 +54,7 @@ static size_t count_threads(void)
 static void wait_for_threads(void)
 {
     const size_t own = CR_TSAN || emulated() ? 2 : 1;
-    for (int i = 0; count_threads() > own && i < 200; i++)
+    for (int i = 0; count_threads() > own && i < 1000; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
