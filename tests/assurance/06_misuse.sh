@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # When the user is wrong: each mistake is one message that names the task and its place, in one form; a blocked loop is
-# named within 200 ms by a watchdog that costs under 0.1% of a processor; an overflow is reported on aarch64 too.
+# named within 200 ms by a watchdog that costs under 0.1% of a processor, or, where waking is dear, hardly more than to
+# wake as often; an overflow is reported on aarch64 too.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 notes="" long=()
 [ "$LONG" = 0 ] || long=(--long)
