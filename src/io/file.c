@@ -301,10 +301,9 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
 /* A cancellation is no failure with a sentence: it passes as it is. */
 static int cannot(const char *verb, const char *path, int err)
 {
-    const char *why = strerrordesc_np(-err);
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, path, why ? why : "unknown error");
+    return cr_failed(err, "cannot %s %s: %s", verb, path, cr_error_words(err));
 }
 
 /* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */

@@ -24,8 +24,7 @@ int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
 {
     if (err == -ECANCELED)
         return err;
-    const char *why = strerrordesc_np(-err);
-    return cr_failed(err, "cannot %s %s: %s", verb, stream->name, why ? why : "unknown error");
+    return cr_failed(err, "cannot %s %s: %s", verb, stream->name, cr_error_words(err));
 }
 
 /* The three words in which the rest speaks of a buffer. */

@@ -197,7 +197,7 @@ static void report_dropped(const crank_submission *submission)
     char text[1024];
     snprintf(text, sizeof text,
         "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
-        submission->message ? submission->message : strerrordesc_np(-error),
+        submission->message ? submission->message : cr_error_words(error),
         crank_errno_name(error), site->function, site->file, site->line, site->caller);
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
 }
@@ -359,8 +359,8 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
         return err;
     if (submission->value < 0) {
         int error = (int)submission->value;
-        const char *text = submission->message ? submission->message : strerrordesc_np(-error);
-        (void)cr_failed(error, "%s", text ? text : "unknown error");
+        (void)cr_failed(error, "%s",
+            submission->message ? submission->message : cr_error_words(error));
     }
     if (ret_value)
         *ret_value = submission->value;

@@ -374,7 +374,7 @@ static void run_program(run *r, const cr_sys *sys, const crank_options *options,
         cr_loop_close(r->loop);
     }
     if (err < 0)
-        r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : strerror(-err));
+        r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : cr_error_words(err));
 }
 
 /* The root's failure becomes the thread's, where crank_last_failure finds it after the run. */

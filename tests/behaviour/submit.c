@@ -207,19 +207,28 @@ TEST(submit, the_failure_of_a_dropped_one_is_reported)
     EXPECT_CONTAINS(reported, "number 9 is odd");
 }
 
-static void *submit_failing_and_drop_late(void *arg)
+static void *drop_late(stranger *s, crank_submission *submission)
 {
-    stranger *s = arg;
-    crank_submission *submission = made(crank_submit(s->loop, fail_here, 11));
     usleep(3000);
     crank_submission_drop(submission);
     return finish(s);
 }
-static int drop_late_app(void)
+static void *submit_failing_and_drop_late(void *arg)
+{
+    stranger *s = arg;
+    return drop_late(s, made(crank_submit(s->loop, fail_here, 11)));
+}
+static int fail_without_a_word(void) { return -4000; }
+static void *submit_wordless_and_drop_late(void *arg)
+{
+    stranger *s = arg;
+    return drop_late(s, made(crank_submit(s->loop, fail_without_a_word)));
+}
+static int drop_late_app(void *(*fn)(void *))
 {
     static stranger s;
     s = (stranger){ 0 };
-    start(&s, submit_failing_and_drop_late);
+    start(&s, fn);
     crank_try(await_stranger(&s));
     return crank_sleep(0.0001);
 }
@@ -227,9 +236,16 @@ TEST(submit, the_failure_of_one_dropped_after_it_is_reported)
 {
     crank_options options = { .on_report = keep_report };
     reported[0] = '\0';
-    EXPECT_EQ(crank_run_with(&options, drop_late_app), 0);
+    EXPECT_EQ(crank_run_with(&options, drop_late_app, submit_failing_and_drop_late), 0);
     EXPECT_CONTAINS(reported, "number 11 is odd");
     EXPECT_CONTAINS(reported, "submit.c");
+}
+TEST(submit, a_number_without_a_name_is_reported_in_words)
+{
+    crank_options options = { .on_report = keep_report };
+    reported[0] = '\0';
+    EXPECT_EQ(crank_run_with(&options, drop_late_app, submit_wordless_and_drop_late), 0);
+    EXPECT_CONTAINS(reported, "unknown error [E?]");
 }
 
 static const crank_task *parent;
