@@ -25,13 +25,9 @@ run_program() {
     # shellcheck disable=SC2046
     "$BUILD/$program" -j 1 --seed "$SEED" --verbose $(arguments) >"$SCRATCH/$program.out" 2>&1
 }
-programs() { # FOLDER...
-    tools/list_sources.sh "$@" |
-        sed -E 's|^tests/([a-z]+)/(.*)\.c$|\1_\2|'
-}
 export BUILD LONG SEED BACKEND SCRATCH
 export -f arguments run_program
-whole_suite() { programs tests/behaviour tests/explore tests/capture; }
+whole_suite() { tools/list_tests.sh behaviour explore capture; }
 whole_suite | xargs -P "$CORES" -I{} bash -c 'run_program {}'
 
 sites=0 runs=0 injected=0 refused=0 tolerated=0 stuck=0 findings=0 whole=0
@@ -44,7 +40,7 @@ while read -r program; do
 done < <(whole_suite)
 tests=$passed
 
-for program in $(programs tests/fault); do
+for program in $(tools/list_tests.sh fault); do
     add "$program" "$("$BUILD/$program" -j "$CORES" --timeout 60 2>&1)"
 done
 [ $injected -gt 1000 ] || fail "injected" "only $injected runs had a call that failed"

@@ -107,8 +107,7 @@ fi
 # ---- the tests that stand under it: all but those that must abort
 
 tests=0 audited=0
-for program in $(tools/list_sources.sh tests/unit tests/behaviour tests/real tests/fault tests/explore tests/capture |
-    sed -E 's|^tests/([a-z]+)/(.*)\.c$|\1_\2|'); do
+for program in $(tools/list_tests.sh); do
     tests=$((tests + $("$TEST_FOLDER/gcc/tests/$program" --list | wc -l)))
     audited=$((audited + $("$TEST_FOLDER/gcc/tests/$program" --list --audited | wc -l)))
 done

@@ -15,8 +15,7 @@ SEED=${SEED:-1}
 
 counted=$SCRATCH/build
 programs() {
-    tools/list_sources.sh tests/unit tests/behaviour tests/real tests/fault tests/explore tests/capture |
-        sed -E 's|^.*tests/([a-z]+)/(.*)\.c$|tests/\1_\2|'
+    tools/list_tests.sh | sed 's|^|tests/|'
     grep -lE '^const fuzz_target fuzz_this' tests/fuzz/*.c | sed -E 's|.*/(.*)\.c|tests/fuzz_\1|'
 }
 build_counted() {
