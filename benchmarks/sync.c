@@ -104,34 +104,34 @@ static int hold_briefly(contest *c)
     return 0;
 }
 
-/* The lock is held until all stand in line: what a new task costs is spawn_gather_cold's to say. */
-int bench_lock(void)
+/* Where they stand in line from the beginning, the lock is held until all do: what a new task costs is
+ * spawn_gather_cold's to say. Else each finds it free. */
+static int contend(const char *workload, int (*body)(contest *), bool in_line)
 {
     CRANK_LOCK(lock);
     contest c = { .lock = lock, .turns = times(1000) };
     CRANK_GROUP(group);
-    crank_try(crank_lock_acquire(lock));
-    for (int i = 0; i < TASKS; i++)
-        crank_group_spawn(&group, yield_inside, &c);
-    while (c.arrived < TASKS)
-        crank_try(crank_sleep(0));
+    if (in_line)
+        crank_try(crank_lock_acquire(lock));
     double started = wall_seconds();
-    crank_lock_release(lock);
+    for (int i = 0; i < TASKS; i++)
+        crank_group_spawn(&group, body, &c);
+    if (in_line) {
+        while (c.arrived < TASKS)
+            crank_try(crank_sleep(0));
+        started = wall_seconds();
+        crank_lock_release(lock);
+    }
     crank_try(crank_group_wait(&group));
-    result("lock", WHO, ns_each(started, (double)c.count), "ns");
+    result(workload, WHO, ns_each(started, (double)c.count), "ns");
     return (size_t)c.count == TASKS * c.turns ? 0 : crank_fail(EPROTO, "a turn was lost");
 }
 
-/* Each task finds it free: there is no line to begin with. */
+int bench_lock(void)
+{
+    return contend("lock", yield_inside, true);
+}
 int bench_locknoyield(void)
 {
-    CRANK_LOCK(lock);
-    contest c = { .lock = lock, .turns = times(1000) };
-    CRANK_GROUP(group);
-    double started = wall_seconds();
-    for (int i = 0; i < TASKS; i++)
-        crank_group_spawn(&group, hold_briefly, &c);
-    crank_try(crank_group_wait(&group));
-    result("locknoyield", WHO, ns_each(started, (double)c.count), "ns");
-    return (size_t)c.count == TASKS * c.turns ? 0 : crank_fail(EPROTO, "a turn was lost");
+    return contend("locknoyield", hold_briefly, false);
 }
