@@ -295,19 +295,25 @@ static int gathers_them_in_time(void)
 static int (*const waiting_for_the_deaf[])(void) = { fail_one_after_another, awaits_one_in_time,
     groups_one, gathers_them_in_time };
 
+/* A run of app, which leaves some of them: they are given up, and what they wait for is nobody's then. */
+static void run_into_deadlock(int (*app)(void))
+{
+    never = crank_event_new();
+    reports = 0;
+    EXPECT_EQ(crank_run_with(&kept, app), -EDEADLK);
+    free(never);
+}
+
 /* Each names whom it waits for once its period is over, and none keeps the run going for another's period. */
 TEST(exit, of_several_that_wait_for_deaf_ones_is_a_deadlock_when_nothing_else_goes_on)
 {
     for (size_t i = 0; i < CRANK_COUNT(waiting_for_the_deaf); i++) {
-        never = crank_event_new();
-        reports = 0;
-        EXPECT_EQ(crank_run_with(&kept, waiting_for_the_deaf[i]), -EDEADLK);
+        run_into_deadlock(waiting_for_the_deaf[i]);
         EXPECT(reports >= 3);
         expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: a task has not ended within 10 s");
         expect_report(reports - 2, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
         expect_report(reports - 1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: ");
         EXPECT_CONTAINS(texts[reports - 1], "been given up");
-        free(never); /* those who wait for it were given up */
     }
 }
 
@@ -320,14 +326,12 @@ static int detaches_a_deaf_one(void)
 }
 TEST(exit, with_a_deaf_detached_task_is_a_deadlock_once_its_period_is_over)
 {
-    never = crank_event_new();
-    EXPECT_EQ(crank_run_with(&kept, detaches_a_deaf_one), -EDEADLK);
+    run_into_deadlock(detaches_a_deaf_one);
     EXPECT_EQ(reports, 3);
     expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has not ended within 10 s");
     expect_report(1, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
     expect_report(2, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has been given up");
     EXPECT(reported_at == began_at + 10.5);
-    free(never); /* the one that waits for it was given up */
 }
 
 static int detaches_one_with_a_deaf_child(void)
@@ -337,14 +341,12 @@ static int detaches_one_with_a_deaf_child(void)
 }
 TEST(exit, asks_a_tasks_deaf_child_again_and_does_not_name_it_again)
 {
-    never = crank_event_new();
-    EXPECT_EQ(crank_run_with(&kept, detaches_one_with_a_deaf_child), -EDEADLK);
+    run_into_deadlock(detaches_one_with_a_deaf_child);
     EXPECT_EQ(reports, 4);
     expect_report(0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: a task has not ended within 10 s");
     expect_report(1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have not ended within 10 s");
     expect_report(2, CRANK_REPORT_DEADLOCK, "crank: deadlock: ");
     expect_report(3, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have been given up");
-    free(never); /* the one that waits for it was given up */
 }
 
 /* ---- one form */

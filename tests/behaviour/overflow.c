@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* overflow.c: what a program says that dies of a task's too small stack. Each is a child process. */
 #include "base/base.h"
+#include "greedy.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -43,17 +44,6 @@ static void expect_report(int status, const char *limit)
     EXPECT_CONTAINS(said, limit);
     EXPECT_CONTAINS(said, "greedy");
     EXPECT_CONTAINS(said, "overflow.c");
-}
-
-static volatile char sink;
-
-__attribute__((noinline)) static int greedy(int depth)
-{
-    volatile char frame[1000];
-    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
-    frame[depth % 1000] = 1;
-    sink = frame[0];
-    return depth > 10000000 ? depth : greedy(depth + 1) + frame[depth % 1000];
 }
 
 __attribute__((noinline)) static int greedy_at_once(void)

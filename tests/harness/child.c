@@ -278,10 +278,12 @@ void test_child(const test_item *item, const test_options *options)
     asked = options;
     setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
     mallopt(M_ARENA_MAX, 1);
-    stalled.mode = TEST_FAILING_STALLED;
-    stalled.turn = (unsigned)getpid();
-    if (options->stalled && !test_faults_set(&stalled))
-        test_skip("without the table of calls nothing can be stalled");
+    if (options->stalled) {
+        stalled.mode = TEST_FAILING_STALLED;
+        stalled.turn = (unsigned)getpid();
+        if (!test_faults_set(&stalled))
+            test_skip("without the table of calls nothing can be stalled");
+    }
     if (options->failing) {
         warm_up(item);
         test_fail_each(item, options);

@@ -4,6 +4,7 @@
  * All are parked when the program looks at itself: how many mappings their stacks lie in, what they take. Then all are
  * woken, and each does some work. Prints what failed, a line "figures: ...", and the count. With overflow only the one
  * in the middle is woken, and overflows its stack: its guard must be there among so many. The process dies of it. */
+#include "../../behaviour/greedy.h"
 #include <crank.h>
 #include <errno.h>
 #include <stdint.h>
@@ -105,16 +106,6 @@ static size_t count_mappings_of_stacks(void)
     }
     check(found == all.asked, "a stack lies in no mapping");
     return with_stacks;
-}
-
-static volatile char sink;
-__attribute__((noinline)) static int greedy(int depth)
-{
-    volatile char frame[1000];
-    __asm__ volatile("" : : "r"(frame) : "memory"); /* it keeps its size */
-    frame[depth % 1000] = 1;
-    sink = frame[0];
-    return depth > 10000000 ? depth : greedy(depth + 1) + frame[depth % 1000];
 }
 
 static int work(size_t number)
