@@ -109,26 +109,10 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool polled)
     return fd;
 }
 
-/* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */
-int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool polled)
-{
-    struct io_uring_params params;
-    int fd = setup(sys, &params, polled);
-    if (fd < 0)
-        return fd;
-    *ring = (cr_ring){.fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN};
-    int result = map_all(sys, ring, &params);
-    if (result < 0) {
-        cr_ring_close(sys, ring);
-        return result;
-    }
-    lay_out(ring, &params);
-    return 0;
-}
-
-/* The restriction is a precaution: a kernel that refuses it does no harm. The order is the
- * kernel's: restrictions can be set only while the ring is disabled. */
-static int enable(const cr_sys *sys, cr_ring *ring)
+/* A precaution, and the first call that may be refused by a filter of system calls which lets rings
+ * be made: better known now, while there is epoll to turn to, than when the ring is to be enabled.
+ * The order is the kernel's: restrictions can be set only while the ring is disabled. */
+static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 {
     static const uint8_t used[] = {IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
         IORING_OP_ASYNC_CANCEL};
@@ -138,7 +122,32 @@ static int enable(const cr_sys *sys, cr_ring *ring)
         allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
         allowed[i].sqe_op = used[i];
     }
-    sys->uring_register(sys->context, ring->fd, IORING_REGISTER_RESTRICTIONS, allowed, sizeof used);
+    return sys->uring_register(
+        sys->context, ring->fd, IORING_REGISTER_RESTRICTIONS, allowed, sizeof used);
+}
+
+/* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */
+int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool polled)
+{
+    struct io_uring_params params;
+    int fd = setup(sys, &params, polled);
+    if (fd < 0)
+        return fd;
+    *ring = (cr_ring){.fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN};
+    int result = map_all(sys, ring, &params);
+    if (result == 0)
+        result = restrict_to_used(sys, ring);
+    if (result < 0) {
+        cr_ring_close(sys, ring);
+        return result;
+    }
+    lay_out(ring, &params);
+    return 0;
+}
+
+/* By the thread that uses it: it becomes the only one that may. */
+static int enable(const cr_sys *sys, cr_ring *ring)
+{
     int result = sys->uring_register(sys->context, ring->fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
     ring->enabled = result >= 0;
     return result;

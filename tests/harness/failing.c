@@ -18,6 +18,7 @@ bool test_faults_happened(void) { return false; }
 #include "base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -27,7 +28,8 @@ bool test_faults_happened(void) { return false; }
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
     "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "stat", "read_at", "write_at",
-    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register" };
+    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
+    "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -37,6 +39,7 @@ extern const char etext[];
 
 enum { EVENTFDS_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
 enum { STALLS_MAX = 400, STALL_NS = 6000000 };
+enum { LATE_WAITS_MAX = 200 };
 #define FRAME_MAX ((uintptr_t)1 << 16)
 #define LATE_NS ((int64_t)20000000)
 
@@ -44,6 +47,7 @@ static test_faults *_Atomic current;
 static atomic_uint turns; /* of what is left to chance */
 static atomic_uint cuts;  /* transfers of one byte so far */
 static atomic_uint late;                   /* polls in a row that saw nothing */
+static atomic_uint late_waits;             /* so far */
 static atomic_uint stalls; /* so far */
 static atomic_bool eventfds[EVENTFDS_MAX];
 static __thread bool is_worker;
@@ -115,11 +119,12 @@ static bool by_chance(void)
     return (turn ^ turn >> 31) >> 20 & 1;
 }
 
-/* Waits that fail for good would be tried again for ever: from then on they fail as chance has it. */
+/* Waits that fail for good would be tried again for ever, and what a ring is enabled by, once it could be restricted:
+ * from then on they fail as chance has it. */
 static bool is_transient(enum test_call call)
 {
     return call == TEST_CALL_EPOLL_WAIT || call == TEST_CALL_POLL || call == TEST_CALL_URING_ENTER ||
-        call == TEST_CALL_CLOSE;
+        call == TEST_CALL_URING_ENABLE || call == TEST_CALL_CLOSE;
 }
 
 /* Does this call fail? */
@@ -319,7 +324,8 @@ static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct ep
     return op != EPOLL_CTL_DEL && FAILS(TEST_CALL_EPOLL_CTL) ? -ENOMEM : REAL(epoll_ctl, epfd, op, fd, event);
 }
 
-/* The rest of a wait that begins by sleeping; a look that does not wait sees nothing, eight times in a row. */
+/* The rest of a wait that begins by sleeping, as far as a test that waits a thousand times has the time; a look that
+ * does not wait sees nothing, eight times in a row. */
 static bool sleep_late(int64_t *timeout_ns)
 {
     if (mode() != TEST_FAILING_LATE)
@@ -327,6 +333,8 @@ static bool sleep_late(int64_t *timeout_ns)
     injected();
     if (*timeout_ns == 0)
         return atomic_fetch_add(&late, 1) % 9 != 8;
+    if (atomic_fetch_add(&late_waits, 1) >= LATE_WAITS_MAX)
+        return false;
     int64_t span = *timeout_ns < 0 || *timeout_ns > LATE_NS ? LATE_NS : *timeout_ns;
     nanosleep(&(struct timespec){ .tv_nsec = (long)span }, NULL);
     if (*timeout_ns > 0)
@@ -374,7 +382,8 @@ static int failing_uring_enter(UNUSED_CONTEXT, int fd, const cr_uring_enter *ask
 }
 static int failing_uring_register(UNUSED_CONTEXT, int fd, unsigned opcode, void *arg, unsigned n)
 {
-    return FAILS(TEST_CALL_URING_REGISTER) ? -ENOMEM : REAL(uring_register, fd, opcode, arg, n);
+    enum test_call call = opcode == IORING_REGISTER_ENABLE_RINGS ? TEST_CALL_URING_ENABLE : TEST_CALL_URING_REGISTER;
+    return FAILS(call) ? -ENOMEM : REAL(uring_register, fd, opcode, arg, n);
 }
 
 /* Before any test's own constructors, which may copy it. */

@@ -129,10 +129,7 @@ static cr_sys table(void)
     return sys;
 }
 
-static int64_t now(void)
-{
-    return cr_sys_real.now(NULL);
-}
+static int64_t now(void) { return cr_sys_real.now(NULL); }
 
 static void open_on(const cr_sys *sys)
 {
@@ -230,13 +227,14 @@ TEST(uring, what_fails_while_opening_leaves_nothing_behind)
     cr_sys sys = table();
     open_on(&sys);
     type->close(backend);
-    for (int door = 0; door < 5; door++) {
+    for (int door = 0; door < 6; door++) {
         sys = table();
         doors.allocs_left = door == 0 ? 0 : UINT32_MAX;
         doors.maps_left = door == 1 || door == 2 ? (unsigned)door - 1 : UINT32_MAX;
         doors.advise_error = door == 3 ? -EINVAL : 0;
         doors.eventfd_error = door == 4 ? -EMFILE : 0;
-        EXPECT_EQ(type->open(&sys, 0, &backend), door == 4 ? -EMFILE : -ENOMEM);
+        doors.register_error = door == 5 ? -EPERM : 0; /* a filter of system calls that only lets rings be made */
+        EXPECT_EQ(type->open(&sys, 0, &backend), door == 5 ? -EPERM : door == 4 ? -EMFILE : -ENOMEM);
     }
 }
 
@@ -379,7 +377,7 @@ TEST(uring, a_ring_that_is_enabled_late_loses_nothing)
     int event = eventfd(1, EFD_CLOEXEC);
     cr_op op = reading(event, values, 8);
     doors.register_error = -ENOMEM;
-    EXPECT_EQ(type->pollable(backend), -ENOTSUP);
+    EXPECT(type->pollable(backend) < 0);
     submit(&op);
     look(3);
     EXPECT_EQ(completions, 0);
@@ -587,6 +585,7 @@ TEST_CHECKS_OUTSIDE(uring, used_by_two_threads_is_refused, "another thread")
     type->wake(backend);
     EXPECT_EQ(pthread_create(&thread, NULL, turn_elsewhere, NULL), 0);
     pthread_join(thread, NULL);
+    type->close(backend);
 }
 
 TEST_CHECKS_OUTSIDE(uring, closed_with_an_operation_in_flight_is_refused, "live")
