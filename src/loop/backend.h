@@ -65,6 +65,9 @@ struct cr_backend_type {
     /* A descriptor readable when turn has something to deliver; -ENOTSUP where there is none,
      * -EBUSY where it had to be asked for before the first operation. */
     int (*pollable)(cr_backend *backend);
+    /* Is there something for a turn to do that the descriptor cannot tell of? NULL: there is no
+     * descriptor. */
+    bool (*owes_turn)(cr_backend *backend);
     /* The OS table the loop should use with this backend (the simulator's has its own clock and
      * chance). */
     const cr_sys *(*sys)(cr_backend *backend);

@@ -146,7 +146,8 @@ static int control(epoll *e, int how, int fd, uint32_t events)
 }
 
 /* The number may have been closed and given to another file since: then the kernel knows no
- * registration of it, and the new one has a new generation. */
+ * registration of it, and the new one has a new generation. One that cannot be changed stands as it
+ * was, for those who wait already. */
 static int arm(epoll *e, int fd, uint32_t events)
 {
     struct descriptor *d = &e->descriptors[fd];
@@ -155,13 +156,16 @@ static int arm(epoll *e, int fd, uint32_t events)
         return 0;
     int err = d->registered ? control(e, EPOLL_CTL_MOD, fd, wanted) : -ENOENT;
     if (err == -ENOENT) {
+        d->registered = false;
         d->generation++;
         err = control(e, EPOLL_CTL_ADD, fd, wanted);
         if (err == -EEXIST)
             err = control(e, EPOLL_CTL_MOD, fd, wanted);
+        d->registered = err == 0;
+        d->armed = 0;
     }
-    d->registered = err == 0;
-    d->armed = err == 0 ? wanted : 0;
+    if (err == 0)
+        d->armed = wanted;
     return err;
 }
 
@@ -172,6 +176,16 @@ static void finish(epoll *e, cr_op *op, long result)
     op->result = result;
     e->slots[op->slot].finished = true;
     line_add(e, &e->finished, op->slot);
+}
+
+/* Who waits for a descriptor that cannot be armed would wait for ever. */
+static void tell_waiting(epoll *e, struct descriptor *d, int err)
+{
+    while (d->waiting.first) {
+        cr_op *op = e->slots[d->waiting.first].op;
+        line_remove(e, &d->waiting, op->slot);
+        finish(e, op, err);
+    }
 }
 
 /* The slot, if it had one, is the caller's to give back. */
@@ -202,6 +216,8 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
         return CR_PENDING;
     }
     give_slot(e, op->slot);
+    if (!e->descriptors[op->fd].registered)
+        tell_waiting(e, &e->descriptors[op->fd], err);
     return done(op, err == -EPERM ? cr_attempt_waiting(e->sys, op) : err);
 }
 
@@ -231,8 +247,7 @@ static long try_ready(epoll *e, const cr_op *op, uint32_t events)
     return op->code == CR_OP_POLL ? (long)seen : cr_attempt(e->sys, op);
 }
 
-/* Events of a descriptor: complete what they allow, arm again for what is left. One that cannot
- * be armed again would wait for ever: all that are left are told why. */
+/* Events of a descriptor: complete what they allow, arm again for what is left. */
 static void descriptor_ready(epoll *e, int fd, uint32_t events)
 {
     struct descriptor *d = &e->descriptors[fd];
@@ -250,11 +265,8 @@ static void descriptor_ready(epoll *e, int fd, uint32_t events)
         }
     }
     int err = left ? arm(e, fd, left) : 0;
-    while (err < 0 && d->waiting.first) {
-        cr_op *op = e->slots[d->waiting.first].op;
-        line_remove(e, &d->waiting, op->slot);
-        finish(e, op, err);
-    }
+    if (err < 0)
+        tell_waiting(e, d, err);
 }
 
 /* A stale event means nothing: whoever waits now is armed under a newer generation. */
@@ -311,6 +323,12 @@ static void epoll_wake(cr_backend *backend)
 }
 
 static int epoll_pollable(cr_backend *backend) { return cr_container_of(backend, epoll, base)->fd; }
+
+/* What was cancelled between turns ends in the next one. */
+static bool epoll_owes_turn(cr_backend *backend)
+{
+    return cr_container_of(backend, epoll, base)->finished.first != NONE;
+}
 
 static const cr_sys *epoll_sys(cr_backend *backend)
 {
@@ -372,5 +390,6 @@ const cr_backend_type cr_backend_epoll = {
     .turn = epoll_turn,
     .wake = epoll_wake,
     .pollable = epoll_pollable,
+    .owes_turn = epoll_owes_turn,
     .sys = epoll_sys,
 };

@@ -307,7 +307,9 @@ long crank_loop_run_once(crank_loop *loop, double wait)
 /* For an embedder's own poll: how long it may wait before it must call again. */
 double crank_loop_next(crank_loop *loop)
 {
-    if (loop->runner.head || !cr_wakeup_empty(loop->wakeup))
+    const cr_backend_type *type = loop->backend->type;
+    if (loop->runner.head || !cr_wakeup_empty(loop->wakeup) ||
+        (type->owes_turn && type->owes_turn(loop->backend)))
         return 0;
     int64_t next = cr_timers_next(loop->timers);
     if (next == CR_NEVER)

@@ -460,6 +460,13 @@ static int pollable(cr_backend *backend)
     return uring->ring.enabled ? uring->ring.fd : -ENOTSUP;
 }
 
+/* What the kernel has refused to take until now, or had no room for. */
+static bool owes_turn(cr_backend *backend)
+{
+    const struct uring *uring = uring_of(backend);
+    return uring->backlog_head != NONE || cr_ring_unsubmitted(&uring->ring);
+}
+
 /* Every operation has come back, so nobody's buffer is with the kernel any more. */
 static void close_backend(cr_backend *backend)
 {
@@ -508,5 +515,6 @@ const cr_backend_type cr_backend_uring = {
     .turn = turn,
     .wake = wake,
     .pollable = pollable,
+    .owes_turn = owes_turn,
     .sys = sys_of,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* backend.c: the contract of loop/backend.h, the same on every backend. */
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -137,6 +138,7 @@ EACH_LOOP(backend, cancels_with_one_final_completion)
     open_pipe(ends, 0);
     act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
     submit(&a);
+    EXPECT(a.pending);
     cr_loop_cancel(loop, &a.op);
     cr_loop_cancel(loop, &a.op);
     EXPECT_EQ(a.completions, 0);
@@ -148,6 +150,27 @@ EACH_LOOP(backend, cancels_with_one_final_completion)
     EXPECT_EQ(loop->in_flight, 0);
     close_both(ends);
 }
+
+/* Whoever sleeps on the loop's descriptor learns of it there or from crank_loop_next. */
+static void cancel_between_turns(crank_loop *loop)
+{
+    int ends[2];
+    struct pollfd turns = { .fd = crank_loop_fd(loop), .events = POLLIN };
+    EXPECT(turns.fd >= 0);
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    submit(&a);
+    settle(&a);
+    EXPECT(a.pending);
+    EXPECT(crank_loop_next(loop) > 0 && poll(&turns, 1, 0) == 0);
+    cr_loop_cancel(loop, &a.op);
+    EXPECT(crank_loop_next(loop) <= 0 || poll(&turns, 1, 1000) == 1);
+    crank_loop_run_once(loop, 0);
+    EXPECT(!a.pending && crank_loop_next(loop) > 0);
+    close_both(ends);
+}
+TEST(backend, a_cancel_between_turns_shows_on_epoll) { with_loop(CRANK_BACKEND_EPOLL, cancel_between_turns); }
+TEST(backend, a_cancel_between_turns_shows_on_uring) { with_loop(CRANK_BACKEND_URING, cancel_between_turns); }
 
 EACH_LOOP(backend, loses_no_byte_when_a_cancel_and_data_meet)
 {
@@ -177,6 +200,7 @@ EACH_LOOP(backend, cancels_one_of_two_readers_of_a_descriptor)
     act b = new_act(loop, CR_OP_READ, ends[0], 1);
     submit(&a);
     submit(&b);
+    EXPECT(a.pending && b.pending);
     cr_loop_cancel(loop, &a.op);
     await(&a);
     EXPECT_EQ(a.op.result, -ECANCELED);
@@ -377,14 +401,79 @@ TEST(epoll, asks_for_nothing_that_was_cancelled)
     act writer = new_act(loop, CR_OP_POLL, ends[0], 0);
     writer.op.events = EPOLLOUT;
     submit(&reader);
+    EXPECT(reader.pending);
     EXPECT_EQ(asked_for, EPOLLIN);
     cr_loop_cancel(loop, &reader.op);
     await(&reader);
     submit(&writer);
+    EXPECT(writer.pending);
     EXPECT_EQ(asked_for, EPOLLOUT);
     cr_loop_cancel(loop, &writer.op);
     await(&writer);
     close_both(ends);
+    crank_loop_free(loop);
+}
+
+static int refused; /* EPOLL_CTL_: the kind of control that fails */
+static int refuse_control(void *context, int epfd, int how, int fd, struct epoll_event *event)
+{
+    if (how == refused)
+        return -ENOMEM;
+    return cr_sys_real.epoll_ctl(context, epfd, how, fd, event);
+}
+
+TEST(epoll, one_that_cannot_be_armed_leaves_those_before_it_waiting)
+{
+    crank_loop *loop = NULL;
+    const char *why = NULL;
+    cr_sys sys = cr_sys_real;
+    sys.epoll_ctl = refuse_control;
+    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    act in = new_act(loop, CR_OP_POLL, ends[0], 0);
+    in.op.events = EPOLLIN;
+    submit(&in);
+    act out = new_act(loop, CR_OP_POLL, ends[0], 0);
+    out.op.events = EPOLLOUT;
+    refused = EPOLL_CTL_MOD;
+    submit(&out);
+    EXPECT(in.pending && !out.pending);
+    EXPECT_EQ(out.op.result, -ENOMEM);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    await(&in);
+    EXPECT_EQ(in.op.result, EPOLLIN);
+    close_both(ends);
+    crank_loop_free(loop);
+}
+
+TEST(epoll, one_whose_number_was_given_away_is_told_when_the_new_file_cannot_be_armed)
+{
+    crank_loop *loop = NULL;
+    const char *why = NULL;
+    cr_sys sys = cr_sys_real;
+    sys.epoll_ctl = refuse_control;
+    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    int old[2];
+    int new[2];
+    open_pipe(old, 0);
+    act first = new_act(loop, CR_OP_POLL, old[0], 0);
+    first.op.events = EPOLLIN;
+    submit(&first);
+    EXPECT(first.pending);
+    open_pipe(new, 0);
+    EXPECT_EQ(dup3(new[0], old[0], O_CLOEXEC), old[0]);
+    act second = new_act(loop, CR_OP_POLL, old[0], 0);
+    second.op.events = EPOLLPRI;
+    refused = EPOLL_CTL_ADD;
+    submit(&second);
+    EXPECT_EQ(second.op.result, -ENOMEM);
+    EXPECT(first.pending);
+    cr_loop_turn(loop, false, 0);
+    EXPECT(!first.pending);
+    EXPECT_EQ(first.op.result, -ENOMEM);
+    close_both(old);
+    close_both(new);
     crank_loop_free(loop);
 }
 
