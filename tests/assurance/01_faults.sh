@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 # 01_faults.sh: every call to the OS fails in turn, over the whole suite.
 #
-# Each test of tests/behaviour, tests/explore and tests/capture is run again for each call site of the OS table that it
-# reaches, in the loop's role and in the workers': that call fails once, and from a call that chance chooses all of them
-# do; then one byte at a time, interrupted, not ready, late (tests/harness/failures.c). A sample takes a few sites of
-# each test on one backend, LONG=1 all of them on all. Beside that the sweeps of tests/fault, in which every single call
-# of some programs fails.
+# Each test of tests/unit, tests/behaviour, tests/explore and tests/capture is run again for each call site of the OS
+# table that it reaches, in the loop's role and in the workers': that call fails once, and from a call that chance
+# chooses all of them do; then one byte at a time, interrupted, not ready, late (tests/harness/failures.c). A sample
+# takes a few sites of each test on one backend, LONG=1 all of them on all. Beside that the sweeps of tests/fault, in
+# which every single call of some programs fails.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$(cd "$TEST_FOLDER" && pwd)/gcc/tests
 SEED=${SEED:-1}
@@ -27,7 +27,7 @@ run_program() {
 }
 export BUILD LONG SEED BACKEND SCRATCH
 export -f arguments run_program
-whole_suite() { tools/list_tests.sh behaviour explore capture; }
+whole_suite() { tools/list_tests.sh unit behaviour explore capture; }
 whole_suite | xargs -P "$CORES" -I{} bash -c 'run_program {}'
 
 sites=0 runs=0 injected=0 refused=0 tolerated=0 stuck=0 findings=0 whole=0

@@ -151,8 +151,8 @@ EACH_LOOP(callback, may_cancel_itself_while_it_is_called)
 EACH_LOOP(loop, stops_after_the_turn_in_which_it_was_asked)
 {
     world w = { .loop = loop };
-    crank_call_soon(loop, stop, &w);
-    crank_call_soon(loop, say_a_and_ask_for_b, &w);
+    EXPECT(crank_call_soon(loop, stop, &w));
+    EXPECT(crank_call_soon(loop, say_a_and_ask_for_b, &w));
     crank_call_later(loop, 3600, say_d, &w);
     EXPECT_EQ(crank_loop_run(loop), 0);
     EXPECT(w.log.text[0] == 'a' && !strchr(w.log.text, 'd'));
@@ -529,14 +529,14 @@ TEST_CHECKS_OUTSIDE(loop, run_inside_a_run_is_refused,
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
     crank_loop *second = open_loop(CRANK_BACKEND_SIM, 0);
-    crank_call_soon(loop, run_inside, second);
+    EXPECT(crank_call_soon(loop, run_inside, second));
     crank_loop_run(loop);
 }
 
 TEST_CHECKS_OUTSIDE(loop, freed_while_it_runs_is_refused, "crank_loop_free: the loop still runs")
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
-    crank_call_soon(loop, free_inside, loop);
+    EXPECT(crank_call_soon(loop, free_inside, loop));
     crank_loop_run(loop);
 }
 
