@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 02_cancel.sh: each waiting call is cancelled at every point, and random calls and cancels agree with models.
 #
-# A sample runs 10^5 scripts of each synchronisation primitive, LONG=1 4 * 10^6. Beside them run those of the trees of
+# A sample runs 10^5 scripts of each synchronisation primitive, LONG=1 10^6. Beside them run those of the trees of
 # groups and timeouts and of generators, at a tenth of that. The programs are the gcc build's, made from tests/fuzz.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc/tests
@@ -41,7 +41,7 @@ done
 # ---- random scripts beside models
 
 count=100000
-[ "$LONG" = 0 ] || count=4000000
+[ "$LONG" = 0 ] || count=1000000
 list_runs() {
     for name in lock event condition semaphore barrier queue; do
         echo "$name $count"

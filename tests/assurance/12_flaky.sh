@@ -5,7 +5,7 @@
 # 6 ms now and then (tests/harness/failing.c): what depends on how fast it is fails so, and need not be run as often.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 times=2 stalled_times=2
-[ "$LONG" = 0 ] || times=20 stalled_times=5
+[ "$LONG" = 0 ] || times=20 stalled_times=4
 hogs=()
 stop() { kill "${hogs[@]}" 2>/dev/null; }
 trap stop EXIT
@@ -21,7 +21,7 @@ run_all() { # TIMES OPTIONS...
         add "$(basename "$program")" "$("$program" --repeat "$repeat" --shuffle --timeout 60 "$@" 2>&1)"
     done
 }
-run_all $times -j $((2 * CORES))
+run_all $times -j $((4 * CORES))
 stop
 loaded=$((passed + failed)) loaded_failed=$failed
 for backend in epoll uring; do

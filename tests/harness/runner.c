@@ -451,7 +451,7 @@ int main(int argc, char **argv)
     setenv("GLIBC_TUNABLES", "glibc.pthread.stack_cache_size=0", 1);
     /* What a sanitizer reports ends the test at once, even one that aborts later, with a status of no verdict (the one
      * that MemorySanitizer chooses itself means skipped). */
-    setenv("TSAN_OPTIONS", "halt_on_error=1:exitcode=86", 0);
+    setenv("TSAN_OPTIONS", "halt_on_error=1:exitcode=86:atexit_sleep_ms=0", 0);
     setenv("MSAN_OPTIONS", "exitcode=86", 0);
     int one = take_options(&options, argc, argv);
     make_items();

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Faults planted into copies of the cross-thread files, each of which the model must find and repeat.
 
-planted.py FOLDER: FOLDER holds a built model (build.sh). A plant is a file, what stands in it and what stands there
-instead. Prints what was not found; last "N passed, N failed, 0 skipped".
+planted.py FOLDER [PART OF A NAME]...: FOLDER holds a built model (build.sh). A plant is a file, what stands in it and
+what stands there instead. Prints what was not found; last "N passed, N failed, 0 skipped". planted.py --list prints the
+names.
 """
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -69,8 +71,8 @@ PLANTS = [
 ]
 
 
-def plant(folder, number, plant_):
-    """None when the model found it and found it again, else what it did."""
+def plant(folder, built, plant_):
+    """None when the model found it and found it again, else what it did; built is an empty folder."""
     name, path, changes, scenarios = plant_
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
@@ -78,10 +80,7 @@ def plant(folder, number, plant_):
         if before not in text:
             return f"{path} has changed: what is to be replaced is not there"
         text = text.replace(before, after, 1)
-    copy = os.path.join(folder, f"planted_{number}.c")
-    built = os.path.join(folder, "planted")
-    shutil.rmtree(built, ignore_errors=True)
-    os.mkdir(built)
+    copy = os.path.join(built, "planted.c")
     for entry in os.listdir(folder):
         if entry.endswith(".o"):
             shutil.copy2(os.path.join(folder, entry), built)
@@ -103,12 +102,16 @@ def plant(folder, number, plant_):
 
 
 def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(plant_[0] for plant_ in PLANTS))
+        return 0
     folder = os.path.abspath(sys.argv[1])
     os.chdir(ROOT)
     chosen = [p for p in PLANTS if len(sys.argv) < 3 or any(word in p[0] for word in sys.argv[2:])]
     failed = 0
-    for number, plant_ in enumerate(chosen):
-        why = plant(folder, number, plant_)
+    for plant_ in chosen:
+        with tempfile.TemporaryDirectory(prefix="planted_", dir=folder) as built:
+            why = plant(folder, built, plant_)
         if why:
             failed += 1
             print(f"FAIL planted: {plant_[0]}: {why}")
