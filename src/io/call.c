@@ -89,10 +89,13 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
     return cr_job_submit(workers, &call->job);
 }
 
-/* Parking last: the caller's frame may be gone as far as the processor is concerned. */
+/* Parking last: the caller's frame may be gone as far as the processor is concerned. It may be one
+ * of several waits of a call. */
 long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
-    int err = submit(w, fn, arg, name);
+    int err = cr_wait_on(w);
+    if (err == 0)
+        err = submit(w, fn, arg, name);
     if (err < 0)
         return err;
     return cr_park(w, &call_wait);

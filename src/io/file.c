@@ -162,11 +162,14 @@ static const cr_wait op_wait = {
     .describe = op_describe,
 };
 
-/* Have the backend do f->op and wait for its end. Where it ended because a request to cancel
- * undid it, the request has been answered. It is the file's operation and not the task's
- * record's: a file is read by one task at a time. */
+/* Have the backend do f->op and wait for its end; it may be one of several waits of a call. Where
+ * it ended because a request to cancel undid it, the request has been answered. It is the file's
+ * operation and not the task's record's: a file is read by one task at a time. */
 static long await_op(const cr_waiting *w, file *f)
 {
+    int err = cr_wait_on(w);
+    if (err < 0)
+        return err;
     f->op.fd = f->fd;
     f->op.offset = -1;
     f->op.completed = op_completed;
@@ -176,8 +179,8 @@ static long await_op(const cr_waiting *w, file *f)
     if (cr_loop_submit(w->loop, &f->op) == CR_DONE_NOW)
         return f->op.result;
     long result = cr_park(w, &op_wait);
-    if (result == -ECANCELED && cr_wait_noticed(w))
-        cr_tasks_of(w->loop)->delivered(w->self);
+    if (result == -ECANCELED)
+        (void)cr_wait_on(w);
     return result;
 }
 

@@ -92,6 +92,13 @@ static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
     loop->runner.budget = 1; /* for the full way to spend */
     return false;
 }
+/* Before the second wait of a call and those after it: a request that came too late to undo the one
+ * before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
+int cr_wait_on_slow(const cr_waiting *w);
+static inline int cr_wait_on(const cr_waiting *w)
+{
+    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_wait_on_slow(w);
+}
 /* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
 static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)

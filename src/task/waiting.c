@@ -81,19 +81,22 @@ int cr_wait_begin_slow(crank_loop *loop, const char *call)
     if (cr_tasks_of(loop)->out_of_memory == self->id)
         return scope_missing(loop);
     if (self->fiber.flags & CR_TASK_NOTICE) {
-        if (cr_wait_noticed(&w)) {
-            cr_tasks_of(loop)->delivered(self);
+        if (cr_wait_on_slow(&w) < 0)
             return -ECANCELED;
-        }
         if (loop->runner.budget > 0)
             loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
     }
     if (loop->runner.budget > 0 || !makes_room(loop))
         return 0;
     cr_yield(&w);
-    if (!cr_wait_noticed(&w))
+    return cr_wait_on(&w);
+}
+
+int cr_wait_on_slow(const cr_waiting *w)
+{
+    if (!cr_wait_noticed(w))
         return 0;
-    cr_tasks_of(loop)->delivered(self);
+    cr_tasks_of(w->loop)->delivered(w->self);
     return -ECANCELED;
 }
 

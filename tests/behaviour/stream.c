@@ -305,6 +305,56 @@ TEST_EACH_BACKEND(read, answers_a_request_to_cancel_once)
     return 0;
 }
 
+/* The request comes at each moment: also when the task is awake with a piece, and will wait for the next. */
+static int cancel_after(crank_task *task, int turns)
+{
+    for (int i = 0; i < turns; i++)
+        crank_try(crank_sleep(0));
+    crank_cancel(task);
+    EXPECT_EQ(crank_within(5, crank_await(task)), -ECANCELED);
+    return 0;
+}
+static int read_exactly(crank_stream *stream, size_t size)
+{
+    char *buf = test_memory(size);
+    return (int)crank_read_exactly(stream, buf, size);
+}
+TEST_EACH_BACKEND(read_exactly, is_cancelled_between_two_pieces)
+{
+    enum { moments = 150, piece = 4 };
+    const char *path;
+    int fd = open_pipe("p", &path);
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "r"));
+    for (int i = 0; i < moments; i++) {
+        crank_task *reader = crank_spawn(read_exactly, s, (size_t)(moments + 1) * piece);
+        crank_try(crank_sleep(0.0002));
+        EXPECT_EQ(write(fd, "abcd", piece), piece);
+        crank_try(cancel_after(reader, i));
+    }
+    EXPECT_EQ(write(fd, "abcd", piece), piece);
+    EXPECT_EQ(read_exactly(s, (size_t)(moments + 1) * piece), (moments + 1) * piece);
+    return 0;
+}
+TEST_EACH_BACKEND(flush, is_cancelled_between_two_pieces)
+{
+    enum { moments = 150, size = 4000000 };
+    static char piece[4096];
+    const char *path;
+    int fd = open_pipe("p", &path);
+    EXPECT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    crank_stream *s = crank_try(crank_open(path, "w"));
+    EXPECT_EQ(crank_write(s, test_memory(size), size), 0);
+    for (int i = 0; i < moments; i++) {
+        crank_task *writer = crank_spawn(crank_flush, s);
+        do
+            crank_try(crank_sleep(0.0002)); /* until the pipe is full, or nearly */
+        while (read(fd, piece, sizeof piece) < 0);
+        crank_try(cancel_after(writer, i));
+    }
+    EXPECT_EQ(crank_within(0.001, crank_close(s)), -ETIMEDOUT); /* nobody reads the rest */
+    return 0;
+}
+
 TEST_EACH_BACKEND(read, under_a_time_limit)
 {
     const char *path;
