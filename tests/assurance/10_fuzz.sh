@@ -65,7 +65,7 @@ if [ "$LONG" = 1 ]; then
     else
         export SCRATCH SECONDS_EACH
         export -f fuzz
-        echo "$targets" | xargs -P "$CORES" -n 1 bash -c 'fuzz "$0"'
+        echo "$targets" | xargs -P $((CORES + 1)) -n 1 bash -c 'fuzz "$0"'
         for name in $targets; do
             runs=$(sed -nE 's/^stat::number_of_executed_units: +//p' "$SCRATCH/$name.log")
             figures+=", $name ${runs:-0}"

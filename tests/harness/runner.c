@@ -2,8 +2,8 @@
 /* runner.c: chooses tests, starts each in a process of its own, judges and counts.
  *
  * Owns the list of tests, the processes and their time limits. A test is started by executing this program again with
- * its number, so that nothing of one test reaches another, and under a wrapper (an emulator) where asked. Only Valgrind
- * takes so long to begin (a second) that there a test is a mere fork of the runner, which runs under it itself.
+ * its number, so that nothing of one test reaches another, and under a wrapper (an emulator) where asked. Where a
+ * process takes long to begin, as under Valgrind (a second), a test is a mere fork of the runner.
  * Its output is collected and shown only when it fails. The last line is "N passed, N failed, N skipped". */
 #include "internal.h"
 #include <ctype.h>
