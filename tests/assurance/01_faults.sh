@@ -28,8 +28,13 @@ run_program() {
 export BUILD LONG SEED BACKEND SCRATCH
 export -f arguments run_program
 whole_suite() { tools/list_tests.sh unit behaviour explore capture; }
-# Half of the time of a run is waiting.
-whole_suite | xargs -P $((2 * CORES)) -I{} bash -c 'run_program {}'
+# The larger first, or one of them would end alone; half of the time of a run is waiting.
+larger_first() {
+    while read -r program; do
+        echo "$(wc -l <"tests/${program/_//}.c") $program"
+    done | sort -rn | cut -d' ' -f2
+}
+whole_suite | larger_first | xargs -P $((2 * CORES)) -I{} bash -c 'run_program {}'
 
 sites=0 runs=0 injected=0 refused=0 tolerated=0 stuck=0 findings=0 whole=0
 while read -r program; do
