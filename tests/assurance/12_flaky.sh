@@ -18,7 +18,7 @@ run_all() { # TIMES OPTIONS...
     shift
     for program in "$TEST_FOLDER"/gcc/tests/behaviour_*; do
         [ -x "$program" ] && [ -f "$program" ] || continue
-        add "$(basename "$program")" "$("$program" --repeat "$repeat" --shuffle --timeout 60 --fork "$@" 2>&1)"
+        add "$(basename "$program")" "$("$program" --repeat "$repeat" --shuffle --timeout 60 "$@" 2>&1)"
     done
 }
 run_all $times -j $((4 * CORES))
