@@ -156,7 +156,6 @@ static int arm(epoll *e, int fd, uint32_t events)
         return 0;
     int err = d->registered ? control(e, EPOLL_CTL_MOD, fd, wanted) : -ENOENT;
     if (err == -ENOENT) {
-        d->registered = false;
         d->generation++;
         err = control(e, EPOLL_CTL_ADD, fd, wanted);
         if (err == -EEXIST)

@@ -387,11 +387,9 @@ static int note_events(void *context, int epfd, int how, int fd, struct epoll_ev
 }
 TEST(epoll, asks_for_nothing_that_was_cancelled)
 {
-    crank_loop *loop = NULL;
-    const char *why = NULL;
     cr_sys sys = cr_sys_real;
     sys.epoll_ctl = note_events;
-    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
     int ends[2];
     char full[4096] = { 0 };
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
@@ -424,11 +422,9 @@ static int refuse_control(void *context, int epfd, int how, int fd, struct epoll
 
 TEST(epoll, one_that_cannot_be_armed_leaves_those_before_it_waiting)
 {
-    crank_loop *loop = NULL;
-    const char *why = NULL;
     cr_sys sys = cr_sys_real;
     sys.epoll_ctl = refuse_control;
-    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     act in = new_act(loop, CR_OP_POLL, ends[0], 0);
@@ -449,11 +445,9 @@ TEST(epoll, one_that_cannot_be_armed_leaves_those_before_it_waiting)
 
 TEST(epoll, one_whose_number_was_given_away_is_told_when_the_new_file_cannot_be_armed)
 {
-    crank_loop *loop = NULL;
-    const char *why = NULL;
     cr_sys sys = cr_sys_real;
     sys.epoll_ctl = refuse_control;
-    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
     int old[2];
     int new[2];
     open_pipe(old, 0);

@@ -336,13 +336,11 @@ static void ask_with_failures(crank_backend backend)
     cr_sys sys = poor_sys();
     crank_options options = { .backend = backend };
     for (int k = 0; k < 40; k++) {
-        crank_loop *loop = NULL;
-        const char *why;
         int ends[2];
         int calls = 0;
         int expected = 0;
         calls_left = -1;
-        EXPECT_EQ(cr_loop_open(&options, &sys, &loop, &why), 0);
+        crank_loop *loop = open_with(&options, &sys);
         EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
         calls_left = k;
         for (int i = 0; i < 100; i++) {

@@ -8,13 +8,18 @@
 #include "loop/loop.h"
 #include "test.h"
 
-static inline crank_loop *open_loop(crank_backend backend, uint64_t seed)
+/* sys: NULL for the real one. */
+static inline crank_loop *open_with(const crank_options *options, const cr_sys *sys)
 {
-    crank_options options = { .backend = backend, .seed = seed };
     const char *why = NULL;
     crank_loop *loop = NULL;
-    int err = cr_loop_open(&options, NULL, &loop, &why);
-    EXPECT_EQ(err, 0);
+    EXPECT_EQ(cr_loop_open(options, sys, &loop, &why), 0);
+    return loop;
+}
+
+static inline crank_loop *open_loop(crank_backend backend, uint64_t seed)
+{
+    crank_loop *loop = open_with(&(crank_options){ .backend = backend, .seed = seed }, NULL);
     if (backend == CRANK_BACKEND_URING && loop->backend->type != &cr_backend_uring) {
         cr_loop_close(loop);
         test_skip("io_uring is not allowed here");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* options.c: what a run was asked for. */
-#include "loop/loop.h"
 #include "loop/options.h"
-#include "test.h"
+#include "loops.h"
 
 extern char **environ;
 
@@ -162,12 +161,9 @@ static crank_loop *forbidden_uring(bool debug)
 {
     static cr_sys sys;
     crank_options options = { .backend = CRANK_BACKEND_URING, .debug = debug };
-    const char *why;
-    crank_loop *loop = NULL;
     sys = cr_sys_real;
     sys.uring_setup = not_permitted;
-    EXPECT_EQ(cr_loop_open(&options, &sys, &loop, &why), 0);
-    return loop;
+    return open_with(&options, &sys);
 }
 
 TEST(options, uring_where_it_is_forbidden_is_epoll_without_a_word)

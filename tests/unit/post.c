@@ -247,12 +247,10 @@ static int wait_with_a_post(void *context, int fd, struct epoll_event *events, i
 TEST(post, made_while_the_loop_waits_arrives_in_that_very_turn)
 {
     cr_sys sys = cr_sys_real;
-    crank_loop *loop = NULL;
-    const char *why = NULL;
     journal log = { .length = 0 };
     mark m = { .post.deliver = write_letter, .log = &log, .letter = 'p' };
     sys.epoll_wait = wait_with_a_post;
-    EXPECT_EQ(cr_loop_open(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys, &loop, &why), 0);
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
     m.loop = loop;
     posted_meanwhile = &m;
     EXPECT_EQ(crank_loop_run_once(loop, 10), 0);

@@ -109,13 +109,6 @@ static int poll_that_counts(void *context, struct pollfd *fds, size_t n, int64_t
         EXPECT_EQ(write(wake_up_end, "x", 1), 1);
     return cr_sys_real.poll(context, fds, n, timeout);
 }
-static crank_loop *open_with(const crank_options *options, const cr_sys *sys)
-{
-    const char *why = NULL;
-    crank_loop *loop = NULL;
-    EXPECT_EQ(cr_loop_open(options, sys, &loop, &why), 0);
-    return loop;
-}
 
 /* What is told of are the beginning and the choices: one finished operation leaves none. */
 TEST(sim, takes_and_tells_choices_by_their_number_and_none_where_there_is_one_way)
