@@ -9,7 +9,7 @@ jobs=()
 job() {
     local name=$1
     shift
-    jobs+=("$name|$*")
+    jobs+=("$name|$(printf '%q ' "$@")")
 }
 run_job() {
     local name=${1%%|*}
@@ -22,12 +22,12 @@ rm -f "$SCRATCH"/*.out "$SCRATCH"/*.status
 
 # ---- the tests of tests/explore/schedules.c, and programs: small ones through all their schedules, larger ones
 # through many
-long="" limits="--schedules 300 --seeds 50"
-[ "$LONG" = 0 ] || long="--long --timeout 240" limits="--schedules 8000 --seeds 1000"
-job schedules "$gcc/tests/explore_schedules" --verbose $long
+long=() limits=(--schedules 300 --seeds 50)
+[ "$LONG" = 0 ] || long=(--long --timeout 240) limits=(--schedules 8000 --seeds 1000)
+job schedules "$gcc/tests/explore_schedules" --verbose "${long[@]}"
 for program in look_01_hello look_02_tasks look_03_gather look_04_group look_05_timeout look_06_cancel \
     look_07_generators look_08_queue n01_task_groups n03_task_pool; do
-    job "$program" "$gcc/src/cli/crank" explore $limits "$gcc/examples/$program"
+    job "$program" "$gcc/src/cli/crank" explore "${limits[@]}" "$gcc/examples/$program"
 done
 job torn "$gcc/src/cli/crank" explore "$gcc/tests/explored_torn" held
 
@@ -37,16 +37,18 @@ if ! command -v clang >/dev/null; then
 elif ! output=$(tests/model/build.sh "$model" 2>&1); then
     fail "the model is built" "$output"
 else
-    seconds=""
-    [ "$LONG" = 1 ] || seconds="--seconds 2"
-    for scenario in $("$model/model" --help 2>&1 | sed 's/.*names://'); do
-        job "all_$scenario" "$model/model" --bound 2 $seconds "$scenario"
+    seconds=()
+    [ "$LONG" = 1 ] || seconds=(--seconds 2)
+    names=$("$model/model" --help 2>&1 | sed -n 's/.*names://p')
+    [ -n "$names" ] || fail "interleavings" "the model names no scenarios"
+    for scenario in $names; do
+        job "all_$scenario" "$model/model" --bound 2 "${seconds[@]}" "$scenario"
         [ "$LONG" = 0 ] || job "more_$scenario" "$model/model" --bound 4 --seed 1 --seconds 4 "$scenario"
     done
     plants=("last look" "rests" "retires" "wake who sleeps" "inside")
     [ "$LONG" = 0 ] || mapfile -t plants < <(tests/model/planted.py --list)
     for plant in "${plants[@]}"; do
-        job "planted_${plant// /_}" tests/model/planted.py "$model" "'$plant'"
+        job "planted_${plant// /_}" tests/model/planted.py "$model" "$plant"
     done
 fi
 

@@ -108,6 +108,9 @@ def main():
     folder = os.path.abspath(sys.argv[1])
     os.chdir(ROOT)
     chosen = [p for p in PLANTS if len(sys.argv) < 3 or any(word in p[0] for word in sys.argv[2:])]
+    if not chosen:
+        print("FAIL planted: no plant has such a name")
+        return 1
     failed = 0
     for plant_ in chosen:
         with tempfile.TemporaryDirectory(prefix="planted_", dir=folder) as built:
