@@ -23,9 +23,11 @@
  * has saved it, whoever does not has doubled it at most. */
 #define SEARCH_NS 20000
 #define SPIN_NS 25000
-/* So late a result may be while more jobs wait than there are threads. Waking the loop for each
- * would take the processor from the jobs themselves. */
+/* So late a result may be while more jobs wait than there are threads: an eighth of the time that
+ * the queue will take, within these. Waking the loop for each would take the processor from the
+ * jobs themselves. */
 #define NAP_SECONDS 250e-6
+#define NAP_SECONDS_MAX 1e-3
 /* Jobs put in quicker succession are a burst: it is cheaper to see how those at work get on with
  * it than to wake one more for each. So soon the loop sees. */
 #define BURST_NS 10000
@@ -298,6 +300,7 @@ static bool look_in(cr_workers *workers, double seconds)
     if (!workers->look)
         return false;
     workers->head_then = atomic_load(&workers->jobs.head);
+    workers->planned_at = cr_now(workers->loop);
     atomic_store(&workers->looking, true);
     return true;
 }
@@ -314,19 +317,30 @@ static unsigned wanted(cr_workers *workers, uint64_t taken, uint64_t waiting)
     return waiting > taken && awake < workers->cores ? 1 : 0;
 }
 
+/* Until the next look, by how far the queue has moved since the last was planned. */
+static double nap(const cr_workers *workers, uint64_t taken, uint64_t waiting)
+{
+    double passed = (double)(cr_now(workers->loop) - workers->planned_at) / (double)CR_SECOND;
+    double seconds = taken > 0 ? passed * (double)waiting / (double)taken / 8 : 0;
+    return seconds < NAP_SECONDS ? NAP_SECONDS
+        : seconds > NAP_SECONDS_MAX ? NAP_SECONDS_MAX
+                                    : seconds;
+}
+
 /* Called again and again until the queue is empty or all are at long jobs: the plan is made anew
  * each time, by what was taken since. */
 static void call_more(cr_workers *workers)
 {
     uint64_t head = atomic_load(&workers->jobs.head);
     uint64_t taken = head - workers->head_then;
-    unsigned more = wanted(workers, taken, atomic_load(&workers->jobs.tail) - head);
+    uint64_t waiting = atomic_load(&workers->jobs.tail) - head;
+    unsigned more = wanted(workers, taken, waiting);
     unsigned called = 0;
     while (called < more && may_summon(workers) && summon(workers) == 0)
         called++;
     if (taken == 0 && called == 0)
         return; /* all are at long jobs: what comes back wakes the loop */
-    if (!look_in(workers, called > 0 ? RAMP_SECONDS : NAP_SECONDS))
+    if (!look_in(workers, called > 0 ? RAMP_SECONDS : nap(workers, taken, waiting)))
         (void)summon(workers);
 }
 
