@@ -309,7 +309,7 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
         return result;
     if (stacks->guards == GUARDS_UNKNOWN) {
         const cr_sys *sys = stacks->sys;
-        void *guard = ranges[0].iov_base;
+        char *guard = slot_at(stacks, slab, slab->guarded);
         if (sys->advise(sys->context, guard, stacks->guard, MADV_POPULATE_READ) != -EFAULT)
             return -EINVAL;
         stacks->guards = GUARDS_MARKED;
