@@ -35,8 +35,8 @@ CRANK_API double crank_loop_time(crank_loop *loop);
  * it with crank_loop_next. Ask for it before the loop waits for any descriptor. Fails with -ENOTSUP under the
  * simulator; -EBUSY on io_uring when the loop waits for one; -ENOMEM, -EMFILE. */
 CRANK_API int crank_loop_fd(crank_loop *loop);
-/* Seconds until the next timer: 0 when something is ready or the kernel has yet to be told something, CRANK_FOREVER when
- * there is none. */
+/* Seconds until the next timer: 0 when something is ready or the kernel has yet to be told something, CRANK_FOREVER
+ * when there is none. */
 CRANK_API double crank_loop_next(crank_loop *loop);
 
 /* Call fn(arg) in the next turn, in the order asked for. NULL when memory is short (each of these). */
