@@ -15,8 +15,9 @@ CRANK_BEGIN_DECLS
 /* Call fn(args...) on a worker thread; a task like any other, to be awaited, gathered, cancelled. Jobs start in order
  * on at most options.threads_max threads, which are made as needed and end when idle for long. One that has not started
  * when cancelled never runs and ends with -ECANCELED; one that has started cannot be interrupted: whoever waits for it
- * waits until it returns. fn must not call crank (CHECK), but for crank_post, crank_submit, crank_fail and crank_time.
- * NULL when memory is short. When no thread can be made at all the task ends with -EAGAIN. */
+ * waits until it returns. While other jobs wait for a thread, a result may be told a millisecond late: the loop would
+ * take the processor from them. fn must not call crank (CHECK), but for crank_post, crank_submit, crank_fail and
+ * crank_time. NULL when memory is short. When no thread can be made at all the task ends with -EAGAIN. */
 #define crank_to_thread(...) CRANK_CAPTURE_(__COUNTER__, crank_to_thread_, 0, __VA_ARGS__)
 CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
 

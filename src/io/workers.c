@@ -322,9 +322,9 @@ static double nap(const cr_workers *workers, uint64_t taken, uint64_t waiting)
 {
     double passed = (double)(cr_now(workers->loop) - workers->planned_at) / (double)CR_SECOND;
     double seconds = taken > 0 ? passed * (double)waiting / (double)taken / 8 : 0;
-    return seconds < NAP_SECONDS ? NAP_SECONDS
-        : seconds > NAP_SECONDS_MAX ? NAP_SECONDS_MAX
-                                    : seconds;
+    if (seconds < NAP_SECONDS)
+        return NAP_SECONDS;
+    return seconds < NAP_SECONDS_MAX ? seconds : NAP_SECONDS_MAX;
 }
 
 /* Called again and again until the queue is empty or all are at long jobs: the plan is made anew

@@ -112,7 +112,7 @@ struct cr_workers {
     atomic_bool looking;      /* the loop looks by itself soon: nobody need be woken */
     crank_handle *look;       /* when it looks; NULL while it does not */
     uint64_t head_then;       /* the queue's head when that was planned */
-    int64_t planned_at;
+    int64_t planned_at;       /* and when that was */
     int64_t put_at;           /* when a job was last put while no look was planned */
     atomic_uint searching;    /* about to look into the queue */
     atomic_uint resting_count;
