@@ -77,6 +77,10 @@ struct cr_sys {
     ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
     int (*open)(void *context, const char *path, int flags, unsigned mode);
     int (*eventfd)(void *context, unsigned value, int flags);
+    /* a timer: read waits until it is due; close-on-exec */
+    int (*timerfd)(void *context);
+    /* due at an instant of now; CR_NEVER: not */
+    int (*timerfd_set)(void *context, int fd, int64_t at);
     int (*stat)(void *context, int fd, struct stat *ret_stat);
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of
      * waiting, -EOPNOTSUPP where the file cannot tell. */

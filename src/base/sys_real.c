@@ -28,6 +28,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -271,6 +272,25 @@ static int real_eventfd(void *context, unsigned value, int flags)
     return failed(eventfd(value, flags));
 }
 
+static int real_timerfd(void *context)
+{
+    (void)context;
+    return failed(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+}
+
+/* All zero would stop it; what is past is due at once. */
+static int real_timerfd_set(void *context, int fd, int64_t at)
+{
+    struct itimerspec due = { { 0, 0 }, { 0, 0 } };
+    (void)context;
+    if (at != CR_NEVER) {
+        int64_t instant = at > 0 ? at : 1;
+        due.it_value.tv_sec = (time_t)(instant / CR_SECOND);
+        due.it_value.tv_nsec = (long)(instant % CR_SECOND);
+    }
+    return failed(timerfd_settime(fd, TFD_TIMER_ABSTIME, &due, NULL));
+}
+
 static int real_stat(void *context, int fd, struct stat *ret_stat)
 {
     (void)context;
@@ -431,6 +451,8 @@ const cr_sys cr_sys_real = {
     .write = real_write,
     .open = real_open,
     .eventfd = real_eventfd,
+    .timerfd = real_timerfd,
+    .timerfd_set = real_timerfd_set,
     .stat = real_stat,
     .read_at = real_read_at,
     .write_at = real_write_at,

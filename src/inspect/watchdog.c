@@ -2,8 +2,11 @@
 /* watchdog.c: a loop that one task keeps from running is named while it does.
  *
  * One thread per process watches every loop that runs on a real backend. It begins with the first
- * and is joined when the last has run. At least once in the span that is allowed it looks whether
- * each loop has gone on; where none has anything to do, it sleeps until one wakes it.
+ * and is joined when the last has run. It waits for a timer, and each time that is due looks
+ * whether each loop has gone on. To wake is nearly all that a look costs, so what goes on puts the
+ * timer off: a loop that is the only one never has it come due, but where it stands still; of
+ * several each is looked at at least once in the span that is allowed. Where none has anything to
+ * do, the timer is stopped until one has.
  *
  * A loop stands still when it neither sleeps nor goes on. That alone is no reproach: on a loaded
  * machine a thread may wait long for a processor. What counts is the time in which the thread
@@ -24,11 +27,14 @@
 #include <time.h>
 
 #define MILLISECOND INT64_C(1000000)
-/* Between two looks, of the span that is allowed. Each costs a wake-up, and a loop that begins to
- * stand right after one is seen to at the next: so it is named within 7/4 of the span. */
+/* Between two looks, of the span that is allowed. A loop that begins to stand right after one is
+ * seen to at the next: so it is named within 7/4 of the span. */
 #define LOOK_AFTER(limit) ((limit) / 4 * 3)
+/* What a loop that goes on puts the next look off to, and how often it does so: a system call each
+ * time. It is then named within 3/2 of the span. */
+#define POSTPONE_TO(limit) ((limit) / 2)
+#define POSTPONE_EVERY(limit) ((limit) / 4)
 #define LOOKS_AGAIN 5        /* in that span, at one that may wait at the next and then tell more */
-#define IDLE_LOOKS 4         /* then it sleeps */
 #define PERIOD_MOST CR_SECOND
 #define LIMIT_LEAST (5 * MILLISECOND)
 #define QUIET_FIRST CR_SECOND /* between the first two reports of a run; then twice as long */
@@ -37,13 +43,15 @@
 #define STACK_BYTES ((size_t)(CR_ANNOUNCED ? 1024 : 64) << 10)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t change; /* there is another loop to watch, or none any more */
-static pthread_cond_t looked; /* examined is NULL again */
+static pthread_cond_t looked = PTHREAD_COND_INITIALIZER; /* examined is NULL again */
 static crank_loop *watched;
+static bool alone; /* one loop is watched and no other; written under the lock */
 static const crank_loop *examined; /* outside the lock: it must not end */
 static unsigned long thread;
 static unsigned generation; /* of the thread; a newer one is not its business */
 static bool lives;
+static int timer = -1; /* a descriptor; the thread's, from its beginning to its end */
+static int64_t due;    /* what it is set to */
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
 static cr_stack_copy copy;
@@ -282,16 +290,44 @@ static int64_t period(void)
     return shortest;
 }
 
-/* The instant of the next look: not later than one may have stood for too long. */
-static int64_t next_look(int64_t span)
+static void set_timer(int64_t at)
 {
-    int64_t at = now(), due = cr_after(at, span);
+    __atomic_store_n(&due, at, __ATOMIC_RELAXED);
+    (void)cr_sys_real.timerfd_set(cr_sys_real.context, timer, at);
+}
+
+/* Where it does not come earlier anyhow. */
+static void look_soon(void)
+{
+    int64_t at = cr_after(now(), period());
+    if (at < __atomic_load_n(&due, __ATOMIC_RELAXED))
+        set_timer(at);
+}
+
+/* Not later than one may have stood for too long. */
+static void look_again(void)
+{
+    int64_t at = now(), next = cr_after(at, period());
     for (const crank_loop *loop = watched; loop; loop = loop->watched.next) {
         const cr_watched *w = &loop->watched;
-        if (w->since && !w->told && w->again > at && w->again < due)
-            due = w->again;
+        if (w->since && !w->told && w->again > at && w->again < next)
+            next = w->again;
     }
-    return due;
+    set_timer(next);
+}
+
+/* In the loop's thread, without the lock: where the watchdog sets the timer at the same moment, the
+ * look comes within LOOK_AFTER all the same. Never earlier than it would, so that looks are no more
+ * frequent for this. Where other loops are watched too, one of them may stand while this goes on:
+ * then it is left as it is. */
+void cr_watchdog_postpone(crank_loop *loop, int64_t at)
+{
+    cr_watched *w = &loop->watched;
+    int64_t until = cr_after(at, POSTPONE_TO(w->limit));
+    w->postpone_at = cr_after(at, POSTPONE_EVERY(w->limit));
+    if (__atomic_load_n(&alone, __ATOMIC_RELAXED) &&
+        __atomic_load_n(&due, __ATOMIC_RELAXED) < until)
+        set_timer(until);
 }
 
 /* In a loop's thread, which has just woken. */
@@ -300,7 +336,7 @@ static void wake(void)
     if (!__atomic_exchange_n(&cr_watchdog_sleeps, NULL, __ATOMIC_SEQ_CST))
         return;
     pthread_mutex_lock(&lock);
-    pthread_cond_signal(&change);
+    look_soon();
     pthread_mutex_unlock(&lock);
 }
 
@@ -311,29 +347,42 @@ static void sleep_with_the_loops(void)
     bool all_asleep = true;
     for (const crank_loop *loop = watched; loop; loop = loop->watched.next)
         all_asleep &= cr_wakeup_asleep(loop->wakeup);
-    if (all_asleep)
-        pthread_cond_wait(&change, &lock);
+    if (all_asleep) {
+        set_timer(CR_NEVER);
+        return;
+    }
     __atomic_store_n(&cr_watchdog_sleeps, NULL, __ATOMIC_SEQ_CST);
+    look_again();
+}
+
+/* False: the program has closed the descriptor, as it has the loops' own. */
+static bool wait_for(int fd)
+{
+    uint64_t times;
+    ssize_t length = cr_sys_real.read(cr_sys_real.context, fd, &times, sizeof times);
+    return length > 0 || length == -EINTR;
 }
 
 static void *watch(void *arg)
 {
-    unsigned mine = (unsigned)(uintptr_t)arg, idle = 0;
+    unsigned mine = (unsigned)(uintptr_t)arg;
     pthread_mutex_lock(&lock);
-    int64_t due = now();
     while (generation == mine) {
-        int64_t at = now(), span = period();
-        idle = look(at, at - due > span ? at - due : 0) ? 0 : idle + 1;
-        if (generation == mine && idle >= IDLE_LOOKS) {
+        int fd = timer;
+        pthread_mutex_unlock(&lock);
+        if (!wait_for(fd))
+            return NULL;
+        pthread_mutex_lock(&lock);
+        if (generation != mine)
+            break;
+        int64_t at = now(), span = period(), planned = __atomic_load_n(&due, __ATOMIC_RELAXED);
+        bool busy = look(at, at - planned > span ? at - planned : 0);
+        if (generation != mine)
+            break;
+        if (busy)
+            look_again();
+        else
             sleep_with_the_loops();
-            idle = 0;
-            due = now();
-            continue;
-        }
-        due = next_look(span);
-        struct timespec until = { (time_t)(due / CR_SECOND), (long)(due % CR_SECOND) };
-        if (generation == mine)
-            pthread_cond_timedwait(&change, &lock, &until);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -341,43 +390,50 @@ static void *watch(void *arg)
 
 /* ---- beginning and end */
 
-static void make_conditions(void)
+static void count(void)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&change, &attributes);
-    pthread_cond_init(&looked, &attributes);
-    pthread_condattr_destroy(&attributes);
+    __atomic_store_n(&alone, watched && !watched->watched.next, __ATOMIC_RELAXED);
+}
+
+static void close_timer(void)
+{
+    if (timer >= 0)
+        cr_sys_real.close(cr_sys_real.context, timer);
+    timer = -1;
 }
 
 /* In the child of a fork there is no thread, and the loops are the parent's. */
 static void forget(void)
 {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    static const pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
     lock = unlocked;
+    looked = unused;
     watched = NULL;
+    count();
     examined = NULL;
     lives = false;
     cr_watchdog_sleeps = NULL;
-    make_conditions();
+    close_timer();
 }
 
-static void prepare(void)
-{
-    make_conditions();
-    (void)pthread_atfork(NULL, NULL, forget);
-}
+static void prepare(void) { (void)pthread_atfork(NULL, NULL, forget); }
 
-/* A thread that cannot be had is no reason not to run: the next loop tries again. A small stack may
- * be too small for a program's thread-locals; then it is one of the usual size. */
+/* A timer or thread that cannot be had is no reason not to run: the next loop tries again. A small
+ * stack may be too small for a program's thread-locals; then it is one of the usual size. */
 static void start(const cr_sys *sys)
 {
     void *mine = (void *)(uintptr_t)++generation;
+    timer = sys->timerfd(sys->context);
+    if (timer < 0)
+        return;
+    set_timer(cr_after(now(), period()));
     int err = sys->thread_start(sys->context, &thread, watch, mine, STACK_BYTES);
     if (err == -EINVAL)
         err = sys->thread_start(sys->context, &thread, watch, mine, 0);
     lives = err == 0;
+    if (!lives)
+        close_timer();
 }
 
 /* Less than LIMIT_LEAST is no use where the kernel counts in ticks. */
@@ -391,15 +447,19 @@ void cr_watchdog_watch(crank_loop *loop, void *frame)
         .self = (unsigned long)pthread_self(),
         .frame = frame,
         .limit = limit < LIMIT_LEAST ? LIMIT_LEAST : limit,
+        .postpone_at = CR_NEVER,
         .beat = { .polled_at = -1 } };
     pthread_once(&prepared, prepare);
     pthread_mutex_lock(&lock);
     loop->watched.next = watched;
     watched = loop;
+    count();
     if (lives)
-        pthread_cond_signal(&change);
+        look_soon();
     else
         start(sys);
+    if (lives)
+        loop->watched.postpone_at = now();
     pthread_mutex_unlock(&lock);
 }
 
@@ -413,17 +473,24 @@ void cr_watchdog_leave(crank_loop *loop)
         at = &(*at)->watched.next;
     if (*at)
         *at = loop->watched.next;
+    count();
     while (examined == loop)
         pthread_cond_wait(&looked, &lock);
     bool last = !watched && lives;
     unsigned long ending = thread;
+    int its_timer = timer;
     if (last) {
         lives = false;
         generation++;
-        pthread_cond_signal(&change);
+        cr_watchdog_sleeps = NULL;
+        set_timer(0);
+        timer = -1;
     }
     pthread_mutex_unlock(&lock);
     loop->watched.thread = 0;
-    if (last)
+    loop->watched.postpone_at = CR_NEVER;
+    if (last) {
         (void)cr_sys_real.thread_join(cr_sys_real.context, ending);
+        cr_sys_real.close(cr_sys_real.context, its_timer);
+    }
 }

@@ -79,6 +79,7 @@ static int furnish(crank_loop *loop)
     loop->simulated = loop->backend->type == &cr_backend_sim;
     loop->sys = loop->backend->type->sys(loop->backend);
     loop->polled_at = cr_now(loop);
+    loop->watched.postpone_at = CR_NEVER;
     loop->tidy_at = cr_after(loop->polled_at, TIDY_FIRST_NS);
     err = cr_timers_new(loop->sys, loop->polled_at, &loop->timers);
     if (!err)

@@ -135,6 +135,18 @@ static int sim_eventfd(void *context, unsigned value, int flags)
     return real->eventfd(real->context, value, flags);
 }
 
+static int sim_timerfd(void *context)
+{
+    const cr_sys *real = real_of(context);
+    return real->timerfd(real->context);
+}
+
+static int sim_timerfd_set(void *context, int fd, int64_t at)
+{
+    const cr_sys *real = real_of(context);
+    return real->timerfd_set(real->context, fd, at);
+}
+
 static int sim_stat(void *context, int fd, struct stat *ret_stat)
 {
     const cr_sys *real = real_of(context);
@@ -246,6 +258,8 @@ void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
         .write = sim_write,
         .open = sim_open,
         .eventfd = sim_eventfd,
+        .timerfd = sim_timerfd,
+        .timerfd_set = sim_timerfd_set,
         .stat = sim_stat,
         .read_at = sim_read_at,
         .write_at = sim_write_at,

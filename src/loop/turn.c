@@ -102,6 +102,14 @@ static long run_ready(crank_loop *loop)
     return services + (long)(runner->switches - before);
 }
 
+/* The world is looked at now; that the loop goes on is told to whoever watches. */
+static void polled(crank_loop *loop, int64_t now)
+{
+    loop->polled_at = now;
+    if (CR_UNLIKELY(now >= loop->watched.postpone_at))
+        cr_watchdog_postpone(loop, now);
+}
+
 /* Fibers are ready: look at the world from time to time. The simulator has no other clock than
  * the turns: there it is looked at by counting them. */
 static void look(crank_loop *loop, int64_t now)
@@ -112,7 +120,7 @@ static void look(crank_loop *loop, int64_t now)
         else if (loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     } else if (now - loop->polled_at >= CR_POLL_NS) {
-        loop->polled_at = now;
+        polled(loop, now);
         if (loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     }
@@ -192,7 +200,7 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     void (*wake_watchdog)(void) = __atomic_load_n(&cr_watchdog_sleeps, __ATOMIC_SEQ_CST);
     if (CR_UNLIKELY(wake_watchdog != NULL))
         wake_watchdog();
-    loop->polled_at = cr_now(loop);
+    polled(loop, cr_now(loop));
     take_due(loop, loop->polled_at);
     if (loop->explored && loop->polled_at > now)
         oversleep(loop, loop->polled_at);

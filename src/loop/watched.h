@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* watched.h: how a loop is seen from the watchdog's thread.
  *
- * The loop does nothing for it on its way: whether it goes on is read off what it changes anyhow,
- * the runner's counts and the time of its last look at the world; whether it sleeps is read off its
- * wakeup. Only a watchdog that has gone to sleep itself, since no loop had anything to do, must be
- * told: a load and a branch per wait.
+ * Whether it goes on is read off what it changes anyhow, the runner's counts and the time of its
+ * last look at the world; whether it sleeps is read off its wakeup. What the loop does for it on
+ * its way: some ten times a second it postpones the watchdog's next look, which so never comes
+ * while the loop goes on; and a watchdog that has gone to sleep itself, since no loop had anything
+ * to do, it tells. That is a load, a comparison and two branches per look at the world.
  *
  * Who watches lies in a layer above; it is called by name, as the runner calls the task layer. */
 #ifndef CR_WATCHED_H
@@ -32,6 +33,8 @@ typedef struct cr_watched {
     unsigned long self; /* the same, as the OS table does */
     void *frame;       /* of the function that runs the loop: its stack is looked at up to here */
     int64_t limit;     /* nanoseconds */
+    int64_t postpone_at; /* the loop's own: the next look is not put off before; CR_NEVER: nobody
+                            watches */
     cr_beat beat;      /* as last seen */
     int64_t since;     /* instant at which beat was first seen; 0: it was asleep */
     int64_t computed;  /* processor time of the thread then */
@@ -48,6 +51,8 @@ typedef struct cr_watched {
  * where it is simulated or its options say never. */
 void cr_watchdog_watch(crank_loop *loop, void *frame);
 void cr_watchdog_leave(crank_loop *loop);
+/* The loop goes on, at this instant, which is postpone_at or later. */
+void cr_watchdog_postpone(crank_loop *loop, int64_t at);
 /* Not NULL: the watchdog sleeps; call it, a loop has something to do. */
 extern void (*cr_watchdog_sleeps)(void);
 #endif

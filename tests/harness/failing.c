@@ -27,9 +27,9 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "stat", "read_at", "write_at",
-    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
-    "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "timerfd", "stat", "read_at",
+    "write_at", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter",
+    "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -288,6 +288,13 @@ static int failing_eventfd(UNUSED_CONTEXT, unsigned value, int flags)
         atomic_store(&eventfds[fd], true);
     return fd;
 }
+static int failing_timerfd(UNUSED_CONTEXT)
+{
+    int fd = FAILS(TEST_CALL_TIMERFD) ? -EMFILE : __real_cr_sys_real.timerfd(NULL);
+    if (fd >= 0 && fd < EVENTFDS_MAX)
+        atomic_store(&eventfds[fd], true);
+    return fd;
+}
 static int failing_stat(UNUSED_CONTEXT, int fd, struct stat *ret_stat)
 {
     return FAILS(TEST_CALL_STAT) ? -EIO : REAL(stat, fd, ret_stat);
@@ -406,6 +413,7 @@ __attribute__((constructor(101))) static void make_table(void)
     table->write = failing_write;
     table->open = failing_open;
     table->eventfd = failing_eventfd;
+    table->timerfd = failing_timerfd;
     table->stat = failing_stat;
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
