@@ -34,7 +34,10 @@
  * time. It is then named within 3/2 of the span. */
 #define POSTPONE_TO(limit) ((limit) / 2)
 #define POSTPONE_EVERY(limit) ((limit) / 4)
-#define LOOKS_AGAIN 5        /* in that span, at one that may wait at the next and then tell more */
+/* How soon after one that runs and may wait at the next look, and then tell more: soon, for it may
+ * sleep again and again for a moment, and then by turns later, for it may want a processor. */
+#define LOOK_SOON(limit) ((limit) / 50)
+#define LOOK_LATER(limit) ((limit) / 5)
 #define PERIOD_MOST CR_SECOND
 #define LIMIT_LEAST (5 * MILLISECOND)
 #define QUIET_FIRST CR_SECOND /* between the first two reports of a run; then twice as long */
@@ -186,6 +189,16 @@ static int64_t stood(const crank_loop *loop, enum cr_stance stance, int64_t at)
     return all > later ? all : later;
 }
 
+/* For how long to let a loop be of whose span, going by what is sure, so much is missing. */
+static int64_t patience(cr_watched *w, enum cr_stance stance, int64_t missing)
+{
+    int64_t later = LOOK_LATER(w->limit);
+    if (stance == CR_STANCE_WAITS || missing < later)
+        return missing;
+    w->doubted = !w->doubted;
+    return w->doubted ? LOOK_SOON(w->limit) : later;
+}
+
 /* Without the lock. What was found holds only if the loop has not gone on meanwhile. */
 static void examine(crank_loop *loop)
 {
@@ -195,8 +208,7 @@ static void examine(crank_loop *loop)
     int64_t at = now();
     int64_t missing = w->limit - stood(loop, stance, at);
     if (missing > w->limit / 20) { /* the kernel counts in ticks */
-        bool sure = stance == CR_STANCE_WAITS || missing < w->limit / LOOKS_AGAIN;
-        w->again = cr_after(at, sure ? missing : w->limit / LOOKS_AGAIN);
+        w->again = cr_after(at, patience(w, stance, missing));
         return;
     }
     cr_culprit culprit = culprit_of(loop);
@@ -231,7 +243,7 @@ static void begin(crank_loop *loop, const cr_beat *beat, int64_t at)
     w->computed = cr_sample_computed(loop);
     w->since = at;
     w->again = cr_after(at, w->limit);
-    w->told = false;
+    w->told = w->doubted = false;
 }
 
 /* How far a loop is: has it something to do, and has it stood for as long as is allowed? */

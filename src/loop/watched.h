@@ -42,6 +42,7 @@ typedef struct cr_watched {
     cr_delays after;   /* when it was seen to stand */
     int64_t again;     /* before this it cannot have stood for long enough */
     bool told;         /* this standstill is reported, or counted */
+    bool doubted;      /* it ran when it was last examined, and is looked at again soon */
     int64_t quiet;     /* no report before this instant */
     int64_t span;      /* between the next two */
     unsigned untold;   /* standstills that were only counted */
