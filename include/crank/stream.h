@@ -35,7 +35,8 @@ CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format
 /* Give what is in the buffer to the kernel. 0; fails as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
 /* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
- */
+ * A pipe that nobody reads is waited for until a request to cancel or a time limit comes, which loses the rest. One
+ * that came before the call does not end that wait: what cleans up after a limit sets its own. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
 
 /* A whole file into memory from malloc, with a 0 behind it. 0; fails as crank_open and crank_read. */
