@@ -2,10 +2,10 @@
 /* watched.h: how a loop is seen from the watchdog's thread.
  *
  * Whether it goes on is read off what it changes anyhow, the runner's counts and the time of its
- * last look at the world; whether it sleeps is read off its wakeup. What the loop does for it on
- * its way: some ten times a second it postpones the watchdog's next look, which so never comes
- * while the loop goes on; and a watchdog that has gone to sleep itself, since no loop had anything
- * to do, it tells. That is a load, a comparison and two branches per look at the world.
+ * last look at the world; whether it sleeps is read off its wakeup. What the loop does on its way:
+ * now and then it postpones the watchdog's next look, which for a loop that is the only one so
+ * never comes while it goes on; and it tells a watchdog that has gone to sleep itself, since no
+ * loop had anything to do. That is a load and a branch per look at the world and per wait.
  *
  * Who watches lies in a layer above; it is called by name, as the runner calls the task layer. */
 #ifndef CR_WATCHED_H
@@ -25,16 +25,15 @@ typedef struct cr_delays {
     int64_t sum;
 } cr_delays;
 
-/* In each loop. What stands before beat is written before it is watched, the rest is the
- * watchdog's. */
+/* In each loop. What stands before postpone_at is written before it is watched, the rest but that
+ * is the watchdog's. */
 typedef struct cr_watched {
     crank_loop *next;  /* of those that are watched */
     int thread;        /* which runs it, as the kernel numbers it; 0: nobody watches */
     unsigned long self; /* the same, as the OS table does */
     void *frame;       /* of the function that runs the loop: its stack is looked at up to here */
     int64_t limit;     /* nanoseconds */
-    int64_t postpone_at; /* the loop's own: the next look is not put off before; CR_NEVER: nobody
-                            watches */
+    int64_t postpone_at; /* the loop's: when to postpone again; CR_NEVER: nobody watches */
     cr_beat beat;      /* as last seen */
     int64_t since;     /* instant at which beat was first seen; 0: it was asleep */
     int64_t computed;  /* processor time of the thread then */

@@ -37,7 +37,7 @@ cr_sys __wrap_cr_sys_real;
 extern const char __executable_start[];
 extern const char etext[];
 
-enum { EVENTFDS_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
+enum { OWN_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
 enum { STALLS_MAX = 400, STALL_NS = 6000000 };
 enum { LATE_WAITS_MAX = 200 };
 #define FRAME_MAX ((uintptr_t)1 << 16)
@@ -49,7 +49,7 @@ static atomic_uint cuts;  /* transfers of one byte so far */
 static atomic_uint late;                   /* polls in a row that saw nothing */
 static atomic_uint late_waits;             /* so far */
 static atomic_uint stalls; /* so far */
-static atomic_bool eventfds[EVENTFDS_MAX];
+static atomic_bool own[OWN_MAX]; /* eventfds and timers, by descriptor */
 static __thread bool is_worker;
 
 bool test_faults_set(test_faults *faults)
@@ -162,7 +162,7 @@ static bool spoilt(enum test_failing wanted)
 static bool interrupted(void) { return spoilt(TEST_FAILING_INTERRUPTED); }
 static bool unready(void) { return spoilt(TEST_FAILING_UNREADY); }
 
-static bool is_eventfd(int fd) { return fd >= 0 && fd < EVENTFDS_MAX && atomic_load(&eventfds[fd]); }
+static bool is_own(int fd) { return fd >= 0 && fd < OWN_MAX && atomic_load(&own[fd]); }
 
 #define REAL(entry, ...) __real_cr_sys_real.entry(NULL, __VA_ARGS__)
 #define UNUSED_CONTEXT __attribute__((unused)) void *context
@@ -244,8 +244,8 @@ static int failing_signal_running(UNUSED_CONTEXT, const cr_signal *asked, int *r
 /* Linux has closed the descriptor whatever close says. */
 static int failing_close(UNUSED_CONTEXT, int fd)
 {
-    if (is_eventfd(fd))
-        atomic_store(&eventfds[fd], false);
+    if (is_own(fd))
+        atomic_store(&own[fd], false);
     int result = REAL(close, fd);
     return FAILS(TEST_CALL_CLOSE) ? -EIO : interrupted() ? -EINTR : result;
 }
@@ -261,7 +261,7 @@ static size_t cut(size_t size)
 
 static ssize_t failing_read(UNUSED_CONTEXT, int fd, void *buf, size_t size)
 {
-    if (is_eventfd(fd))
+    if (is_own(fd))
         return REAL(read, fd, buf, size);
     if (FAILS(TEST_CALL_READ))
         return -EIO;
@@ -269,7 +269,7 @@ static ssize_t failing_read(UNUSED_CONTEXT, int fd, void *buf, size_t size)
 }
 static ssize_t failing_write(UNUSED_CONTEXT, int fd, const void *buf, size_t size)
 {
-    if (is_eventfd(fd))
+    if (is_own(fd))
         return REAL(write, fd, buf, size);
     if (FAILS(TEST_CALL_WRITE))
         return -EIO;
@@ -281,19 +281,19 @@ static int failing_open(UNUSED_CONTEXT, const char *path, int flags, unsigned pe
         return -EMFILE;
     return interrupted() ? -EINTR : REAL(open, path, flags, permissions);
 }
+static int noted(int fd)
+{
+    if (fd >= 0 && fd < OWN_MAX)
+        atomic_store(&own[fd], true);
+    return fd;
+}
 static int failing_eventfd(UNUSED_CONTEXT, unsigned value, int flags)
 {
-    int fd = FAILS(TEST_CALL_EVENTFD) ? -EMFILE : REAL(eventfd, value, flags);
-    if (fd >= 0 && fd < EVENTFDS_MAX)
-        atomic_store(&eventfds[fd], true);
-    return fd;
+    return FAILS(TEST_CALL_EVENTFD) ? -EMFILE : noted(REAL(eventfd, value, flags));
 }
 static int failing_timerfd(UNUSED_CONTEXT)
 {
-    int fd = FAILS(TEST_CALL_TIMERFD) ? -EMFILE : __real_cr_sys_real.timerfd(NULL);
-    if (fd >= 0 && fd < EVENTFDS_MAX)
-        atomic_store(&eventfds[fd], true);
-    return fd;
+    return FAILS(TEST_CALL_TIMERFD) ? -EMFILE : noted(__real_cr_sys_real.timerfd(NULL));
 }
 static int failing_stat(UNUSED_CONTEXT, int fd, struct stat *ret_stat)
 {

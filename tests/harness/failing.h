@@ -4,7 +4,7 @@
  * The library's references to cr_sys_real are bound to this table when a test is linked, so that any test, however it
  * opens its loops, runs on it. Left alone it does what the real one does. A call is known by its site: what is called,
  * by which role, and the last return addresses. What cannot fail in the real world (free, unmap, the clock, waking by
- * an eventfd) does not fail here. */
+ * an eventfd or a timer) does not fail here. */
 #ifndef TEST_FAILING_H
 #define TEST_FAILING_H
 #include <stdatomic.h>
