@@ -316,16 +316,17 @@ static void look_soon(void)
         set_timer(at);
 }
 
-/* Not later than one may have stood for too long. */
+/* Not later than one may have stood for too long: at once, where that was while another was
+ * examined. */
 static void look_again(void)
 {
     int64_t at = now(), next = cr_after(at, period());
     for (const crank_loop *loop = watched; loop; loop = loop->watched.next) {
         const cr_watched *w = &loop->watched;
-        if (w->since && !w->told && w->again > at && w->again < next)
+        if (w->since && !w->told && w->again < next)
             next = w->again;
     }
-    set_timer(next);
+    set_timer(next > at ? next : at);
 }
 
 /* In the loop's thread, without the lock: where the watchdog sets the timer at the same moment, the

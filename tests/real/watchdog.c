@@ -389,6 +389,49 @@ TEST(watchdog, names_a_loop_that_stands_while_another_goes_on)
     EXPECT_STR(about, "napper");
 }
 
+/* Each loop in a report hook of its own: when both were named. */
+enum { PAIR = 2 };
+static atomic_int named_both;
+static double named_at[PAIR];
+static void keep_instant(const crank_report *report, void *arg)
+{
+    double *at = arg;
+    if (report->kind != CRANK_REPORT_BLOCKED || *at > 0)
+        return;
+    *at = wall();
+    atomic_fetch_add(&named_both, 1);
+}
+static int naps_until_both_are_named(void)
+{
+    for (double end = wall() + PATIENCE; atomic_load(&named_both) < PAIR && wall() < end;)
+        usleep(5000);
+    return 0;
+}
+static void *run_one_of_a_pair(void *at)
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL, .on_report = keep_instant, .on_report_arg = at };
+    return (void *)(uintptr_t)crank_run_with(&options, naps_until_both_are_named);
+}
+TEST(watchdog, names_two_loops_that_stand_at_once_at_once)
+{
+    double apart = PATIENCE;
+    (void)watched(CRANK_BACKEND_EPOLL);
+    for (int i = 0; i < 8 && apart > 0.03; i++) { /* a machine that is busy elsewhere makes some later */
+        pthread_t others[PAIR];
+        atomic_store(&named_both, 0);
+        for (int k = 0; k < PAIR; k++) {
+            named_at[k] = 0;
+            EXPECT_EQ(pthread_create(&others[k], NULL, run_one_of_a_pair, &named_at[k]), 0);
+        }
+        for (int k = 0; k < PAIR; k++)
+            pthread_join(others[k], NULL);
+        EXPECT_EQ(named_both, PAIR);
+        double one = named_at[1] - named_at[0];
+        apart = one < 0 ? -one : one;
+    }
+    EXPECT(apart <= 0.03); /* and not at the next look, 75 ms later */
+}
+
 static int sleeping_threads(void)
 {
     int count = 0;
