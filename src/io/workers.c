@@ -500,7 +500,8 @@ static void close_workers(crank_loop *loop, cr_closer *closer)
         free_workers(workers);
 }
 
-/* Under the simulator nothing depends on the machine. */
+/* More threads than cores, since jobs often wait; as Python's executor chooses. Under the simulator
+ * nothing depends on the machine: a seed means the same everywhere. */
 static void choose_size(crank_loop *loop, unsigned *ret_cores, unsigned *ret_max)
 {
     enum { cores_simulated = 4, max_usual = 32 };

@@ -13,15 +13,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "loop/choices.h"
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
 #define GRACE_DEFAULT 10.0
 #define BLOCKED_DEFAULT 0.1
-#define THREADS_MOST 32
-/* The simulator's number does not depend on the machine: a seed means the same everywhere. */
-#define THREADS_SIMULATED 8
 
 /* A variable that is set to nothing is not set. So that a shell's VAR= switches off what the
  * environment had on. */
@@ -150,15 +146,6 @@ static int fill_watchdog(crank_options *options, const char **ret_why)
     return 0;
 }
 
-/* More than cores, since jobs often wait; as Python's executor chooses. */
-static unsigned default_threads(const crank_options *options)
-{
-    if (options->backend == CRANK_BACKEND_SIM)
-        return THREADS_SIMULATED;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 5 : cores > THREADS_MOST - 4 ? THREADS_MOST : (unsigned)cores + 4;
-}
-
 /* Zero is what a field has that was not named: it must mean the default. */
 static int fill_numbers(crank_options *options, const char **ret_why)
 {
@@ -175,14 +162,13 @@ static int fill_numbers(crank_options *options, const char **ret_why)
             options->grace = GRACE_DEFAULT;
         if (options->stack_size == 0)
             options->stack_size = STACK_DEFAULT;
-        if (options->threads_max == 0)
-            options->threads_max = default_threads(options);
         return 0;
     }
     return -EINVAL;
 }
 
-/* The backend first: what some defaults are depends on it. Nothing is given on failure. */
+/* Nothing is given on failure. threads_max stays as given: what 0 means depends on the machine,
+ * which is asked when the first worker is needed (workers.c). */
 int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why)
 {
     crank_options options = given ? *given : (crank_options){ .seed = 0 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* thread.c: what is true of functions on worker threads: results, the pool, what they may call. */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "jobs.h"
@@ -187,6 +188,37 @@ static int several_blocked_app(void)
     return crank_gather_n(tasks, 4, (long *)NULL);
 }
 TEST(to_thread, as_many_threads_as_block) { run_on_each(5, several_blocked_app); }
+
+static int work_until_told(void)
+{
+    atomic_fetch_add(&at_work, 1);
+    return wait_at_gate();
+}
+static int default_app(void)
+{
+    enum { MOST = 1 + 4, MORE = 2000 };
+    crank_task *tasks[MOST + 3];
+    reset();
+    atomic_store(&at_work, 0);
+    for (size_t i = 0; i < CRANK_COUNT(tasks); i++)
+        tasks[i] = crank_to_thread(work_until_told);
+    while (atomic_load(&at_work) < MOST)
+        crank_try(crank_sleep(0));
+    for (int i = 0; i < MORE; i++) /* turns in which one more could begin */
+        crank_try(crank_sleep(0.000001));
+    EXPECT_EQ(atomic_load(&at_work), MOST);
+    EXPECT_EQ(crank_thread_count(), MOST);
+    open_gate(NULL);
+    return crank_gather_n(tasks, CRANK_COUNT(tasks), (long *)NULL);
+}
+TEST(to_thread, as_many_as_the_cores_it_may_use_and_four_where_no_limit_is_given)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    EXPECT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    run_for_real(0, default_app);
+}
 
 static long loop_of_its_own(void *arg)
 {

@@ -142,8 +142,7 @@ static void compare(const crank_options *given, const crank_options *filled, con
     FUZZ_EXPECT(filled->hibernate_after == expected->hibernate_after);
     FUZZ_EXPECT(filled->grace == (given->grace != 0 ? given->grace : 10.0));
     FUZZ_EQUAL(filled->stack_size, given->stack_size ? given->stack_size : (size_t)192 * 1024);
-    FUZZ_EXPECT(given->threads_max ? filled->threads_max == given->threads_max
-                                   : filled->threads_max >= 5 && filled->threads_max <= 32);
+    FUZZ_EQUAL(filled->threads_max, given->threads_max);
     FUZZ_EXPECT(filled->on_report == given->on_report);
 }
 
