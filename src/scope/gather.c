@@ -251,7 +251,7 @@ static void store(void *results, size_t i, size_t size, unsigned char kind, cons
         uint64_t bits = cr_task_bits(task);
         memcpy(at, &bits, sizeof bits);
     } else if (size == sizeof(long)) {
-        *(long *)(void *)at = (long)cr_task_bits(task);
+        *(long *)(void *)at = cr_task_value(task);
     } else {
         long value = cr_task_value(task);
         memcpy(at, &value, size); /* little-endian: the low bytes */
@@ -264,6 +264,10 @@ static void give_up(gather *g, cr_task *task, int result)
 {
     bool ours = task->id == g->failed && result == g->error && result < 0;
     task->joiner = 0;
+    if (CR_LIKELY(cr_task_is_plain(g->self, task))) {
+        cr_task_release_plain(cr_tasks_of(g->loop), g->self, task);
+        return;
+    }
     task->fiber.flags |= CR_TASK_CLAIMED;
     if (task->fiber.flags & CR_TASK_FUTURE) {
         if (ours)

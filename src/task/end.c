@@ -201,38 +201,6 @@ static void end(crank_loop *loop, cr_task *task)
 }
 /* NOLINTEND(misc-no-recursion) */
 
-/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and
- * nothing else to tell anybody. The same as finish and end_one do, in one piece. False, and no
- * change, where there is more to it. */
-static inline bool finish_plainly(crank_loop *loop, cr_task *task)
-{
-    cr_tasks *tasks = cr_tasks_of(loop);
-    cr_task *parent = task->owner;
-    bool is_int = task->site->kind == CRANK_KIND_SIGNED && task->site->size == sizeof(int);
-    bool is_long = task->site->kind == CRANK_KIND_SIGNED && task->site->size == sizeof(long);
-    long value = is_int ? (int32_t)task->fiber.result : is_long ? (long)task->fiber.result : 0;
-    if ((!is_int && !is_long && task->site->kind != CRANK_KIND_VOID) || value < 0 || task->ext ||
-        task->child ||
-        (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || parent->fiber.life != CR_ALIVE)
-        return false;
-    bool awaited = task->joiner == (uintptr_t)parent && cr_join_waits_plainly(parent);
-    if (!awaited && (task->joiner || loop->options.debug))
-        return false;
-    cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
-    tasks->alive--;
-    parent->fiber.tally -= CR_TALLY_CHILD;
-    task->fiber.wake = (long)tasks->ended++;
-    if (!awaited) {
-        task->fiber.life = CR_ENDED;
-        return true;
-    }
-    cr_child_unlink(&parent->child, task);
-    parent->place = NULL;
-    cr_record_put(tasks, task);
-    cr_wake(loop, parent, value);
-    return true;
-}
-
 bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
     return (task->fiber.flags & CR_TASK_FAILED) || CR_TALLY_REQUESTS(task) > 0 ||
@@ -258,24 +226,78 @@ static void finish(crank_loop *loop, cr_task *task, int number)
     cr_returned_begin(loop, task);
 }
 
-/* The switch jumps here when a task's function returns, on that task's stack. The stack is
- * pushed to the pool first and used to the end of this call all the same: nobody else runs
- * before cr_fiber_leave, and its next user overwrites only what is dead. current is NULL
- * meanwhile, for what is called from here runs in no task. */
-CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
+/* Out of line and left for good, so that the plain end needs no frame. */
+CRANK_NORETURN static CR_NOINLINE void return_fully(
+    crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
-    crank_loop *loop = cr_loop_here;
-    cr_task *task = cr_task_of_fiber(loop->runner.current);
     CR_CHECK(!task->fiber.scope && !task->fiber.generator,
         "%s returned while a timeout, group or generator of it was open: was it left by longjmp?",
         task->site->function);
     cr_stack_push(&loop->runner.stacks, task->fiber.stack);
-    if (CR_UNLIKELY(task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT))
+    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT)
         memcpy(&integer, &real, sizeof integer);
     task->fiber.result = integer;
     loop->runner.current = NULL;
-    if (CR_UNLIKELY(!finish_plainly(loop, task)))
-        finish(loop, task, errno);
+    finish(loop, task, errno);
+    cr_fiber_leave(&loop->runner);
+}
+
+/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and
+ * nothing else to tell anybody. Gives what the parent's await returns; negative where there is more
+ * to it. */
+static inline long plain_value(const crank_loop *loop, const cr_task *task, uint64_t integer)
+{
+    const crank_site *site = task->site;
+    if (task->fiber.scope || task->fiber.generator || task->ext || task->child ||
+        (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || loop->runner.listener)
+        return -1;
+    if (site->kind == CRANK_KIND_SIGNED && site->size == sizeof(int))
+        return (int32_t)integer;
+    if (site->kind == CRANK_KIND_SIGNED && site->size == sizeof(long))
+        return (long)integer;
+    return site->kind == CRANK_KIND_VOID ? 0 : -1;
+}
+
+CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_task *task)
+{
+    cr_gather *gather = cr_join_gather(task);
+    gather->ended(loop, gather, task);
+    cr_fiber_leave(&loop->runner);
+}
+
+/* The switch jumps here when a task's function returns, on that task's stack. The stack is
+ * pushed to the pool first and used to the end of this call all the same: nobody else runs
+ * before cr_fiber_leave, and its next user overwrites only what is dead. current is NULL
+ * meanwhile, for what is called from here runs in no task. The plain end does what finish and
+ * end_one do, in one piece. */
+CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
+    long value = plain_value(loop, task, integer);
+    if (CR_UNLIKELY(value < 0 || parent->fiber.life != CR_ALIVE))
+        return_fully(loop, task, integer, real);
+    bool awaited = task->joiner == (uintptr_t)parent;
+    if (CR_UNLIKELY(awaited ? !cr_join_waits_plainly(parent)
+                            : task->joiner ? !cr_join_gather(task) : loop->options.debug))
+        return_fully(loop, task, integer, real);
+    cr_stack_push(&loop->runner.stacks, task->fiber.stack);
+    loop->runner.current = NULL;
+    tasks->alive--;
+    tasks->ended++;
+    parent->fiber.tally -= CR_TALLY_CHILD;
+    if (awaited) {
+        parent->place = NULL;
+        cr_task_release_plain(tasks, parent, task);
+        cr_wake_untold(loop, parent, value);
+        cr_fiber_leave(&loop->runner);
+    }
+    task->fiber.result = integer;
+    task->fiber.life = CR_ENDED;
+    task->fiber.wake = (long)(tasks->ended - 1);
+    if (task->joiner)
+        return_to_gather(loop, task);
     cr_fiber_leave(&loop->runner);
 }
 

@@ -132,13 +132,12 @@ static const cr_wait join_end_wait = { .what = "awaits the end of",
  * the waiter before it is made ready, and waking is last, for it overwrites what the wait used. */
 void cr_join_deliver(crank_loop *loop, cr_task *task)
 {
-    uintptr_t joiner = task->joiner;
-    if (CR_UNLIKELY(joiner & 1)) {
-        cr_gather *gather = (cr_gather *)(joiner & ~(uintptr_t)1);
+    cr_gather *gather = cr_join_gather(task);
+    if (CR_UNLIKELY(gather != NULL)) {
         gather->ended(loop, gather, task);
         return;
     }
-    cr_task *waiter = (cr_task *)joiner;
+    cr_task *waiter = (cr_task *)task->joiner;
     if (CR_UNLIKELY(waiter->fiber.wait == &join_end_wait))
         cr_grace_stop(loop, waiter);
     uint64_t bits = cr_task_bits(task);
@@ -255,23 +254,6 @@ static CR_NOINLINE long await_asked(cr_waiting *w)
     w->self->place = NULL; /* not named yet */
     bool graced = cr_grace_start(w->loop, w->self, &join_end_wait);
     return cr_park(w, graced ? &join_end_wait : &cr_join_wait);
-}
-
-/* Has it come to the end most tasks come to (end.c: finish_plainly) before its parent, who is
- * the caller, awaits it? Then nothing can be wrong with that, and giving it up is but giving its
- * record back. */
-static inline bool ended_plainly(const cr_task *self, const cr_task *task)
-{
-    return task->fiber.life == CR_ENDED && task->owner == self && !task->ext && !task->joiner &&
-           !(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
-}
-static inline long claim_plainly(const cr_waiting *w, cr_task *task)
-{
-    w->self->place = NULL;
-    cr_child_unlink(&w->self->child, task);
-    long value = cr_task_value(task);
-    cr_record_put(cr_tasks_of(w->loop), task);
-    return value;
 }
 
 /* Inlined into each call of the family, which keeps parking their tail call. The claim comes
@@ -441,7 +423,7 @@ static long await_shared(
 
 /* The handle is looked at before the wait is opened, so that a stale one is found even where a
  * cancellation is pending. */
-long crank_await_(const void *x, enum crank_awaited what)
+static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await";
     if (CR_UNLIKELY(what == CRANK_IS_AWAITABLE_))
@@ -455,10 +437,31 @@ long crank_await_(const void *x, enum crank_awaited what)
         return await_shared(task, call, &future_wait, AN_INTEGER);
     cr_waiting w;
     int err = cr_wait_begin(&w, call);
-    if (CR_LIKELY(err == 0) && ended_plainly(w.self, task))
-        return claim_plainly(&w, task);
     exclusive_check(w.self, task, call);
     return await_task(task, &w, err);
+}
+
+/* What most awaits are, in one piece that needs no frame: for a child of the caller's own, an int,
+ * that is as it was spawned and that nobody else waits for. Nothing can be wrong with that; all
+ * others go the full way. */
+long crank_await_(const void *x, enum crank_awaited what)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
+    cr_waiting w;
+    if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
+            task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
+            CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
+        return await_fully(x, what);
+    if (task->fiber.life == CR_ENDED) {
+        long value = (int32_t)task->fiber.result;
+        w.self->place = NULL;
+        cr_task_release_plain(cr_tasks_of(loop), w.self, task);
+        return value;
+    }
+    task->joiner = (uintptr_t)w.self;
+    w.self->on = task;
+    return cr_park(&w, &cr_join_wait);
 }
 
 /* An awaitable's await says itself whether it can be shared, and NULL is the same for both. */

@@ -105,16 +105,6 @@ cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
     return NULL;
 }
 
-/* Slabs of ended loops have left the table, so any number at all may be asked for. */
-cr_task *cr_task_find(uint64_t id)
-{
-    cr_slab *slab = cr_slab_of(id);
-    if (!slab || slab->loop != cr_loop_here)
-        return NULL;
-    cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
-    return task->id == id ? task : NULL;
-}
-
 /* Cold, and apart from the check that is inlined everywhere: here it is found out what was
  * wrong. */
 CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call)

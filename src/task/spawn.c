@@ -79,11 +79,9 @@ static CR_NOINLINE cr_many_args *take_many(cr_tasks *tasks)
 /* The fields that a first run sets (child, wait, the place for arguments) are left alone: the
  * captured call lies in them. */
 static inline void task_init(
-    cr_tasks *tasks, cr_task *task, crank_function_ *fn, const crank_site *site)
+    cr_tasks *tasks, cr_task *task, uint8_t run, crank_function_ *fn, const crank_site *site)
 {
-    if (CR_UNLIKELY(tasks->number == tasks->number_end))
-        cr_numbers_reserve(tasks);
-    task->fiber.run = fn == (crank_function_ *)crank_sleep ? CR_RUN_NATIVE : CR_RUN_NEW;
+    task->fiber.run = run;
     task->fiber.life = CR_ALIVE;
     task->fiber.flags = 0;
     task->fiber.tally = 0;
@@ -114,7 +112,10 @@ static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const cran
         }
         return no_record();
     }
-    task_init(tasks, task, fn, site);
+    if (CR_UNLIKELY(tasks->number == tasks->number_end))
+        cr_numbers_reserve(tasks);
+    bool native = fn == (crank_function_ *)crank_sleep;
+    task_init(tasks, task, native ? CR_RUN_NATIVE : CR_RUN_NEW, fn, site);
     if (CR_UNLIKELY(many)) {
         task->fiber.flags = CR_FIBER_FLAG_MANY;
         task->fiber.many = many;
@@ -196,13 +197,33 @@ cr_task *cr_task_make_from(
     return cr_task_make(loop, fn, site);
 }
 
-/* zero stands where the capture macro hands other makers their owner: a group, a loop. */
-crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
+/* Most spawns need nothing but what is there already: what make_child does, in one piece that needs
+ * no frame. NULL, and no change, where there is more to it. */
+static CR_INLINE cr_task *make_plainly(
+    crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
-    (void)zero;
-    crank_loop *loop = cr_loop_here;
-    if (CR_UNLIKELY(!loop || !loop->tasks))
-        cr_loop_checked("crank_spawn");
+    if (CR_UNLIKELY(!loop || !loop->runner.current))
+        return NULL;
+    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task *parent = cr_task_of_fiber(loop->runner.current);
+    cr_task *task = tasks->spare, *next = tasks->free;
+    if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large || !next ||
+            tasks->number == tasks->number_end || parent->ext || parent->fiber.life != CR_ALIVE ||
+            loop->runner.listener || loop->options.debug))
+        return NULL;
+    tasks->free = (cr_task *)(void *)next->fiber.next;
+    tasks->spare = next;
+    cr_capture_into(cr_fiber_few(&next->fiber));
+    task_init(tasks, task, CR_RUN_NEW, fn, site);
+    task->owner = parent;
+    cr_child_link(&parent->child, task);
+    parent->fiber.tally += CR_TALLY_CHILD;
+    return task;
+}
+
+static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site *site)
+{
+    crank_loop *loop = cr_loop_checked("crank_spawn");
     cr_task *task = make_child(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
@@ -210,12 +231,36 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     return cr_handle(task);
 }
 
+/* zero stands where the capture macro hands other makers their owner: a group, a loop. */
+crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = make_plainly(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return spawn_fully(fn, site);
+    cr_task_ready(loop, task);
+    return cr_handle(task);
+}
+
 /* The caller goes to the front of the line behind its child: the child runs first, the caller as
  * soon as it waits or ends. Now and then it goes to the end instead: a task that only spawns and
  * awaits must not starve the others. */
-crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site)
+static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task *task)
 {
-    (void)zero;
+    self->wake = (long)task->id;
+    if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
+        cr_runner_push_front(&loop->runner, self);
+    } else {
+        loop->runner.eager_left = CR_EAGER_AT_ONCE;
+        cr_runner_push(&loop->runner, self);
+    }
+    cr_runner_push_front(&loop->runner, &task->fiber);
+    return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, self, NULL);
+}
+
+static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const crank_site *site)
+{
     crank_loop *loop = cr_loop_checked("crank_spawn_eager");
     cr_task *self = cr_self_checked("crank_spawn_eager");
     /* Without a scope it declared nothing runs before the next wait, which says so. */
@@ -224,15 +269,18 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_tell(loop->runner.listener, CR_EVENT_WAITS, self, 0);
-    self->fiber.wake = (long)task->id;
-    if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
-        cr_runner_push_front(&loop->runner, &self->fiber);
-    } else {
-        loop->runner.eager_left = CR_EAGER_AT_ONCE;
-        cr_runner_push(&loop->runner, &self->fiber);
-    }
-    cr_runner_push_front(&loop->runner, &task->fiber);
-    return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, &self->fiber, NULL);
+    return run_first(loop, &self->fiber, task);
+}
+
+crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site)
+{
+    (void)zero;
+    crank_loop *loop = cr_loop_here;
+    bool stopped = loop && loop->tasks && cr_tasks_of(loop)->out_of_memory;
+    cr_task *task = CR_UNLIKELY(stopped) ? NULL : make_plainly(loop, fn, site);
+    if (CR_UNLIKELY(!task))
+        return spawn_eager_fully(fn, site);
+    return run_first(loop, loop->runner.current, task);
 }
 
 /* For who has no capture (other architectures, C++, bindings): the buffer is filled by hand, as

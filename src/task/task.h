@@ -124,22 +124,26 @@ static inline cr_slab *cr_slab_of(uint64_t id)
     return atomic_load_explicit(&cr_slabs[(id >> 40) / CR_SLAB_RECORDS], memory_order_acquire);
 }
 CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call);
+/* The record of loop with this id; NULL where it is stale or of another loop. */
+static inline cr_task *cr_task_in(const crank_loop *loop, uint64_t id)
+{
+    cr_slab *slab = cr_slab_of(id);
+    if (CR_UNLIKELY(!slab || slab->loop != loop))
+        return NULL;
+    cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
+    return CR_LIKELY(task->id == id) ? task : NULL;
+}
+/* For who remembers a task without holding it: NULL where it is stale. */
+static inline cr_task *cr_task_find(uint64_t id) { return cr_task_in(cr_loop_here, id); }
 /* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's
  * loop. */
 static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
 {
-    uint64_t id = (uint64_t)(uintptr_t)handle;
-    cr_slab *slab = cr_slab_of(id);
-    if (CR_UNLIKELY(!slab || slab->loop != cr_loop_here))
-        cr_task_of_failed(handle, call);
-    cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
-    if (CR_UNLIKELY(task->id != id))
+    cr_task *task = cr_task_find((uint64_t)(uintptr_t)handle);
+    if (CR_UNLIKELY(!task))
         cr_task_of_failed(handle, call);
     return task;
 }
-/* The same without the CHECK, by task->id: NULL where it is stale. For who remembers a task without
- * holding it. */
-cr_task *cr_task_find(uint64_t id);
 /* The running task, NULL outside one. */
 static inline cr_task *cr_self(void)
 {

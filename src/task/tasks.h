@@ -149,7 +149,6 @@ static inline void cr_record_put(cr_tasks *tasks, cr_task *task)
 void cr_numbers_reserve(cr_tasks *tasks);
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
-cr_task *cr_task_find(uint64_t id); /* NULL for a stale one */
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
 cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
@@ -215,6 +214,18 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
     else if (task != first)
         first->sibling_prev = task->sibling_prev;
 }
+/* Is there, now that it has ended, no more to giving up this child of the parent's than giving its
+ * record back? Then that can be had without a call. */
+static inline bool cr_task_is_plain(const cr_task *parent, const cr_task *task)
+{
+    return task->owner == parent && !task->ext && !task->joiner &&
+           !(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
+}
+static inline void cr_task_release_plain(cr_tasks *tasks, cr_task *parent, cr_task *task)
+{
+    cr_child_unlink(&parent->child, task);
+    cr_record_put(tasks, task);
+}
 /* A child was taken from parent: end it if it has returned and waited for that one only. */
 void cr_task_left(crank_loop *loop, cr_task *parent);
 /* From a parent to another owner; the task has not ended. */
@@ -265,6 +276,11 @@ extern const cr_wait cr_join_wait;
 static inline bool cr_join_waits_plainly(const cr_task *waiter)
 {
     return waiter->fiber.wait == &cr_join_wait && !(waiter->fiber.flags & CR_TASK_DELIVERING);
+}
+/* The gather that waits for it; NULL where none does. */
+static inline cr_gather *cr_join_gather(const cr_task *task)
+{
+    return task->joiner & 1 ? (cr_gather *)(task->joiner & ~(uintptr_t)1) : NULL;
 }
 /* An ended task's result goes to who waits for it (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
