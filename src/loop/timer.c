@@ -24,6 +24,8 @@
  * the current tick moves the timers with it. */
 #include "loop/timer.h"
 
+#include <string.h>
+
 #define TICK_SHIFT 20 /* a tick is 2^20 ns */
 #define NEAR_BITS 12 /* 4,096 ticks: four seconds */
 #define FAR_BITS 6 /* 64 lists on each further level */
@@ -369,12 +371,15 @@ void cr_timers_free(cr_timers *timers)
     sys->unmap(sys->context, timers, sizeof *timers);
 }
 
-/* For all timers, those in the wheel too: any of them may come to lie in the heap. */
+/* For all timers, those in the wheel too: any of them may come to lie in the heap. Only what lies
+ * there is copied; resizing in place would copy, and so touch, the whole of the old room. */
 static CR_COLD int grow(cr_timers *timers)
 {
-    entry *heap = cr_resize(timers->sys, timers->heap, 2 * timers->room * sizeof *heap);
+    entry *heap = cr_alloc(timers->sys, 2 * timers->room * sizeof *heap);
     if (!heap)
         return -ENOMEM;
+    memcpy(heap, timers->heap, timers->heap_count * sizeof *heap);
+    cr_free(timers->sys, timers->heap);
     timers->heap = heap;
     timers->room *= 2;
     return 0;

@@ -260,6 +260,12 @@ TEST(timer, several_far_ones_keep_their_order_when_time_returns)
     cr_timers_free(timers);
 }
 
+static void *no_alloc(void *context, size_t size)
+{
+    (void)context;
+    (void)size;
+    return NULL;
+}
 static void *no_resize(void *context, void *memory, size_t size)
 {
     (void)context;
@@ -274,8 +280,9 @@ TEST(timer, that_finds_no_memory_is_not_started_and_harms_none)
     cr_sys poor = cr_sys_real;
     cr_timers *timers;
     size_t started = 0;
-    poor.resize = no_resize;
     EXPECT_EQ(cr_timers_new(&poor, 0, &timers), 0);
+    poor.alloc = no_alloc;
+    poor.resize = no_resize;
     while (started < CRANK_COUNT(timer) &&
         cr_timers_start(timers, &timer[started], CR_TIMER_TASK, (int64_t)started * CR_SECOND) == 0)
         started++;
