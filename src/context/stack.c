@@ -541,6 +541,8 @@ bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret
     return true;
 }
 
+bool cr_stacks_guards_marked(const cr_stacks *stacks) { return stacks->guards == GUARDS_MARKED; }
+
 /* The smallest of all colours: what every stack has. */
 size_t cr_stacks_usable(const cr_stacks *stacks)
 {

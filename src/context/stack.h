@@ -47,6 +47,9 @@ bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low
 /* Is address inside a slot's guard? Then that slot's usable range, as above. Async-signal-safe. */
 bool cr_stacks_in_guard(
     const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high);
+/* Has the kernel been seen to keep guards that cost no mapping (MADV_GUARD_INSTALL)? Known once
+ * there is a stack. */
+bool cr_stacks_guards_marked(const cr_stacks *stacks);
 /* How many bytes below its top every stack has at least. */
 size_t cr_stacks_usable(const cr_stacks *stacks);
 /* How many are out: neither hot nor set aside nor cold. Walks those that are not. */

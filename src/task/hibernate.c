@@ -22,10 +22,14 @@
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* Guards and advice go to the kernel for many stacks in one call. A stack in use deeper than
  * USED_MAX costs more to copy back and forth than its pages are worth. */
 enum { BATCH = 256, PAGE = 4096, USED_MAX = 64 * 1024 };
+#define WAKE_AT_ONCE 64u /* of the ready line's first: they have their turn within microseconds */
 #define AT_ONCE 1000 /* a hibernate_after below a microsecond: no task need be found parked twice */
 
 /* A stack that is away. fiber.sp of its task points here meanwhile, and fiber.run says so. */
@@ -53,9 +57,9 @@ struct cr_naps {
     bool again;        /* something ran before the last scan: tasks may be marked */
     bool unavailable;  /* this kernel has no guards of this kind */
     cr_timer timer;
-    nap *batch[BATCH]; /* copied, not yet put away */
-    size_t n_batch;
-    struct iovec upper[BATCH], lower[BATCH];
+    nap *batch[BATCH]; /* copied, not yet put away; in a waking those that come back */
+    size_t n_batch;    /* of the former */
+    struct iovec upper[BATCH], whole[BATCH]; /* of their stacks: what is in use, all */
 };
 
 static const cr_fiber mark; /* what fiber.next of a parked task points to after a scan */
@@ -94,22 +98,33 @@ static int grow_buckets(struct cr_naps *naps)
 
 /* ---- waking. Also in the fault handler: system calls and copying only. */
 
-/* Out of the table first, then the guard, then the copy: the copy writes to the guarded pages. */
-static void restore(struct cr_naps *naps, nap *one)
+static void forget(struct cr_naps *naps, nap *one)
 {
-    const cr_sys *sys = naps->loop->sys;
     nap **at = bucket_of(naps, one->low);
     while (*at != one)
         at = &(*at)->next;
     *at = one->next;
     naps->count--;
-    int err = sys->advise(sys->context, one->guarded, one->size, MADV_GUARD_REMOVE);
-    CR_CHECK(err == 0, "internal: the kernel does not give a task's stack back (%d)", err);
+}
+
+/* Its guard is gone. */
+static void bring_back(struct cr_naps *naps, nap *one)
+{
     memcpy(one->sp, one->kept, one->used);
     one->task->fiber.sp = one->sp;
     one->task->fiber.run = CR_RUN_RESUME;
     one->next = naps->ended;
     naps->ended = one;
+}
+
+/* Out of the table first, then the guard, then the copy: the copy writes to the guarded pages. */
+static void restore(struct cr_naps *naps, nap *one)
+{
+    const cr_sys *sys = naps->loop->sys;
+    forget(naps, one);
+    int err = sys->advise(sys->context, one->guarded, one->size, MADV_GUARD_REMOVE);
+    CR_CHECK(err == 0, "internal: the kernel does not give a task's stack back (%d)", err);
+    bring_back(naps, one);
 }
 
 static void free_ended(struct cr_naps *naps)
@@ -139,11 +154,45 @@ bool cr_nap_touched(const void *address)
     return false;
 }
 
+/* One piece of advice for the first n ranges, in one call where the kernel takes it. */
+static int advise_all(struct cr_naps *naps, const struct iovec *ranges, size_t n, int advice)
+{
+    const cr_sys *sys = naps->loop->sys;
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += ranges[i].iov_len;
+    ssize_t done = sys->advise_many(sys->context, ranges, n, advice);
+    if (done >= 0 && (size_t)done == total)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        int err = sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+/* Those that stand in line behind it come back with it: one call takes all their guards off, and
+ * one commits their pages, which by touch would come one fault each. */
 void cr_nap_wake(cr_task *task)
 {
-    nap *one = task->fiber.sp;
-    restore(cr_naps_here, one);
-    free_ended(cr_naps_here);
+    struct cr_naps *naps = cr_naps_here;
+    const cr_fiber *next = naps->loop->runner.head;
+    size_t n = 0;
+    naps->batch[n++] = task->fiber.sp;
+    for (size_t looked = 1; next && looked < WAKE_AT_ONCE; looked++, next = next->next)
+        if (next->run == CR_RUN_NAP)
+            naps->batch[n++] = next->sp;
+    for (size_t i = 0; i < n; i++) {
+        forget(naps, naps->batch[i]);
+        naps->upper[i] = (struct iovec){ naps->batch[i]->guarded, naps->batch[i]->size };
+    }
+    int err = advise_all(naps, naps->upper, n, MADV_GUARD_REMOVE);
+    CR_CHECK(err == 0, "internal: the kernel does not give a task's stack back (%d)", err);
+    (void)advise_all(naps, naps->upper, n, MADV_POPULATE_WRITE);
+    for (size_t i = 0; i < n; i++)
+        bring_back(naps, naps->batch[i]);
+    free_ended(naps);
 }
 
 /* ---- going to sleep */
@@ -178,28 +227,8 @@ static nap *nap_new(struct cr_naps *naps, cr_task *task)
         .used = used };
     memcpy(one->kept, sp, used);
     naps->upper[naps->n_batch] = (struct iovec){ guarded, one->size };
-    naps->lower[naps->n_batch] = (struct iovec){ low, (size_t)(guarded - low) };
+    naps->whole[naps->n_batch] = (struct iovec){ low, (size_t)(high - low) };
     return one;
-}
-
-/* One piece of advice for every range, in one call where the kernel takes it. */
-static int advise_all(struct cr_naps *naps, const struct iovec *ranges, int advice)
-{
-    const cr_sys *sys = naps->loop->sys;
-    size_t total = 0;
-    for (size_t i = 0; i < naps->n_batch; i++)
-        total += ranges[i].iov_len;
-    ssize_t done = sys->advise_many(sys->context, ranges, naps->n_batch, advice);
-    if (done >= 0 && (size_t)done == total)
-        return 0;
-    for (size_t i = 0; i < naps->n_batch; i++) {
-        int err = ranges[i].iov_len
-                      ? sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice)
-                      : 0;
-        if (err < 0)
-            return err;
-    }
-    return 0;
 }
 
 /* No guard was to be had: what was put up comes down, and everybody stays awake. */
@@ -216,17 +245,18 @@ static void call_off(struct cr_naps *naps)
     naps->unavailable = true;
 }
 
-/* The upper part is guarded, which also drops its pages; below sp nothing is in use, and there
- * the pages are dropped without a guard. Only then does the task count as away. */
+/* All pages are dropped, and what was in use is guarded. In this order, for then the guards find no
+ * pages to drop, each with a flush of all cores' address caches; dropped first they share one. Only
+ * then does the task count as away. */
 static void put_away(struct cr_naps *naps)
 {
     if (naps->n_batch == 0)
         return;
-    if (advise_all(naps, naps->upper, MADV_GUARD_INSTALL) < 0) {
+    (void)advise_all(naps, naps->whole, naps->n_batch, MADV_DONTNEED);
+    if (advise_all(naps, naps->upper, naps->n_batch, MADV_GUARD_INSTALL) < 0) {
         call_off(naps);
         return;
     }
-    (void)advise_all(naps, naps->lower, MADV_DONTNEED);
     for (size_t i = 0; i < naps->n_batch; i++) {
         nap *one = naps->batch[i];
         nap **bucket = bucket_of(naps, one->low);
@@ -274,6 +304,8 @@ void cr_naps_due(crank_loop *loop, cr_timer *timer)
     cr_tasks *tasks = cr_tasks_of(loop);
     size_t at = 0;
     free_ended(naps);
+    /* An emulator may ignore guards and say nothing: what the stacks have found out holds. */
+    naps->unavailable |= !cr_stacks_guards_marked(tasks->stacks);
     for (cr_task *t = cr_record_next(tasks, &at); t && !naps->unavailable;
          t = cr_record_next(tasks, &at))
         consider(naps, t);

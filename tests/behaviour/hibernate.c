@@ -152,6 +152,36 @@ static int hundreds(void)
 }
 TEST(hibernate, serves_many_in_batches) { EXPECT_EQ(crank_run_with(&sleepy, hundreds), 0); }
 
+enum { CROWD = 1000, TOGETHER = 64 };
+static const void *place_in_crowd[CROWD];
+static int wait_in_crowd(int number, crank_event *over)
+{
+    volatile int here = number;
+    place_in_crowd[number] = (const void *)(uintptr_t)&here;
+    crank_try(crank_event_wait(over));
+    if (number == 0) {
+        EXPECT(resident(place_in_crowd[1]) && resident(place_in_crowd[TOGETHER - 1]));
+        EXPECT(CR_ANNOUNCED || getenv("TEST_EMULATED") || !resident(place_in_crowd[TOGETHER]));
+    }
+    return here;
+}
+static int crowd_wakes(void)
+{
+    CRANK_EVENT(over);
+    crank_task *tasks[CROWD];
+    long r[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        tasks[i] = crank_spawn(wait_in_crowd, i, over);
+    crank_try(crank_sleep(5));
+    EXPECT(CR_ANNOUNCED || getenv("TEST_EMULATED") || !resident(place_in_crowd[0]));
+    crank_event_set(over);
+    crank_try(crank_gather_n(tasks, CROWD, r));
+    for (int i = 0; i < CROWD; i++)
+        EXPECT_EQ(r[i], i);
+    return 0;
+}
+TEST(hibernate, those_next_in_line_come_back_together) { EXPECT_EQ(crank_run_with(&sleepy, crowd_wakes), 0); }
+
 static int ping(crank_event *mine, crank_event *other, int rounds)
 {
     for (int i = 0; i < rounds; i++) {
