@@ -78,6 +78,8 @@ typedef struct crank_site {
     unsigned char size; /* bytes of the result */
     unsigned char args;
     bool large; /* the call was captured in the large form */
+    unsigned short pointers; /* a bit by argument: which are pointers as written, the first in bit 0 */
+    unsigned short integers; /* which are integers, and not constants, which may become real numbers */
 } crank_site;
 
 #define CRANK_CAT_(a, b) CRANK_CAT2_(a, b)

@@ -99,6 +99,29 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 #define CRANK_ARGS_OK_15(f, ...) \
     _Static_assert(0, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer");
 
+/* A bit for each argument that is a w, the first in bit 0. */
+#define CRANK_BITS_0(w, f) 0
+#define CRANK_BITS_1(w, f, a) w(a)
+#define CRANK_BITS_2(w, f, a, ...) (w(a) | CRANK_BITS_1(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_3(w, f, a, ...) (w(a) | CRANK_BITS_2(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_4(w, f, a, ...) (w(a) | CRANK_BITS_3(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_5(w, f, a, ...) (w(a) | CRANK_BITS_4(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_6(w, f, a, ...) (w(a) | CRANK_BITS_5(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_7(w, f, a, ...) (w(a) | CRANK_BITS_6(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_8(w, f, a, ...) (w(a) | CRANK_BITS_7(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_9(w, f, a, ...) (w(a) | CRANK_BITS_8(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_10(w, f, a, ...) (w(a) | CRANK_BITS_9(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_11(w, f, a, ...) (w(a) | CRANK_BITS_10(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_12(w, f, a, ...) (w(a) | CRANK_BITS_11(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_13(w, f, a, ...) (w(a) | CRANK_BITS_12(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_14(w, f, a, ...) (w(a) | CRANK_BITS_13(w, f, __VA_ARGS__) << 1)
+#define CRANK_BITS_15(w, f, ...) 0
+#define CRANK_CLASS_(arg) __builtin_classify_type(*(__typeof__(((void)0, (arg))) *)0)
+#define CRANK_IS_POINTER_(arg) (CRANK_CLASS_(arg) == 5)
+#define CRANK_IS_INTEGER_(arg) \
+    (CRANK_CLASS_(arg) == 1 && CRANK_WORDS_(arg) == 1 && !__builtin_constant_p(arg))
+#define CRANK_BITS_(w, ...) ((unsigned short)CRANK_CAT_(CRANK_BITS_, CRANK_ARGS_(__VA_ARGS__))(w, __VA_ARGS__))
+
 /* Which form a call is saved in: the small one holds two arguments of any type, and up to four of one word each. */
 #define CRANK_LARGE_0(f) 0
 #define CRANK_LARGE_1(f, ...) 0
@@ -141,7 +164,8 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
             CRANK_STRING_(CRANK_FIRST_(__VA_ARGS__, 0)), __FILE__, __func__, __LINE__, \
             CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))), \
             (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__), \
-            CRANK_IS_LARGE_(__VA_ARGS__) }; \
+            CRANK_IS_LARGE_(__VA_ARGS__), CRANK_BITS_(CRANK_IS_POINTER_, __VA_ARGS__), \
+            CRANK_BITS_(CRANK_IS_INTEGER_, __VA_ARGS__) }; \
         CRANK_CAT_(CRANK_STUB_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
             __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_IS_LARGE_(__VA_ARGS__), __VA_ARGS__); \
         make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \

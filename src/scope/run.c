@@ -396,7 +396,7 @@ long crank_run_with_(const crank_options *options, crank_function_ *fn, const cr
 long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg)
 {
     static const crank_site site = {
-        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false
+        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
     };
     *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);

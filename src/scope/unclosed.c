@@ -79,7 +79,7 @@ static void close_all(void)
 bool cr_generators_end(crank_loop *loop)
 {
     static const crank_site site = {
-        "(closes generators)", "", "", 0, CRANK_KIND_VOID, 1, 0, false
+        "(closes generators)", "", "", 0, CRANK_KIND_VOID, 1, 0, false, 0, 0
     };
     cr_tasks *tasks = cr_tasks_of(loop);
     size_t count;

@@ -10,16 +10,20 @@
 #include "base/check.h"
 #include <stdio.h>
 
-/* The lowest of n words that points into [low, high), and which it is. */
-static void lowest(const uint64_t *words, size_t n, uintptr_t low, uintptr_t high, cr_ext *ext)
+/* The first of the registers that surely hold arguments, as far as the last pointer; behind those
+ * may lie whatever was there before. An integer constant may have become a real number, which lies
+ * elsewhere, and so counts for none, as reals and structs do. Fill in which argument is in each. */
+static size_t sure_words(const crank_site *site, unsigned char ret_arguments[16])
 {
-    for (size_t i = 0; i < n; i++) {
-        bool inside = words[i] >= low && words[i] < high;
-        if (inside && (!ext->points_at || words[i] < ext->points_at)) {
-            ext->points_at = (uintptr_t)words[i];
-            ext->argument = (unsigned)i + 1;
-        }
+    size_t words = 0, n = 0;
+    for (unsigned i = 0; i < site->args; i++) {
+        bool pointer = site->pointers >> i & 1, integer = site->integers >> i & 1;
+        if (pointer || integer)
+            ret_arguments[words++] = (unsigned char)(i + 1);
+        if (pointer)
+            n = words;
     }
+    return n;
 }
 
 /* The parent's frames lie between here and the top of its stack. A generator's body runs on
@@ -27,17 +31,25 @@ static void lowest(const uint64_t *words, size_t n, uintptr_t low, uintptr_t hig
 void cr_debug_spawned(crank_loop *loop, cr_task *task)
 {
     cr_task *parent = task->owner;
-    unsigned args = task->site->args;
+    unsigned char arguments[16];
+    bool many = task->fiber.flags & CR_FIBER_FLAG_MANY;
+    const uint64_t *words = many ? task->fiber.many->general : cr_fiber_few(&task->fiber)->general;
+    size_t room = many ? CRANK_COUNT(task->fiber.many->general)
+                       : CRANK_COUNT(cr_fiber_few(&task->fiber)->general);
+    size_t n = sure_words(task->site, arguments);
     uintptr_t low = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)parent->fiber.stack;
-    if (args == 0 || parent->fiber.generator || low > high || high - low > loop->options.stack_size)
+    if (n == 0 || parent->fiber.generator || low > high || high - low > loop->options.stack_size)
         return;
     cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
     if (!ext)
         return;
-    if (task->fiber.flags & CR_FIBER_FLAG_MANY)
-        lowest(task->fiber.many->general, CRANK_COUNT(task->fiber.many->general), low, high, ext);
-    else
-        lowest(cr_fiber_few(&task->fiber)->general, args, low, high, ext);
+    for (size_t i = 0; i < n && i < room; i++) {
+        bool inside = words[i] >= low && words[i] < high;
+        if (inside && (!ext->points_at || words[i] < ext->points_at)) {
+            ext->points_at = (uintptr_t)words[i];
+            ext->argument = arguments[i];
+        }
+    }
 }
 
 /* An address below the frame that runs belongs to a frame that has returned. One above may

@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const crank_site unset_site = {
-    "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false
+    "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false, 0, 0
 };
 
 /* Made as a task and then put aside: fields that hold a captured call elsewhere are cleared
@@ -53,7 +53,7 @@ void crank_future_free(crank_future *future)
 /* The site of a future that holds a value of this kind and size. */
 static const crank_site *site_of(unsigned char kind, size_t size)
 {
-#define VALUE(k, s) { "(future)", "", "", 0, k, s, 0, false }
+#define VALUE(k, s) { "(future)", "", "", 0, k, s, 0, false, 0, 0 }
 #define SIZES(k) { VALUE(k, 1), VALUE(k, 2), VALUE(k, 4), VALUE(k, 8) }
     static const crank_site sites[][4] = { [CRANK_KIND_BOOL] = SIZES(CRANK_KIND_BOOL),
         [CRANK_KIND_SIGNED] = SIZES(CRANK_KIND_SIGNED),

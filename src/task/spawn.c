@@ -288,7 +288,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 {
     static const crank_site site = {
-        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false
+        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
     };
     cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);

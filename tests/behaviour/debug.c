@@ -39,6 +39,66 @@ TEST_CHECKS_OUTSIDE(
     (void)crank_run_with(&debug, parent_of_a_gone_frame);
 }
 
+static int use_second_later(int n, int *of)
+{
+    crank_try(crank_sleep(1));
+    return of[n];
+}
+__attribute__((noinline)) static void spawn_with_a_second(int n)
+{
+    int local[2] = { 5, 6 };
+    crank_spawn(use_second_later, n, local);
+}
+static int parent_of_a_gone_second(void)
+{
+    spawn_with_a_second(1);
+    return 0;
+}
+TEST_CHECKS_OUTSIDE(debug, names_the_argument_that_points_there, "argument 2 of task")
+{
+    (void)crank_run_with(&debug, parent_of_a_gone_second);
+}
+
+/* What lay in a register that no argument of the call came in is no argument. */
+static int take_real(int n, double seconds)
+{
+    crank_try(crank_sleep(seconds));
+    return n;
+}
+static int take_real_first(double seconds, const int *n)
+{
+    crank_try(crank_sleep(seconds));
+    return *n;
+}
+__attribute__((noinline)) static double leave_in_registers(
+    const int *a, const int *b, const int *c, const int *d)
+{
+    __asm__ volatile("" : : "r"(a), "r"(b), "r"(c), "r"(d));
+    return 0.5;
+}
+static int nine = 9;
+__attribute__((noinline)) static void spawn_after_a_call_with_addresses(crank_task **tasks)
+{
+    int local = 5;
+    tasks[0] = crank_spawn(take_real, 1, leave_in_registers(&local, &local, &local, &local));
+    (void)leave_in_registers(&local, &local, &local, &local);
+    tasks[1] = crank_spawn(take_real_first, 1, &nine); /* an int that becomes a double */
+}
+static int spawns_with_reals(void)
+{
+    crank_task *tasks[2];
+    long results[2];
+    spawn_after_a_call_with_addresses(tasks);
+    crank_try(crank_await(crank_spawn(take_real, 0, 0.0))); /* which looks whose frames have gone */
+    crank_try(crank_gather_n(tasks, 2, results));
+    return (int)(results[0] + results[1]);
+}
+TEST(debug, a_real_argument_is_not_taken_for_an_address)
+{
+    EXPECT_EQ(crank_run_with(&debug, spawns_with_reals), 10);
+    EXPECT_EQ(reports, 0);
+}
+
 __attribute__((noinline)) static int spawn_many(int a)
 {
     int local = a;

@@ -448,7 +448,7 @@ TEST_CHECKS(gather, of_one_task_twice_is_refused, "or is given twice")
 static char *texts(void) { return NULL; }
 TEST_CHECKS(generator, that_returns_no_int_is_refused, "must return int or long")
 {
-    static const crank_site site = { "texts", "", "", 0, CRANK_KIND_POINTER, 8, 0, false };
+    static const crank_site site = { "texts", "", "", 0, CRANK_KIND_POINTER, 8, 0, false, 0, 0 };
     return crank_generate_(0, (crank_function_ *)texts, &site) != NULL;
 }
 static int one_value(void) { return crank_yield(1L); }
