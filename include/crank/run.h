@@ -67,7 +67,7 @@ typedef struct crank_options {
      * it back, and so does a touch by any task of the same loop. Another thread, or a system call, that touches the
      * stack of a parked task must then not be: except a thread job's, for the stack of the task that spawned it. */
     double hibernate_after;
-    unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the cores the process may use + 4, at most 32 */
+    unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the cores the loop's thread may use + 4, <= 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
     bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
     /* Seconds after which a loop that one task or callback keeps from running is reported, with that task, what it is

@@ -372,7 +372,7 @@ void cr_timers_free(cr_timers *timers)
 }
 
 /* For all timers, those in the wheel too: any of them may come to lie in the heap. Only what lies
- * there is copied; resizing in place would copy, and so touch, the whole of the old room. */
+ * there is copied; an allocator that must move the room copies, and so touches, all of it. */
 static CR_COLD int grow(cr_timers *timers)
 {
     entry *heap = cr_alloc(timers->sys, 2 * timers->room * sizeof *heap);

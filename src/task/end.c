@@ -226,7 +226,7 @@ static void finish(crank_loop *loop, cr_task *task, int number)
     cr_returned_begin(loop, task);
 }
 
-/* Out of line and left for good, so that the plain end needs no frame. */
+/* Out of line and left for good, so that the plain end saves no registers. */
 CRANK_NORETURN static CR_NOINLINE void return_fully(
     crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
@@ -242,9 +242,8 @@ CRANK_NORETURN static CR_NOINLINE void return_fully(
     cr_fiber_leave(&loop->runner);
 }
 
-/* The end most tasks come to: an int, a long or nothing, for a parent that awaits it or will, and
- * nothing else to tell anybody. Gives what the parent's await returns; negative where there is more
- * to it. */
+/* The end most tasks come to: with an int, a long or nothing, and nobody to tell but who waits for
+ * it. Gives what an await of the parent's returns; negative where there is more to it. */
 static inline long plain_value(const crank_loop *loop, const cr_task *task, uint64_t integer)
 {
     const crank_site *site = task->site;
@@ -266,10 +265,10 @@ CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_tas
 }
 
 /* The switch jumps here when a task's function returns, on that task's stack. The stack is
- * pushed to the pool first and used to the end of this call all the same: nobody else runs
- * before cr_fiber_leave, and its next user overwrites only what is dead. current is NULL
- * meanwhile, for what is called from here runs in no task. The plain end does what finish and
- * end_one do, in one piece. */
+ * pushed to the pool and used to the end of this call all the same: nobody else runs before
+ * cr_fiber_leave, and its next user overwrites only what is dead. current is NULL from then on, for
+ * what is called from here runs in no task. The plain end does what finish and end_one do, in one
+ * piece: its parent awaits it or will, or a gather does, which may be another task's. */
 CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
 {
     crank_loop *loop = cr_loop_here;

@@ -15,14 +15,15 @@
 /* So many numbers a loop reserves at a time: few enough that none to speak of are lost with it. */
 #define NUMBERS_AT_ONCE 256u
 /* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault
- * each. */
+ * each. Not the first of a loop, which may never have more. */
 #define COMMIT_RECORDS 256u
 #define COMMIT                                                                                     \
     23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
 
 /* Slabs lie in rooms of four. The first third of a room comes by small pages, as needed; the rest
- * is one huge page where the kernel has one to give, which costs what some of the small ones would.
- * So few tasks take little memory, and of what many take at least a third is in use. */
+ * is one huge page where the kernel has or makes one, which costs what some of the small ones
+ * would, but at once: one spawn in 16,384 takes as long as clearing two MiB. So few tasks take
+ * little memory, and of what many take at least a third is in use. */
 #define SLAB_BYTES (CR_SLAB_RECORDS * sizeof(cr_task))
 #define HUGE_PAGE ((size_t)2 << 20)
 #define ROOM_SMALL (HUGE_PAGE / 2)

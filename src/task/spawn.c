@@ -276,8 +276,8 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
 {
     (void)zero;
     crank_loop *loop = cr_loop_here;
-    bool stopped = loop && loop->tasks && cr_tasks_of(loop)->out_of_memory;
-    cr_task *task = CR_UNLIKELY(stopped) ? NULL : make_plainly(loop, fn, site);
+    bool one_stopped = loop && loop->tasks && cr_tasks_of(loop)->out_of_memory; /* perhaps this */
+    cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return spawn_eager_fully(fn, site);
     return run_first(loop, loop->runner.current, task);

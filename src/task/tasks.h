@@ -215,8 +215,9 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
     else if (task != first)
         first->sibling_prev = task->sibling_prev;
 }
-/* Is there, now that it has ended, no more to giving up this child of the parent's than giving its
- * record back? Then that can be had without a call. */
+/* A child of the parent's as it was spawned, for which nobody waits: no flag, ext or joiner.
+ * Nothing can then be wrong with the parent's waiting for it, and when it has ended there is no
+ * more to giving it up than giving its record back. */
 static inline bool cr_task_is_plain(const cr_task *parent, const cr_task *task)
 {
     return task->owner == parent && !task->ext && !task->joiner &&

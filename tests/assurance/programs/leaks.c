@@ -113,7 +113,9 @@ static void forget(crank_loop *loop, cr_owner *owner, cr_task *child)
 }
 static cr_task *make_task(void)
 {
-    static const crank_site site = { "nothing", "", __FILE__, __LINE__, CRANK_KIND_SIGNED, sizeof(int), 0, false, 0, 0 };
+    static const crank_site site = {
+        "nothing", "", __FILE__, __LINE__, CRANK_KIND_SIGNED, sizeof(int), 0, false, 0, 0
+    };
     static cr_owner owner;
     cr_owner_init(&owner, forget);
     cr_task *task = cr_task_make_owned(cr_loop_here, &owner, (crank_function_ *)nothing, &site);
