@@ -24,7 +24,6 @@ typedef enum crank_leftovers {
 } crank_leftovers;
 
 enum crank_report_kind {
-    CRANK_REPORT_FAILED,     /* a run's app failed */
     CRANK_REPORT_UNAWAITED,  /* a failure nobody awaited */
     CRANK_REPORT_DEADLOCK,   /* tasks wait and nothing can wake them */
     CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
@@ -59,7 +58,7 @@ typedef struct crank_options {
      * decides. With it more is open than with a seed alone: docs/simulator.md. */
     const char *choices;
     int choices_to;    /* a descriptor to which each choice is written, a crank_choice; 0: none; CRANK_CHOICES_TO */
-    size_t stack_size; /* bytes usable per task: 0 is 192 KiB; rounded up to a class (48 KiB, 192 KiB, 1, 8 MiB) */
+    size_t stack_size; /* bytes usable per task: 0 is 192 KiB; rounded up to 48 KiB, 192 KiB, 1 or 8 MiB: the most */
     bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */
     crank_leftovers leftovers;
     double grace;          /* seconds before an ignored cancellation is named and repeated: 0 is 10 */
@@ -67,7 +66,7 @@ typedef struct crank_options {
      * it back, and so does a touch by any task of the same loop. Another thread, or a system call, that touches the
      * stack of a parked task must then not be: except a thread job's, for the stack of the task that spawned it. */
     double hibernate_after;
-    unsigned threads_max;   /* worker threads for crank_to_thread: 0 is the cores the loop's thread may use + 4, <= 32 */
+    unsigned threads_max;   /* for crank_to_thread: 0 is the cores the loop's thread may use + 4, at most 32 */
     bool handle_interrupt;  /* SIGINT cancels app, a second one ends the process; crank_run sets it */
     bool print_trace_hash;  /* print the simulator's trace hash at the end; also CRANK_TRACE_HASH=1 */
     /* Seconds after which a loop that one task or callback keeps from running is reported, with that task, what it is

@@ -36,17 +36,18 @@ typedef struct crank_timeout {
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
     crank_timeout_begin_(&(t), (seconds), __func__, CRANK_FRAME_)
 /* The value of expr, computed under a time limit. Where the limit made it -ECANCELED, -ETIMEDOUT (a pointer: NULL and
- * errno ETIMEDOUT); under a limit of NaN -EINVAL. */
+ * errno ETIMEDOUT; a double stays as it is, NaN from an await); under a limit of NaN -EINVAL. */
 #define crank_within(seconds, expr) CRANK_WITHIN_(__COUNTER__, seconds, expr)
 #define CRANK_WITHIN_(id, seconds, expr) \
     __extension__({ \
         crank_timeout CRANK_CAT_(crank_t_, id) CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
         crank_within_begin_(&CRANK_CAT_(crank_t_, id), (seconds), __func__, CRANK_FRAME_); \
         __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
-        __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 5, \
-            crank_within_ptr_(&CRANK_CAT_(crank_t_, id), (void *)(intptr_t)(CRANK_CAT_(crank_v_, id))), \
-            (__typeof__(expr))crank_within_end_(&CRANK_CAT_(crank_t_, id), \
-                (long)(intptr_t)(CRANK_CAT_(crank_v_, id)))); \
+        __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 8, CRANK_CAT_(crank_v_, id), \
+            __builtin_choose_expr(__builtin_classify_type(CRANK_CAT_(crank_v_, id)) == 5, \
+                crank_within_ptr_(&CRANK_CAT_(crank_t_, id), (void *)(intptr_t)(CRANK_CAT_(crank_v_, id))), \
+                (__typeof__(expr))crank_within_end_(&CRANK_CAT_(crank_t_, id), \
+                    (long)(intptr_t)(CRANK_CAT_(crank_v_, id))))); \
     })
 /* The value of expr, computed while requests to cancel from outside wait. They are noticed by the first wait after. */
 #define crank_shield(expr) CRANK_SHIELD_(__COUNTER__, expr)

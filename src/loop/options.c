@@ -16,6 +16,7 @@
 #include "loop/choices.h"
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
+#define STACK_MOST ((size_t)8 * 1024 * 1024)
 #define GRACE_DEFAULT 10.0
 #define BLOCKED_DEFAULT 0.1
 
@@ -155,6 +156,8 @@ static int fill_numbers(crank_options *options, const char **ret_why)
         *ret_why = "options.grace is not a number of seconds";
     else if (isnan(options->hibernate_after) || options->hibernate_after < 0)
         *ret_why = "options.hibernate_after is not a number of seconds";
+    else if (options->stack_size > STACK_MOST)
+        *ret_why = "options.stack_size is more than 8 MiB";
     else if (isnan(options->blocked_after))
         *ret_why = "options.blocked_after is not a number of seconds";
     else {

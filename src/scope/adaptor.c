@@ -51,7 +51,8 @@ static crank_generator *adapt(
     return g;
 }
 
-#define SITE(name) { name, __FILE__, "crank", __LINE__, CRANK_KIND_SIGNED, sizeof(int), 1, false, 1, 0 }
+#define SITE(name)                                                                                 \
+    { name, __FILE__, "crank", __LINE__, CRANK_KIND_SIGNED, sizeof(int), 1, false, 1, 0 }
 
 /* The generator the body runs in: where its asker wants values. */
 static crank_generator *me(void) { return cr_self()->fiber.generator; }

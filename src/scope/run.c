@@ -414,8 +414,8 @@ static void print_failure(const run *r, const crank_site *site)
     if (r->failure) {
         crank_error_print(); /* it is this thread's by now */
     } else {
-        fprintf(stderr, "crank: task '%s' failed: %s [%s]\n", site->function,
-            cr_error_words(r->result), crank_errno_name(cr_errno_of(r->result)));
+        fprintf(stderr, "crank: %s failed: %s [%s]\n", site->function, cr_error_words(r->result),
+            crank_errno_name(cr_errno_of(r->result)));
     }
 }
 

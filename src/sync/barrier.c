@@ -37,7 +37,7 @@ static bool barrier_undo(cr_task *task)
 static size_t barrier_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_barrier *barrier = barrier_of(task);
-    return cr_object_print(buf, size, "barrier %p, %zu of %zu have come", (const void *)barrier,
+    return cr_object_print(buf, size, "%p, %zu of %zu have come", (const void *)barrier,
         barrier->waiting, barrier->parties);
 }
 

@@ -88,7 +88,7 @@ static bool wait_undo(cr_task *task)
 
 static size_t condition_describe(const cr_task *task, char *buf, size_t size)
 {
-    return cr_object_print(buf, size, "condition %p", (void *)condition_of(task));
+    return cr_object_print(buf, size, "%p", (void *)condition_of(task));
 }
 
 /* No holder: whoever may notify is not known. */

@@ -17,7 +17,7 @@ struct crank_event {
 static size_t event_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_event *event = cr_container_of(task->on, crank_event, line);
-    return cr_object_print(buf, size, "event %p", (const void *)event);
+    return cr_object_print(buf, size, "%p", (const void *)event);
 }
 
 /* No undo: leaving the line is all. */

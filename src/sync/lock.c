@@ -35,7 +35,7 @@ size_t cr_lock_describe(const cr_task *task, char *buf, size_t size)
 {
     const crank_lock *lock = lock_of(task);
     const cr_task *holder = cr_task_find(cr_lock_holder_id(lock));
-    return cr_object_print(buf, size, "lock %p, held by %s", (const void *)lock,
+    return cr_object_print(buf, size, "%p, held by %s", (const void *)lock,
         holder ? crank_name(cr_handle(holder)) : "a task that has ended");
 }
 
@@ -61,10 +61,10 @@ void crank_lock_free(crank_lock *lock)
     cr_object_free(lock);
 }
 
-/* For messages: a holder whose record is gone has no name any more. */
+/* For messages: a holder whose record is gone, or is another thread's, has no name to be known. */
 static const char *name_of(const cr_task *holder)
 {
-    return holder ? crank_name(cr_handle(holder)) : "of old";
+    return holder ? crank_name(cr_handle(holder)) : "unknown here";
 }
 
 /* A holder whose function has returned will never release: to stand in line for it would be to
@@ -155,6 +155,10 @@ static CR_COLD void release_refused(const crank_lock *lock)
     const cr_task *holder = cr_task_find(id);
     CR_CHECK(id,
         "crank_lock_release: nobody holds lock %p; release once for each acquire",
+        (const void *)lock);
+    CR_CHECK(cr_loop_here && lock->object.loop == cr_loop_here,
+        "crank_lock_release: lock %p is held by a task of another thread's loop; only that task "
+        "may release it",
         (const void *)lock);
     cr_check_failed("crank_lock_release: lock %p is held by task %s, not by the caller; only the "
                     "task that acquired it may release it",

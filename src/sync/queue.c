@@ -34,7 +34,7 @@ static size_t type_of(size_t size, unsigned char kind)
 static size_t describe(const crank_queue *queue, char *buf, size_t size)
 {
     size_t count = queue->store.count;
-    return cr_object_print(buf, size, "queue %p (%s%zu elements, %zu not done)",
+    return cr_object_print(buf, size, "%p (%s%zu elements, %zu not done)",
         (const void *)queue, !count ? "empty, " : count >= queue->max ? "full, " : "", count,
         queue->unfinished);
 }

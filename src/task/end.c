@@ -14,6 +14,7 @@
  * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include <stdio.h>
 #include <string.h>
 
 /* A child's list hangs off its group or its parent; the sibling links do not say which. */
@@ -121,9 +122,12 @@ static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
     if (same < 1000)
         return;
     tasks->unclaimed_next = tasks->unclaimed * 2;
-    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task,
-        "1000 ended tasks of this place keep their records, because their "
-        "handles were not given up: await them, crank_drop them, or spawn them in a group");
+    char text[400];
+    snprintf(text, sizeof text,
+        "%zu ended tasks of %s, spawned at %s:%d, keep their records, because their handles were "
+        "not given up: await them, crank_drop them, or spawn them in a group\n",
+        same, task->site->function, task->site->file, task->site->line);
+    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task, text);
 }
 
 /* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no
@@ -207,6 +211,14 @@ bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
            ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
 
+/* What it noted of another error, which it handled, says nothing about the one it ends with. */
+static void forget_others(cr_task *task, int error)
+{
+    const cr_failure *noted = cr_failure_of(task);
+    if (noted && cr_failure_error(noted) != error)
+        cr_failure_free(cr_failure_take(task));
+}
+
 /* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
  * claimed at birth: nobody needs to be told that a task stopped. It counts as cancelled only
  * where somebody had asked; else the function merely returned that number. */
@@ -215,6 +227,7 @@ static void finish(crank_loop *loop, cr_task *task, int number)
     int err = error_of(task, number);
     if (CR_UNLIKELY(err < 0)) {
         task->fiber.flags |= CR_TASK_FAILED;
+        forget_others(task, err);
         if (err == -ECANCELED)
             task->fiber.flags |=
                 CR_TALLY_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;

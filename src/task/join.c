@@ -114,7 +114,8 @@ static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
 static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
     const cr_task *task = waiter->on;
-    int n = snprintf(buf, size, "task '%s'", cr_task_name(task));
+    const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
+    int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
     return n > 0 ? (size_t)n : 0;
 }
 /* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
@@ -300,7 +301,9 @@ static CR_NOINLINE int await_null(const char *call)
     cr_waiting w;
     int err = cr_wait_begin(&w, call);
     return err < 0 ? err
-                   : cr_failed(-ENOMEM, "%s: the task could not be spawned: out of memory", call);
+                   : cr_failed(-ENOMEM,
+                         "%s: the task could not be spawned: out of memory, or its group is ending",
+                         call);
 }
 
 /* Several may watch a task; a watcher of an awaiting task lies in its own record. At the end of

@@ -16,7 +16,6 @@
 
 /* The word for each kind: second in every report, behind "crank: ". */
 static const char *const kinds[] = {
-    [CRANK_REPORT_FAILED] = "failure",
     [CRANK_REPORT_UNAWAITED] = "unawaited failure",
     [CRANK_REPORT_DEADLOCK] = "deadlock",
     [CRANK_REPORT_SWALLOWED] = "ignored cancellation",
@@ -201,7 +200,7 @@ static bool list_cycle(struct listing *l, const cr_task *task)
     return true;
 }
 
-/* Who holds what it waits for is named beside it: often that is all one needs to know. */
+/* Who can end its wait is named beside it: often that is all one needs to know. */
 static void list_task(struct listing *l, const cr_task *task)
 {
     char text[512];
@@ -209,7 +208,7 @@ static void list_task(struct listing *l, const cr_task *task)
     line(l, "  %s\n", text);
     const cr_task *holder = holder_of(task);
     if (holder)
-        line(l, "    held by task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
+        line(l, "    up to task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
 }
 
 /* One ring is enough: it is the reason, and the others hang off it as a rule. */

@@ -180,6 +180,7 @@ TEST(debug, a_thousand_unclaimed_children_of_one_place_are_reported_once)
     EXPECT_EQ(crank_run_with(&debug, pile_up), 0);
     EXPECT_EQ(reports, 1);
     EXPECT_EQ(kind, CRANK_REPORT_UNCLAIMED);
+    EXPECT_CONTAINS(reported, "1000 ended tasks of long_child, spawned at tests/behaviour/debug.c:");
     EXPECT_CONTAINS(reported, "crank_drop");
 }
 

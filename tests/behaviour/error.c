@@ -338,6 +338,27 @@ TEST_EACH_BACKEND(error, of_a_task_that_says_nothing_is_not_an_earlier_one)
     return 0;
 }
 
+static int handle_then_fail_plainly(void)
+{
+    EXPECT_EQ(crank_fail(ENOENT, "handled"), -ENOENT);
+    return -EPIPE;
+}
+TEST_EACH_BACKEND(error, of_a_task_is_none_that_it_handled_before)
+{
+    EXPECT_EQ(crank_await(crank_spawn(handle_then_fail_plainly)), -EPIPE);
+    EXPECT_STR(crank_error(), "");
+    crank_outcome outcome;
+    EXPECT_EQ(crank_gather_settled(&outcome, crank_spawn(handle_then_fail_plainly)), 0);
+    EXPECT_STR(outcome.message, "Broken pipe");
+    return 0;
+}
+TEST(run, of_an_app_that_handled_one_error_does_not_print_it_for_the_next)
+{
+    test_capture();
+    EXPECT_EQ(crank_run(handle_then_fail_plainly), 1);
+    EXPECT_STR(test_captured(), "crank: handle_then_fail_plainly failed: Broken pipe [EPIPE]\n");
+}
+
 TEST_EACH_BACKEND(error, a_new_one_may_quote_the_last)
 {
     (void)crank_fail(EIO, "the disk is gone");

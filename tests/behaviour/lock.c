@@ -420,6 +420,15 @@ TEST_CHECKS(lock, released_by_a_stranger_is_refused, "not by the caller")
     return (int)crank_await(a);
 }
 
+static void *release(void *lock) { return crank_lock_release(lock), NULL; }
+TEST_CHECKS(lock, released_by_a_thread_is_refused, "by a task of another thread's loop")
+{
+    pthread_t thread;
+    CRANK_LOCK(lock);
+    crank_try(crank_lock_acquire(lock));
+    return pthread_create(&thread, NULL, release, lock) || pthread_join(thread, NULL);
+}
+
 TEST_CHECKS(lock, released_when_free_is_refused, "nobody holds lock")
 {
     CRANK_LOCK(lock);

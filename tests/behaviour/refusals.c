@@ -78,7 +78,7 @@ TEST_SIM(semaphore, is_what_its_waiter_is_said_to_wait_for)
     crank_task *waiter = crank_spawn(wait_for, semaphore);
     crank_try(crank_sleep(1));
     EXPECT(crank_describe(waiter, line, sizeof line) > 0);
-    EXPECT_CONTAINS(line, "waits for a permit semaphore 0x");
+    EXPECT_CONTAINS(line, "waits for a permit 0x");
     crank_semaphore_release(semaphore);
     return (int)crank_await(waiter);
 }

@@ -12,6 +12,16 @@ TEST_SIM(within, gives_the_value_in_time)
     return 0;
 }
 
+static double half(double x) { return x / 2; }
+static float third(void) { return 2.5f; }
+TEST_SIM(within, gives_real_values_whole)
+{
+    EXPECT_NEAR(crank_within(1.0, half(1.5)), 0.75, 0);
+    EXPECT_NEAR((double)crank_within(1.0, third()), 2.5, 0);
+    EXPECT_NEAR(crank_within(1.0, crank_await_double(crank_spawn(half, 0.5))), 0.25, 0);
+    return 0;
+}
+
 TEST_SIM(within, turns_the_interruption_into_a_timeout)
 {
     double started = crank_time();

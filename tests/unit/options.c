@@ -130,6 +130,7 @@ TEST(options, that_mean_nothing_are_refused)
     environment(NULL, NULL, NULL);
     expect_refused(&(crank_options){ .backend = (crank_backend)17 }, "options.backend");
     expect_refused(&(crank_options){ .leftovers = (crank_leftovers)2 }, "options.leftovers");
+    expect_refused(&(crank_options){ .stack_size = ((size_t)8 << 20) + 1 }, "options.stack_size");
     expect_refused(&(crank_options){ .grace = (double)NAN }, "options.grace");
     expect_refused(&(crank_options){ .grace = -1 }, "options.grace");
     expect_refused(&(crank_options){ .hibernate_after = (double)NAN }, "options.hibernate_after");
