@@ -196,20 +196,22 @@ static int work_until_told(void)
 }
 static int default_app(void)
 {
-    enum { MOST = 1 + 4, MORE = 2000 };
+    enum { MOST = 1 + 4, MORE = 2000, LONG = 100000 };
     crank_task *tasks[MOST + 3];
     reset();
     atomic_store(&at_work, 0);
     for (size_t i = 0; i < CRANK_COUNT(tasks); i++)
         tasks[i] = crank_to_thread(work_until_told);
-    while (atomic_load(&at_work) < MOST)
-        crank_try(crank_sleep(0));
+    for (int i = 0; i < LONG && atomic_load(&at_work) < MOST; i++)
+        crank_try(crank_sleep(0.000001));
     for (int i = 0; i < MORE; i++) /* turns in which one more could begin */
         crank_try(crank_sleep(0.000001));
-    EXPECT_EQ(atomic_load(&at_work), MOST);
-    EXPECT_EQ(crank_thread_count(), MOST);
+    int working = atomic_load(&at_work), threads = (int)crank_thread_count();
     open_gate(NULL);
-    return crank_gather_n(tasks, CRANK_COUNT(tasks), (long *)NULL);
+    crank_try(crank_gather_n(tasks, CRANK_COUNT(tasks), (long *)NULL));
+    EXPECT_EQ(working, MOST);
+    EXPECT_EQ(threads, MOST);
+    return 0;
 }
 TEST(to_thread, as_many_as_the_cores_it_may_use_and_four_where_no_limit_is_given)
 {
