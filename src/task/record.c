@@ -10,7 +10,6 @@
 #include "base/check.h"
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* So many numbers a loop reserves at a time: few enough that none to speak of are lost with it. */
 #define NUMBERS_AT_ONCE 256u
@@ -20,37 +19,8 @@
 #define COMMIT                                                                                     \
     23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
 
-/* Slabs lie in rooms of four. The first third of a room comes by small pages, as needed; the rest
- * is one huge page where the kernel has or makes one, which costs what some of the small ones
- * would, but at once: one spawn in 16,384 takes as long as clearing two MiB. So few tasks take
- * little memory, and of what many take at least a third is in use. */
-#define SLAB_BYTES (CR_SLAB_RECORDS * sizeof(cr_task))
-#define HUGE_PAGE ((size_t)2 << 20)
-#define ROOM_SMALL (HUGE_PAGE / 2)
-#define ROOM_SLABS ((ROOM_SMALL + HUGE_PAGE) / SLAB_BYTES)
-_Static_assert(ROOM_SLABS * SLAB_BYTES == ROOM_SMALL + HUGE_PAGE, "slabs fill their room");
-/* What must be mapped for the huge page to be had at its alignment. */
-#define ROOM_MAPPED (ROOM_SMALL + 2 * HUGE_PAGE)
-
 _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static _Atomic uint64_t numbers = 1;
-
-static bool room_new(cr_tasks *tasks)
-{
-    const cr_sys *sys = tasks->loop->sys;
-    char *mapping = sys->map(sys->context, ROOM_MAPPED);
-    if (!mapping)
-        return false;
-    char *huge = mapping + ROOM_SMALL + HUGE_PAGE - 1;
-    huge -= (uintptr_t)huge % HUGE_PAGE;
-    /* Where the kernel gives huge pages unasked too: none for the first task. */
-    (void)sys->advise(sys->context, mapping, (size_t)(huge - mapping), MADV_NOHUGEPAGE);
-    (void)sys->advise(sys->context, huge, HUGE_PAGE, MADV_HUGEPAGE);
-    tasks->room = mapping;
-    tasks->room_next = huge - ROOM_SMALL;
-    tasks->room_end = huge + HUGE_PAGE;
-    return true;
-}
 
 /* A slab enters the table by one exchange against NULL: loops of other threads look for a free
  * entry at the same time. The table has room for 16 million records in the process; then spawns
@@ -61,12 +31,12 @@ static cr_slab *slab_new(cr_tasks *tasks)
     cr_slab *slab = cr_alloc_zero(sys, sizeof *slab);
     if (!slab)
         return NULL;
-    if (tasks->room_next == tasks->room_end && !room_new(tasks)) {
+    slab->loop = tasks->loop;
+    slab->records = sys->map(sys->context, CR_SLAB_RECORDS * sizeof(cr_task));
+    if (!slab->records) {
         cr_free(sys, slab);
         return NULL;
     }
-    slab->loop = tasks->loop;
-    slab->records = (cr_task *)(void *)tasks->room_next;
     for (size_t i = 0; i < CR_SLABS_MAX; i++) {
         cr_slab *none = NULL;
         if (!atomic_load_explicit(&cr_slabs[i], memory_order_relaxed) &&
@@ -75,13 +45,11 @@ static cr_slab *slab_new(cr_tasks *tasks)
             slab->next = tasks->slabs;
             *(tasks->slabs ? &tasks->slabs->newer : &tasks->oldest) = slab;
             tasks->slabs = slab;
-            slab->room = tasks->room;
-            tasks->room = NULL;
-            tasks->room_next += SLAB_BYTES;
             return slab;
         }
     }
-    cr_free(sys, slab); /* a room made for it waits for the next one */
+    sys->unmap(sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
+    cr_free(sys, slab);
     return NULL;
 }
 
@@ -228,13 +196,10 @@ void cr_tasks_close(crank_loop *loop)
         cr_slab *slab = tasks->slabs;
         tasks->slabs = slab->next;
         atomic_store(&cr_slabs[slab->index], NULL);
-        if (slab->room)
-            loop->sys->unmap(loop->sys->context, slab->room, ROOM_MAPPED);
+        loop->sys->unmap(loop->sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
         cr_free(loop->sys, slab->since);
         cr_free(loop->sys, slab);
     }
-    if (tasks->room)
-        loop->sys->unmap(loop->sys->context, tasks->room, ROOM_MAPPED);
     cr_free(loop->sys, tasks->put_off);
     cr_pool_deinit(&tasks->exts);
     cr_pool_deinit(&tasks->scopes);

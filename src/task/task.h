@@ -113,7 +113,6 @@ typedef struct cr_slab {
     size_t index; /* in the table */
     size_t used;  /* records ever handed out */
     cr_task *records;
-    void *room; /* the mapping they lie in, with other slabs'; NULL where an older one has it */
     int64_t *since; /* by record, when its last wait began: since.c; NULL while nobody notes it */
     uint64_t put_off[CR_SLAB_RECORDS / 64]; /* a bit by record: to be cancelled (cancel.c) */
 } cr_slab;

@@ -66,8 +66,6 @@ typedef struct cr_tasks {
     cr_task *spare;  /* the record into which the next call is captured */
     struct cr_slab *slabs;  /* newest first */
     struct cr_slab *oldest;
-    char *room_next, *room_end; /* memory for the slabs to come */
-    void *room;                 /* its mapping, until a slab lies there */
     uint64_t number, number_end; /* task numbers reserved for this loop */
     size_t alive;    /* tasks that have not ended */
     cr_pool exts, scopes, manys;
