@@ -79,7 +79,7 @@ typedef struct crank_site {
     unsigned char args;
     bool large; /* the call was captured in the large form */
     unsigned short pointers; /* a bit by argument: which are pointers as written, the first in bit 0 */
-    unsigned short integers; /* which are integers, and not constants, which may become real numbers */
+    unsigned short integers; /* which are integers; constants are not counted, for they may have become reals */
 } crank_site;
 
 #define CRANK_CAT_(a, b) CRANK_CAT2_(a, b)

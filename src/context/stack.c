@@ -29,8 +29,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #if CR_ASAN
@@ -40,12 +38,6 @@
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
 #endif
 
 #define KIB ((size_t)1 << 10)
@@ -224,8 +216,7 @@ void cr_stacks_free(cr_stacks *stacks)
     cr_free(sys, stacks);
 }
 
-/* Advise n ranges in one system call where the kernel can, else one by one. */
-static int advise_ranges(cr_stacks *stacks, const struct iovec *ranges, size_t n, int advice)
+int cr_stacks_advise(cr_stacks *stacks, const struct iovec *ranges, size_t n, int advice)
 {
     const cr_sys *sys = stacks->sys;
     if (!stacks->one_by_one && n > 1) {
@@ -304,7 +295,7 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
     struct iovec ranges[BATCH];
     for (size_t i = 0; i < n; i++)
         ranges[i] = (struct iovec){slot_at(stacks, slab, slab->guarded + i), stacks->guard};
-    int result = advise_ranges(stacks, ranges, n, MADV_GUARD_INSTALL);
+    int result = cr_stacks_advise(stacks, ranges, n, MADV_GUARD_INSTALL);
     if (result < 0)
         return result;
     if (stacks->guards == GUARDS_UNKNOWN) {
@@ -383,7 +374,7 @@ static size_t commit(cr_stacks *stacks, void *const *tops, size_t n)
         char *page = (char *)tops[i] - (uintptr_t)tops[i] % stacks->page;
         ranges[i] = (struct iovec){page, stacks->page};
     }
-    if (advise_ranges(stacks, ranges, n, MADV_POPULATE_WRITE) == 0)
+    if (cr_stacks_advise(stacks, ranges, n, MADV_POPULATE_WRITE) == 0)
         return n;
     stacks->by_touch = true;
     return 1;
@@ -499,7 +490,7 @@ bool cr_stacks_trim(cr_stacks *stacks)
         stacks->cold[stacks->n_cold++] = top;
     }
     /* Pages that stay because they are locked in memory do no harm. */
-    (void)advise_ranges(stacks, ranges, n, MADV_DONTNEED);
+    (void)cr_stacks_advise(stacks, ranges, n, MADV_DONTNEED);
     return stacks->spare != NULL;
 }
 

@@ -9,6 +9,17 @@
 #ifndef CR_STACK_H
 #define CR_STACK_H
 #include "base/sys.h"
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+/* Newer than Debian 12's headers. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
 
 typedef struct cr_stacks cr_stacks;
 
@@ -40,6 +51,10 @@ static inline void cr_stack_push(void **hot, void *top)
 bool cr_stacks_set_aside(cr_stacks *stacks, size_t keep);
 /* Give back the pages of some that stand aside. Returns whether there are more. */
 bool cr_stacks_trim(cr_stacks *stacks);
+
+/* Advise the kernel about n ranges of stacks, in one system call where it can, else one by one.
+ * 0 or the first -errno. */
+int cr_stacks_advise(cr_stacks *stacks, const struct iovec *ranges, size_t n, int advice);
 
 /* The usable range of the slot that holds address: true and *ret_low (just above the guard),
  * *ret_high. */

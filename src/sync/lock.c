@@ -156,7 +156,7 @@ static CR_COLD void release_refused(const crank_lock *lock)
     CR_CHECK(id,
         "crank_lock_release: nobody holds lock %p; release once for each acquire",
         (const void *)lock);
-    CR_CHECK(cr_loop_here && lock->object.loop == cr_loop_here,
+    CR_CHECK(lock->object.loop == cr_loop_here,
         "crank_lock_release: lock %p is held by a task of another thread's loop; only that task "
         "may release it",
         (const void *)lock);

@@ -15,16 +15,6 @@
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 /* Guards and advice go to the kernel for many stacks in one call. A stack in use deeper than
  * USED_MAX costs more to copy back and forth than its pages are worth. */
@@ -154,29 +144,12 @@ bool cr_nap_touched(const void *address)
     return false;
 }
 
-/* One piece of advice for the first n ranges, in one call where the kernel takes it. */
-static int advise_all(struct cr_naps *naps, const struct iovec *ranges, size_t n, int advice)
-{
-    const cr_sys *sys = naps->loop->sys;
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += ranges[i].iov_len;
-    ssize_t done = sys->advise_many(sys->context, ranges, n, advice);
-    if (done >= 0 && (size_t)done == total)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        int err = sys->advise(sys->context, ranges[i].iov_base, ranges[i].iov_len, advice);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
 /* Those that stand in line behind it come back with it: one call takes all their guards off, and
  * one commits their pages, which by touch would come one fault each. */
 void cr_nap_wake(cr_task *task)
 {
     struct cr_naps *naps = cr_naps_here;
+    cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
     const cr_fiber *next = naps->loop->runner.head;
     size_t n = 0;
     naps->batch[n++] = task->fiber.sp;
@@ -187,9 +160,9 @@ void cr_nap_wake(cr_task *task)
         forget(naps, naps->batch[i]);
         naps->upper[i] = (struct iovec){ naps->batch[i]->guarded, naps->batch[i]->size };
     }
-    int err = advise_all(naps, naps->upper, n, MADV_GUARD_REMOVE);
+    int err = cr_stacks_advise(stacks, naps->upper, n, MADV_GUARD_REMOVE);
     CR_CHECK(err == 0, "internal: the kernel does not give a task's stack back (%d)", err);
-    (void)advise_all(naps, naps->upper, n, MADV_POPULATE_WRITE);
+    (void)cr_stacks_advise(stacks, naps->upper, n, MADV_POPULATE_WRITE);
     for (size_t i = 0; i < n; i++)
         bring_back(naps, naps->batch[i]);
     free_ended(naps);
@@ -250,10 +223,11 @@ static void call_off(struct cr_naps *naps)
  * then does the task count as away. */
 static void put_away(struct cr_naps *naps)
 {
+    cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
     if (naps->n_batch == 0)
         return;
-    (void)advise_all(naps, naps->whole, naps->n_batch, MADV_DONTNEED);
-    if (advise_all(naps, naps->upper, naps->n_batch, MADV_GUARD_INSTALL) < 0) {
+    (void)cr_stacks_advise(stacks, naps->whole, naps->n_batch, MADV_DONTNEED);
+    if (cr_stacks_advise(stacks, naps->upper, naps->n_batch, MADV_GUARD_INSTALL) < 0) {
         call_off(naps);
         return;
     }

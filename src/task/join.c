@@ -424,6 +424,14 @@ static long await_shared(
     return cr_park(&w, wait);
 }
 
+/* Give up a plain child that has ended; gives its value. */
+static inline long claim_plain(const cr_waiting *w, cr_task *task, long value)
+{
+    w->self->place = NULL;
+    cr_task_release_plain(cr_tasks_of(w->loop), w->self, task);
+    return value;
+}
+
 /* The handle is looked at before the wait is opened, so that a stale one is found even where a
  * cancellation is pending. */
 static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
@@ -440,12 +448,8 @@ static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
         return await_shared(task, call, &future_wait, AN_INTEGER);
     cr_waiting w;
     int err = cr_wait_begin(&w, call);
-    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
-        w.self->place = NULL;
-        long value = cr_task_value(task);
-        cr_task_release_plain(cr_tasks_of(w.loop), w.self, task);
-        return value;
-    }
+    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task))
+        return claim_plain(&w, task, cr_task_value(task));
     exclusive_check(w.self, task, call);
     return await_task(task, &w, err);
 }
@@ -463,12 +467,8 @@ long crank_await_(const void *x, enum crank_awaited what)
             task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
             CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
         return await_fully(x, what);
-    if (task->fiber.life == CR_ENDED) {
-        long value = (int32_t)task->fiber.result;
-        w.self->place = NULL;
-        cr_task_release_plain(cr_tasks_of(loop), w.self, task);
-        return value;
-    }
+    if (task->fiber.life == CR_ENDED)
+        return claim_plain(&w, task, (int32_t)task->fiber.result);
     task->joiner = (uintptr_t)w.self;
     w.self->on = task;
     return cr_park(&w, &cr_join_wait);

@@ -16,8 +16,6 @@
 /* Fresh records are committed so many at a time: one call of the kernel's instead of a page fault
  * each. Not the first of a loop, which may never have more. */
 #define COMMIT_RECORDS 256u
-#define COMMIT                                                                                     \
-    23 /* MADV_POPULATE_WRITE, Linux 5.14; elsewhere refused, and the pages come by fault */
 
 _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
 static _Atomic uint64_t numbers = 1;
@@ -64,8 +62,7 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
         return NULL;
     cr_task *task = &slab->records[slab->used];
     if (slab->used % COMMIT_RECORDS == 0 && (slab->used > 0 || slab->next))
-        (void)tasks->loop->sys->advise(
-            tasks->loop->sys->context, task, COMMIT_RECORDS * sizeof *task, COMMIT);
+        cr_commit(tasks->loop->sys, task, COMMIT_RECORDS * sizeof *task);
     task->id = (uint64_t)(slab->index * CR_SLAB_RECORDS + slab->used) << 40;
     slab->used++;
     return task;
