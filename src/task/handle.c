@@ -79,12 +79,11 @@ void crank_abandon(crank_task *handle)
 
 /* ---- callbacks */
 
-/* One per callback, on the heap: the task may end, and its record be used again, before its
- * turn. */
+/* One per callback, on the heap. */
 struct done {
     cr_watcher watcher;
     cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
-    uint64_t id;
+    cr_task *task; /* that has ended, and whose record is kept until the call */
     void (*fn)(crank_task *task, void *arg);
     void *arg;
 };
@@ -93,8 +92,8 @@ struct done {
 static void done_call(crank_loop *loop, cr_service *service)
 {
     struct done *done = cr_container_of(service, struct done, service);
-    cr_task *task = cr_task_find(done->id);
-    done->fn((crank_task *)(uintptr_t)done->id, done->arg);
+    cr_task *task = done->task;
+    done->fn(cr_handle(task), done->arg);
     cr_free(loop->sys, done);
     if (--task->ext->pins == 0 && task->ext->released) {
         cr_ext_free(cr_tasks_of(loop), task);
@@ -107,6 +106,7 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);
     task->ext->pins++;
+    done->task = task;
     done->service.run = done_call;
     cr_service_push(loop, &done->service);
 }
@@ -121,7 +121,7 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
         cr_free(loop->sys, done);
         return cr_failed(-ENOMEM, "crank_on_done: out of memory");
     }
-    *done = (struct done){ .watcher = { NULL, done_ended }, .id = task->id, .fn = fn, .arg = arg };
+    *done = (struct done){ .watcher = { NULL, done_ended }, .fn = fn, .arg = arg };
     if (task->fiber.life == CR_ENDED)
         done_ended(loop, &done->watcher, task);
     else
