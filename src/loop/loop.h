@@ -68,6 +68,7 @@ struct crank_loop {
     cr_closer *closers;     /* newest first */
     size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
     size_t in_flight;       /* operations the backend owns */
+    size_t remarks;         /* timers that only say something: nobody waits for them */
     uint32_t busy;          /* turns since nothing was ready */
     int64_t tidy_at;        /* when hooks->idle is due */
     uint64_t tidied;        /* runner.switches when it had nothing more to do */

@@ -44,6 +44,7 @@ static void unwanted_due(crank_loop *loop, cr_task *task)
 static void wanted_due(crank_loop *loop, cr_task *task)
 {
     char line[512], text[800];
+    loop->remarks--;
     (void)cr_grace_over(loop);
     task->fiber.wait = NULL;
     (void)cr_task_describe(task, line, sizeof line);
@@ -90,7 +91,7 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
             cr_name_leftovers(loop, task->child);
         cr_returned_cancel(loop, task);
     } else if (CR_UNLIKELY(debug)) {
-        (void)cr_grace_start(loop, task, &wanted_wait);
+        loop->remarks += cr_grace_start(loop, task, &wanted_wait);
     }
 }
 
@@ -98,5 +99,6 @@ void cr_returned_over(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.wait)
         cr_grace_stop(loop, task);
+    loop->remarks -= task->fiber.wait == &wanted_wait;
     task->fiber.wait = NULL;
 }

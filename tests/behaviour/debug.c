@@ -166,6 +166,24 @@ TEST(debug, is_silent_about_short_waits_for_children)
     EXPECT_EQ(reports, 0);
 }
 
+static int waits_for(crank_event *event) { return crank_event_wait(event); }
+static int leaves_a_stuck_child(crank_event *never)
+{
+    crank_spawn(waits_for, never);
+    return 0;
+}
+static int app_with_a_stuck_grandchild(void)
+{
+    CRANK_EVENT(never);
+    return (int)crank_await(crank_spawn(leaves_a_stuck_child, never));
+}
+TEST(debug, a_deadlock_below_a_task_that_has_returned_is_told_at_once)
+{
+    EXPECT_EQ(crank_run_with(&debug, app_with_a_stuck_grandchild), -EDEADLK);
+    EXPECT_EQ(reports, 1);
+    EXPECT_EQ(kind, CRANK_REPORT_DEADLOCK);
+}
+
 static int pile_up(void)
 {
     for (int i = 0; i < 1500; i++) {
