@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -178,7 +177,9 @@ static int run_once(sweep *s)
     fflush(NULL);
     if (ftruncate(s->output, 0) < 0 || lseek(s->output, 0, SEEK_SET) < 0)
         test_fail(__FILE__, __LINE__, "the output cannot be emptied");
-    if (mkdir(s->folder, 0700) < 0)
+    const char *top = getenv("TMPDIR");
+    snprintf(s->folder, sizeof s->folder, "%s/crank-failing-XXXXXX", top && top[0] ? top : "/tmp");
+    if (!mkdtemp(s->folder))
         test_fail(__FILE__, __LINE__, "no folder %s for a run", s->folder);
     pid_t pid = fork();
     if (pid == 0)
@@ -326,8 +327,6 @@ void test_fail_each(const test_item *item, const test_options *options)
     s.output = memfd_create("output", MFD_CLOEXEC);
     if (s.faults == MAP_FAILED || s.output < 0 || !test_faults_set(NULL))
         test_fail(__FILE__, __LINE__, "no memory for a run");
-    const char *top = getenv("TMPDIR");
-    snprintf(s.folder, sizeof s.folder, "%s/crank-failing-%d", top && top[0] ? top : "/tmp", (int)getpid());
     count_sites(&s);
     run_sites(&s, options->seed ^ hash_of(item->name));
     if (!options->only_site)
