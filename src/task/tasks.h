@@ -99,6 +99,8 @@ typedef struct cr_tasks {
     size_t put_off_marked; /* more of them, for which there was no memory: marked in their slabs */
     unsigned stuck; /* times the loop starved */
     size_t graces;  /* timers of grace periods that run */
+    int64_t grace_at; /* when some ended last, and whether anything else went on then */
+    bool grace_more;
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
     /* ended children whose handles are kept; when to look again */

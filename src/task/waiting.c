@@ -241,7 +241,11 @@ void cr_grace_stop(crank_loop *loop, cr_task *task)
 bool cr_grace_over(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    return cr_loop_expects(loop, --tasks->graces);
+    tasks->graces--;
+    if (tasks->grace_at != loop->polled_at) /* else what the others set going would be seen */
+        tasks->grace_more = cr_loop_expects(loop, tasks->graces);
+    tasks->grace_at = loop->polled_at;
+    return tasks->grace_more;
 }
 
 /* The loop's hook: a task's own timer is due. */

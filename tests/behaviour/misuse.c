@@ -334,6 +334,19 @@ TEST(exit, with_a_deaf_detached_task_is_a_deadlock_once_its_period_is_over)
     EXPECT(reported_at == began_at + 10.5);
 }
 
+static int fail_two_at_once(void)
+{
+    began_at = crank_time();
+    crank_task *first = crank_spawn(fails_with_one_that_waits, 1.0);
+    crank_task *second = crank_spawn(fails_with_one_that_waits, 1.0);
+    return crank_gather(NULL, first, second);
+}
+TEST(exit, after_periods_that_end_together_is_a_deadlock_at_once)
+{
+    run_into_deadlock(fail_two_at_once);
+    EXPECT(reported_at == began_at + 11);
+}
+
 static int detaches_one_with_a_deaf_child(void)
 {
     crank_detach(crank_spawn(fails_with_one_that_waits, 1.0));
