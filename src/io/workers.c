@@ -14,7 +14,6 @@
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
 #include "io/workers.h"
-#include "loop/registry.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -225,7 +224,6 @@ static void *work(void *arg)
 {
     cr_worker *self = arg;
     cr_worker_here = self;
-    cr_loop_served = self->workers->loop;
     for (cr_job *job = next_job(self); job; job = next_job(self)) {
         job->type->run(job);
         cr_job_done(self->workers, job);

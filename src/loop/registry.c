@@ -10,7 +10,9 @@
 
 __thread crank_loop *cr_loop_served __attribute__((tls_model("initial-exec")));
 
-static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+/* The usual kind lets readers in while a writer waits: where enough threads post, or ask the time,
+ * no loop would ever begin or end. Nobody takes the lock twice, as this kind demands. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static crank_loop *alive;
 
 void cr_registry_add(crank_loop *loop)

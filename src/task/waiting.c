@@ -200,7 +200,7 @@ int crank_sleep_until(double time)
     return sleep_to(&w, deadline, "crank_sleep_until");
 }
 
-/* On a worker it is the loop's time, which under the simulator is not the world's. */
+/* On a worker of a simulated loop it is that one's time, which is not the world's. */
 static CR_NOINLINE int64_t now_outside(void)
 {
     crank_loop *loop = cr_loop_served;

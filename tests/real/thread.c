@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* thread.c: worker threads against the wall clock. */
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -72,4 +74,29 @@ TEST(to_thread, idle_workers_end_and_come_again)
     test_needs_long();
     crank_options options = { .backend = CRANK_BACKEND_EPOLL };
     EXPECT_EQ(crank_run_with(&options, idle_app), 0);
+}
+
+/* A run adds its loop to those the process knows, and takes it out again: nobody may be looking them up then. */
+static atomic_bool enough;
+static void nothing(void *arg) { (void)arg; }
+static void *look_up(void *no_loop)
+{
+    while (!atomic_load(&enough))
+        EXPECT_EQ(crank_post(no_loop, nothing, NULL), -ESHUTDOWN);
+    return NULL;
+}
+static int no_more(void) { return 0; }
+TEST(post, from_many_threads_does_not_keep_loops_from_beginning_and_ending)
+{
+    static char no_loop[64];
+    pthread_t threads[8];
+    for (size_t i = 0; i < CRANK_COUNT(threads); i++)
+        EXPECT_EQ(pthread_create(&threads[i], NULL, look_up, no_loop), 0);
+    time_t before = time(NULL);
+    for (int i = 0; i < 20; i++)
+        EXPECT_EQ(crank_run(no_more), 0);
+    EXPECT(time(NULL) - before < 8);
+    atomic_store(&enough, true);
+    for (size_t i = 0; i < CRANK_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
 }
