@@ -155,7 +155,7 @@ static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
         task->fiber.flags |= CR_TASK_CLAIMED;
     }
     pthread_mutex_unlock(&submission->lock);
-    complete(submission, cr_task_value(task), failure ? cr_failure_text(failure) : NULL);
+    complete(submission, (long)cr_task_bits(task), failure ? cr_failure_text(failure) : NULL);
 }
 
 /* ---- A submission's beginning ---- */
@@ -193,7 +193,7 @@ static void arrived(cr_post *post)
 static void report_dropped(const crank_submission *submission)
 {
     const crank_site *site = submission->site;
-    int error = (int)submission->value;
+    int error = -cr_errno_of(submission->value);
     char text[1024];
     snprintf(text, sizeof text,
         "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
@@ -358,7 +358,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     if (!done)
         return err;
     if (submission->value < 0) {
-        int error = (int)submission->value;
+        int error = -cr_errno_of(submission->value);
         (void)cr_failed(error, "%s",
             submission->message ? submission->message : cr_error_words(error));
     }

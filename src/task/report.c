@@ -138,7 +138,7 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
         "%s()\n",
         cr_task_name(task), cr_error_words(value), crank_errno_name(cr_errno_of(value)),
         task->site->function, task->site->file, task->site->line, task->site->caller);
-    cr_report(loop, CRANK_REPORT_UNAWAITED, (int)value, task, text);
+    cr_report(loop, CRANK_REPORT_UNAWAITED, -cr_errno_of(value), task, text);
 }
 
 /* The wait it is in names the place: that is where the request was swallowed, or is still due. */

@@ -109,6 +109,31 @@ TEST_EACH_BACKEND(submit, passes_many_arguments)
     return 0;
 }
 
+static void *fail_with_nothing(void)
+{
+    crank_fail(EIO, "no luck");
+    return NULL;
+}
+static void *submit_a_failing_pointer(void *arg)
+{
+    stranger *s = arg;
+    s->err = crank_submission_wait(made(crank_submit(s->loop, fail_with_nothing)), CRANK_FOREVER, &s->value);
+    snprintf(s->message, sizeof s->message, "%s", crank_error());
+    crank_error_clear();
+    return finish(s);
+}
+TEST_EACH_BACKEND(submit, brings_the_failure_of_a_function_that_returns_a_pointer)
+{
+    static stranger s;
+    s = (stranger){ 0 };
+    start(&s, submit_a_failing_pointer);
+    crank_try(await_stranger(&s));
+    EXPECT_EQ(s.err, 0);
+    EXPECT_EQ(s.value, -EIO);
+    EXPECT_STR(s.message, "no luck");
+    return 0;
+}
+
 static int fail_here(int number) { return crank_fail(EPROTO, "number %d is odd", number); }
 static void *submit_failing(void *arg)
 {
