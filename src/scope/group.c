@@ -110,22 +110,27 @@ static void fail(crank_loop *loop, cr_group *group, int error)
     group->error = error;
     if (!group->closing) /* else they have been asked, and may be cleaning up */
         stop_all(loop, group);
-    cr_scope_fire(loop, &group->scope, error);
+    if (group->error)
+        cr_scope_fire(loop, &group->scope, error);
 }
 
-/* By number, not by place: children end in any order, and a record cannot hold an index for it. */
+/* By number, not by place: children end in any order, and a record cannot hold an index for it.
+ * By how far it is from the first one's, for numbers begin again. */
 static void keep_result(cr_group *group, const cr_task *child)
 {
-    size_t low = 0, high = group->results->count;
+    struct results *results = group->results;
+    size_t low = 0, high = results->count;
+    uint64_t number = cr_task_number(child);
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (group->results->at[middle].number < cr_task_number(child))
+        if (cr_number_after(results->at[middle].number, results->at[0].number) <
+            cr_number_after(number, results->at[0].number))
             low = middle + 1;
         else
             high = middle;
     }
-    if (low < group->results->count && group->results->at[low].number == cr_task_number(child))
-        group->results->at[low].value = cr_task_value(child);
+    if (low < results->count && results->at[low].number == number)
+        results->at[low].value = cr_task_value(child);
 }
 
 /* ---- waiting for the end */

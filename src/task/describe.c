@@ -149,10 +149,11 @@ int crank_result(crank_task *handle, long *ret_value)
     return 0;
 }
 
-/* Numbers grow with every spawn in the process, so they order tasks by age. */
-static uint64_t number_of(const crank_task *handle)
+/* Numbers grow with every spawn in the process, so they order tasks by age; but they begin again:
+ * what counts is how long before the next one, at the loop, it was given. */
+static uint64_t order_of(const crank_task *handle)
 {
-    return (uint64_t)(uintptr_t)handle & CR_NUMBER_MASK;
+    return cr_number_after((uintptr_t)handle, cr_tasks_of(cr_loop_here)->number);
 }
 
 /* The oldest max of all tasks, without memory of its own: in order while they come in order, else a
@@ -168,9 +169,9 @@ static void sift(crank_task **at, size_t count, size_t i)
 {
     crank_task *item = at[i];
     for (size_t child; (child = 2 * i + 1) < count; i = child) {
-        if (child + 1 < count && number_of(at[child + 1]) > number_of(at[child]))
+        if (child + 1 < count && order_of(at[child + 1]) > order_of(at[child]))
             child++;
-        if (number_of(at[child]) <= number_of(item))
+        if (order_of(at[child]) <= order_of(item))
             break;
         at[i] = at[child];
     }
@@ -190,13 +191,13 @@ static void make_heap(listing *list)
  * it gives them in order, nothing is sorted at all. */
 static void add(listing *list, crank_task *handle)
 {
-    bool newer = list->count == 0 || number_of(handle) > number_of(list->at[list->count - 1]);
+    bool newer = list->count == 0 || order_of(handle) > order_of(list->at[list->count - 1]);
     if (list->count < list->max) {
         list->ordered &= newer;
         list->at[list->count++] = handle;
     } else if (list->max > 0 && !(list->ordered && newer)) {
         make_heap(list);
-        if (number_of(handle) < number_of(list->at[0])) {
+        if (order_of(handle) < order_of(list->at[0])) {
             list->at[0] = handle;
             sift(list->at, list->count, 0);
         }

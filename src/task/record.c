@@ -18,7 +18,7 @@
 #define COMMIT_RECORDS 256u
 
 _Atomic(cr_slab *) cr_slabs[CR_SLABS_MAX];
-static _Atomic uint64_t numbers = 1;
+_Atomic uint64_t cr_numbers = 1;
 
 /* A slab enters the table by one exchange against NULL: loops of other threads look for a free
  * entry at the same time. The table has room for 16 million records in the process; then spawns
@@ -69,15 +69,18 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
 }
 
 /* Numbers are taken from the process's counter by the hundred, so that threads which spawn do
- * not fight for it. A number is never used twice: 40 bits last for years of spawning. Those among
- * which is the loop's address, cut to a number, are left out, so that no task's id is that address
+ * not fight for it. After 2^40, half a day of nothing but spawning, they begin again: a handle
+ * given up so long ago is no longer known for one. 0 is left out, which is no task's, and so are
+ * those among which is the loop's address, cut to a number: no task's id is that address
  * (sync/lock.h). */
 void cr_numbers_reserve(cr_tasks *tasks)
 {
-    uint64_t address = (uintptr_t)tasks->loop & CR_NUMBER_MASK;
-    do
-        tasks->number = atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
-    while (address - tasks->number < NUMBERS_AT_ONCE);
+    uint64_t taken;
+    do {
+        taken = atomic_fetch_add_explicit(&cr_numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+        tasks->number = taken & CR_NUMBER_MASK;
+    } while (cr_number_after((uintptr_t)tasks->loop, tasks->number) < NUMBERS_AT_ONCE ||
+        cr_number_after(0, tasks->number) < NUMBERS_AT_ONCE);
     tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
 }
 

@@ -101,6 +101,11 @@ static inline crank_task *cr_handle(const cr_task *task)
     return (crank_task *)(uintptr_t)task->id;
 }
 #define CR_NUMBER_MASK ((UINT64_C(1) << 40) - 1) /* of an id: the task's number in the process */
+/* How many spawns lie between two numbers, or ids; numbers begin again after 2^40. */
+static inline uint64_t cr_number_after(uint64_t number, uint64_t earlier)
+{
+    return (number - earlier) & CR_NUMBER_MASK;
+}
 
 /* Where the records of one loop lie, 4,096 at a time; the table is the process's. record.c says
  * more. */

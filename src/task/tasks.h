@@ -148,6 +148,8 @@ static inline void cr_record_put(cr_tasks *tasks, cr_task *task)
     tasks->free = task;
 }
 void cr_numbers_reserve(cr_tasks *tasks);
+/* The next ones nobody has reserved; a test may set it before the first loop. */
+extern _Atomic uint64_t cr_numbers;
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }

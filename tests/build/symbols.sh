@@ -11,7 +11,7 @@ archive=$BUILD/libcrank.a
 # is only ever compared with its address. The watchdog is one per process: which loops it watches, its thread, its texts
 # and its signal.
 shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_loop interrupts"
-shared_data="$shared_data interrupt_post handling numbers cr_slabs lock alive key_once thread_key key_made mark"
+shared_data="$shared_data interrupt_post handling cr_numbers cr_slabs lock alive key_once thread_key key_made mark"
 shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives timer due"
 shared_data="$shared_data prepared looked copy text"
 shared_data="$shared_data chosen question"
