@@ -93,7 +93,8 @@ static void keep_failure(cr_group *group, cr_task *child, int error)
         cr_failure_free(failure);
 }
 
-/* The first failure of all, or a cancellation from inside: everybody is asked to end. */
+/* The first failure of all, or a cancellation from inside: everybody is asked to end. Where that
+ * ends the last child at once, a waiting opener has been woken and the group is as new. */
 static void stop_all(crank_loop *loop, cr_group *group)
 {
     group->closing = true;
@@ -245,16 +246,6 @@ static void unhold(cr_owner *owner, cr_task *child)
     group->going++;
 }
 
-/* A pointer's own value says nothing about the error; its failure does. */
-static int child_error(const cr_task *child)
-{
-    if (!(child->fiber.flags & CR_TASK_FAILED))
-        return 0;
-    const cr_failure *failure = cr_failure_of(child);
-    return child->site->kind == CRANK_KIND_POINTER && failure ? cr_failure_error(failure)
-                                                              : (int)cr_task_value(child);
-}
-
 /* The last child has ended: the opener goes on. An opener that is only leaving is given 0: what
  * there is to say has been kept for the block's edge. */
 static void wake_opener(crank_loop *loop, cr_group *group)
@@ -272,7 +263,7 @@ static void wake_opener(crank_loop *loop, cr_group *group)
 static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
-    int error = child_error(child);
+    int error = cr_task_error(child);
     group->going--;
     child->fiber.flags |= CR_TASK_CLAIMED;
     if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
@@ -479,7 +470,8 @@ void crank_group_cancel(crank_group *g)
     cr_group *group = group_of(g, "crank_group_cancel");
     crank_loop *loop = cr_loop_here;
     stop_all(loop, group);
-    cr_scope_fire(loop, &group->scope, -ECANCELED);
+    if (group->closing)
+        cr_scope_fire(loop, &group->scope, -ECANCELED);
 }
 
 size_t crank_group_count(const crank_group *g)

@@ -490,3 +490,32 @@ TEST_SIM(pool, fails_with_its_first_failure)
     EXPECT_STR(crank_error(), "job");
     return 0;
 }
+
+static int fail_soon(void)
+{
+    crank_try(crank_sleep(0.01));
+    return crank_fail(EIO, "broken");
+}
+static int sleep_a_second(void) { return crank_sleep(1); }
+TEST_EACH_BACKEND(limit, a_failure_that_ends_all_held_children_at_once_is_over_with_the_wait)
+{
+    CRANK_GROUP_LIMIT(group, 1);
+    crank_group_spawn(&group, fail_soon);
+    crank_group_spawn(&group, sleep_a_second);
+    crank_group_spawn(&group, sleep_a_second);
+    EXPECT_EQ(crank_group_wait(&group), -EIO);
+    EXPECT_EQ(crank_sleep(0.001), 0);
+    crank_group_spawn(&group, sleep_a_second);
+    EXPECT_EQ(crank_group_wait(&group), 0);
+    return 0;
+}
+
+static long far_below(void) { return -(1L << 32); }
+TEST_SIM(group, fails_with_an_error_no_int_holds)
+{
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, far_below);
+    crank_group_spawn(&group, sleep_a_second);
+    EXPECT_EQ(crank_group_wait(&group), INT32_MIN);
+    return 0;
+}
