@@ -49,7 +49,7 @@ void cr_check_failed(const char *format, ...)
     text[used++] = '\n';
     if (cr_check_hook && !reporting && used < room) {
         reporting = true;
-        used += cr_check_hook(text + used, room - used);
+        used += written((int)cr_check_hook(text + used, room - used), room - used);
         if (text[used - 1] != '\n')
             text[used++] = '\n';
     }
