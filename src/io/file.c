@@ -103,6 +103,7 @@ static long do_open(void *arg)
     }
     f->regular = is_regular(&status);
     f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
+    f->stream.placed = f->addressed;
     return 0;
 }
 

@@ -150,7 +150,7 @@ static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
 /* What was read ahead of the place at which something is now written. */
 static void forget_ahead(crank_stream *stream)
 {
-    if (stream->readable)
+    if (stream->placed)
         clear(&stream->in);
 }
 

@@ -45,6 +45,7 @@ struct crank_stream {
     bool readable;
     bool writable;
     bool written; /* something has been given to the kernel */
+    bool placed;  /* what was read ahead can be read again: a pipe or terminal gives it once */
 };
 
 /* The failed call's message, naming the stream; gives err. */

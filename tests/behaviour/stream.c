@@ -560,3 +560,20 @@ TEST_SIM(stream, calls_make_room_for_others_sooner_than_those_on_a_lock)
     EXPECT_EQ(lines, CR_BUDGET / CR_BUDGET_STREAM + 1); /* the last one found it spent */
     return 0;
 }
+
+TEST_EACH_BACKEND(stream, for_both_on_a_pipe_keeps_what_it_has_read_ahead_when_it_writes)
+{
+    const char *path;
+    char line[16];
+    int fd = open_pipe("p", &path);
+    CRANK_AUTO_STREAM crank_stream *pipe = crank_try(crank_open(path, "r+"));
+    EXPECT_EQ(write(fd, "one\ntwo\n", 8), 8);
+    EXPECT_EQ(crank_read_line(pipe, line, sizeof line), 4);
+    crank_try(crank_write(pipe, "three\n", 6));
+    crank_try(crank_flush(pipe));
+    EXPECT_EQ(crank_read_line(pipe, line, sizeof line), 4);
+    EXPECT_STR(line, "two\n");
+    EXPECT_EQ(crank_read_line(pipe, line, sizeof line), 6);
+    EXPECT_STR(line, "three\n");
+    return 0;
+}
