@@ -70,6 +70,8 @@ struct cr_sys {
      * for its own code: so no system call of its ends early. *ret_timer goes to signal_end. */
     int (*signal_running)(void *context, const cr_signal *asked, int *ret_timer);
     void (*signal_end)(void *context, int timer);
+    /* fn(arg), during which a broken pipe sends this thread no signal */
+    long (*without_sigpipe)(void *context, long (*fn)(void *), void *arg);
 
     /* descriptors */
     int (*close)(void *context, int fd);

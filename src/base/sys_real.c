@@ -202,6 +202,25 @@ static int64_t real_thread_time(void *context, unsigned long thread)
     return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
 }
 
+/* A signal that came is taken from those that wait, unless one waited before: that is somebody
+ * else's. */
+static long real_without_sigpipe(void *context, long (*fn)(void *), void *arg)
+{
+    static const struct timespec at_once = { 0 };
+    sigset_t pipe_broken, before, waiting;
+    (void)context;
+    sigemptyset(&pipe_broken);
+    sigaddset(&pipe_broken, SIGPIPE);
+    sigpending(&waiting);
+    pthread_sigmask(SIG_BLOCK, &pipe_broken, &before);
+    long result = fn(arg);
+    if (!sigismember(&waiting, SIGPIPE))
+        while (sigtimedwait(&pipe_broken, NULL, &at_once) < 0 && errno == EINTR)
+            continue;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
 static int real_thread_id(void *context)
 {
     (void)context;
@@ -444,6 +463,7 @@ const cr_sys cr_sys_real = {
     .cores = real_cores,
     .thread_time = real_thread_time,
     .thread_id = real_thread_id,
+    .without_sigpipe = real_without_sigpipe,
     .signal_running = real_signal_running,
     .signal_end = real_signal_end,
     .close = real_close,

@@ -101,10 +101,12 @@ long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *
     return cr_park(w, &call_wait);
 }
 
-/* Blocking the loop is bad, losing what must be done is worse. */
+/* Blocking the loop is bad, losing what must be done is worse. As on a worker, a pipe whose reader
+ * has gone is an error and no signal. */
 long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
+    const cr_sys *sys = w->loop->sys;
     if (submit(w, fn, arg, name) < 0)
-        return fn(arg);
+        return sys->without_sigpipe(sys->context, fn, arg);
     return cr_park(w, &sure_wait);
 }

@@ -93,6 +93,12 @@ static int sim_thread_id(void *context)
     return real->thread_id(real->context);
 }
 
+static long sim_without_sigpipe(void *context, long (*fn)(void *), void *arg)
+{
+    const cr_sys *real = real_of(context);
+    return real->without_sigpipe(real->context, fn, arg);
+}
+
 static int sim_signal_running(void *context, const cr_signal *asked, int *ret_timer)
 {
     const cr_sys *real = real_of(context);
@@ -251,6 +257,7 @@ void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
         .cores = sim_cores,
         .thread_time = sim_thread_time,
         .thread_id = sim_thread_id,
+        .without_sigpipe = sim_without_sigpipe,
         .signal_running = sim_signal_running,
         .signal_end = sim_signal_end,
         .close = sim_close,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* spent.c: what still holds when there is no memory left at all, from a moment on. */
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
 #include "faults.h"
+#include "io/call.h"
 
 /* A table that works until it is told not to. */
 static faults table;
@@ -215,3 +219,31 @@ static long adapt_without_memory(void *arg)
     return 0;
 }
 TEST(adaptor, without_memory_closes_what_it_was_given) { EXPECT_EQ(run(adapt_without_memory), 0); }
+
+/* ---- no thread for what must be written */
+
+static long write_to_nobody(void *end) { return write(*(int *)end, "x", 1) < 0 ? -errno : 0; }
+static long call_without_a_thread(void *arg)
+{
+    int ends[2];
+    sigset_t mask;
+    (void)arg;
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    close(ends[0]);
+    cr_waiting w = { cr_loop_here, cr_self() };
+    EXPECT_EQ(cr_wait_begin(&w, "test"), 0);
+    out_of_memory(true);
+    EXPECT_EQ(cr_call_surely(&w, write_to_nobody, &ends[1], "a pipe"), -EPIPE);
+    out_of_memory(false);
+    close(ends[1]);
+    EXPECT_EQ(sigpending(&mask), 0);
+    EXPECT(!sigismember(&mask, SIGPIPE));
+    EXPECT_EQ(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    EXPECT(!sigismember(&mask, SIGPIPE));
+    return 0;
+}
+TEST(close, without_a_thread_survives_a_pipe_whose_reader_has_gone)
+{
+    signal(SIGPIPE, SIG_DFL);
+    EXPECT_EQ(run(call_without_a_thread), 0);
+}

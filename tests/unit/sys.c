@@ -225,6 +225,8 @@ static int below_join(void *c, unsigned long thread) { return thread == 3 ? seen
 static unsigned below_cores(void *c) { return (unsigned)seen_int(c); }
 static int64_t below_time(void *c, unsigned long thread) { return thread == 3 ? seen_int(c) : 0; }
 static int below_id(void *c) { return seen_int(c); }
+static long nothing_long(void *arg) { return arg == &calls; }
+static long below_pipe(void *c, long (*fn)(void *), void *arg) { return fn(arg) ? seen_int(c) : 0; }
 static int below_signal(void *c, const cr_signal *asked, int *ret_timer)
 {
     return !asked && ret_timer == &calls ? seen_int(c) : 0;
@@ -276,7 +278,7 @@ static const cr_sys below = { .context = &below_context, .alloc = below_memory, 
     .resize = below_resize, .free = below_free, .map = below_memory, .unmap = below_unmap, .advise = below_advise,
     .protect_none = below_unmap, .advise_many = below_many, .thread_start = below_start, .thread_join = below_join,
     .cores = below_cores, .thread_time = below_time, .thread_id = below_id,
-    .signal_running = below_signal, .signal_end = below_signal_end, .close = below_close, .read = below_read,
+    .without_sigpipe = below_pipe, .signal_running = below_signal, .signal_end = below_signal_end, .close = below_close, .read = below_read,
     .write = below_write, .open = below_open, .eventfd = below_eventfd, .stat = below_stat, .read_at = below_at,
     .write_at = below_at,
     .epoll_create = below_create, .epoll_ctl = below_ctl, .epoll_wait = below_wait, .poll = below_poll,
@@ -308,6 +310,7 @@ TEST(sim_sys, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->cores(&record));
     EXPECT_NEXT(sim->thread_time(&record, 3));
     EXPECT_NEXT(sim->thread_id(&record));
+    EXPECT_NEXT(sim->without_sigpipe(&record, nothing_long, &calls));
     EXPECT_NEXT(sim->signal_running(&record, NULL, &calls));
     int before = calls;
     sim->signal_end(&record, 3);
