@@ -358,7 +358,8 @@ static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
     return span;
 }
 
-/* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. */
+/* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. Filters older
+ * than the call may say EPERM, which it does not know. */
 static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, int n,
     int64_t timeout_ns)
 {
@@ -368,7 +369,7 @@ static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, 
     int result = failed(epoll_pwait2(epfd, events, n, timespec_of(timeout_ns, &span), NULL));
     if (result > 0)
         written(events, (size_t)result * sizeof *events);
-    if (result != -ENOSYS)
+    if (result != -ENOSYS && result != -EPERM)
         return result;
     int64_t milliseconds = timeout_ns / millisecond + (timeout_ns % millisecond != 0);
     if (timeout_ns < 0)

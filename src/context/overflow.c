@@ -53,7 +53,7 @@ struct alternate {
 /* Initial-exec, for the handler: any other thread-local may allocate when it is first touched. */
 SIGNAL_LOCAL struct watched *watched_here;
 SIGNAL_LOCAL struct alternate alternate_here;
-SIGNAL_LOCAL bool passing_on; /* the handler before ours runs */
+SIGNAL_LOCAL uintptr_t passing_on; /* the frame that called the handler before ours; 0: over */
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS};
 enum { FAULT_SIGNALS = sizeof fault_signals / sizeof *fault_signals };
@@ -100,13 +100,21 @@ static void die_by(int number, const siginfo_t *info)
         raise(number);
 }
 
+/* Is the handler before ours running, which was called further up the signal stack? One that left
+ * by siglongjmp has left its mark, but the next fault begins at the top again. */
+static bool passed_on_already(uintptr_t frame)
+{
+    return frame < passing_on && passing_on - frame < ALTERNATE_BYTES;
+}
+
 /* As if ours were not there: with the handler's own flags, in the form it was installed for.
  * What the kernel would do by itself is done by going back to the default action. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *action = &before[number == SIGSEGV ? 0 : 1];
     /* A handler installed after ours may call ours, which we took for the one before. */
-    if (passing_on || action->sa_handler == SIG_DFL) {
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    if (passed_on_already(frame) || action->sa_handler == SIG_DFL) {
         die_by(number, info);
         return;
     }
@@ -115,12 +123,12 @@ static void pass_on(int number, siginfo_t *info, void *context)
             die_by(number, info);
         return;
     }
-    passing_on = true;
+    passing_on = frame;
     if (action->sa_flags & SA_SIGINFO)
         action->sa_sigaction(number, info, context);
     else
         action->sa_handler(number);
-    passing_on = false;
+    passing_on = 0;
 }
 
 /* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -311,6 +312,32 @@ TEST(overflow, other_faults_go_to_the_handler_there_was_before)
     EXPECT_STR(said, "old;");
     EXPECT_EQ(WEXITSTATUS(run_child_with(body_with_information, write_protected)), 4);
     EXPECT_STR(said, "told;");
+}
+
+/* As programs do that probe memory. */
+static sigjmp_buf back;
+static void handler_that_leaves(int number)
+{
+    (void)number;
+    siglongjmp(back, 1);
+}
+static void probe_three_times(void)
+{
+    for (volatile int i = 0; i < 3; i++)
+        if (sigsetjmp(back, 1) == 0)
+            write_protected();
+        else
+            say("probed;");
+}
+static void body_that_probes(void *function)
+{
+    signal(SIGSEGV, handler_that_leaves);
+    body_on_stack(function);
+}
+TEST(overflow, a_handler_that_leaves_by_a_jump_gets_the_next_fault_too)
+{
+    EXPECT_EQ(run_child_with(body_that_probes, probe_three_times), 0);
+    EXPECT_STR(said, "probed;probed;probed;");
 }
 
 TEST(overflow, does_not_go_to_the_handler_there_was_before)
