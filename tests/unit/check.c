@@ -81,5 +81,5 @@ TEST(check, cuts_what_the_hook_knows_to_what_fits)
     line += strlen("CHECK: no\n");
     size_t kept = strspn(line, "y");
     EXPECT(kept > 900 && kept < 1024);
-    EXPECT_STR(line + kept, "\n");
+    EXPECT_EQ(line[kept], '\n'); /* what an emulator adds comes behind it */
 }
