@@ -45,7 +45,8 @@ CRANK_API crank_task *crank_spawn_raw(long (*fn)(void *), void *arg);
 #define crank_await(x) crank_await_(CRANK_AWAITED_(x))
 #define crank_await_double(x) crank_await_double_(CRANK_AWAITED_(x))
 #define crank_await_ptr(x) crank_await_ptr_(CRANK_AWAITED_(x))
-/* The same, and the handle stays valid: several tasks may wait for one. A cancelled wait leaves the task alone. */
+/* The same, and the handle stays valid: several tasks may wait for one. A cancelled wait leaves a task alone but
+ * cancels a future, as crank_await does; crank_wait for its crank_future_task leaves it alone too. */
 #define crank_await_shared(x) crank_await_shared_(CRANK_AWAITED_(x))
 #define CRANK_AWAITED_(x) \
     (const void *)(x), _Generic((x), crank_task *: CRANK_IS_TASK_, crank_future *: CRANK_IS_FUTURE_, \

@@ -22,7 +22,8 @@ CRANK_BEGIN_DECLS
 CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
 
 /* From another thread: run fn(args...) as a task on loop (a child of its app). The submission must be waited for or
- * dropped. NULL when memory is short or the loop has ended (errno ENOMEM or ESHUTDOWN). */
+ * dropped. NULL when memory is short or the loop has ended (errno ENOMEM or ESHUTDOWN). While the loop has nothing but
+ * this call to wait for, it must be told so by a crank_waker, or it reports a deadlock. */
 #define crank_submit(loop, ...) CRANK_CAPTURE_(__COUNTER__, crank_submit_, (loop), __VA_ARGS__)
 #endif
 typedef struct crank_submission crank_submission;
@@ -40,7 +41,9 @@ CRANK_API void crank_submission_cancel(crank_submission *submission);
 CRANK_API void crank_submission_drop(crank_submission *submission);
 
 /* From any thread: run fn(arg) in the loop soon, not in a task; it must not wait. In the order posted by one thread.
- * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not from signal handlers: crank_waker_wake is for them. */
+ * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not from signal handlers: crank_waker_wake is for them.
+ * A loop that has nothing else to wait for must be told by a crank_waker that a thread will call, or it reports a
+ * deadlock. */
 CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
 
 /* Someone outside who may still wake the loop: while one is held, a loop without anything to do waits instead of
