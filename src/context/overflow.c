@@ -112,8 +112,8 @@ static bool passed_on_already(uintptr_t frame)
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *action = &before[number == SIGSEGV ? 0 : 1];
-    /* A handler installed after ours may call ours, which we took for the one before. */
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    /* A handler installed after ours may call ours, which we took for the one before. */
     if (passed_on_already(frame) || action->sa_handler == SIG_DFL) {
         die_by(number, info);
         return;

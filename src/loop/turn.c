@@ -130,9 +130,11 @@ static void look(crank_loop *loop, int64_t now)
  * wait. A post may already stand there without a count of outside: so that is asked too. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
-    bool timers = cr_timers_count(loop->timers) > loop->remarks;
-    return !(loop->simulated ? timers && next != CR_NEVER : timers) && loop->in_flight == 0 &&
-        loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
+    bool planned = cr_timers_count(loop->timers) > loop->remarks;
+    if (loop->simulated && next == CR_NEVER)
+        planned = false;
+    return !planned && loop->in_flight == 0 && loop->outside == 0 &&
+        cr_wakeup_empty(loop->wakeup);
 }
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives

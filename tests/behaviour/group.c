@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* group.c: children that end before the block does; failing fast; limits and pools. */
+#include <sched.h>
+#include <stdatomic.h>
 #include "trail.h"
 
 static int work(const char *name, double seconds)
@@ -508,6 +510,42 @@ TEST_EACH_BACKEND(limit, a_failure_that_ends_all_held_children_at_once_is_over_w
     crank_group_spawn(&group, sleep_a_second);
     EXPECT_EQ(crank_group_wait(&group), 0);
     return 0;
+}
+
+/* A child that has returned, and whose job stands in line for the only thread, ends as soon as it is cancelled. */
+static atomic_bool may_end;
+static int hold_the_thread(void)
+{
+    while (!atomic_load(&may_end))
+        sched_yield();
+    return 0;
+}
+static int leave_a_job_in_line(void)
+{
+    crank_drop(crank_to_thread(hold_the_thread));
+    return 0;
+}
+static int cancel_soon(crank_group *group)
+{
+    crank_try(crank_sleep(0.01));
+    crank_group_cancel(group);
+    return 0;
+}
+static int wait_for_a_group_cancelled_at_once(void)
+{
+    crank_task *holder = crank_to_thread(hold_the_thread);
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, leave_a_job_in_line);
+    crank_task *canceller = crank_spawn(cancel_soon, &group);
+    EXPECT_EQ(crank_group_wait(&group), 0);
+    EXPECT_EQ(crank_sleep(0.001), 0);
+    atomic_store(&may_end, true);
+    return crank_gather(NULL, holder, canceller);
+}
+TEST(group, cancelled_while_it_is_waited_for_is_over_with_the_wait)
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL, .threads_max = 1 };
+    EXPECT_EQ(crank_run_with(&options, wait_for_a_group_cancelled_at_once), 0);
 }
 
 static long far_below(void) { return -(1L << 32); }

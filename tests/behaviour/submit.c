@@ -109,50 +109,47 @@ TEST_EACH_BACKEND(submit, passes_many_arguments)
     return 0;
 }
 
+static int fail_here(int number) { return crank_fail(EPROTO, "number %d is odd", number); }
 static void *fail_with_nothing(void)
 {
     crank_fail(EIO, "no luck");
     return NULL;
 }
-static void *submit_a_failing_pointer(void *arg)
+static void *wait_for_failure(stranger *s, crank_submission *submission)
 {
-    stranger *s = arg;
-    s->err = crank_submission_wait(made(crank_submit(s->loop, fail_with_nothing)), CRANK_FOREVER, &s->value);
+    s->err = crank_submission_wait(made(submission), CRANK_FOREVER, &s->value);
     snprintf(s->message, sizeof s->message, "%s", crank_error());
     crank_error_clear();
     return finish(s);
 }
-TEST_EACH_BACKEND(submit, brings_the_failure_of_a_function_that_returns_a_pointer)
-{
-    static stranger s;
-    s = (stranger){ 0 };
-    start(&s, submit_a_failing_pointer);
-    crank_try(await_stranger(&s));
-    EXPECT_EQ(s.err, 0);
-    EXPECT_EQ(s.value, -EIO);
-    EXPECT_STR(s.message, "no luck");
-    return 0;
-}
-
-static int fail_here(int number) { return crank_fail(EPROTO, "number %d is odd", number); }
 static void *submit_failing(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(made(crank_submit(s->loop, fail_here, 3)), CRANK_FOREVER, &s->value);
-    snprintf(s->message, sizeof s->message, "%s", crank_error());
-    crank_error_clear();
-    return finish(s);
+    return wait_for_failure(s, crank_submit(s->loop, fail_here, 3));
 }
-TEST_EACH_BACKEND(submit, brings_a_failure_with_its_message)
+static void *submit_a_failing_pointer(void *arg)
+{
+    stranger *s = arg;
+    return wait_for_failure(s, crank_submit(s->loop, fail_with_nothing));
+}
+static int expect_failure(void *(*body)(void *), long value, const char *message)
 {
     static stranger s;
     s = (stranger){ 0 };
-    start(&s, submit_failing);
+    start(&s, body);
     crank_try(await_stranger(&s));
     EXPECT_EQ(s.err, 0);
-    EXPECT_EQ(s.value, -EPROTO);
-    EXPECT_STR(s.message, "number 3 is odd");
+    EXPECT_EQ(s.value, value);
+    EXPECT_STR(s.message, message);
     return 0;
+}
+TEST_EACH_BACKEND(submit, brings_a_failure_with_its_message)
+{
+    return expect_failure(submit_failing, -EPROTO, "number 3 is odd");
+}
+TEST_EACH_BACKEND(submit, brings_the_failure_of_a_function_that_returns_a_pointer)
+{
+    return expect_failure(submit_a_failing_pointer, -EIO, "no luck");
 }
 
 static int for_ever(void) { return crank_sleep(CRANK_FOREVER); }
