@@ -513,9 +513,10 @@ TEST_EACH_BACKEND(limit, a_failure_that_ends_all_held_children_at_once_is_over_w
 }
 
 /* A child that has returned, and whose job stands in line for the only thread, ends as soon as it is cancelled. */
-static atomic_bool may_end;
+static atomic_bool is_held, may_end;
 static int hold_the_thread(void)
 {
+    atomic_store(&is_held, true);
     while (!atomic_load(&may_end))
         sched_yield();
     return 0;
@@ -534,18 +535,30 @@ static int cancel_soon(crank_group *group)
 static int wait_for_a_group_cancelled_at_once(void)
 {
     crank_task *holder = crank_to_thread(hold_the_thread);
+    EXPECT(holder);
+    while (!atomic_load(&is_held) && !crank_done(holder))
+        crank_try(crank_sleep(0));
+    EXPECT(atomic_load(&is_held)); /* or the job in line would get the thread, and hold it */
     CRANK_GROUP(group);
     crank_group_spawn(&group, leave_a_job_in_line);
     crank_task *canceller = crank_spawn(cancel_soon, &group);
+    EXPECT(canceller);
     EXPECT_EQ(crank_group_wait(&group), 0);
     EXPECT_EQ(crank_sleep(0.001), 0);
     atomic_store(&may_end, true);
     return crank_gather(NULL, holder, canceller);
 }
+/* Whatever was not as expected, the thread is let go. */
+static int let_the_thread_go_after_that(void)
+{
+    int err = wait_for_a_group_cancelled_at_once();
+    atomic_store(&may_end, true);
+    return err;
+}
 TEST(group, cancelled_while_it_is_waited_for_is_over_with_the_wait)
 {
     crank_options options = { .backend = CRANK_BACKEND_EPOLL, .threads_max = 1 };
-    EXPECT_EQ(crank_run_with(&options, wait_for_a_group_cancelled_at_once), 0);
+    EXPECT_EQ(crank_run_with(&options, let_the_thread_go_after_that), 0);
 }
 
 static long far_below(void) { return -(1L << 32); }
