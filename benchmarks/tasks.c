@@ -189,3 +189,9 @@ int bench_capture(void)
     result("spawn_raw", WHO, raw, "ns");
     return 0;
 }
+
+int bench_spawn_large(void)
+{
+    result("spawn_large", WHO, each_captured_large((long)times(1000000)), "ns");
+    return 0;
+}

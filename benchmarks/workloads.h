@@ -24,6 +24,7 @@ int bench_spawn_gather(void);
 int bench_spawn_eager(void);
 int bench_cancel(void);
 int bench_capture(void);
+int bench_spawn_large(void);
 
 int bench_sleepers(void);
 int bench_sleepers_1m(void);

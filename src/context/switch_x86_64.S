@@ -235,11 +235,17 @@ cr_fiber_first_run:
     ldmxcsr CR_RUNNER_FP(%r12)
     fldcw CR_RUNNER_FP + 4(%r12)
     jmp .Lfirst_controlled
-/* All sixteen words are copied, whatever the call had: the pool's block is that large. */
+/* All sixteen words are copied, whatever the call had: the pool's block is that large. Each is read
+ * in the size it was written in a moment ago, which the processor forwards; the compiler writes
+ * those the call has one by one, fourteen arguments of one word each at most eight. */
 .Lmany:
     movq CR_FIBER_ARGS(%rbx), %r15
     subq $128, %rsp /* sixteen words of stack arguments */
-    .irp at, 0, 16, 32, 48, 64, 80, 96, 112
+    .irp at, 0, 8, 16, 24, 32, 40, 48, 56
+    movq 112 + \at(%r15), %rax
+    movq %rax, \at(%rsp)
+    .endr
+    .irp at, 64, 80, 96, 112
     movups 112 + \at(%r15), %xmm0
     movups %xmm0, \at(%rsp)
     .endr
@@ -434,9 +440,13 @@ crank_capture_many_:
     movq %xmm5, 88(%r11)
     movq %xmm6, 96(%r11)
     movq %xmm7, 104(%r11)
-    .irp at, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120
+    .irp at, 0, 8, 16, 24, 32, 40, 48, 56
     movq 8 + \at(%rsp), %rax
     movq %rax, 112 + \at(%r11)
+    .endr
+    .irp at, 64, 80, 96, 112
+    movups 8 + \at(%rsp), %xmm0
+    movups %xmm0, 112 + \at(%r11)
     .endr
     ret
 .Lown_large:

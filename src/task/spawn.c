@@ -198,23 +198,37 @@ cr_task *cr_task_make_from(
 }
 
 /* Most spawns need nothing but what is there already: what make_child does, in one piece that needs
- * no frame. NULL, and no change, where there is more to it. */
+ * no frame. NULL, and no change, where there is more to it. large is known where this is
+ * inlined. */
 static CR_INLINE cr_task *make_plainly(
-    crank_loop *loop, crank_function_ *fn, const crank_site *site)
+    crank_loop *loop, crank_function_ *fn, const crank_site *site, bool large)
 {
     if (CR_UNLIKELY(!loop || !loop->runner.current))
         return NULL;
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     cr_task *task = tasks->spare, *next = tasks->free;
-    if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large || !next ||
-            tasks->number == tasks->number_end || parent->ext || parent->fiber.life != CR_ALIVE ||
-            loop->runner.listener || loop->options.debug))
+    if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large != large ||
+            !next || tasks->number == tasks->number_end || parent->ext ||
+            parent->fiber.life != CR_ALIVE || loop->runner.listener || loop->options.debug))
         return NULL;
+    cr_many_args *many = NULL;
+    if (large) {
+        void *next_block = loop->runner.many_free;
+        many = cr_capture_block;
+        if (CR_UNLIKELY(!many || !next_block))
+            return NULL;
+        loop->runner.many_free = *(void **)next_block;
+        cr_capture_into_block(next_block);
+    }
     tasks->free = (cr_task *)(void *)next->fiber.next;
     tasks->spare = next;
     cr_capture_into(cr_fiber_few(&next->fiber));
     task_init(tasks, task, CR_RUN_NEW, fn, site);
+    if (large) {
+        task->fiber.flags = CR_FIBER_FLAG_MANY;
+        task->fiber.many = many;
+    }
     task->owner = parent;
     cr_child_link(&parent->child, task);
     parent->fiber.tally += CR_TALLY_CHILD;
@@ -231,14 +245,24 @@ static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site
     return cr_handle(task);
 }
 
+static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site *site)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = make_plainly(loop, fn, site, true);
+    if (CR_UNLIKELY(!task))
+        return spawn_fully(fn, site);
+    cr_task_ready(loop, task);
+    return cr_handle(task);
+}
+
 /* zero stands where the capture macro hands other makers their owner: a group, a loop. */
 crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;
     crank_loop *loop = cr_loop_here;
-    cr_task *task = make_plainly(loop, fn, site);
+    cr_task *task = make_plainly(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
-        return spawn_fully(fn, site);
+        return site->large ? spawn_large(fn, site) : spawn_fully(fn, site);
     cr_task_ready(loop, task);
     return cr_handle(task);
 }
@@ -277,7 +301,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     (void)zero;
     crank_loop *loop = cr_loop_here;
     bool one_stopped = loop && loop->tasks && cr_tasks_of(loop)->out_of_memory; /* perhaps this */
-    cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site);
+    cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
         return spawn_eager_fully(fn, site);
     return run_first(loop, loop->runner.current, task);
