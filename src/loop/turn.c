@@ -22,9 +22,9 @@
 #define MANY_TIMERS 1000
 #define MANY_TIMERS_NS 500000
 #define TIDY_NS CR_SECOND
-/* Under the simulator computing takes no time. Fibers that only make room for each other would hold
- * the clock for ever: after so many turns with something always ready, each further one lets it
- * pass by a microsecond per step. */
+/* Under the simulator neither computing nor a thread's job takes time. Fibers that only make room
+ * for each other, or job after job, would hold the clock for ever: after so many turns in which it
+ * stood, each further one lets it pass by a microsecond per step. */
 #define BUSY_TURNS 10000
 #define BUSY_STEP_NS 1000
 #define BUSY_LOOK 16
@@ -110,14 +110,21 @@ static void polled(crank_loop *loop, int64_t now)
         cr_watchdog_postpone(loop, now);
 }
 
+/* The simulated clock has stood for one more turn. False: not yet for so many that it is moved. */
+static bool stood(crank_loop *loop, int64_t now)
+{
+    if (++loop->busy < BUSY_TURNS)
+        return false;
+    backend_turn(loop, cr_after(now, (int64_t)CR_STEPS * BUSY_STEP_NS));
+    return true;
+}
+
 /* Fibers are ready: look at the world from time to time. The simulator has no other clock than
  * the turns: there it is looked at by counting them. */
 static void look(crank_loop *loop, int64_t now)
 {
     if (loop->simulated) {
-        if (++loop->busy >= BUSY_TURNS)
-            backend_turn(loop, cr_after(now, (int64_t)CR_STEPS * BUSY_STEP_NS));
-        else if (loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
+        if (!stood(loop, now) && loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     } else if (now - loop->polled_at >= CR_POLL_NS) {
         polled(loop, now);
@@ -220,8 +227,13 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
         look(loop, now);
         return true;
     }
-    loop->busy = 0;
-    return wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY);
+    if (!wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY))
+        return false;
+    if (!loop->runner.head || !loop->simulated || cr_now(loop) > now)
+        loop->busy = 0;
+    else
+        (void)stood(loop, now);
+    return true;
 }
 
 /* A loop that is told to stop still runs what is ready: once around, then it is the driver's to

@@ -304,6 +304,21 @@ TEST_SIM(to_thread, takes_no_virtual_time)
     return 0;
 }
 
+static int give_one(void) { return 1; }
+static int give_jobs_for_ever(void)
+{
+    for (;;)
+        crank_try((int)crank_await(crank_to_thread(give_one)));
+}
+TEST_SIM(to_thread, does_not_hold_the_clock_for_ever)
+{
+    test_needs_long();
+    double before = crank_time();
+    EXPECT_EQ(crank_within(0.01, give_jobs_for_ever()), -ETIMEDOUT);
+    EXPECT(crank_time() < before + 0.02);
+    return 0;
+}
+
 static double time_there(void) { return crank_time(); }
 TEST_EACH_BACKEND(to_thread, a_jobs_time_is_the_loops)
 {
