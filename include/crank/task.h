@@ -39,7 +39,9 @@ CRANK_API crank_task *crank_spawn_raw(long (*fn)(void *), void *arg);
  * the task's failure, its message and trace become the caller's. The result must be an integer, a bool or void
  * (then 0): another kind is a CHECK, as is awaiting oneself, an ancestor, or a handle given up before.
  * Fails with -ECANCELED when the caller is cancelled: the task is cancelled too and has ended (a future is
- * cancelled). Where it ended with a result all the same, that is the result, and the request stays for the next wait.
+ * cancelled). Where it ends with a result all the same, that is the result, and the request stays for the next wait.
+ * A request made before the call comes first, as in every call that may wait: of a task that has ended by then the
+ * result is nobody's. What has to be freed is asked for where a request is held off (crank_shield).
  * Fails with -ENOMEM for NULL; else with what the task failed with. */
 #ifndef __cplusplus
 #define crank_await(x) crank_await_(CRANK_AWAITED_(x))
