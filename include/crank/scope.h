@@ -116,7 +116,7 @@ CRANK_API size_t crank_group_count(const crank_group *group);
 #endif
 CRANK_API void crank_pool_begin_(crank_group *pool, size_t limit, const char *function, const void *frame);
 /* Wait until every child has ended. 0, and ret_results[i] is the integer result of the i-th child spawned, for i < max;
- * of a child that returns anything else it is no value. Fails as crank_group_wait. */
+ * that one of those returns anything else is a CHECK. Fails as crank_group_wait. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_pool_wait(crank_group *pool, long *ret_results, size_t max);
 
 /* ---- Gather and wait ------------------------------------------------------------------------------------------- */

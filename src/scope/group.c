@@ -39,6 +39,7 @@ _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool
 /* A pool's results, in the order of the children's numbers, which is that of their spawning. */
 struct results {
     size_t count, room;
+    size_t integers; /* the first that is none, or count */
     struct {
         uint64_t number;
         long value;
@@ -397,8 +398,11 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
     if (!task)
         return cannot_spawn(loop, group);
     if (group->results) {
-        group->results->at[group->results->count].number = cr_task_number(task);
-        group->results->at[group->results->count++].value = 0;
+        struct results *results = group->results;
+        if (results->integers == results->count && site->kind <= CRANK_KIND_UNSIGNED)
+            results->integers++;
+        results->at[results->count].number = cr_task_number(task);
+        results->at[results->count++].value = 0;
     }
     if (group->limit == 0 || group->going < group->limit) {
         group->going++;
@@ -487,10 +491,15 @@ int crank_pool_wait(crank_group *g, long *ret_results, size_t max)
     cr_group *group = group_of(g, "crank_pool_wait");
     CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
     int err = crank_group_wait(g);
-    if (!group->results)
+    struct results *results = group->results;
+    if (!results)
         return err < 0 ? err : -ENOMEM;
-    for (size_t i = 0; err == 0 && i < max && i < group->results->count; i++)
-        ret_results[i] = group->results->at[i].value;
-    group->results->count = 0;
+    CR_CHECK(results->integers >= max || results->integers == results->count,
+        "crank_pool_wait: child %zu (from 0) does not return an integer; gather has arrays for "
+        "doubles and pointers",
+        results->integers);
+    for (size_t i = 0; err == 0 && i < max && i < results->count; i++)
+        ret_results[i] = results->at[i].value;
+    results->count = results->integers = 0;
     return err;
 }

@@ -482,6 +482,27 @@ TEST_SIM(pool, can_be_filled_again_and_gives_no_more_than_asked)
     return 0;
 }
 
+static void give_nothing(void) {}
+static double give_a_half(void) { return 0.5; }
+static int fill_with_a_half_at_last(size_t max)
+{
+    long results[3] = { 0 };
+    CRANK_POOL(pool, 2);
+    crank_pool_spawn(&pool, counted, 3, 1.0);
+    crank_pool_spawn(&pool, give_nothing);
+    crank_pool_spawn(&pool, give_a_half);
+    crank_try(crank_pool_wait(&pool, results, max));
+    EXPECT_EQ(results[0], 9);
+    crank_pool_spawn(&pool, counted, 4, 1.0);
+    crank_try(crank_pool_wait(&pool, results, 3));
+    EXPECT_EQ(results[0], 16);
+    return 0;
+}
+TEST_SIM(pool, takes_children_of_any_kind_whose_results_nobody_asks_for) { return fill_with_a_half_at_last(2); }
+TEST_CHECKS(pool, gives_no_double_as_an_integer, "child 2 (from 0) does not return an integer")
+{
+    return fill_with_a_half_at_last(3);
+}
 TEST_SIM(pool, fails_with_its_first_failure)
 {
     long result = 5;
