@@ -22,8 +22,9 @@ CRANK_BEGIN_DECLS
 CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
 
 /* From another thread: run fn(args...) as a task on loop (a child of its app). The submission must be waited for or
- * dropped. NULL when memory is short or the loop has ended (errno ENOMEM or ESHUTDOWN). While the loop has nothing but
- * this call to wait for, it must be told so by a crank_waker, or it reports a deadlock. */
+ * dropped. NULL when memory is short or the loop has ended (errno ENOMEM or ESHUTDOWN); a loop of crank_loop_new, which
+ * has no tasks, is a CHECK. While the loop has nothing but this call to wait for, it must be told so by a crank_waker,
+ * or it reports a deadlock. */
 #define crank_submit(loop, ...) CRANK_CAPTURE_(__COUNTER__, crank_submit_, (loop), __VA_ARGS__)
 #endif
 typedef struct crank_submission crank_submission;

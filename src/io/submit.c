@@ -288,6 +288,9 @@ crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const cra
         errno = ESHUTDOWN;
         return NULL;
     }
+    CR_CHECK(!loop->bare,
+        "crank_submit: a loop of crank_loop_new has no tasks; call a function there with "
+        "crank_post");
     crank_submission *submission = submission_new(loop);
     if (submission) {
         keep_call(submission, fn, site);

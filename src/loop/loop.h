@@ -76,6 +76,7 @@ struct crank_loop {
     bool running; /* a thread is in it */
     bool simulated; /* on the simulator's backend */
     bool explored; /* its choices follow a list: more is open then */
+    bool bare; /* made by crank_loop_new: callbacks alone, never tasks */
     cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */

@@ -150,8 +150,11 @@ crank_loop *crank_loop_new(const crank_options *options)
     crank_loop *loop = NULL;
     const char *why;
     int err = cr_loop_open(options, NULL, &loop, &why);
-    if (err < 0)
+    if (err < 0) {
         errno = -err;
+        return NULL;
+    }
+    loop->bare = true;
     return loop;
 }
 

@@ -226,6 +226,8 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
     }
     if (count > shown)
         line(l, "  and %zu more\n", count - shown);
+    if (!cycle)
+        line(l, "  where another thread is going to wake one, a crank_waker says so\n");
 }
 
 /* Whole lists of a program with a million tasks help nobody: the oldest hundred are shown, the

@@ -215,6 +215,7 @@ TEST(deadlock, lets_cleanups_run)
     EXPECT_EQ(crank_run_with(&options, lost_event), -EDEADLK);
     EXPECT_TRAIL("cleanup-125");
     EXPECT_CONTAINS(reported, "1 task waits and nothing can wake it");
+    EXPECT_CONTAINS(reported, "crank_waker");
 }
 
 static int await_shared(crank_task **other) { return (int)crank_await_shared(*other); }
@@ -233,6 +234,7 @@ TEST(deadlock, by_awaiting_in_a_ring_is_reported)
     crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
     EXPECT_EQ(crank_run_with(&options, await_in_a_ring), -EDEADLK);
     EXPECT_CONTAINS(reported, "cycle: 'a' -> 'b' -> 'a'");
+    EXPECT(!strstr(reported, "crank_waker"));
 }
 
 TEST(deadlock, gives_seventy_for_main_on_every_backend)

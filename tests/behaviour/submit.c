@@ -450,6 +450,11 @@ TEST_CHECKS(submit, a_floating_point_result_is_refused, "half")
     return crank_submit(crank_current_loop(), half, 1.0) ? 0 : 1;
 }
 TEST_CHECKS_OUTSIDE(submit, no_loop_is_refused, "crank_submit") { (void)crank_submit((crank_loop *)NULL, doubled, 1); }
+TEST_CHECKS_OUTSIDE(submit, a_loop_without_tasks_is_refused, "crank_post")
+{
+    crank_loop *loop = crank_loop_new(NULL);
+    (void)crank_submit(loop, doubled, 1);
+}
 TEST_CHECKS_OUTSIDE(post, no_loop_is_refused, "crank_post") { (void)crank_post(NULL, nothing, NULL); }
 
 static void *wait_for_nan(void *arg)
