@@ -136,14 +136,11 @@ crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback 
 crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_at");
-    int64_t deadline = cr_nanoseconds(time);
+    int64_t deadline = cr_instant(time);
     if (deadline < 0) {
         errno = EINVAL;
         return NULL;
     }
-    /* The nearest nanosecond may lie before the time, which was given in seconds. */
-    if ((double)deadline / (double)CR_SECOND < time && deadline < CR_NEVER)
-        deadline++;
     return call_at(loop, deadline, fn, arg);
 }
 

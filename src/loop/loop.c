@@ -22,6 +22,13 @@ int64_t cr_nanoseconds(double seconds)
     return span < 1 ? 1 : (int64_t)(span + 0.5);
 }
 
+int64_t cr_instant(double time)
+{
+    int64_t instant = cr_nanoseconds(time);
+    bool before = (double)instant / (double)CR_SECOND < time;
+    return instant >= 0 && instant < CR_NEVER && before ? instant + 1 : instant;
+}
+
 /* Nothing to choose among one: it leaves no trace in the hash. */
 size_t cr_choose(crank_loop *loop, size_t n)
 {

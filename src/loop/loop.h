@@ -111,6 +111,9 @@ long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
 static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }
 /* Seconds to nanoseconds: negative is 0, huge and infinite is CR_NEVER; NaN gives -1. */
 int64_t cr_nanoseconds(double seconds);
+/* An instant of crank_time as nanoseconds, never before it: the nearest one may be. NaN
+ * gives -1. */
+int64_t cr_instant(double time);
 /* From the next switch on every event of this loop's tasks is told to listener; NULL: to nobody.
  * In the loop's thread. */
 static inline void cr_loop_listen(crank_loop *loop, cr_listener *listener)

@@ -230,14 +230,14 @@ static CR_COLD void report_hidden(cr_waiting *w, long error)
     cr_failure_free(failure);
 }
 
-/* A cancelled caller: the task is cancelled too, and has ended when this returns. Its result is
- * nobody's, a failure is reported. Out of line, so that the plain path of an await stays short
- * enough to be inlined. */
-static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
+/* A cancelled caller, or one whose timeout could not be made: the task is cancelled too, and has
+ * ended when this returns err. Its result is nobody's, a failure is reported. Out of line, so that
+ * the plain path of an await stays short enough to be inlined. */
+static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
 {
     if (task->fiber.life == CR_ENDED) {
         cr_task_release(w->loop, task);
-        return -ECANCELED;
+        return err;
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
@@ -246,7 +246,9 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task)
     long bits = cr_park(w, w->self->fiber.wait);
     if (w->self->place && bits != -ECANCELED)
         report_hidden(w, bits);
-    return -ECANCELED;
+    if (err != -ECANCELED)
+        return cr_scope_missing(w->loop); /* said anew: the task's end came after */
+    return err;
 }
 
 /* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
@@ -262,11 +264,12 @@ static CR_NOINLINE long await_asked(cr_waiting *w)
 static inline long await_task(cr_task *task, cr_waiting *w, int err)
 {
     if (CR_UNLIKELY(err < 0))
-        return await_cancelled(w, task);
+        return await_cancelled(w, task, err);
     if (task->fiber.life == CR_ENDED) {
         w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
         long bits = (long)cr_task_bits(task);
         cr_task_claim(w->loop, task, w->self);
+        cr_wait_end(w);
         return bits;
     }
     task->joiner = (uintptr_t)w->self;
@@ -398,7 +401,7 @@ static long await_shared(
     cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
 {
     cr_waiting w;
-    int err = cr_wait_begin(&w, call);
+    int err = cr_wait_begin_at_once(&w, call);
     if (err < 0) {
         if (wait == &future_wait)
             (void)cr_task_cancel(w.loop, task);
@@ -412,10 +415,14 @@ static long await_shared(
             task->fiber.flags |= CR_TASK_CLAIMED;
             cr_failure_copy(w.loop, task, w.self);
         }
-        return (long)cr_task_bits(task);
+        long bits = (long)cr_task_bits(task);
+        cr_wait_end(&w);
+        return bits;
     }
-    if (!cr_task_ext(cr_tasks_of(w.loop), task))
+    if (!cr_task_ext(cr_tasks_of(w.loop), task)) {
+        cr_wait_end(&w);
         return cr_failed(-ENOMEM, "%s: out of memory", call);
+    }
     cr_watcher *watcher = own_watcher(w.self);
     watcher->ended = shared_ended;
     w.self->on = task;
@@ -447,9 +454,12 @@ static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE))
         return await_shared(task, call, &future_wait, AN_INTEGER);
     cr_waiting w;
-    int err = cr_wait_begin(&w, call);
-    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task))
-        return claim_plain(&w, task, cr_task_value(task));
+    int err = cr_wait_begin_at_once(&w, call);
+    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
+        long value = claim_plain(&w, task, cr_task_value(task));
+        cr_wait_end(&w);
+        return value;
+    }
     exclusive_check(w.self, task, call);
     return await_task(task, &w, err);
 }
@@ -499,7 +509,7 @@ static long await_bits(
         return bits;
     }
     cr_waiting w;
-    int err = cr_wait_begin(&w, call);
+    int err = cr_wait_begin_at_once(&w, call);
     exclusive_check(w.self, task, call);
     bits = await_task(task, &w, err);
     *ret_failed = err < 0 || w.self->place != NULL;

@@ -77,6 +77,27 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
     CR_ASSUME(w->self != NULL);
     return err;
 }
+/* As cr_wait_begin, for a call that has looked something up by a handle, which may be gone when the
+ * others have run: no room is made yet. Where it parks at once there is no need; else cr_wait_end
+ * is the last thing it does. */
+CR_NOINLINE int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call);
+static inline int cr_wait_begin_at_once(cr_waiting *w, const char *call)
+{
+    crank_loop *loop = cr_loop_here;
+    w->loop = loop;
+    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    if (CR_LIKELY(w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
+        return 0;
+    int err = cr_wait_begin_at_once_slow(loop, call);
+    CR_ASSUME(w->self != NULL);
+    return err;
+}
+CR_NOINLINE void cr_wait_end_slow(crank_loop *loop);
+static inline void cr_wait_end(const cr_waiting *w)
+{
+    if (CR_UNLIKELY(w->loop->runner.budget == 0))
+        cr_wait_end_slow(w->loop);
+}
 /* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
  * some of which it spends. Where it is false, or the call must wait, the full way follows from
  * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
@@ -99,6 +120,8 @@ static inline int cr_wait_on(const cr_waiting *w)
 {
     return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_wait_on_slow(w);
 }
+/* What cr_wait_begin fails with where a scope of the task's could not be made: -ENOMEM, said. */
+CR_COLD int cr_scope_missing(crank_loop *loop);
 /* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
 static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)

@@ -30,9 +30,10 @@ bool cr_wait_noticed(const cr_waiting *w)
 
 /* A timeout or group of the running task could not be made: its block must not go on as if it were
  * there. */
-static CR_COLD int scope_missing(crank_loop *loop)
+int cr_scope_missing(crank_loop *loop)
 {
     cr_tasks_of(loop)->out_of_memory = 0;
+    loop->runner.budget = 1; /* who came by the fast half has spent the last of it */
     return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
@@ -52,7 +53,7 @@ static bool makes_room(crank_loop *loop)
 int cr_wait_room(const cr_waiting *w)
 {
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
-        return scope_missing(w->loop);
+        return cr_scope_missing(w->loop);
     if (--w->loop->runner.budget == 0 && makes_room(w->loop))
         cr_yield(w);
     return 0;
@@ -70,25 +71,39 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
         call);
 }
 
-/* The cancellation comes first, the budget second; after making room the flags are looked at
- * again, for the others may have asked meanwhile. */
-int cr_wait_begin_slow(crank_loop *loop, const char *call)
+/* The cancellation comes first, the budget second: where it is 0, room is due. */
+int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call)
 {
     cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
     if (!self)
         not_in_a_task(loop, call);
     cr_waiting w = { loop, self };
     if (cr_tasks_of(loop)->out_of_memory == self->id)
-        return scope_missing(loop);
+        return cr_scope_missing(loop);
     if (self->fiber.flags & CR_TASK_NOTICE) {
         if (cr_wait_on_slow(&w) < 0)
             return -ECANCELED;
         if (loop->runner.budget > 0)
             loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
     }
-    if (loop->runner.budget > 0 || !makes_room(loop))
-        return 0;
-    cr_yield(&w);
+    return 0;
+}
+
+void cr_wait_end_slow(crank_loop *loop)
+{
+    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
+    if (makes_room(loop))
+        cr_yield(&w);
+}
+
+/* After making room the flags are looked at again, for the others may have asked meanwhile. */
+int cr_wait_begin_slow(crank_loop *loop, const char *call)
+{
+    int err = cr_wait_begin_at_once_slow(loop, call);
+    if (err < 0 || loop->runner.budget > 0)
+        return err;
+    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
+    cr_wait_end(&w);
     return cr_wait_on(&w);
 }
 
@@ -192,7 +207,7 @@ int crank_sleep_until(double time)
     int err = cr_wait_begin(&w, "crank_sleep_until");
     if (CR_UNLIKELY(err < 0))
         return err;
-    int64_t deadline = cr_nanoseconds(time);
+    int64_t deadline = cr_instant(time);
     if (CR_UNLIKELY(deadline < 0))
         return cannot_sleep(-EINVAL, "crank_sleep_until");
     if (deadline <= cr_now(w.loop))

@@ -2,6 +2,7 @@
 /* handle.c: giving handles up, borrowing them, and what outlives whom. */
 #include <crank/loop.h>
 
+#include "context/fiber.h"
 #include "trail.h"
 
 static int value(int x)
@@ -461,4 +462,109 @@ TEST_EACH_BACKEND(wait, whose_limit_passes_after_its_end_is_not_disturbed)
     EXPECT_EQ(crank_wait(&task, 1, CRANK_ALL_COMPLETED, 0.002), 1);
     EXPECT_EQ(crank_await(task), 0);
     return crank_group_wait(&group);
+}
+
+/* ---- what is awaited as the caller's budget runs out */
+
+/* So many calls that need not wait, which leave CR_BUDGET less as many before the next one makes room. */
+static int call(uint32_t times)
+{
+    CRANK_SEMAPHORE(semaphore, 1);
+    crank_try(crank_sleep(0));
+    for (uint32_t i = 0; i < times; i++) {
+        crank_try(crank_semaphore_acquire(semaphore));
+        crank_semaphore_release(semaphore);
+    }
+    return 0;
+}
+
+static crank_future *short_lived;
+static int set_and_free(void)
+{
+    short_lived = crank_future_new();
+    crank_try(crank_sleep(0));
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(crank_set_result(short_lived, 7), 0);
+    crank_future_free(short_lived);
+    return 0;
+}
+TEST_EACH_BACKEND(await, of_a_future_waits_for_it_before_others_run)
+{
+    for (uint32_t n = CR_BUDGET - 3; n < CR_BUDGET; n++) {
+        crank_task *setter = crank_spawn(set_and_free);
+        crank_try(crank_sleep(0));
+        EXPECT_EQ(call(n), 0);
+        EXPECT_EQ(crank_await(short_lived), 7);
+        EXPECT_EQ(crank_await(setter), 0);
+    }
+    return 0;
+}
+
+static crank_task *anothers;
+static int own_for_a_moment(void)
+{
+    anothers = crank_spawn(value, 7);
+    crank_try(crank_sleep(0));
+    crank_try(crank_sleep(0));
+    return 0;
+}
+static int spawn_many(void)
+{
+    crank_task *tasks[8];
+    crank_try(crank_sleep(0));
+    crank_try(crank_sleep(0));
+    for (int i = 0; i < 8; i++)
+        tasks[i] = crank_spawn(sleeper, 0.001);
+    for (int i = 0; i < 8; i++)
+        EXPECT_EQ(crank_await(tasks[i]), 0);
+    return 0;
+}
+TEST_EACH_BACKEND(await, takes_what_has_ended_before_others_run)
+{
+    for (uint32_t n = CR_BUDGET - 4; n < CR_BUDGET; n++) {
+        crank_task *owner = crank_spawn(own_for_a_moment), *many = crank_spawn(spawn_many);
+        crank_try(crank_sleep(0));
+        EXPECT_EQ(call(n), 0);
+        EXPECT_EQ(crank_await(anothers), 7);
+        EXPECT_EQ(crank_await(many), 0);
+        EXPECT_EQ(crank_await(owner), 0);
+    }
+    return 0;
+}
+
+static double half(void) { return 0.5; }
+static void *here(void) { return &short_lived; }
+static bool others_ran;
+static int note_that_others_run(void)
+{
+    others_ran = true;
+    return 0;
+}
+TEST_EACH_BACKEND(await, of_each_kind_makes_room_after)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        crank_task *integer = crank_spawn_eager(value, 3), *real = crank_spawn_eager(half);
+        crank_task *pointer = crank_spawn_eager(here), *common = crank_spawn_eager(value, 4);
+        EXPECT_EQ(call(CR_BUDGET - 1), 0);
+        others_ran = false;
+        crank_task *other = crank_spawn(note_that_others_run);
+        if (kind == 0)
+            EXPECT_EQ(crank_await(integer), 3);
+        else if (kind == 1)
+            EXPECT(crank_await_double(real) == 0.5);
+        else if (kind == 2)
+            EXPECT(crank_await_ptr(pointer) == &short_lived);
+        else
+            EXPECT_EQ(crank_await_shared(common), 4);
+        EXPECT(others_ran);
+        EXPECT_EQ(crank_await(other), 0);
+        crank_drop(common);
+        if (kind != 0)
+            crank_drop(integer);
+        if (kind != 1)
+            crank_drop(real);
+        if (kind != 2)
+            crank_drop(pointer);
+    }
+    return 0;
 }

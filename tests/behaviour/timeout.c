@@ -506,6 +506,17 @@ TEST_SIM(sleep, until_a_time_gone_by_lets_others_run_once)
     return 0;
 }
 
+TEST_SIM(sleep, until_a_time_does_not_end_before_it)
+{
+    double begin = crank_time();
+    for (int i = 1; i <= 100; i++) {
+        double time = begin + i * 0.0123456789012345;
+        EXPECT_EQ(crank_sleep_until(time), 0);
+        EXPECT(crank_time() >= time);
+    }
+    return 0;
+}
+
 static int sleep_and_say(double seconds, const char *name)
 {
     crank_try(crank_sleep(seconds));

@@ -152,6 +152,46 @@ static long gather_without_its_limit(void *arg)
 }
 TEST(gather, without_the_limit_around_it_says_so_first) { EXPECT_EQ(run(gather_without_its_limit), 0); }
 
+/* ---- a limit there is no memory for */
+
+static int give_seven(void) { return crank_sleep(0.5) < 0 ? -ECANCELED : 7; }
+static long await_without_its_limit(void *arg)
+{
+    (void)arg;
+    crank_task *task = crank_spawn(give_seven);
+    out_of_memory(true);
+    CRANK_TIMEOUT(limit, 1.0);
+    out_of_memory(false);
+    EXPECT_EQ(crank_await(task), -ENOMEM);
+    EXPECT_CONTAINS(crank_error(), "out of memory for a timeout");
+    return 0;
+}
+TEST(await, without_the_limit_around_it_says_so) { EXPECT_EQ(run(await_without_its_limit), 0); }
+
+static int raise_flag(bool *flag)
+{
+    *flag = true;
+    return 0;
+}
+static long call_on_without_a_limit(void *arg)
+{
+    (void)arg;
+    bool flag = false;
+    CRANK_SEMAPHORE(semaphore, 1);
+    crank_task *other = crank_spawn(raise_flag, &flag);
+    out_of_memory(true);
+    CRANK_TIMEOUT(limit, 1.0);
+    out_of_memory(false);
+    EXPECT_EQ(crank_semaphore_acquire(semaphore), -ENOMEM);
+    for (int i = 0; i < 100000 && !flag; i++) {
+        crank_try(crank_semaphore_acquire(semaphore));
+        crank_semaphore_release(semaphore);
+    }
+    EXPECT(flag);
+    return crank_await(other);
+}
+TEST(room, is_made_after_a_limit_could_not_be_had) { EXPECT_EQ(run(call_on_without_a_limit), 0); }
+
 /* ---- a file of which nothing can be said */
 
 static int stat_fails(void *context, int fd, struct stat *ret_stat)
