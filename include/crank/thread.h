@@ -17,7 +17,8 @@ CRANK_BEGIN_DECLS
  * when cancelled never runs and ends with -ECANCELED; one that has started cannot be interrupted: whoever waits for it
  * waits until it returns. While other jobs wait for a thread, a result may be told a millisecond late: the loop would
  * take the processor from them. fn must not call crank (CHECK), but for crank_post, crank_submit, crank_fail and
- * crank_time. NULL when memory is short. When no thread can be made at all the task ends with -EAGAIN. */
+ * crank_time. NULL when memory is short, or (errno ESHUTDOWN) in a callback while app's children are being ended.
+ * When no thread can be made at all the task ends with -EAGAIN. */
 #define crank_to_thread(...) CRANK_CAPTURE_(__COUNTER__, crank_to_thread_, 0, __VA_ARGS__)
 CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
 

@@ -129,6 +129,10 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 {
     (void)zero;
     crank_loop *loop = cr_loop_checked("crank_to_thread");
+    if (cr_spawn_unwanted(loop)) { /* cancelled before its start it would never run */
+        errno = ESHUTDOWN;
+        return NULL;
+    }
     cr_workers *workers = cr_workers_of(loop);
     task_job *job = workers ? cr_job_new(workers, &task_type) : NULL;
     if (!job) {

@@ -31,6 +31,8 @@ crank_future *crank_future_new(void)
     task->fiber.flags |= CR_TASK_FUTURE;
     task->child = NULL;
     cr_future_uncount(loop, task);
+    if (CR_UNLIKELY(cr_spawn_unwanted(loop)))
+        (void)cr_task_cancel(loop, task);
     return (crank_future *)(void *)cr_handle(task);
 }
 

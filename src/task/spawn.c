@@ -156,7 +156,22 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
         cr_task_unmake(loop, task);
         return no_record();
     }
-    if (CR_UNLIKELY(parent->fiber.life == CR_RETURNED) && cr_children_unwanted(loop, parent))
+    return task;
+}
+
+/* A callback makes children of the root, also while it ends those it has. */
+bool cr_spawn_unwanted(crank_loop *loop)
+{
+    const cr_task *root = cr_tasks_of(loop)->root;
+    return !loop->runner.current && root && root->fiber.life == CR_RETURNED &&
+        cr_children_unwanted(loop, root);
+}
+
+/* One that is unwanted runs all the same, to find at its first wait that it was asked to end. */
+static CR_INLINE cr_task *make_fully(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+{
+    cr_task *task = make_child(loop, fn, site);
+    if (CR_UNLIKELY(task && !loop->runner.current) && cr_spawn_unwanted(loop))
         (void)cr_task_cancel(loop, task);
     return task;
 }
@@ -194,7 +209,7 @@ cr_task *cr_task_make_from(
         *cr_captured_many() = *(const cr_many_args *)args;
     else if (site->args > 0)
         *cr_captured_few() = *(const cr_few_args *)args;
-    return cr_task_make(loop, fn, site);
+    return make_fully(loop, fn, site);
 }
 
 /* Most spawns need nothing but what is there already: what make_child does, in one piece that needs
@@ -238,7 +253,7 @@ static CR_INLINE cr_task *make_plainly(
 static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site *site)
 {
     crank_loop *loop = cr_loop_checked("crank_spawn");
-    cr_task *task = make_child(loop, fn, site);
+    cr_task *task = make_fully(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_task_ready(loop, task);

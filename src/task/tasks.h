@@ -161,6 +161,8 @@ void cr_ext_free(cr_tasks *tasks, cr_task *task);
 /* A record with the captured call in it, alive, new, owned by the running task (outside a task by
  * the root), not yet ready. NULL when memory is short (errno ENOMEM). */
 cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site);
+/* Called in a callback as the root ends its children: what is made now has to end as well. */
+bool cr_spawn_unwanted(crank_loop *loop);
 /* The same, owned by owner. */
 cr_task *cr_task_make_owned(
     crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site);

@@ -24,6 +24,45 @@ static int cancel_queued_app(void)
 }
 TEST(to_thread, a_job_cancelled_before_its_start_never_runs) { run_on_each(1, cancel_queued_app); }
 
+/* ---- a callback of the end: what it makes has to end as well */
+
+static int sleep_on_once(void)
+{
+    int err = crank_sleep(100);
+    crank_sleep(0.1);
+    return err;
+}
+static int sleep_long(void) { return crank_sleep(100); }
+static void make_a_job_and_a_future(crank_task *task, void *arg)
+{
+    (void)task, (void)arg;
+    EXPECT(!crank_to_thread(count_run));
+    EXPECT_EQ(errno, ESHUTDOWN);
+    crank_future *future = crank_future_new();
+    EXPECT(crank_was_cancelled(crank_future_task(future)));
+    crank_future_free(future);
+    crank_drop(crank_spawn(note, 1));
+}
+static int leave_with_a_callback(void)
+{
+    reset();
+    crank_drop(crank_spawn(sleep_on_once));
+    crank_on_done(crank_spawn(sleep_long), make_a_job_and_a_future, NULL);
+    crank_try(crank_sleep(0));
+    return -EIO;
+}
+static void leave_on(crank_backend backend)
+{
+    crank_options options = { .backend = backend };
+    EXPECT_EQ(crank_run_with(&options, leave_with_a_callback), -EIO);
+    EXPECT_EQ(atomic_load(&ran), 0);
+}
+TEST(to_thread, a_job_of_a_callback_while_all_ends_never_runs)
+{
+    leave_on(CRANK_BACKEND_SIM);
+    leave_on(CRANK_BACKEND_EPOLL);
+}
+
 static int cancel_all_app(void)
 {
     enum { n = 600 };
