@@ -84,7 +84,8 @@ typedef struct crank_options {
 
 #ifndef __cplusplus
 /* Run fn(args...) as a task on a new loop and return when it and all its children have ended. For main: a failure is
- * printed with its trace and gives 1, Ctrl-C 130, a deadlock 70, else the result of app cut to 0..255.
+ * printed with its trace and gives 1, Ctrl-C 130, a deadlock 70, else the low 8 bits of what app returned. Ctrl-C
+ * cancels app; one that takes that back (crank_uncancel) has dealt with it, and what it returns counts.
  * Inside a run it is refused: a CHECK. */
 #define crank_run(...) CRANK_CAPTURE_(__COUNTER__, crank_run_, 0, __VA_ARGS__)
 /* Options in place: crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .seed = 7), app). The bare

@@ -113,7 +113,8 @@ CRANK_API bool crank_done(crank_task *task);
 /* Did it end with -ECANCELED, having been cancelled? */
 CRANK_API bool crank_was_cancelled(crank_task *task);
 /* The result of an ended task, without giving up the handle. Fails with -EAGAIN while it runs; else 0 and *ret_value
- * is the result, negative where the task failed. Integer, bool and void results only: another kind is a CHECK. */
+ * is the result, negative where the task failed: crank_error has its message then, in a task, and it is not reported
+ * as a failure nobody awaited. Integer, bool and void results only: another kind is a CHECK. */
 CRANK_API int crank_result(crank_task *task, long *ret_value);
 /* Call fn(task, arg) once, soon after the task has ended; soon, if it has ended already. In the loop, not in a task: fn
  * must not wait. Fails with -ENOMEM. */

@@ -137,15 +137,20 @@ bool crank_was_cancelled(crank_task *handle)
 }
 
 /* Asks without waiting and without giving up the handle; a failure's number is a result like
- * others. */
+ * others. Whoever asks knows of it: it is not reported any more. */
 int crank_result(crank_task *handle, long *ret_value)
 {
-    const cr_task *task = cr_task_of(handle, "crank_result");
+    cr_task *task = cr_task_of(handle, "crank_result");
     if (task->fiber.life != CR_ENDED)
         return -EAGAIN;
     CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_BROKEN),
         "crank_result: task '%s' does not return an integer; await it", cr_task_name(task));
     *ret_value = cr_task_value(task);
+    if (task->fiber.flags & CR_TASK_FAILED) {
+        task->fiber.flags |= CR_TASK_CLAIMED;
+        if (cr_self())
+            cr_failure_copy(cr_loop_here, task, cr_self());
+    }
     return 0;
 }
 

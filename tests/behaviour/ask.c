@@ -36,6 +36,31 @@ TEST_SIM(task, knows_itself_its_parent_and_its_name)
     return 0;
 }
 
+static int reported;
+static void count_report(const crank_report *report, void *arg)
+{
+    (void)report, (void)arg;
+    reported++;
+}
+static int fail_at_once(void) { return crank_fail(EIO, "disk %d is gone", 3); }
+static int ask_for_a_failure(void)
+{
+    crank_task *task = crank_spawn(fail_at_once);
+    long value = 0;
+    crank_try(crank_sleep(1));
+    EXPECT_EQ(crank_result(task, &value), 0);
+    EXPECT_EQ(value, -EIO);
+    EXPECT_CONTAINS(crank_error(), "disk 3 is gone");
+    crank_drop(task);
+    return 0;
+}
+TEST(task, whose_failure_was_asked_for_is_not_reported)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = count_report };
+    EXPECT_EQ(crank_run_with(&options, ask_for_a_failure), 0);
+    EXPECT_EQ(reported, 0);
+}
+
 TEST_SIM(task, says_when_it_is_done_and_with_what)
 {
     crank_task *task = crank_spawn(seven_later);

@@ -271,6 +271,23 @@ TEST(interrupt, cancels_app_and_gives_130)
     EXPECT(after.sa_handler == SIG_DFL);
 }
 
+/* A server that has shut down as it should. */
+static int deals_with_the_interrupt(int result)
+{
+    raise(SIGINT);
+    EXPECT_EQ(crank_sleep(3600), -ECANCELED);
+    EXPECT_EQ(crank_uncancel(NULL), 0);
+    crank_try(crank_sleep(0));
+    return result;
+}
+TEST(interrupt, that_app_takes_back_leaves_its_result)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .handle_interrupt = true };
+    EXPECT_EQ(crank_run_with(&options, deals_with_the_interrupt, 5), 5);
+    EXPECT_EQ(crank_run_with(&options, deals_with_the_interrupt, -EIO), -EIO);
+    EXPECT_EQ(crank_run(deals_with_the_interrupt, 0), 0);
+}
+
 /* Cleaning up after Ctrl-C, or a deadlock, may fail: that is told as well. */
 static int fails_when_interrupted(void)
 {
