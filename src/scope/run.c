@@ -343,6 +343,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
         if (err == 0) {
             cr_loop_drive(loop);
             run_out(loop);
+            cr_dones_left(loop);
         }
         if (r->grace)
             crank_handle_cancel(r->grace);

@@ -88,17 +88,22 @@ struct done {
     void *arg;
 };
 
-/* In the loop: the record is kept until here, also where the handle was given up meanwhile. */
-static void done_call(crank_loop *loop, cr_service *service)
+/* The record is kept until here, also where the handle was given up meanwhile. */
+static void done_over(crank_loop *loop, struct done *done)
 {
-    struct done *done = cr_container_of(service, struct done, service);
     cr_task *task = done->task;
-    done->fn(cr_handle(task), done->arg);
     cr_free(loop->sys, done);
     if (--task->ext->pins == 0 && task->ext->released) {
         cr_ext_free(cr_tasks_of(loop), task);
         cr_record_put(cr_tasks_of(loop), task);
     }
+}
+
+static void done_call(crank_loop *loop, cr_service *service)
+{
+    struct done *done = cr_container_of(service, struct done, service);
+    done->fn(cr_handle(done->task), done->arg);
+    done_over(loop, done);
 }
 
 /* The pin keeps the record for the callback's handle, whoever gives it up meanwhile. */
@@ -145,6 +150,23 @@ int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *
         count++;
     }
     return count;
+}
+
+/* What else is ready keeps its place: it is its owner's to free. */
+void cr_dones_left(crank_loop *loop)
+{
+    cr_runner *runner = &loop->runner;
+    cr_fiber *next = runner->head;
+    runner->head = NULL;
+    runner->tail = &runner->head;
+    for (cr_fiber *item = next; item; item = next) {
+        next = item->next;
+        cr_service *service = cr_container_of(item, cr_service, item);
+        if (item->run == CR_RUN_SERVICE && service->run == done_call)
+            done_over(loop, cr_container_of(service, struct done, service));
+        else
+            cr_runner_push(runner, item);
+    }
 }
 
 void cr_dones_free(crank_loop *loop, cr_ext *ext)

@@ -403,6 +403,8 @@ void cr_describe_install(void); /* cr_check_hook */
 /* ---- handle.c */
 /* Free the done callbacks of a task that will never end. */
 void cr_dones_free(crank_loop *loop, cr_ext *ext);
+/* Free those that are ready and will not be called any more: the run is over. */
+void cr_dones_left(crank_loop *loop);
 
 /* ---- debug.c: in debug mode only */
 void cr_debug_spawned(crank_loop *loop, cr_task *task);

@@ -172,3 +172,18 @@ TEST_EACH_BACKEND(on_done, of_an_ended_task_is_called_soon)
     return 0;
 }
 
+
+static void ask_again(crank_task *task, void *arg)
+{
+    int *times = arg;
+    if (++*times < 100000)
+        (void)crank_on_done(task, ask_again, times);
+}
+static int ask_at_the_end(int *times) { return crank_on_done(crank_self(), ask_again, times); }
+TEST(on_done, without_end_is_given_up_with_the_run_and_leaves_nothing)
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL };
+    int times = 0;
+    EXPECT_EQ(crank_run_with(&options, ask_at_the_end, &times), 0);
+    EXPECT(times > 0 && times < 100000);
+}
