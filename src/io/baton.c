@@ -73,11 +73,13 @@ static void *work(void *arg)
     cr_worker *self = arg;
     cr_worker_here = self;
     cr_loop_served = self->workers->loop;
+    pthread_cleanup_push(cr_worker_gone, NULL);
     for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
         self->job->type->run(self->job);
         if (!bring_back(self))
             break;
     }
+    pthread_cleanup_pop(0);
     return NULL;
 }
 

@@ -14,6 +14,7 @@
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
 #include "io/workers.h"
+#include "base/check.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -220,14 +221,23 @@ static cr_job *next_job(cr_worker *self)
     }
 }
 
+void cr_worker_gone(void *arg)
+{
+    (void)arg;
+    cr_check_failed("pthread_exit: called in a thread job, or pthread_cancel for the thread of "
+                    "one; let the job return instead");
+}
+
 static void *work(void *arg)
 {
     cr_worker *self = arg;
     cr_worker_here = self;
+    pthread_cleanup_push(cr_worker_gone, NULL);
     for (cr_job *job = next_job(self); job; job = next_job(self)) {
         job->type->run(job);
         cr_job_done(self->workers, job);
     }
+    pthread_cleanup_pop(0);
     return NULL;
 }
 

@@ -151,6 +151,9 @@ extern __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec
 
 /* ---- baton.c */
 int cr_baton_new(cr_workers *workers); /* 0 or -ENOMEM */
+/* A worker's thread has ended within a job, as pthread_exit does: its job would never come back,
+ * and its task be waited for for ever. A CHECK. */
+CR_COLD void cr_worker_gone(void *arg);
 /* Tell every worker to end. False when one was lost: then the memory of the workers must stay. */
 bool cr_baton_close(cr_workers *workers);
 void cr_baton_free(cr_workers *workers); /* every worker has ended */

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "loop/callback.h"
 #include "loop/loop.h"
+#include <pthread.h>
 
 #define LOOK_ONLY INT64_MIN
 /* Where so many timers run they come due in quick succession, and a sleep for each costs many times
@@ -245,13 +246,23 @@ long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
     return run_ready(loop);
 }
 
+/* The thread ends beneath its loop: nobody would run it any more, and nothing would say so. */
+static CR_COLD void thread_ended(void *arg)
+{
+    (void)arg;
+    cr_check_failed("pthread_exit: called in a task or a callback, or pthread_cancel for the "
+                    "thread of a loop; let the function return instead");
+}
+
 void cr_loop_drive(crank_loop *loop)
 {
     loop->stopping = false;
     loop->running = true;
     cr_watchdog_watch(loop, __builtin_frame_address(0));
+    pthread_cleanup_push(thread_ended, NULL);
     while (!loop->stopping)
         cr_loop_turn(loop, true, CR_NEVER);
+    pthread_cleanup_pop(0);
     cr_watchdog_leave(loop);
     loop->running = false;
 }

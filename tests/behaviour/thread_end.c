@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* thread_end.c: what is true of jobs that are cancelled, given up, or find no thread. */
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include "jobs.h"
@@ -286,4 +287,20 @@ TEST(to_thread, a_job_ends_with_eagain_when_no_thread_can_be_made)
         test_skip("Valgrind's memory cannot be limited");
     run_on_each(0, no_thread_app);
 #endif
+}
+
+/* ---- pthread_exit, in code that was made for a thread */
+
+static int leave_the_thread(void) { pthread_exit(NULL); }
+static int leave_it_in_a_job(void) { return (int)crank_await(crank_to_thread(leave_the_thread)); }
+TEST_CHECKS(task, that_ends_its_thread_is_named, "pthread_exit: called in a task") { return leave_the_thread(); }
+TEST_CHECKS_OUTSIDE(to_thread, a_job_that_ends_its_thread_is_named, "pthread_exit: called in a thread job")
+{
+    crank_options options = { .backend = CRANK_BACKEND_EPOLL };
+    (void)crank_run_with(&options, leave_it_in_a_job);
+}
+TEST_CHECKS_OUTSIDE(to_thread, a_simulated_job_that_ends_its_thread_is_named, "pthread_exit: called in a thread job")
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    (void)crank_run_with(&options, leave_it_in_a_job);
 }
