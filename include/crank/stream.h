@@ -36,8 +36,12 @@ CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
 /* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
  * A pipe that nobody reads is waited for until a request to cancel or a time limit comes, which loses the rest. One
- * that came before the call does not end that wait: what cleans up after a limit sets its own. */
+ * that came before the call does not end that wait: what cleans up after a limit sets its own. It gives -ECANCELED at
+ * the end, and stays for the next wait where the call fails with another error. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
+
+/* Close it where nobody can be given its failure. */
+CRANK_API void crank_stream_end_(crank_stream *stream);
 
 /* A whole file into memory from malloc, with a 0 behind it. 0; fails as crank_open and crank_read. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_file(const char *path, char **ret_data, size_t *ret_size);
@@ -48,8 +52,14 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, con
 /* Close a stream or a generator. */
 #define crank_close(x) \
     _Generic((x), crank_stream *: crank_stream_close, crank_generator *: crank_generator_close)(x)
+/* CRANK_AUTO_STREAM crank_stream *s = ...: closed at the end of its block, as by crank_close. It answers no request to
+ * cancel: that stays for the next wait. */
 #define CRANK_AUTO_STREAM CRANK_CLEANUP_(crank_stream_drop_)
-static inline void crank_stream_drop_(crank_stream **stream) { (void)crank_stream_close(*stream); }
+static inline void crank_stream_drop_(crank_stream **stream)
+{
+    if (*stream)
+        crank_stream_end_(*stream);
+}
 #endif
 
 CRANK_END_DECLS

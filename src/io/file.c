@@ -163,12 +163,20 @@ static const cr_wait op_wait = {
     .describe = op_describe,
 };
 
+/* What has been asked of the task since the wait before, delivered where the call delivers. */
+static int look_up(const cr_waiting *w, const file *f)
+{
+    if (f->stream.closing)
+        return cr_stream_abandoned(w, &f->stream) ? -ECANCELED : 0;
+    return cr_wait_on(w);
+}
+
 /* Have the backend do f->op and wait for its end; it may be one of several waits of a call. Where
  * it ended because a request to cancel undid it, the request has been answered. It is the file's
  * operation and not the task's record's: a file is read by one task at a time. */
 static long await_op(const cr_waiting *w, file *f)
 {
-    int err = cr_wait_on(w);
+    int err = look_up(w, f);
     if (err < 0)
         return err;
     f->op.fd = f->fd;
@@ -181,7 +189,7 @@ static long await_op(const cr_waiting *w, file *f)
         return f->op.result;
     long result = cr_park(w, &op_wait);
     if (result == -ECANCELED)
-        (void)cr_wait_on(w);
+        (void)look_up(w, f);
     return result;
 }
 
@@ -220,8 +228,7 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
  * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
  * can be cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes:
  * the kernel would often have to allocate, and then wait. */
-static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size,
-    bool surely)
+static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -236,7 +243,8 @@ static long file_drain(const cr_waiting *w, crank_stream *stream, const char *fr
         if (f->size > PIPE_PIECE)
             f->size = PIPE_PIECE;
     }
-    return surely ? cr_call_surely(w, do_write, f, f->path) : cr_call(w, do_write, f, f->path);
+    return stream->closing ? cr_call_surely(w, do_write, f, f->path)
+                           : cr_call(w, do_write, f, f->path);
 }
 
 /* Closing what was only read does not wait; closing what was written may (network file systems). */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "scope/scope.h"
 
 /* As much as a pipe holds, and where reading a cached file stops getting faster. */
 #define ROOM_FIRST ((size_t)64 * 1024)
@@ -101,13 +102,13 @@ static void taken(crank_stream *stream, size_t size)
 
 /* Everything in the out buffer to the kernel. On failure the rest stays. writer is set while it
  * waits: a second writer is found by check_alone, not by mixed bytes. */
-static int write_out(const cr_waiting *w, crank_stream *stream, bool surely)
+static int write_out(const cr_waiting *w, crank_stream *stream)
 {
     cr_buffer *out = &stream->out;
     stream->writer = w->self;
     long n = 0;
     while (held(out) > 0 && n >= 0) {
-        n = stream->type->drain(w, stream, first(out), held(out), surely);
+        n = stream->type->drain(w, stream, first(out), held(out));
         if (n > 0) {
             out->start += (size_t)n;
             stream->written = true;
@@ -137,7 +138,7 @@ static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
     /* A buffer not made yet counts with the size it will have. */
     size_t usual = out->room ? out->room : ROOM_FIRST;
     if (held(out) > 0 && size > usual - held(out)) {
-        int err = write_out(w, stream, false);
+        int err = write_out(w, stream);
         if (err < 0)
             return err;
         shrink(w->loop->sys, out);
@@ -225,29 +226,91 @@ int crank_flush(crank_stream *stream)
     int err = begin(&w, stream, false, "crank_flush");
     if (err < 0)
         return err;
-    err = write_out(&w, stream, false);
+    err = write_out(&w, stream);
     shrink(w.loop->sys, &stream->out);
     return err;
 }
 
-/* A cancelled task's bytes are written all the same: it asked for that before. */
-int crank_stream_close(crank_stream *stream)
+/* ---- Closing ---- */
+
+/* How many requests, and limits and groups that have fired, the task's next wait would answer. */
+static unsigned asked_of(const cr_task *task)
 {
-    cr_waiting w;
-    if (!stream)
-        return 0;
-    int cancelled = cr_wait_begin(&w, "crank_close");
+    unsigned count = 0;
+    for (const cr_scope *scope = task->fiber.scope; scope; scope = scope->up) {
+        if (scope->type == CR_SHIELD)
+            return count;
+        count += scope->undelivered;
+    }
+    return count + (task->fiber.flags & CR_TASK_ASKED ? CR_TALLY_REQUESTS(task) : 0);
+}
+
+bool cr_stream_abandoned(const cr_waiting *w, const crank_stream *stream)
+{
+    return cr_wait_noticed(w) && asked_of(w->self) > stream->asked;
+}
+
+/* A cancelled task's bytes are written all the same: it asked for that before. No request is
+ * delivered: whether one is answered is known when it is known what the call returns. */
+static int finish(const cr_waiting *w, crank_stream *stream)
+{
     check_alone(stream, stream->reader, "crank_close");
     check_alone(stream, stream->writer, "crank_close");
-    const cr_sys *sys = w.loop->sys;
-    int err = write_out(&w, stream, true);
-    int shut = stream->type->shut(&w, stream, stream->written);
-    if (err == 0 && shut < 0)
-        err = cr_stream_failed(stream, "close", shut);
+    stream->closing = true;
+    stream->asked = asked_of(w->self);
+    int err = write_out(w, stream);
+    int closed = stream->type->shut(w, stream, stream->written);
+    if (err == 0 && closed < 0)
+        err = cr_stream_failed(stream, "close", closed);
+    return err;
+}
+
+static void stream_free(const cr_sys *sys, crank_stream *stream)
+{
     cr_free(sys, stream->in.bytes);
     cr_free(sys, stream->out.bytes);
     cr_free(sys, stream);
-    return err < 0 ? err : cancelled;
+}
+
+/* A request that came before the call is answered by it, unless it has a failure to tell of: then
+ * it stays for the next wait. */
+int crank_stream_close(crank_stream *stream)
+{
+    if (!stream)
+        return 0;
+    cr_waiting w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    int missing = cr_wait_room(&w);
+    bool asked = cr_wait_noticed(&w);
+    int err = finish(&w, stream);
+    stream_free(w.loop->sys, stream);
+    if (err == 0)
+        err = missing;
+    if (err == -ECANCELED || (err == 0 && asked))
+        return cr_wait_on(&w) < 0 ? -ECANCELED : err;
+    return err;
+}
+
+/* At the end of a block nobody can be given an error: the request to cancel stays for the next
+ * wait, so does what is to be said of a scope that could not be made, and the error with which the
+ * block is being left is kept apart meanwhile. */
+void crank_stream_end_(crank_stream *stream)
+{
+    cr_waiting w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    cr_tasks *tasks = cr_tasks_of(w.loop);
+    cr_failure *before = cr_failure_take(w.self);
+    bool scopeless = tasks->out_of_memory == w.self->id;
+    if (scopeless)
+        tasks->out_of_memory = 0;
+    (void)cr_wait_room(&w);
+    (void)finish(&w, stream);
+    stream_free(w.loop->sys, stream);
+    if (scopeless) {
+        tasks->out_of_memory = w.self->id;
+        w.loop->runner.budget = 1;
+    }
+    crank_error_clear();
+    if (before)
+        cr_failure_give(w.loop, w.self, before);
 }
 
 /* ---- Reading ---- */
@@ -258,7 +321,7 @@ static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
 {
     cr_buffer *in = &stream->in;
     if (held(&stream->out) > 0) {
-        int err = write_out(w, stream, false);
+        int err = write_out(w, stream);
         if (err < 0)
             return err;
     }
