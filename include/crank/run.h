@@ -24,7 +24,7 @@ typedef enum crank_leftovers {
 } crank_leftovers;
 
 enum crank_report_kind {
-    CRANK_REPORT_UNAWAITED,  /* a failure nobody awaited */
+    CRANK_REPORT_UNAWAITED,  /* a failure nobody awaited, or that nobody could be given: a CRANK_AUTO_STREAM's */
     CRANK_REPORT_DEADLOCK,   /* tasks wait and nothing can wake them */
     CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
     CRANK_REPORT_UNCLAIMED,  /* many ended tasks of one place whose handles were not given up */

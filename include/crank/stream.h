@@ -40,7 +40,7 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
  * the end, and stays for the next wait where the call fails with another error. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
 
-/* Close it where nobody can be given its failure. */
+/* Close it where nobody can be given its failure: that is reported. */
 CRANK_API void crank_stream_end_(crank_stream *stream);
 
 /* A whole file into memory from malloc, with a 0 behind it. 0; fails as crank_open and crank_read. */
@@ -53,7 +53,8 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, con
 #define crank_close(x) \
     _Generic((x), crank_stream *: crank_stream_close, crank_generator *: crank_generator_close)(x)
 /* CRANK_AUTO_STREAM crank_stream *s = ...: closed at the end of its block, as by crank_close. It answers no request to
- * cancel: that stays for the next wait. */
+ * cancel: that stays for the next wait. What cannot be written then is lost, and reported (CRANK_REPORT_UNAWAITED), and
+ * the block's result does not change: to be given the error call crank_flush, or crank_close, before. */
 #define CRANK_AUTO_STREAM CRANK_CLEANUP_(crank_stream_drop_)
 static inline void crank_stream_drop_(crank_stream **stream)
 {

@@ -115,6 +115,8 @@ static int write_out(const cr_waiting *w, crank_stream *stream)
         }
     }
     stream->writer = NULL;
+    if (!stream->closing && n != -ECANCELED)
+        stream->told = n < 0 ? (int)n : 0;
     if (n < 0)
         return cr_stream_failed(stream, "write", (int)n);
     clear(out);
@@ -290,9 +292,24 @@ int crank_stream_close(crank_stream *stream)
     return err;
 }
 
-/* At the end of a block nobody can be given an error: the request to cancel stays for the next
- * wait, so does what is to be said of a scope that could not be made, and the error with which the
- * block is being left is kept apart meanwhile. */
+/* A failure that a call has given before is no news, nor is one that has lost nothing; whoever asks
+ * a task to end while a pipe is full has asked for the loss. */
+static void report_loss(const cr_waiting *w, const crank_stream *stream, int err)
+{
+    char text[768];
+    bool lost = stream->written || held(&stream->out) > 0;
+    if (err == 0 || err == -ECANCELED || err == stream->told || !lost)
+        return;
+    snprintf(text, sizeof text,
+        "task '%s' lost some of what it wrote to %.400s, closed at the end of a block: %s [%s]\n"
+        "  crank_flush or crank_close before the end of the block gives the error\n",
+        cr_task_name(w->self), stream->name, cr_error_words(err), crank_errno_name(err));
+    cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);
+}
+
+/* At the end of a block nobody can be given an error: a failure is reported, the request to cancel
+ * stays for the next wait, so does what is to be said of a scope that could not be made, and the
+ * error with which the block is being left is kept apart meanwhile. */
 void crank_stream_end_(crank_stream *stream)
 {
     cr_waiting w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
@@ -302,7 +319,7 @@ void crank_stream_end_(crank_stream *stream)
     if (scopeless)
         tasks->out_of_memory = 0;
     (void)cr_wait_room(&w);
-    (void)finish(&w, stream);
+    report_loss(&w, stream, finish(&w, stream));
     stream_free(w.loop->sys, stream);
     if (scopeless) {
         tasks->out_of_memory = w.self->id;

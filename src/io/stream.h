@@ -48,6 +48,7 @@ struct crank_stream {
     bool placed;  /* what was read ahead can be read again: a pipe or terminal gives it once */
     bool closing;
     unsigned asked; /* of the task that closes it, before it did */
+    int told; /* with what writing out has failed last, which a call has given; 0 */
 };
 
 /* Has the task that closes the stream been asked to end since it began to? What was asked before

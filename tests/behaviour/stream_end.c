@@ -182,3 +182,93 @@ TEST_EACH_BACKEND(close, when_asked_before_is_given_up_at_the_next_request)
     }
     return 0;
 }
+
+/* ---- What cannot be written ---- */
+
+static int write_to(const char *path, size_t size)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "w"));
+    return crank_write(s, test_memory(size), size);
+}
+TEST_EACH_BACKEND(auto_stream, that_loses_what_was_written_is_reported_with_path_error_and_remedy)
+{
+    test_capture();
+    int err = write_to("/dev/full", 3);
+    const char *said = test_captured();
+    crank_try(err);
+    EXPECT_CONTAINS(said, "crank: unawaited failure: task '");
+    EXPECT_CONTAINS(said, " wrote to /dev/full, ");
+    EXPECT_CONTAINS(said, ": No space left on device [ENOSPC]\n");
+    EXPECT_CONTAINS(said, "crank_flush or crank_close before the end of the block");
+    return 0;
+}
+
+static int write_with_an_error_of_its_own(void)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open("/dev/full", "w"));
+    crank_try(crank_write(s, "x", 1));
+    return crank_fail(-EPROTO, "mine");
+}
+TEST_EACH_BACKEND(auto_stream, that_loses_what_was_written_leaves_the_blocks_own_error)
+{
+    test_capture();
+    int err = write_with_an_error_of_its_own();
+    EXPECT_CONTAINS(test_captured(), "[ENOSPC]");
+    EXPECT_EQ(err, -EPROTO);
+    EXPECT_STR(crank_error(), "mine");
+    return 0;
+}
+
+static int write_and_flush(const char *path)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "w"));
+    crank_try(crank_write(s, "x", 1));
+    return crank_flush(s);
+}
+static int reports;
+static void count(const crank_report *report, void *arg)
+{
+    (void)report, (void)arg;
+    reports++;
+}
+static int lose_what_is_known(void)
+{
+    EXPECT_EQ(write_and_flush("/dev/full"), -ENOSPC);
+    EXPECT_CONTAINS(crank_error(), "/dev/full");
+    crank_error_clear();
+    EXPECT_EQ(write_and_flush("/dev/null"), 0);
+    return 0;
+}
+TEST(auto_stream, reports_no_loss_that_a_call_has_told_of)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = count };
+    EXPECT_EQ(crank_run_with(&options, lose_what_is_known), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+TEST(auto_stream, reports_no_loss_by_a_request_to_cancel)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = count };
+    EXPECT_EQ(crank_run_with(&options, give_up), 0);
+    EXPECT_EQ(reports, 0);
+}
+
+static int read_only(void)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open("/dev/null", "r"));
+    char byte;
+    return (int)crank_read(s, &byte, 1);
+}
+static int read_and_lose_once(void)
+{
+    EXPECT_EQ(read_only(), 0);
+    EXPECT_EQ(write_to("/dev/full", 1), 0);
+    EXPECT_STR(crank_error(), "");
+    return 0;
+}
+TEST(auto_stream, reports_each_loss_once_as_an_unawaited_failure)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = count };
+    EXPECT_EQ(crank_run_with(&options, read_and_lose_once), 0);
+    EXPECT_EQ(reports, 1);
+}
