@@ -66,7 +66,8 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
               (int *)0, (p))) == 5 ? CRANK_KIND_POINTER : CRANK_KIND_STRUCT)
 
 /* Loop over the values of a generator and close it at the end of the loop, also after break, return and goto. A
- * failure of the generator is returned from the function, as crank_try does. */
+ * failure of the generator is returned from the function, as crank_try does; so is, after break, a
+ * cancellation that interrupts its cleanups. After return and goto the next wait notices that. */
 #define crank_foreach(T, v, generator) CRANK_FOREACH_(__COUNTER__, #generator, T, v, generator)
 #define CRANK_FOREACH_(id, text, T, v, generator) \
     for (crank_generator *CRANK_CAT_(crank_g_, id) CRANK_CLEANUP_(crank_generator_drop_) = \
@@ -135,8 +136,8 @@ CRANK_API long crank_yield_from(crank_generator *generator);
  * passed over), 0 when it ended, or its failure. One that has not started ends with that error. */
 CRANK_API int crank_throw(crank_generator *generator, int error);
 /* End a generator and free it: the yield at which it sleeps returns -ECANCELED, its cleanups run. 0, or the failure it
- * ends with (its -ECANCELED counts as none). It waits where a cleanup does. One that goes on yielding is a CHECK. NULL
- * is ignored. */
+ * ends with (that -ECANCELED counts as none; one by which a wait of a cleanup was interrupted stays). It waits where a
+ * cleanup does. One that goes on yielding is a CHECK. NULL is ignored. */
 CRANK_API int crank_generator_close(crank_generator *generator);
 /* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. */
 CRANK_API int crank_generator_result(const crank_generator *generator, long *ret_value);

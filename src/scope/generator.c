@@ -214,30 +214,67 @@ int crank_throw(crank_generator *g, int error)
     return cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_throw");
 }
 
+/* ---- closing */
+
+/* Of the scopes only those outside of the body count: its own tell it of its own affairs. */
+void cr_generators_told(const cr_task *task, uint64_t now, bool asked)
+{
+    for (const crank_generator *g = running(task); g; g = g->up) {
+        if (!g->closing)
+            continue;
+        g->closing->asked |= asked;
+        for (const cr_scope *s = g->below; s; s = s->up)
+            g->closing->fired |= s->delivered_at == now;
+    }
+}
+
+/* Has the body's -ECANCELED more to say than that it was closed? A request that was taken back
+ * meanwhile does not count. */
+static bool interrupted(const cr_closing *closing)
+{
+    return closing->fired || (closing->asked && CR_TALLY_REQUESTS(cr_self()) > 0);
+}
+
 /* The body is resumed with -ECANCELED and must end: its cleanup runs, and its scopes close, on
  * the task that closes it. Sources are closed after it, since its cleanup may still ask them. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the program's text nests adaptors. */
-int crank_generator_close(crank_generator *g)
+static int end(crank_generator *g, cr_closing *closing)
 {
     int result = 0;
     if (!g || g == &missing)
         return 0;
     if (may_ask(g, "crank_generator_close") > 0 && g->state == CR_GENERATOR_SLEEPING) {
         g->thrown = -ECANCELED;
-        g->closing = true;
+        g->closing = closing;
         result = cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_generator_close");
     }
     CR_CHECK(result <= 0,
         "crank_generator_close: generator %s yields again though it was asked to end", name_of(g));
+    if (result == -ECANCELED && !interrupted(closing))
+        result = 0;
     for (size_t i = 0; i < 2; i++) {
-        int closed = crank_generator_close(g->sources[i]);
-        if (closed < 0 && (result == 0 || result == -ECANCELED))
-            result = closed;
+        cr_closing source = { 0 };
+        int ended = end(g->sources[i], &source);
+        if (ended < 0 && (result == 0 || result == -ECANCELED))
+            result = ended;
+        closing->asked |= source.asked;
+        closing->fired |= source.fired;
     }
     cr_generator_unlist(g);
     cr_free(g->loop->sys, g->plan);
     cr_free(g->loop->sys, g);
-    return result == -ECANCELED ? 0 : result;
+    return result;
+}
+
+/* What a cleanup was told of goes on to the caller, together with what the edge of a block in there
+ * has left for the next wait. */
+int crank_generator_close(crank_generator *g)
+{
+    cr_closing closing = { 0 };
+    int result = end(g, &closing);
+    if (result == -ECANCELED && cr_scopes_deliverable(cr_self()))
+        cr_scopes_delivered(cr_self());
+    return result;
 }
 
 /* A body that ended with a bare number said nothing, or said something about an earlier error. */
@@ -255,17 +292,34 @@ static cr_failure *report_closing(
     return failure;
 }
 
+/* The wait that was told of a request, or of a scope that fired, had nobody to tell: the next one
+ * is told again, with the reason given. */
+static cr_failure *leave_to_next_wait(
+    cr_task *self, const cr_closing *closing, uint64_t since, cr_failure *failure)
+{
+    bool asked = closing->asked && CR_TALLY_REQUESTS(self) > 0;
+    cr_scopes_undeliver(self, since, asked);
+    if (!asked || !failure || cr_failure_error(failure) != -ECANCELED || self->ext->reason)
+        return failure;
+    self->ext->reason = failure;
+    return NULL;
+}
+
 /* At the edge of a block nobody can be given an error: a failure of the closing is reported, and
  * the one with which the block is being left is kept apart meanwhile. */
 void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
     crank_loop *loop = cr_loop_here;
+    cr_closing closing = { 0 };
+    uint64_t since = loop ? cr_tasks_of(loop)->moments : 0;
     cr_failure *before = self ? cr_failure_take(self)
                               : NULL; /* the error that leaves the block stays the caller's */
-    int result = crank_generator_close(g);
+    int result = end(g, &closing);
     cr_failure *failure = self ? cr_failure_take(self) : NULL;
-    if (result < 0)
+    if (result < 0 && interrupted(&closing))
+        failure = leave_to_next_wait(self, &closing, since, failure);
+    if (result < 0 && result != -ECANCELED)
         failure = report_closing(loop, self, failure, result);
     cr_failure_free(failure);
     if (before)

@@ -21,6 +21,12 @@ typedef struct cr_place {
     uint8_t kind;
 } cr_place;
 
+/* What reached the task from outside of a body while that was being ended: a request to the task, a
+ * scope that fired. On the stack of who ends it. */
+typedef struct cr_closing {
+    bool asked, fired;
+} cr_closing;
+
 /* On the heap, owned by whoever made it until crank_generator_close. What a switch needs comes
  * first; the captured arguments, read once, come last. */
 struct crank_generator {
@@ -38,7 +44,7 @@ struct crank_generator {
     int thrown; /* what the yield it sleeps at will return */
     int line; /* of the yield it sleeps at */
     enum cr_generator_state state;
-    bool closing; /* what is thrown is its end */
+    cr_closing *closing; /* what is thrown is its end; else NULL */
     crank_generator *sources[2]; /* an adaptor's, closed with it */
     void *plan;                  /* an adaptor's, freed with it */
     bool owned;                  /* is the source of an adaptor, which closes it */

@@ -170,13 +170,30 @@ bool cr_scopes_deliverable(const cr_task *task)
 /* All that this wait could see. What a shield hides stays pending. */
 void cr_scopes_delivered(cr_task *task)
 {
+    uint64_t now = ++cr_tasks_of(cr_loop_here)->moments;
     cr_scope *s = task->fiber.scope;
-    for (; s && s->type != CR_SHIELD; s = s->up)
+    for (; s && s->type != CR_SHIELD; s = s->up) {
+        if (s->undelivered)
+            s->delivered_at = now;
         s->undelivered = false;
-    if (!s && (task->fiber.flags & CR_TASK_ASKED)) {
+    }
+    bool asked = !s && (task->fiber.flags & CR_TASK_ASKED);
+    if (asked) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
         cr_reason_deliver(task);
     }
+    refresh(task);
+    if (CR_UNLIKELY(task->fiber.generator != NULL))
+        cr_generators_told(task, now, asked);
+}
+
+void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked)
+{
+    for (cr_scope *s = task->fiber.scope; s; s = s->up)
+        if (s->delivered_at > since)
+            s->undelivered = true;
+    if (asked)
+        task->fiber.flags |= CR_TASK_ASKED;
     refresh(task);
 }
 

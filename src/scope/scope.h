@@ -25,7 +25,7 @@ struct cr_scope {
     bool timed;          /* the timer runs */
     uint8_t asked;       /* requests the task had had when it was opened */
     int error;           /* what -ECANCELED becomes at the edge, once it has fired */
-    uint64_t opened, fired_at; /* moments: which came first */
+    uint64_t opened, fired_at, delivered_at; /* moments: which came first */
     const char *function; /* where it was opened, for crank_try; NULL: not a declaration */
     const void *frame;
     void **anchor;       /* the user's pointer to it, NULL again at the end */
@@ -54,6 +54,9 @@ bool cr_scope_caused(const cr_scope *scope);
  */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom);
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom);
+/* What scopes have delivered since that moment, and the task's own request where asked, is to be
+ * delivered again: whoever was told could not tell. */
+void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked);
 
 /* The task layer's hooks. */
 bool cr_scopes_deliverable(const cr_task *task);
@@ -65,6 +68,9 @@ void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 bool cr_group_busy(const cr_scope *scope);
 /* group.c: its opener is another task from now on, or nobody while it sleeps with a generator. */
 void cr_group_belongs(cr_scope *scope, cr_task *task);
+/* generator.c: a wait is told now of all scopes that delivered at this moment, and of a request to
+ * the task where asked. */
+void cr_generators_told(const cr_task *task, uint64_t now, bool asked);
 /* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 
