@@ -95,7 +95,8 @@ CRANK_API crank_generator *crank_generate_(int zero, crank_function_ *fn, const 
     crank_map_((source), (crank_function_ *)__extension__((R (*[])(T)){ (function) })[0], sizeof(T), \
         CRANK_KIND_OF_((T *)0, CRANK_VALUE_CLASS_((T *)0)), sizeof(R), \
         CRANK_KIND_OF_((R *)0, CRANK_VALUE_CLASS_((R *)0)))
-/* Pairs, as long as both give: a struct { A first; B second; } per step, both of at most 8 bytes. */
+/* Pairs, as long as both give: a struct { A first; B second; } per step, both of at most 8 bytes. a and b may be the
+ * same, which then gives two values to each pair. */
 #define CRANK_PAIR(A, B) struct { A first; B second; }
 #define crank_zip(A, a, B, b) \
     crank_zip_((a), (b), \

@@ -21,10 +21,13 @@ typedef struct plan {
 } plan;
 
 /* Takes the sources whatever happens, so that a chain of adaptors that fails in the middle leaks
- * nothing: NULL in gives NULL out, and the last one's asker is told. */
+ * nothing: NULL in gives NULL out, and the last one's asker is told. One that is both sources is
+ * owned once. */
 static crank_generator *adapt(
     int (*body)(plan *), const crank_site *site, const plan *given, bool owned)
 {
+    crank_generator *sources[] = { owned ? given->a : NULL,
+        owned && given->b != given->a ? given->b : NULL };
     crank_loop *loop = cr_loop_checked(site->function);
     plan *own = given->a ? cr_alloc(loop->sys, sizeof *own) : NULL;
     crank_generator *g = NULL;
@@ -35,19 +38,17 @@ static crank_generator *adapt(
     }
     if (!g) { /* the sources were given to us: they end here */
         cr_free(loop->sys, own);
-        if (owned && given->a)
-            (void)crank_generator_close(given->a);
-        if (owned && given->b)
-            (void)crank_generator_close(given->b);
+        for (size_t i = 0; i < 2; i++)
+            (void)crank_generator_close(sources[i]);
         errno = ENOMEM;
         return NULL;
     }
     g->plan = own;
-    g->sources[0] = owned ? given->a : NULL;
-    g->sources[1] = owned ? given->b : NULL;
-    for (size_t i = 0; i < 2; i++)
-        if (g->sources[i])
-            g->sources[i]->owned = true;
+    for (size_t i = 0; i < 2; i++) {
+        g->sources[i] = sources[i];
+        if (sources[i])
+            sources[i]->owned = true;
+    }
     return g;
 }
 

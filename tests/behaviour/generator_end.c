@@ -352,6 +352,22 @@ TEST_SIM(adaptor, what_is_sent_to_take_is_for_nobody)
     return 0;
 }
 
+/* Python's zip(it, it): the fifth has no partner. */
+TEST_SIM(adaptor, zip_of_one_with_itself_takes_its_values_in_pairs)
+{
+    typedef CRANK_PAIR(int, int) pair;
+    crank_generator *g = crank_generate(body, "it", 5);
+    crank_foreach (pair, p, crank_zip(int, g, int, g))
+        say("%d+%d", p.first, p.second);
+    EXPECT_TRAIL("0+1 2+3 it0");
+    g = crank_generate(body, "it", 5);
+    crank_foreach (pair, p, crank_zip(int, g, int, g))
+        break;
+    EXPECT_TRAIL("it-125");
+    EXPECT_EQ(crank_close(crank_zip(int, NULL, int, NULL)), 0);
+    return 0;
+}
+
 static int breaks_when_closed(void)
 {
     return crank_yield(1) < 0 ? crank_fail(EIO, "cleanup broke") : 0;
