@@ -138,7 +138,8 @@ CRANK_API long crank_yield_from(crank_generator *generator);
 CRANK_API int crank_throw(crank_generator *generator, int error);
 /* End a generator and free it: the yield at which it sleeps returns -ECANCELED, its cleanups run. 0, or the failure it
  * ends with (that -ECANCELED counts as none; one by which a wait of a cleanup was interrupted stays). It waits where a
- * cleanup does. One that goes on yielding is a CHECK. NULL is ignored. */
+ * cleanup does. One that goes on yielding is a CHECK; so is any use of the generator after, as far as its memory has
+ * not become another's. NULL is ignored. */
 CRANK_API int crank_generator_close(crank_generator *generator);
 /* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. */
 CRANK_API int crank_generator_result(const crank_generator *generator, long *ret_value);

@@ -31,13 +31,11 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     crank_loop *loop = cr_loop_checked("crank_generate");
     CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
         "crank_generate: %s must return int or long", site->function);
-    crank_generator *g = cr_alloc(loop->sys, sizeof *g);
+    crank_generator *g = cr_generator_get(loop);
     if (!g) {
         errno = ENOMEM;
         return NULL;
     }
-    memset(g, 0, sizeof *g);
-    g->loop = loop;
     g->site = site;
     g->function = fn;
     g->line = site->line;
@@ -47,7 +45,6 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
         g->few = *cr_captured_few();
     const cr_task *self = cr_self();
     g->up = self ? running(self) : NULL;
-    cr_generator_list(g);
     return g;
 }
 
@@ -130,11 +127,20 @@ static inline int resume(crank_generator *g)
 
 /* ---- asking */
 
+void cr_generator_check(const crank_generator *g, const char *call)
+{
+    CR_CHECK(g->state != CR_GENERATOR_CLOSED,
+        "%s: generator %s was closed before, by crank_generator_close, at the end of a "
+        "crank_foreach, or by an adaptor or call that took it over; make a new one",
+        call, name_of(g));
+}
+
 /* Out of line: the reasons are of interest only when there is one. */
 static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 {
     CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call,
         name_of(g));
+    cr_generator_check(g, call);
     const crank_generator *up = running(cr_self_checked(call));
     while (up && up != g)
         up = up->up;
@@ -149,7 +155,7 @@ static inline int may_ask(crank_generator *g, const char *call)
 {
     if (CR_UNLIKELY(!g || g == &missing))
         return cr_failed(-ENOMEM, "%s: the generator could not be made: out of memory", call);
-    if (CR_UNLIKELY(g->state == CR_GENERATOR_RUNNING || cr_loop_here != g->loop || !cr_self()))
+    if (CR_UNLIKELY(g->state >= CR_GENERATOR_RUNNING || cr_loop_here != g->loop || !cr_self()))
         cannot_ask(g, call);
     return g->state != CR_GENERATOR_ENDED;
 }
@@ -260,9 +266,7 @@ static int end(crank_generator *g, cr_closing *closing)
         closing->asked |= source.asked;
         closing->fired |= source.fired;
     }
-    cr_generator_unlist(g);
-    cr_free(g->loop->sys, g->plan);
-    cr_free(g->loop->sys, g);
+    cr_generator_put(g);
     return result;
 }
 
@@ -328,6 +332,7 @@ void crank_generator_end_(crank_generator *g)
 
 int crank_generator_result(const crank_generator *g, long *ret_value)
 {
+    cr_generator_check(g, "crank_generator_result");
     if (g->state != CR_GENERATOR_ENDED)
         return -EAGAIN;
     *ret_value = g->result;
@@ -336,12 +341,13 @@ int crank_generator_result(const crank_generator *g, long *ret_value)
 
 int crank_generator_line(const crank_generator *g)
 {
+    cr_generator_check(g, "crank_generator_line");
     return g->state == CR_GENERATOR_ENDED ? 0 : g->line;
 }
 
 size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size)
 {
-    static const char *const states[] = { "new", "sleeping", "running", "ended" };
+    static const char *const states[] = { "new", "sleeping", "ended", "running", "closed" };
     const char *file = strrchr(g->site->file, '/');
     int n = snprintf(buf, size, "<Generator %s fn=%s at %s:%d>", states[g->state], name_of(g),
         file ? file + 1 : g->site->file, g->line);

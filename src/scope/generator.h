@@ -5,13 +5,14 @@
 #include <crank/generator.h>
 #include "scope/scope.h"
 
-/* New and sleeping ones may be asked; a running one may be asked by nobody, since it is the
- * asker. */
+/* The first three may be asked; a running one may be asked by nobody, since it is the asker. One
+ * that was closed is no more; its record says so until another takes it. */
 enum cr_generator_state {
     CR_GENERATOR_NEW,
     CR_GENERATOR_SLEEPING,
+    CR_GENERATOR_ENDED,
     CR_GENERATOR_RUNNING,
-    CR_GENERATOR_ENDED
+    CR_GENERATOR_CLOSED
 };
 
 /* A value's address, size and kind; at is NULL for none. */
@@ -27,8 +28,8 @@ typedef struct cr_closing {
     bool asked, fired;
 } cr_closing;
 
-/* On the heap, owned by whoever made it until crank_generator_close. What a switch needs comes
- * first; the captured arguments, read once, come last. */
+/* In a pool of the loop's, owned by whoever made it until crank_generator_close. What a switch
+ * needs comes first; the captured arguments, read once, come last. */
 struct crank_generator {
     cr_side own, asker;  /* its stack, and the one it is asked from */
     cr_place out;        /* where the asker wants the next value */
@@ -59,7 +60,12 @@ int cr_generator_ask(crank_generator *generator, cr_place out, cr_place in, cons
 /* In the body: give what already lies in the asker's place. 0, or what was thrown in. */
 int cr_generator_sleep(int line);
 
+/* A CHECK naming call where it was closed. */
+void cr_generator_check(const crank_generator *generator, const char *call);
+
 /* ---- unclosed.c */
-void cr_generator_list(crank_generator *generator);
-void cr_generator_unlist(crank_generator *generator);
+/* A record, zero but for its place among the loop's; NULL when memory is short. */
+crank_generator *cr_generator_get(crank_loop *loop);
+/* Give it back, closed. */
+void cr_generator_put(crank_generator *generator);
 #endif

@@ -286,6 +286,7 @@ static void tasks_prepare(run *r)
     tasks->may_nap = cr_scopes_may_nap;
     cr_owner_init(&r->top, root_ended);
     cr_owner_init(&tasks->detached, detached_ended);
+    cr_generators_open(r->loop);
     r->loop->hooks = &hooks;
     cr_describe_install();
 }

@@ -80,7 +80,9 @@ long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(v
 /* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make
  * their failure its own. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope);
-/* unclosed.c: everybody has ended: is there a generator left open? Then a detached task is made
+/* unclosed.c: before the first generator is made. */
+void cr_generators_open(crank_loop *loop);
+/* Everybody has ended: is there a generator left open? Then a detached task is made
  * that closes them, and true given. */
 bool cr_generators_end(crank_loop *loop);
 /* Free what is left of them, without running anything. */

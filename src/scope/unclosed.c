@@ -7,29 +7,46 @@
  * does for asynchronous generators), and says so once. The others have nothing to clean up but
  * memory.
  *
- * Owns the list of a loop's generators, newest first. The order of closing is from the outside in:
- * a body closes what it asks by itself, and must not find it gone. */
+ * Owns the list of a loop's generators, newest first, and the pool of their records, which stay
+ * records after the end: so one that was closed can be told from one that may be asked. The order
+ * of closing is from the outside in: a body closes what it asks by itself, and must not find it
+ * gone. */
 #include "scope/generator.h"
 #include <stdio.h>
+#include <string.h>
 
-void cr_generator_list(crank_generator *g)
+void cr_generators_open(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(g->loop);
+    cr_pool_init(&cr_tasks_of(loop)->generator_pool, loop->sys, sizeof(crank_generator));
+}
+
+crank_generator *cr_generator_get(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    crank_generator *g = cr_pool_get(&tasks->generator_pool);
+    if (!g)
+        return NULL;
+    memset(g, 0, sizeof *g);
+    g->loop = loop;
     g->older = tasks->generators;
-    g->newer = NULL;
     if (g->older)
         g->older->newer = g;
     tasks->generators = g;
+    return g;
 }
 
-void cr_generator_unlist(crank_generator *g)
+void cr_generator_put(crank_generator *g)
 {
+    cr_tasks *tasks = cr_tasks_of(g->loop);
     if (g->newer)
         g->newer->older = g->older;
     else
-        cr_tasks_of(g->loop)->generators = g->older;
+        tasks->generators = g->older;
     if (g->older)
         g->older->newer = g->newer;
+    cr_free(g->loop->sys, g->plan);
+    g->state = CR_GENERATOR_CLOSED;
+    cr_pool_put(&tasks->generator_pool, g);
 }
 
 /* The oldest that sleeps and is asked by no other generator; else the oldest that sleeps, left open
@@ -95,10 +112,7 @@ bool cr_generators_end(crank_loop *loop)
 void cr_generators_free(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    while (tasks->generators) {
-        crank_generator *g = tasks->generators;
-        cr_generator_unlist(g);
-        cr_free(loop->sys, g->plan);
-        cr_free(loop->sys, g);
-    }
+    while (tasks->generators)
+        cr_generator_put(tasks->generators);
+    cr_pool_deinit(&tasks->generator_pool);
 }

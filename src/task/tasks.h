@@ -87,6 +87,7 @@ typedef struct cr_tasks {
     struct crank_lock *locks;
     void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the scope layer's: those that are not closed */
+    cr_pool generator_pool;             /* the scope layer's */
     void *run;       /* run.c's */
     struct cr_naps *naps; /* stacks put away; NULL where that is off */
     /* the scope layer's: none of its scopes has somebody who may touch its stack */

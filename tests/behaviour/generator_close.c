@@ -240,3 +240,86 @@ TEST(generator, whose_interrupted_cleanup_fails_besides_is_reported_and_the_requ
     EXPECT_EQ(crank_run_with(&options, cut_short), 0);
     EXPECT_CONTAINS(trail, "could not flush");
 }
+
+/* ---- after the close */
+
+static int values(int to)
+{
+    for (int i = 0; i < to; i++)
+        crank_try(crank_yield(i));
+    return 0;
+}
+TEST_CHECKS(generator, looped_over_again_is_refused, "crank_next: generator values was closed before")
+{
+    crank_generator *g = crank_generate(values, 3);
+    crank_foreach (int, n, g)
+        if (n == 1)
+            break;
+    crank_foreach (int, n, g)
+        say("%d", n);
+    return 0;
+}
+TEST_CHECKS(generator, asked_after_its_close_is_refused, "crank_next: generator values was closed before")
+{
+    int n;
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT_EQ(crank_next(g, &n), 1);
+    EXPECT_EQ(crank_close(g), 0);
+    return crank_next(g, &n);
+}
+TEST_CHECKS(generator, sent_to_after_its_close_is_refused, "crank_send: generator values was closed before")
+{
+    int n;
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT_EQ(crank_close(g), 0);
+    return crank_send(g, 1, &n);
+}
+TEST_CHECKS(generator, closed_twice_is_refused, "crank_generator_close: generator values was closed before")
+{
+    CRANK_AUTO_GENERATOR crank_generator *g = crank_generate(values, 3);
+    return crank_close(g);
+}
+TEST_CHECKS(generator, asked_for_its_result_after_its_close_is_refused, "_result: generator values was closed before")
+{
+    long result;
+    crank_generator *g = crank_generate(values, 0);
+    EXPECT_EQ(crank_next(g, NULL), 0);
+    EXPECT_EQ(crank_close(g), 0);
+    return crank_generator_result(g, &result);
+}
+TEST_CHECKS(generator, asked_for_its_line_after_its_close_is_refused, "_line: generator values was closed before")
+{
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT(g);
+    EXPECT_EQ(crank_close(g), 0);
+    return crank_generator_line(g);
+}
+TEST_CHECKS(collect, of_one_that_was_collected_is_refused, "generator values was closed before")
+{
+    int all[2];
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT_EQ(crank_collect(g, all, 2), 2);
+    return (int)crank_collect(g, all, 2);
+}
+TEST_CHECKS(adaptor, over_one_that_was_closed_is_refused, "crank_take: generator values was closed before")
+{
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT_EQ(crank_close(g), 0);
+    return crank_close(crank_take(g, 2));
+}
+TEST_CHECKS(adaptor, closes_what_it_took_over_and_nobody_else, "generator values was closed before")
+{
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT_EQ(crank_close(crank_take(g, 2)), 0);
+    return crank_close(g);
+}
+TEST_SIM(generator, closed_is_described_as_that)
+{
+    char words[200];
+    crank_generator *g = crank_generate(values, 3);
+    EXPECT(g);
+    EXPECT_EQ(crank_close(g), 0);
+    crank_generator_describe(g, words, sizeof words);
+    EXPECT_CONTAINS(words, "<Generator closed fn=values at generator_close.c:");
+    return 0;
+}
