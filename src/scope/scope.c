@@ -41,7 +41,7 @@ static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
             outer->fired_at = ++tasks->moments;
 }
 
-/* asked and opened are what cr_scope_caused compares with later. */
+/* asked, opened and entered are what cr_scope_caused compares with later. */
 cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
@@ -57,7 +57,7 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
     scope->type = (uint8_t)type;
     scope->task = self;
     scope->asked = dealt_with(self);
-    scope->opened = ++tasks->moments;
+    scope->opened = scope->entered = ++tasks->moments;
     scope->anchor = anchor;
     scope->up = self->fiber.scope;
     self->fiber.scope = scope;
@@ -140,7 +140,9 @@ static bool told_of(const cr_scope *scope)
 
 /* Outer scopes and requests that came before this one was opened were known then, and do not
  * count; those that came since mean the -ECANCELED belongs further out, and stays one. Both sides
- * of an edge ask the same question, or a limit would leave it to one that does not take it. */
+ * of an edge ask the same question, or a limit would leave it to one that does not take it. What
+ * slept with a generator has been around for whoever asks since it was asked; scopes that came back
+ * together were so to each other all the time. */
 bool cr_scope_caused(const cr_scope *scope)
 {
     if (!told_of(scope))
@@ -148,7 +150,8 @@ bool cr_scope_caused(const cr_scope *scope)
     for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
         if (outer->type == CR_SHIELD)
             return true; /* what is asked outside is not seen in here */
-        if (told_of(outer) && outer->fired_at > scope->opened)
+        bool together = outer->entered == scope->entered;
+        if (told_of(outer) && outer->fired_at > (together ? scope->opened : scope->entered))
             return false;
     }
     return CR_TALLY_REQUESTS(scope->task) <= scope->asked;
@@ -226,17 +229,22 @@ void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_sco
     refresh(task);
 }
 
-/* Perhaps to another task than before: whoever asks for the next value has the body's scopes. */
+/* Perhaps to another task than before: whoever asks for the next value has the body's scopes. To
+ * what is around them now they are as new. */
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom)
 {
-    (void)loop;
+    cr_tasks *tasks = cr_tasks_of(loop);
     if (!top)
         return;
     bottom->up = task->fiber.scope;
+    uint64_t now = ++tasks->moments;
     for (cr_scope *s = top; s != bottom->up; s = s->up) {
         belong(s, task);
         s->asked = dealt_with(task);
+        s->entered = now;
     }
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_SCOPE_ASKED))
+        refire_outer(tasks, bottom);
     task->fiber.scope = top;
     refresh(task);
 }

@@ -23,9 +23,10 @@ struct cr_scope {
     bool fired;
     bool undelivered;    /* no wait has returned -ECANCELED for it yet */
     bool timed;          /* the timer runs */
-    uint8_t asked;       /* requests the task had had when it was opened */
+    uint8_t asked;       /* requests the task had had when it was entered */
     int error;           /* what -ECANCELED becomes at the edge, once it has fired */
     uint64_t opened, fired_at, delivered_at; /* moments: which came first */
+    uint64_t entered; /* opened, or the moment at which it came back with a generator */
     const char *function; /* where it was opened, for crank_try; NULL: not a declaration */
     const void *frame;
     void **anchor;       /* the user's pointer to it, NULL again at the end */
@@ -48,7 +49,7 @@ void cr_scope_reset(cr_scope *scope);
 /* Its opener knows already: no wait need be interrupted for it any more. */
 void cr_scope_quiet(cr_scope *scope);
 /* Is an -ECANCELED at its edge its own doing: it fired, and nobody outside has asked since it was
- * opened? */
+ * opened, or since it came back with a generator? */
 bool cr_scope_caused(const cr_scope *scope);
 /* The scopes above below: the part of a chain that goes to sleep with a generator, and its return.
  */
