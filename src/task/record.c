@@ -115,8 +115,8 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
         "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it",
         call, (const void *)handle);
     cr_check_failed(
-        "%s: handle %p was given up before (awaited, dropped, or ended with its parent) "
-        "or is no task; a handle can be given up once",
+        "%s: handle %p was given up before (awaited, dropped or freed, or gone with the task that "
+        "made it) or is no task; a handle can be given up once",
         call, (const void *)handle);
 }
 
