@@ -282,6 +282,7 @@ static void tasks_prepare(run *r)
     tasks->run = r;
     tasks->deliverable = cr_scopes_deliverable;
     tasks->delivered = cr_scopes_delivered;
+    tasks->uncancelled = cr_scopes_uncancelled;
     tasks->leave_scopes = cr_scopes_leave;
     tasks->may_nap = cr_scopes_may_nap;
     cr_owner_init(&r->top, root_ended);

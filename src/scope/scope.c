@@ -190,6 +190,16 @@ void cr_scopes_delivered(cr_task *task)
         cr_generators_told(task, now, asked);
 }
 
+/* What was taken back was known in them all. The next request is not, though it brings the count no
+ * higher than it was. */
+void cr_scopes_uncancelled(cr_task *task)
+{
+    uint8_t known = dealt_with(task);
+    for (cr_scope *s = task->fiber.scope; s; s = s->up)
+        if (s->asked > known)
+            s->asked = known;
+}
+
 void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked)
 {
     for (cr_scope *s = task->fiber.scope; s; s = s->up)

@@ -62,6 +62,7 @@ void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked);
 /* The task layer's hooks. */
 bool cr_scopes_deliverable(const cr_task *task);
 void cr_scopes_delivered(cr_task *task);
+void cr_scopes_uncancelled(cr_task *task);
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 

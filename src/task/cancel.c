@@ -213,6 +213,8 @@ unsigned crank_uncancel(crank_task *handle)
             task->ext->reason = NULL;
         }
     }
+    if (task->fiber.life == CR_ALIVE && !cr_task_is_new(task))
+        cr_tasks_of(cr_loop_here)->uncancelled(task);
     return CR_TALLY_REQUESTS(task);
 }
 

@@ -76,6 +76,8 @@ typedef struct cr_tasks {
      * shield hides it)? Then delivered clears what was. */
     bool (*deliverable)(const cr_task *task);
     void (*delivered)(cr_task *task);
+    /* The scope layer's: a running or parked task has fewer requests than it had. */
+    void (*uncancelled)(cr_task *task);
     /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the
      * scopes opened there. */
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);

@@ -94,6 +94,54 @@ TEST_SIM(cancel, can_be_taken_back_by_the_task)
     return 0;
 }
 
+/* Both are over at once: the limit, and a request that comes after the first was taken back. */
+static int takes_back_in_a_limit(void)
+{
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    CRANK_TIMEOUT(limit, 1.0);
+    EXPECT_EQ(crank_uncancel(NULL), 0);
+    crank_try(crank_sleep(2));
+    return 0;
+}
+static int takes_back_before_a_limit(void)
+{
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    EXPECT_EQ(crank_uncancel(NULL), 0);
+    CRANK_TIMEOUT(limit, 1.0);
+    crank_try(crank_sleep(2));
+    return 0;
+}
+static int takes_back_one_of_two(void)
+{
+    EXPECT_EQ(crank_sleep(10), -ECANCELED);
+    CRANK_TIMEOUT(limit, 0.0);
+    crank_cancel(crank_self()); /* pending: it stays */
+    EXPECT_EQ(crank_uncancel(NULL), 1);
+    crank_try(crank_sleep(2));
+    return 0;
+}
+static int cancelled_twice(int (*fn)(void), double second)
+{
+    crank_task *task = crank_spawn(fn);
+    crank_try(crank_sleep(0.5));
+    crank_cancel(task);
+    crank_try(crank_sleep(second));
+    crank_cancel(task);
+    int err = (int)crank_await_shared(task);
+    EXPECT_EQ(crank_was_cancelled(task), err == -ECANCELED);
+    crank_drop(task);
+    return err;
+}
+TEST_SIM(cancel, again_after_it_was_taken_back_inside_a_limit_is_not_taken_for_that)
+{
+    EXPECT_EQ(cancelled_twice(takes_back_in_a_limit, 1), -ECANCELED);
+    EXPECT_EQ(cancelled_twice(takes_back_before_a_limit, 1), -ECANCELED);
+    EXPECT_EQ(cancelled_twice(takes_back_one_of_two, 1), -ECANCELED);
+    EXPECT_EQ(cancelled_twice(takes_back_in_a_limit, 3), -ETIMEDOUT);
+    EXPECT_EQ(cancelled_twice(takes_back_before_a_limit, 3), -ETIMEDOUT);
+    return 0;
+}
+
 TEST_SIM(cancel, taken_back_before_delivery_is_not_delivered)
 {
     crank_task *task = crank_spawn(sleeper, 1.0);
