@@ -4,9 +4,9 @@
  * Workers are real threads (a job has its own stack and thread-locals and may block in
  * crank_submission_wait), but one thread runs at a time: whoever has the baton. The loop hands
  * it to a worker and waits until it comes back: at a job's end, where the job waits for a
- * submission, or where a choice of the simulator takes it away (post, submit). So a job takes no
- * virtual time, and the order is the simulator's: without a seed, jobs run in the order
- * submitted, each to its end, in the turn after.
+ * submission, or where a choice of the simulator takes it away (post, submit, just before the
+ * end). So a job takes no virtual time, and the order is the simulator's: without a seed, jobs run
+ * in the order submitted, each to its end, in the turn after; with one, any may end first.
  *
  * A job that blocks elsewhere would stop the world. When it has used no processor time for five
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
@@ -31,6 +31,7 @@ struct cr_baton {
     size_t line_length;
     cr_post pump;
     bool pumped; /* pump is on its way */
+    bool put_off; /* the last choice was nobody for now */
     bool lost;
 };
 
@@ -76,6 +77,7 @@ static void *work(void *arg)
     pthread_cleanup_push(cr_worker_gone, NULL);
     for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
         self->job->type->run(self->job);
+        cr_baton_point();
         if (!bring_back(self))
             break;
     }
@@ -231,16 +233,25 @@ static bool may_start(cr_workers *workers)
         (atomic_load(&workers->live) < workers->max || free_worker(workers));
 }
 
+/* Could anything but the workers make a difference first? What is in flight may be done in the next
+ * turn, but where it was given one already that may go on for ever. */
+static bool others_first(const cr_workers *workers)
+{
+    const crank_loop *loop = workers->loop;
+    return loop->runner.head || (loop->in_flight > 0 && !workers->baton->put_off);
+}
+
 /* Choose who goes on: the workers in the line, oldest first, or the next job; the last choice is
- * nobody for now. */
+ * nobody for now, where there are others. */
 static bool run_one(cr_workers *workers)
 {
     cr_baton *baton = workers->baton;
     size_t count = baton->line_length + may_start(workers);
     if (count == 0)
         return false;
-    size_t chosen = cr_choose(workers->loop, count + 1);
-    if (chosen == count) {
+    size_t chosen = cr_choose(workers->loop, count + others_first(workers));
+    baton->put_off = chosen == count;
+    if (baton->put_off) {
         pump_soon(workers);
         return false;
     }

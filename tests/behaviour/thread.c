@@ -304,6 +304,32 @@ TEST_SIM(to_thread, takes_no_virtual_time)
     return 0;
 }
 
+static int first_to_end;
+static int load(int number) { return number; }
+static int race(int number)
+{
+    crank_try((int)crank_await(crank_to_thread(load, number)) - number);
+    if (!first_to_end)
+        first_to_end = number;
+    return 0;
+}
+static int race_of_two(void)
+{
+    first_to_end = 0;
+    return crank_gather(NULL, crank_spawn(race, 1), crank_spawn(race, 2));
+}
+TEST(to_thread, the_second_job_ends_first_under_some_seed)
+{
+    int seconds = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        crank_options options = { .backend = CRANK_BACKEND_SIM, .seed = seed };
+        EXPECT_EQ(crank_run_with(&options, race_of_two), 0);
+        EXPECT(seed > 0 || first_to_end == 1);
+        seconds += first_to_end == 2;
+    }
+    EXPECT(seconds > 0 && seconds < 40);
+}
+
 static int give_one(void) { return 1; }
 static int give_jobs_for_ever(void)
 {
