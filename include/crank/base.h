@@ -48,7 +48,7 @@ static inline CRANK_MUST_USE int crank_must_use_(int result) { return result; }
 #define CRANK_COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A task: opaque, a number in a pointer's clothes. It is never dereferenced; a handle used after it was given up
- * is recognised and is a CHECK, not a crash: at once where it is awaited, by other calls from when the task has ended. */
+ * is recognised and is a CHECK, not a crash: at once where it is awaited, by other calls once the task has ended. */
 typedef struct crank_task crank_task;
 /* A value that arrives later. */
 typedef struct crank_future crank_future;
