@@ -84,8 +84,11 @@ typedef struct quiet_window {
 } quiet_window;
 /* Ahead of other jobs where that is allowed. */
 void quiet_raise_priority(void);
+/* How slow the first core is, or the slowest of all, against the fastest it ever was: 1 is none. */
+double quiet_slowness(bool every_core);
+#define QUIET_SLOW 1.1 /* and with more than this somebody else is at work */
 /* Wait, at most so many seconds, until nobody else is at work. */
-void quiet_wait(double limit);
+void quiet_wait(double limit, bool every_core);
 quiet_window quiet_begin(void);
 /* What others took of one core since, the machine's host included. */
 double quiet_foreign(const quiet_window *window);

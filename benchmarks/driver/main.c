@@ -200,12 +200,13 @@ static bool run_once(const command *c, const workload *w, contender *who, record
 {
     int wanted = c->runs ? c->runs : w->runs;
     record kept = *r;
-    quiet_wait(2);
+    quiet_wait(2, w->every_core);
     quiet_window window = quiet_begin();
     bool startup = !strcmp(w->name, "startup");
     if (!(startup ? run_startup(c, who, r) : run_program(w, who, r)))
         return false;
-    bool disturbed = quiet_foreign(&window) > DISTURBED;
+    bool disturbed =
+        quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
     if (disturbed && (int)kept.repeated < wanted) {
         *r = kept;
         r->repeated++;
