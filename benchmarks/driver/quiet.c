@@ -100,18 +100,27 @@ static double work(void)
     return wall() - started;
 }
 
+/* The least of so many times: an interrupt is no neighbour. */
+static double least_work(int times)
+{
+    double least = work();
+    while (--times > 0) {
+        double took = work();
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
 double quiet_slowness(bool every_core)
 {
     enum { LEARN = 40, TRIES = 3 };
-    static double best = 1e9;
+    static double best;
     double slowest = 0;
     cpu_set_t all;
     if (sched_getaffinity(0, sizeof all, &all) < 0)
         return 1;
-    for (int i = 0; best > 1e8 && i < LEARN; i++) {
-        double took = work();
-        best = took < best ? took : best;
-    }
+    if (best == 0)
+        best = least_work(LEARN);
     for (size_t core = 0; core < CPU_SETSIZE; core++) {
         cpu_set_t one;
         if (!CPU_ISSET(core, &all))
@@ -119,11 +128,7 @@ double quiet_slowness(bool every_core)
         CPU_ZERO(&one);
         CPU_SET(core, &one);
         sched_setaffinity(0, sizeof one, &one);
-        double least = 1e9; /* an interrupt is no neighbour */
-        for (int i = 0; i < TRIES; i++) {
-            double took = work();
-            least = took < least ? took : least;
-        }
+        double least = least_work(TRIES);
         best = least < best ? least : best;
         slowest = least > slowest ? least : slowest;
         if (!every_core)

@@ -235,21 +235,9 @@ int crank_flush(crank_stream *stream)
 
 /* ---- Closing ---- */
 
-/* How many requests, and limits and groups that have fired, the task's next wait would answer. */
-static unsigned asked_of(const cr_task *task)
-{
-    unsigned count = 0;
-    for (const cr_scope *scope = task->fiber.scope; scope; scope = scope->up) {
-        if (scope->type == CR_SHIELD)
-            return count;
-        count += scope->undelivered;
-    }
-    return count + (task->fiber.flags & CR_TASK_ASKED ? CR_TALLY_REQUESTS(task) : 0);
-}
-
 bool cr_stream_abandoned(const cr_waiting *w, const crank_stream *stream)
 {
-    return cr_wait_noticed(w) && asked_of(w->self) > stream->asked;
+    return cr_scopes_pending(w->self) > stream->asked;
 }
 
 /* A cancelled task's bytes are written all the same: it asked for that before. No request is
@@ -259,7 +247,7 @@ static int finish(const cr_waiting *w, crank_stream *stream)
     check_alone(stream, stream->reader, "crank_close");
     check_alone(stream, stream->writer, "crank_close");
     stream->closing = true;
-    stream->asked = asked_of(w->self);
+    stream->asked = cr_scopes_pending(w->self);
     int err = write_out(w, stream);
     int closed = stream->type->shut(w, stream, stream->written);
     if (err == 0 && closed < 0)

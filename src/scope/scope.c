@@ -170,6 +170,17 @@ bool cr_scopes_deliverable(const cr_task *task)
     return task->fiber.flags & CR_TASK_ASKED;
 }
 
+unsigned cr_scopes_pending(const cr_task *task)
+{
+    unsigned count = 0;
+    for (const cr_scope *s = task->fiber.scope; s; s = s->up) {
+        if (s->type == CR_SHIELD)
+            return count;
+        count += s->undelivered;
+    }
+    return count + (task->fiber.flags & CR_TASK_ASKED ? CR_TALLY_REQUESTS(task) : 0);
+}
+
 /* All that this wait could see. What a shield hides stays pending. */
 void cr_scopes_delivered(cr_task *task)
 {

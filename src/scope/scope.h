@@ -59,6 +59,9 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
  * delivered again: whoever was told could not tell. */
 void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked);
 
+/* How many requests, and limits and groups that have fired, the task's next wait would answer. */
+unsigned cr_scopes_pending(const cr_task *task);
+
 /* The task layer's hooks. */
 bool cr_scopes_deliverable(const cr_task *task);
 void cr_scopes_delivered(cr_task *task);

@@ -59,21 +59,25 @@ typedef struct cr_waiting {
     cr_task *self;
 } cr_waiting;
 
+/* Somebody has asked, the task's owner or a scope of its own: the fast half looks no further. */
+#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
+/* The fast half of opening a waiting call: false where there is more to do, or no task. */
+static inline bool cr_wait_open(cr_waiting *w)
+{
+    w->loop = cr_loop_here;
+    w->self = w->loop ? cr_task_of_fiber(w->loop->runner.current) : NULL;
+    return w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --w->loop->runner.budget;
+}
 /* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget
  * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
  * would make parking a tail call. */
 CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
-/* Somebody has asked, the task's owner or a scope of its own: the fast half looks no further. */
-#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
 /* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
 static inline int cr_wait_begin(cr_waiting *w, const char *call)
 {
-    crank_loop *loop = cr_loop_here;
-    w->loop = loop;
-    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
-    if (CR_LIKELY(w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
+    if (CR_LIKELY(cr_wait_open(w)))
         return 0;
-    int err = cr_wait_begin_slow(loop, call);
+    int err = cr_wait_begin_slow(w->loop, call);
     CR_ASSUME(w->self != NULL);
     return err;
 }
@@ -83,12 +87,9 @@ static inline int cr_wait_begin(cr_waiting *w, const char *call)
 CR_NOINLINE int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call);
 static inline int cr_wait_begin_at_once(cr_waiting *w, const char *call)
 {
-    crank_loop *loop = cr_loop_here;
-    w->loop = loop;
-    w->self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
-    if (CR_LIKELY(w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --loop->runner.budget))
+    if (CR_LIKELY(cr_wait_open(w)))
         return 0;
-    int err = cr_wait_begin_at_once_slow(loop, call);
+    int err = cr_wait_begin_at_once_slow(w->loop, call);
     CR_ASSUME(w->self != NULL);
     return err;
 }

@@ -54,8 +54,8 @@ int cr_wait_room(const cr_waiting *w)
 {
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return cr_scope_missing(w->loop);
-    if (--w->loop->runner.budget == 0 && makes_room(w->loop))
-        cr_yield(w);
+    w->loop->runner.budget--;
+    cr_wait_end(w);
     return 0;
 }
 

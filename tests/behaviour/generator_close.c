@@ -27,26 +27,17 @@ static int outer(double seconds)
 }
 static int positive_is(int n) { return n + 1; }
 
-static int close_(double seconds)
+static int ask_and_close(crank_generator *g)
 {
     int n;
-    crank_generator *g = crank_generate(numbers, seconds);
     EXPECT_EQ(crank_next(g, &n), 1);
     return crank_generator_close(g);
 }
-static int close_outer(double seconds)
-{
-    int n;
-    crank_generator *g = crank_generate(outer, seconds);
-    EXPECT_EQ(crank_next(g, &n), 1);
-    return crank_generator_close(g);
-}
+static int close_(double seconds) { return ask_and_close(crank_generate(numbers, seconds)); }
+static int close_outer(double seconds) { return ask_and_close(crank_generate(outer, seconds)); }
 static int close_source(double seconds)
 {
-    int n;
-    crank_generator *g = crank_map(int, int, crank_generate(numbers, seconds), positive_is);
-    EXPECT_EQ(crank_next(g, &n), 1);
-    return crank_generator_close(g);
+    return ask_and_close(crank_map(int, int, crank_generate(numbers, seconds), positive_is));
 }
 static int collect(double seconds)
 {
@@ -55,13 +46,7 @@ static int collect(double seconds)
     return count == 2 ? 0 : count;
 }
 static int delegates(double seconds) { return (int)crank_yield_from(crank_generate(numbers, seconds)); }
-static int close_delegate(double seconds)
-{
-    int n;
-    crank_generator *g = crank_generate(delegates, seconds);
-    EXPECT_EQ(crank_next(g, &n), 1);
-    return crank_generator_close(g);
-}
+static int close_delegate(double seconds) { return ask_and_close(crank_generate(delegates, seconds)); }
 static int break_off(double seconds)
 {
     crank_foreach (int, n, crank_generate(numbers, seconds))
