@@ -103,10 +103,7 @@ static const cr_job_type task_type = {
 /* The task layer's hook. It ends the task itself where this gives true. */
 static bool cancel_job(crank_loop *loop, cr_task *task)
 {
-    if (cr_job_cancel(cr_workers_of(loop), &job_of(task)->job))
-        return true;
-    task->fiber.flags |= CR_TASK_STARTED;
-    return false;
+    return cr_job_cancel(cr_workers_of(loop), &job_of(task)->job);
 }
 
 /* The arguments are in the record already: the stub wrote them there. */
@@ -117,7 +114,6 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
     if (!task)
         return NULL;
     task->fiber.life = CR_ASIDE;
-    task->fiber.flags |= CR_TASK_JOB;
     task->fiber.next = (cr_fiber *)(void *)job;
     atomic_store_explicit(&job->job.about, task, memory_order_relaxed);
     job->failure = NULL;

@@ -28,7 +28,7 @@ typedef struct gather {
     bool settled;    /* failures are outcomes, not reasons to stop */
     bool waiting;
     bool interrupted;
-    bool stopped;    /* all were asked to end; who asks again has a reason to */
+    bool stopped;    /* all were cancelled */
     bool named;      /* one that does not end was reported */
 } gather;
 
@@ -63,14 +63,23 @@ static void note_failure(gather *g, const cr_task *task)
 /* The plain wait and the one after everybody was asked to end, which has the grace period's
  * timer. */
 static bool gather_undo(cr_task *self);
+static void gather_repeat(cr_task *self);
 static void gather_due(crank_loop *loop, cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
 static size_t gather_describe(const cr_task *self, char *buf, size_t size);
 static const cr_wait gather_wait = {
-    .what = "gathers", .undo = gather_undo, .holder = gather_holder, .describe = gather_describe
+    .what = "gathers",
+    .undo = gather_undo,
+    .repeat = gather_repeat,
+    .holder = gather_holder,
+    .describe = gather_describe
 };
-static const cr_wait gather_end_wait = { .what = "gathers", .undo = gather_undo, .due = gather_due,
-    .holder = gather_holder, .describe = gather_describe };
+static const cr_wait gather_end_wait = { .what = "gathers",
+    .undo = gather_undo,
+    .repeat = gather_repeat,
+    .due = gather_due,
+    .holder = gather_holder,
+    .describe = gather_describe };
 
 /* Called at each end, from within it. The caller is woken by the last one only, and while it is
  * not parked yet (waiting is false) it finds left at 0 itself. */
@@ -84,17 +93,23 @@ static void one_ended(crank_loop *loop, cr_gather *base, cr_task *task)
         g->waiting = false;
         if (g->self->fiber.wait == &gather_end_wait)
             cr_grace_stop(loop, g->self);
+        g->self->fiber.flags = (uint16_t)(g->self->fiber.flags & ~CR_TASK_DELIVERING);
         cr_wake(loop, g->self, 0);
     }
 }
 
+/* A request is passed on also where a failure has stopped them all before; a limit that passes then
+ * has no more to ask of them. */
 static bool gather_undo(cr_task *self)
 {
     gather *g = self->on;
+    self->fiber.flags |= CR_TASK_DELIVERING;
     g->interrupted = true;
-    stop_all(g);
+    if (!g->stopped || cr_scopes_requested(self))
+        stop_all(g);
     return false;
 }
+static void gather_repeat(cr_task *self) { stop_all(self->on); }
 
 /* The first that has not ended. */
 static cr_task *gather_holder(const cr_task *self)
@@ -207,12 +222,12 @@ static void take_over(gather *g, size_t size, unsigned char kind)
  * and is told so whatever came out, or a loop of such calls could not be cancelled. */
 static int outcome(gather *g, bool pending)
 {
-    bool failed = g->error && g->error != -ECANCELED;
-    if (failed || !g->interrupted || !cr_scopes_deliverable(g->self))
+    bool interrupted = g->interrupted && cr_scopes_deliverable(g->self);
+    if (g->error && g->error != -ECANCELED)
         return g->error; /* a failure is not hidden by a request, which stays */
-    if (g->error == 0 && !g->settled && !pending)
+    if (g->error == 0 && !(interrupted && (g->settled || pending)))
         return 0; /* they all gave results in spite of it: those stand, the request stays */
-    cr_scopes_delivered(g->self);
+    cr_scopes_interrupt(g->self);
     return -ECANCELED;
 }
 

@@ -222,16 +222,25 @@ int crank_throw(crank_generator *g, int error)
 
 /* ---- closing */
 
-/* Of the scopes only those outside of the body count: its own tell it of its own affairs. */
-void cr_generators_told(const cr_task *task, uint64_t now, bool asked)
+/* Only scopes outside of the body count: what its own timeouts and groups do is its own
+ * business. */
+void cr_generators_interrupted(const cr_task *task, uint64_t interruption, bool requested)
 {
     for (const crank_generator *g = running(task); g; g = g->up) {
         if (!g->closing)
             continue;
-        g->closing->asked |= asked;
+        g->closing->asked |= requested;
         for (const cr_scope *s = g->below; s; s = s->up)
-            g->closing->fired |= s->delivered_at == now;
+            g->closing->fired |= s->interruption == interruption;
     }
+}
+
+bool cr_generators_closing_since(const cr_task *task, uint64_t moment)
+{
+    for (const crank_generator *g = running(task); g; g = g->up)
+        if (g->closing && g->closing->begun > moment)
+            return true;
+    return false;
 }
 
 /* Has the body's -ECANCELED more to say than that it was closed? A request that was taken back
@@ -259,7 +268,7 @@ static int end(crank_generator *g, cr_closing *closing)
     if (result == -ECANCELED && !interrupted(closing))
         result = 0;
     for (size_t i = 0; i < 2; i++) {
-        cr_closing source = { 0 };
+        cr_closing source = { .begun = closing->begun };
         int ended = end(g->sources[i], &source);
         if (ended < 0 && (result == 0 || result == -ECANCELED))
             result = ended;
@@ -276,8 +285,8 @@ int crank_generator_close(crank_generator *g)
 {
     cr_closing closing = { 0 };
     int result = end(g, &closing);
-    if (result == -ECANCELED && cr_scopes_deliverable(cr_self()))
-        cr_scopes_delivered(cr_self());
+    if (result == -ECANCELED)
+        cr_scopes_answer(cr_self());
     return result;
 }
 
@@ -296,13 +305,13 @@ static cr_failure *report_closing(
     return failure;
 }
 
-/* The wait that was told of a request, or of a scope that fired, had nobody to tell: the next one
- * is told again, with the reason given. */
+/* The wait that gave -ECANCELED for a request, or for a scope that fired, had no caller to hand it
+ * to: the next wait after the block gives it again, with the reason. */
 static cr_failure *leave_to_next_wait(
     cr_task *self, const cr_closing *closing, uint64_t since, cr_failure *failure)
 {
     bool asked = closing->asked && CR_TALLY_REQUESTS(self) > 0;
-    cr_scopes_undeliver(self, since, asked);
+    cr_scopes_defer(self, since, asked);
     if (!asked || !failure || cr_failure_error(failure) != -ECANCELED || self->ext->reason)
         return failure;
     self->ext->reason = failure;
@@ -315,8 +324,8 @@ void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
     crank_loop *loop = cr_loop_here;
-    cr_closing closing = { 0 };
-    uint64_t since = loop ? cr_tasks_of(loop)->moments : 0;
+    uint64_t since = loop ? cr_tasks_of(loop)->moments++ : 0;
+    cr_closing closing = { .begun = since + 1 };
     cr_failure *before = self ? cr_failure_take(self)
                               : NULL; /* the error that leaves the block stays the caller's */
     int result = end(g, &closing);

@@ -23,9 +23,10 @@ typedef struct cr_place {
 } cr_place;
 
 /* What reached the task from outside of a body while that was being ended: a request to the task, a
- * scope that fired. On the stack of who ends it. */
+ * scope that fired. On the stack of the function that ends it. */
 typedef struct cr_closing {
     bool asked, fired;
+    uint64_t begun; /* a moment, where the end of a block closes it; else 0 */
 } cr_closing;
 
 /* In a pool of the loop's, owned by whoever made it until crank_generator_close. What a switch

@@ -94,10 +94,13 @@ static void keep_failure(cr_group *group, cr_task *child, int error)
         cr_failure_free(failure);
 }
 
-/* The first failure of all, or a cancellation from inside: everybody is asked to end. Where that
- * ends the last child at once, a waiting opener has been woken and the group is as new. */
+/* The first failure of all, a cancellation from inside, or the opener's: all children are
+ * cancelled, once, whatever else comes; only the grace period's timer repeats it. Where that ends
+ * the last child at once, a waiting opener has been woken and the group is as new. */
 static void stop_all(crank_loop *loop, cr_group *group)
 {
+    if (group->closing)
+        return;
     group->closing = true;
     cr_children_cancel(loop, group->owner.child);
 }
@@ -110,8 +113,7 @@ static void fail(crank_loop *loop, cr_group *group, int error)
     if (group->error)
         return;
     group->error = error;
-    if (!group->closing) /* else they have been asked, and may be cleaning up */
-        stop_all(loop, group);
+    stop_all(loop, group);
     if (group->error)
         cr_scope_fire(loop, &group->scope, error);
 }
@@ -137,20 +139,22 @@ static void keep_result(cr_group *group, const cr_task *child)
 
 /* ---- waiting for the end */
 
-/* What the opener's wait gives once all children have ended. The group is as new then. The
- * group's error beats an interruption from outside, which then stays pending: the opener would
- * otherwise never learn of the failure. Resetting the scope comes first, so that deliverable is
- * not answered by the group itself. */
+/* What the opener's wait gives once all children have ended. The group is as new then. The group's
+ * error beats an interruption from outside, which then stays pending: the opener would otherwise
+ * never learn of the failure. An -ECANCELED by which the opener has learned of the group's end is
+ * claimed by this result, and what shared it is pending again. Resetting the scope comes first, so
+ * that deliverable is not answered by the group itself. */
 static int conclude(crank_loop *loop, cr_group *group)
 {
     cr_task *opener = group->scope.task;
     int result = group->error;
+    cr_scope_restore_shared(&group->scope);
     cr_scope_reset(&group->scope);
     if (result < 0) {
         if (group->failure)
             cr_failure_give(loop, opener, group->failure);
     } else if (group->interrupted && cr_scopes_deliverable(opener)) {
-        cr_scopes_delivered(opener);
+        cr_scopes_interrupt(opener);
         result = -ECANCELED;
     }
     group->failure = NULL;
@@ -187,16 +191,15 @@ static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
     return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
 }
 
-/* The opener was asked to stop. Where its own group asks, the children have been asked by whoever
- * made it; where somebody outside does, they are asked now, once for each request. The opener goes
- * on when they have ended, and only a request from outside stays to be delivered then. */
+/* The opener is cancelled. Where its own group failed, the children have been cancelled then; where
+ * the reason lies outside, they are cancelled now. The opener goes on when they have ended, and
+ * only what came from outside is pending then. */
 static bool wait_undo(cr_task *opener)
 {
     cr_group *group = opener->on;
     crank_loop *loop = cr_loop_here;
-    bool own = group->scope.undelivered;
     cr_scope_quiet(&group->scope);
-    if (!own && cr_scopes_deliverable(opener)) {
+    if (cr_scopes_deliverable(opener)) {
         group->interrupted = true;
         stop_all(loop, group);
     }
@@ -425,6 +428,8 @@ static void join_children(crank_loop *loop, cr_group *group)
 {
     cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
+    if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_NOTICE))
+        cr_scopes_run_on(w.self);
     stop_all(loop, group);
     cr_scope_quiet(&group->scope);
     if (group->owner.alive == 0)
@@ -455,15 +460,19 @@ void crank_group_end_(crank_group *g)
     cr_scope_close(&group->scope);
 }
 
-/* The same by crank_try, which can return an error: so the failure is handed to the opener. */
+/* The same by crank_try, which can return an error: so the failure is handed to the opener. The
+ * -ECANCELED that is being returned is claimed for it, and what shared that is pending again. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope)
 {
     cr_group *group = (cr_group *)(void *)scope;
     join_children(loop, group);
+    if (group->error == 0)
+        return -ECANCELED;
+    cr_scope_restore_since(scope);
     if (group->failure)
         cr_failure_give(loop, scope->task, group->failure);
     group->failure = NULL;
-    return group->error < 0 ? group->error : -ECANCELED;
+    return group->error;
 }
 
 /* The opener's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */

@@ -281,7 +281,10 @@ static void tasks_prepare(run *r)
     cr_tasks *tasks = cr_tasks_of(r->loop);
     tasks->run = r;
     tasks->deliverable = cr_scopes_deliverable;
-    tasks->delivered = cr_scopes_delivered;
+    tasks->interrupt = cr_scopes_interrupt;
+    tasks->run_on = cr_scopes_run_on;
+    tasks->absorb = cr_scopes_absorb;
+    tasks->shielded = cr_scopes_shielded;
     tasks->uncancelled = cr_scopes_uncancelled;
     tasks->leave_scopes = cr_scopes_leave;
     tasks->may_nap = cr_scopes_may_nap;

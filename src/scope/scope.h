@@ -22,11 +22,17 @@ struct cr_scope {
     uint8_t type;        /* enum cr_scope_type */
     bool fired;
     bool undelivered;    /* no wait has returned -ECANCELED for it yet */
+    bool own;            /* the task itself made it fire, and has not waited since */
     bool timed;          /* the timer runs */
-    uint8_t asked;       /* requests the task had had when it was entered */
+    uint16_t asked;      /* requests the task had had when it was entered */
     int error;           /* what -ECANCELED becomes at the edge, once it has fired */
-    uint64_t opened, fired_at, delivered_at; /* moments: which came first */
+    uint64_t opened, fired_at; /* moments: which came first */
     uint64_t entered; /* opened, or the moment at which it came back with a generator */
+    /* The interruptions (moments: one for each -ECANCELED given to the task) that told of this
+     * scope, and, last, of a request while it was open; 0: none. */
+    uint64_t interruption, request_interruption;
+    uint64_t latest_interruption; /* of the task, while this was its innermost scope */
+    uint64_t deferred_at; /* since when it is for the next wait of the task's own code only; 0 */
     const char *function; /* where it was opened, for crank_try; NULL: not a declaration */
     const void *frame;
     void **anchor;       /* the user's pointer to it, NULL again at the end */
@@ -48,23 +54,41 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 void cr_scope_reset(cr_scope *scope);
 /* Its opener knows already: no wait need be interrupted for it any more. */
 void cr_scope_quiet(cr_scope *scope);
-/* Is an -ECANCELED at its edge its own doing: it fired, and nobody outside has asked since it was
- * opened, or since it came back with a generator? */
+/* May it claim an -ECANCELED at its edge: it fired, and nothing further out has been pending since
+ * it was opened, or since it came back with a generator? */
 bool cr_scope_caused(const cr_scope *scope);
+/* The edge of a group claims the -ECANCELED that told of the group: whatever lies further out and
+ * was told of by the same one is pending again. */
+void cr_scope_restore_shared(cr_scope *scope);
+/* The same for an edge that claims an -ECANCELED at hand: also what later ones have told of. */
+void cr_scope_restore_since(cr_scope *scope);
 /* The scopes above below: the part of a chain that goes to sleep with a generator, and its return.
  */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom);
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom);
-/* What scopes have delivered since that moment, and the task's own request where asked, is to be
- * delivered again: whoever was told could not tell. */
-void cr_scopes_undeliver(cr_task *task, uint64_t since, bool asked);
+/* What was delivered since that moment, and a request where requested, is pending again for the
+ * next wait of the task's own code: the -ECANCELED went to a cleanup at the end of a block, which
+ * had no caller to give it to. */
+void cr_scopes_defer(cr_task *task, uint64_t since, bool requested);
+/* An edge gives -ECANCELED: it answers all that is pending, but for what the task did itself since
+ * its last wait. */
+void cr_scopes_answer(cr_task *task);
+/* Is a request pending that no shield hides? */
+bool cr_scopes_requested(const cr_task *task);
 
+/* Set or clear CR_TASK_SCOPE_ASKED by what the chain says. */
+void cr_scopes_refresh(cr_task *task);
+/* A scope has fired while an -ECANCELED is on its way to the task: true where that answers it. */
+bool cr_scope_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
 unsigned cr_scopes_pending(const cr_task *task);
 
 /* The task layer's hooks. */
 bool cr_scopes_deliverable(const cr_task *task);
-void cr_scopes_delivered(cr_task *task);
+void cr_scopes_interrupt(cr_task *task);
+void cr_scopes_run_on(cr_task *task);
+bool cr_scopes_absorb(cr_task *task);
+bool cr_scopes_shielded(const cr_task *task);
 void cr_scopes_uncancelled(cr_task *task);
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
@@ -73,9 +97,12 @@ void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 bool cr_group_busy(const cr_scope *scope);
 /* group.c: its opener is another task from now on, or nobody while it sleeps with a generator. */
 void cr_group_belongs(cr_scope *scope, cr_task *task);
-/* generator.c: a wait is told now of all scopes that delivered at this moment, and of a request to
- * the task where asked. */
-void cr_generators_told(const cr_task *task, uint64_t now, bool asked);
+/* generator.c: this interruption has told the task of all scopes that bear its number, and of a
+ * request where requested. */
+void cr_generators_interrupted(const cr_task *task, uint64_t interruption, bool requested);
+/* generator.c: does the task run a cleanup, of a generator that the end of a block closes, which
+ * began after that moment? */
+bool cr_generators_closing_since(const cr_task *task, uint64_t moment);
 /* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 

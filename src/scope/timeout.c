@@ -78,16 +78,19 @@ void crank_timeout_end_(crank_timeout *t)
         cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT"));
 }
 
-/* The value was computed inside: a result beats the timeout, and only an -ECANCELED that is the
- * timeout's own doing becomes its error. */
+/* The value was computed inside: a result beats the timeout, and only an -ECANCELED that nothing
+ * further out shares becomes its error. One that stays -ECANCELED answers what has come since. */
 long crank_within_end_(crank_timeout *t, long value)
 {
     if (!t->state)
         return value;
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
-    if (CR_LIKELY(value != -ECANCELED) || !cr_scope_caused(scope))
+    if (CR_LIKELY(value != -ECANCELED))
         return value;
-    return cr_timeout_failed(scope);
+    if (cr_scope_caused(scope))
+        return cr_timeout_failed(scope);
+    cr_scopes_answer(scope->task);
+    return value;
 }
 
 /* A pointer carries its error in errno, which is set again last. */

@@ -38,10 +38,11 @@ static void wait_over(waiter *w)
         cr_timer_stop(w->loop, &w->self->timer);
 }
 
-/* That somebody stopped a task is no failure of it, as in asyncio's FIRST_EXCEPTION. */
+/* That a task was stopped, or stopped by itself, is no failure of it, as in asyncio's
+ * FIRST_EXCEPTION. */
 static bool has_failed(const cr_task *task)
 {
-    return (task->fiber.flags & (CR_TASK_FAILED | CR_TASK_CANCELED)) == CR_TASK_FAILED;
+    return (task->fiber.flags & CR_TASK_FAILED) && cr_task_error(task) != -ECANCELED;
 }
 
 /* One is enough, or the last, or one that failed. It counts also while the caller is not parked:

@@ -6,7 +6,7 @@
  * without running it: no crowd wakes to fight for the lock. A cancelled wait goes the same way,
  * because it may only return with the lock. If it had been notified already, that notification
  * goes to the next in the condition's line. The request is delivered when it is accepted, not
- * when the lock comes: a second one meanwhile stays for the next wait. */
+ * when the lock comes: one that comes meanwhile is answered with it. */
 #include "sync/lock.h"
 #include "task/tasks.h"
 
@@ -22,7 +22,7 @@ static void notify_first(crank_condition *condition);
 static void will_be_cancelled(cr_task *task)
 {
     task->place = (void *)(intptr_t)-ECANCELED;
-    cr_tasks_of(cr_loop_here)->delivered(task);
+    cr_tasks_of(cr_loop_here)->interrupt(task);
 }
 
 /* Cancelled with the notification at hand: the task stays in the lock's line, its notification

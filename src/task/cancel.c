@@ -6,9 +6,11 @@
  * by undoing that wait. What may be delivered now is the scope layer's to say, which knows shields.
  *
  * Edge-triggered and counted, as in asyncio (Trio's is level-triggered): once delivered, cleanup
- * code may wait again without being told again, and crank_uncancel lets whoever asked take it
- * back. The request is also the only thing one task can do to another, so everything else that
- * stops tasks (timeouts, groups, Ctrl-C, the end of the program) comes through cr_task_cancel. */
+ * code may wait again without being told again, and crank_uncancel takes a request back. One
+ * -ECANCELED answers all requests that came before the task ran on with it, so a request counts but
+ * is not pending while one is on its way (CR_TASK_INTERRUPTED). The request is also the only thing
+ * one task can do to another, so everything else that stops tasks (timeouts, groups, Ctrl-C, the
+ * end of the program) comes through cr_task_cancel. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdlib.h>
@@ -26,16 +28,55 @@ void cr_task_notice(crank_loop *loop, cr_task *task)
         cr_waitq_leave(task->on, task);
     else if (!wait->undo(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
-    cr_tasks_of(loop)->delivered(task);
+    cr_tasks_of(loop)->interrupt(task);
     cr_wake(loop, task, -ECANCELED);
 }
 
-/* Eight bits of tally hold the count; at the top it sticks, since wrapping would lose all
- * requests. */
-static void count_request(cr_task *task)
+/* Eight bits of tally hold the count; few tasks need the rest of it, which lies in the ext. At the
+ * top it sticks, since wrapping would lose all requests. */
+static void count_request(cr_tasks *tasks, cr_task *task)
 {
-    if (CR_TALLY_REQUESTS(task) < 255)
+    if (CR_LIKELY(CR_TALLY_REQUESTS(task) < CR_TALLY_REQUESTS_MAX)) {
         task->fiber.tally += CR_TALLY_ASKED;
+        return;
+    }
+    cr_ext *ext = cr_task_ext(tasks, task);
+    if (ext && ext->more_requests < CR_REQUESTS_MAX - CR_TALLY_REQUESTS_MAX)
+        ext->more_requests++;
+}
+
+/* The running task has asked itself. */
+static void count_own_request(cr_tasks *tasks, const cr_task *task)
+{
+    if (tasks->own_requests.id != task->id) {
+        tasks->own_requests.id = task->id;
+        tasks->own_requests.count = 0;
+        tasks->own_requests.alone = !(task->fiber.flags & CR_TASK_ASKED);
+    }
+    tasks->own_requests.count++;
+}
+
+/* A request to a task that can notice by itself. Where its wait is being aborted already, or gives
+ * -ECANCELED in any case, the tasks it waits for hear of this request too. */
+static void request(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    bool running = loop->runner.current == &task->fiber;
+    bool absorbed = !running && (task->fiber.flags & CR_TASK_INTERRUPTED) && tasks->absorb(task);
+    if (running)
+        count_own_request(tasks, task);
+    if (!absorbed) {
+        task->fiber.flags |= CR_TASK_ASKED;
+        if (task->ext)
+            task->ext->deferred_at = 0;
+    }
+    if (!(task->fiber.flags & (CR_TASK_DELIVERING | CR_TASK_INTERRUPTED))) {
+        cr_task_notice(loop, task);
+    } else if (cr_task_parked(task) && !tasks->shielded(task)) {
+        const cr_wait *wait = task->fiber.wait;
+        if (wait->repeat)
+            wait->repeat(task);
+    }
 }
 
 /* What has no fiber has no wait to undo: a future ends here; a job ends here only where no
@@ -57,22 +98,21 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     case CR_ENDED:
         return;
     case CR_HELD:
-        count_request(task);
+        count_request(cr_tasks_of(loop), task);
         ((cr_owner *)task->owner)->unhold(task->owner, task);
         cr_task_complete_error(loop, task, -ECANCELED);
         return;
     case CR_ASIDE:
-        count_request(task);
+        count_request(cr_tasks_of(loop), task);
         cancel_aside(loop, task);
         return;
     case CR_RETURNED:
-        count_request(task);
+        count_request(cr_tasks_of(loop), task);
         cr_returned_cancel(loop, task);
         return;
     case CR_ALIVE:
-        count_request(task);
-        task->fiber.flags |= CR_TASK_ASKED;
-        cr_task_notice(loop, task);
+        count_request(cr_tasks_of(loop), task);
+        request(loop, task);
         return;
     }
 }
@@ -196,7 +236,20 @@ static cr_task *asked_about(crank_task *task, const char *call)
 
 unsigned crank_cancelling(crank_task *task)
 {
-    return CR_TALLY_REQUESTS(asked_about(task, "crank_cancelling"));
+    return cr_task_requests(asked_about(task, "crank_cancelling"));
+}
+
+/* Of those the task has made to itself the last first. */
+static void take_back(cr_tasks *tasks, cr_task *task)
+{
+    if (task->ext && task->ext->more_requests > 0)
+        task->ext->more_requests--;
+    else if (CR_TALLY_REQUESTS(task) > 0)
+        task->fiber.tally -= CR_TALLY_ASKED;
+    if (tasks->own_requests.id != task->id)
+        return;
+    if (CR_TALLY_REQUESTS(task) == 0 || --tasks->own_requests.count == 0)
+        tasks->own_requests.id = 0;
 }
 
 /* With the last request taken back, one not yet delivered is withdrawn too: the task goes on as
@@ -204,8 +257,7 @@ unsigned crank_cancelling(crank_task *task)
 unsigned crank_uncancel(crank_task *handle)
 {
     cr_task *task = asked_about(handle, "crank_uncancel");
-    if (CR_TALLY_REQUESTS(task) > 0)
-        task->fiber.tally -= CR_TALLY_ASKED;
+    take_back(cr_tasks_of(cr_loop_here), task);
     if (CR_TALLY_REQUESTS(task) == 0) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
         if (task->ext) {
@@ -215,7 +267,7 @@ unsigned crank_uncancel(crank_task *handle)
     }
     if (task->fiber.life == CR_ALIVE && !cr_task_is_new(task))
         cr_tasks_of(cr_loop_here)->uncancelled(task);
-    return CR_TALLY_REQUESTS(task);
+    return cr_task_requests(task);
 }
 
 bool crank_cancelled(void) { return CR_TALLY_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }

@@ -9,9 +9,10 @@
  * straight in its own code. While a task awaits, its on is the task awaited and its place says,
  * when it resumes, whether that failed: the bits alone cannot tell a double from an error.
  *
- * A cancelled await asks the task to end and waits for it, as Trio's nurseries do and asyncio
+ * A cancelled await cancels the task and waits for its end, as Trio's nurseries do and asyncio
  * does not: in C, an orphan goes on writing into frames that have gone. If it ends with a result
- * all the same, the result stands and the request stays pending. */
+ * all the same, the result stands and the request stays pending. If it ends with -ECANCELED, for
+ * whatever reason, that answers all that is pending for the waiter. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <math.h>
@@ -106,8 +107,9 @@ uint64_t cr_task_bits(const cr_task *task)
     return (uint64_t)cr_task_value(task);
 }
 
-/* The waiter was asked to stop: so is what it waits for. */
+/* The waiter is cancelled: so is the task it waits for. */
 static bool join_undo(cr_task *waiter);
+static void cancel_awaited(cr_task *waiter);
 /* It has not ended within the grace period. */
 static void join_due(crank_loop *loop, cr_task *waiter);
 static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
@@ -121,13 +123,29 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 /* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
  * waiter's own timer runs for the grace period. Neither may nap: the task awaited is nearly
  * always a child, and children may hold pointers into the waiter's frame. */
-const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .holder = join_holder,
-    .describe = join_describe };
+const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .repeat = cancel_awaited,
+    .holder = join_holder, .describe = join_describe };
 static const cr_wait join_end_wait = { .what = "awaits the end of",
     .undo = join_undo,
+    .repeat = cancel_awaited,
     .due = join_due,
     .holder = join_holder,
     .describe = join_describe };
+/* The same two for an await that gives an error known from the start: its task's end answers
+ * nothing. */
+static const cr_wait fixed_wait = { .what = "awaits the end of", .undo = join_undo,
+    .repeat = cancel_awaited, .holder = join_holder, .describe = join_describe };
+static const cr_wait fixed_end_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .due = join_due,
+    .holder = join_holder,
+    .describe = join_describe };
+static bool with_grace(const cr_wait *wait)
+{
+    return wait == &join_end_wait || wait == &fixed_end_wait;
+}
+static bool is_fixed(const cr_wait *wait) { return wait == &fixed_wait || wait == &fixed_end_wait; }
 
 /* The order matters: the timer is off before anything is handed over, the failure has moved to
  * the waiter before it is made ready, and waking is last, for it overwrites what the wait used. */
@@ -139,37 +157,35 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
         return;
     }
     cr_task *waiter = (cr_task *)task->joiner;
-    if (CR_UNLIKELY(waiter->fiber.wait == &join_end_wait))
+    if (CR_UNLIKELY(with_grace(waiter->fiber.wait)))
         cr_grace_stop(loop, waiter);
     uint64_t bits = cr_task_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->place = (void *)(uintptr_t)failed;
-    /* A result beats a cancellation: only where the task gave in has the waiter's request been
-     * delivered; else it stays pending for the next wait. */
-    if (CR_UNLIKELY(waiter->fiber.flags & CR_TASK_DELIVERING)) {
-        waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
-        if (failed && (long)bits == -ECANCELED)
-            cr_tasks_of(loop)->delivered(waiter);
-    }
+    waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
+    if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
+        cr_tasks_of(loop)->interrupt(waiter);
     cr_task_claim(loop, task, waiter);
     cr_wake(loop, waiter, (long)bits);
 }
 
-/* Ask the awaited task to end. Where that ends it at once the waiter has been woken, and waits no
- * more. */
-static void cancel_awaited(crank_loop *loop, cr_task *waiter)
+/* Where the request ends the awaited task at once the waiter has been woken, and waits no more. */
+static void cancel_awaited(cr_task *waiter)
 {
-    if (waiter->fiber.wait == &cr_join_wait)
+    crank_loop *loop = cr_loop_here;
+    if (!with_grace(waiter->fiber.wait))
         waiter->place = NULL; /* the first request: the awaited task has not been named yet */
     (void)cr_task_cancel(loop, waiter->on);
     if (waiter->fiber.wait == &cr_join_wait)
         (void)cr_grace_start(loop, waiter, &join_end_wait);
+    else if (waiter->fiber.wait == &fixed_wait)
+        (void)cr_grace_start(loop, waiter, &fixed_end_wait);
 }
 
 static bool join_undo(cr_task *waiter)
 {
     waiter->fiber.flags |= CR_TASK_DELIVERING;
-    cancel_awaited(cr_loop_here, waiter);
+    cancel_awaited(waiter);
     return false;
 }
 
@@ -178,9 +194,10 @@ static void join_due(crank_loop *loop, cr_task *waiter)
     bool more = cr_grace_over(loop);
     if (!waiter->place)
         cr_report_swallowed(loop, waiter->on);
-    waiter->fiber.wait = &cr_join_wait;
+    bool fixed = is_fixed(waiter->fiber.wait);
+    waiter->fiber.wait = fixed ? &fixed_wait : &cr_join_wait;
     if (more)
-        (void)cr_grace_start(loop, waiter, &join_end_wait);
+        (void)cr_grace_start(loop, waiter, fixed ? &fixed_end_wait : &join_end_wait);
     waiter->place = waiter->on;
     (void)cr_task_cancel(loop, waiter->on);
 }
@@ -241,8 +258,10 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
-    w->self->fiber.wait = &cr_join_wait; /* a task that ends at once finds a waiter it can wake */
-    cancel_awaited(w->loop, w->self);
+    w->self->fiber.wait = &fixed_wait; /* a task that ends at once finds a waiter it can wake */
+    if (err == -ECANCELED)
+        w->self->fiber.flags |= CR_TASK_INTERRUPTED; /* what comes meanwhile is answered by err */
+    cancel_awaited(w->self);
     long bits = cr_park(w, w->self->fiber.wait);
     if (w->self->place && bits != -ECANCELED)
         report_hidden(w, bits);
@@ -364,6 +383,8 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     waiter->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
+        if (cr_task_error(task) == -ECANCELED)
+            cr_tasks_of(loop)->interrupt(waiter);
         cr_failure_copy(loop, task, waiter);
     }
     cr_wake(loop, waiter, (long)cr_task_bits(task));

@@ -43,6 +43,9 @@ typedef struct cr_wait {
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
      * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
     bool (*undo)(cr_task *task);
+    /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
+     * case: pass it on to the tasks that are waited for. NULL: nobody else need hear of it. */
+    void (*repeat)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*due)(crank_loop *loop, cr_task *task);
     /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
@@ -59,8 +62,9 @@ typedef struct cr_waiting {
     cr_task *self;
 } cr_waiting;
 
-/* Somebody has asked, the task's owner or a scope of its own: the fast half looks no further. */
-#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED)
+/* A request or a scope that fired is pending, or the last wait was interrupted: the fast half looks
+ * no further. */
+#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED | CR_TASK_INTERRUPTED)
 /* The fast half of opening a waiting call: false where there is more to do, or no task. */
 static inline bool cr_wait_open(cr_waiting *w)
 {

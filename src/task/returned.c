@@ -8,7 +8,9 @@
  * line in debug mode only.
  *
  * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
- * set once a child was named: asked again later, by somebody else, none is named a second time. */
+ * set once a child was named, so that none is named twice. CR_TASK_ASKED says that the children
+ * have been cancelled: a later request to the task does not cancel them again, only the timer
+ * does. */
 #include "task/tasks.h"
 #include <stdio.h>
 
@@ -69,11 +71,12 @@ void cr_name_leftovers(crank_loop *loop, cr_task *first)
 
 void cr_returned_cancel(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.wait != &unwanted_wait && !task->place) {
-        cr_returned_over(loop, task);
-        if (cr_tasks_of(loop)->stuck == 0)
-            (void)cr_grace_start(loop, task, &unwanted_wait);
-    }
+    if (task->fiber.flags & CR_TASK_ASKED)
+        return;
+    task->fiber.flags |= CR_TASK_ASKED;
+    cr_returned_over(loop, task);
+    if (cr_tasks_of(loop)->stuck == 0)
+        (void)cr_grace_start(loop, task, &unwanted_wait);
     cr_children_cancel(loop, task->child);
 }
 
@@ -81,6 +84,7 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
 {
     bool debug = loop->options.debug;
     task->fiber.life = CR_RETURNED;
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
     task->place = NULL;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);

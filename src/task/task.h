@@ -33,10 +33,13 @@ enum cr_life {
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 
-/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY. The two ASKED flags are what a waiting
- * call tests; cancel.c sets the first and scope.c the second, and both are cleared where a
- * request is delivered. FAILED, CANCELED and BROKEN are set once, at the end. CLAIMED may be set
- * at any time by whoever makes sure that a failure is not lost. DELIVERING is join.c's alone. */
+/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY. The two ASKED flags and INTERRUPTED are
+ * what a waiting call tests; cancel.c sets the first and scope.c the second, and both are cleared
+ * where a request is delivered. INTERRUPTED is set with the -ECANCELED that wakes a task and
+ * cleared by the task's next waiting call. FAILED, CANCELED and BROKEN are set once, at the end.
+ * CLAIMED may be set at any time by code that makes sure that a failure is not lost. DELIVERING is
+ * set by the waits for other tasks (join.c, gather.c), from the abort until those tasks have
+ * ended. */
 enum {
     CR_TASK_ASKED = 1 << 1,     /* a request to cancel is not yet delivered */
     CR_TASK_SCOPE_ASKED = 1 << 2, /* a scope of it fired and has not delivered */
@@ -45,11 +48,10 @@ enum {
     CR_TASK_CANCELED = 1 << 5,  /* ended with -ECANCELED after being asked */
     CR_TASK_IN_GROUP = 1 << 6,  /* owner is a group */
     CR_TASK_DETACHED = 1 << 7,
-    CR_TASK_JOB = 1 << 8,       /* a thread job */
     CR_TASK_FUTURE = 1 << 9,
     CR_TASK_CLAIMED = 1 << 10,  /* its failure was seen by somebody */
     CR_TASK_ROOT = 1 << 11,
-    CR_TASK_STARTED = 1 << 12,  /* a job that runs */
+    CR_TASK_INTERRUPTED = 1 << 12, /* its wait gives -ECANCELED, and no other has begun since */
     CR_TASK_DELIVERING = 1 << 13, /* it was cancelled in a wait that cannot be undone at once */
     CR_TASK_COUNTED = 1 << 14,  /* among the ended children whose handles are kept */
     CR_TASK_BROKEN = 1 << 15    /* ended by us: the result is an error, whatever the type */
@@ -93,6 +95,9 @@ _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears 
 #define CR_TALLY_CHILDREN(t) ((t)->fiber.tally & 0xffffffu)
 #define CR_TALLY_ASKED 0x1000000u
 #define CR_TALLY_REQUESTS(t) ((t)->fiber.tally >> 24)
+/* Eight bits count requests up to this many; those beyond are counted in the task's ext. */
+#define CR_TALLY_REQUESTS_MAX 255u
+#define CR_REQUESTS_MAX 65535u
 
 /* The fiber is the record's first member: the same address, two views. */
 static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }

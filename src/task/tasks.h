@@ -49,6 +49,8 @@ struct cr_ext {
     cr_watcher *watchers;
     struct cr_failure *failure;
     struct cr_failure *reason; /* of a request that is not yet delivered */
+    uint64_t deferred_at; /* scope.c's: since when the pending request is the next own wait's; 0 */
+    uint16_t more_requests; /* beyond CR_TALLY_REQUESTS_MAX */
     struct cr_locals *locals;
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;  /* debug: which argument that is, from 1 */
@@ -72,10 +74,19 @@ typedef struct cr_tasks {
     cr_stacks *stacks;
     cr_task *root;
     cr_owner detached;
-    /* The scope layer's: may a pending request be delivered to the running or parked task now (no
-     * shield hides it)? Then delivered clears what was. */
+    /* The scope layer's: is anything pending (a request, a limit that passed, a group that failed)
+     * that no shield hides from the running or parked task? */
     bool (*deliverable)(const cr_task *task);
-    void (*delivered)(cr_task *task);
+    /* The task's wait gives -ECANCELED: all that is deliverable is answered by it, and so is what
+     * comes before the task runs on. */
+    void (*interrupt)(cr_task *task);
+    /* The task begins another wait: what comes from now on is no longer answered by the last. */
+    void (*run_on)(cr_task *task);
+    /* One more request, of which the task's count knows: true where the -ECANCELED on its way
+     * answers it. */
+    bool (*absorb)(cr_task *task);
+    /* Would a request be hidden from the task by a shield? */
+    bool (*shielded)(const cr_task *task);
     /* The scope layer's: a running or parked task has fewer requests than it had. */
     void (*uncancelled)(cr_task *task);
     /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the
@@ -106,6 +117,13 @@ typedef struct cr_tasks {
     bool grace_more;
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
+    /* Requests that the running task has made to itself since its last wait began: no -ECANCELED
+     * from before answers them. */
+    struct {
+        uint64_t id; /* of the task; 0: none */
+        unsigned count;
+        bool alone; /* nothing else was pending when the first came */
+    } own_requests;
     /* ended children whose handles are kept; when to look again */
     size_t unclaimed, unclaimed_next;
     cr_listener since; /* debug mode's: notes when waits begin */
@@ -280,7 +298,7 @@ uint64_t cr_task_bits(const cr_task *task);
 void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
 void cr_task_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
 void cr_task_unwatch(cr_task *task, cr_watcher *watcher);
-/* Does the task wait in an await that nobody has asked to end? */
+/* Does the task wait in an await that nobody has interrupted? */
 extern const cr_wait cr_join_wait;
 static inline bool cr_join_waits_plainly(const cr_task *waiter)
 {
@@ -330,6 +348,24 @@ int cr_wait_room(const cr_waiting *w);
 /* ---- cancel.c */
 /* Ask a task to stop. 0 or -ESRCH. */
 int cr_task_cancel(crank_loop *loop, cr_task *task);
+/* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
+static inline unsigned cr_task_requests(const cr_task *task)
+{
+    unsigned count = CR_TALLY_REQUESTS(task);
+    return CR_LIKELY(count < CR_TALLY_REQUESTS_MAX) || !task->ext ? count
+                                                               : count + task->ext->more_requests;
+}
+/* May the task have had more than are counted? */
+static inline bool cr_task_requests_saturated(const cr_task *task)
+{
+    unsigned count = cr_task_requests(task);
+    return count == CR_REQUESTS_MAX || (count == CR_TALLY_REQUESTS_MAX && !task->ext);
+}
+/* Of those, how many it has made to itself since its last wait began. */
+static inline unsigned cr_task_own_requests(const cr_tasks *tasks, const cr_task *task)
+{
+    return tasks->own_requests.id == task->id ? tasks->own_requests.count : 0;
+}
 /* A request is pending (flags say so): deliver it to a parked task where it may be delivered. */
 void cr_task_notice(crank_loop *loop, cr_task *task);
 /* A request is delivered: its reason, if it has one, is the task's last error now. */

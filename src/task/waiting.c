@@ -52,6 +52,8 @@ static bool makes_room(crank_loop *loop)
  * after, with cr_wait_noticed, and a request stays to be delivered. */
 int cr_wait_room(const cr_waiting *w)
 {
+    if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_NOTICE))
+        cr_tasks_of(w->loop)->run_on(w->self);
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return cr_scope_missing(w->loop);
     w->loop->runner.budget--;
@@ -109,9 +111,10 @@ int cr_wait_begin_slow(crank_loop *loop, const char *call)
 
 int cr_wait_on_slow(const cr_waiting *w)
 {
+    cr_tasks_of(w->loop)->run_on(w->self);
     if (!cr_wait_noticed(w))
         return 0;
-    cr_tasks_of(w->loop)->delivered(w->self);
+    cr_tasks_of(w->loop)->interrupt(w->self);
     return -ECANCELED;
 }
 

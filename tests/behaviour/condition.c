@@ -163,7 +163,7 @@ TEST_EACH_BACKEND(condition, cancelled_once_fails_once)
     return 0;
 }
 
-TEST_EACH_BACKEND(condition, cancelled_again_while_it_takes_the_lock_tells_the_next_wait)
+TEST_EACH_BACKEND(condition, cancelled_again_while_it_takes_the_lock_fails_once)
 {
     CRANK_LOCK(lock);
     CRANK_CONDITION(condition, lock);
@@ -176,7 +176,7 @@ TEST_EACH_BACKEND(condition, cancelled_again_while_it_takes_the_lock_tells_the_n
     crank_try(settle());
     crank_lock_release(lock);
     EXPECT_EQ(crank_await(a), -ECANCELED);
-    EXPECT_TRAIL("-125 -125 0");
+    EXPECT_TRAIL("-125 0 0");
     return 0;
 }
 

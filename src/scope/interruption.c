@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* interruption.c: what one -ECANCELED answers.
+ *
+ * An interruption is one -ECANCELED given to a task. Requests to the task, limits that passed and
+ * groups that failed are pending until an interruption tells of them; docs/cancellation.md has the
+ * rules R1 to R6. In short: an interruption answers all that was pending and no shield hid, and
+ * what comes until the task runs on; at the edge of a scope it belongs to the outermost that shares
+ * it; what an edge claims for itself leaves the rest of it pending again.
+ *
+ * Owns: the numbers of interruptions in scopes, and the comparisons at the edges. An interruption's
+ * number is a moment (cr_tasks.moments); every scope bears the number of the last one that told of
+ * it, and of the last one that told of a request while it was open, so that an edge can see what
+ * came together. Nothing runs at the instant a task resumes, for parking is a tail call: that a
+ * task has not run on yet is told by CR_TASK_INTERRUPTED, which its next waiting call clears
+ * (run_on).
+ *
+ * For example: a limit of 1 s around a sleep, and a request at 1 s. The limit interrupts the sleep,
+ * the request is absorbed, the sleep gives -ECANCELED once. The limit does not claim it, because
+ * the request shares it: crank_within gives -ECANCELED, and the next wait works. */
+#include "scope/scope.h"
+
+static cr_scope *innermost(const cr_task *task) { return task->fiber.scope; }
+
+/* The shield that hides what lies outside of it; NULL: nothing is hidden. */
+static const cr_scope *shield_of(const cr_task *task)
+{
+    const cr_scope *s = innermost(task);
+    while (s && s->type != CR_SHIELD)
+        s = s->up;
+    return s;
+}
+bool cr_scopes_shielded(const cr_task *task) { return shield_of(task); }
+
+/* Is it only for the next wait of the task's own code, and the task runs a cleanup at the end of a
+ * block? */
+static inline bool is_deferred(const cr_task *task, uint64_t deferred_at)
+{
+    return CR_UNLIKELY(deferred_at > 0) && cr_generators_closing_since(task, deferred_at);
+}
+
+bool cr_scopes_requested(const cr_task *task)
+{
+    return (task->fiber.flags & CR_TASK_ASKED) && !shield_of(task) &&
+           !(task->ext && is_deferred(task, task->ext->deferred_at));
+}
+
+bool cr_scopes_deliverable(const cr_task *task)
+{
+    for (const cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+        if (s->undelivered && !is_deferred(task, s->deferred_at))
+            return true;
+    return cr_scopes_requested(task);
+}
+
+unsigned cr_scopes_pending(const cr_task *task)
+{
+    unsigned count = 0;
+    for (const cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+        count += s->undelivered && !is_deferred(task, s->deferred_at);
+    return count + (cr_scopes_requested(task) ? cr_task_requests(task) : 0);
+}
+
+/* ---- Interrupting */
+
+static void deliver_scope(cr_scope *scope, uint64_t interruption)
+{
+    scope->undelivered = scope->own = false;
+    scope->deferred_at = 0;
+    scope->interruption = interruption;
+}
+
+/* No shield is there: every scope sees the request. */
+static void number_request(const cr_task *task, uint64_t interruption)
+{
+    for (cr_scope *s = innermost(task); s; s = s->up)
+        s->request_interruption = interruption;
+}
+
+/* The request's flag goes, and with it all that is known of it. */
+static void take_request(cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    if (tasks->own_requests.id == task->id)
+        tasks->own_requests.id = 0;
+    if (task->ext)
+        task->ext->deferred_at = 0;
+}
+
+void cr_scopes_interrupt(cr_task *task)
+{
+    uint64_t now = ++cr_tasks_of(cr_loop_here)->moments;
+    bool requested = cr_scopes_requested(task);
+    for (cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+        if (s->undelivered && !is_deferred(task, s->deferred_at))
+            deliver_scope(s, now);
+    if (requested) {
+        take_request(task);
+        number_request(task, now);
+        cr_reason_deliver(task);
+    }
+    if (innermost(task)) {
+        innermost(task)->latest_interruption = now;
+        cr_scopes_refresh(task);
+    }
+    if (cr_loop_here->runner.current != &task->fiber)
+        task->fiber.flags |= CR_TASK_INTERRUPTED;
+    if (CR_UNLIKELY(task->fiber.generator != NULL))
+        cr_generators_interrupted(task, now, requested);
+}
+
+/* The chain has not changed since the interruption: its number stands in the innermost scope. A
+ * request without a reason leaves the reason of an earlier one. */
+bool cr_scopes_absorb(cr_task *task)
+{
+    if (shield_of(task))
+        return false;
+    uint64_t interruption = innermost(task) ? innermost(task)->latest_interruption : 0;
+    number_request(task, interruption);
+    if (task->ext && task->ext->reason)
+        cr_reason_deliver(task);
+    if (CR_UNLIKELY(task->fiber.generator != NULL))
+        cr_generators_interrupted(task, interruption, true);
+    return true;
+}
+
+bool cr_scope_absorb(cr_scope *scope)
+{
+    cr_task *task = scope->task;
+    for (const cr_scope *s = innermost(task); s != scope; s = s->up)
+        if (s->type == CR_SHIELD)
+            return false;
+    deliver_scope(scope, innermost(task)->latest_interruption);
+    if (CR_UNLIKELY(task->fiber.generator != NULL))
+        cr_generators_interrupted(task, scope->interruption, false);
+    return true;
+}
+
+void cr_scopes_run_on(cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_INTERRUPTED);
+    if (tasks->own_requests.id == task->id)
+        tasks->own_requests.id = 0;
+    if (task->fiber.flags & CR_TASK_SCOPE_ASKED)
+        for (cr_scope *s = innermost(task); s; s = s->up)
+            s->own = false;
+}
+
+/* ---- At the edges */
+
+/* A limit can claim an -ECANCELED only after some interruption has told of it: before, another has
+ * caused that. What was pending or delivered before this scope was opened was known then and does
+ * not count, with one exception: scopes that came back with a generator together were open to each
+ * other all the time. */
+bool cr_scope_caused(const cr_scope *scope)
+{
+    const cr_task *task = scope->task;
+    if (!scope->fired || scope->undelivered)
+        return false;
+    for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
+        if (outer->type == CR_SHIELD)
+            return true;
+        uint64_t since = outer->entered == scope->entered ? scope->opened : scope->entered;
+        if (outer->fired && !outer->own && outer->fired_at > since)
+            return false;
+    }
+    unsigned own = cr_task_own_requests(cr_tasks_of(cr_loop_here), task);
+    return cr_task_requests(task) - own <= scope->asked && !cr_task_requests_saturated(task);
+}
+
+/* What the task did itself since its last wait stays pending for the next. */
+void cr_scopes_answer(cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    uint64_t now = ++tasks->moments;
+    for (cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+        if (s->undelivered && !s->own && !is_deferred(task, s->deferred_at))
+            deliver_scope(s, now);
+    bool own = tasks->own_requests.id == task->id;
+    bool requested = cr_scopes_requested(task) && !(own && tasks->own_requests.alone);
+    if (requested) {
+        if (own)
+            tasks->own_requests.alone = true;
+        else
+            take_request(task);
+        number_request(task, now);
+        cr_reason_deliver(task);
+    }
+    cr_scopes_refresh(task);
+    if (CR_UNLIKELY(task->fiber.generator != NULL))
+        cr_generators_interrupted(task, now, requested);
+}
+
+/* Of what lies further out, all that was told of from first to last is pending again; its reason,
+ * where it is still at hand, too. */
+static void restore(cr_scope *scope, uint64_t first, uint64_t last)
+{
+    cr_task *task = scope->task;
+    cr_scope *outer = scope->up;
+    if (first == 0)
+        return;
+    for (; outer && outer->type != CR_SHIELD; outer = outer->up)
+        if (outer->fired && outer->interruption >= first && outer->interruption <= last)
+            outer->undelivered = true;
+    bool requested = scope->request_interruption >= first && scope->request_interruption <= last;
+    if (requested && !outer && CR_TALLY_REQUESTS(task) > 0) {
+        const cr_failure *reason = cr_failure_of(task);
+        task->fiber.flags |= CR_TASK_ASKED;
+        if (reason && cr_failure_error(reason) == -ECANCELED && !task->ext->reason)
+            task->ext->reason = cr_failure_take(task);
+    }
+    cr_scopes_refresh(task);
+}
+
+void cr_scope_restore_shared(cr_scope *scope)
+{
+    restore(scope, scope->interruption, scope->interruption);
+}
+
+/* A group that nobody was told of claims the last -ECANCELED given inside it, if there was one. */
+void cr_scope_restore_since(cr_scope *scope)
+{
+    uint64_t first = scope->interruption;
+    if (first == 0) {
+        first = scope->request_interruption;
+        for (const cr_scope *s = scope->up; s && s->type != CR_SHIELD; s = s->up)
+            first = s->interruption > first ? s->interruption : first;
+        if (first < scope->opened)
+            return;
+    }
+    restore(scope, first, UINT64_MAX);
+}
+
+/* crank_try leaves a function with -ECANCELED: of the scopes that this very call opened (a
+ * recursive one has another frame) the innermost that may claim it turns it into its own error. A
+ * failed group always may: its failure would be lost else. */
+int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame)
+{
+    cr_scope *scope = innermost(task);
+    bool edge = false;
+    for (; scope && scope->frame == frame && scope->function == function; scope = scope->up) {
+        edge = true;
+        int error = -ECANCELED;
+        if (scope->type == CR_GROUP && scope->fired)
+            error = cr_group_leave(loop, scope);
+        else if (scope->type == CR_TIMEOUT && cr_scope_caused(scope))
+            error = cr_timeout_failed(scope);
+        if (error != -ECANCELED)
+            return error;
+    }
+    if (edge)
+        cr_scopes_answer(task);
+    return -ECANCELED;
+}
+
+/* ---- Taking back, putting off */
+
+/* What was taken back was known in all scopes. The next request is not, though it brings the count
+ * no higher than it was. */
+void cr_scopes_uncancelled(cr_task *task)
+{
+    bool pending = task->fiber.flags & CR_TASK_ASKED;
+    unsigned known = cr_task_requests(task) - pending;
+    for (cr_scope *s = innermost(task); s; s = s->up)
+        if (s->asked > known)
+            s->asked = (uint16_t)known;
+}
+
+/* Without memory for the ext the request also cuts the next cleanup, which is no worse than two
+ * requests would be. */
+void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
+{
+    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    uint64_t now = ++tasks->moments;
+    for (cr_scope *s = innermost(task); s; s = s->up) {
+        if (s->fired && s->interruption > since) {
+            s->undelivered = true;
+            s->deferred_at = now;
+        }
+    }
+    if (requested) {
+        cr_ext *ext = cr_task_ext(tasks, task);
+        task->fiber.flags |= CR_TASK_ASKED;
+        if (ext)
+            ext->deferred_at = now;
+    }
+    cr_scopes_refresh(task);
+}
