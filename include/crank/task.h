@@ -77,15 +77,20 @@ CRANK_API void crank_abandon(crank_task *task);
 
 /* ---- Cancelling ------------------------------------------------------------------------------------------------ */
 
-/* Ask a task to stop: its current or next waiting call returns -ECANCELED, once per request. It may clean up, may
- * wait while doing so, and may refuse. A thread job that has started cannot be interrupted. Never waits.
- * Fails with -ESRCH when the task has ended; NULL is ignored and gives -ESRCH. */
+/* Ask a task to stop: its current or next waiting call returns -ECANCELED. It may clean up, may wait while doing so,
+ * and may refuse. One -ECANCELED answers all requests that came before the task ran on with it; a later request is a
+ * new one. A thread job that has started cannot be interrupted. Never waits.
+ * Fails with -ESRCH when the task has ended; NULL is ignored and gives -ESRCH.
+ * A library's own functions must not return -ECANCELED for errors of their own: it means "I was asked to stop", and
+ * groups, reports and CRANK_FIRST_ERROR take it for no failure. */
 CRANK_API int crank_cancel(crank_task *task);
 /* The same with a reason: what crank_error gives in the cancelled task. */
 CRANK_API int crank_cancel_because(crank_task *task, const char *format, ...) CRANK_PRINTF(2, 3);
-/* How many requests the task has had that were not taken back; NULL means the running task. */
+/* How many requests the task has had that were not taken back, up to 65,535; NULL means the running task. */
 CRANK_API unsigned crank_cancelling(crank_task *task);
-/* Take one request back: "I have dealt with it". Gives how many are left; NULL means the running task. */
+/* Take one request back: "I have dealt with it". Gives how many are left; NULL means the running task. As one
+ * -ECANCELED may answer several, while (crank_uncancel(NULL) > 0) takes back all. With the last one taken back a
+ * request that is pending is withdrawn; an -ECANCELED on its way still comes. */
 CRANK_API unsigned crank_uncancel(crank_task *task);
 /* Was this very task asked to stop (and not only a timeout or group inside it)? */
 CRANK_API bool crank_cancelled(void);

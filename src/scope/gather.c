@@ -247,7 +247,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     if (CR_UNLIKELY(err < 0))
         g->error = err;
     bool pending = g->interrupted = cr_wait_noticed(&w);
-    if ((g->error && !g->stopped) || pending)
+    if (g->error || pending)
         cancel_rest(g);
     if (g->left > 0) {
         g->waiting = true;

@@ -67,13 +67,16 @@ static void deliver_scope(cr_scope *scope, uint64_t interruption)
     scope->undelivered = scope->own = false;
     scope->deferred_at = 0;
     scope->interruption = interruption;
+    scope->with_request = scope->request_interruption == interruption;
 }
 
 /* No shield is there: every scope sees the request. */
 static void number_request(const cr_task *task, uint64_t interruption)
 {
-    for (cr_scope *s = innermost(task); s; s = s->up)
+    for (cr_scope *s = innermost(task); s; s = s->up) {
         s->request_interruption = interruption;
+        s->with_request |= s->interruption == interruption;
+    }
 }
 
 /* The request's flag goes, and with it all that is known of it. */
@@ -192,9 +195,9 @@ void cr_scopes_answer(cr_task *task)
         cr_generators_interrupted(task, now, requested);
 }
 
-/* Of what lies further out, all that was told of from first to last is pending again; its reason,
- * where it is still at hand, too. */
-static void restore(cr_scope *scope, uint64_t first, uint64_t last)
+/* Of what lies further out, all that was told of from first to last is pending again, and so is the
+ * request where requested; its reason, where it is still at hand, too. */
+static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool requested)
 {
     cr_task *task = scope->task;
     cr_scope *outer = scope->up;
@@ -203,7 +206,6 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last)
     for (; outer && outer->type != CR_SHIELD; outer = outer->up)
         if (outer->fired && outer->interruption >= first && outer->interruption <= last)
             outer->undelivered = true;
-    bool requested = scope->request_interruption >= first && scope->request_interruption <= last;
     if (requested && !outer && CR_TALLY_REQUESTS(task) > 0) {
         const cr_failure *reason = cr_failure_of(task);
         task->fiber.flags |= CR_TASK_ASKED;
@@ -215,7 +217,7 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last)
 
 void cr_scope_restore_shared(cr_scope *scope)
 {
-    restore(scope, scope->interruption, scope->interruption);
+    restore(scope, scope->interruption, scope->interruption, scope->with_request);
 }
 
 /* A group that nobody was told of claims the last -ECANCELED given inside it, if there was one. */
@@ -229,7 +231,7 @@ void cr_scope_restore_since(cr_scope *scope)
         if (first < scope->opened)
             return;
     }
-    restore(scope, first, UINT64_MAX);
+    restore(scope, first, UINT64_MAX, scope->with_request || scope->request_interruption >= first);
 }
 
 /* crank_try leaves a function with -ECANCELED: of the scopes that this very call opened (a

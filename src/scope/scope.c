@@ -129,6 +129,7 @@ void cr_scope_reset(cr_scope *scope)
     scope->fired = false;
     scope->error = 0;
     scope->interruption = 0;
+    scope->with_request = false;
     cr_scope_quiet(scope);
 }
 

@@ -23,6 +23,7 @@ struct cr_scope {
     bool fired;
     bool undelivered;    /* no wait has returned -ECANCELED for it yet */
     bool own;            /* the task itself made it fire, and has not waited since */
+    bool with_request;   /* the interruption that told of it told of a request too */
     bool timed;          /* the timer runs */
     uint16_t asked;      /* requests the task had had when it was entered */
     int error;           /* what -ECANCELED becomes at the edge, once it has fired */
