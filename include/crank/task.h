@@ -25,7 +25,8 @@ struct crank_awaitable {
  * handle, or NULL when memory is short (awaiting NULL gives -ENOMEM; cancel, drop and detach ignore it). */
 #ifndef __cplusplus
 #define crank_spawn(...) CRANK_CAPTURE_(__COUNTER__, crank_spawn_, 0, __VA_ARGS__)
-/* The same, and the task runs at once, before crank_spawn_eager returns, up to its first wait or its end. */
+/* The same, and the task runs at once, before crank_spawn_eager returns, up to its first wait or its end; no other task
+ * or callback runs meanwhile. Where many are started so, the caller's next waiting call lets the others run. */
 #define crank_spawn_eager(...) CRANK_CAPTURE_(__COUNTER__, crank_spawn_eager_, 0, __VA_ARGS__)
 CRANK_API crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site);
 CRANK_API crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *site);

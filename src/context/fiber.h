@@ -108,7 +108,7 @@ struct cr_fiber {
     union {
         struct {
             long wake;        /* what park returns */
-            const void *wait; /* what it waits for; NULL while ready or running */
+            const void *wait; /* NULL or CR_WAIT_EAGER: ready or running */
             void *stack;      /* top of its stack */
             void *scope;
             void *generator;
@@ -130,8 +130,12 @@ static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
 enum {
     CR_BUDGET = 1024,
     CR_BUDGET_STREAM = 8,  /* of it, for a call on a stream */
-    CR_EAGER_AT_ONCE = 128,
 };
+
+/* The wait of a fiber that has started another eagerly. It stands in the ready line right behind
+ * that one, and the loop makes no turn before it has gone on. It keeps this wait until it parks
+ * again, for nothing of crank's runs when it goes on. */
+#define CR_WAIT_EAGER ((const void *)1)
 
 /* One per loop, at its very beginning: the loop's thread reaches both by one pointer. */
 struct cr_runner {
@@ -150,8 +154,6 @@ struct cr_runner {
     void *many_free; /* cr_many_args blocks given back by first runs, linked through their first
                         word */
     cr_listener *listener; /* NULL: nobody listens */
-    uint32_t eager_left; /* eager spawns until the spawner goes to the end of the line, as if it had
-                            yielded */
 };
 
 /* Builds whose switches are announced to a tool take them in C (announced.c), all others in

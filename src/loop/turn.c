@@ -65,6 +65,43 @@ static void serve(crank_loop *loop, cr_fiber *fiber)
     }
 }
 
+/* Has a fiber at the front of the line started another eagerly? Then that one, which has perhaps
+ * not begun, and the starter behind it run before anything else does. */
+static bool in_eager_start(const cr_runner *runner)
+{
+    const cr_fiber *at = runner->head;
+    for (int i = 0; at && i < 2; i++, at = at->next)
+        if (at->run == CR_RUN_RESUME && at->wait == CR_WAIT_EAGER)
+            return true;
+    return false;
+}
+
+/* To whoever listens: the head is about to run, having all it needs to. */
+static void announce(const cr_runner *runner)
+{
+    cr_fiber *head = runner->head;
+    if (head->run == CR_RUN_RESUME || (head->run == CR_RUN_NEW && runner->stacks))
+        cr_tell(runner->listener, CR_EVENT_RUNS, head, 0);
+}
+
+/* The pass has run out of steps amid an eager start. What it takes beyond them is charged to the
+ * starter: its next waiting call finds its budget spent and lets the others run. */
+static CR_NOINLINE void run_overtime(crank_loop *loop)
+{
+    cr_runner *runner = &loop->runner;
+    uint32_t full = runner->budget_full;
+    do {
+        announce(runner);
+        if (runner->head->run == CR_RUN_RESUME)
+            runner->budget_full = 1;
+        runner->steps = 1;
+        cr_fiber *fiber = cr_runner_enter(runner);
+        runner->budget_full = full;
+        if (fiber)
+            serve(loop, fiber);
+    } while (in_eager_start(runner));
+}
+
 /* Where somebody listens fibers do not pass the processor to each other: each is announced here,
  * when it has all it needs to run. */
 static CR_NOINLINE long run_announced(crank_loop *loop)
@@ -72,9 +109,7 @@ static CR_NOINLINE long run_announced(crank_loop *loop)
     cr_runner *runner = &loop->runner;
     long ran = 0;
     for (; runner->head && ran < CR_STEPS; ran++) {
-        cr_fiber *head = runner->head;
-        if (head->run == CR_RUN_RESUME || (head->run == CR_RUN_NEW && runner->stacks))
-            cr_tell(runner->listener, CR_EVENT_RUNS, head, 0);
+        announce(runner);
         runner->steps = 1;
         cr_fiber *fiber = cr_runner_enter(runner);
         if (fiber)
@@ -93,13 +128,18 @@ static long run_ready(crank_loop *loop)
     uint64_t before = runner->switches;
     long services = 0;
     cr_fiber *fiber;
-    if (CR_UNLIKELY(runner->listener != NULL))
-        return run_announced(loop);
-    runner->steps = CR_STEPS;
-    while ((fiber = cr_runner_enter(runner))) {
-        serve(loop, fiber);
-        services++;
+    if (CR_UNLIKELY(runner->listener != NULL)) {
+        services = run_announced(loop);
+        before = runner->switches;
+    } else {
+        runner->steps = CR_STEPS;
+        while ((fiber = cr_runner_enter(runner))) {
+            serve(loop, fiber);
+            services++;
+        }
     }
+    if (CR_UNLIKELY(in_eager_start(runner)))
+        run_overtime(loop);
     return services + (long)(runner->switches - before);
 }
 

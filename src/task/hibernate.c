@@ -175,7 +175,7 @@ void cr_nap_wake(cr_task *task)
 static bool may_nap(const cr_tasks *tasks, const cr_task *task)
 {
     const cr_wait *wait = task->fiber.wait;
-    return wait && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 && !task->fiber.generator &&
+    return cr_task_parked(task) && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 && !task->fiber.generator &&
         (!task->fiber.scope || tasks->may_nap(task));
 }
 

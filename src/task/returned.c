@@ -85,6 +85,7 @@ void cr_returned_begin(crank_loop *loop, cr_task *task)
     bool debug = loop->options.debug;
     task->fiber.life = CR_RETURNED;
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
     task->place = NULL;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);

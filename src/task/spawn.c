@@ -282,20 +282,16 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     return cr_handle(task);
 }
 
-/* The caller goes to the front of the line behind its child: the child runs first, the caller as
- * soon as it waits or ends. Now and then it goes to the end instead: a task that only spawns and
- * awaits must not starve the others. */
+/* The new task and behind it the caller go to the front of the ready line: no other task, callback
+ * or post runs before the caller goes on. Where the turn's steps run out meanwhile the loop
+ * charges the caller for it (turn.c). */
 static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task *task)
 {
     self->wake = (long)task->id;
-    if (CR_LIKELY(loop->runner.eager_left-- > 0)) {
-        cr_runner_push_front(&loop->runner, self);
-    } else {
-        loop->runner.eager_left = CR_EAGER_AT_ONCE;
-        cr_runner_push(&loop->runner, self);
-    }
-    cr_runner_push_front(&loop->runner, &task->fiber);
-    return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, self, NULL);
+    cr_runner_push_front(&loop->runner, self);
+    task->fiber.next = self;
+    loop->runner.head = &task->fiber;
+    return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, self, CR_WAIT_EAGER);
 }
 
 static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const crank_site *site)
@@ -319,6 +315,7 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
         return spawn_eager_fully(fn, site);
+    loop->runner.steps++; /* the two are one step of the turn; not so where each is announced */
     return run_first(loop, loop->runner.current, task);
 }
 

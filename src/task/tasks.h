@@ -143,7 +143,8 @@ static inline bool cr_task_is_new(const cr_task *task)
 /* Has it a wait that can be undone or described? */
 static inline bool cr_task_parked(const cr_task *task)
 {
-    return task->fiber.life == CR_ALIVE && !cr_task_is_new(task) && task->fiber.wait;
+    return task->fiber.life == CR_ALIVE && !cr_task_is_new(task) &&
+        (uintptr_t)task->fiber.wait > (uintptr_t)CR_WAIT_EAGER;
 }
 static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 

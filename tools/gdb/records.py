@@ -26,6 +26,7 @@ from gdb.unwinder import Unwinder
 
 FREE, HELD, ALIVE, ASIDE, RETURNED, ENDED = range(6)       # enum cr_life
 RESUME, NEW, SERVICE, NAP, NATIVE, NATIVE_ENDS = range(6)  # CR_RUN_
+WAIT_EAGER = 1                                              # CR_WAIT_EAGER
 FAILED, CANCELED, IN_GROUP, FUTURE = 1 << 4, 1 << 5, 1 << 6, 1 << 9
 NUMBER_MASK = (1 << 40) - 1
 
@@ -144,7 +145,7 @@ class Task:
 
     @property
     def parked(self):
-        return self.life == ALIVE and not self.is_new and self.wait != 0
+        return self.life == ALIVE and not self.is_new and self.wait > WAIT_EAGER
 
     @property
     def has_stack(self):
@@ -154,7 +155,7 @@ class Task:
         """In the words of crank_describe."""
         if self.life == ALIVE:
             return "running" if self.running else "cancelling" if self.tally >> 24 else "new" if self.is_new else \
-                "pending" if self.wait or self.run == NATIVE_ENDS else "ready"
+                "pending" if self.parked or self.run == NATIVE_ENDS else "ready"
         if self.life == ENDED:
             return "cancelled" if self.flags & CANCELED else "failed" if self.flags & FAILED else "finished"
         return {FREE: "free", HELD: "held", RETURNED: "returned",
