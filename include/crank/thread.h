@@ -43,7 +43,9 @@ CRANK_API void crank_submission_cancel(crank_submission *submission);
 CRANK_API void crank_submission_drop(crank_submission *submission);
 
 /* From any thread: run fn(arg) in the loop soon, not in a task; it must not wait. In the order posted by one thread.
- * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not from signal handlers: crank_waker_wake is for them.
+ * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. A program's loop calls all that it has accepted: it refuses
+ * when app, all tasks and all thread jobs have ended, and fn may then be called after that, when nothing can be spawned
+ * any more. A loop of crank_loop_new drops what it has not called when it is freed. Not from signal handlers: crank_waker_wake is for them.
  * A loop that has nothing else to wait for must be told by a crank_waker that a thread will call, or it reports a
  * deadlock. */
 CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);

@@ -90,8 +90,7 @@ static void pump_soon(cr_workers *workers)
 {
     if (workers->baton->pumped)
         return;
-    workers->baton->pumped = true;
-    cr_loop_post(workers->loop, &workers->baton->pump);
+    workers->baton->pumped = cr_loop_post(workers->loop, &workers->baton->pump);
 }
 
 /* Called by whoever has the baton, a worker or the loop: the line needs no lock. */

@@ -97,13 +97,16 @@ int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
     bool held;
     if (!reach(loop, &held, "crank_post"))
         return -ESHUTDOWN;
+    int err = -ENOMEM;
     outside_call *call = cr_alloc(loop->sys, sizeof *call);
     if (call) {
         *call = (outside_call){ { NULL, call_delivered }, loop->sys, fn, arg };
-        cr_loop_post(loop, &call->post);
+        err = cr_loop_post(loop, &call->post) ? 0 : -ESHUTDOWN;
+        if (err < 0)
+            cr_free(loop->sys, call);
     }
     let_go(held);
-    return call ? 0 : -ENOMEM;
+    return err;
 }
 
 /* ---- A submission's end ---- */
@@ -291,15 +294,21 @@ crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const cra
     CR_CHECK(!loop->bare,
         "crank_submit: a loop of crank_loop_new has no tasks; call a function there with "
         "crank_post");
+    int number = ENOMEM;
     crank_submission *submission = submission_new(loop);
     if (submission) {
         keep_call(submission, fn, site);
-        cr_loop_post(loop, &submission->arrival);
+        number = cr_loop_post(loop, &submission->arrival) ? 0 : ESHUTDOWN;
     }
     let_go(held);
-    if (!submission)
-        errno = ENOMEM;
-    return submission;
+    if (number == 0)
+        return submission;
+    if (submission) {
+        atomic_store(&submission->refs, 1);
+        give_up(submission);
+    }
+    errno = number;
+    return NULL;
 }
 
 /* ---- Waiting for one ---- */
@@ -311,7 +320,7 @@ static int wait_as_worker(crank_submission *submission, cr_worker *self, double 
     if (timeout < CRANK_FOREVER) {
         submission->timeout = timeout;
         atomic_fetch_add(&submission->refs, 1);
-        cr_loop_post(submission->loop, &submission->limit);
+        (void)cr_loop_post(submission->loop, &submission->limit); /* its job keeps the run */
     }
     submission->wait_error = 0;
     while (!submission->done && submission->wait_error == 0) {
@@ -378,7 +387,8 @@ static void send_request(crank_submission *submission, const char *call)
     if (!reach(submission->loop, &held, call))
         return;
     atomic_fetch_add(&submission->refs, 1);
-    cr_loop_post(submission->loop, &submission->request);
+    if (!cr_loop_post(submission->loop, &submission->request))
+        give_up(submission);
     let_go(held);
 }
 

@@ -85,8 +85,8 @@ void crank_waker_wake(crank_waker *waker)
 {
     atomic_fetch_add(&waker->inside, 1);
     crank_loop *loop = atomic_load(&waker->loop);
-    if (loop && !atomic_exchange(&waker->posted, true))
-        cr_loop_post(loop, &waker->post);
+    if (loop && !atomic_exchange(&waker->posted, true) && !cr_loop_post(loop, &waker->post))
+        atomic_store(&waker->posted, false);
     atomic_fetch_sub(&waker->inside, 1);
 }
 

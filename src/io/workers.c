@@ -251,7 +251,7 @@ void cr_job_done(cr_workers *workers, cr_job *job)
     if (atomic_load(&workers->looking) && cr_jobs_waiting(&workers->jobs))
         return;
     if (!atomic_load(&workers->signalled) && !atomic_exchange(&workers->signalled, true))
-        cr_loop_post(workers->loop, &workers->signal);
+        (void)cr_loop_post(workers->loop, &workers->signal);
 }
 
 /* Cancelled jobs come back too, only to be freed: their tasks ended when they were cancelled.

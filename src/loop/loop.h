@@ -145,12 +145,14 @@ static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer)
 }
 
 /* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free,
- * one eventfd write where the loop sleeps. */
-static inline void cr_loop_post(crank_loop *loop, cr_post *post)
+ * one eventfd write where the loop sleeps. False: the program that the loop ran has ended, and post
+ * will not be delivered. */
+static inline bool cr_loop_post(crank_loop *loop, cr_post *post)
 {
-    cr_wakeup_post(loop->wakeup, post);
+    bool accepted = cr_wakeup_post(loop->wakeup, post);
     if (cr_loop_here == loop)
         loop->runner.steps = 0; /* soon is when the one who runs now has parked */
+    return accepted;
 }
 /* Hand the backend an operation, and ask for its early end: every operation passes here, for the
  * loop must know whether any is in flight. */

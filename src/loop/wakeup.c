@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* wakeup.c: a stack that many push and one takes whole.
  *
- * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, else the
- * newest post. Sleeping and posting are both one exchange of the head against what was read there,
+ * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, CLOSED
+ * from the end of a program on, else the newest post. Closing is one exchange as well, which takes
+ * what was posted before it: a post is either refused or delivered. Sleeping and posting are both one exchange of the head against what was read there,
  * so of a post and a falling asleep one comes first: either the loop sees the post, or the poster
  * sees the sleeper and wakes it.
  *
@@ -22,8 +23,9 @@ struct cr_wakeup {
     atomic_size_t inside;
 };
 
-static const char asleep;
+static const char asleep, closed;
 #define ASLEEP ((cr_post *)(uintptr_t)&asleep)
+#define CLOSED ((cr_post *)(uintptr_t)&closed)
 
 /* Asleep from the start: a post to a loop that does not run yet makes its descriptor readable. */
 int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup)
@@ -50,26 +52,24 @@ void cr_wakeup_free(cr_wakeup *wakeup)
 }
 
 /* Nothing of the loop may be touched after the count has gone down. */
-void cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
+bool cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
 {
     atomic_fetch_add(&wakeup->inside, 1);
     cr_post *head = atomic_load(&wakeup->head);
-    do
+    do {
+        if (head == CLOSED)
+            break;
         post->next = head == ASLEEP ? NULL : head;
-    while (!atomic_compare_exchange_weak(&wakeup->head, &head, post));
+    } while (!atomic_compare_exchange_weak(&wakeup->head, &head, post));
     if (head == ASLEEP)
         wakeup->backend->type->wake(wakeup->backend);
     atomic_fetch_sub(&wakeup->inside, 1);
+    return head != CLOSED;
 }
 
-/* The plain load first: nearly every turn finds nothing, and an exchange would take the cache
- * line from the posters. A post's memory may be gone once it is delivered, so its next is read
- * before. */
-void cr_wakeup_deliver(cr_wakeup *wakeup)
+/* A post's memory may be gone once it is delivered, so its next is read before. */
+static void deliver_all(cr_post *newest)
 {
-    if (!atomic_load_explicit(&wakeup->head, memory_order_relaxed))
-        return;
-    cr_post *newest = atomic_exchange(&wakeup->head, NULL);
     cr_post *oldest = NULL;
     while (newest && newest != ASLEEP) {
         cr_post *next = newest->next;
@@ -82,6 +82,22 @@ void cr_wakeup_deliver(cr_wakeup *wakeup)
         oldest = post->next;
         post->deliver(post);
     }
+}
+
+/* The plain load first: nearly every turn finds nothing, and an exchange would take the cache
+ * line from the posters. */
+void cr_wakeup_deliver(cr_wakeup *wakeup)
+{
+    cr_post *head = atomic_load_explicit(&wakeup->head, memory_order_relaxed);
+    if (head && head != CLOSED)
+        deliver_all(atomic_exchange(&wakeup->head, NULL));
+}
+
+void cr_wakeup_close(cr_wakeup *wakeup)
+{
+    cr_post *newest = atomic_exchange(&wakeup->head, CLOSED);
+    if (newest != CLOSED)
+        deliver_all(newest);
 }
 
 /* A loop that is asleep already (it does not run) stays so. */
@@ -111,7 +127,7 @@ bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline)
 bool cr_wakeup_empty(const cr_wakeup *wakeup)
 {
     cr_post *head = atomic_load(&wakeup->head);
-    return !head || head == ASLEEP;
+    return !head || head == ASLEEP || head == CLOSED;
 }
 
 /* A poster that has taken the sleeping mark away may have lost its processor before it woke the

@@ -21,10 +21,12 @@ struct cr_post {
 int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup);
 /* Waits for the last poster to have left. Posts not delivered are dropped. Takes NULL. */
 void cr_wakeup_free(cr_wakeup *wakeup);
-/* From any thread or signal handler. */
-void cr_wakeup_post(cr_wakeup *wakeup, cr_post *post);
+/* From any thread or signal handler. False: closed, and post is the caller's still. */
+bool cr_wakeup_post(cr_wakeup *wakeup, cr_post *post);
 /* Deliver what was posted until now, in the order posted; the loop is awake after it. */
 void cr_wakeup_deliver(cr_wakeup *wakeup);
+/* Refuse what is posted from now on, and deliver what was posted before. */
+void cr_wakeup_close(cr_wakeup *wakeup);
 /* The loop's last step before it waits: false where something has been posted meanwhile, then it
  * must not. */
 bool cr_wakeup_sleep(cr_wakeup *wakeup);

@@ -58,7 +58,7 @@ static void on_interrupt(int signal)
         sigaction(signal, &standard, NULL);
         raise(signal);
     } else {
-        cr_loop_post(loop, &interrupt_post);
+        (void)cr_loop_post(loop, &interrupt_post); /* refused: it came when the run was over */
     }
     atomic_fetch_sub(&handling, 1);
     errno = saved;
@@ -316,7 +316,7 @@ static int start_root(
     return 0;
 }
 
-/* The callbacks that the last ends have put into the ready line. Not what these put there: one that
+/* The callbacks that the last ends and the last posts have put into the ready line. Not what these put there: one that
  * calls itself again would never let the run end. */
 static void run_out(crank_loop *loop)
 {
@@ -347,6 +347,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
             err = start_root(r, fn, site, args);
         if (err == 0) {
             cr_loop_drive(loop);
+            cr_wakeup_close(loop->wakeup);
             run_out(loop);
             cr_dones_left(loop);
         }
