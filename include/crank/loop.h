@@ -27,7 +27,8 @@ CRANK_API int crank_loop_run(crank_loop *loop);
 /* One turn: what is due and ready now. With wait, wait for something first, at most so many seconds. Gives how many
  * callbacks and task steps it ran. Fails with -EINVAL for NaN. */
 CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
-/* Make the current or next crank_loop_run return after its turn. */
+/* Make the current or next crank_loop_run return after its turn. A CHECK for the loop of a program (crank_run), which
+ * ends when app returns. */
 CRANK_API void crank_loop_stop(crank_loop *loop);
 /* The loop's clock, seconds. Callable anywhere. */
 CRANK_API double crank_loop_time(crank_loop *loop);

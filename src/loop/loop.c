@@ -5,6 +5,8 @@
  * beginning and end are open.c's. */
 #include "loop/loop.h"
 
+#include "base/check.h"
+
 void (*cr_watchdog_sleeps)(void);
 
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
@@ -36,8 +38,14 @@ size_t cr_choose(crank_loop *loop, size_t n)
     return type->choose && n > 1 ? type->choose(loop->backend, n) : 0;
 }
 
-/* Only a flag: the loop looks at it between turns. From another thread it comes by a post. */
-void crank_loop_stop(crank_loop *loop) { loop->stopping = true; }
+/* Only a flag: the loop looks at it between turns. A program's would return with app unended. */
+void crank_loop_stop(crank_loop *loop)
+{
+    CR_CHECK(!loop->tasks,
+        "crank_loop_stop: this is the loop of a program, which ends when app returns; cancel app "
+        "with crank_cancel to end it early");
+    loop->stopping = true;
+}
 
 double crank_loop_time(crank_loop *loop) { return (double)cr_now(loop) / (double)CR_SECOND; }
 
