@@ -13,7 +13,7 @@
 
 CRANK_BEGIN_DECLS
 
-/* Something the loop will call: cancelled or given up by crank_handle_cancel. */
+/* Something the loop will call, once. No handle need be given up: one that is out of date is recognised. */
 typedef struct crank_handle crank_handle;
 typedef void crank_callback(void *arg);
 
@@ -46,8 +46,9 @@ CRANK_API crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, vo
 CRANK_API crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg);
 /* Call it when the loop's clock is at least this. */
 CRANK_API crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg);
-/* Do not call it. A handle is valid until its call has been made, or it is cancelled. */
-CRANK_API void crank_handle_cancel(crank_handle *handle);
+/* Do not call it. 0 when the call was taken back. Fails with -ESRCH when it has been made or is being made, was taken
+ * back before, or its loop has gone, and for NULL. */
+CRANK_API int crank_handle_cancel(crank_handle *handle);
 
 /* Call fn(arg) whenever fd is readable (or has ended), until removed; replaces an earlier one. Fails with -EPERM for a
  * regular file, -EBADF, -ENOMEM. Under the simulator descriptors are real ones. */

@@ -135,7 +135,7 @@ static void complete(crank_submission *submission, long value, const char *messa
     pthread_cond_broadcast(&submission->ended);
     pthread_mutex_unlock(&submission->lock);
     if (submission->timer)
-        crank_handle_cancel(submission->timer);
+        (void)crank_handle_cancel(submission->timer);
     submission->timer = NULL;
     if (waiter)
         cr_baton_go_on(waiter);

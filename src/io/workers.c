@@ -499,7 +499,7 @@ static void close_workers(crank_loop *loop, cr_closer *closer)
         if (workers->all[i].thread && !workers->all[i].lost)
             (void)sys->thread_join(sys->context, workers->all[i].thread);
     if (workers->look)
-        crank_handle_cancel(workers->look);
+        (void)crank_handle_cancel(workers->look);
     cr_wakeup_deliver(loop->wakeup); /* our signal may be on its way */
     (void)cr_workers_collect(workers);
     loop->io = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* callback.c: the callback layer of crank/loop.h.
  *
- * Owns handles (one call, soon or at a time) and watchers (a call whenever a descriptor is ready).
+ * Owns calls (once, soon or at a time) and watchers (a call whenever a descriptor is ready).
  * Both stand in the ready line among the fibers, so that callbacks and tasks take turns first in,
  * first out. A watcher is one poll operation, submitted again after each call: a descriptor that
  * stays ready is called once per turn.
@@ -16,17 +16,7 @@
 
 #include "base/check.h"
 #include "base/pool.h"
-
-/* TIMED: in the timers. QUEUED, CANCELLED: in the ready line. CALLED: in its own call, after
- * which the record goes. */
-struct crank_handle {
-    cr_service service;
-    cr_timer timer;
-    crank_loop *loop;
-    crank_callback *fn;
-    void *arg;
-    enum { TIMED, QUEUED, CANCELLED, CALLED } state;
-};
+#include "loop/handles.h"
 
 /* Freed by whoever finds it removed and neither in flight nor busy. */
 typedef struct watcher {
@@ -43,7 +33,7 @@ typedef struct watcher {
 enum direction { READER, WRITER, DIRECTIONS };
 
 struct cr_watch {
-    cr_pool handles;
+    cr_handles handles;
     cr_pool watchers;
     watcher *(*table)[DIRECTIONS]; /* by descriptor */
     size_t room;
@@ -57,42 +47,43 @@ static void check_thread(const crank_loop *loop, const char *call)
         call);
 }
 
-/* The record is given back after the call, so that cancelling it from within is harmless. */
-static void run_handle(crank_loop *loop, cr_service *service)
+/* The handle finds nothing from the beginning of its call on; the record serves the next one after
+ * it. */
+static void run_call(crank_loop *loop, cr_service *service)
 {
-    crank_handle *handle = cr_container_of(service, crank_handle, service);
-    if (handle->state == QUEUED) {
-        handle->state = CALLED;
-        handle->fn(handle->arg);
+    cr_call *call = cr_container_of(service, cr_call, service);
+    if (call->state == CR_CALL_QUEUED) {
+        cr_call_forget(call);
+        call->fn(call->arg);
     }
-    cr_pool_put(&loop->watch->handles, handle);
+    cr_call_put(&loop->watch->handles, call);
 }
 
-static void queue_handle(crank_handle *handle)
+static void queue_call(cr_call *call)
 {
-    handle->state = QUEUED;
-    cr_service_push(handle->loop, &handle->service);
+    call->state = CR_CALL_QUEUED;
+    cr_service_push(call->loop, &call->service);
 }
 
 /* Into the ready line and not called at once: callbacks and tasks take turns in one order. */
 void cr_callback_due(crank_loop *loop, cr_timer *timer)
 {
     (void)loop;
-    queue_handle(cr_container_of(timer, crank_handle, timer));
+    queue_call(cr_container_of(timer, cr_call, timer));
 }
 
-static crank_handle *new_handle(crank_loop *loop, crank_callback *fn, void *arg)
+static cr_call *new_call(crank_loop *loop, crank_callback *fn, void *arg)
 {
-    crank_handle *handle = cr_pool_get(&loop->watch->handles);
-    if (!handle) {
+    cr_call *call = cr_call_get(&loop->watch->handles);
+    if (!call) {
         errno = ENOMEM;
         return NULL;
     }
-    handle->service.run = run_handle;
-    handle->loop = loop;
-    handle->fn = fn;
-    handle->arg = arg;
-    return handle;
+    call->service.run = run_call;
+    call->loop = loop;
+    call->fn = fn;
+    call->arg = arg;
+    return call;
 }
 
 /* To the end of the line, behind what is ready: also called from a callback it does not run at
@@ -100,25 +91,26 @@ static crank_handle *new_handle(crank_loop *loop, crank_callback *fn, void *arg)
 crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_soon");
-    crank_handle *handle = new_handle(loop, fn, arg);
-    if (handle)
-        queue_handle(handle);
-    return handle;
+    cr_call *call = new_call(loop, fn, arg);
+    if (!call)
+        return NULL;
+    queue_call(call);
+    return cr_call_handle(call);
 }
 
 /* Where no timer can be had there is no handle either: nothing is half planned. */
 static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback *fn, void *arg)
 {
-    crank_handle *handle = new_handle(loop, fn, arg);
-    if (!handle)
+    cr_call *call = new_call(loop, fn, arg);
+    if (!call)
         return NULL;
-    handle->state = TIMED;
-    if (cr_timer_start(loop, &handle->timer, CR_TIMER_CALLBACK, deadline) < 0) {
-        cr_pool_put(&loop->watch->handles, handle);
+    call->state = CR_CALL_TIMED;
+    if (cr_timer_start(loop, &call->timer, CR_TIMER_CALLBACK, deadline) < 0) {
+        cr_call_put(&loop->watch->handles, call);
         errno = ENOMEM;
         return NULL;
     }
-    return handle;
+    return cr_call_handle(call);
 }
 
 /* A span that is no number has no place among the others: refused, not taken for 0. */
@@ -144,18 +136,21 @@ crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, v
     return call_at(loop, deadline, fn, arg);
 }
 
-/* From inside its own call a handle has nothing left to cancel. */
-void crank_handle_cancel(crank_handle *handle)
+/* What stands in the ready line stays there until it is reached, but its handle is given up now. */
+int crank_handle_cancel(crank_handle *handle)
 {
-    if (!handle)
-        return;
-    check_thread(handle->loop, "crank_handle_cancel");
-    if (handle->state == TIMED) {
-        cr_timer_stop(handle->loop, &handle->timer);
-        cr_pool_put(&handle->loop->watch->handles, handle);
-    } else if (handle->state == QUEUED) {
-        handle->state = CANCELLED;
+    cr_call *call = cr_call_find(handle);
+    if (!call)
+        return -ESRCH;
+    check_thread(call->loop, "crank_handle_cancel");
+    if (call->state == CR_CALL_TIMED) {
+        cr_timer_stop(call->loop, &call->timer);
+        cr_call_put(&call->loop->watch->handles, call);
+    } else {
+        call->state = CR_CALL_CANCELLED;
+        cr_call_forget(call);
     }
+    return 0;
 }
 
 /* busy until it has been called: a removal in between must leave the record where it is. */
@@ -325,7 +320,7 @@ int cr_watch_new(crank_loop *loop)
     struct cr_watch *watch = cr_alloc_zero(loop->sys, sizeof *watch);
     if (!watch)
         return -ENOMEM;
-    cr_pool_init(&watch->handles, loop->sys, sizeof(crank_handle));
+    cr_handles_init(&watch->handles, loop);
     cr_pool_init(&watch->watchers, loop->sys, sizeof(watcher));
     loop->watch = watch;
     return 0;
@@ -342,7 +337,7 @@ void cr_watch_free(crank_loop *loop)
             remove_watcher(loop, (int)fd, direction);
     while (loop->in_flight > 0)
         loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
-    cr_pool_deinit(&watch->handles);
+    cr_handles_deinit(&watch->handles);
     cr_pool_deinit(&watch->watchers);
     cr_free(loop->sys, watch->table);
     cr_free(loop->sys, watch);

@@ -118,7 +118,7 @@ static void stop_if_done(run *r)
     if (!r->ended || cr_tasks_of(r->loop)->detached.alive > 0)
         return;
     if (r->grace) {
-        crank_handle_cancel(r->grace);
+        (void)crank_handle_cancel(r->grace);
         cr_tasks_of(r->loop)->graces--;
     }
     r->grace = NULL;
@@ -352,7 +352,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
             cr_dones_left(loop);
         }
         if (r->grace)
-            crank_handle_cancel(r->grace);
+            (void)crank_handle_cancel(r->grace);
         cr_naps_close(loop);
         if (interrupts_here)
             leave_interrupts(&before);
