@@ -125,7 +125,7 @@ CRANK_API int crank_result(crank_task *task, long *ret_value);
 /* Call fn(task, arg) once, soon after the task has ended; soon, if it has ended already. In the loop, not in a task: fn
  * must not wait. Fails with -ENOMEM. */
 CRANK_API int crank_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
-/* Take back every such call of this pair. Gives how many. */
+/* Take back every such call of this pair that has not been made, also after the task's end. Gives how many. */
 CRANK_API int crank_remove_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
 /* All tasks of this loop that have not ended, oldest first. Fills at most max handles (borrowed), gives how many
  * there are. */

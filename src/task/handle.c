@@ -79,9 +79,11 @@ void crank_abandon(crank_task *handle)
 
 /* ---- callbacks */
 
-/* One per callback, on the heap. */
+/* One per callback, on the heap. From the end of the task to the call it is linked to the others of
+ * that task, so that it can be taken back; where it was, fn is NULL in its turn. */
 struct done {
     cr_watcher watcher;
+    struct done *next, **link;
     cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
     cr_task *task; /* that has ended, and whose record is kept until the call */
     void (*fn)(crank_task *task, void *arg);
@@ -99,10 +101,21 @@ static void done_over(crank_loop *loop, struct done *done)
     }
 }
 
+static void done_unlink(struct done *done)
+{
+    *done->link = done->next;
+    if (done->next)
+        done->next->link = done->link;
+}
+
+/* It is not there to be removed any more when it is called. */
 static void done_call(crank_loop *loop, cr_service *service)
 {
     struct done *done = cr_container_of(service, struct done, service);
-    done->fn(cr_handle(done->task), done->arg);
+    if (done->fn) {
+        done_unlink(done);
+        done->fn(cr_handle(done->task), done->arg);
+    }
     done_over(loop, done);
 }
 
@@ -110,7 +123,13 @@ static void done_call(crank_loop *loop, cr_service *service)
 static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);
-    task->ext->pins++;
+    cr_ext *ext = task->ext;
+    ext->pins++;
+    done->next = ext->dones;
+    done->link = &ext->dones;
+    if (done->next)
+        done->next->link = &done->next;
+    ext->dones = done;
     done->task = task;
     done->service.run = done_call;
     cr_service_push(loop, &done->service);
@@ -134,7 +153,12 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
     return 0;
 }
 
-/* Only those still waiting for the end: one that stands in the ready line is called. */
+static bool is_done(const struct done *done, void (*fn)(crank_task *task, void *arg), const void *arg)
+{
+    return done->fn == fn && done->arg == arg;
+}
+
+/* What waits for the end is freed; what stands in the ready line stays there until its turn. */
 int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
     cr_task *task = cr_task_of(handle, "crank_remove_on_done");
@@ -143,10 +167,17 @@ int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *
     for (cr_watcher *w = task->ext ? task->ext->watchers : NULL; w; w = next) {
         next = w->next;
         struct done *done = cr_container_of(w, struct done, watcher);
-        if (w->ended != done_ended || done->fn != fn || done->arg != arg)
+        if (w->ended != done_ended || !is_done(done, fn, arg))
             continue;
         cr_task_unwatch(task, w);
         cr_free(cr_loop_here->sys, done);
+        count++;
+    }
+    for (struct done *done = task->ext ? task->ext->dones : NULL; done; done = done->next) {
+        if (!is_done(done, fn, arg))
+            continue;
+        done_unlink(done);
+        done->fn = NULL;
         count++;
     }
     return count;
@@ -162,10 +193,14 @@ void cr_dones_left(crank_loop *loop)
     for (cr_fiber *item = next; item; item = next) {
         next = item->next;
         cr_service *service = cr_container_of(item, cr_service, item);
-        if (item->run == CR_RUN_SERVICE && service->run == done_call)
-            done_over(loop, cr_container_of(service, struct done, service));
-        else
+        if (item->run != CR_RUN_SERVICE || service->run != done_call) {
             cr_runner_push(runner, item);
+            continue;
+        }
+        struct done *done = cr_container_of(service, struct done, service);
+        if (done->fn)
+            done_unlink(done);
+        done_over(loop, done);
     }
 }
 

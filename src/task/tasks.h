@@ -54,7 +54,8 @@ struct cr_ext {
     struct cr_locals *locals;
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;  /* debug: which argument that is, from 1 */
-    unsigned pins;      /* done callbacks under way that still name the record */
+    struct done *dones; /* handle.c's: done callbacks in the ready line */
+    unsigned pins;      /* how many of them still name the record, removed ones too */
     bool released;      /* given up meanwhile */
     bool took_locks;    /* debug, the sync layer's: it may still hold one */
     char name[64];

@@ -159,6 +159,56 @@ TEST_EACH_BACKEND(on_done, is_called_once_in_the_order_asked_for)
     return 0;
 }
 
+TEST_EACH_BACKEND(on_done, removed_between_the_end_and_the_call_is_not_called)
+{
+    crank_future *future = crank_future_new();
+    crank_task *task = crank_future_task(future);
+    crank_try(crank_on_done(task, note_done, "1"));
+    crank_try(crank_on_done(task, note_done, "2"));
+    crank_try(crank_on_done(task, note_done, "1"));
+    crank_try(crank_set_result(future, 7));
+    crank_try(crank_on_done(task, note_done, "3"));
+    EXPECT_EQ(crank_remove_on_done(task, note_done, "1"), 2);
+    EXPECT_EQ(crank_remove_on_done(task, note_done, "1"), 0);
+    EXPECT_EQ(crank_remove_on_done(task, note_done, "3"), 1);
+    crank_try(crank_sleep(0));
+    EXPECT_TRAIL("done:2");
+    EXPECT_EQ(crank_remove_on_done(task, note_done, "2"), 0);
+    crank_future_free(future);
+    return 0;
+}
+
+static void remove_itself(crank_task *task, void *times)
+{
+    ++*(int *)times;
+    EXPECT_EQ(crank_remove_on_done(task, remove_itself, times), 0);
+}
+TEST_EACH_BACKEND(on_done, in_its_own_call_is_not_there_to_be_removed)
+{
+    int times = 0;
+    crank_task *task = crank_spawn(word, "w");
+    crank_try(crank_on_done(task, remove_itself, &times));
+    crank_try(crank_await(task));
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(times, 1);
+    return 0;
+}
+
+static crank_future *removed_late;
+static int remove_and_end(void)
+{
+    removed_late = crank_future_new();
+    crank_try(crank_on_done(crank_future_task(removed_late), note_done, "1"));
+    crank_try(crank_set_result(removed_late, 7));
+    EXPECT_EQ(crank_remove_on_done(crank_future_task(removed_late), note_done, "1"), 1);
+    return 0;
+}
+TEST(on_done, removed_as_the_run_ends_leaves_nothing)
+{
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, remove_and_end), 0);
+    EXPECT_TRAIL("");
+}
+
 TEST_EACH_BACKEND(on_done, of_an_ended_task_is_called_soon)
 {
     static const char name[] = "late";
