@@ -69,7 +69,9 @@ struct crank_loop {
     size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
     size_t in_flight;       /* operations the backend owns */
     size_t remarks;         /* timers that only say something: nobody waits for them */
-    uint32_t busy;          /* turns for which the simulated clock has stood */
+    uint32_t busy;          /* turns with something ready for which the simulated clock has stood */
+    uint32_t at_instant;    /* turns of any kind at the instant that it shows */
+    int64_t instant;
     int64_t tidy_at;        /* when hooks->idle is due */
     uint64_t tidied;        /* runner.switches when it had nothing more to do */
     bool stopping; /* told to, and not yet seen to */

@@ -208,6 +208,14 @@ static bool take_wake(sim *s)
     return true;
 }
 
+static void pass(sim *s, int64_t instant)
+{
+    note(s, (uint64_t)instant);
+    atomic_store_explicit(&s->sys.now, instant, memory_order_relaxed);
+}
+
+void cr_sim_pass(cr_backend *backend, int64_t instant) { pass(sim_of(backend), instant); }
+
 /* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
  * before time passes. Time jumps only where nothing else has happened: that is the whole
  * simulation. */
@@ -220,10 +228,8 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
         finished = find_finished(s, -1);
         woken = take_wake(s);
     }
-    if (!finished && !woken && deadline > clock_of(s)) {
-        note(s, (uint64_t)deadline);
-        atomic_store_explicit(&s->sys.now, deadline, memory_order_relaxed);
-    }
+    if (!finished && !woken && deadline > clock_of(s))
+        pass(s, deadline);
     return deliver(s, finished);
 }
 

@@ -19,6 +19,9 @@ typedef struct cr_sim_sys {
 /* record must not move while the table is in use. */
 void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed);
 
+/* Time passes, whatever is ready: the clock goes to an instant after the one it shows. */
+void cr_sim_pass(cr_backend *backend, int64_t instant);
+
 /* Let an open simulator take its choices from a list and tell of them: options.choices and
  * choices_to. continued: the list is the process's, see choices.h. */
 void cr_sim_follow(cr_backend *backend, const char *choices, bool continued, int to);

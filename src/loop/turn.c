@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "loop/callback.h"
 #include "loop/loop.h"
+#include "loop/sim.h"
 #include <pthread.h>
 
 #define LOOK_ONLY INT64_MIN
@@ -29,6 +30,11 @@
 #define BUSY_TURNS 10000
 #define BUSY_STEP_NS 1000
 #define BUSY_LOOK 16
+/* A timer must come all the same, and whatever keeps the loop: a descriptor that stays readable, a
+ * post that posts itself. With a timer set each turn after so many at one instant lets a microsecond
+ * pass. */
+#define INSTANT_TURNS 1000
+#define INSTANT_STEP_NS 1000
 
 /* Every turn of the backend passes here, as every submission passes cr_loop_submit: else
  * in_flight would not be right, and starving not be seen. */
@@ -258,10 +264,26 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     return true;
 }
 
+/* One more turn at the instant that the simulated clock shows. Gives the time. */
+static int64_t turn_begins(crank_loop *loop, int64_t now)
+{
+    if (now != loop->instant) {
+        loop->instant = now;
+        loop->at_instant = 0;
+    }
+    if (++loop->at_instant <= INSTANT_TURNS || cr_timers_next(loop->timers) == CR_NEVER)
+        return now;
+    loop->instant = now + INSTANT_STEP_NS;
+    cr_sim_pass(loop->backend, loop->instant);
+    return loop->instant;
+}
+
 /* Fill the ready line with what has happened. */
 static bool collect(crank_loop *loop, bool wait, int64_t limit)
 {
     int64_t now = cr_now(loop);
+    if (loop->simulated)
+        now = turn_begins(loop, now);
     cr_wakeup_deliver(loop->wakeup);
     take_due(loop, now);
     if (loop->runner.head) {
