@@ -27,8 +27,8 @@ CRANK_API int crank_loop_run(crank_loop *loop);
 /* One turn: what is due and ready now. With wait, wait for something first, at most so many seconds. Gives how many
  * callbacks and task steps it ran. Fails with -EINVAL for NaN. */
 CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
-/* Make the current or next crank_loop_run return after its turn. A CHECK for the loop of a program (crank_run), which
- * ends when app returns. */
+/* Make the current or next crank_loop_run return after its turn, which looks at descriptors once and does not wait. A
+ * CHECK for the loop of a program (crank_run), which ends when app returns. */
 CRANK_API void crank_loop_stop(crank_loop *loop);
 /* The loop's clock, seconds. Callable anywhere. */
 CRANK_API double crank_loop_time(crank_loop *loop);
@@ -40,7 +40,9 @@ CRANK_API int crank_loop_fd(crank_loop *loop);
  * when there is none. */
 CRANK_API double crank_loop_next(crank_loop *loop);
 
-/* Call fn(arg) in the next turn, in the order asked for. NULL when memory is short (each of these). */
+/* Call fn(arg) in the next turn, in the order asked for: what a callback asks for is not called in its own turn. In a
+ * program callbacks and tasks become ready in one order, and it is called behind those that are. NULL when memory is
+ * short (each of these). */
 CRANK_API crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg);
 /* Call it after so many seconds: negative is zero, NaN gives NULL and EINVAL. */
 CRANK_API crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg);

@@ -149,6 +149,32 @@ static long run_ready(crank_loop *loop)
     return services + (long)(runner->switches - before);
 }
 
+/* Stands at the end of what is ready as a pass of callbacks begins: what they ask for stands behind it
+ * and waits for the next turn. Reaching it ends the pass. */
+typedef struct marker {
+    cr_service service;
+    bool reached;
+} marker;
+
+static void reach_marker(crank_loop *loop, cr_service *service)
+{
+    cr_container_of(service, marker, service)->reached = true;
+    loop->runner.steps = 0;
+}
+
+/* One pass of a loop without tasks: all that is ready, and nothing else. The marker is not counted. */
+static long run_callbacks(crank_loop *loop)
+{
+    marker end = { .service.run = reach_marker };
+    long ran = 0;
+    if (!loop->runner.head)
+        return 0;
+    cr_service_push(loop, &end.service);
+    while (!end.reached)
+        ran += run_ready(loop);
+    return ran - 1;
+}
+
 /* The world is looked at now; that the loop goes on is told to whoever watches. */
 static void polled(crank_loop *loop, int64_t now)
 {
@@ -157,12 +183,14 @@ static void polled(crank_loop *loop, int64_t now)
         cr_watchdog_postpone(loop, now);
 }
 
-/* The simulated clock has stood for one more turn. False: not yet for so many that it is moved. */
+/* The simulated clock has stood for one more turn. False: not yet for so many that it is moved. A
+ * turn of callbacks may be a single one. */
 static bool stood(crank_loop *loop, int64_t now)
 {
-    if (++loop->busy < BUSY_TURNS)
+    uint32_t steps = loop->tasks ? CR_STEPS : 1;
+    if (++loop->busy < BUSY_TURNS * (CR_STEPS / steps))
         return false;
-    backend_turn(loop, cr_after(now, (int64_t)CR_STEPS * BUSY_STEP_NS));
+    backend_turn(loop, cr_after(now, (int64_t)steps * BUSY_STEP_NS));
     return true;
 }
 
@@ -180,12 +208,12 @@ static void look(crank_loop *loop, int64_t now)
     }
 }
 
-/* Could anything still happen? A timer that never comes counts for real, where Ctrl-C ends the
- * wait. A post may already stand there without a count of outside: so that is asked too. */
+/* Could anything still happen? A timer that never comes counts for a real program, whose wait Ctrl-C
+ * ends. A post may already stand there without a count of outside: so that is asked too. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
     bool planned = cr_timers_count(loop->timers) > loop->remarks;
-    if (loop->simulated && next == CR_NEVER)
+    if (next == CR_NEVER && (loop->simulated || !loop->tasks))
         planned = false;
     return !planned && loop->in_flight == 0 && loop->outside == 0 &&
         cr_wakeup_empty(loop->wakeup);
@@ -287,7 +315,10 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
     cr_wakeup_deliver(loop->wakeup);
     take_due(loop, now);
     if (loop->runner.head) {
-        look(loop, now);
+        if (loop->stopping && !loop->tasks && loop->in_flight > 0)
+            backend_turn(loop, LOOK_ONLY); /* the last turn before it stops, and perhaps the only one */
+        else
+            look(loop, now);
         return true;
     }
     if (!wait_for_world(loop, now, wait && !loop->stopping ? limit : LOOK_ONLY))
@@ -300,12 +331,12 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
 }
 
 /* A loop that is told to stop still runs what is ready: once around, then it is the driver's to
- * see. */
+ * see. Among tasks a pass is cut by its steps, and callbacks stand in one line with them. */
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
         loop->stopping = true;
-    return run_ready(loop);
+    return loop->tasks ? run_ready(loop) : run_callbacks(loop);
 }
 
 /* The thread ends beneath its loop: nobody would run it any more, and nothing would say so. */
@@ -363,39 +394,18 @@ int crank_loop_run(crank_loop *loop)
     return 0;
 }
 
-/* Stands at the end of what is ready when run_once begins: what is added after it waits for the
- * next call. Reaching it ends the pass. */
-typedef struct marker {
-    cr_service service;
-    bool reached;
-} marker;
-
-static void reach_marker(crank_loop *loop, cr_service *service)
-{
-    cr_container_of(service, marker, service)->reached = true;
-    loop->runner.steps = 0;
-}
-
-/* With fibers ready the world is looked at first: a caller that polls with a wait of 0 would
- * otherwise never see completions while there is always something to run. The marker is not
- * counted. */
+/* With callbacks ready the world is looked at first: a caller that polls with a wait of 0 would
+ * otherwise never see completions while there is always something to run. */
 long crank_loop_run_once(crank_loop *loop, double wait)
 {
-    marker end = { .service.run = reach_marker };
     int64_t span = cr_nanoseconds(wait);
-    long ran = 0;
     if (span < 0)
         return -EINVAL;
     enter(loop, "crank_loop_run_once");
-    if (loop->runner.head && loop->in_flight > 0)
+    if (loop->runner.head && loop->in_flight > 0 && !loop->stopping)
         backend_turn(loop, LOOK_ONLY);
     collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
-    if (loop->runner.head) {
-        cr_service_push(loop, &end.service);
-        while (!end.reached)
-            ran += run_ready(loop);
-        ran--;
-    }
+    long ran = run_callbacks(loop);
     leave(loop);
     return ran;
 }
