@@ -27,9 +27,14 @@ CRANK_API int crank_loop_run(crank_loop *loop);
 /* One turn: what is due and ready now. With wait, wait for something first, at most so many seconds. Gives how many
  * callbacks and task steps it ran. Fails with -EINVAL for NaN. */
 CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
-/* Make the current or next crank_loop_run return after its turn, which looks at descriptors once and does not wait. A
- * CHECK for the loop of a program (crank_run), which ends when app returns. */
+/* Make crank_loop_run return after its turn: the one that runs now, else the next one, or the next crank_loop_run_once,
+ * which does not wait then and looks at descriptors once. The call that returns clears this, and another one runs on as
+ * ever. A CHECK for the loop of a program (crank_run), which ends when app returns. */
 CRANK_API void crank_loop_stop(crank_loop *loop);
+/* Is the loop run now, by crank_loop_run, crank_loop_run_once, or crank_run where it is a program's? True from the
+ * beginning of the call to its return, also after crank_loop_stop, as asyncio's is_running; false between two calls of
+ * crank_loop_run_once. From any thread, while the loop is not freed. */
+CRANK_API bool crank_loop_running(const crank_loop *loop);
 /* The loop's clock, seconds. Callable anywhere. */
 CRANK_API double crank_loop_time(crank_loop *loop);
 /* A descriptor that is readable when the loop has something to do besides its timers, for another loop's poll. Combine

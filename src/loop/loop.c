@@ -47,6 +47,11 @@ void crank_loop_stop(crank_loop *loop)
     loop->stopping = true;
 }
 
+bool crank_loop_running(const crank_loop *loop)
+{
+    return __atomic_load_n(&loop->running, __ATOMIC_RELAXED);
+}
+
 double crank_loop_time(crank_loop *loop) { return (double)cr_now(loop) / (double)CR_SECOND; }
 
 int crank_loop_fd(crank_loop *loop) { return loop->backend->type->pollable(loop->backend); }

@@ -347,17 +347,23 @@ static CR_COLD void thread_ended(void *arg)
                     "thread of a loop; let the function return instead");
 }
 
+/* Other threads ask for it. */
+static void set_running(crank_loop *loop, bool running)
+{
+    __atomic_store_n(&loop->running, running, __ATOMIC_RELAXED);
+}
+
 void cr_loop_drive(crank_loop *loop)
 {
     loop->stopping = false;
-    loop->running = true;
+    set_running(loop, true);
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     pthread_cleanup_push(thread_ended, NULL);
     while (!loop->stopping)
         cr_loop_turn(loop, true, CR_NEVER);
     pthread_cleanup_pop(0);
     cr_watchdog_leave(loop);
-    loop->running = false;
+    set_running(loop, false);
 }
 
 /* This thread's errno may be another than that of the thread which made the loop. */
@@ -366,7 +372,7 @@ static void enter(crank_loop *loop, const char *call)
     CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
     CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
     cr_loop_here = loop;
-    loop->running = true;
+    set_running(loop, true);
     loop->runner.errno_at = &errno;
 }
 
@@ -376,7 +382,7 @@ static void leave(crank_loop *loop)
 {
     if (!cr_wakeup_sleep(loop->wakeup))
         loop->backend->type->wake(loop->backend);
-    loop->running = false;
+    set_running(loop, false);
     cr_loop_here = NULL;
 }
 
@@ -406,6 +412,7 @@ long crank_loop_run_once(crank_loop *loop, double wait)
         backend_turn(loop, LOOK_ONLY);
     collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
     long ran = run_callbacks(loop);
+    loop->stopping = false;
     leave(loop);
     return ran;
 }

@@ -83,3 +83,48 @@ EACH_LOOP(loop, that_waits_for_what_never_comes_ends)
     EXPECT_EQ(crank_loop_run_once(loop, CRANK_FOREVER), 0);
     EXPECT_EQ(crank_handle_cancel(never), 0);
 }
+
+EACH_LOOP(stop, is_over_with_the_run_once_that_it_ended)
+{
+    count = 0;
+    crank_handle *far = crank_call_later(loop, 3600, count_one, NULL);
+    crank_loop_stop(loop);
+    double began = crank_loop_time(loop);
+    EXPECT_EQ(crank_loop_run_once(loop, 1800), 0);
+    EXPECT(crank_loop_time(loop) < began + 1000);
+    began = crank_loop_time(loop);
+    EXPECT_EQ(crank_loop_run_once(loop, 0.002), 0);
+    EXPECT(crank_loop_time(loop) >= began + 0.002);
+    EXPECT_EQ(crank_handle_cancel(far), 0);
+    EXPECT(crank_call_soon(loop, stop_it, loop));
+    EXPECT_EQ(crank_loop_run_once(loop, 0), 1);
+    EXPECT(crank_call_later(loop, 0.001, count_one, NULL));
+    EXPECT_EQ(crank_loop_run(loop), 0);
+    EXPECT_EQ(count, 1);
+}
+
+static void expect_running(void *loop)
+{
+    EXPECT(crank_loop_running(loop));
+    crank_loop_stop(loop);
+    EXPECT(crank_loop_running(loop));
+}
+EACH_LOOP(loop, runs_from_the_beginning_of_the_call_to_its_return)
+{
+    EXPECT(!crank_loop_running(loop));
+    crank_loop_stop(loop);
+    EXPECT(!crank_loop_running(loop));
+    for (int i = 0; i < 2; i++) {
+        EXPECT(crank_call_soon(loop, expect_running, loop));
+        if (i == 0)
+            EXPECT_EQ(crank_loop_run(loop), 0);
+        else
+            EXPECT_EQ(crank_loop_run_once(loop, 0), 1);
+        EXPECT(!crank_loop_running(loop));
+    }
+}
+TEST_EACH_BACKEND(loop, of_a_program_runs)
+{
+    EXPECT(crank_loop_running(crank_current_loop()));
+    return 0;
+}
