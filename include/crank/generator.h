@@ -141,7 +141,7 @@ CRANK_API int crank_throw(crank_generator *generator, int error);
  * cleanup does. One that goes on yielding is a CHECK; so is any use of the generator after, as far as its memory has
  * not become another's. NULL is ignored. */
 CRANK_API int crank_generator_close(crank_generator *generator);
-/* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. */
+/* What the body returned, once it has ended: 0 and *ret_value; -EAGAIN before. NULL is a CHECK (in all three). */
 CRANK_API int crank_generator_result(const crank_generator *generator, long *ret_value);
 /* The line at which it sleeps: of its last yield; before the first, that of crank_generate; 0 after the end. */
 CRANK_API int crank_generator_line(const crank_generator *generator);

@@ -3,8 +3,9 @@
 #define CRANK_LOOP_H
 /* The callback layer: what a binding, an embedder or another event loop sits on. Programs want crank.h instead.
  * All calls are for the loop's own thread but where said; callbacks run in the loop, not in a task, and must not wait
- * (a CHECK). Other threads call into it by crank_post, signal handlers by a crank_waker (crank/thread.h), which also
- * keeps crank_loop_run from ending for want of anything to do. Included by itself: crank.h does not include it. */
+ * (a CHECK). A loop that is NULL is a CHECK too, but for crank_loop_free. Other threads call into it by crank_post,
+ * signal handlers by a crank_waker (crank/thread.h), which also keeps crank_loop_run from ending for want of anything
+ * to do. Included by itself: crank.h does not include it. */
 #include "base.h"
 #include "run.h"
 #if defined(__GNUC__)

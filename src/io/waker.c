@@ -63,7 +63,8 @@ static bool own(const crank_loop *loop) { return loop == cr_loop_here || !loop->
 /* outside goes up: while it exists somebody may wake the loop, so it is not starved. */
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
-    CR_CHECK(loop && own(loop), "crank_waker_new: make a waker on the loop's own thread");
+    cr_loop_check_given(loop, "crank_waker_new");
+    CR_CHECK(own(loop), "crank_waker_new: make a waker on the loop's own thread");
     crank_waker *waker = cr_alloc_zero(loop->sys, sizeof *waker);
     if (!waker) {
         errno = ENOMEM;
@@ -83,6 +84,8 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 /* Nothing but atomic operations and at most one write to an eventfd: signal handlers may. */
 void crank_waker_wake(crank_waker *waker)
 {
+    CR_CHECK(waker,
+        "crank_waker_wake: the waker is NULL; crank_waker_new gives that when memory is short");
     atomic_fetch_add(&waker->inside, 1);
     crank_loop *loop = atomic_load(&waker->loop);
     if (loop && !atomic_exchange(&waker->posted, true) && !cr_loop_post(loop, &waker->post))

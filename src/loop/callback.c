@@ -42,6 +42,7 @@ struct cr_watch {
 /* A loop that does not run has no thread: it may be prepared on any. */
 static void check_thread(const crank_loop *loop, const char *call)
 {
+    cr_loop_check_given(loop, call);
     CR_CHECK(!loop->running || cr_loop_here == loop,
         "%s: called from another thread than its loop's; use crank_post or crank_submit there",
         call);

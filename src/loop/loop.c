@@ -5,8 +5,6 @@
  * beginning and end are open.c's. */
 #include "loop/loop.h"
 
-#include "base/check.h"
-
 void (*cr_watchdog_sleeps)(void);
 
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
@@ -41,6 +39,7 @@ size_t cr_choose(crank_loop *loop, size_t n)
 /* Only a flag: the loop looks at it between turns. A program's would return with app unended. */
 void crank_loop_stop(crank_loop *loop)
 {
+    cr_loop_check_given(loop, "crank_loop_stop");
     CR_CHECK(!loop->tasks,
         "crank_loop_stop: this is the loop of a program, which ends when app returns; cancel app "
         "with crank_cancel to end it early");
@@ -49,12 +48,21 @@ void crank_loop_stop(crank_loop *loop)
 
 bool crank_loop_running(const crank_loop *loop)
 {
+    cr_loop_check_given(loop, "crank_loop_running");
     return __atomic_load_n(&loop->running, __ATOMIC_RELAXED);
 }
 
-double crank_loop_time(crank_loop *loop) { return (double)cr_now(loop) / (double)CR_SECOND; }
+double crank_loop_time(crank_loop *loop)
+{
+    cr_loop_check_given(loop, "crank_loop_time");
+    return (double)cr_now(loop) / (double)CR_SECOND;
+}
 
-int crank_loop_fd(crank_loop *loop) { return loop->backend->type->pollable(loop->backend); }
+int crank_loop_fd(crank_loop *loop)
+{
+    cr_loop_check_given(loop, "crank_loop_fd");
+    return loop->backend->type->pollable(loop->backend);
+}
 
 crank_loop *crank_current_loop(void) { return cr_loop_here; }
 

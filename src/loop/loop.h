@@ -11,6 +11,7 @@
 #ifndef CR_LOOP_H
 #define CR_LOOP_H
 #include <crank/loop.h>
+#include "base/check.h"
 #include "base/sys.h"
 #include "context/fiber.h"
 #include "loop/backend.h"
@@ -108,6 +109,12 @@ void cr_loop_drive(crank_loop *loop);
  * something happens or until limit. Gives how many fibers and callbacks ran. */
 long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
 
+/* A CHECK naming a public call that was handed NULL for a loop. */
+static inline void cr_loop_check_given(const crank_loop *loop, const char *call)
+{
+    CR_CHECK(loop, "%s: the loop is NULL; crank_loop_new gives that when it fails, and "
+                   "crank_current_loop where no loop runs", call);
+}
 /* Asked of the table each time: under the simulator it is the virtual clock. Loops that look
  * often keep what they were told (polled_at). */
 static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }

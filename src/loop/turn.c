@@ -369,6 +369,7 @@ void cr_loop_drive(crank_loop *loop)
 /* This thread's errno may be another than that of the thread which made the loop. */
 static void enter(crank_loop *loop, const char *call)
 {
+    cr_loop_check_given(loop, call);
     CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
     CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
     cr_loop_here = loop;
@@ -420,6 +421,7 @@ long crank_loop_run_once(crank_loop *loop, double wait)
 /* For an embedder's own poll: how long it may wait before it must call again. */
 double crank_loop_next(crank_loop *loop)
 {
+    cr_loop_check_given(loop, "crank_loop_next");
     const cr_backend_type *type = loop->backend->type;
     if (loop->runner.head || !cr_wakeup_empty(loop->wakeup) ||
         (type->owes_turn && type->owes_turn(loop->backend)))

@@ -339,8 +339,14 @@ void crank_generator_end_(crank_generator *g)
         cr_failure_give(loop, self, before);
 }
 
+static void check_given(const crank_generator *g, const char *call)
+{
+    CR_CHECK(g, "%s: the generator is NULL; crank_generate gives that when memory is short", call);
+}
+
 int crank_generator_result(const crank_generator *g, long *ret_value)
 {
+    check_given(g, "crank_generator_result");
     cr_generator_check(g, "crank_generator_result");
     if (g->state != CR_GENERATOR_ENDED)
         return -EAGAIN;
@@ -350,6 +356,7 @@ int crank_generator_result(const crank_generator *g, long *ret_value)
 
 int crank_generator_line(const crank_generator *g)
 {
+    check_given(g, "crank_generator_line");
     cr_generator_check(g, "crank_generator_line");
     return g->state == CR_GENERATOR_ENDED ? 0 : g->line;
 }
@@ -357,6 +364,7 @@ int crank_generator_line(const crank_generator *g)
 size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size)
 {
     static const char *const states[] = { "new", "sleeping", "ended", "running", "closed" };
+    check_given(g, "crank_generator_describe");
     const char *file = strrchr(g->site->file, '/');
     int n = snprintf(buf, size, "<Generator %s fn=%s at %s:%d>", states[g->state], name_of(g),
         file ? file + 1 : g->site->file, g->line);
