@@ -17,7 +17,7 @@ typedef struct crank_trace_entry {
     const char *function;
     const char *what; /* the expression that failed, or NULL where the error was made */
     int line;
-    bool spawned; /* the task was spawned here, the error came out of its end */
+    bool spawned; /* the task was spawned (the future was made) here, the error came out of its end */
 } crank_trace_entry;
 
 /* An error as kept by a task: read-only, valid until the task's next error or its end. A group's failure holds the

@@ -153,6 +153,17 @@ CRANK_API int crank_local_set(const crank_local *key, void *value);
 /* A value to be set later. It belongs to the task that made it and goes with that task at the latest; awaiting does
  * not give it up. NULL when memory is short. */
 CRANK_API crank_future *crank_future_new(void);
+CRANK_API crank_future *crank_future_new_(const crank_site *site);
+#ifndef __cplusplus
+/* In C the place is noted, for reports and descriptions. */
+#define crank_future_new() CRANK_FUTURE_NEW_(__COUNTER__)
+#define CRANK_FUTURE_NEW_(id) \
+    __extension__({ \
+        static const crank_site CRANK_CAT_(crank_s_, id) = { \
+            "(future)", __FILE__, __func__, __LINE__, CRANK_KIND_SIGNED, sizeof(long), 0, 0, 0, 0 }; \
+        crank_future_new_(&CRANK_CAT_(crank_s_, id)); \
+    })
+#endif
 /* Let it go; tasks still waiting get -ECANCELED. NULL is ignored. */
 CRANK_API void crank_future_free(crank_future *future);
 #ifndef __cplusplus

@@ -20,7 +20,9 @@ const char *cr_task_name(const cr_task *task)
     if (task->ext && task->ext->name[0])
         return task->ext->name;
     char *name = names[next++ % 4];
-    snprintf(name, sizeof names[0], "Task-%llu", (unsigned long long)cr_task_number(task));
+    snprintf(name, sizeof names[0], "%s-%llu",
+        task->fiber.flags & CR_TASK_FUTURE ? "Future" : "Task",
+        (unsigned long long)cr_task_number(task));
     return name;
 }
 
@@ -52,9 +54,10 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     const crank_site *site = task->site;
     char place[96] = "", wait[160] = "", result[48] = "";
     const char *file = strrchr(site->file, '/');
+    bool future = task->fiber.flags & CR_TASK_FUTURE;
     if (site->line > 0)
-        snprintf(
-            place, sizeof place, " spawned at %s:%d", file ? file + 1 : site->file, site->line);
+        snprintf(place, sizeof place, " %s at %s:%d", future ? "made" : "spawned",
+            file ? file + 1 : site->file, site->line);
     if (cr_task_parked(task)) {
         const cr_wait *w = task->fiber.wait;
         char what[120] = "";
@@ -67,8 +70,9 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
     }
     if (task->fiber.life == CR_ENDED && site->kind <= CRANK_KIND_UNSIGNED)
         snprintf(result, sizeof result, " result=%ld", cr_task_value(task));
-    int n = snprintf(buf, size, "<Task %s name='%s' fn=%s%s%s%s>", state_of(task),
-        cr_task_name(task), site->function, place, wait, result);
+    int n = snprintf(buf, size, "<%s %s name='%s'%s%s%s%s%s>", future ? "Future" : "Task",
+        state_of(task), cr_task_name(task), future ? "" : " fn=", future ? "" : site->function,
+        place, wait, result);
     return n > 0 ? (size_t)n : 0;
 }
 

@@ -25,6 +25,7 @@ struct cr_failure {
     cr_failure *next; /* to be freed */
     cr_failure *parent; /* whose child it is, and which */
     size_t index;
+    bool of_future;
     char name[64];
     char message[MESSAGE_MAX];
     crank_trace_entry trace[TRACE_MAX];
@@ -56,6 +57,8 @@ cr_failure *cr_failure_new(int error, const char *task_name)
 {
     return failure_new(sys_here(), error, task_name);
 }
+
+void cr_failure_of_future(cr_failure *failure) { failure->of_future = true; }
 
 /* Without recursion: groups may be nested deeper than a stack is. */
 void cr_failure_free(cr_failure *failure)
@@ -383,6 +386,7 @@ static cr_failure *copy_alone(const cr_failure *failure, const cr_sys *sys)
     memcpy(copy->message, failure->message, sizeof copy->message);
     memcpy(copy->trace, failure->trace, failure->public.trace_count * sizeof copy->trace[0]);
     copy->public.trace_count = failure->public.trace_count;
+    copy->of_future = failure->of_future;
     return copy;
 }
 
@@ -465,7 +469,10 @@ static void add_trace(struct text *text, const crank_failure *failure, int depth
 {
     for (size_t i = 0; i < failure->trace_count; i++) {
         const crank_trace_entry *e = &failure->trace[i];
-        if (e->spawned && e->line > 0)
+        if (e->spawned && e->line > 0 && strcmp(e->what, "(future)") == 0)
+            add(text, "%*s  future, made at %s:%d in %s()\n", depth, "", e->file, e->line,
+                e->function);
+        else if (e->spawned && e->line > 0)
             add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what, e->file,
                 e->line, e->function);
         else if (!e->spawned)
@@ -506,7 +513,7 @@ size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
     struct text text = { buf, size, 0 };
     const crank_failure *f = &failure->public;
     if (f->task[0])
-        add(&text, "task '%s' failed: ", f->task);
+        add(&text, "%s '%s' failed: ", failure->of_future ? "future" : "task", f->task);
     add(&text, "%s [%s]\n", f->message, crank_errno_name(f->error));
     add_trace(&text, f, 0);
     add_children(&text, failure);

@@ -13,16 +13,12 @@
 #include "base/check.h"
 #include <string.h>
 
-static const crank_site unset_site = {
-    "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false, 0, 0
-};
-
 /* Made as a task and then put aside: fields that hold a captured call elsewhere are cleared
  * here. */
-crank_future *crank_future_new(void)
+crank_future *crank_future_new_(const crank_site *site)
 {
     crank_loop *loop = cr_loop_checked("crank_future_new");
-    cr_task *task = cr_task_make(loop, NULL, &unset_site);
+    cr_task *task = cr_task_make(loop, NULL, site);
     if (!task)
         return NULL;
     task->fiber.life = CR_ASIDE;
@@ -34,6 +30,15 @@ crank_future *crank_future_new(void)
     if (CR_UNLIKELY(cr_spawn_unwanted(loop)))
         (void)cr_task_cancel(loop, task);
     return (crank_future *)(void *)cr_handle(task);
+}
+
+/* For bindings and C++, whose places are not known. */
+crank_future *(crank_future_new)(void)
+{
+    static const crank_site site = {
+        "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false, 0, 0
+    };
+    return crank_future_new_(&site);
 }
 
 /* The same record seen as a task: a future is awaited, gathered and asked about like one. */
@@ -108,6 +113,7 @@ int crank_set_error(crank_future *future, int error, const char *format, ...)
     cr_failure *failure = cr_failure_new(error, cr_task_name(task));
     if (failure) {
         va_list args;
+        cr_failure_of_future(failure);
         va_start(args, format);
         cr_failure_message_list(failure, format, args);
         va_end(args);

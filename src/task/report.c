@@ -133,11 +133,13 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     }
     char text[768];
     long value = cr_task_value(task);
-    snprintf(text, sizeof text,
-        "task '%s' failed: %s [%s]\n  task %s, spawned at %s:%d in "
-        "%s()\n",
-        cr_task_name(task), cr_error_words(value), crank_errno_name(cr_errno_of(value)),
-        task->site->function, task->site->file, task->site->line, task->site->caller);
+    bool future = task->fiber.flags & CR_TASK_FUTURE;
+    const crank_site *site = task->site;
+    snprintf(text, sizeof text, "%s '%s' failed: %s [%s]\n  %s%s, %s at %s:%d in %s()\n",
+        future ? "future" : "task", cr_task_name(task), cr_error_words(value),
+        crank_errno_name(cr_errno_of(value)), future ? "future" : "task ",
+        future ? "" : site->function, future ? "made" : "spawned", site->file, site->line,
+        site->caller);
     cr_report(loop, CRANK_REPORT_UNAWAITED, -cr_errno_of(value), task, text);
 }
 

@@ -406,6 +406,7 @@ cr_failure *cr_failure_take(cr_task *task);
  */
 int cr_failure_add_child(cr_failure *parent, cr_failure *child);
 cr_failure *cr_failure_new(int error, const char *task_name);
+void cr_failure_of_future(cr_failure *failure); /* it is a future's, not a task's */
 void cr_failure_free(cr_failure *failure); /* takes NULL; frees its children */
 void cr_failure_message(cr_failure *failure, const char *format, ...) CRANK_PRINTF(2, 3);
 void cr_failure_message_list(cr_failure *failure, const char *format, va_list args)

@@ -181,3 +181,60 @@ TEST_EACH_BACKEND(local, reaches_children_of_groups)
 }
 
 TEST_CHECKS_OUTSIDE(local, needs_a_task, "not in a task") { crank_local_get(&key); }
+
+/* ---- one whose failure nobody reads */
+
+static char said[1024];
+static void keep_report(const crank_report *report, void *arg)
+{
+    (void)arg;
+    EXPECT_EQ(report->kind, CRANK_REPORT_UNAWAITED);
+    snprintf(said, sizeof said, "%s", report->text);
+}
+static int line_made;
+static int fail_unread(void)
+{
+    line_made = __LINE__ + 1;
+    CRANK_AUTO_FUTURE crank_future *future = crank_future_new();
+    return crank_set_error(future, EPROTO, "the peer said %d", 7);
+}
+TEST(future, whose_failure_nobody_reads_is_reported_with_the_place_it_was_made_at)
+{
+    const crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep_report };
+    char place[128];
+    EXPECT_EQ(crank_run_with(&options, fail_unread), 0);
+    snprintf(place, sizeof place, "  future, made at %s:%d in fail_unread()\n", __FILE__, line_made);
+    EXPECT_CONTAINS(said, "crank: unawaited failure: future 'Future-");
+    EXPECT_CONTAINS(said, "' failed: the peer said 7 [EPROTO]\n");
+    EXPECT_CONTAINS(said, place);
+    EXPECT(!strstr(said, "task") && !strstr(said, "Task"));
+}
+
+static int pass_on(crank_future *future) { return (int)crank_await_shared(future); }
+TEST_EACH_BACKEND(future, is_named_in_the_trace_of_who_awaited_it)
+{
+    char text[1024];
+    CRANK_AUTO_FUTURE crank_future *future = crank_future_new();
+    crank_task *task = crank_spawn(pass_on, future);
+    crank_try(crank_set_error(future, EPROTO, "no"));
+    EXPECT_EQ(crank_await(task), -EPROTO);
+    (void)crank_error_format(text, sizeof text);
+    EXPECT_CONTAINS(text, "future, made at ");
+    EXPECT_CONTAINS(text, "task pass_on, spawned at ");
+    crank_error_clear();
+    return 0;
+}
+
+TEST_EACH_BACKEND(future, describes_itself_as_one)
+{
+    char text[256];
+    CRANK_AUTO_FUTURE crank_future *future = crank_future_new();
+    (void)crank_describe(crank_future_task(future), text, sizeof text);
+    EXPECT(strncmp(text, "<Future unset name='Future-", 27) == 0);
+    EXPECT_CONTAINS(text, " made at future.c:");
+    crank_try(crank_set_result(future, 7));
+    (void)crank_describe(crank_future_task(future), text, sizeof text);
+    EXPECT(strncmp(text, "<Future finished name='Future-", 30) == 0);
+    EXPECT_CONTAINS(text, " result=7>");
+    return 0;
+}

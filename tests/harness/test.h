@@ -86,7 +86,8 @@ void *test_made(void *object, const char *file, int line);
 #define crank_queue_new_priority(...) TEST_MADE_((crank_queue_new_priority)(__VA_ARGS__))
 #define crank_semaphore_new(...) TEST_MADE_((crank_semaphore_new)(__VA_ARGS__))
 #define crank_semaphore_new_bounded(...) TEST_MADE_((crank_semaphore_new_bounded)(__VA_ARGS__))
-#define crank_future_new() TEST_MADE_((crank_future_new)())
+#undef crank_future_new
+#define crank_future_new() TEST_MADE_(CRANK_FUTURE_NEW_(__COUNTER__))
 #define crank_loop_new(...) TEST_MADE_((crank_loop_new)(__VA_ARGS__))
 #define crank_waker_new(...) TEST_MADE_((crank_waker_new)(__VA_ARGS__))
 

@@ -133,7 +133,7 @@ class Task:
     @property
     def name(self):
         given = text(self.ext + Types.offset("cr_ext", "name")) if self.ext else ""
-        return given or f"Task-{self.number}"
+        return given or f"{'Future' if self.flags & FUTURE else 'Task'}-{self.number}"
 
     @property
     def is_new(self):
