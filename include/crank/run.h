@@ -29,7 +29,7 @@ enum crank_report_kind {
     CRANK_REPORT_SWALLOWED,  /* a cancelled task has not ended within the grace period */
     CRANK_REPORT_UNCLAIMED,  /* many ended tasks of one place whose handles were not given up */
     CRANK_REPORT_LEFTOVER,   /* a generator was left open; debug: a task has returned and its children have not ended */
-    CRANK_REPORT_NOTE,       /* debug: anything else worth a line */
+    CRANK_REPORT_NOTE,       /* anything else worth a line */
     CRANK_REPORT_OVERFLOW,   /* a task's stack is full; the process dies of it after the report */
     CRANK_REPORT_BLOCKED,    /* a task has kept its loop from running for options.blocked_after */
     CRANK_REPORT_HELD        /* debug: a task ended while it held a lock, which nobody can release any more */

@@ -170,6 +170,16 @@ static int fill_numbers(crank_options *options, const char **ret_why)
     return -EINVAL;
 }
 
+/* 0 asks for nothing, in each of them. */
+const char *cr_options_ignored(void)
+{
+    static const char *const simulators[] = { "CRANK_SEED", "CRANK_CHOICES", "CRANK_TRACE_HASH" };
+    for (size_t i = 0; i < sizeof simulators / sizeof simulators[0]; i++)
+        if (variable(simulators[i]) && strcmp(variable(simulators[i]), "0") != 0)
+            return simulators[i];
+    return NULL;
+}
+
 /* Nothing is given on failure. threads_max stays as given: what 0 means depends on the machine,
  * which is asked when the first worker is needed (workers.c). */
 int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why)

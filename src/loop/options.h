@@ -6,4 +6,6 @@
 
 /* given may be NULL. 0; -EINVAL with a sentence in *ret_why. */
 int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why);
+/* The first variable that is set and has no effect where nothing is simulated; NULL. */
+const char *cr_options_ignored(void);
 #endif

@@ -15,6 +15,7 @@
 #include <crank/run.h>
 #include "scope/scope.h"
 #include "base/check.h"
+#include "loop/options.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -366,6 +367,20 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
     return err;
 }
 
+/* Whoever set a seed expects the same run each time, and wonders. */
+static void note_ignored(crank_loop *loop)
+{
+    const char *name = loop->simulated ? NULL : cr_options_ignored();
+    char text[160];
+    if (!name)
+        return;
+    snprintf(text, sizeof text,
+        "%s has no effect: this run is on %s, and the variable is for the simulator "
+        "(CRANK_BACKEND=sim)\n",
+        name, loop->backend->type->name);
+    cr_report(loop, CRANK_REPORT_NOTE, 0, NULL, text);
+}
+
 /* Open, run, close. r->error, failure and result say what became of it. */
 static void run_program(run *r, const cr_sys *sys, const crank_options *options,
     crank_function_ *fn, const crank_site *site)
@@ -376,6 +391,7 @@ static void run_program(run *r, const cr_sys *sys, const crank_options *options,
         "crank_run: a program runs on this thread already; call the function itself, or spawn it");
     int err = cr_loop_open(options, sys, &r->loop, &why);
     if (err == 0) {
+        note_ignored(r->loop);
         err = drive(r, fn, site, &args);
         if (r->loop->options.print_trace_hash && r->loop->simulated)
             fprintf(stderr, "crank: trace hash %016llx\n",

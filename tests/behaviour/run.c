@@ -429,6 +429,25 @@ TEST(simulator, says_its_trace_where_asked)
     EXPECT(crank_trace_hash() == 0 && !crank_current_loop());
 }
 
+/* A run that is not simulated follows no seed: whoever set one is told, once. */
+TEST(simulator, is_what_a_seed_in_the_environment_is_for)
+{
+    const crank_options epoll = { .backend = CRANK_BACKEND_EPOLL };
+    environment("CRANK_SEED=7");
+    test_capture();
+    EXPECT_EQ(crank_run_with(&epoll, no_hash), 0);
+    EXPECT_STR(test_captured(), "crank: note: CRANK_SEED has no effect: this run is on epoll, and the variable is for "
+                                "the simulator (CRANK_BACKEND=sim)\n");
+    environment("CRANK_CHOICES=3:1");
+    test_capture();
+    EXPECT_EQ(crank_run_with(&epoll, no_hash), 0);
+    EXPECT_CONTAINS(test_captured(), "crank: note: CRANK_CHOICES has no effect");
+    environment("CRANK_SEED=7");
+    test_capture();
+    EXPECT_EQ(crank_run_with(&sim, some_work), 0);
+    EXPECT_STR(test_captured(), "");
+}
+
 static int year(void) { return crank_sleep(365.25 * 86400); }
 TEST(simulator, a_year_passes_at_once) { EXPECT_EQ(crank_run_with(&sim, year), 0); }
 
