@@ -26,6 +26,7 @@ typedef struct waiter {
     bool on_error;
     bool parked;
     bool timed;
+    crank_task *const *tasks;
     size_t n;
     watch watches[];
 } waiter;
@@ -81,8 +82,17 @@ static size_t wait_describe(const cr_task *self, char *buf, size_t size)
     int n = snprintf(buf, size, "%zu of %zu tasks", w->left, w->n);
     return n > 0 ? (size_t)n : 0;
 }
+/* Any of those that live will do, as with a group. */
+static cr_task *wait_holder(const cr_task *self)
+{
+    const waiter *w = self->on;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->watches[i].watching)
+            return cr_task_find((uint64_t)(uintptr_t)w->tasks[i]);
+    return NULL;
+}
 static const cr_wait some_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
-    .describe = wait_describe };
+    .holder = wait_holder, .describe = wait_describe };
 
 /* A spawn that failed has ended, and failed. A task whose record went while we waited, with its
  * owner, has ended too. */
@@ -168,6 +178,7 @@ static int wait_until(
     w->self = cr_self();
     w->left = needed;
     w->on_error = on_error;
+    w->tasks = tasks;
     w->n = n;
     int err = watch_all(w, tasks);
     if (err == 0)

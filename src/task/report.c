@@ -209,27 +209,34 @@ static void list_task(struct listing *l, const cr_task *task)
     (void)cr_task_describe(task, text, sizeof text);
     line(l, "  %s\n", text);
     const cr_task *holder = holder_of(task);
-    if (holder)
+    if (holder && !(holder->fiber.flags & CR_TASK_FUTURE))
         line(l, "    up to task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
+    else if (holder)
+        line(l, "    up to future '%s'\n", cr_task_name(holder));
 }
 
-/* One ring is enough: it is the reason, and the others hang off it as a rule. */
+/* One ring is enough: it is the reason, and the others hang off it as a rule. A task that waits
+ * for no other's doing may be one that a thread was going to wake: the loop cannot know that it will. */
 static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
 {
     size_t count = crank_tasks(handles, shown);
-    bool cycle = false;
+    bool cycle = false, by_no_task = false;
     line(l, "%zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
         count == 1 ? "s" : "", count == 1 ? "it" : "them");
     for (size_t i = 0; i < count && i < shown; i++) {
         const cr_task *task = cr_task_of(handles[i], "deadlock");
         list_task(l, task);
+        const cr_task *holder = holder_of(task);
+        by_no_task |=
+            cr_task_parked(task) && (!holder || (holder->fiber.flags & CR_TASK_FUTURE));
         if (!cycle)
             cycle = list_cycle(l, task);
     }
     if (count > shown)
         line(l, "  and %zu more\n", count - shown);
-    if (!cycle)
-        line(l, "  where another thread is going to wake one, a crank_waker says so\n");
+    if (by_no_task || count > shown)
+        line(l, "  if another thread is still going to wake one (crank_post, crank_submit), hold a "
+                "crank_waker until it has\n");
 }
 
 /* Whole lists of a program with a million tasks help nobody: the oldest hundred are shown, the

@@ -237,6 +237,22 @@ TEST(deadlock, by_awaiting_in_a_ring_is_reported)
     EXPECT(!strstr(reported, "crank_waker"));
 }
 
+static int wait_in_a_ring_and_for_an_event(void)
+{
+    CRANK_EVENT(event);
+    CRANK_GROUP(group);
+    EXPECT(crank_group_spawn(&group, crank_event_wait, event));
+    return await_in_a_ring();
+}
+TEST(deadlock, names_the_waker_where_a_thread_could_still_wake_one_task)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep };
+    EXPECT_EQ(crank_run_with(&options, wait_in_a_ring_and_for_an_event), -EDEADLK);
+    EXPECT_CONTAINS(reported, "cycle: 'a' -> 'b' -> 'a'");
+    EXPECT_CONTAINS(reported, "  if another thread is still going to wake one (crank_post, crank_submit), "
+                              "hold a crank_waker until it has\n");
+}
+
 TEST(deadlock, gives_seventy_for_main_on_every_backend)
 {
     const char *const variables[] = { "CRANK_BACKEND=sim", "CRANK_BACKEND=epoll", "CRANK_BACKEND=uring" };
