@@ -43,11 +43,11 @@ CRANK_API void crank_submission_cancel(crank_submission *submission);
 CRANK_API void crank_submission_drop(crank_submission *submission);
 
 /* From any thread: run fn(arg) in the loop soon, not in a task; it must not wait. In the order posted by one thread.
- * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. A program's loop calls all that it has accepted: it refuses
- * when app, all tasks and all thread jobs have ended, and fn may then be called after that, when nothing can be spawned
- * any more. A loop of crank_loop_new drops what it has not called when it is freed. Not from signal handlers: crank_waker_wake is for them.
- * A loop that has nothing else to wait for must be told by a crank_waker that a thread will call, or it reports a
- * deadlock. */
+ * Fails with -ESHUTDOWN when the loop has ended, -ENOMEM. Not from signal handlers: crank_waker_wake is for them. A
+ * program's loop calls all that it has accepted: when app, all tasks and all thread jobs have ended it refuses posts,
+ * and then calls what it had accepted before; nothing can be spawned there any more. A loop of crank_loop_new drops
+ * what it has not called when it is freed. A loop that has nothing else to wait for must be told by a crank_waker that
+ * a thread will call, or it reports a deadlock. */
 CRANK_API int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg);
 
 /* Someone outside who may still wake the loop: while one is held, a loop without anything to do waits instead of

@@ -6,8 +6,7 @@
  * also when the loop has gone. Looking a handle up is for the thread of its loop. */
 #ifndef CR_HANDLES_H
 #define CR_HANDLES_H
-#include "loop/callback.h"
-#include "loop/timer.h"
+#include "loop/service.h"
 
 typedef struct cr_handles cr_handles;
 typedef struct cr_call cr_call;

@@ -30,9 +30,9 @@
 #define BUSY_TURNS 10000
 #define BUSY_STEP_NS 1000
 #define BUSY_LOOK 16
-/* A timer must come all the same, and whatever keeps the loop: a descriptor that stays readable, a
- * post that posts itself. With a timer set each turn after so many at one instant lets a microsecond
- * pass. */
+/* A timer must come all the same, whatever keeps the loop busy: a descriptor that stays readable, a
+ * post that posts itself. With a timer set each turn after so many at one instant takes a
+ * microsecond. */
 #define INSTANT_TURNS 1000
 #define INSTANT_STEP_NS 1000
 
@@ -149,8 +149,8 @@ static long run_ready(crank_loop *loop)
     return services + (long)(runner->switches - before);
 }
 
-/* Stands at the end of what is ready as a pass of callbacks begins: what they ask for stands behind it
- * and waits for the next turn. Reaching it ends the pass. */
+/* Stands at the end of what is ready as a pass of callbacks begins: what they ask for stands behind
+ * it and waits for the next turn. Reaching it ends the pass. */
 typedef struct marker {
     cr_service service;
     bool reached;
@@ -162,7 +162,8 @@ static void reach_marker(crank_loop *loop, cr_service *service)
     loop->runner.steps = 0;
 }
 
-/* One pass of a loop without tasks: all that is ready, and nothing else. The marker is not counted. */
+/* One pass of a loop without tasks: all that is ready, and nothing else. The marker is not
+ * counted. */
 static long run_callbacks(crank_loop *loop)
 {
     marker end = { .service.run = reach_marker };
@@ -208,8 +209,8 @@ static void look(crank_loop *loop, int64_t now)
     }
 }
 
-/* Could anything still happen? A timer that never comes counts for a real program, whose wait Ctrl-C
- * ends. A post may already stand there without a count of outside: so that is asked too. */
+/* Could anything still happen? A timer that never comes counts for a real program, whose wait
+ * Ctrl-C ends. A post may already stand there without a count of outside: so that is asked too. */
 static bool hopeless(const crank_loop *loop, int64_t next)
 {
     bool planned = cr_timers_count(loop->timers) > loop->remarks;
@@ -316,7 +317,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
     take_due(loop, now);
     if (loop->runner.head) {
         if (loop->stopping && !loop->tasks && loop->in_flight > 0)
-            backend_turn(loop, LOOK_ONLY); /* the last turn before it stops, and perhaps the only one */
+            backend_turn(loop, LOOK_ONLY); /* its last turn, and perhaps the only one */
         else
             look(loop, now);
         return true;

@@ -3,9 +3,9 @@
  *
  * The head is NULL while the loop is awake and nothing is posted, ASLEEP while it sleeps, CLOSED
  * from the end of a program on, else the newest post. Closing is one exchange as well, which takes
- * what was posted before it: a post is either refused or delivered. Sleeping and posting are both one exchange of the head against what was read there,
- * so of a post and a falling asleep one comes first: either the loop sees the post, or the poster
- * sees the sleeper and wakes it.
+ * what was posted before it: a post is either refused or delivered. Sleeping and posting are both
+ * one exchange of the head against what was read there, so of a post and a falling asleep one comes
+ * first: either the loop sees the post, or the poster sees the sleeper and wakes it.
  *
  * The push is Treiber's; taking the whole stack at once rules out the confusion of a reused
  * address (ABA) that popping one by one has. The order is turned round when it is taken. A

@@ -317,8 +317,8 @@ static int start_root(
     return 0;
 }
 
-/* The callbacks that the last ends and the last posts have put into the ready line. Not what these put there: one that
- * calls itself again would never let the run end. */
+/* The callbacks that the last ends and the last posts have put into the ready line. Not what these
+ * put there: one that calls itself again would never let the run end. */
 static void run_out(crank_loop *loop)
 {
     size_t ready = 0;

@@ -33,7 +33,8 @@ crank_future *crank_future_new_(const crank_site *site)
 }
 
 /* For bindings and C++, whose places are not known. */
-crank_future *(crank_future_new)(void)
+#undef crank_future_new
+crank_future *crank_future_new(void)
 {
     static const crank_site site = {
         "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false, 0, 0

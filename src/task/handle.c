@@ -153,7 +153,8 @@ int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), v
     return 0;
 }
 
-static bool is_done(const struct done *done, void (*fn)(crank_task *task, void *arg), const void *arg)
+static bool is_done(
+    const struct done *done, void (*fn)(crank_task *task, void *arg), const void *arg)
 {
     return done->fn == fn && done->arg == arg;
 }

@@ -216,7 +216,7 @@ static void list_task(struct listing *l, const cr_task *task)
 }
 
 /* One ring is enough: it is the reason, and the others hang off it as a rule. A task that waits
- * for no other's doing may be one that a thread was going to wake: the loop cannot know that it will. */
+ * for no other task may be one that a thread was going to wake: the loop cannot know of that. */
 static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
 {
     size_t count = crank_tasks(handles, shown);
