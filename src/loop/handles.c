@@ -22,9 +22,9 @@ typedef struct cr_handle_slab {
     cr_call calls[SLAB_CALLS];
 } slab;
 
-static _Atomic(slab *) table[SLABS_MAX];
-static _Atomic size_t look_from; /* where a free entry of the table may be */
-static _Atomic uint64_t numbers = NUMBERS_AT_ONCE;
+static _Atomic(slab *) call_slabs[SLABS_MAX];
+static _Atomic size_t call_slabs_from; /* where a free entry of the table may be */
+static _Atomic uint64_t call_numbers = NUMBERS_AT_ONCE;
 
 void cr_handles_init(cr_handles *handles, crank_loop *loop)
 {
@@ -37,8 +37,8 @@ void cr_handles_deinit(cr_handles *handles)
     while (handles->slabs) {
         slab *first = handles->slabs;
         handles->slabs = first->next;
-        atomic_store(&table[first->index], NULL);
-        atomic_store_explicit(&look_from, first->index, memory_order_relaxed);
+        atomic_store(&call_slabs[first->index], NULL);
+        atomic_store_explicit(&call_slabs_from, first->index, memory_order_relaxed);
         cr_free(handles->loop->sys, first);
     }
 }
@@ -46,14 +46,14 @@ void cr_handles_deinit(cr_handles *handles)
 /* Loops of other threads look for a free entry at the same time: one exchange takes it. */
 static bool enter(slab *fresh)
 {
-    size_t from = atomic_load_explicit(&look_from, memory_order_relaxed);
+    size_t from = atomic_load_explicit(&call_slabs_from, memory_order_relaxed);
     for (size_t n = 0; n < SLABS_MAX; n++) {
         slab *none = NULL;
         size_t i = (from + n) % SLABS_MAX;
-        if (!atomic_load_explicit(&table[i], memory_order_relaxed) &&
-            atomic_compare_exchange_strong(&table[i], &none, fresh)) {
+        if (!atomic_load_explicit(&call_slabs[i], memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&call_slabs[i], &none, fresh)) {
             fresh->index = i;
-            atomic_store_explicit(&look_from, (i + 1) % SLABS_MAX, memory_order_relaxed);
+            atomic_store_explicit(&call_slabs_from, (i + 1) % SLABS_MAX, memory_order_relaxed);
             return true;
         }
     }
@@ -94,7 +94,7 @@ static CR_NOINLINE void reserve_numbers(cr_handles *handles)
     do
         handles->number =
             NUMBER_MASK &
-            atomic_fetch_add_explicit(&numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+            atomic_fetch_add_explicit(&call_numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
     while (handles->number == 0);
     handles->number_end = handles->number + NUMBERS_AT_ONCE;
 }
@@ -132,7 +132,7 @@ cr_call *cr_call_find(const crank_handle *handle)
     if ((id & NUMBER_MASK) == 0)
         return NULL;
     slab *found =
-        atomic_load_explicit(&table[(id >> NUMBER_BITS) / SLAB_CALLS], memory_order_acquire);
+        atomic_load_explicit(&call_slabs[(id >> NUMBER_BITS) / SLAB_CALLS], memory_order_acquire);
     if (!found)
         return NULL;
     cr_call *call = &found->calls[(id >> NUMBER_BITS) % SLAB_CALLS];

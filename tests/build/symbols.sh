@@ -12,6 +12,7 @@ archive=$BUILD/libcrank.a
 # and its signal.
 shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_loop interrupts"
 shared_data="$shared_data interrupt_post handling cr_numbers cr_slabs lock alive key_once thread_key key_made mark"
+shared_data="$shared_data call_slabs call_slabs_from call_numbers"
 shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives timer due"
 shared_data="$shared_data prepared looked copy text"
 shared_data="$shared_data chosen question"
