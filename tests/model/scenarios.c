@@ -179,7 +179,7 @@ static long start_helper(void *arg)
     memcpy(&fn, arg, sizeof fn);
     loop = crank_current_loop();
     pthread_create(&helper, NULL, fn, NULL);
-    return sleep_twice();
+    return crank_sleep(SHORT); /* the helper may come before, amid or after */
 }
 
 static void with_helper(void *(*fn)(void *))
@@ -218,6 +218,32 @@ static void submit_drops(void)
     MODEL_EXPECT(submit_error == -ESHUTDOWN || submit_error == 0);
     MODEL_EXPECT(task_began <= 1);
     model_outcome(submit_error < 0 ? 0 : 1 + task_began);
+}
+
+/* ---- a post against the end of a program: accepted is called */
+
+static int program_heard;
+
+static void hear_in_program(void *arg)
+{
+    (void)arg;
+    program_heard++;
+}
+
+static void *post_to_program(void *arg)
+{
+    (void)arg;
+    submit_error = crank_post(loop, hear_in_program, NULL);
+    return NULL;
+}
+
+static void post_to_a_program(void)
+{
+    program_heard = 0;
+    with_helper(post_to_program);
+    MODEL_EXPECT(submit_error == 0 || submit_error == -ESHUTDOWN);
+    MODEL_EXPECT(program_heard == (submit_error == 0));
+    model_outcome(program_heard);
 }
 
 /* ---- jobs */
@@ -448,6 +474,7 @@ const model_scenario model_scenarios[] = {
     { "submit_waits", submit_waits, SLOW_CLOCK, 7 },
     { "submit_cancels", submit_cancels, SLOW_CLOCK, 15 },
     { "submit_drops", submit_drops, SLOW_CLOCK, 7 },
+    { "post_to_a_program", post_to_a_program, SLOW_CLOCK, 3 },
     { "job_against_cancel", job_against_cancel, SLOW_CLOCK, 3 },
     { "job_behind_a_cancelled", job_behind_a_cancelled, SLOW_CLOCK, 6 },
     { "job_against_rest", job_against_rest, SLOW_CLOCK, 0 },
