@@ -2,9 +2,11 @@
 #ifndef CRANK_SYNC_H
 #define CRANK_SYNC_H
 /* Locks, events, conditions, semaphores, barriers and queues between the tasks of one loop. All are fair: first come,
- * first served. None is for threads: using one from another thread than it was made on, while it is in use, is a CHECK.
- * An object may be made outside a run, and goes over to another loop while nobody holds it or waits on it. Freeing one
- * that tasks wait on is a CHECK. A cancelled wait takes nothing: no turn, permit, item or wake-up is lost. */
+ * first served. None is for threads: an object belongs to the loop that used it last, or made it, and while that loop
+ * runs any call on it from another thread, a thread job's too, is a CHECK; such a thread calls crank_post or
+ * crank_submit. An object may be made outside a run, and goes over to another loop while its own does not run and
+ * nobody holds it or waits on it. Freeing one that tasks wait on is a CHECK. A cancelled wait takes nothing: no turn,
+ * permit, item or wake-up is lost. */
 #include "base.h"
 #include "call.h"
 #include "error.h"

@@ -87,6 +87,7 @@ struct crank_loop {
     void *io;                 /* the io layer's state */
     cr_watched watched;
     crank_loop *next_alive;   /* all loops of the process: registry.c */
+    uint64_t serial;          /* of all loops of the process, from 1; addresses are used again */
 };
 
 /* The loop of this thread, or NULL. Initial-exec: one load. */

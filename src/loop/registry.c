@@ -14,10 +14,12 @@ __thread crank_loop *cr_loop_served __attribute__((tls_model("initial-exec")));
  * no loop would ever begin or end. Nobody takes the lock twice, as this kind demands. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static crank_loop *alive;
+static uint64_t last_serial;
 
 void cr_registry_add(crank_loop *loop)
 {
     pthread_rwlock_wrlock(&lock);
+    loop->serial = ++last_serial;
     loop->next_alive = alive;
     alive = loop;
     pthread_rwlock_unlock(&lock);
@@ -49,3 +51,11 @@ bool cr_registry_hold(const crank_loop *loop)
 }
 
 void cr_registry_release(void) { pthread_rwlock_unlock(&lock); }
+
+bool cr_registry_empty(void)
+{
+    pthread_rwlock_rdlock(&lock);
+    bool empty = !alive;
+    pthread_rwlock_unlock(&lock);
+    return empty;
+}

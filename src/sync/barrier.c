@@ -63,6 +63,7 @@ void crank_barrier_free(crank_barrier *barrier)
 {
     if (!barrier)
         return;
+    cr_object_look(&barrier->object, "crank_barrier_free");
     CR_CHECK(!barrier->line.head,
         "crank_barrier_free: %zu tasks wait at barrier %p; let them end first", barrier->waiting,
         (void *)barrier);
@@ -101,11 +102,8 @@ int crank_barrier_wait(crank_barrier *barrier)
 
 /* End the round for those who wait. Those let through before are out of the line and out of
  * reach. */
-static void turn_away(crank_barrier *barrier, const char *call)
+static void turn_away(crank_barrier *barrier)
 {
-    if (!barrier->waiting)
-        return;
-    cr_object_use(&barrier->object, cr_loop_here, true, call);
     cr_waitq_wake_all(barrier->object.loop, &barrier->line, -EPIPE);
     barrier->waiting = 0;
 }
@@ -113,23 +111,27 @@ static void turn_away(crank_barrier *barrier, const char *call)
 /* Those who wait are turned away, since the round they wait for is not going to be completed. */
 void crank_barrier_reset(crank_barrier *barrier)
 {
+    cr_object_use(&barrier->object, cr_loop_here, barrier->waiting, "crank_barrier_reset");
     barrier->broken = false;
-    turn_away(barrier, "crank_barrier_reset");
+    turn_away(barrier);
 }
 
 /* It stays broken: whoever comes later must not wait for those who will not come. */
 void crank_barrier_abort(crank_barrier *barrier)
 {
+    cr_object_use(&barrier->object, cr_loop_here, barrier->waiting, "crank_barrier_abort");
     barrier->broken = true;
-    turn_away(barrier, "crank_barrier_abort");
+    turn_away(barrier);
 }
 
 size_t crank_barrier_waiting(const crank_barrier *barrier)
 {
+    cr_object_look(&barrier->object, "crank_barrier_waiting");
     return barrier->waiting;
 }
 
 bool crank_barrier_broken(const crank_barrier *barrier)
 {
+    cr_object_look(&barrier->object, "crank_barrier_broken");
     return barrier->broken;
 }

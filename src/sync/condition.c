@@ -112,6 +112,7 @@ void crank_condition_free(crank_condition *condition)
 {
     if (!condition)
         return;
+    cr_object_look(&condition->object, "crank_condition_free");
     /* The notified carry the condition in place, to pass their notification on. */
     bool waited_for = condition->line.head;
     const cr_task *task = condition->lock->line.head;
@@ -122,12 +123,20 @@ void crank_condition_free(crank_condition *condition)
     cr_object_free(condition);
 }
 
+static CR_COLD void not_held(const crank_condition *condition, const char *call)
+{
+    cr_object_look(&condition->object, call);
+    cr_object_look(&condition->lock->object, call);
+    cr_check_failed(
+        "%s: lock %p of condition %p is not held by the running task; acquire it first", call,
+        (void *)condition->lock, (const void *)condition);
+}
+
 /* Notifying, too, wants the lock: else what is waited for could change between test and wait. */
 static void check_held(const crank_condition *condition, const cr_task *self, const char *call)
 {
-    CR_CHECK(self && cr_lock_holder_id(condition->lock) == self->id,
-        "%s: lock %p of condition %p is not held by the running task; acquire it first", call,
-        (void *)condition->lock, (const void *)condition);
+    if (CR_UNLIKELY(!self || cr_lock_holder_id(condition->lock) != self->id))
+        not_held(condition, call);
 }
 
 /* Between the release and the place in line nothing runs: no notification falls in the gap. */

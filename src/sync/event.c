@@ -36,6 +36,7 @@ void crank_event_free(crank_event *event)
 {
     if (!event)
         return;
+    cr_object_look(&event->object, "crank_event_free");
     CR_CHECK(!event->line.head, "crank_event_free: tasks wait for event %p; let them end first",
         (void *)event);
     cr_object_free(event);
@@ -44,21 +45,20 @@ void crank_event_free(crank_event *event)
 /* The flag is raised before anybody is woken: a task that runs next finds it so. */
 void crank_event_set(crank_event *event)
 {
+    cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_set");
     event->raised = true;
-    /* Nobody waits: then any thread's loop, a callback or none may raise it. */
-    if (!event->line.head)
-        return;
-    cr_object_use(&event->object, cr_loop_here, true, "crank_event_set");
     cr_waitq_wake_all(event->object.loop, &event->line, 0);
 }
 
 void crank_event_clear(crank_event *event)
 {
+    cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_clear");
     event->raised = false;
 }
 
 bool crank_event_is_set(const crank_event *event)
 {
+    cr_object_look(&event->object, "crank_event_is_set");
     return event->raised;
 }
 

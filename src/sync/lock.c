@@ -52,6 +52,7 @@ void crank_lock_free(crank_lock *lock)
 {
     if (!lock)
         return;
+    cr_object_look(&lock->object, "crank_lock_free");
     CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first",
         (void *)lock);
     CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
@@ -139,9 +140,9 @@ int crank_lock_acquire(crank_lock *lock)
 /* Needs a task, for a lock has a holder; but never waits, so it notices no cancellation either. */
 int crank_lock_acquire_nowait(crank_lock *lock)
 {
-    cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
     bool held = cr_lock_holder_id(lock);
     cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
+    cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
     if (held)
         return -EAGAIN;
     cr_lock_taken(lock, cr_loop_here, self, __builtin_return_address(0));
@@ -153,6 +154,8 @@ static CR_COLD void release_refused(const crank_lock *lock)
 {
     uint64_t id = cr_lock_holder_id(lock);
     const cr_task *holder = cr_task_find(id);
+    if (!id)
+        cr_object_look(&lock->object, "crank_lock_release");
     CR_CHECK(id,
         "crank_lock_release: nobody holds lock %p; release once for each acquire",
         (const void *)lock);
@@ -179,5 +182,6 @@ void crank_lock_release(crank_lock *lock)
 
 bool crank_lock_held(const crank_lock *lock)
 {
+    cr_object_look(&lock->object, "crank_lock_held");
     return cr_lock_holder_id(lock);
 }

@@ -6,6 +6,7 @@
  * outlive the run in which it was made. */
 #include "sync/object.h"
 #include <stdio.h>
+#include "loop/registry.h"
 
 /* Objects may be made before the run begins, by whoever sets things up: no loop is needed. */
 void *cr_object_new(size_t size)
@@ -18,6 +19,7 @@ void *cr_object_new(size_t size)
         return NULL;
     }
     object->loop = loop ? loop : CR_NO_LOOP;
+    object->loop_serial = loop ? loop->serial : 0;
     object->sys = sys;
     return object;
 }
@@ -33,16 +35,37 @@ void cr_object_free(void *object)
     cr_free(cr_object_sys(object), object);
 }
 
+/* The pointer of an ended loop is compared, not followed, and one at the same address has another
+ * serial number. An object that such a loop uses without taking it over keeps the old number: then
+ * this finds nothing, which is better than to refuse what is right. */
+void cr_object_check_thread(const cr_object *object, const char *call)
+{
+    const crank_loop *loop = object->loop;
+    if (loop == CR_NO_LOOP || !cr_registry_hold(loop))
+        return;
+    bool elsewhere = loop != cr_loop_here && loop->serial == object->loop_serial &&
+        __atomic_load_n(&loop->running, __ATOMIC_RELAXED);
+    cr_registry_release();
+    CR_CHECK(!elsewhere,
+        "%s: object %p belongs to a loop that runs on another thread, this is thread %d; locks, "
+        "events, queues and their kin are used by their loop alone: in a thread job, or on another "
+        "thread, call crank_post or crank_submit, whose function may use them",
+        call, (const void *)object, cr_sys_real.thread_id(NULL));
+}
+
 void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use, const char *call)
 {
+    cr_object_check_thread(object, call);
     CR_CHECK(!in_use,
         "%s: object %p is in use by %s; locks, events, queues and their kin serve the tasks of one "
         "loop: pass work to another thread with crank_submit or crank_post",
         call, (void *)object, loop ? "another loop" : "a loop, and this is outside of it");
     /* Outside a run it keeps its loop: what was waiting there is gone, and the next loop takes
      * it over. */
-    if (loop)
+    if (loop) {
         object->loop = loop;
+        object->loop_serial = loop->serial;
+    }
 }
 
 /* Never a negative length, which the callers would have to test for. */

@@ -3,8 +3,9 @@
  *
  * Owns: where an object's memory comes from, to which loop it belongs, and the quick way into a
  * waiting call. Does not own waiting itself (task/park.h). An object belongs to the loop that
- * last used it; it may change loops only while nobody holds it or waits on it, so that a wake-up
- * never crosses threads. Its lines are empty when no loop runs. */
+ * last used it; it may change loops only while that one does not run and nobody holds the object
+ * or waits on it, so that neither a wake-up nor a plain access crosses threads. Its lines are
+ * empty when no loop runs. */
 #ifndef CR_OBJECT_H
 #define CR_OBJECT_H
 #include <crank/sync.h>
@@ -15,6 +16,8 @@
 typedef struct cr_object {
     crank_loop *loop;  /* CR_NO_LOOP until a loop has used it; never NULL */
     const cr_sys *sys; /* where its memory came from */
+    /* The loop's, when the object came to it: an ended loop's address may be another's by now. */
+    uint64_t loop_serial;
 } cr_object;
 
 #define CR_NO_LOOP ((crank_loop *)alignof(crank_loop)) /* no loop lies there */
@@ -27,13 +30,22 @@ void cr_object_free(void *object);
 const cr_sys *cr_object_sys(const cr_object *object);
 
 /* loop, the running one or NULL, is not the one it belongs to: take it over, or a CHECK while it
- * is in use. */
+ * is in use or its own loop runs. */
 CR_COLD void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use,
     const char *call);
 static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_use, const char *call)
 {
     if (CR_UNLIKELY(object->loop != loop))
         cr_object_take_over(object, loop, in_use, call);
+}
+
+/* The calling thread has no loop, or another than the object's: a CHECK while the object's runs. */
+CR_COLD void cr_object_check_thread(const cr_object *object, const char *call);
+/* For calls that leave the object to its loop: those that only look, and those that free it. */
+static inline void cr_object_look(const cr_object *object, const char *call)
+{
+    if (CR_UNLIKELY(object->loop != cr_loop_here))
+        cr_object_check_thread(object, call);
 }
 
 /* cr_wait_quick for a call that uses an object: also false where it is not the loop's. That there

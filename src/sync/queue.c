@@ -111,6 +111,7 @@ void crank_queue_free(crank_queue *queue)
 {
     if (!queue)
         return;
+    cr_object_look(&queue->object, "crank_queue_free");
     CR_CHECK(!in_use(queue),
         "crank_queue_free: tasks wait on queue %p; let them end, or shut it down, first",
         (void *)queue);
@@ -287,14 +288,13 @@ int crank_queue_get_nowait_(crank_queue *queue, void *ret, size_t size, unsigned
  * element was never there. */
 void crank_queue_done(crank_queue *queue)
 {
+    cr_object_use(&queue->object, cr_loop_here, in_use(queue), "crank_queue_done");
     CR_CHECK(queue->unfinished,
         "crank_queue_done: every element put into queue %p is done already; call it once for each "
         "element got",
         (void *)queue);
-    if (--queue->unfinished || !queue->joiners.head)
-        return;
-    cr_object_use(&queue->object, cr_loop_here, true, "crank_queue_done");
-    cr_waitq_wake_all(queue->object.loop, &queue->joiners, 0);
+    if (--queue->unfinished == 0)
+        cr_waitq_wake_all(queue->object.loop, &queue->joiners, 0);
 }
 
 /* Not tied to elements still in the queue: those that were got and are being worked on count
@@ -305,9 +305,9 @@ int crank_queue_join(crank_queue *queue)
     int err = cr_wait_begin(&w, "crank_queue_join");
     if (err < 0)
         return err;
+    cr_object_use(&queue->object, w.loop, in_use(queue), "crank_queue_join");
     if (!queue->unfinished)
         return 0;
-    cr_object_use(&queue->object, w.loop, in_use(queue), "crank_queue_join");
     return cr_waitq_park(&w, &queue->joiners, &join_wait);
 }
 
@@ -334,10 +334,12 @@ void crank_queue_shutdown(crank_queue *queue, bool now)
 
 size_t crank_queue_count(const crank_queue *queue)
 {
+    cr_object_look(&queue->object, "crank_queue_count");
     return queue->store.count;
 }
 
 bool crank_queue_full(const crank_queue *queue)
 {
+    cr_object_look(&queue->object, "crank_queue_full");
     return queue->store.count >= queue->max;
 }

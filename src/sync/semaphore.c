@@ -56,6 +56,7 @@ void crank_semaphore_free(crank_semaphore *semaphore)
 {
     if (!semaphore)
         return;
+    cr_object_look(&semaphore->object, "crank_semaphore_free");
     CR_CHECK(!semaphore->line.head,
         "crank_semaphore_free: tasks wait for semaphore %p; let them end first", (void *)semaphore);
     cr_object_free(semaphore);
@@ -90,6 +91,8 @@ int crank_semaphore_acquire(crank_semaphore *semaphore)
 /* Needs no task: a permit has no owner. */
 int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 {
+    cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
+        "crank_semaphore_acquire_nowait");
     if (!semaphore->permits)
         return -EAGAIN;
     semaphore->permits--;
@@ -99,7 +102,6 @@ int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 /* The permit goes to the first in line without being free in between. */
 static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 {
-    cr_object_use(&semaphore->object, cr_loop_here, true, "crank_semaphore_release");
     cr_task *first = cr_waitq_pop(&semaphore->line);
     CR_ASSUME(first != NULL); /* who calls has looked */
     cr_wake(semaphore->object.loop, first, 0);
@@ -108,6 +110,8 @@ static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 /* From any task or callback of the loop: a permit is not tied to who acquired it. */
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
+    cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
+        "crank_semaphore_release");
     CR_CHECK(semaphore->permits < semaphore->bound,
         "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once "
         "for each acquire",
@@ -120,5 +124,6 @@ void crank_semaphore_release(crank_semaphore *semaphore)
 
 size_t crank_semaphore_value(const crank_semaphore *semaphore)
 {
+    cr_object_look(&semaphore->object, "crank_semaphore_value");
     return semaphore->permits;
 }

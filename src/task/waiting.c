@@ -61,7 +61,8 @@ int cr_wait_room(const cr_waiting *w)
     return 0;
 }
 
-/* Two mistakes that look alike to the fast half, told apart for the reader of the message. */
+/* Mistakes that look alike to the fast half, told apart for the reader of the message. Where no
+ * loop is alive the call came before or after the run; else it may be in a thread job. */
 CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
 {
     if (loop && loop->running)
@@ -69,8 +70,11 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
             "%s: called in a callback of the loop, which must not wait; spawn a task that does",
             call);
     cr_check_failed(
-        "%s: called outside a task; only a function that crank_run or crank_spawn runs can wait",
-        call);
+        "%s: called outside a task; only a function that crank_run or crank_spawn runs can wait%s",
+        call,
+        cr_registry_empty() ? ""
+                            : ", a thread job or another thread cannot: call crank_post or "
+                              "crank_submit there");
 }
 
 /* The cancellation comes first, the budget second: where it is 0, room is due. */

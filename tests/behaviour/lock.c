@@ -534,7 +534,7 @@ static void *other_thread(void *lock)
     return NULL;
 }
 
-TEST_CHECKS(lock, held_in_one_thread_is_refused_to_another, "in use by another loop")
+TEST_CHECKS(lock, held_in_one_thread_is_refused_to_another, "runs on another thread")
 {
     CRANK_LOCK(lock);
     crank_try(crank_lock_acquire(lock));

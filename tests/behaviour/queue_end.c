@@ -305,7 +305,7 @@ static int get_any(crank_queue *queue)
     int value;
     return crank_get(queue, &value);
 }
-TEST_CHECKS(queue, waited_for_in_one_thread_is_not_shut_down_by_another, "in use by another loop")
+TEST_CHECKS(queue, waited_for_in_one_thread_is_not_shut_down_by_another, "runs on another thread")
 {
     CRANK_QUEUE(queue, int, 0);
     crank_task *getter = crank_spawn(get_any, queue);
