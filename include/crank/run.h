@@ -76,8 +76,11 @@ typedef struct crank_options {
      * The first report of a run comes at once, the next ones at least a second, then two, four ... apart; in debug mode
      * each. The hook is then called on the watchdog's thread, while the loop's goes on. */
     double blocked_after;
-    /* Called instead of printing to stderr. Must not wait. On the loop's thread, but for CRANK_REPORT_BLOCKED; for
-     * CRANK_REPORT_OVERFLOW in a signal handler. */
+    /* Called instead of printing to stderr, on the loop's thread, where the report was found: amid the end of a task,
+     * say. It is a callback of the loop, in no task: it must not wait (a CHECK). It may spawn (a child of app's; NULL
+     * and ESHUTDOWN once app has ended), cancel, post, set events and call the _nowait kind. The task of an unawaited
+     * failure has been given up by then: giving it up once more is a CHECK. For CRANK_REPORT_BLOCKED it is called on
+     * the watchdog's thread, for CRANK_REPORT_OVERFLOW in a signal handler, and may call what may be called there. */
     void (*on_report)(const crank_report *report, void *arg);
     void *on_report_arg;
 } crank_options;

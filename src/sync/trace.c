@@ -34,17 +34,18 @@ static void report(crank_loop *loop, const cr_task *task, const crank_lock *lock
     cr_report(loop, CRANK_REPORT_HELD, 0, task, text);
 }
 
-/* With task NULL the run is over, and no list may lead into memory of its. */
+/* With task NULL the run is over, and no list may lead into memory of its. The next lock is read
+ * after the report, whose hook may free any lock that nobody holds. */
 static void leave(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     if (task)
         task->ext->took_locks = false;
     for (crank_lock *lock = tasks->locks, *next; lock; lock = next) {
-        next = lock->next;
         bool lost = task && cr_lock_holder_id(lock) == task->id;
         if (lost)
             report(loop, task, lock);
+        next = lock->next;
         if (lost || !task || !cr_lock_holder_id(lock))
             cr_lock_untrace(lock);
     }

@@ -51,7 +51,8 @@ static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
 }
 
 /* Reported here and not at the end of the task: until the handle is given up somebody may still
- * await it, and only now is it sure that nobody does. */
+ * await it, and only now is it sure that nobody does. The error hook finds the handle given up and
+ * the task nobody's child: it may end the parent. */
 void cr_task_release(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -60,10 +61,12 @@ void cr_task_release(crank_loop *loop, cr_task *task)
         leave_to_gather(tasks, task);
         return;
     }
-    if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED))
-        cr_report_unawaited(loop, task);
     if (task->owner)
         cr_child_unlink(children_of(task), task);
+    if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED)) {
+        disown(task);
+        cr_report_unawaited(loop, task);
+    }
     if (CR_UNLIKELY(flags & CR_TASK_COUNTED))
         tasks->unclaimed--;
     if (CR_UNLIKELY(task->ext != NULL)) {
@@ -153,6 +156,11 @@ static CR_NOINLINE void leave_ext(crank_loop *loop, cr_task *task)
     }
 }
 
+static bool waits_for_none(const cr_task *parent)
+{
+    return parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0;
+}
+
 /* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
  * set first: whoever is told may ask. Children that have ended are released before anybody is
  * told, for a waiter may release this record, on which their list hangs. Watchers come before
@@ -187,14 +195,15 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     cr_task *parent = task->owner;
     parent->fiber.tally -= CR_TALLY_CHILD;
     /* Looked at now: telling the joiner may give back the record that says so. */
-    bool last = parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0;
+    bool last = waits_for_none(parent);
     if (CR_LIKELY(joiner))
         cr_join_deliver(loop, task);
     else if (task->fiber.flags & CR_TASK_DROPPED)
         cr_task_release(loop, task);
     else if (CR_UNLIKELY(loop->options.debug))
         count_unclaimed(loop, task);
-    return CR_UNLIKELY(last) ? parent : NULL;
+    /* Looked at again: an error hook may have spawned a child of app's meanwhile. */
+    return CR_UNLIKELY(last) && (joiner || waits_for_none(parent)) ? parent : NULL;
 }
 
 /* See the head: the parent's end, where this was what it waited for, is a turn of the loop. */

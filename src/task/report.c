@@ -45,6 +45,16 @@ static size_t head_length(enum crank_report_kind kind)
     return sizeof "crank: :" - 1 + strlen(kinds[kind]);
 }
 
+/* Reports are made amid the end of a task or the giving up of a handle. So the hook is called as a
+ * callback is, in no task: what it spawns is app's, and waiting is a CHECK. */
+static void call_hook(crank_loop *loop, const crank_report *report)
+{
+    cr_fiber *current = loop->runner.current;
+    loop->runner.current = NULL;
+    loop->options.on_report(report, loop->options.on_report_arg);
+    loop->runner.current = current;
+}
+
 /* stdout is flushed first, so that the report stands behind what the program had printed. */
 void cr_report(
     crank_loop *loop, enum crank_report_kind kind, int error, const cr_task *task, const char *text)
@@ -57,7 +67,7 @@ void cr_report(
         crank_report report = {
             .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said
         };
-        loop->options.on_report(&report, loop->options.on_report_arg);
+        call_hook(loop, &report);
     } else {
         cr_paint paint = cr_stderr_paint();
         size_t head = head_length(kind);

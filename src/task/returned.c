@@ -32,11 +32,14 @@ static const cr_wait unwanted_wait = { .what = "awaits the end of", .due = unwan
 static void unwanted_due(crank_loop *loop, cr_task *task)
 {
     const cr_task *child = cr_child_alive(task->child);
-    bool more = cr_grace_over(loop);
-    if (!task->place && child)
-        cr_report_swallowed(loop, child);
+    bool more = cr_grace_over(loop), named = task->place;
+    uint64_t id = task->id;
     task->place = task;
     task->fiber.wait = NULL;
+    if (!named && child)
+        cr_report_swallowed(loop, child);
+    if (cr_task_find(id) != task || task->fiber.life != CR_RETURNED)
+        return; /* the hook has given up its last child */
     if (more)
         (void)cr_grace_start(loop, task, &unwanted_wait);
     cr_children_cancel(loop, task->child);
@@ -57,15 +60,19 @@ static void wanted_due(crank_loop *loop, cr_task *task)
 
 static const cr_wait wanted_wait = { .what = "has returned", .due = wanted_due };
 
-/* asyncio.run is silent about them: a program that came from there may wonder where they went. */
+/* asyncio.run is silent about them: a program that came from there may wonder where they went. The
+ * next one is looked up after the report, whose hook may end it. */
 void cr_name_leftovers(crank_loop *loop, cr_task *first)
 {
     char line[512], text[800];
     cr_task *child = loop->options.debug ? cr_child_alive(first) : NULL;
-    for (; child; child = cr_child_alive(child->sibling_next)) {
+    while (child) {
+        const cr_task *next = cr_child_alive(child->sibling_next);
+        uint64_t next_id = next ? next->id : 0;
         (void)cr_task_describe(child, line, sizeof line);
         snprintf(text, sizeof text, "a task is cancelled because app has ended:\n  %s\n", line);
         cr_report(loop, CRANK_REPORT_LEFTOVER, 0, child, text);
+        child = next_id ? cr_task_find(next_id) : NULL;
     }
 }
 

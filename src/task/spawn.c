@@ -131,14 +131,15 @@ static CR_COLD cr_task *after_the_end(void)
 }
 
 /* Locals come last, since only they can fail once the task is linked and counted. What a callback
- * spawns belongs to the root, which may have returned and be ending its children, or have ended. */
+ * spawns belongs to the root, which may have returned and be ending its children, or have ended:
+ * an error hook is called also while the ended root's children are released. */
 static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(!parent)) {
         parent = tasks->root;
-        if (!parent)
+        if (!parent || parent->fiber.life == CR_ENDED)
             return after_the_end();
     }
     cr_task *task = make(loop, fn, site);
