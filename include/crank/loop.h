@@ -19,7 +19,7 @@ typedef struct crank_handle crank_handle;
 typedef void crank_callback(void *arg);
 
 /* Make a loop without running it, for embedding; NULL and errno on failure (as crank_run_with). crank_loop_run and its
- * kin make it this thread's loop while they run. */
+ * kin make it this thread's loop while they run; between them any thread may use, run or free it, one at a time. */
 CRANK_API crank_loop *crank_loop_new(const crank_options *options);
 /* A CHECK while it runs. Callbacks not yet called are dropped. NULL is ignored. */
 CRANK_API void crank_loop_free(crank_loop *loop);
@@ -39,8 +39,8 @@ CRANK_API bool crank_loop_running(const crank_loop *loop);
 /* The loop's clock, seconds. Callable anywhere. */
 CRANK_API double crank_loop_time(crank_loop *loop);
 /* A descriptor that is readable when the loop has something to do besides its timers, for another loop's poll. Combine
- * it with crank_loop_next. Ask for it before the loop waits for any descriptor. Fails with -ENOTSUP under the
- * simulator; -EBUSY on io_uring when the loop waits for one; -ENOMEM, -EMFILE. */
+ * it with crank_loop_next. Fails with -ENOTSUP under the simulator; -ENOMEM, -EMFILE; -EBUSY for a crank_run's loop on
+ * io_uring that waits for a descriptor already. */
 CRANK_API int crank_loop_fd(crank_loop *loop);
 /* Seconds until the next timer: 0 when something is ready or the kernel has yet to be told something, CRANK_FOREVER
  * when there is none. */

@@ -83,4 +83,7 @@ struct cr_backend {
 extern const cr_backend_type cr_backend_sim;
 extern const cr_backend_type cr_backend_epoll;
 extern const cr_backend_type cr_backend_uring;
+/* As cr_backend_uring.open, for a loop that threads run one after the other: its ring may be
+ * entered by any of them. */
+int cr_uring_open_shared(const cr_sys *sys, cr_backend **ret_backend);
 #endif

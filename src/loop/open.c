@@ -37,7 +37,8 @@ static int open_backend(crank_loop *loop)
     if (options->backend == CRANK_BACKEND_SIM)
         return cr_backend_sim.open(loop->sys, options->seed, &loop->backend);
     if (options->backend == CRANK_BACKEND_URING) {
-        int err = cr_backend_uring.open(loop->sys, options->seed, &loop->backend);
+        int err = loop->bare ? cr_uring_open_shared(loop->sys, &loop->backend)
+                             : cr_backend_uring.open(loop->sys, options->seed, &loop->backend);
         if (err == 0)
             return 0;
         if (options->debug)
@@ -90,8 +91,8 @@ static int furnish(crank_loop *loop)
 }
 
 /* Registered last, when another thread may use all of it; removed first, for the same reason. */
-int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
-    const char **ret_why)
+static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
+    crank_loop **ret_loop, const char **ret_why)
 {
     crank_options filled;
     *ret_why = NULL;
@@ -105,6 +106,7 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
         return -ENOMEM;
     loop->sys = sys;
     loop->base_sys = sys;
+    loop->bare = bare;
     loop->options = filled;
     cr_runner_init(&loop->runner);
     err = furnish(loop);
@@ -117,6 +119,12 @@ int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **r
     cr_registry_add(loop);
     *ret_loop = loop;
     return 0;
+}
+
+int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
+    const char **ret_why)
+{
+    return open_loop(options, sys, false, ret_loop, ret_why);
 }
 
 /* The closers' memory is theirs, so registering cannot fail. */
@@ -149,12 +157,11 @@ crank_loop *crank_loop_new(const crank_options *options)
 {
     crank_loop *loop = NULL;
     const char *why;
-    int err = cr_loop_open(options, NULL, &loop, &why);
+    int err = open_loop(options, NULL, true, &loop, &why);
     if (err < 0) {
         errno = -err;
         return NULL;
     }
-    loop->bare = true;
     return loop;
 }
 

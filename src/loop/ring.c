@@ -4,8 +4,8 @@
  * The ring is spoken to directly and not through liburing, whose calls cannot be replaced by the OS
  * table. It is made disabled and enabled by the thread that first uses it, since the kernel accepts
  * only one (and is told to: it then runs completions when that thread enters, and interrupts
- * nobody). It is restricted to the few requests used here, for the filters that guard system calls
- * do not see what goes through a ring. */
+ * nobody), unless it is shared. It is restricted to the few requests used here, for the filters
+ * that guard system calls do not see what goes through a ring. */
 #include "loop/ring.h"
 
 #include "base/check.h"
@@ -83,7 +83,8 @@ static void lay_out(cr_ring *ring, const struct io_uring_params *params)
 
 /* The best first: completions run only when our thread enters (6.1), then those that at least do
  * not interrupt it (5.19). A kernel that knows neither is served by epoll. The first is of no use
- * to who sleeps on the ring's descriptor: what waits for us to enter does not make it readable. */
+ * where several threads enter, one at a time, nor to a sleeper on the ring's descriptor: what
+ * waits for us to enter does not make it readable. */
 static const unsigned setups[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -94,10 +95,10 @@ static const unsigned setups[] = {
         IORING_FEAT_POLL_32BITS)
 
 /* -EINVAL means a flag it does not know; any other error is final. */
-static int setup(const cr_sys *sys, struct io_uring_params *params, bool polled)
+static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
 {
     int fd = -EINVAL;
-    for (size_t i = polled; fd == -EINVAL && i < sizeof setups / sizeof *setups; i++) {
+    for (size_t i = shared; fd == -EINVAL && i < sizeof setups / sizeof *setups; i++) {
         *params = (struct io_uring_params){.flags = SETUP_ALWAYS | setups[i],
             .cq_entries = COMPLETIONS};
         fd = sys->uring_setup(sys->context, SUBMISSIONS, params);
@@ -127,10 +128,10 @@ static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 }
 
 /* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */
-int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool polled)
+int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool shared)
 {
     struct io_uring_params params;
-    int fd = setup(sys, &params, polled);
+    int fd = setup(sys, &params, shared);
     if (fd < 0)
         return fd;
     *ring = (cr_ring){.fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN};

@@ -17,7 +17,7 @@
 typedef struct cr_ring {
     int fd; /* the ring's */
     bool enabled; /* by the thread that uses it */
-    bool deferred; /* completions wait until it is entered, and wake nobody who polls it */
+    bool deferred; /* one thread's: completions wait until that enters, and wake no poll of it */
     char *memory; /* both rings, shared with the kernel */
     size_t size;
     struct io_uring_sqe *sqes; /* the requests, shared too */
@@ -39,9 +39,10 @@ typedef struct cr_ring_completion {
     uint32_t flags; /* IORING_CQE_F_ */
 } cr_ring_completion;
 
-/* A ring, still disabled; polled: somebody will sleep on its descriptor. 0 or what the kernel said
- * (-ENOSYS, -EPERM ...); one too old gives -ENOSYS or -EINVAL. */
-int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool polled);
+/* A ring, still disabled; shared: another loop sleeps on its descriptor, or several threads use it,
+ * one at a time. 0 or what the kernel said (-ENOSYS, -EPERM ...); one too old gives -ENOSYS or
+ * -EINVAL. */
+int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool shared);
 void cr_ring_close(const cr_sys *sys, cr_ring *ring);
 /* Give the kernel what was submitted and let it complete things; wait for one completion until
  * timeout_ns have passed (CR_NEVER: for ever). Failures are for the next time: nothing is lost, the

@@ -481,16 +481,15 @@ static void close_backend(cr_backend *backend)
 }
 
 /* The ring is not enabled here: the kernel ties it to the thread that enables it, and a loop may
- * be made on another than the one that runs it. */
-static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
+ * be made on another than the one that runs it. One that is shared is tied to none. */
+static int open_ring(const cr_sys *sys, bool shared, cr_backend **ret_backend)
 {
-    (void)seed;
     struct uring *uring = cr_alloc_zero(sys, sizeof *uring);
     if (!uring)
         return -ENOMEM;
     *uring = (struct uring){.base.type = &cr_backend_uring, .sys = sys, .free = NONE,
         .backlog_head = NONE};
-    int result = cr_ring_open(sys, &uring->ring, false);
+    int result = cr_ring_open(sys, &uring->ring, shared);
     if (result < 0) {
         cr_free(sys, uring);
         return result;
@@ -504,6 +503,17 @@ static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backe
     }
     *ret_backend = &uring->base;
     return 0;
+}
+
+static int open_backend(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
+{
+    (void)seed;
+    return open_ring(sys, false, ret_backend);
+}
+
+int cr_uring_open_shared(const cr_sys *sys, cr_backend **ret_backend)
+{
+    return open_ring(sys, true, ret_backend);
 }
 
 const cr_backend_type cr_backend_uring = {
