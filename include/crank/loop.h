@@ -63,7 +63,8 @@ CRANK_API int crank_handle_cancel(crank_handle *handle);
 CRANK_API int crank_add_reader(crank_loop *loop, int fd, crank_callback *fn, void *arg);
 /* The same whenever fd can be written. */
 CRANK_API int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg);
-/* 1 when there was one, 0 when not. Remove before the descriptor is closed. */
+/* 1 when there was one, 0 when not. Remove before the descriptor is closed: when this returns the loop holds the file
+ * no more, so that closing it ends a connection and frees an address at once. */
 CRANK_API int crank_remove_reader(crank_loop *loop, int fd);
 /* The same for a writer. */
 CRANK_API int crank_remove_writer(crank_loop *loop, int fd);

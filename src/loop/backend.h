@@ -55,6 +55,9 @@ struct cr_backend_type {
     /* Ask for an early end of a pending operation. The final completion still comes, with
      * -ECANCELED or, where the result was faster, with the result. */
     void (*cancel)(cr_backend *backend, cr_op *op);
+    /* Behind cancel, for a poll: return when the operation holds its file no more, so that closing
+     * the descriptor closes the file. The final completion still comes. NULL: so it is already. */
+    void (*let_go)(cr_backend *backend, cr_op *op);
 
     /* Wait until something has completed, wake was called, or deadline (an instant of sys->now;
      * CR_NEVER; one in the past only looks) has come; deliver what has completed. Gives how many

@@ -247,7 +247,7 @@ static int remove_watcher(crank_loop *loop, int fd, enum direction direction)
     *place_of(loop, fd, direction) = NULL;
     w->removed = true;
     if (w->in_flight)
-        cr_loop_cancel(loop, &w->op);
+        cr_loop_cancel_poll(loop, &w->op);
     return 1;
 }
 

@@ -176,6 +176,13 @@ static inline void cr_loop_cancel(crank_loop *loop, cr_op *op)
 {
     loop->backend->type->cancel(loop->backend, op);
 }
+/* The same for a poll, whose descriptor may be closed when this returns. */
+static inline void cr_loop_cancel_poll(crank_loop *loop, cr_op *op)
+{
+    cr_loop_cancel(loop, op);
+    if (loop->backend->type->let_go)
+        loop->backend->type->let_go(loop->backend, op);
+}
 /* The simulator's choice among n, 0 on a real backend. */
 size_t cr_choose(crank_loop *loop, size_t n);
 #endif

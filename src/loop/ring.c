@@ -156,7 +156,7 @@ static int enable(const cr_sys *sys, cr_ring *ring)
 
 /* Every error but one is left to the next call: requests stay in the ring, and completions that
  * did not fit are kept by the kernel (FEAT_NODROP). */
-void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_ns)
+void cr_ring_enter(const cr_sys *sys, cr_ring *ring, unsigned wait, int64_t timeout_ns)
 {
     if (!ring->enabled && enable(sys, ring) < 0)
         return;
@@ -175,11 +175,20 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_
     CR_CHECK(result != -EEXIST, "a loop is used by another thread than the one that first ran it");
 }
 
+bool cr_ring_has(const cr_ring *ring, uint64_t tag)
+{
+    unsigned head = *ring->cq_head, end = head + cr_ring_completed(ring);
+    for (; head != end; head++)
+        if (ring->cqes[head & ring->cq_mask].user_data == tag)
+            return true;
+    return false;
+}
+
 /* A full ring is emptied by entering: the kernel copies the requests when it takes them. */
 struct io_uring_sqe *cr_ring_request(const cr_sys *sys, cr_ring *ring)
 {
     if (cr_ring_unsubmitted(ring) >= ring->sq_entries) {
-        cr_ring_enter(sys, ring, false, 0);
+        cr_ring_enter(sys, ring, 0, 0);
         if (cr_ring_unsubmitted(ring) >= ring->sq_entries)
             return NULL;
     }

@@ -44,10 +44,10 @@ typedef struct cr_ring_completion {
  * -EINVAL. */
 int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool shared);
 void cr_ring_close(const cr_sys *sys, cr_ring *ring);
-/* Give the kernel what was submitted and let it complete things; wait for one completion until
- * timeout_ns have passed (CR_NEVER: for ever). Failures are for the next time: nothing is lost, the
- * requests stay in the ring. */
-void cr_ring_enter(const cr_sys *sys, cr_ring *ring, bool wait, int64_t timeout_ns);
+/* Give the kernel what was submitted and let it complete things; wait until so many completions
+ * are there, or timeout_ns have passed (CR_NEVER: for ever). Failures are for the next time:
+ * nothing is lost, the requests stay in the ring. */
+void cr_ring_enter(const cr_sys *sys, cr_ring *ring, unsigned wait, int64_t timeout_ns);
 /* A request to fill in, cleared; NULL when the ring is full and the kernel takes nothing. It counts
  * once it is pushed. */
 struct io_uring_sqe *cr_ring_request(const cr_sys *sys, cr_ring *ring);
@@ -74,6 +74,8 @@ static inline cr_ring_completion cr_ring_take(cr_ring *ring)
     __atomic_store_n(ring->cq_head, *ring->cq_head + 1, __ATOMIC_RELEASE);
     return taken;
 }
+/* Is there a completion of the request with this tag, to be taken? */
+bool cr_ring_has(const cr_ring *ring, uint64_t tag);
 /* Would entering the kernel without a wait do anything? */
 static inline bool cr_ring_worth_entering(const cr_ring *ring)
 {

@@ -331,7 +331,7 @@ static void arm_wake(struct uring *uring)
 static void flush_embedded(struct uring *uring)
 {
     if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
-        cr_ring_enter(uring->sys, &uring->ring, false, 0);
+        cr_ring_enter(uring->sys, &uring->ring, 0, 0);
 }
 
 /* What the ring had no room for must not sleep behind a wait: then the turn only looks. */
@@ -396,6 +396,27 @@ static void cancel(cr_backend *backend, cr_op *op)
     if (with_kernel && !request_cancel(uring, tag_of(uring, op->slot)))
         join_backlog(uring, op->slot);
     flush_embedded(uring);
+}
+
+/* A request holds its file until the kernel has run what the cancel leaves of it: our thread does
+ * that when it enters, another that had made the request does so when it next leaves the kernel, a
+ * thread of the kernel's where that one has ended. The completion shows that it was run; of another
+ * thread the file may go a moment later, but before the ring's lock does, which the second cancel
+ * waits for. Where the completion does not show, the next turn must do. */
+static void let_go(cr_backend *backend, cr_op *op)
+{
+    enum { TRIES = 50 };
+    struct uring *uring = uring_of(backend);
+    cr_ring *ring = &uring->ring;
+    const struct slot *slot = &uring->slots[op->slot];
+    uint64_t tag = tag_of(uring, op->slot);
+    if (!ring->enabled || slot->state == SLOT_WAITING || slot->in_backlog)
+        return;
+    cr_ring_enter(uring->sys, ring, 0, 0);
+    for (int i = 0; i < TRIES && !cr_ring_has(ring, tag); i++)
+        cr_ring_enter(uring->sys, ring, cr_ring_completed(ring) + 1, CR_SECOND / 1000);
+    if (!ring->deferred && request_cancel(uring, tag))
+        cr_ring_enter(uring->sys, ring, 0, 0);
 }
 
 /* The eventfd is never read: each write is an event of the multishot poll. */
@@ -522,6 +543,7 @@ const cr_backend_type cr_backend_uring = {
     .close = close_backend,
     .submit = submit,
     .cancel = cancel,
+    .let_go = let_go,
     .turn = turn,
     .wake = wake,
     .pollable = pollable,

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -163,4 +164,191 @@ TEST(loop, on_uring_is_asked_for_its_descriptor_while_it_waits_for_one)
     EXPECT_EQ(crank_loop_run_once(w.loop, 0), 1);
     EXPECT_STR(w.got, "a");
     end_world(&w);
+}
+
+/* ---- what a removal leaves at the descriptor: nothing, when it returns */
+
+static void do_nothing(void *arg) { (void)arg; }
+/* A listening socket of the loopback; *ret_address is where. */
+static int listen_at(struct sockaddr_in *ret_address)
+{
+    socklen_t size = sizeof *ret_address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT(fd >= 0);
+    if (bind(fd, (struct sockaddr *)ret_address, size) < 0 || listen(fd, 4) < 0)
+        return -errno;
+    EXPECT_EQ(getsockname(fd, (struct sockaddr *)ret_address, &size), 0);
+    return fd;
+}
+static int connect_to(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    int err = result < 0 ? -errno : 0;
+    close(fd);
+    return err;
+}
+static void expect_closed(struct sockaddr_in *address)
+{
+    EXPECT_EQ(connect_to(address), -ECONNREFUSED);
+    int again = listen_at(address);
+    EXPECT(again >= 0);
+    close(again);
+}
+
+EACH_BACKEND(reader, removed_from_a_listening_socket_lets_it_close)
+{
+    for (int turns = 0; turns < 3; turns++) {
+        world w = make_world(backend);
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = listen_at(&address);
+        EXPECT(fd >= 0);
+        EXPECT_EQ(crank_add_reader(w.loop, fd, do_nothing, &w), 0);
+        for (int i = 0; i < turns; i++)
+            crank_loop_run_once(w.loop, 0);
+        EXPECT_EQ(crank_remove_reader(w.loop, fd), 1);
+        close(fd);
+        expect_closed(&address);
+        end_world(&w);
+    }
+}
+
+/* What a peer sees at once: the end, or that there is nothing. */
+static long peer_sees(int fd)
+{
+    char c;
+    long got = read(fd, &c, 1);
+    return got < 0 ? -errno : got;
+}
+static void make_pair(int ends[2])
+{
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+}
+
+EACH_BACKEND(reader, and_writer_removed_from_a_connection_let_its_peer_see_the_end)
+{
+    world w = make_world(backend);
+    int ends[2];
+    make_pair(ends);
+    char full[4096] = { 0 };
+    while (write(ends[0], full, sizeof full) > 0)
+        continue;
+    EXPECT_EQ(crank_add_reader(w.loop, ends[0], do_nothing, &w), 0);
+    EXPECT_EQ(crank_add_writer(w.loop, ends[0], do_nothing, &w), 0);
+    crank_loop_run_once(w.loop, 0);
+    EXPECT_EQ(crank_remove_reader(w.loop, ends[0]), 1);
+    EXPECT_EQ(crank_remove_writer(w.loop, ends[0]), 1);
+    close(ends[0]);
+    while (read(ends[1], full, sizeof full) > 0)
+        continue;
+    EXPECT_EQ(peer_sees(ends[1]), 0);
+    close(ends[1]);
+    end_world(&w);
+}
+
+/* In a callback of its own loop, and by another thread than the one that watched. */
+static int watched_end;
+static void remove_and_close(void *arg)
+{
+    world *w = arg;
+    EXPECT_EQ(crank_remove_reader(w->loop, watched_end), 1);
+    close(watched_end);
+    crank_loop_stop(w->loop);
+}
+EACH_BACKEND(reader, removed_in_a_callback_lets_its_descriptor_close)
+{
+    world w = make_world(backend);
+    int ends[2];
+    make_pair(ends);
+    watched_end = ends[0];
+    EXPECT_EQ(crank_add_reader(w.loop, ends[0], do_nothing, &w), 0);
+    crank_loop_run_once(w.loop, 0);
+    EXPECT(crank_call_soon(w.loop, remove_and_close, &w));
+    EXPECT_EQ(crank_loop_run(w.loop), 0);
+    EXPECT_EQ(peer_sees(ends[1]), 0);
+    close(ends[1]);
+    end_world(&w);
+}
+
+static void *watch_end(void *arg)
+{
+    world *w = arg;
+    EXPECT_EQ(crank_add_reader(w->loop, watched_end, do_nothing, w), 0);
+    crank_loop_run_once(w->loop, 0);
+    return NULL;
+}
+EACH_BACKEND(reader, removed_after_its_thread_has_ended_lets_its_descriptor_close)
+{
+    for (int i = 0; i < 20; i++) {
+        world w = make_world(backend);
+        int ends[2];
+        make_pair(ends);
+        watched_end = ends[0];
+        on_a_thread(watch_end, &w);
+        EXPECT_EQ(crank_remove_reader(w.loop, ends[0]), 1);
+        close(ends[0]);
+        EXPECT_EQ(peer_sees(ends[1]), 0);
+        close(ends[1]);
+        end_world(&w);
+    }
+}
+
+static atomic_int watching, busy;
+static void *watch_and_stay(void *arg)
+{
+    watch_end(arg);
+    atomic_store(&watching, 1);
+    while (atomic_load(&watching) == 1)
+        if (!atomic_load(&busy))
+            poll(NULL, 0, 1);
+    return NULL;
+}
+EACH_BACKEND(reader, removed_by_another_thread_than_watched_lets_its_descriptor_close)
+{
+    for (int i = 0; i < 10; i++) {
+        world w = make_world(backend);
+        int ends[2];
+        pthread_t thread;
+        make_pair(ends);
+        watched_end = ends[0];
+        atomic_store(&watching, 0);
+        atomic_store(&busy, i & 1);
+        EXPECT_EQ(pthread_create(&thread, NULL, watch_and_stay, &w), 0);
+        while (!atomic_load(&watching))
+            poll(NULL, 0, 1);
+        EXPECT_EQ(crank_remove_reader(w.loop, ends[0]), 1);
+        close(ends[0]);
+        EXPECT_EQ(peer_sees(ends[1]), 0);
+        atomic_store(&watching, 2);
+        EXPECT_EQ(pthread_join(thread, NULL), 0);
+        close(ends[1]);
+        end_world(&w);
+    }
+}
+
+/* Of a program's loop, whose ring is one thread's. */
+TEST_EACH_BACKEND(reader, removed_in_a_program_lets_its_descriptor_close)
+{
+    int ends[2];
+    make_pair(ends);
+    EXPECT_EQ(crank_add_reader(crank_current_loop(), ends[0], do_nothing, NULL), 0);
+    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(crank_remove_reader(crank_current_loop(), ends[0]), 1);
+    close(ends[0]);
+    EXPECT_EQ(peer_sees(ends[1]), 0);
+    close(ends[1]);
+    return 0;
+}
+
+EACH_BACKEND(loop, that_is_freed_lets_what_it_watched_close)
+{
+    world w = make_world(backend);
+    int ends[2];
+    make_pair(ends);
+    EXPECT_EQ(crank_add_reader(w.loop, ends[0], do_nothing, &w), 0);
+    crank_loop_run_once(w.loop, 0);
+    end_world(&w);
+    close(ends[0]);
+    EXPECT_EQ(peer_sees(ends[1]), 0);
+    close(ends[1]);
 }
