@@ -32,6 +32,7 @@ typedef struct run {
     cr_failure *failure; /* the root's, in memory that outlives the loop */
     crank_handle *grace; /* calls grace_over */
     bool named;    /* those that do not end were reported */
+    cr_post interrupt; /* Ctrl-C has come: on its way until the loop is closed, at the latest */
 } run;
 
 /* What was asked to end, by Ctrl-C or since the root has ended, is given so long. */
@@ -39,10 +40,9 @@ static void start_grace(run *r);
 
 /* ---- Ctrl-C: process-wide, as signals are */
 
-static _Atomic(crank_loop *) interrupted_loop;
+static _Atomic(run *) interrupted_run;
 static _Atomic int interrupts;
-static _Atomic int handling; /* handlers under way, on any thread: they may hold the loop */
-static cr_post interrupt_post;
+static _Atomic int handling; /* handlers under way, on any thread: they may hold the run */
 
 /* Async-signal-safe: two atomics and a post, which is one exchange and at most one write. The
  * second Ctrl-C puts the default action back and sends it again: a program that cannot end must
@@ -51,15 +51,15 @@ static void on_interrupt(int signal)
 {
     int saved = errno;
     atomic_fetch_add(&handling, 1);
-    crank_loop *loop = atomic_load(&interrupted_loop);
-    if (!loop) { /* the run has just ended, and whoever handled this before does again */
+    run *r = atomic_load(&interrupted_run);
+    if (!r) { /* the run has just ended, and whoever handled this before does again */
         raise(signal);
     } else if (atomic_fetch_add(&interrupts, 1) > 0) {
         struct sigaction standard = { .sa_handler = SIG_DFL };
         sigaction(signal, &standard, NULL);
         raise(signal);
     } else {
-        (void)cr_loop_post(loop, &interrupt_post); /* refused: it came when the run was over */
+        (void)cr_loop_post(r->loop, &r->interrupt); /* refused: it came when the run was over */
     }
     atomic_fetch_sub(&handling, 1);
     errno = saved;
@@ -71,10 +71,9 @@ static run *run_of(crank_loop *loop) { return cr_tasks_of(loop)->run; }
  * anyway. */
 static void interrupted(cr_post *post)
 {
-    (void)post;
+    run *r = cr_container_of(post, run, interrupt);
     if (!cr_loop_here)
         return; /* it came when the run was over, and is delivered as the loop is closed */
-    run *r = run_of(cr_loop_here);
     r->error = -EINTR;
     if (r->ended)
         return;
@@ -83,29 +82,29 @@ static void interrupted(cr_post *post)
 }
 
 /* The first run that asks for it handles SIGINT; one at a time in a process. */
-static bool handle_interrupts(crank_loop *loop, struct sigaction *ret_before)
+static bool handle_interrupts(run *r, struct sigaction *ret_before)
 {
-    crank_loop *none = NULL;
-    if (!loop->options.handle_interrupt ||
-        !atomic_compare_exchange_strong(&interrupted_loop, &none, loop))
+    run *none = NULL;
+    r->interrupt.deliver = interrupted;
+    if (!r->loop->options.handle_interrupt ||
+        !atomic_compare_exchange_strong(&interrupted_run, &none, r))
         return false;
     atomic_store(&interrupts, 0);
-    interrupt_post.deliver = interrupted;
     struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK };
     sigaction(SIGINT, NULL, ret_before);
     if (ret_before->sa_handler == SIG_IGN) { /* nohup, background jobs: stay as we were started */
-        atomic_store(&interrupted_loop, NULL);
+        atomic_store(&interrupted_run, NULL);
         return false;
     }
     sigaction(SIGINT, &action, NULL);
     return true;
 }
 
-/* Afterwards no handler has the loop any more, on whichever thread it ran. */
+/* Afterwards no handler has the run any more, on whichever thread it ran. */
 static void leave_interrupts(const struct sigaction *before)
 {
     sigaction(SIGINT, before, NULL);
-    atomic_store(&interrupted_loop, NULL);
+    atomic_store(&interrupted_run, NULL);
     while (atomic_load(&handling) > 0)
         sched_yield();
 }
@@ -329,7 +328,7 @@ static void run_out(crank_loop *loop)
 }
 
 /* Opened from the inside out and closed in the opposite order. Ctrl-C is handled only while
- * there is a loop to post to; interrupted_loop is cleared after the handler is gone. */
+ * there is a loop to post to; interrupted_run is cleared after the handler is gone. */
 static int drive(run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
     crank_loop *loop = r->loop;
@@ -343,7 +342,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
     if (err == 0) {
         err = cr_naps_open(loop);
         struct sigaction before;
-        bool interrupts_here = handle_interrupts(loop, &before);
+        bool interrupts_here = handle_interrupts(r, &before);
         if (err == 0)
             err = start_root(r, fn, site, args);
         if (err == 0) {
