@@ -5,7 +5,10 @@
  * All calls are for the loop's own thread but where said; callbacks run in the loop, not in a task, and must not wait
  * (a CHECK). A loop that is NULL is a CHECK too, but for crank_loop_free. Other threads call into it by crank_post,
  * signal handlers by a crank_waker (crank/thread.h), which also keeps crank_loop_run from ending for want of anything
- * to do. Included by itself: crank.h does not include it. */
+ * to do. Included by itself: crank.h does not include it.
+ * A child of fork may use, run and free the loops of crank_loop_new that it finds: with the first call on it, other
+ * than crank_post, a loop becomes the child's, with the same readers, writers and calls, and the parent's goes on
+ * untouched. crank_loop_fd then gives another one. A callback that forks must not return in the child (a CHECK). */
 #include "base.h"
 #include "run.h"
 #if defined(__GNUC__)

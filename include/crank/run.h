@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef CRANK_RUN_H
 #define CRANK_RUN_H
-/* Running a program on a loop. Every thread may run one loop at a time, and another after it. */
+/* Running a program on a loop. Every thread may run one loop at a time, and another after it. A child that is forked in
+ * a run is outside of it: the run goes on in the parent alone. There waiting, spawning and the return of the task's
+ * function are a CHECK; the child calls exec or _exit, or crank_run, which works as in any process. */
 #include "base.h"
 #include "call.h"
 #if defined(__GNUC__)

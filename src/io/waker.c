@@ -13,6 +13,7 @@
 #include <sched.h>
 
 #include "base/check.h"
+#include "loop/inherit.h"
 #include "io/workers.h"
 
 /* The post belongs to the loop from posted to delivered; all else to the loop's thread, but for
@@ -23,6 +24,7 @@ struct crank_waker {
     _Atomic(crank_loop *) loop; /* NULL when that has ended */
     atomic_bool posted;
     atomic_uint inside;
+    unsigned forks; /* cr_forks of the process that made it: a child's threads are not inside */
     bool freed;  /* with its post on the way */
     const cr_sys *sys;
     void (*fn)(void *arg);
@@ -46,7 +48,7 @@ static void delivered(cr_post *post)
 static void let_go_of_loop(crank_waker *waker)
 {
     atomic_store(&waker->loop, NULL);
-    while (atomic_load(&waker->inside) > 0)
+    while (atomic_load(&waker->inside) > 0 && waker->forks == cr_forks)
         sched_yield();
 }
 
@@ -64,6 +66,8 @@ static bool own(const crank_loop *loop) { return loop == cr_loop_here || !loop->
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     cr_loop_check_given(loop, "crank_waker_new");
+    if (cr_loop_inherited(loop))
+        cr_loop_inherit(loop, "crank_waker_new");
     CR_CHECK(own(loop), "crank_waker_new: make a waker on the loop's own thread");
     crank_waker *waker = cr_alloc_zero(loop->sys, sizeof *waker);
     if (!waker) {
@@ -73,6 +77,7 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
     waker->post.deliver = delivered;
     waker->closer.close = loop_ends;
     atomic_init(&waker->loop, loop);
+    waker->forks = cr_forks;
     waker->sys = loop->sys;
     waker->fn = fn;
     waker->arg = arg;
@@ -109,10 +114,13 @@ void crank_waker_free(crank_waker *waker)
     if (!waker)
         return;
     crank_loop *loop = atomic_load(&waker->loop);
-    if (!loop) {
+    /* One of a run in the process that forked this one: nothing here delivers its post. */
+    if (!loop || (cr_loop_inherited(loop) && !loop->bare)) {
         cr_free(&cr_sys_real, waker);
         return;
     }
+    if (cr_loop_inherited(loop))
+        cr_loop_inherit(loop, "crank_waker_free");
     CR_CHECK(own(loop),
         "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);

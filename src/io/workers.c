@@ -15,6 +15,7 @@
  * order (sequentially consistent). */
 #include "io/workers.h"
 #include "base/check.h"
+#include "base/fork.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -532,10 +533,16 @@ static void init_locks(cr_workers *workers)
     pthread_condattr_destroy(&monotonic);
 }
 
+/* In the child of a fork that a job has called: its thread is a worker no more. */
+static void forget_worker(void) { cr_worker_here = NULL; }
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static void prepare(void) { cr_fork_prepare(forget_worker); }
+
 /* No thread is made yet: a program that needs none has none. */
 static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
 {
     unsigned cores, max;
+    (void)pthread_once(&prepared, prepare);
     choose_size(loop, &cores, &max);
     cr_workers *workers = cr_alloc_zero(loop->sys, sizeof *workers + max * sizeof workers->all[0]);
     if (!workers)

@@ -71,6 +71,12 @@ struct cr_backend_type {
     /* Is there something for a turn to do that the descriptor cannot tell of? NULL: there is no
      * descriptor. */
     bool (*owes_turn)(cr_backend *backend);
+    /* In the child of a fork: close this process's descriptors of what the parent shares, and do
+     * nothing else to it. Operations stay pending, and can be cancelled. */
+    void (*leave_parent)(cr_backend *backend);
+    /* After that: open descriptors of its own, where the operations wait as before. 0 or a negative
+     * errno, with nothing changed. */
+    int (*reopen)(cr_backend *backend);
     /* The OS table the loop should use with this backend (the simulator's has its own clock and
      * chance). */
     const cr_sys *(*sys)(cr_backend *backend);

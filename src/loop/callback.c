@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/pool.h"
 #include "loop/handles.h"
+#include "loop/inherit.h"
 
 /* Freed by whoever finds it removed and neither in flight nor busy. */
 typedef struct watcher {
@@ -40,9 +41,11 @@ struct cr_watch {
 };
 
 /* A loop that does not run has no thread: it may be prepared on any. */
-static void check_thread(const crank_loop *loop, const char *call)
+static void check_thread(crank_loop *loop, const char *call)
 {
     cr_loop_check_given(loop, call);
+    if (CR_UNLIKELY(cr_loop_inherited(loop)))
+        cr_loop_inherit(loop, call);
     CR_CHECK(!loop->running || cr_loop_here == loop,
         "%s: called from another thread than its loop's; use crank_post or crank_submit there",
         call);
@@ -267,6 +270,8 @@ static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank
     void *arg)
 {
     int err = check_descriptor(loop, fd);
+    if (err == 0)
+        err = cr_loop_renew(loop);
     if (err < 0)
         return err;
     watcher *w = cr_pool_get(&loop->watch->watchers);

@@ -334,15 +334,23 @@ static const cr_sys *epoll_sys(cr_backend *backend)
     return cr_container_of(backend, epoll, base)->sys;
 }
 
-/* Also of one that was only half opened: descriptors are -1 until they are there. */
-static void epoll_close(cr_backend *backend)
+/* They are -1 until they are there, and again after this. */
+static void close_descriptors(epoll *e)
 {
-    epoll *e = cr_container_of(backend, epoll, base);
     const cr_sys *sys = e->sys;
     if (e->wake_fd >= 0)
         sys->close(sys->context, e->wake_fd);
     if (e->fd >= 0)
         sys->close(sys->context, e->fd);
+    e->wake_fd = e->fd = -1;
+}
+
+/* Also of one that was only half opened. */
+static void epoll_close(cr_backend *backend)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    const cr_sys *sys = e->sys;
+    close_descriptors(e);
     cr_free(sys, e->slots);
     cr_free(sys, e->descriptors);
     cr_free(sys, e);
@@ -359,6 +367,43 @@ static int open_descriptors(epoll *e)
     if (e->wake_fd < 0)
         return e->wake_fd;
     return e->sys->epoll_ctl(e->sys->context, e->fd, EPOLL_CTL_ADD, e->wake_fd, &wake);
+}
+
+/* To the child nothing is registered: so it removes nothing from the parent's set. */
+static void epoll_leave_parent(cr_backend *backend)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    close_descriptors(e);
+    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
+        e->descriptors[fd].registered = false;
+        e->descriptors[fd].armed = 0;
+    }
+}
+
+static uint32_t events_wanted(const epoll *e, const struct descriptor *d)
+{
+    uint32_t wanted = 0;
+    for (uint32_t slot = d->waiting.first; slot; slot = e->slots[slot].next)
+        wanted |= cr_op_events(e->slots[slot].op);
+    return wanted;
+}
+
+/* A descriptor that the child has closed is told to those who wait for it. */
+static int epoll_reopen(cr_backend *backend)
+{
+    epoll *e = cr_container_of(backend, epoll, base);
+    int err = open_descriptors(e);
+    if (err < 0) {
+        close_descriptors(e);
+        return err;
+    }
+    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
+        uint32_t wanted = events_wanted(e, &e->descriptors[fd]);
+        err = wanted ? arm(e, (int)fd, wanted) : 0;
+        if (err < 0)
+            tell_waiting(e, &e->descriptors[fd], err);
+    }
+    return 0;
 }
 
 static int epoll_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
@@ -390,5 +435,7 @@ const cr_backend_type cr_backend_epoll = {
     .wake = epoll_wake,
     .pollable = epoll_pollable,
     .owes_turn = epoll_owes_turn,
+    .leave_parent = epoll_leave_parent,
+    .reopen = epoll_reopen,
     .sys = epoll_sys,
 };

@@ -58,12 +58,6 @@ double crank_loop_time(crank_loop *loop)
     return (double)cr_now(loop) / (double)CR_SECOND;
 }
 
-int crank_loop_fd(crank_loop *loop)
-{
-    cr_loop_check_given(loop, "crank_loop_fd");
-    return loop->backend->type->pollable(loop->backend);
-}
-
 crank_loop *crank_current_loop(void) { return cr_loop_here; }
 
 const char *crank_backend_name(void)

@@ -80,6 +80,8 @@ struct crank_loop {
     bool simulated; /* on the simulator's backend */
     bool explored; /* its choices follow a list: more is open then */
     bool bare; /* made by crank_loop_new: callbacks alone, never tasks */
+    bool renew; /* inherited by fork: its backend has no descriptors yet */
+    unsigned forks; /* cr_forks of the process that opened or inherited it */
     cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
     struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/check.h"
 #include "loop/callback.h"
+#include "loop/inherit.h"
 #include "loop/loop.h"
 #include "loop/options.h"
 #include "loop/registry.h"
@@ -116,6 +117,7 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     }
     if (loop->simulated && filled.choices)
         explore(loop, !options || !options->choices);
+    cr_inherit_prepare();
     cr_registry_add(loop);
     *ret_loop = loop;
     return 0;
@@ -165,11 +167,14 @@ crank_loop *crank_loop_new(const crank_options *options)
     return loop;
 }
 
-/* One that runs is in use by its own frames. */
+/* One that runs is in use by its own frames. A garbage collector may free one that its process has
+ * inherited. */
 void crank_loop_free(crank_loop *loop)
 {
     if (!loop)
         return;
+    if (cr_loop_inherited(loop))
+        cr_loop_inherit(loop, "crank_loop_free");
     CR_CHECK(!loop->running,
         "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
     cr_loop_close(loop);

@@ -5,6 +5,7 @@
  * compared, never followed. Where the memory of an ended loop has become another loop's, its
  * pointer reaches that one: so does any address used again. */
 #include "loop/registry.h"
+#include "base/fork.h"
 
 #include <pthread.h>
 
@@ -18,6 +19,7 @@ static uint64_t last_serial;
 
 void cr_registry_add(crank_loop *loop)
 {
+    loop->forks = cr_forks;
     pthread_rwlock_wrlock(&lock);
     loop->serial = ++last_serial;
     loop->next_alive = alive;
@@ -51,6 +53,14 @@ bool cr_registry_hold(const crank_loop *loop)
 }
 
 void cr_registry_release(void) { pthread_rwlock_unlock(&lock); }
+
+/* A thread of the parent's may have held the lock, which no thread here gives back. */
+void cr_registry_forget(void)
+{
+    static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+    lock = unlocked;
+    alive = NULL;
+}
 
 bool cr_registry_empty(void)
 {

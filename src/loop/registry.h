@@ -17,6 +17,8 @@ void cr_registry_remove(crank_loop *loop);
  * signal handlers. */
 bool cr_registry_hold(const crank_loop *loop);
 void cr_registry_release(void);
+/* In the child of a fork: no loop is alive. */
+void cr_registry_forget(void);
 /* Is no loop alive in this process? */
 bool cr_registry_empty(void);
 /* The simulated loop for which this thread, a worker, runs a job; NULL elsewhere. It may have

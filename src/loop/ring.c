@@ -27,7 +27,19 @@ void cr_ring_close(const cr_sys *sys, cr_ring *ring)
         sys->unmap(sys->context, ring->sqes, ring->sqes_size);
     if (ring->memory)
         sys->unmap(sys->context, ring->memory, ring->size);
-    sys->close(sys->context, ring->fd);
+    if (ring->fd >= 0)
+        sys->close(sys->context, ring->fd);
+}
+
+/* What else lies at those addresses by now is not ours. The heads and tails of a ring without
+ * entries are all the same. */
+void cr_ring_leave(const cr_sys *sys, cr_ring *ring)
+{
+    static unsigned none;
+    if (ring->fd >= 0)
+        sys->close(sys->context, ring->fd);
+    *ring = (cr_ring){ .fd = -1, .sq_head = &none, .sq_tail = &none, .sq_flags = &none,
+        .cq_head = &none, .cq_tail = &none };
 }
 
 /* A child of fork must not share the rings: two processes would write the same heads and tails. */

@@ -44,6 +44,9 @@ typedef struct cr_ring_completion {
  * -EINVAL. */
 int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool shared);
 void cr_ring_close(const cr_sys *sys, cr_ring *ring);
+/* In the child of a fork, which has not inherited the mappings: give the descriptor up. From then
+ * on the ring takes no request, and can be closed. */
+void cr_ring_leave(const cr_sys *sys, cr_ring *ring);
 /* Give the kernel what was submitted and let it complete things; wait until so many completions
  * are there, or timeout_ns have passed (CR_NEVER: for ever). Failures are for the next time:
  * nothing is lost, the requests stay in the ring. */

@@ -251,6 +251,22 @@ static int sim_pollable(cr_backend *backend)
 
 static const cr_sys *sim_table(cr_backend *backend) { return &sim_of(backend)->sys.table; }
 
+static void sim_leave_parent(cr_backend *backend)
+{
+    sim *s = sim_of(backend);
+    if (s->wake_fd >= 0)
+        s->real->close(s->real->context, s->wake_fd);
+    s->wake_fd = -1;
+    atomic_store(&s->woken, false);
+}
+
+static int sim_reopen(cr_backend *backend)
+{
+    sim *s = sim_of(backend);
+    s->wake_fd = s->real->eventfd(s->real->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return s->wake_fd < 0 ? s->wake_fd : 0;
+}
+
 /* Also of one that was only half opened. */
 static void sim_close(cr_backend *backend)
 {
@@ -303,6 +319,8 @@ const cr_backend_type cr_backend_sim = {
     .turn = sim_turn,
     .wake = sim_wake,
     .pollable = sim_pollable,
+    .leave_parent = sim_leave_parent,
+    .reopen = sim_reopen,
     .sys = sim_table,
     .choose = sim_choose,
     .trace_hash = sim_trace_hash,

@@ -13,6 +13,7 @@
  * steps: they only fill the ready line. */
 #include "base/check.h"
 #include "loop/callback.h"
+#include "loop/inherit.h"
 #include "loop/loop.h"
 #include "loop/sim.h"
 #include <pthread.h>
@@ -61,11 +62,15 @@ static void take_due(crank_loop *loop, int64_t now)
     }
 }
 
+/* What is called here may fork: the child must not go on with the turn. */
 static void serve(crank_loop *loop, cr_fiber *fiber)
 {
+    unsigned forks = cr_forks;
     if (fiber->run == CR_RUN_SERVICE) {
         cr_service *service = cr_container_of(fiber, cr_service, item);
         service->run(loop, service);
+        if (CR_UNLIKELY(forks != cr_forks))
+            cr_fork_came_back();
     } else {
         loop->hooks->need_stack(loop, fiber);
     }
@@ -311,9 +316,12 @@ static int64_t turn_begins(crank_loop *loop, int64_t now)
 static bool collect(crank_loop *loop, bool wait, int64_t limit)
 {
     int64_t now = cr_now(loop);
+    unsigned forks = cr_forks;
     if (loop->simulated)
         now = turn_begins(loop, now);
     cr_wakeup_deliver(loop->wakeup);
+    if (CR_UNLIKELY(forks != cr_forks))
+        cr_fork_came_back();
     take_due(loop, now);
     if (loop->runner.head) {
         if (loop->stopping && !loop->tasks && loop->in_flight > 0)
@@ -367,15 +375,22 @@ void cr_loop_drive(crank_loop *loop)
     set_running(loop, false);
 }
 
-/* This thread's errno may be another than that of the thread which made the loop. */
-static void enter(crank_loop *loop, const char *call)
+/* This thread's errno may be another than that of the thread which made the loop. 0, or why one
+ * that was inherited from the parent process can have no descriptors. */
+static int enter(crank_loop *loop, const char *call)
 {
     cr_loop_check_given(loop, call);
     CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
+    if (cr_loop_inherited(loop))
+        cr_loop_inherit(loop, call);
     CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
+    int err = cr_loop_renew(loop);
+    if (err < 0)
+        return err;
     cr_loop_here = loop;
     set_running(loop, true);
     loop->runner.errno_at = &errno;
+    return 0;
 }
 
 /* Where a post has come meanwhile, its poster saw the loop awake: the descriptor must say so all
@@ -391,7 +406,9 @@ static void leave(crank_loop *loop)
 /* Told to stop before it runs, it makes one turn without waiting, as asyncio's does. */
 int crank_loop_run(crank_loop *loop)
 {
-    enter(loop, "crank_loop_run");
+    int err = enter(loop, "crank_loop_run");
+    if (err < 0)
+        return err;
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     do
         cr_loop_turn(loop, !loop->stopping, CR_NEVER);
@@ -409,7 +426,9 @@ long crank_loop_run_once(crank_loop *loop, double wait)
     int64_t span = cr_nanoseconds(wait);
     if (span < 0)
         return -EINVAL;
-    enter(loop, "crank_loop_run_once");
+    int err = enter(loop, "crank_loop_run_once");
+    if (err < 0)
+        return err;
     if (loop->runner.head && loop->in_flight > 0 && !loop->stopping)
         backend_turn(loop, LOOK_ONLY);
     collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
@@ -417,6 +436,15 @@ long crank_loop_run_once(crank_loop *loop, double wait)
     loop->stopping = false;
     leave(loop);
     return ran;
+}
+
+int crank_loop_fd(crank_loop *loop)
+{
+    cr_loop_check_given(loop, "crank_loop_fd");
+    if (cr_loop_inherited(loop))
+        cr_loop_inherit(loop, "crank_loop_fd");
+    int err = cr_loop_renew(loop);
+    return err < 0 ? err : loop->backend->type->pollable(loop->backend);
 }
 
 /* For an embedder's own poll: how long it may wait before it must call again. */

@@ -496,9 +496,45 @@ static void close_backend(cr_backend *backend)
     CR_ASSERT(uring->live == 0);
     end_wake(uring);
     cr_ring_close(sys, &uring->ring);
-    sys->close(sys->context, uring->wake_fd);
+    if (uring->wake_fd >= 0)
+        sys->close(sys->context, uring->wake_fd);
     cr_free(sys, uring->slots);
     cr_free(sys, uring);
+}
+
+/* What the kernel has of each operation is the parent's: here they stand in the backlog. */
+static void leave_parent(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    cr_ring_leave(uring->sys, &uring->ring);
+    if (uring->wake_fd >= 0)
+        uring->sys->close(uring->sys->context, uring->wake_fd);
+    uring->wake_fd = -1;
+    uring->wake_armed = false;
+    for (uint32_t index = 0; index < uring->n_slots; index++) {
+        struct slot *slot = &uring->slots[index];
+        if (slot->state == SLOT_FREE)
+            continue;
+        slot->state = SLOT_WAITING;
+        join_backlog(uring, index);
+    }
+}
+
+static int reopen(cr_backend *backend)
+{
+    struct uring *uring = uring_of(backend);
+    int fd = uring->sys->eventfd(uring->sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return fd;
+    cr_ring ring;
+    int result = cr_ring_open(uring->sys, &ring, true);
+    if (result < 0) {
+        uring->sys->close(uring->sys->context, fd);
+        return result;
+    }
+    uring->ring = ring;
+    uring->wake_fd = fd;
+    return 0;
 }
 
 /* The ring is not enabled here: the kernel ties it to the thread that enables it, and a loop may
@@ -548,5 +584,7 @@ const cr_backend_type cr_backend_uring = {
     .wake = wake,
     .pollable = pollable,
     .owes_turn = owes_turn,
+    .leave_parent = leave_parent,
+    .reopen = reopen,
     .sys = sys_of,
 };

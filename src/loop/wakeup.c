@@ -12,6 +12,7 @@
  * poster is counted while it is inside, for its post may be delivered, and the loop end, before
  * it has called wake. */
 #include "loop/wakeup.h"
+#include "base/fork.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ struct cr_wakeup {
     cr_backend *backend;
     _Atomic(cr_post *) head;
     atomic_size_t inside;
+    unsigned forks; /* cr_forks of whoever may wake the backend: not a child that shares it */
 };
 
 static const char asleep, closed;
@@ -37,6 +39,7 @@ int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup
     wakeup->backend = backend;
     atomic_init(&wakeup->head, ASLEEP);
     atomic_init(&wakeup->inside, 0);
+    wakeup->forks = cr_forks;
     *ret_wakeup = wakeup;
     return 0;
 }
@@ -51,6 +54,14 @@ void cr_wakeup_free(cr_wakeup *wakeup)
     cr_free(wakeup->sys, wakeup);
 }
 
+/* The loop may have been awake in the parent; here it does not run. */
+void cr_wakeup_inherit(cr_wakeup *wakeup)
+{
+    atomic_store(&wakeup->inside, 0);
+    (void)cr_wakeup_sleep(wakeup);
+    wakeup->forks = cr_forks;
+}
+
 /* Nothing of the loop may be touched after the count has gone down. */
 bool cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
 {
@@ -61,7 +72,7 @@ bool cr_wakeup_post(cr_wakeup *wakeup, cr_post *post)
             break;
         post->next = head == ASLEEP ? NULL : head;
     } while (!atomic_compare_exchange_weak(&wakeup->head, &head, post));
-    if (head == ASLEEP)
+    if (head == ASLEEP && wakeup->forks == cr_forks)
         wakeup->backend->type->wake(wakeup->backend);
     atomic_fetch_sub(&wakeup->inside, 1);
     return head != CLOSED;

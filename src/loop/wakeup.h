@@ -21,6 +21,8 @@ struct cr_post {
 int cr_wakeup_new(const cr_sys *sys, cr_backend *backend, cr_wakeup **ret_wakeup);
 /* Waits for the last poster to have left. Posts not delivered are dropped. Takes NULL. */
 void cr_wakeup_free(cr_wakeup *wakeup);
+/* In the child of a fork: posters were threads of the parent. What was posted stays. */
+void cr_wakeup_inherit(cr_wakeup *wakeup);
 /* From any thread or signal handler. False: closed, and post is the caller's still. */
 bool cr_wakeup_post(cr_wakeup *wakeup, cr_post *post);
 /* Deliver what was posted until now, in the order posted; the loop is awake after it. */

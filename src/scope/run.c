@@ -15,7 +15,9 @@
 #include <crank/run.h>
 #include "scope/scope.h"
 #include "base/check.h"
+#include "base/fork.h"
 #include "loop/options.h"
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -43,6 +45,7 @@ static void start_grace(run *r);
 static _Atomic(run *) interrupted_run;
 static _Atomic int interrupts;
 static _Atomic int handling; /* handlers under way, on any thread: they may hold the run */
+static struct sigaction handled_before; /* interrupted_run's, while there is one */
 
 /* Async-signal-safe: two atomics and a post, which is one exchange and at most one write. The
  * second Ctrl-C puts the default action back and sends it again: a program that cannot end must
@@ -81,18 +84,29 @@ static void interrupted(cr_post *post)
     (void)crank_cancel_because(cr_handle(cr_tasks_of(r->loop)->root), "interrupted (Ctrl-C)");
 }
 
+/* In the child of a fork the run goes on no more. */
+static void forget_interrupts(void)
+{
+    if (atomic_exchange(&interrupted_run, NULL))
+        sigaction(SIGINT, &handled_before, NULL);
+    atomic_store(&handling, 0);
+}
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static void prepare(void) { cr_fork_prepare(forget_interrupts); }
+
 /* The first run that asks for it handles SIGINT; one at a time in a process. */
-static bool handle_interrupts(run *r, struct sigaction *ret_before)
+static bool handle_interrupts(run *r)
 {
     run *none = NULL;
     r->interrupt.deliver = interrupted;
+    (void)pthread_once(&prepared, prepare);
     if (!r->loop->options.handle_interrupt ||
         !atomic_compare_exchange_strong(&interrupted_run, &none, r))
         return false;
     atomic_store(&interrupts, 0);
     struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART | SA_ONSTACK };
-    sigaction(SIGINT, NULL, ret_before);
-    if (ret_before->sa_handler == SIG_IGN) { /* nohup, background jobs: stay as we were started */
+    sigaction(SIGINT, NULL, &handled_before);
+    if (handled_before.sa_handler == SIG_IGN) { /* nohup, background jobs: stay as we began */
         atomic_store(&interrupted_run, NULL);
         return false;
     }
@@ -101,9 +115,9 @@ static bool handle_interrupts(run *r, struct sigaction *ret_before)
 }
 
 /* Afterwards no handler has the run any more, on whichever thread it ran. */
-static void leave_interrupts(const struct sigaction *before)
+static void leave_interrupts(void)
 {
-    sigaction(SIGINT, before, NULL);
+    sigaction(SIGINT, &handled_before, NULL);
     atomic_store(&interrupted_run, NULL);
     while (atomic_load(&handling) > 0)
         sched_yield();
@@ -341,8 +355,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
     err = cr_overflow_install(loop->sys, cr_tasks_of(loop)->stacks, report_overflow);
     if (err == 0) {
         err = cr_naps_open(loop);
-        struct sigaction before;
-        bool interrupts_here = handle_interrupts(r, &before);
+        bool interrupts_here = handle_interrupts(r);
         if (err == 0)
             err = start_root(r, fn, site, args);
         if (err == 0) {
@@ -355,7 +368,7 @@ static int drive(run *r, crank_function_ *fn, const crank_site *site, const stru
             (void)crank_handle_cancel(r->grace);
         cr_naps_close(loop);
         if (interrupts_here)
-            leave_interrupts(&before);
+            leave_interrupts();
         cr_overflow_remove(cr_tasks_of(loop)->stacks);
     }
     cr_generators_free(loop);

@@ -14,6 +14,7 @@
  * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/inherit.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -294,6 +295,8 @@ CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_tas
 CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
 {
     crank_loop *loop = cr_loop_here;
+    if (CR_UNLIKELY(!loop))
+        cr_fork_came_back();
     cr_tasks *tasks = cr_tasks_of(loop);
     cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
     long value = plain_value(loop, task, integer);

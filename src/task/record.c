@@ -8,6 +8,7 @@
  * memory. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/inherit.h"
 #include <stdatomic.h>
 #include <string.h>
 
@@ -112,8 +113,9 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
     CR_CHECK(handle, "%s: the task is NULL", call);
     cr_slab *slab = cr_slab_of((uint64_t)(uintptr_t)handle);
     CR_CHECK(!slab || slab->loop == cr_loop_here,
-        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach it",
-        call, (const void *)handle);
+        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach "
+        "it%s",
+        call, (const void *)handle, cr_fork_note());
     cr_check_failed(
         "%s: handle %p was given up before (awaited, dropped or freed, or gone with the task that "
         "made it) or is no task; a handle can be given up once",
@@ -124,8 +126,9 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
 cr_task *cr_self_checked(const char *call)
 {
     cr_task *self = cr_self();
-    CR_CHECK(self, "%s: not in a task; call it from a function that crank_run or crank_spawn runs",
-        call);
+    CR_CHECK(self,
+        "%s: not in a task; call it from a function that crank_run or crank_spawn runs%s", call,
+        cr_fork_note());
     return self;
 }
 

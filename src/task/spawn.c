@@ -12,13 +12,15 @@
  * gets its stack at its first run: cr_need_stack is where that can fail. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/inherit.h"
 #include <string.h>
 
 crank_loop *cr_loop_checked(const char *call)
 {
     crank_loop *loop = cr_loop_here;
     CR_CHECK(
-        loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run", call);
+        loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s", call,
+        cr_fork_note());
     return loop;
 }
 

@@ -10,6 +10,7 @@
  * is that nobody is starved, not that everybody runs at each call. */
 #include "task/tasks.h"
 #include "base/check.h"
+#include "loop/inherit.h"
 #include "loop/registry.h"
 #include <math.h>
 #include <stdio.h>
@@ -70,8 +71,9 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
             "%s: called in a callback of the loop, which must not wait; spawn a task that does",
             call);
     cr_check_failed(
-        "%s: called outside a task; only a function that crank_run or crank_spawn runs can wait%s",
-        call,
+        "%s: called outside a task; only a function that crank_run or crank_spawn runs can "
+        "wait%s%s",
+        call, cr_fork_note(),
         cr_registry_empty() ? ""
                             : ", a thread job or another thread cannot: call crank_post or "
                               "crank_submit there");
