@@ -207,6 +207,7 @@ CRANK_API CRANK_BLOCKS int crank_wait_next_(crank_task **tasks, size_t n);
                  if (crank_w_ < 0) \
                      return CRANK_TRACED_("crank_foreach_completed", crank_w_); \
                  t = (tasks)[CRANK_CAT_(crank_i_, id)++]; \
+                 (void)t; /* a body need not look at it */ \
                  true; \
              });)
 #endif

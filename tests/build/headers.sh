@@ -43,4 +43,24 @@ for compiler in $(compilers); do
             -Iinclude -fsyntax-only "$program"
     done
 done
+
+# Loops whose body does not look at the loop's variable, in either standard.
+cat >"$SCRATCH/loops.c" <<'END'
+#include <crank.h>
+static int count_ended(crank_task **tasks, size_t n)
+{
+    int count = 0;
+    crank_foreach_completed (task, tasks, n)
+        count++;
+    return count;
+}
+int count(crank_task **tasks, size_t n);
+int count(crank_task **tasks, size_t n) { return count_ended(tasks, n); }
+END
+for compiler in $(compilers); do
+    for standard in c11 gnu11; do
+        check "loops whose variable is not used as $standard with $compiler" silent $compiler -std=$standard \
+            -O2 $strict "$SCRATCH/loops.c"
+    done
+done
 finish
