@@ -137,6 +137,18 @@ CRANK_API void crank_queue_free(crank_queue *queue);
 /* Take the next if there is one. Fails with -EAGAIN when empty; -EPIPE. */
 #define crank_get_nowait(queue, ret) \
     crank_queue_get_nowait_((queue), (ret), sizeof *(ret), CRANK_KIND_OF_((ret), CRANK_VALUE_CLASS_(ret)))
+/* Loop over the items of a queue, each taken as by crank_get, until the queue is shut down and empty: then the loop
+ * ends and the program goes on behind it. T must be the queue's own type: a CHECK. A cancelled wait returns -ECANCELED
+ * from the function, as crank_try does. Call crank_queue_done for each item where crank_queue_join is used. */
+#define crank_foreach_item(T, v, queue) CRANK_FOREACH_ITEM_(__COUNTER__, T, v, queue)
+#define CRANK_FOREACH_ITEM_(id, T, v, queue) \
+    for (crank_queue *CRANK_CAT_(crank_q_, id) = (queue); CRANK_CAT_(crank_q_, id); CRANK_CAT_(crank_q_, id) = NULL) \
+        for (T v; __extension__({ \
+                 int crank_w_ = crank_get(CRANK_CAT_(crank_q_, id), &v); \
+                 if (__builtin_expect(crank_w_ < 0 && crank_w_ != -EPIPE, 0)) \
+                     return CRANK_TRACED_("crank_foreach_item", crank_w_); \
+                 crank_w_ == 0; \
+             });)
 #endif
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_queue_put_(crank_queue *queue, const void *value, size_t size,
     unsigned char kind);

@@ -315,3 +315,115 @@ TEST_CHECKS(queue, waited_for_in_one_thread_is_not_shut_down_by_another, "runs o
     pthread_join(thread, NULL);
     return (int)crank_await(getter);
 }
+
+/* ---- foreach_item */
+
+static int put_and_shut(crank_queue *queue, int n)
+{
+    for (int i = 1; i <= n; i++) {
+        crank_try(crank_put(queue, i));
+        crank_try(crank_sleep(0));
+    }
+    crank_queue_shutdown(queue, false);
+    return 0;
+}
+
+static int add_items(crank_queue *queue)
+{
+    int sum = 0;
+    crank_foreach_item (int, value, queue)
+        sum += value;
+    return sum;
+}
+
+TEST_EACH_BACKEND(foreach_item, gives_every_item_and_ends_with_the_shutdown)
+{
+    CRANK_QUEUE(queue, int, 2);
+    crank_task *putter = crank_spawn(put_and_shut, queue, 10);
+    EXPECT_EQ(crank_await(crank_spawn(add_items, queue)), 55);
+    EXPECT_STR(crank_error(), "");
+    EXPECT_EQ(crank_await(putter), 0);
+    return 0;
+}
+
+TEST_EACH_BACKEND(foreach_item, of_a_queue_that_was_emptied_by_its_shutdown_gives_nothing)
+{
+    CRANK_QUEUE(queue, int, 0);
+    crank_try(crank_put(queue, 1));
+    crank_queue_shutdown(queue, true);
+    EXPECT_EQ(add_items(queue), 0);
+    return 0;
+}
+
+static int asked;
+static crank_queue *asked_for(crank_queue *queue)
+{
+    asked++;
+    return queue;
+}
+
+TEST_EACH_BACKEND(foreach_item, left_by_break_leaves_the_rest_and_asks_for_the_queue_once)
+{
+    CRANK_QUEUE(queue, int, 0);
+    int got = 0;
+    for (int i = 1; i <= 5; i++)
+        crank_try(crank_put(queue, i));
+    crank_foreach_item (int, value, asked_for(queue)) {
+        if (value % 2)
+            continue;
+        got = value;
+        break;
+    }
+    EXPECT_EQ(got, 2);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(crank_queue_count(queue), 3);
+    return 0;
+}
+
+TEST_EACH_BACKEND(foreach_item, cancelled_returns_from_the_function)
+{
+    CRANK_QUEUE(queue, int, 0);
+    crank_try(crank_put(queue, 7));
+    crank_task *task = crank_spawn(add_items, queue);
+    crank_try(settle());
+    crank_cancel(task);
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    EXPECT_EQ(crank_queue_count(queue), 0);
+    return 0;
+}
+
+static int sum_of_pairs(crank_queue *outer)
+{
+    int sum = 0;
+    crank_foreach_item (crank_queue *, inner, outer)
+        crank_foreach_item (int, value, inner)
+            sum += value;
+    return sum;
+}
+
+TEST_EACH_BACKEND(foreach_item, stands_inside_another)
+{
+    CRANK_QUEUE(outer, crank_queue *, 0);
+    CRANK_QUEUE(inner, int, 0);
+    crank_try(crank_put(outer, inner));
+    crank_try(crank_put(inner, 3));
+    crank_try(crank_put(inner, 4));
+    crank_queue_shutdown(inner, false);
+    crank_queue_shutdown(outer, false);
+    EXPECT_EQ(sum_of_pairs(outer), 7);
+    return 0;
+}
+
+static int add_longs(crank_queue *queue)
+{
+    long sum = 0;
+    crank_foreach_item (long, value, queue)
+        sum += value;
+    return (int)sum;
+}
+
+TEST_CHECKS(foreach_item, of_another_type_than_the_queue_s_is_refused, "the queue holds 4-byte signed integers")
+{
+    CRANK_QUEUE(queue, int, 0);
+    return add_longs(queue);
+}

@@ -54,8 +54,15 @@ static int count_ended(crank_task **tasks, size_t n)
         count++;
     return count;
 }
-int count(crank_task **tasks, size_t n);
-int count(crank_task **tasks, size_t n) { return count_ended(tasks, n); }
+static int count_items(crank_queue *queue)
+{
+    int count = 0;
+    crank_foreach_item (double, item, queue)
+        count++;
+    return count;
+}
+int count(crank_task **tasks, size_t n, crank_queue *queue);
+int count(crank_task **tasks, size_t n, crank_queue *queue) { return count_ended(tasks, n) + count_items(queue); }
 END
 for compiler in $(compilers); do
     for standard in c11 gnu11; do
