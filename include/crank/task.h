@@ -139,13 +139,14 @@ CRANK_API size_t crank_describe(crank_task *task, char *buf, size_t size);
 /* ---- Task-locals ----------------------------------------------------------------------------------------------- */
 
 /* A key: a static crank_local is ready for use. A task inherits its parent's values when spawned, later changes stay
- * its own. */
+ * its own. A thread job (crank_to_thread) reads those that its parent had when it was spawned. */
 typedef struct crank_local {
     char unused;
 } crank_local;
-/* The running task's value, NULL if never set. */
+/* The running task's value, NULL if never set. In a thread job that of the job's task; elsewhere outside a task a
+ * CHECK. */
 CRANK_API void *crank_local_get(const crank_local *key);
-/* Fails with -ENOMEM. Outside a task a CHECK. */
+/* Fails with -ENOMEM. Outside a task a CHECK, also in a thread job. */
 CRANK_API int crank_local_set(const crank_local *key, void *value);
 
 /* ---- Futures --------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,10 @@
 /* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {
     cr_job job; /* about the task */
-    uint64_t result; /* as in a task's record: a real one's bits */
+    union {
+        const struct cr_locals *locals; /* until it runs: the task's */
+        uint64_t result; /* after: as in a task's record, a real one's bits */
+    };
     cr_failure *failure; /* what crank_fail said on the worker */
 } task_job;
 _Static_assert(sizeof(task_job) <= CR_JOB_BYTES, "a job fits its memory");
@@ -47,8 +50,10 @@ static void task_run(cr_job *base)
     const cr_fiber *fiber = &task->fiber;
     const cr_many_args *many = task->site->large ? fiber->many : NULL;
     cr_returned returned;
+    cr_locals_lend(job->locals);
     cr_call_captured(
         fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);
+    cr_locals_lend(NULL);
     job->result = returned.integer;
     if (is_real(task->site))
         memcpy(&job->result, &returned.real, sizeof job->result);
@@ -79,7 +84,7 @@ static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why
     cr_task_complete_error(loop, task, err);
 }
 
-/* The job is forgotten, not freed: its thread may still write to it. */
+/* The job is forgotten, not freed: its thread may still write to it, and read the task's values. */
 static void task_stuck(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);
@@ -91,6 +96,7 @@ static void task_stuck(crank_loop *loop, cr_job *base)
         "may wait for others only with crank_submission_wait",
         site->function, site->file, site->line);
     cr_report(loop, CRANK_REPORT_NOTE, -ETIMEDOUT, task, text);
+    cr_locals_keep(task);
     end_failed(loop, task, -ETIMEDOUT, "blocked its thread for 5 seconds under the simulator");
 }
 
@@ -117,6 +123,7 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
     task->fiber.next = (cr_fiber *)(void *)job;
     atomic_store_explicit(&job->job.about, task, memory_order_relaxed);
     job->failure = NULL;
+    job->locals = cr_locals_of(task);
     return task;
 }
 

@@ -6,7 +6,11 @@
  * its spawner had set, and neither sees what the other sets later, as with Python's contextvars
  * (which share a hash trie; few keys are expected here, so a copy and a scan are cheaper).
  *
- * References are counted without atomics: all tasks that share an array are of one loop. */
+ * A worker thread reads the array of the job that it runs, which its loop keeps and never changes
+ * while the job is out.
+ *
+ * References are counted without atomics: all tasks that share an array are of one loop, and a
+ * worker counts for none. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <string.h>
@@ -21,6 +25,24 @@ struct cr_locals {
     size_t count;
     struct entry entries[];
 };
+
+/* What this thread's job may read: an array with nothing in it where its task has no values; NULL
+ * outside a job. */
+static __thread const struct cr_locals *lent;
+static const struct cr_locals no_values;
+
+const struct cr_locals *cr_locals_of(const cr_task *task)
+{
+    return task->ext && task->ext->locals ? task->ext->locals : &no_values;
+}
+
+void cr_locals_lend(const struct cr_locals *locals) { lent = locals; }
+
+void cr_locals_keep(const cr_task *task)
+{
+    if (task->ext && task->ext->locals)
+        task->ext->locals->references++;
+}
 
 void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals)
 {
@@ -39,20 +61,23 @@ bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent)
     return true;
 }
 
-static struct entry *find(const cr_task *task, const crank_local *key)
+/* The entry's index; count where there is none. */
+static size_t find(const struct cr_locals *locals, const crank_local *key)
 {
-    struct cr_locals *locals = task->ext ? task->ext->locals : NULL;
-    for (size_t i = 0; locals && i < locals->count; i++)
-        if (locals->entries[i].key == key)
-            return &locals->entries[i];
-    return NULL;
+    size_t i = 0;
+    while (i < locals->count && locals->entries[i].key != key)
+        i++;
+    return i;
 }
 
-/* A key that was never set has NULL: no error, since a default is what a local is for. */
+/* A key that was never set has NULL: no error, since a default is what a local is for. A loop that
+ * a job runs has tasks of its own. */
 void *crank_local_get(const crank_local *key)
 {
-    const struct entry *entry = find(cr_self_checked("crank_local_get"), key);
-    return entry ? entry->value : NULL;
+    const struct cr_locals *locals =
+        lent && !cr_loop_here ? lent : cr_locals_of(cr_self_checked("crank_local_get"));
+    size_t i = find(locals, key);
+    return i < locals->count ? locals->entries[i].value : NULL;
 }
 
 /* The task's own array with room for one more, in place of the one it has. */
@@ -73,24 +98,23 @@ static struct cr_locals *own_copy(cr_tasks *tasks, cr_ext *ext)
     return copy;
 }
 
-/* In place only where nobody shares the array. find is asked again after the copy, for the entry
- * found before lay in the old one. */
+/* In place only where nobody shares the array. */
 int crank_local_set(const crank_local *key, void *value)
 {
+    CR_CHECK(!lent || cr_loop_here,
+        "crank_local_set: called in a thread job, which can only read the values that its task had "
+        "when it was spawned; set them before crank_to_thread, or return what the job has found");
     cr_task *self = cr_self_checked("crank_local_set");
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
-    struct entry *entry = find(self, key);
-    if (entry && self->ext->locals->references == 1) {
-        entry->value = value;
-        return 0;
+    size_t i = find(cr_locals_of(self), key);
+    struct cr_locals *locals = self->ext ? self->ext->locals : NULL;
+    if (!locals || i == locals->count || locals->references > 1) {
+        cr_ext *ext = cr_task_ext(tasks, self);
+        locals = ext ? own_copy(tasks, ext) : NULL;
+        if (!locals)
+            return cr_failed(-ENOMEM, "crank_local_set: out of memory");
+        locals->count += i == locals->count;
     }
-    cr_ext *ext = cr_task_ext(tasks, self);
-    struct cr_locals *locals = ext ? own_copy(tasks, ext) : NULL;
-    if (!locals)
-        return cr_failed(-ENOMEM, "crank_local_set: out of memory");
-    entry = find(self, key);
-    if (!entry)
-        entry = &locals->entries[locals->count++];
-    *entry = (struct entry){ key, value };
+    locals->entries[i] = (struct entry){ key, value };
     return 0;
 }

@@ -258,6 +258,51 @@ TEST_CHECKS(to_thread, a_job_cannot_start_jobs, "no program runs on this thread"
 }
 TEST_CHECKS_OUTSIDE(to_thread, needs_a_run, "crank_to_thread") { (void)crank_to_thread(give_int, 1); }
 
+static crank_local key, never_set;
+
+static int read_key_at_gate(void)
+{
+    wait_at_gate();
+    EXPECT(crank_local_get(&never_set) == NULL);
+    return (int)(intptr_t)crank_local_get(&key);
+}
+
+static crank_task *spawn_reader(intptr_t value)
+{
+    EXPECT_EQ(crank_local_set(&key, (void *)value), 0);
+    return crank_to_thread(read_key_at_gate);
+}
+
+TEST_EACH_BACKEND(to_thread, a_job_reads_the_locals_of_its_spawn_whatever_is_set_after)
+{
+    long results[3];
+    crank_task *none = crank_to_thread(read_key_at_gate), *one = spawn_reader(1), *two = spawn_reader(2);
+    crank_try(crank_local_set(&key, (void *)(intptr_t)3));
+    open_gate(NULL);
+    crank_try(crank_gather(results, none, one, two));
+    EXPECT_EQ(results[0], 0);
+    EXPECT_EQ(results[1], 1);
+    EXPECT_EQ(results[2], 2);
+    EXPECT(crank_local_get(&key) == (void *)(intptr_t)3);
+    return 0;
+}
+
+static int spawn_reader_and_go(void) { return (int)crank_await(spawn_reader(7)); }
+
+TEST_EACH_BACKEND(to_thread, a_thread_keeps_no_job_s_locals_for_the_next)
+{
+    open_gate(NULL);
+    EXPECT_EQ(crank_await(crank_spawn(spawn_reader_and_go)), 7);
+    EXPECT_EQ(crank_await(crank_to_thread(read_key_at_gate)), 0);
+    return 0;
+}
+
+static int set_key(void) { return crank_local_set(&key, NULL); }
+TEST_CHECKS(to_thread, a_job_cannot_set_a_local, "crank_local_set: called in a thread job")
+{
+    return (int)crank_await(crank_to_thread(set_key));
+}
+
 static int post_gate(crank_loop *loop) { return crank_post(loop, open_gate, NULL); }
 TEST_EACH_BACKEND(to_thread, a_job_may_post)
 {
