@@ -79,7 +79,7 @@ check_list() {
     expect "$name: a group" "$file" 'Task-8 +pending +opener +waits for 2 children of its group .* in opener' \
         'Task-12 +pending +member .* spawned at waiting.c:[0-9]+ in opener'
     expect "$name: a generator" "$file" 'Task-9 +pending +asker +waits for an event .* at waiting.c:[0-9]+ in numbers'
-    expect "$name: a future" "$file" 'Task-2 +unset' 'Task-10 +pending +hoping +awaits Task-2 '
+    expect "$name: a future" "$file" 'Future-2 +unset' 'Task-10 +pending +hoping +awaits Future-2 '
     expect "$name: a task" "$file" 'Task-11 +pending +parent_of_one +awaits Task-14 .* in parent_of_one'
 }
 # And of their backtraces, each from the function that waits down to the base.
@@ -91,7 +91,7 @@ check_backtraces() {
         '^the holder .* in holder \(\) .*cr_fiber_first_run' '^Task-6 .* in in_line \(\) .*cr_fiber_first_run' \
         '^Task-7 .* in getter \(\)' '^Task-8 .* crank_group_wait .* in opener \(\)' \
         '^Task-13 .* in member \(number=2\)' \
-        '^Task-4 .*\(no stack: a sleep of crank.s own\)' '^Task-2 .*\(no stack: a future\)'
+        '^Task-4 .*\(no stack: a sleep of crank.s own\)' '^Future-2 .*\(no stack: a future\)'
     expect "$name: bt of a generator and of who asks it" "$file.paragraphs" \
         "^Task-9 .* in numbers \(.* in cr_stack_base .*~\(generator numbers, asked by\)~#0 .* in asker \(\) $base"
 }
