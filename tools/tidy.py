@@ -112,6 +112,7 @@ class Function:
 
     def __init__(self, path, line, signature, length):
         self.path, self.line, self.length = path, line, length
+        signature = re.sub(r"\((crank_\w+)\)\(", r" \1(", signature)  # a macro has the same name
         names = SIGNATURE_NAME.findall(signature)
         names = [n for n in names if n not in ("__attribute__", "CRANK_PRINTF", "visibility")]
         self.name = names[0] if names else "?"

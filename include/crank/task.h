@@ -114,18 +114,19 @@ CRANK_API crank_task *crank_self(void);
 CRANK_API void crank_set_name(crank_task *task, const char *name);
 /* The name; valid until the task's record goes or the name is set. NULL means the running task. */
 CRANK_API const char *crank_name(crank_task *task);
-/* Has it ended? Whether with a result, a failure or cancelled. */
+/* Has it ended? Whether with a result, a failure or cancelled. NULL, a task that could not be spawned, has. */
 CRANK_API bool crank_done(crank_task *task);
-/* Did it end with -ECANCELED, having been cancelled? */
+/* Did it end with -ECANCELED, having been cancelled? NULL did not. */
 CRANK_API bool crank_was_cancelled(crank_task *task);
 /* The result of an ended task, without giving up the handle. Fails with -EAGAIN while it runs; else 0 and *ret_value
  * is the result, negative where the task failed: crank_error has its message then, in a task, and it is not reported
- * as a failure nobody awaited. Integer, bool and void results only: another kind is a CHECK. */
+ * as a failure nobody awaited. Integer, bool and void results only: another kind is a CHECK. Of NULL it is -ENOMEM. */
 CRANK_API int crank_result(crank_task *task, long *ret_value);
 /* Call fn(task, arg) once, soon after the task has ended; soon, if it has ended already. In the loop, not in a task: fn
- * must not wait. Fails with -ENOMEM. */
+ * must not wait. Fails with -ENOMEM, also for NULL: then no call is made. */
 CRANK_API int crank_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
-/* Take back every such call of this pair that has not been made, also after the task's end. Gives how many. */
+/* Take back every such call of this pair that has not been made, also after the task's end. Gives how many; 0 for
+ * NULL. */
 CRANK_API int crank_remove_on_done(crank_task *task, void (*fn)(crank_task *task, void *arg), void *arg);
 /* All tasks of this loop that have not ended, oldest first. Fills at most max handles (borrowed), gives how many
  * there are. */
@@ -186,8 +187,29 @@ static inline void crank_future_drop_(crank_future **future) { crank_future_free
 CRANK_API int crank_set_result_(crank_future *future, const void *value, size_t size, unsigned char kind);
 /* Set a failure: error (either sign) and a message for whoever awaits it. Fails as crank_set_result. */
 CRANK_API int crank_set_error(crank_future *future, int error, const char *format, ...) CRANK_PRINTF(3, 4);
-/* The task-shaped handle of a future, for crank_done, crank_cancel, crank_on_done and arrays of tasks. Borrowed. */
+/* The task-shaped handle of a future, for arrays of tasks and calls that take a task only. Borrowed. */
 CRANK_API crank_task *crank_future_task(crank_future *future);
+
+/* ---- Futures where tasks are expected -------------------------------------------------------------------------- */
+
+#ifndef __cplusplus
+static inline crank_task *crank_task_itself_(crank_task *task) { return task; }
+static inline crank_task *crank_task_of_future_(crank_future *future) { return (crank_task *)(void *)future; }
+#define CRANK_HANDLE_(x) _Generic((x), crank_future *: crank_task_of_future_, default: crank_task_itself_)(x)
+/* In C these calls take a task, a future or NULL, as crank_await does: crank_cancel(future) is
+ * crank_cancel(crank_future_task(future)). The functions of these names take a task or NULL; (crank_cancel)(task) calls
+ * one of them. */
+#define crank_cancel(x) (crank_cancel)(CRANK_HANDLE_(x))
+#define crank_cancel_because(x, ...) (crank_cancel_because)(CRANK_HANDLE_(x), __VA_ARGS__)
+#define crank_done(x) (crank_done)(CRANK_HANDLE_(x))
+#define crank_was_cancelled(x) (crank_was_cancelled)(CRANK_HANDLE_(x))
+#define crank_result(x, ret_value) (crank_result)(CRANK_HANDLE_(x), (ret_value))
+#define crank_on_done(x, fn, arg) (crank_on_done)(CRANK_HANDLE_(x), (fn), (arg))
+#define crank_remove_on_done(x, fn, arg) (crank_remove_on_done)(CRANK_HANDLE_(x), (fn), (arg))
+#define crank_set_name(x, name) (crank_set_name)(CRANK_HANDLE_(x), (name))
+#define crank_name(x) (crank_name)(CRANK_HANDLE_(x))
+#define crank_describe(x, buf, size) (crank_describe)(CRANK_HANDLE_(x), (buf), (size))
+#endif
 
 CRANK_END_DECLS
 #endif

@@ -187,7 +187,7 @@ int cr_task_cancel(crank_loop *loop, cr_task *task)
     return 0;
 }
 
-int crank_cancel(crank_task *task)
+int(crank_cancel)(crank_task *task)
 {
     return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
@@ -207,7 +207,7 @@ void cr_reason_deliver(cr_task *task)
 
 /* The reason is kept before the request is made, because the request may end the task within the
  * call. */
-int crank_cancel_because(crank_task *handle, const char *format, ...)
+int(crank_cancel_because)(crank_task *handle, const char *format, ...)
 {
     if (!handle)
         return -ESRCH;

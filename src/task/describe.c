@@ -97,7 +97,7 @@ static cr_task *asked(crank_task *task, const char *call)
     return task ? cr_task_of(task, call) : cr_self_checked(call);
 }
 
-size_t crank_describe(crank_task *task, char *buf, size_t size)
+size_t(crank_describe)(crank_task *task, char *buf, size_t size)
 {
     return cr_task_describe(asked(task, "crank_describe"), buf, size);
 }
@@ -114,7 +114,7 @@ crank_task *crank_parent(crank_task *task)
     return parent ? cr_handle(parent) : NULL;
 }
 
-void crank_set_name(crank_task *handle, const char *name)
+void(crank_set_name)(crank_task *handle, const char *name)
 {
     cr_task *task = asked(handle, "crank_set_name");
     cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
@@ -123,7 +123,7 @@ void crank_set_name(crank_task *handle, const char *name)
 }
 
 /* The caller may keep it: a task without a name of its own has its number for one from now on. */
-const char *crank_name(crank_task *handle)
+const char *(crank_name)(crank_task *handle)
 {
     cr_task *task = asked(handle, "crank_name");
     cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
@@ -132,18 +132,29 @@ const char *crank_name(crank_task *handle)
     return cr_task_name(task);
 }
 
-bool crank_done(crank_task *task) { return cr_task_of(task, "crank_done")->fiber.life == CR_ENDED; }
-
-bool crank_was_cancelled(crank_task *handle)
+/* NULL is a task that could not be spawned: it has ended with -ENOMEM. */
+bool(crank_done)(crank_task *handle)
 {
+    return !handle || cr_task_of(handle, "crank_done")->fiber.life == CR_ENDED;
+}
+
+bool(crank_was_cancelled)(crank_task *handle)
+{
+    if (!handle)
+        return false;
     const cr_task *task = cr_task_of(handle, "crank_was_cancelled");
     return task->fiber.life == CR_ENDED && (task->fiber.flags & CR_TASK_CANCELED);
 }
 
 /* Asks without waiting and without giving up the handle; a failure's number is a result like
  * others. Whoever asks knows of it: it is not reported any more. */
-int crank_result(crank_task *handle, long *ret_value)
+int(crank_result)(crank_task *handle, long *ret_value)
 {
+    if (!handle) {
+        *ret_value =
+            cr_failed(-ENOMEM, "crank_result: the task could not be spawned: out of memory");
+        return 0;
+    }
     cr_task *task = cr_task_of(handle, "crank_result");
     if (task->fiber.life != CR_ENDED)
         return -EAGAIN;

@@ -136,8 +136,10 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 }
 
 /* On a task that has ended already it is queued at once: the caller need not look first. */
-int crank_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
+int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
+    if (!handle)
+        return cr_failed(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
     cr_task *task = cr_task_of(handle, "crank_on_done");
     crank_loop *loop = cr_loop_here;
     struct done *done = cr_alloc(loop->sys, sizeof *done);
@@ -160,8 +162,10 @@ static bool is_done(
 }
 
 /* What waits for the end is freed; what stands in the ready line stays there until its turn. */
-int crank_remove_on_done(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
+int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
+    if (!handle)
+        return 0;
     cr_task *task = cr_task_of(handle, "crank_remove_on_done");
     int count = 0;
     cr_watcher *next;

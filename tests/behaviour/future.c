@@ -144,6 +144,90 @@ TEST_EACH_BACKEND(future, does_not_keep_its_maker_from_ending)
     return unset ? 0 : -1;
 }
 
+/* ---- where a task is expected */
+
+static int calls_made;
+static void count_call(crank_task *task, void *arg)
+{
+    EXPECT(task == arg);
+    calls_made++;
+}
+
+TEST_EACH_BACKEND(future, is_asked_about_as_a_task_is)
+{
+    CRANK_AUTO_FUTURE crank_future *f = crank_future_new();
+    char text[200];
+    long value = 0;
+    crank_set_name(f, "answer");
+    EXPECT_STR(crank_name(f), "answer");
+    EXPECT(crank_describe(f, text, sizeof text) > 0);
+    EXPECT_CONTAINS(text, "answer");
+    EXPECT(!crank_done(f));
+    EXPECT_EQ(crank_result(f, &value), -EAGAIN);
+    crank_try(crank_on_done(f, count_call, crank_future_task(f)));
+    crank_try(crank_on_done(f, count_call, NULL));
+    EXPECT_EQ(crank_remove_on_done(f, count_call, NULL), 1);
+    crank_set_result(f, 42);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(calls_made, 1);
+    EXPECT(crank_done(f));
+    EXPECT(!crank_was_cancelled(f));
+    EXPECT_EQ(crank_result(f, &value), 0);
+    EXPECT_EQ(value, 42);
+    return 0;
+}
+
+TEST_EACH_BACKEND(future, is_cancelled_as_a_task_is)
+{
+    CRANK_AUTO_FUTURE crank_future *f = crank_future_new(), *g = crank_future_new();
+    EXPECT_EQ(crank_cancel(f), 0);
+    EXPECT_EQ(crank_cancel(f), -ESRCH);
+    EXPECT(crank_was_cancelled(f));
+    EXPECT_EQ(crank_cancel_because(g, "no %s", "use"), 0);
+    EXPECT_EQ(crank_await(g), -ECANCELED);
+    EXPECT_STR(crank_error(), "no use");
+    return 0;
+}
+
+TEST_EACH_BACKEND(task, that_could_not_be_spawned_has_failed_for_want_of_memory)
+{
+    crank_task *none = NULL;
+    crank_future *no_future = NULL;
+    long value = 0;
+    EXPECT_EQ(crank_cancel(NULL), -ESRCH);
+    EXPECT_EQ(crank_cancel(no_future), -ESRCH);
+    EXPECT_EQ(crank_cancel_because(none, "x"), -ESRCH);
+    EXPECT(crank_done(NULL) && crank_done(none) && crank_done(no_future));
+    EXPECT(!crank_was_cancelled(none));
+    EXPECT_EQ(crank_result(NULL, &value), 0);
+    EXPECT_EQ(value, -ENOMEM);
+    EXPECT_CONTAINS(crank_error(), "could not be spawned");
+    EXPECT_EQ(crank_on_done(none, count_call, NULL), -ENOMEM);
+    EXPECT_EQ(crank_remove_on_done(none, count_call, NULL), 0);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(calls_made, 0);
+    return 0;
+}
+
+static int spawned;
+static int give_one(void) { return 1; }
+static crank_task *spawn_one(void)
+{
+    spawned++;
+    return crank_spawn(give_one);
+}
+
+TEST_EACH_BACKEND(task, given_as_a_call_is_spawned_once)
+{
+    int (*cancel)(crank_task *) = crank_cancel; /* the function stays */
+    EXPECT(!crank_done(spawn_one()));
+    EXPECT_EQ(spawned, 1);
+    EXPECT_EQ(cancel(crank_spawn(give_one)), 0);
+    EXPECT_EQ((crank_cancel)(crank_spawn(give_one)), 0);
+    EXPECT_EQ(crank_cancel(crank_spawn(give_one)), 0);
+    return 0;
+}
+
 /* ---- locals */
 
 static crank_local key, other;

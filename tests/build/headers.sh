@@ -44,6 +44,28 @@ for compiler in $(compilers); do
     done
 done
 
+# Calls that take a task, a future or NULL.
+cat >"$SCRATCH/handles.c" <<'END'
+#include <crank.h>
+int use(crank_task *task, crank_future *const future, void (*fn)(crank_task *, void *));
+int use(crank_task *task, crank_future *const future, void (*fn)(crank_task *, void *))
+{
+    long value;
+    char text[10];
+    crank_set_name(NULL, crank_name(future));
+    (void)crank_describe(task, text, sizeof text);
+    return crank_cancel(task) + crank_cancel(future) + crank_cancel(NULL) + crank_cancel_because(future, "%d", 1) +
+        crank_cancel_because(task, "because") + crank_done(future) + crank_was_cancelled(NULL) +
+        crank_result(future, &value) + crank_on_done(future, fn, NULL) + crank_remove_on_done(task, fn, NULL);
+}
+END
+for compiler in $(compilers); do
+    for standard in c11 gnu11 gnu2x; do
+        check "calls that take futures as $standard with $compiler" silent $compiler -std=$standard \
+            -O2 $strict "$SCRATCH/handles.c"
+    done
+done
+
 # Loops whose body does not look at the loop's variable, in either standard.
 cat >"$SCRATCH/loops.c" <<'END'
 #include <crank.h>
