@@ -107,7 +107,7 @@ CRANK_API void crank_group_cancel(crank_group *group);
 /* Children that have not ended. */
 CRANK_API size_t crank_group_count(const crank_group *group);
 
-/* A pool: a group with a limit that keeps its children's results, in the order they were spawned. */
+/* A pool: a group with a limit that keeps its children's results, in the order in which they were spawned. */
 #ifndef __cplusplus
 #define CRANK_POOL(p, limit) \
     crank_group p CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
@@ -115,9 +115,19 @@ CRANK_API size_t crank_group_count(const crank_group *group);
 #define crank_pool_spawn(pool, ...) CRANK_CAPTURE_(__COUNTER__, crank_group_spawn_, (pool), __VA_ARGS__)
 #endif
 CRANK_API void crank_pool_begin_(crank_group *pool, size_t limit, const char *function, const void *frame);
-/* Wait until every child has ended. 0, and ret_results[i] is the integer result of the i-th child spawned, for i < max;
- * that one of those returns anything else is a CHECK. Fails as crank_group_wait. */
+/* The same as a function, for other languages: integer results only. Fails as the macro. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_pool_wait(crank_group *pool, long *ret_results, size_t max);
+/* Wait until every child has ended. 0, and ret_results[i] is the result of the i-th child spawned, for i < max:
+ * ret_results is an array of long, int, double or pointers that fits the results' kind (a CHECK), or NULL. A child that
+ * was cancelled in a pool that did not fail has -ECANCELED, NaN or NULL there. Fails as crank_group_wait, and leaves
+ * ret_results untouched then. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_pool_wait_(crank_group *pool, void *ret_results, size_t max,
+    size_t size, unsigned char kind);
+#ifndef __cplusplus
+#define crank_pool_wait(pool, ret_results, max) \
+    crank_pool_wait_((pool), (ret_results), (max), CRANK_SIZEOF_AT_(ret_results), \
+        CRANK_KIND_OF_((ret_results), CRANK_RESULTS_CLASS_(ret_results)))
+#endif
 
 /* ---- Gather and wait ------------------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
  *
  * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
  * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
+#include "scope/result.h"
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -157,25 +158,11 @@ static void gather_due(crank_loop *loop, cr_task *self)
  * and is looked at again then; a void result fits everywhere, as 0. */
 static CR_NOINLINE void kind_check_all(const cr_task *task, size_t size, unsigned char kind)
 {
-    unsigned char found = task->site->kind;
-    bool real = found == CRANK_KIND_FLOAT || found == CRANK_KIND_DOUBLE;
     bool unset = (task->fiber.flags & CR_TASK_FUTURE) &&
                  (task->fiber.life != CR_ENDED || (task->fiber.flags & CR_TASK_FAILED));
-    bool fits = kind == CRANK_KIND_VOID || unset ||
-                found == CRANK_KIND_VOID || (kind == CRANK_KIND_DOUBLE && real) ||
-                (kind == CRANK_KIND_POINTER && found == CRANK_KIND_POINTER) ||
-                ((kind == CRANK_KIND_SIGNED || kind == CRANK_KIND_UNSIGNED) && !real &&
-                    found != CRANK_KIND_POINTER && size >= task->site->size);
-    CR_CHECK(fits,
+    CR_CHECK(unset || cr_result_fits(task->site, size, kind),
         "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
-        cr_task_name(task),
-        real                          ? "floating point"
-        : found == CRANK_KIND_POINTER ? "a pointer"
-                                      : "an integer",
-        size,
-        kind == CRANK_KIND_DOUBLE    ? "doubles"
-        : kind == CRANK_KIND_POINTER ? "pointers"
-                                     : "integers");
+        cr_task_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
 }
 
 /* Most arrays are of the very type of the tasks' results. */

@@ -13,6 +13,7 @@
  * Invariants: the block is never left with a child alive; going is the number of children that
  * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
  * After a wait has been concluded the group is as new, and may be filled again. */
+#include "scope/result.h"
 #include "scope/scope.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -32,19 +33,9 @@ typedef struct cr_group {
     bool interrupted;          /* the opener was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
-    struct results *results;   /* a pool's; NULL for a group */
+    cr_results *results;       /* a pool's; NULL for a group */
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
-
-/* A pool's results, in the order of the children's numbers, which is that of their spawning. */
-struct results {
-    size_t count, room;
-    size_t integers; /* the first that is none, or count */
-    struct {
-        uint64_t number;
-        long value;
-    } at[];
-};
 
 static cr_group *group_of(const crank_group *group, const char *call)
 {
@@ -116,25 +107,6 @@ static void fail(crank_loop *loop, cr_group *group, int error)
     stop_all(loop, group);
     if (group->error)
         cr_scope_fire(loop, &group->scope, error);
-}
-
-/* By number, not by place: children end in any order, and a record cannot hold an index for it.
- * By how far it is from the first one's, for numbers begin again. */
-static void keep_result(cr_group *group, const cr_task *child)
-{
-    struct results *results = group->results;
-    size_t low = 0, high = results->count;
-    uint64_t number = cr_task_number(child);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (cr_number_after(results->at[middle].number, results->at[0].number) <
-            cr_number_after(number, results->at[0].number))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < results->count && results->at[low].number == number)
-        results->at[low].value = cr_task_value(child);
 }
 
 /* ---- waiting for the end */
@@ -275,7 +247,7 @@ static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
         fail(loop, group, error);
     }
     if (CR_UNLIKELY(group->results != NULL))
-        keep_result(group, child);
+        cr_results_keep(group->results, child);
     cr_task_release(loop, child);
     if (CR_UNLIKELY(group->held != NULL))
         start_held(loop, group);
@@ -361,25 +333,10 @@ void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const
     cr_group *group = begin(g, limit, function, frame);
     if (!group)
         return;
-    group->results = cr_alloc_zero(cr_loop_here->sys, sizeof *group->results);
+    group->results = cr_results_new(cr_loop_here->sys);
     group->is_pool = true;
     if (!group->results)
         (void)cannot_spawn(cr_loop_here, group);
-}
-
-/* Room for one more result. */
-static int pool_grow(crank_loop *loop, cr_group *group)
-{
-    struct results *results = group->results;
-    if (results->count < results->room)
-        return 0;
-    size_t room = results->room ? 2 * results->room : 16;
-    results = cr_resize(loop->sys, results, sizeof *results + room * sizeof results->at[0]);
-    if (!results)
-        return -ENOMEM;
-    results->room = room;
-    group->results = results;
-    return 0;
 }
 
 /* Any task may add children, not only the opener; a group that is being stopped takes no more. */
@@ -395,18 +352,13 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
         errno = ECANCELED;
         return NULL;
     }
-    cr_task *task = group->is_pool && pool_grow(loop, group) < 0
+    cr_task *task = group->results && cr_results_grow(loop->sys, &group->results) < 0
                         ? NULL
                         : cr_task_make_owned(loop, &group->owner, fn, site);
     if (!task)
         return cannot_spawn(loop, group);
-    if (group->results) {
-        struct results *results = group->results;
-        if (results->integers == results->count && site->kind <= CRANK_KIND_UNSIGNED)
-            results->integers++;
-        results->at[results->count].number = cr_task_number(task);
-        results->at[results->count++].value = 0;
-    }
+    if (group->results)
+        cr_results_add(group->results, task);
     if (group->limit == 0 || group->going < group->limit) {
         group->going++;
         cr_task_ready(loop, task);
@@ -493,22 +445,24 @@ size_t crank_group_count(const crank_group *g)
 }
 
 /* The results are forgotten after: the next wait's begin with the next child spawned. */
-int crank_pool_wait(crank_group *g, long *ret_results, size_t max)
+int crank_pool_wait_(
+    crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
 {
+    CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
+        "crank_pool_wait: results is an array of integers, doubles or pointers, or NULL");
     if (!g->state)
         return crank_group_wait(g);
     cr_group *group = group_of(g, "crank_pool_wait");
     CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
     int err = crank_group_wait(g);
-    struct results *results = group->results;
-    if (!results)
+    if (!group->results)
         return err < 0 ? err : -ENOMEM;
-    CR_CHECK(results->integers >= max || results->integers == results->count,
-        "crank_pool_wait: child %zu (from 0) does not return an integer; gather has arrays for "
-        "doubles and pointers",
-        results->integers);
-    for (size_t i = 0; err == 0 && i < max && i < results->count; i++)
-        ret_results[i] = results->at[i].value;
-    results->count = results->integers = 0;
+    cr_results_take(
+        group->results, err < 0 ? NULL : ret_results, ret_results ? max : 0, size, kind);
     return err;
+}
+
+int(crank_pool_wait)(crank_group *g, long *ret_results, size_t max)
+{
+    return crank_pool_wait_(g, ret_results, max, sizeof *ret_results, CRANK_KIND_SIGNED);
 }

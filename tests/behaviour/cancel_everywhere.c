@@ -175,6 +175,13 @@ static long do_group_wait(void)
     return counted_children(crank_group_wait(&group));
 }
 static int judge_zero(const struct told *t) { return none_alive(t, 0); }
+static long do_pool_wait_as_a_function(void)
+{
+    CRANK_POOL(pool, 2);
+    for (int i = 0; i < 3; i++)
+        crank_pool_spawn(&pool, child, 2, 10 + i);
+    return counted_children((crank_pool_wait)(&pool, w.results, 3));
+}
 static long do_pool_wait(void)
 {
     CRANK_POOL(pool, 2);
@@ -516,7 +523,9 @@ static const struct row rows[] = {
     { "crank_await_ptr_", "a child", clear, do_await_ptr, { 0 }, NULL, judge_one, 0, NULL },
     { "crank_await_shared_", "another's task", spawn_one, do_await_shared, { 0 }, NULL, judge_shared, 0, NULL },
     { "crank_group_wait", "two children", clear, do_group_wait, { 0 }, NULL, judge_zero, 0, NULL },
-    { "crank_pool_wait", "three children, two at once", clear, do_pool_wait, { 0 }, NULL, judge_results, 0, NULL },
+    { "crank_pool_wait", "three children, two at once", clear, do_pool_wait_as_a_function, { 0 }, NULL, judge_results,
+        0, NULL },
+    { "crank_pool_wait_", "three children, two at once", clear, do_pool_wait, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_", "three children", clear, do_gather, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_settled_n", "three children", clear, do_gather_settled, { 0 }, NULL, judge_zero, 0, NULL },
     { "crank_wait", "two tasks", spawn_two, do_wait, { 0 }, NULL, judge_wait, 0, NULL },

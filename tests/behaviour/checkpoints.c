@@ -79,6 +79,11 @@ static long do_group_wait(struct world *w)
 {
     return crank_group_wait(w->group);
 }
+static long do_pool_wait_as_a_function(struct world *w)
+{
+    long results[1];
+    return (crank_pool_wait)(w->pool, results, 1);
+}
 static long do_pool_wait(struct world *w)
 {
     long results[1];
@@ -246,7 +251,8 @@ static const struct row {
     { "crank_await_ptr_", do_await_ptr, OFTEN },
     { "crank_await_shared_", do_await_shared, OFTEN },
     { "crank_group_wait", do_group_wait, OFTEN },
-    { "crank_pool_wait", do_pool_wait, OFTEN },
+    { "crank_pool_wait", do_pool_wait_as_a_function, OFTEN },
+    { "crank_pool_wait_", do_pool_wait, OFTEN },
     { "crank_gather_", do_gather, OFTEN },
     { "crank_gather_settled_n", do_gather_settled, OFTEN },
     { "crank_wait", do_wait, OFTEN },

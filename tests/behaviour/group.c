@@ -499,7 +499,7 @@ static int fill_with_a_half_at_last(size_t max)
     return 0;
 }
 TEST_SIM(pool, takes_children_of_any_kind_whose_results_nobody_asks_for) { return fill_with_a_half_at_last(2); }
-TEST_CHECKS(pool, gives_no_double_as_an_integer, "child 2 (from 0) does not return an integer")
+TEST_CHECKS(pool, gives_no_double_as_an_integer, "child 2 (from 0), floating point by give_a_half")
 {
     return fill_with_a_half_at_last(3);
 }

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* result.h: results of tasks on their way into the user's variables: do they fit, and what a pool
+ * keeps of its children's until the caller asks for them. */
+#ifndef CR_RESULT_H
+#define CR_RESULT_H
+#include "task/tasks.h"
+
+/* Does what a function with this site returns fit a variable of so many bytes and this kind
+ * (enum crank_kind)? A void result fits every variable, as 0. */
+bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
+/* The kind of a result, and of an array of variables, for CHECKs: "an integer", "integers". */
+const char *cr_result_words(const crank_site *site);
+const char *cr_variables_words(unsigned char kind);
+
+/* A pool's results, in the order in which its children were spawned. */
+typedef struct cr_results cr_results;
+
+cr_results *cr_results_new(const cr_sys *sys); /* NULL when memory is short */
+int cr_results_grow(const cr_sys *sys, cr_results **results); /* room for one more: 0 or -ENOMEM */
+/* The next result is this task's, which was spawned just now. There is room for it. */
+void cr_results_add(cr_results *results, const cr_task *task);
+/* A child has ended: keep its result. Nothing where the results have no place for it. */
+void cr_results_keep(cr_results *results, const cr_task *task);
+/* Copy the first max into array (NULL: copy nothing), whose variables have this size and kind, and
+ * forget all. One of the first max that does not fit is a CHECK. */
+void cr_results_take(
+    cr_results *results, void *array, size_t max, size_t size, unsigned char kind);
+#endif
