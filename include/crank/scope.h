@@ -95,6 +95,31 @@ typedef struct crank_group {
  * has failed or was cancelled. */
 #define crank_group_spawn(group, ...) CRANK_CAPTURE_(__COUNTER__, crank_group_spawn_, (group), __VA_ARGS__)
 CRANK_API crank_task *crank_group_spawn_(crank_group *group, crank_function_ *fn, const crank_site *site);
+
+/* The same, and what fn returns is written to *result, a variable of that very type, when the child has succeeded; it
+ * is untouched where the child fails or is cancelled. Declare the variable before the group, which it must outlive, and
+ * read it after crank_group_wait. Where result is NULL what fn returns is dropped. */
+#define crank_group_spawn_into(group, result, ...) CRANK_CAPTURE_INTO_(__COUNTER__, group, result, __VA_ARGS__)
+#define CRANK_CAPTURE_INTO_(id, group, result, ...) \
+    __extension__({ \
+        __typeof__(((void)0, (result))) CRANK_CAT_(crank_i_, id) = (result); \
+        _Static_assert(!__builtin_types_compatible_p(CRANK_RESULT_OF_(__VA_ARGS__), void), \
+            "crank_group_spawn_into: the function returns nothing; use crank_group_spawn"); \
+        _Static_assert(__builtin_types_compatible_p( \
+                __typeof__(*CRANK_CAT_(crank_i_, id)), CRANK_RESULT_OF_(__VA_ARGS__)), \
+            "crank_group_spawn_into: the result is a variable of the very type that the function returns"); \
+        CRANK_CAPTURE_(id, crank_group_spawn_into_, ((crank_into_){ (group), CRANK_CAT_(crank_i_, id) }), \
+            __VA_ARGS__); \
+    })
+/* The type of the result of a function with its arguments. */
+#define CRANK_RESULT_OF_(...) \
+    __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+        (CRANK_FIRST_(__VA_ARGS__, 0)), __VA_ARGS__))
+typedef struct crank_into_ {
+    crank_group *group;
+    void *result;
+} crank_into_;
+CRANK_API crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const crank_site *site);
 #endif
 CRANK_API void crank_group_begin_(crank_group *group, size_t limit, const char *function, const void *frame);
 CRANK_API void crank_group_end_(crank_group *group);

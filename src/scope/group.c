@@ -339,8 +339,26 @@ void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const
         (void)cannot_spawn(cr_loop_here, group);
 }
 
+/* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
+ * short. */
+static cr_task *make_child(
+    crank_loop *loop, cr_group *group, crank_function_ *fn, const crank_site *site, void *result)
+{
+    if (group->results && cr_results_grow(loop->sys, &group->results) < 0)
+        return NULL;
+    cr_task *task = cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_delivery delivery = { .result = result, .size = site->size, .kind = site->kind };
+    if (task && CR_UNLIKELY(result != NULL) &&
+        cr_deliver_at_end(loop, task, &delivery, group->owner.opener) < 0) {
+        cr_task_unmake(loop, task);
+        return NULL;
+    }
+    return task;
+}
+
 /* Any task may add children, not only the opener; a group that is being stopped takes no more. */
-crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
+static inline crank_task *spawn(
+    crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
 {
     crank_loop *loop = cr_loop_checked("crank_group_spawn");
     if (CR_UNLIKELY(!g->state)) {
@@ -352,9 +370,7 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
         errno = ECANCELED;
         return NULL;
     }
-    cr_task *task = group->results && cr_results_grow(loop->sys, &group->results) < 0
-                        ? NULL
-                        : cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_task *task = make_child(loop, group, fn, site, result);
     if (!task)
         return cannot_spawn(loop, group);
     if (group->results)
@@ -372,6 +388,17 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
         group->held = task;
     group->held_last = task;
     return cr_handle(task);
+}
+
+crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
+{
+    return spawn(g, fn, site, NULL);
+}
+
+crank_task *crank_group_spawn_into_(
+    crank_into_ into, crank_function_ *fn, const crank_site *site)
+{
+    return spawn(into.group, fn, site, into.result);
 }
 
 /* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* result.c: results of tasks on their way into the user's variables.
  *
- * Owns: which result fits which variable, and the array in which a pool keeps the results of its
- * children until the caller takes them. Does not own the children, nor when their ends are told
- * (group.c).
+ * Owns: which result fits which variable; the deliveries of results into variables, each of which
+ * watches one task and goes with its end; and the array in which a pool keeps the results of its
+ * children until the caller takes them. Does not own the children (group.c).
  *
- * Invariant: the numbers in the array grow, as those of spawned tasks do. So a child that ends is
+ * Invariant: the numbers in a pool's array grow, as those of spawned tasks do. So a child that ends is
  * found by a binary search, and neither its record nor an ext of its own has to hold an index. */
 #include "scope/result.h"
 #include "base/check.h"
@@ -42,6 +42,53 @@ const char *cr_variables_words(unsigned char kind)
     return kind == CRANK_KIND_DOUBLE    ? "doubles"
            : kind == CRANK_KIND_POINTER ? "pointers"
                                         : "integers";
+}
+
+/* ---- into a variable */
+
+struct pending {
+    cr_watcher watcher;
+    cr_delivery delivery;
+};
+_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its pool");
+
+/* Bytes are in little-endian order: a narrow variable takes the low ones. The bits of a float are
+ * given as a double's unless it goes into a float. The variable may lie on a stack that is put
+ * away. */
+void cr_deliver(const cr_delivery *delivery, const cr_task *task)
+{
+    if (task->fiber.flags & CR_TASK_FAILED)
+        return;
+    bool is_float = delivery->kind == CRANK_KIND_FLOAT;
+    uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
+    cr_stack_touch(delivery->result);
+    memcpy(delivery->result, &bits, delivery->size);
+}
+
+static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    struct pending *pending = cr_container_of(watcher, struct pending, watcher);
+    if (pending->delivery.stack_of)
+        cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
+    cr_deliver(&pending->delivery, task);
+    cr_pool_put(&cr_tasks_of(loop)->deliveries, pending);
+}
+
+int cr_deliver_at_end(
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
+    if (!pending)
+        return -ENOMEM;
+    *pending = (struct pending){ { NULL, pending_ended }, *delivery };
+    if (loop->options.debug) {
+        uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
+        pending->delivery.stack_of =
+            id ? id : cr_debug_stack_of(loop, opener, delivery->result);
+    }
+    cr_task_watch(task, &pending->watcher);
+    return 0;
 }
 
 /* ---- a pool's results */
@@ -115,7 +162,7 @@ void cr_results_keep(cr_results *results, const cr_task *task)
         results->at[low].bits = bits_of(task);
 }
 
-/* Bytes are in little-endian order: a narrow variable takes the low ones. */
+/* Bytes as in cr_deliver. */
 void cr_results_take(cr_results *results, void *array, size_t max, size_t size, unsigned char kind)
 {
     for (size_t i = 0; i < max && i < results->count; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* result.h: results of tasks on their way into the user's variables: do they fit, and what a pool
- * keeps of its children's until the caller asks for them. */
+/* result.h: results of tasks on their way into the user's variables: do they fit, when are they
+ * written, and what a pool keeps of its children's until the caller asks for them. */
 #ifndef CR_RESULT_H
 #define CR_RESULT_H
 #include "task/tasks.h"
@@ -11,6 +11,21 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
 /* The kind of a result, and of an array of variables, for CHECKs: "an integer", "integers". */
 const char *cr_result_words(const crank_site *site);
 const char *cr_variables_words(unsigned char kind);
+
+/* Where the result of one task goes when it has ended: to result, of this size and kind, if the task
+ * has succeeded. */
+typedef struct cr_delivery {
+    void *result;
+    unsigned char size, kind;
+    uint64_t stack_of; /* debug mode: the task on whose stack result lies; 0: unknown */
+} cr_delivery;
+
+/* Deliver when the task ends. In debug mode the variable is looked for on the stacks of the running
+ * task and of the group's opener. 0 or -ENOMEM. */
+int cr_deliver_at_end(
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener);
+/* The task has ended: deliver now. */
+void cr_deliver(const cr_delivery *delivery, const cr_task *task);
 
 /* A pool's results, in the order in which its children were spawned. */
 typedef struct cr_results cr_results;

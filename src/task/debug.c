@@ -5,7 +5,9 @@
  * When a task is spawned, its arguments are searched for addresses in the spawner's own stack; the
  * lowest is kept. A frame has gone when the spawner's stack no longer reaches down to it: looked at
  * when it spawns again and when its function returns. Children of a group need no such care: the
- * group ends before what was declared before it. */
+ * group ends before what was declared before it. But where the result of one is to be written into
+ * a variable (crank_group_spawn_into), its frame is looked for when the child ends: a function that
+ * is handed a group and returns before the group has ended may not name a variable of its own. */
 #include "task/tasks.h"
 #include "base/check.h"
 #include <stdio.h>
@@ -68,4 +70,34 @@ void cr_debug_frames(const cr_task *parent, uintptr_t frame)
             child->ext->argument, cr_task_name(child), child->site->function, child->site->file,
             child->site->line);
     }
+}
+
+/* The lowest address in use of a task's own stack. */
+static uintptr_t lowest(const cr_task *task)
+{
+    return task == cr_self() ? (uintptr_t)__builtin_frame_address(0) : (uintptr_t)task->fiber.sp;
+}
+
+/* As for pointers among arguments, nothing is claimed of a task that runs a generator's body. */
+uint64_t cr_debug_stack_of(const crank_loop *loop, const cr_task *task, const void *address)
+{
+    if (!task || task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
+        task->fiber.generator)
+        return 0;
+    uintptr_t at = (uintptr_t)address, low = lowest(task), high = (uintptr_t)task->fiber.stack;
+    return at >= low && at < high && high - low <= loop->options.stack_size ? task->id : 0;
+}
+
+/* Whether the child has succeeded or not: then a mistake is found in each run, and not only where
+ * memory would be written over. */
+void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *address)
+{
+    const cr_task *task = cr_task_find(stack_of);
+    bool alive = task && task->fiber.life == CR_ALIVE;
+    if (alive && (task->fiber.run != CR_RUN_RESUME || task->fiber.generator))
+        return;
+    CR_CHECK(alive && (uintptr_t)address >= lowest(task),
+        "crank_group_spawn_into: the result of task '%s' (%s), spawned at %s:%d, was to be written "
+        "into a frame that has gone; declare the variable before the group",
+        cr_task_name(child), child->site->function, child->site->file, child->site->line);
 }

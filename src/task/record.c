@@ -164,6 +164,7 @@ int cr_tasks_open(crank_loop *loop)
     cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
     cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
     cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
+    cr_pool_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
     size_t usable = loop->options.stack_size;
     int err = cr_stacks_new(
         loop->sys, usable ? usable : (size_t)192 * 1024, &loop->runner.stacks, &tasks->stacks);
@@ -207,6 +208,7 @@ void cr_tasks_close(crank_loop *loop)
     cr_pool_deinit(&tasks->exts);
     cr_pool_deinit(&tasks->scopes);
     cr_pool_deinit(&tasks->manys);
+    cr_pool_deinit(&tasks->deliveries);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
     cr_free(loop->sys, tasks);

@@ -23,6 +23,7 @@ struct cr_owner {
 };
 /* One size for all, so that opening a scope is taking an object from a pool. */
 #define CR_SCOPE_SIZE 256 /* bytes of the scope layer's objects, kept in one pool */
+#define CR_DELIVERY_SIZE 64 /* and of what it knows of a result that goes into a variable */
 
 /* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own
  * memory. */
@@ -71,7 +72,7 @@ typedef struct cr_tasks {
     struct cr_slab *oldest;
     uint64_t number, number_end; /* task numbers reserved for this loop */
     size_t alive;    /* tasks that have not ended */
-    cr_pool exts, scopes, manys;
+    cr_pool exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
     cr_owner detached;
@@ -450,6 +451,11 @@ void cr_dones_left(crank_loop *loop);
 
 /* ---- debug.c: in debug mode only */
 void cr_debug_spawned(crank_loop *loop, cr_task *task);
+/* The id of the task where address lies in the part of its own stack that is in use; else 0. */
+uint64_t cr_debug_stack_of(const crank_loop *loop, const cr_task *task, const void *address);
+/* A child has ended, whose result is to be written to an address in that task's stack: is its frame
+ * still there? */
+void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *address);
 /* No child alive may point below frame, the address of the parent's frame that is running. */
 void cr_debug_frames(const cr_task *parent, uintptr_t frame);
 

@@ -52,6 +52,28 @@ static long groups(void *arg)
 }
 SWEEP(groups, groups)
 
+static double half(int n) { return n / 2.0; }
+static long into_variables(void *arg)
+{
+    (void)arg;
+    int one = 0;
+    double reals[4] = { 0 };
+    {
+        CRANK_GROUP(g);
+        crank_group_spawn_into(&g, &one, nap, 1);
+        crank_group_spawn_into(&g, &reals[3], half, 3);
+        crank_try(crank_group_wait(&g));
+    }
+    EXPECT_EQ(one, 1);
+    CRANK_POOL(pool, 2);
+    for (int i = 0; i < 3; i++)
+        crank_group_spawn_into(&pool, &reals[3], half, i);
+    crank_try(crank_pool_wait(&pool, reals, 3));
+    EXPECT_NEAR(reals[2], 1, 0);
+    return 0;
+}
+SWEEP(into_variables, into_variables)
+
 static int broken(void) { return crank_fail(EPROTO, "broken"); }
 static long failures(void *arg)
 {
