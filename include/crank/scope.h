@@ -121,6 +121,30 @@ typedef struct crank_into_ {
 } crank_into_;
 CRANK_API crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const crank_site *site);
 #endif
+/* Take a task that runs already into the group: a child of the caller's that nobody else awaits, such as a thread job
+ * (crank_to_thread) or an eager task. It is a child of the group's like others from then on, its handle is borrowed.
+ * One that has ended is taken in too: its failure is the group's. It is never held back by a limit, but counts. Where
+ * the group has failed or was cancelled, the task is cancelled. 0; NULL, a task that could not be spawned, fails the
+ * group with -ENOMEM, as short memory does. Where there was no memory for the group itself (-ENOMEM) the task is
+ * cancelled and stays the caller's. Another's child, one awaited, dropped or detached, and a future are a CHECK. */
+CRANK_API int crank_group_add(crank_group *group, crank_task *task);
+#ifndef __cplusplus
+/* The same, and the task's result is written to *result, a long, int, double or pointer that fits its kind (a CHECK),
+ * when it has succeeded. As for crank_group_spawn_into the variable must outlive the group. */
+#define crank_group_add_into(group, result, task) CRANK_ADD_INTO_(__COUNTER__, group, result, task)
+#define CRANK_ADD_INTO_(id, group, result, task) \
+    __extension__({ \
+        _Static_assert(CRANK_IS_RESULT_(CRANK_KIND_OF_((result), CRANK_RESULTS_CLASS_(result))), \
+            "crank_group_add_into: the result is an integer, a double or a pointer"); \
+        crank_group_add_into_((group), (task), (result), CRANK_SIZEOF_AT_(result), \
+            CRANK_KIND_OF_((result), CRANK_RESULTS_CLASS_(result))); \
+    })
+#define CRANK_IS_RESULT_(kind) \
+    ((kind) == CRANK_KIND_SIGNED || (kind) == CRANK_KIND_UNSIGNED || (kind) == CRANK_KIND_DOUBLE || \
+        (kind) == CRANK_KIND_POINTER)
+#endif
+CRANK_API int crank_group_add_into_(crank_group *group, crank_task *task, void *result, size_t size,
+    unsigned char kind);
 CRANK_API void crank_group_begin_(crank_group *group, size_t limit, const char *function, const void *frame);
 CRANK_API void crank_group_end_(crank_group *group);
 /* Wait until every child has ended. 0, or the first failure: crank_error gives its message, crank_last_failure every

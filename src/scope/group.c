@@ -308,13 +308,13 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
 }
 
 /* A spawn that fails fails the group: who ignores the NULL hears of it from the wait. */
-static crank_task *cannot_spawn(crank_loop *loop, cr_group *group)
+static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *call)
 {
     if (!group->failure) {
         const cr_task *self = cr_self(); /* the opener may be away, asleep with a generator */
         group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
         if (group->failure)
-            cr_failure_message(group->failure, "crank_group_spawn: out of memory");
+            cr_failure_message(group->failure, "%s: out of memory", call);
     }
     fail(loop, group, -ENOMEM);
     errno = ENOMEM;
@@ -336,7 +336,7 @@ void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const
     group->results = cr_results_new(cr_loop_here->sys);
     group->is_pool = true;
     if (!group->results)
-        (void)cannot_spawn(cr_loop_here, group);
+        (void)cannot_spawn(cr_loop_here, group, "crank_group_spawn");
 }
 
 /* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
@@ -372,7 +372,7 @@ static inline crank_task *spawn(
     }
     cr_task *task = make_child(loop, group, fn, site, result);
     if (!task)
-        return cannot_spawn(loop, group);
+        return cannot_spawn(loop, group, "crank_group_spawn");
     if (group->results)
         cr_results_add(group->results, task);
     if (group->limit == 0 || group->going < group->limit) {
@@ -399,6 +399,33 @@ crank_task *crank_group_spawn_into_(
     crank_into_ into, crank_function_ *fn, const crank_site *site)
 {
     return spawn(into.group, fn, site, into.result);
+}
+
+/* A task that runs already, or has ended. In a group that is ending it is asked to end as its
+ * siblings were; it may end within the request, and then its record is gone. */
+int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, cr_delivery *delivery)
+{
+    cr_group *group = group_of_owner(owner);
+    bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
+    delivery->results = group->results ? &group->results : NULL;
+    int err = cr_deliver_added(loop, task, delivery, owner->opener);
+    cr_task_adopt(task, owner);
+    group->going++;
+    if (ended)
+        child_ended(loop, owner, task);
+    else if (closing)
+        (void)cr_task_cancel(loop, task);
+    return err;
+}
+
+cr_owner *cr_group_owner(const crank_group *g, const char *call)
+{
+    return &group_of(g, call)->owner;
+}
+
+void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call)
+{
+    (void)cannot_spawn(loop, group_of_owner(owner), call);
 }
 
 /* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile.

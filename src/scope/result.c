@@ -5,8 +5,10 @@
  * watches one task and goes with its end; and the array in which a pool keeps the results of its
  * children until the caller takes them. Does not own the children (group.c).
  *
- * Invariant: the numbers in a pool's array grow, as those of spawned tasks do. So a child that ends is
- * found by a binary search, and neither its record nor an ext of its own has to hold an index. */
+ * Invariant: the numbers in a pool's array never fall, as those of spawned tasks grow. So a spawned
+ * child that ends is found by a binary search, and neither its record nor an ext of its own has to
+ * hold an index. An added child is older than its place says: it has a delivery that knows its
+ * index, and the number of its neighbour. */
 #include "scope/result.h"
 #include "base/check.h"
 #include <math.h>
@@ -44,59 +46,12 @@ const char *cr_variables_words(unsigned char kind)
                                         : "integers";
 }
 
-/* ---- into a variable */
-
-struct pending {
-    cr_watcher watcher;
-    cr_delivery delivery;
-};
-_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its pool");
-
-/* Bytes are in little-endian order: a narrow variable takes the low ones. The bits of a float are
- * given as a double's unless it goes into a float. The variable may lie on a stack that is put
- * away. */
-void cr_deliver(const cr_delivery *delivery, const cr_task *task)
-{
-    if (task->fiber.flags & CR_TASK_FAILED)
-        return;
-    bool is_float = delivery->kind == CRANK_KIND_FLOAT;
-    uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
-    cr_stack_touch(delivery->result);
-    memcpy(delivery->result, &bits, delivery->size);
-}
-
-static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
-{
-    struct pending *pending = cr_container_of(watcher, struct pending, watcher);
-    if (pending->delivery.stack_of)
-        cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
-    cr_deliver(&pending->delivery, task);
-    cr_pool_put(&cr_tasks_of(loop)->deliveries, pending);
-}
-
-int cr_deliver_at_end(
-    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
-{
-    cr_tasks *tasks = cr_tasks_of(loop);
-    struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
-    if (!pending)
-        return -ENOMEM;
-    *pending = (struct pending){ { NULL, pending_ended }, *delivery };
-    if (loop->options.debug) {
-        uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
-        pending->delivery.stack_of =
-            id ? id : cr_debug_stack_of(loop, opener, delivery->result);
-    }
-    cr_task_watch(task, &pending->watcher);
-    return 0;
-}
-
 /* ---- a pool's results */
 
 struct cr_results {
     size_t count, room;
     struct {
-        uint64_t number; /* the child's */
+        uint64_t number; /* the child's; an added one's: that of the child before it */
         const crank_site *site;
         uint64_t bits;
     } at[];
@@ -127,6 +82,16 @@ void cr_results_add(cr_results *results, const cr_task *task)
     results->at[i].number = cr_task_number(task);
     results->at[i].site = task->site;
     results->at[i].bits = 0;
+}
+
+/* The task may have been spawned before others in the array. Gives its index. */
+static size_t add_older(cr_results *results, const cr_task *task)
+{
+    size_t i = results->count;
+    cr_results_add(results, task);
+    if (i > 0)
+        results->at[i].number = results->at[i - 1].number;
+    return i;
 }
 
 /* What stands for the result of a child that failed, in a pool that was cancelled and has not
@@ -162,7 +127,7 @@ void cr_results_keep(cr_results *results, const cr_task *task)
         results->at[low].bits = bits_of(task);
 }
 
-/* Bytes as in cr_deliver. */
+/* Bytes are in little-endian order: a narrow variable takes the low ones. */
 void cr_results_take(cr_results *results, void *array, size_t max, size_t size, unsigned char kind)
 {
     for (size_t i = 0; i < max && i < results->count; i++) {
@@ -176,4 +141,67 @@ void cr_results_take(cr_results *results, void *array, size_t max, size_t size, 
             memcpy((char *)array + i * size, &results->at[i].bits, size);
     }
     results->count = 0;
+}
+
+/* ---- into a variable */
+
+struct pending {
+    cr_watcher watcher;
+    cr_delivery delivery;
+};
+_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its pool");
+
+/* Bytes as above. The bits of a float are given as a double's unless it goes into a float. The
+ * variable may lie on a stack that is put away. */
+static void deliver(const cr_delivery *delivery, const cr_task *task)
+{
+    if (delivery->results)
+        (*delivery->results)->at[delivery->index].bits = bits_of(task);
+    if (!delivery->result || (task->fiber.flags & CR_TASK_FAILED))
+        return;
+    bool is_float = delivery->kind == CRANK_KIND_FLOAT;
+    uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
+    cr_stack_touch(delivery->result);
+    memcpy(delivery->result, &bits, delivery->size);
+}
+
+static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    struct pending *pending = cr_container_of(watcher, struct pending, watcher);
+    if (pending->delivery.stack_of)
+        cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
+    deliver(&pending->delivery, task);
+    cr_pool_put(&cr_tasks_of(loop)->deliveries, pending);
+}
+
+int cr_deliver_at_end(
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
+    if (!pending)
+        return -ENOMEM;
+    *pending = (struct pending){ { NULL, pending_ended }, *delivery };
+    if (loop->options.debug && delivery->result) {
+        uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
+        pending->delivery.stack_of =
+            id ? id : cr_debug_stack_of(loop, opener, delivery->result);
+    }
+    cr_task_watch(task, &pending->watcher);
+    return 0;
+}
+
+int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener)
+{
+    if (delivery->results) {
+        if (cr_results_grow(loop->sys, delivery->results) < 0)
+            return -ENOMEM;
+        delivery->index = add_older(*delivery->results, task);
+    }
+    if (!delivery->results && !delivery->result)
+        return 0;
+    if (task->fiber.life != CR_ENDED)
+        return cr_deliver_at_end(loop, task, delivery, opener);
+    deliver(delivery, task);
+    return 0;
 }

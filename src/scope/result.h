@@ -12,11 +12,16 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
 const char *cr_result_words(const crank_site *site);
 const char *cr_variables_words(unsigned char kind);
 
-/* Where the result of one task goes when it has ended: to result, of this size and kind, if the task
- * has succeeded. */
+typedef struct cr_results cr_results;
+
+/* Where the result of one task goes when it has ended: to *result, of this size and kind, if that
+ * is not NULL and the task has succeeded; and into a pool's results, at index, if they are not
+ * NULL. */
 typedef struct cr_delivery {
     void *result;
     unsigned char size, kind;
+    cr_results **results;
+    size_t index;
     uint64_t stack_of; /* debug mode: the task on whose stack result lies; 0: unknown */
 } cr_delivery;
 
@@ -24,17 +29,18 @@ typedef struct cr_delivery {
  * task and of the group's opener. 0 or -ENOMEM. */
 int cr_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener);
-/* The task has ended: deliver now. */
-void cr_deliver(const cr_delivery *delivery, const cr_task *task);
+/* The same for a task that is taken into the group of that opener, whose results (NULL: it is no
+ * pool) have the next place for it. Where it has ended, deliver now. */
+int cr_deliver_added(
+    crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener);
 
-/* A pool's results, in the order in which its children were spawned. */
-typedef struct cr_results cr_results;
+/* ---- a pool's results, in the order in which its children were spawned or added */
 
 cr_results *cr_results_new(const cr_sys *sys); /* NULL when memory is short */
 int cr_results_grow(const cr_sys *sys, cr_results **results); /* room for one more: 0 or -ENOMEM */
 /* The next result is this task's, which was spawned just now. There is room for it. */
 void cr_results_add(cr_results *results, const cr_task *task);
-/* A child has ended: keep its result. Nothing where the results have no place for it. */
+/* A spawned child has ended: keep its result. Nothing where the results have no place for it. */
 void cr_results_keep(cr_results *results, const cr_task *task);
 /* Copy the first max into array (NULL: copy nothing), whose variables have this size and kind, and
  * forget all. One of the first max that does not fit is a CHECK. */

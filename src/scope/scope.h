@@ -14,6 +14,7 @@
 enum cr_scope_type { CR_TIMEOUT, CR_GROUP, CR_SHIELD };
 
 typedef struct cr_scope cr_scope;
+struct cr_delivery;
 /* fired and undelivered are two things: a request is delivered once, but what fired stays so
  * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
@@ -113,6 +114,14 @@ long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(v
 /* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make
  * their failure its own. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope);
+/* group.c: the part of a group that owns its children; a CHECK naming call where it has ended. */
+cr_owner *cr_group_owner(const crank_group *group, const char *call);
+/* group.c: a task that is its parent's becomes a child of the group's. It may have ended, or end
+ * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
+ * result. */
+int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, struct cr_delivery *delivery);
+/* group.c: memory was short for a child: the group fails. */
+void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call);
 /* unclosed.c: before the first generator is made. */
 void cr_generators_open(crank_loop *loop);
 /* Everybody has ended: is there a generator left open? Then a detached task is made

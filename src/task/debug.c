@@ -97,7 +97,8 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
     if (alive && (task->fiber.run != CR_RUN_RESUME || task->fiber.generator))
         return;
     CR_CHECK(alive && (uintptr_t)address >= lowest(task),
-        "crank_group_spawn_into: the result of task '%s' (%s), spawned at %s:%d, was to be written "
-        "into a frame that has gone; declare the variable before the group",
+        "the result of task '%s' (%s), spawned at %s:%d, was to be written into a frame that has "
+        "gone; declare the variable before the group",
+
         cr_task_name(child), child->site->function, child->site->file, child->site->line);
 }

@@ -393,11 +393,12 @@ void cr_task_left(crank_loop *loop, cr_task *parent)
         end(loop, parent);
 }
 
-/* Another owner than its parent, who may be told of it now. A future is counted by neither. */
+/* Another owner than its parent, who may be told of it now. A future is counted by neither,
+ * nor is a task that has ended. */
 void cr_task_adopt(cr_task *task, cr_owner *owner)
 {
     cr_child_unlink(children_of(task), task);
-    if (!(task->fiber.flags & CR_TASK_FUTURE)) {
+    if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {
         ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
         owner->alive++;
     }

@@ -258,7 +258,7 @@ static inline void cr_task_release_plain(cr_tasks *tasks, cr_task *parent, cr_ta
 }
 /* A child was taken from parent: end it if it has returned and waited for that one only. */
 void cr_task_left(crank_loop *loop, cr_task *parent);
-/* From a parent to another owner; the task has not ended. */
+/* From a parent to another owner. */
 void cr_task_adopt(cr_task *task, cr_owner *owner);
 
 /* Take back a task that was made and is not ready yet. */

@@ -66,6 +66,47 @@ for compiler in $(compilers); do
     done
 done
 
+# Children of groups whose results go into variables.
+cat >"$SCRATCH/into.c" <<'END'
+#include <crank.h>
+#include <math.h>
+typedef enum { RED, GREEN } colour;
+struct thing {
+    int n;
+};
+static colour look(const struct thing *t) { return t->n ? RED : GREEN; }
+static const struct thing *find(const struct thing *t, size_t n) { return t + n; }
+static bool is_odd(short n) { return n % 2 != 0; }
+int use(const struct thing *things, crank_task *task);
+int use(const struct thing *things, crank_task *task)
+{
+    colour seen = RED;
+    const struct thing *found = NULL;
+    bool odd = false;
+    double roots[2] = { 0, 0 };
+    unsigned char small = 0;
+    long all[3];
+    CRANK_GROUP(group);
+    CRANK_POOL(pool, 3);
+    crank_group_spawn_into(&group, &seen, look, things);
+    crank_group_spawn_into(&group, &found, find, things, 3);
+    crank_group_spawn_into(&group, &odd, is_odd, (short)3);
+    crank_group_spawn_into(&group, roots + 1, sqrt, 2.0);
+    crank_group_add_into(&group, &small, task);
+    (void)crank_group_add(&group, crank_spawn(look, things));
+    crank_try(crank_group_wait(&group));
+    crank_pool_spawn(&pool, look, things);
+    return crank_pool_wait(&pool, all, 1) + crank_pool_wait(&pool, roots, 1) + crank_pool_wait(&pool, NULL, 1) +
+        (odd && small && found && seen == RED);
+}
+END
+for compiler in $(compilers); do
+    for standard in c11 gnu11 gnu2x; do
+        check "results into variables as $standard with $compiler" silent $compiler -std=$standard \
+            -O2 $strict "$SCRATCH/into.c"
+    done
+done
+
 # Loops whose body does not look at the loop's variable, in either standard.
 cat >"$SCRATCH/loops.c" <<'END'
 #include <crank.h>

@@ -70,6 +70,10 @@ static long into_variables(void *arg)
         crank_group_spawn_into(&pool, &reals[3], half, i);
     crank_try(crank_pool_wait(&pool, reals, 3));
     EXPECT_NEAR(reals[2], 1, 0);
+    crank_group_add_into(&pool, &reals[0], crank_to_thread(half, 5));
+    crank_group_add(&pool, crank_spawn_eager(half, 5));
+    crank_try(crank_pool_wait(&pool, reals + 1, 2));
+    EXPECT_NEAR(reals[0] + reals[1] + reals[2], 7.5, 0);
     return 0;
 }
 SWEEP(into_variables, into_variables)
