@@ -177,8 +177,8 @@ static void join_check(const cr_task *self, const cr_task *task)
 {
     cr_join_check(self, task, "crank_gather");
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
-        "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group, "
-        "or is given twice",
+        "crank_gather: task '%s' is awaited by somebody else, was dropped, belongs to a group "
+        "(crank_group_spawn_into and CRANK_POOL keep its children's results), or is given twice",
         cr_task_name(task));
 }
 

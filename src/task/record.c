@@ -118,7 +118,8 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
         call, (const void *)handle, cr_fork_note());
     cr_check_failed(
         "%s: handle %p was given up before (awaited, dropped or freed, or gone with the task that "
-        "made it) or is no task; a handle can be given up once",
+        "made it) or is no task; a handle can be given up once. That of a group's child goes when "
+        "the child ends: crank_group_spawn_into and CRANK_POOL keep its result",
         call, (const void *)handle);
 }
 

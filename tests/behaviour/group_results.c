@@ -383,3 +383,19 @@ TEST(debug, results_for_frames_that_stay_are_written)
 {
     EXPECT_EQ(crank_run_with(&debug, results_in_frames_that_stay), 0);
 }
+
+/* ---- what is awaited too late */
+
+TEST_CHECKS(await, of_a_group_s_child_that_has_ended_names_what_keeps_its_result,
+    "crank_group_spawn_into and CRANK_POOL")
+{
+    CRANK_GROUP(g);
+    crank_task *task = crank_group_spawn(&g, give, 1);
+    crank_try(crank_group_wait(&g));
+    return (int)crank_await(task);
+}
+TEST_CHECKS(gather, of_a_group_s_child_names_what_keeps_its_result, "crank_group_spawn_into and CRANK_POOL")
+{
+    CRANK_GROUP(g);
+    return crank_gather(NULL, crank_group_spawn(&g, give, 1));
+}
