@@ -72,8 +72,9 @@ CRANK_API void crank_drop(crank_task *task);
 /* Give the task to the loop: it may outlive its parent; it is cancelled and awaited when app has ended. Gives up the
  * handle. NULL is ignored. */
 CRANK_API void crank_detach(crank_task *task);
-/* Give up a started thread job without waiting for it: it finishes unobserved and its result is thrown away. A job
- * that has not started is cancelled. For a task that is no thread job the same as crank_detach. NULL is ignored. */
+/* Give up a started thread job: it finishes unobserved, its result is thrown away, and nobody waits for it but the run,
+ * which does not end before it. A job that has not started is cancelled. For a task that is no thread job the same as
+ * crank_detach. NULL is ignored. */
 CRANK_API void crank_abandon(crank_task *task);
 
 /* ---- Cancelling ------------------------------------------------------------------------------------------------ */

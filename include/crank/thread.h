@@ -16,9 +16,11 @@ CRANK_BEGIN_DECLS
  * on at most options.threads_max threads, which are made as needed and end when idle for long. One that has not started
  * when cancelled never runs and ends with -ECANCELED; one that has started cannot be interrupted: whoever waits for it
  * waits until it returns. While other jobs wait for a thread, a result may be told a millisecond late: the loop would
- * take the processor from them. fn must not call crank (CHECK), but for crank_post, crank_submit, crank_fail and
- * crank_time. NULL when memory is short, or (errno ESHUTDOWN) in a callback while app's children are being ended.
- * When no thread can be made at all the task ends with -EAGAIN. */
+ * take the processor from them. fn is in no task: calls that wait, spawn or ask about tasks are a CHECK in it. It may
+ * fail as others do (crank_fail, crank_try), read crank_time and the task-locals of its spawn (crank_local_get), reach
+ * a loop (crank_post, crank_submit and the calls on its submission, crank_waker_wake), and run a loop of its own
+ * (crank_run). NULL when memory is short, or (errno ESHUTDOWN) in a callback while app's children are being ended. When
+ * no thread can be made at all the task ends with -EAGAIN. */
 #define crank_to_thread(...) CRANK_CAPTURE_(__COUNTER__, crank_to_thread_, 0, __VA_ARGS__)
 CRANK_API crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site);
 
@@ -58,7 +60,7 @@ typedef struct crank_waker crank_waker;
 CRANK_API crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg);
 /* From any thread or signal handler. */
 CRANK_API void crank_waker_wake(crank_waker *waker);
-/* There too; nobody may wake it after. NULL is ignored. */
+/* Where crank_waker_new may be called, or after the run; nobody may wake it after. NULL is ignored. */
 CRANK_API void crank_waker_free(crank_waker *waker);
 
 /* Worker threads of this thread's loop, now. */
