@@ -63,28 +63,6 @@ static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner,
 
 /* ---- failing */
 
-/* Keep what a failed child has to say. The first failure stands for all: its message is the
- * group's, the failures themselves hang below. Short memory costs texts, never the error, which
- * group->error has. */
-static void keep_failure(cr_group *group, cr_task *child, int error)
-{
-    cr_failure *failure = cr_failure_take(child);
-    if (!failure) {
-        failure = cr_failure_new(error, cr_task_name(child));
-        if (!failure)
-            return;
-        cr_failure_message(failure, "%s", cr_error_words(error));
-    }
-    cr_failure_spawned(failure, child->site);
-    if (!group->failure) {
-        group->failure = cr_failure_new(error, cr_task_name(child));
-        if (group->failure)
-            cr_failure_message(group->failure, "%s", cr_failure_text(failure));
-    }
-    if (!group->failure || cr_failure_add_child(group->failure, failure) < 0)
-        cr_failure_free(failure);
-}
-
 /* The first failure of all, a cancellation from inside, or the opener's: all children are
  * cancelled, once, whatever else comes; only the grace period's timer repeats it. Where that ends
  * the last child at once, a waiting opener has been woken and the group is as new. */
@@ -243,7 +221,7 @@ static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
     group->going--;
     child->fiber.flags |= CR_TASK_CLAIMED;
     if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
-        keep_failure(group, child, error);
+        cr_failure_collect(loop, &group->failure, child, error);
         fail(loop, group, error);
     }
     if (CR_UNLIKELY(group->results != NULL))

@@ -432,6 +432,40 @@ void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
     cr_failure_give(loop, to, copy);
 }
 
+/* What a task has to say that has failed, or that could not be spawned (NULL). A future keeps what
+ * it has, for others may wait for it. */
+static cr_failure *failure_of_one(crank_loop *loop, cr_task *task, int error)
+{
+    cr_failure *failure = NULL;
+    if (task && (task->fiber.flags & CR_TASK_FUTURE))
+        failure = cr_failure_of(task) ? copy_of(cr_failure_of(task), loop->sys) : NULL;
+    else if (task)
+        failure = cr_failure_take(task);
+    if (!failure) {
+        failure = cr_failure_new(error, task ? cr_task_name(task) : NULL);
+        if (failure)
+            cr_failure_message(failure, "%s",
+                task ? cr_error_words(error) : "the task could not be spawned: out of memory");
+    }
+    if (failure && task)
+        cr_failure_spawned(failure, task->site);
+    return failure;
+}
+
+void cr_failure_collect(crank_loop *loop, cr_failure **all, cr_task *task, int error)
+{
+    cr_failure *failure = failure_of_one(loop, task, error);
+    if (!failure)
+        return;
+    if (!*all) {
+        *all = cr_failure_new(error, task ? cr_task_name(task) : NULL);
+        if (*all)
+            cr_failure_message(*all, "%s", cr_failure_text(failure));
+    }
+    if (!*all || cr_failure_add_child(*all, failure) < 0)
+        cr_failure_free(failure);
+}
+
 /* For what is told after the run: the loop's own table goes with the loop. */
 cr_failure *cr_failure_outlive(cr_failure *failure)
 {

@@ -406,6 +406,10 @@ cr_failure *cr_failure_take(cr_task *task);
 /* Make child part of parent's failures (freed with it). 0, or -ENOMEM (then child is the caller's).
  */
 int cr_failure_add_child(cr_failure *parent, cr_failure *child);
+/* Keep what a failed task (NULL: one that could not be spawned) has to say below *all. The first
+ * stands for all: where *all is NULL it is made, with that one's error and message. Short memory
+ * costs texts. */
+void cr_failure_collect(crank_loop *loop, cr_failure **all, cr_task *task, int error);
 cr_failure *cr_failure_new(int error, const char *task_name);
 void cr_failure_of_future(cr_failure *failure); /* it is a future's, not a task's */
 void cr_failure_free(cr_failure *failure); /* takes NULL; frees its children */
