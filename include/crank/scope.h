@@ -220,6 +220,17 @@ typedef struct crank_outcome {
         crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
         crank_gather_settled_n(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (outcomes)); \
     })
+/* Wait for the first to succeed: its index, from 0. The others are cancelled then, and it returns when all have ended;
+ * their handles are given up. Where none succeeds it fails with the failure that came first (crank_last_failure has all
+ * beneath it); with -ECANCELED when the caller was cancelled (then all were cancelled and have ended), or when all the
+ * tasks were; -ENOMEM. outcomes is an array of crank_outcome, filled in any case, or NULL: one that lost may have given
+ * a result all the same, which has to be released. */
+#define crank_any(outcomes, ...) crank_must_use_(CRANK_ANY_(__COUNTER__, outcomes, __VA_ARGS__))
+#define CRANK_ANY_(id, outcomes, ...) \
+    __extension__({ \
+        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        crank_any_n(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (outcomes)); \
+    })
 #define CRANK_TASKS_OF_(...) CRANK_CAT_(CRANK_TASKS_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
 #define CRANK_TASKS_0(a) CRANK_TASK_OF_(a)
 #define CRANK_TASKS_1(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_0(__VA_ARGS__)
@@ -242,6 +253,9 @@ typedef struct crank_outcome {
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_(crank_task *const *tasks, size_t n, void *results,
     size_t size, unsigned char kind);
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_settled_n(crank_task *const *tasks, size_t n,
+    crank_outcome *ret_outcomes);
+/* The same for an array of n tasks; -EINVAL for n == 0. Fails as crank_any. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_any_n(crank_task *const *tasks, size_t n,
     crank_outcome *ret_outcomes);
 
 typedef enum crank_when { CRANK_FIRST_COMPLETED, CRANK_FIRST_ERROR, CRANK_ALL_COMPLETED } crank_when;

@@ -208,6 +208,17 @@ static long do_gather_settled(void)
         TOLD(w.outcomes[i].error == 0 ? w.outcomes[i].value == 10 + i : w.outcomes[i].error == -ECANCELED);
     return counted_children(err);
 }
+static long do_any(void)
+{
+    return counted_children(crank_any(w.outcomes, crank_spawn(child, 3, 10), crank_spawn(child, 1, 11),
+        crank_spawn(child, 4, 12)));
+}
+static int judge_any(const struct told *t)
+{
+    for (int i = 0; i < 3; i++)
+        TOLD(w.outcomes[i].error == -ECANCELED || (w.outcomes[i].error == 0 && w.outcomes[i].value == 10 + i));
+    return none_alive(t, 1);
+}
 
 static int spawn_two(void)
 {
@@ -528,6 +539,7 @@ static const struct row rows[] = {
     { "crank_pool_wait_", "three children, two at once", clear, do_pool_wait, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_", "three children", clear, do_gather, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_settled_n", "three children", clear, do_gather_settled, { 0 }, NULL, judge_zero, 0, NULL },
+    { "crank_any_n", "three children", clear, do_any, { 0 }, NULL, judge_any, 0, NULL },
     { "crank_wait", "two tasks", spawn_two, do_wait, { 0 }, NULL, judge_wait, 0, NULL },
     { "crank_wait_next_", "two tasks", spawn_two, do_wait_next, { 0 }, NULL, judge_wait_next, 0, NULL },
     { "crank_collect_", "a generator that waits", clear, do_collect, { 0 }, NULL, judge_collect, 0, NULL },

@@ -94,6 +94,11 @@ static long do_gather(struct world *w)
     (void)w;
     return crank_gather(NULL, crank_spawn_eager(value, 1));
 }
+static long do_any(struct world *w)
+{
+    (void)w;
+    return crank_any(NULL, crank_spawn_eager(value, 1));
+}
 static long do_gather_settled(struct world *w)
 {
     (void)w;
@@ -255,6 +260,7 @@ static const struct row {
     { "crank_pool_wait_", do_pool_wait, OFTEN },
     { "crank_gather_", do_gather, OFTEN },
     { "crank_gather_settled_n", do_gather_settled, OFTEN },
+    { "crank_any_n", do_any, OFTEN },
     { "crank_wait", do_wait, OFTEN },
     { "crank_wait_next_", do_wait_next, OFTEN },
     { "crank_collect_", do_collect, OFTEN },

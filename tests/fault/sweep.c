@@ -52,6 +52,7 @@ static long groups(void *arg)
 }
 SWEEP(groups, groups)
 
+static int broken(int n) { return crank_fail(EPROTO, "broken %d", n); }
 static double half(int n) { return n / 2.0; }
 static long into_variables(void *arg)
 {
@@ -78,17 +79,30 @@ static long into_variables(void *arg)
 }
 SWEEP(into_variables, into_variables)
 
-static int broken(void) { return crank_fail(EPROTO, "broken"); }
+static long first_of_several(void *arg)
+{
+    (void)arg;
+    crank_outcome outcomes[3];
+    int won = crank_any(outcomes, crank_spawn(broken, 0), crank_spawn(nap, 1), crank_spawn(nap, 1000));
+    if (won == 1)
+        EXPECT_EQ(outcomes[1].value, 1);
+    if (won < 0)
+        return won;
+    int err = crank_any(NULL, crank_spawn(broken, 1), crank_spawn(broken, 2));
+    return err == -EPROTO ? 0 : err;
+}
+SWEEP(first_of_several, first_of_several)
+
 static long failures(void *arg)
 {
     (void)arg;
     CRANK_GROUP(g);
-    crank_group_spawn(&g, broken);
+    crank_group_spawn(&g, broken, 0);
     crank_group_spawn(&g, nap, 100);
     int err = crank_group_wait(&g);
     if (err != -EPROTO)
         return err;
-    long awaited = crank_await(crank_spawn(broken));
+    long awaited = crank_await(crank_spawn(broken, 0));
     return awaited == -EPROTO ? 0 : awaited;
 }
 SWEEP(failures, failures)
