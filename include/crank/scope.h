@@ -146,6 +146,48 @@ CRANK_API int crank_group_add(crank_group *group, crank_task *task);
 #endif
 CRANK_API int crank_group_add_into_(crank_group *group, crank_task *task, void *result, size_t size,
     unsigned char kind);
+#ifndef __cplusplus
+/* Spawn into a group a child that says when it is ready, and wait for that. 0 when the child has called
+ * crank_started(value): *ret_value is the value then (a long, int, double or pointer that fits its kind, a CHECK, or
+ * NULL), and the child is one of the group's. Until then it is the caller's: what it fails with, this fails with, and
+ * the group does not; -EPROTO for a child that ends without having called it. Fails with -ECANCELED when the caller is
+ * cancelled: the child is cancelled too and has ended (where it says that it has started all the same, that counts,
+ * and the request stays); with -ECANCELED where the group has failed or was cancelled; -ENOMEM. The child is never held
+ * back by a limit, but counts. */
+#define crank_group_start(group, ret_value, ...) \
+    crank_must_use_(CRANK_CAPTURE_START_(__COUNTER__, group, ret_value, __VA_ARGS__))
+#define CRANK_CAPTURE_START_(id, group, ret_value, ...) \
+    __extension__({ \
+        _Static_assert(CRANK_IS_RESULT_(CRANK_KIND_OF_((ret_value), CRANK_RESULTS_CLASS_(ret_value))) || \
+                CRANK_KIND_OF_((ret_value), CRANK_RESULTS_CLASS_(ret_value)) == CRANK_KIND_VOID, \
+            "crank_group_start: the value is an integer, a double or a pointer"); \
+        CRANK_CAPTURE_(id, crank_group_start_, \
+            ((crank_start_){ (group), (ret_value), CRANK_SIZEOF_AT_(ret_value), \
+                CRANK_KIND_OF_((ret_value), CRANK_RESULTS_CLASS_(ret_value)) }), \
+            __VA_ARGS__); \
+    })
+typedef struct crank_start_ {
+    crank_group *group;
+    void *result;
+    size_t size;
+    unsigned char kind;
+} crank_start_;
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_group_start_(crank_start_ how, crank_function_ *fn,
+    const crank_site *site);
+/* In a task that was spawned by crank_group_start: it is ready, with this value for who waits. Never waits. In any
+ * other task it does nothing; a second call is a CHECK. */
+#define crank_started(value) CRANK_STARTED_(__COUNTER__, value)
+#define CRANK_STARTED_(id, value) \
+    __extension__({ \
+        __typeof__(((void)0, (value))) CRANK_CAT_(crank_v_, id) = (value); \
+        _Static_assert(sizeof CRANK_CAT_(crank_v_, id) <= 8 && \
+            CRANK_KIND_OF_(&CRANK_CAT_(crank_v_, id), CRANK_VALUE_CLASS_(&CRANK_CAT_(crank_v_, id))) \
+                != CRANK_KIND_STRUCT, "crank_started takes an integer, a double or a pointer"); \
+        crank_started_(&CRANK_CAT_(crank_v_, id), sizeof CRANK_CAT_(crank_v_, id), \
+            CRANK_KIND_OF_(&CRANK_CAT_(crank_v_, id), CRANK_VALUE_CLASS_(&CRANK_CAT_(crank_v_, id)))); \
+    })
+CRANK_API void crank_started_(const void *value, size_t size, unsigned char kind);
+#endif
 CRANK_API void crank_group_begin_(crank_group *group, size_t limit, const char *function, const void *frame);
 CRANK_API void crank_group_end_(crank_group *group);
 /* Wait until every child has ended. 0, or the first failure: crank_error gives its message, crank_last_failure every

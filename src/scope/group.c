@@ -401,6 +401,8 @@ cr_owner *cr_group_owner(const crank_group *g, const char *call)
     return &group_of(g, call)->owner;
 }
 
+bool cr_group_ending(cr_owner *owner) { return group_of_owner(owner)->closing; }
+
 void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call)
 {
     (void)cannot_spawn(loop, group_of_owner(owner), call);

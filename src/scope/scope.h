@@ -120,6 +120,8 @@ cr_owner *cr_group_owner(const crank_group *group, const char *call);
  * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
  * result. */
 int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, struct cr_delivery *delivery);
+/* group.c: it has failed or was cancelled, and takes no children. */
+bool cr_group_ending(cr_owner *owner);
 /* group.c: memory was short for a child: the group fails. */
 void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call);
 /* unclosed.c: before the first generator is made. */

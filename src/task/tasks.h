@@ -44,6 +44,7 @@ struct cr_gather {
 struct cr_slab;
 struct cr_failure;
 struct cr_locals;
+struct start;
 
 /* What few tasks have, made on demand. */
 struct cr_ext {
@@ -53,6 +54,7 @@ struct cr_ext {
     uint64_t deferred_at; /* scope.c's: since when the pending request is the next own wait's; 0 */
     uint16_t more_requests; /* beyond CR_TALLY_REQUESTS_MAX */
     struct cr_locals *locals;
+    struct start *start; /* the scope layer's: who waits until it says that it has started */
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;  /* debug: which argument that is, from 1 */
     struct done *dones; /* handle.c's: done callbacks in the ready line */

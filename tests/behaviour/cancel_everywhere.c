@@ -208,6 +208,22 @@ static long do_gather_settled(void)
         TOLD(w.outcomes[i].error == 0 ? w.outcomes[i].value == 10 + i : w.outcomes[i].error == -ECANCELED);
     return counted_children(err);
 }
+static int start_late(int turns)
+{
+    COUNTED;
+    int err = child(turns, 0);
+    if (err == 0)
+        crank_started(42);
+    return err;
+}
+static long do_group_start(void)
+{
+    int started = -1;
+    CRANK_GROUP(group);
+    int err = crank_group_start(&group, &started, start_late, 3);
+    TOLD(started == (err == 0 ? 42 : -1));
+    return counted_children(err);
+}
 static long do_any(void)
 {
     return counted_children(crank_any(w.outcomes, crank_spawn(child, 3, 10), crank_spawn(child, 1, 11),
@@ -539,6 +555,8 @@ static const struct row rows[] = {
     { "crank_pool_wait_", "three children, two at once", clear, do_pool_wait, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_", "three children", clear, do_gather, { 0 }, NULL, judge_results, 0, NULL },
     { "crank_gather_settled_n", "three children", clear, do_gather_settled, { 0 }, NULL, judge_zero, 0, NULL },
+    { "crank_group_start_", "a child that starts after three turns", clear, do_group_start, { 0 }, NULL, judge_zero, 0,
+        NULL },
     { "crank_any_n", "three children", clear, do_any, { 0 }, NULL, judge_any, 0, NULL },
     { "crank_wait", "two tasks", spawn_two, do_wait, { 0 }, NULL, judge_wait, 0, NULL },
     { "crank_wait_next_", "two tasks", spawn_two, do_wait_next, { 0 }, NULL, judge_wait_next, 0, NULL },

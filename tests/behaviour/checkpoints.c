@@ -94,6 +94,18 @@ static long do_gather(struct world *w)
     (void)w;
     return crank_gather(NULL, crank_spawn_eager(value, 1));
 }
+static int start_at_once(int n)
+{
+    crank_started(n);
+    return 0;
+}
+static long do_group_start(struct world *w)
+{
+    int started = 0;
+    int err = crank_group_start(w->group, &started, start_at_once, 3);
+    EXPECT_EQ(started, err < 0 ? 0 : 3);
+    return err;
+}
 static long do_any(struct world *w)
 {
     (void)w;
@@ -256,6 +268,7 @@ static const struct row {
     { "crank_await_ptr_", do_await_ptr, OFTEN },
     { "crank_await_shared_", do_await_shared, OFTEN },
     { "crank_group_wait", do_group_wait, OFTEN },
+    { "crank_group_start_", do_group_start, OFTEN },
     { "crank_pool_wait", do_pool_wait_as_a_function, OFTEN },
     { "crank_pool_wait_", do_pool_wait, OFTEN },
     { "crank_gather_", do_gather, OFTEN },

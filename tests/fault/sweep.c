@@ -79,6 +79,25 @@ static long into_variables(void *arg)
 }
 SWEEP(into_variables, into_variables)
 
+static int ready(int n)
+{
+    crank_started(n);
+    return nap(n);
+}
+static long starts(void *arg)
+{
+    (void)arg;
+    int value = 0;
+    CRANK_GROUP(g);
+    crank_try(crank_group_start(&g, &value, ready, 3));
+    EXPECT_EQ(value, 3);
+    int err = crank_group_start(&g, &value, broken, 1);
+    if (err != -EPROTO)
+        return err;
+    return crank_group_wait(&g);
+}
+SWEEP(starts, starts)
+
 static long first_of_several(void *arg)
 {
     (void)arg;
