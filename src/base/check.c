@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c: the last words before an abort.
  *
- * Owns the form of a CHECK: one line with the sentence, one with what the layers above know of the
- * running task, both in one write, so that lines of several threads do not mix. Allocates nothing:
- * it may be called where memory is short or a stack is nearly full. A CHECK that fails while
- * another is being reported on the same thread prints only itself. */
+ * Owns the form of a CHECK: one line with the sentence, one with the place of the call where its
+ * macro tells it, one with what the layers above know of the running task; all in one write, so
+ * that lines of several threads do not mix. Allocates nothing: it may be called where memory is
+ * short or a stack is nearly full. A CHECK that fails while another is being reported on the same
+ * thread prints only itself. */
 #include "base/check.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 size_t (*cr_check_hook)(char *buf, size_t size);
 
+__thread const crank_site *cr_check_site __attribute__((tls_model("initial-exec")));
 static __thread bool reporting;
 
 /* Asked each time: a message is rare, and stderr may have been redirected since. NO_COLOR counts
@@ -47,6 +49,11 @@ void cr_check_failed(const char *format, ...)
     used += written(vsnprintf(text + used, room - used, format, args), room - used);
     va_end(args);
     text[used++] = '\n';
+    const crank_site *site = cr_check_site;
+    if (site && site->line > 0 && used < room)
+        used += written(snprintf(text + used, room - used, "  %s:%d: in %s, the call of %s\n",
+                            site->file, site->line, site->caller, site->function),
+            room - used);
     if (cr_check_hook && !reporting && used < room) {
         reporting = true;
         used += written((int)cr_check_hook(text + used, room - used), room - used);

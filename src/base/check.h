@@ -16,6 +16,10 @@ CRANK_NORETURN CR_COLD void cr_check_failed(const char *format, ...) CRANK_PRINT
 #define CR_ASSERT(condition) \
     CR_CHECK(condition, "internal: %s does not hold (%s:%d)", #condition, __FILE__, __LINE__)
 
+/* The public call under way on this thread, where its macro tells where it is written; a CHECK that
+ * fails meanwhile says so. Set and taken back around what may fail, never over a wait. */
+extern __thread const crank_site *cr_check_site __attribute__((tls_model("initial-exec")));
+
 /* What stands before and behind the head of a message ("crank: deadlock:") on stderr: colour where
  * that is a terminal which has any and nobody objects (NO_COLOR), else nothing. */
 typedef struct cr_paint {

@@ -283,11 +283,14 @@ static crank_submission *submission_new(crank_loop *loop)
 crank_submission *crank_submit_(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     bool held;
+    cr_check_site = site;
     CR_CHECK(site->kind != CRANK_KIND_DOUBLE && site->kind != CRANK_KIND_FLOAT,
         "crank_submit: %s returns a floating point number, which crank_submission_wait cannot "
         "give; let it return an integer and write the number through a pointer",
         site->function);
-    if (!reach(loop, &held, "crank_submit")) {
+    bool reached = reach(loop, &held, "crank_submit");
+    cr_check_site = NULL;
+    if (!reached) {
         errno = ESHUTDOWN;
         return NULL;
     }

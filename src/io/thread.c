@@ -131,7 +131,9 @@ static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_sit
 crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;
+    cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_to_thread");
+    cr_check_site = NULL;
     if (cr_spawn_unwanted(loop)) { /* cancelled before its start it would never run */
         errno = ESHUTDOWN;
         return NULL;

@@ -28,9 +28,11 @@ static const char *name_of(const crank_generator *g) { return g->site->function;
  * record. The arguments are kept as captured. */
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
 {
+    cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_generate");
     CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
         "crank_generate: %s must return int or long", site->function);
+    cr_check_site = NULL;
     crank_generator *g = cr_generator_get(loop);
     if (!g) {
         errno = ENOMEM;

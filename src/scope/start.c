@@ -157,8 +157,10 @@ static start *prepare(
  * that nothing has happened where a request is pending. */
 int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *site)
 {
+    cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_group_start");
     (void)cr_self_checked("crank_group_start");
+    cr_check_site = NULL;
     cr_task *task = cr_task_make(loop, fn, site);
     cr_waiting w;
     int err = cr_wait_begin(&w, "crank_group_start");

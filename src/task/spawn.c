@@ -255,7 +255,9 @@ static CR_INLINE cr_task *make_plainly(
 
 static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site *site)
 {
+    cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_spawn");
+    cr_check_site = NULL;
     cr_task *task = make_fully(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
@@ -299,8 +301,10 @@ static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task
 
 static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const crank_site *site)
 {
+    cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_spawn_eager");
     cr_task *self = cr_self_checked("crank_spawn_eager");
+    cr_check_site = NULL;
     /* Without a scope it declared nothing runs before the next wait, which says so. */
     bool stopped = cr_tasks_of(loop)->out_of_memory == self->id;
     cr_task *task = CR_UNLIKELY(stopped) ? no_record() : make_child(loop, fn, site);

@@ -429,3 +429,22 @@ TEST(report, has_no_colour_elsewhere)
     EXPECT_CONTAINS(test_captured(), "crank: unawaited failure: task '");
     EXPECT(!strchr(test_captured(), '\033'));
 }
+
+/* ---- where the call is written */
+
+static int give_one(void) { return 1; }
+static void spawn_outside(void) { (void)crank_spawn(give_one); }
+TEST_CHECKS_OUTSIDE(check, of_a_spawn_outside_a_run_tells_where_it_is_written, "in spawn_outside, the call of give_one")
+{
+    spawn_outside();
+}
+TEST_CHECKS_OUTSIDE(check, of_a_job_outside_a_run_tells_where_it_is_written, "misuse.c:")
+{
+    (void)crank_to_thread(give_one);
+}
+static double give_half(void) { return 0.5; }
+TEST_CHECKS(check, of_a_generator_of_doubles_tells_where_it_is_written, "misuse.c:")
+{
+    CRANK_AUTO_GENERATOR crank_generator *g = crank_generate(give_half);
+    return g != NULL;
+}

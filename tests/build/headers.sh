@@ -94,6 +94,9 @@ int use(const struct thing *things, crank_task *task)
     crank_group_spawn_into(&group, roots + 1, sqrt, 2.0);
     crank_group_add_into(&group, &small, task);
     (void)crank_group_add(&group, crank_spawn(look, things));
+    crank_try(crank_group_start(&group, roots, sqrt, 2.0));
+    crank_try(crank_any(NULL, crank_spawn(look, things), task));
+    crank_started(1.5f);
     crank_try(crank_group_wait(&group));
     crank_pool_spawn(&pool, look, things);
     return crank_pool_wait(&pool, all, 1) + crank_pool_wait(&pool, roots, 1) + crank_pool_wait(&pool, NULL, 1) +
