@@ -282,6 +282,8 @@ def group_text(task):
 THINGS = {
     "cr_sleep_describe": sleep_text,
     "join_describe": lambda task, clock: (task_at(task.on) or task).name,
+    "start_describe":
+        lambda task, clock: (task_at(field(task.on, "start", "child", "crank_group_start_")) or task).name,
     "gather_describe": lambda task, clock: counted(task, "gather", "crank_gather_"),
     "group.c wait_describe": lambda task, clock: group_text(task),
     "wait.c wait_describe": lambda task, clock: counted(task, "waiter", "crank_wait"),
