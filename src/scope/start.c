@@ -44,15 +44,18 @@ static size_t start_describe(const cr_task *self, char *buf, size_t size)
 }
 
 static bool start_undo(cr_task *self);
+static void start_repeat(cr_task *self);
 static void start_due(crank_loop *loop, cr_task *self);
 /* The same wait twice: the second after the child was asked to end, with the grace period's
  * timer. */
 static const cr_wait start_wait = { .what = "waits for the start of",
     .undo = start_undo,
+    .repeat = start_repeat,
     .holder = start_holder,
     .describe = start_describe };
 static const cr_wait start_end_wait = { .what = "waits for the end of",
     .undo = start_undo,
+    .repeat = start_repeat,
     .due = start_due,
     .holder = start_holder,
     .describe = start_describe };
@@ -68,10 +71,12 @@ static void ask_child(start *s)
 static bool start_undo(cr_task *self)
 {
     start *s = self->on;
+    self->fiber.flags |= CR_TASK_DELIVERING;
     s->interrupted = true;
     ask_child(s);
     return false;
 }
+static void start_repeat(cr_task *self) { ask_child(self->on); }
 
 static void start_due(crank_loop *loop, cr_task *self)
 {
@@ -92,6 +97,7 @@ static void wake_starter(start *s)
     s->child = NULL;
     if (s->self->fiber.wait == &start_end_wait)
         cr_grace_stop(s->loop, s->self);
+    s->self->fiber.flags = (uint16_t)(s->self->fiber.flags & ~CR_TASK_DELIVERING);
     cr_wake(s->loop, s->self, 0);
 }
 
@@ -113,13 +119,12 @@ static int outcome(const start *s, const crank_site *site)
         return 0;
     if (s->error && s->error != -ECANCELED)
         return s->error;
-    if (s->interrupted && cr_scopes_deliverable(s->self)) {
-        cr_scopes_delivered(s->self);
+    if (s->error == -ECANCELED || (s->interrupted && cr_scopes_deliverable(s->self))) {
+        cr_scopes_interrupt(s->self);
         return -ECANCELED;
     }
-    return s->error ? s->error
-                    : cr_failed(-EPROTO, "crank_group_start: %s has ended without crank_started",
-                          site->function);
+    return cr_failed(
+        -EPROTO, "crank_group_start: %s has ended without crank_started", site->function);
 }
 
 /* ---- starting */
