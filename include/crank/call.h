@@ -19,6 +19,8 @@
 CRANK_API void crank_capture_few_(void);
 CRANK_API void crank_capture_many_(void);
 typedef void crank_function_(void);
+/* A CHECK: what make(), a name, was to make a task of is NULL. */
+CRANK_API CRANK_NORETURN void crank_no_function_(const char *make, const crank_site *site);
 static inline crank_function_ *crank_few_(void) { return crank_capture_few_; }
 static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 
@@ -166,6 +168,8 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
             (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__), \
             CRANK_IS_LARGE_(__VA_ARGS__), CRANK_BITS_(CRANK_IS_POINTER_, __VA_ARGS__), \
             CRANK_BITS_(CRANK_IS_INTEGER_, __VA_ARGS__) }; \
+        if (__builtin_expect(!CRANK_CAT_(crank_f_, id), 0)) \
+            crank_no_function_(#make, &CRANK_CAT_(crank_s_, id)); \
         CRANK_CAT_(CRANK_STUB_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
             __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_IS_LARGE_(__VA_ARGS__), __VA_ARGS__); \
         make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \

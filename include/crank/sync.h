@@ -5,8 +5,8 @@
  * first served. None is for threads: an object belongs to the loop that used it last, or made it, and while that loop
  * runs any call on it from another thread, a thread job's too, is a CHECK; such a thread calls crank_post or
  * crank_submit. An object may be made outside a run, and goes over to another loop while its own does not run and
- * nobody holds it or waits on it. Freeing one that tasks wait on is a CHECK. A cancelled wait takes nothing: no turn,
- * permit, item or wake-up is lost. */
+ * nobody holds it or waits on it. Freeing one that tasks wait on is a CHECK, and so is NULL but for _free. A cancelled
+ * wait takes nothing: no turn, permit, item or wake-up is lost. */
 #include "base.h"
 #include "call.h"
 #include "error.h"

@@ -32,6 +32,7 @@
  * kernel's own frame. A stack somebody else has set is kept if it has at least the minimum. */
 #define ALTERNATE_BYTES ((size_t)64 << 10)
 #define ALTERNATE_MIN ((size_t)16 << 10)
+#define NULL_BYTES 4096 /* no object lies there */
 
 typedef void report_fn(const void *address, size_t depth, size_t limit);
 
@@ -64,6 +65,7 @@ static size_t handler_users;
 static struct sigaction before[FAULT_SIGNALS];
 
 __thread bool (*cr_stack_restore)(const void *address);
+void (*cr_null_faulted)(uintptr_t at);
 
 /* Where the stack was, as the kernel saved it: the handler itself runs on another one. */
 static const void *stack_pointer(const void *context)
@@ -73,6 +75,16 @@ static const void *stack_pointer(const void *context)
     return (const void *)(uintptr_t)user->uc_mcontext.gregs[REG_RSP];
 #else
     return (const void *)(uintptr_t)user->uc_mcontext.sp;
+#endif
+}
+
+static uintptr_t program_counter(const void *context)
+{
+    const ucontext_t *user = context;
+#if defined(__x86_64__)
+    return (uintptr_t)user->uc_mcontext.gregs[REG_RIP];
+#else
+    return (uintptr_t)user->uc_mcontext.pc;
 #endif
 }
 
@@ -150,6 +162,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
+    if (!sent && cr_null_faulted && (uintptr_t)info->si_addr < NULL_BYTES)
+        cr_null_faulted(program_counter(context));
     if (!sent && is_overflow(info, context))
         die_by(number, info);
     else

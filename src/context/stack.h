@@ -72,6 +72,9 @@ size_t cr_stacks_in_use(const cr_stacks *stacks);
 /* Slots ever handed out, mappings held. */
 void cr_stacks_statistics(const cr_stacks *stacks, size_t *ret_slots, size_t *ret_mappings);
 
+/* The instruction at this address has touched the first page, where nothing lies: a layer above
+ * says what call that was, or comes back. NULL: nobody. Called in the handler. */
+extern void (*cr_null_faulted)(uintptr_t at);
 /* Asked first about any fault of this thread: true when it has made the address good. NULL: nobody.
  * Called in the handler. */
 extern __thread bool (*cr_stack_restore)(const void *address)

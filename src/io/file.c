@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "base/check.h"
 #include "io/call.h"
 #include "io/stream.h"
 #include "io/workers.h"
@@ -346,6 +347,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
 crank_stream *crank_open(const char *path, const char *mode)
 {
     file *f = NULL;
+    CR_CHECK(path, "crank_open: the path is NULL");
     int err = open_file(path, mode, &f);
     if (err == 0)
         return &f->stream;
@@ -427,6 +429,8 @@ static whole *whole_new(const cr_sys *sys, const char *path)
 int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
 {
     cr_waiting w;
+    CR_CHECK(path && ret_data && ret_size,
+        "crank_read_file: the path, or where to put data or size, is NULL");
     int err = cr_wait_begin(&w, "crank_read_file");
     if (err < 0)
         return err;
@@ -477,6 +481,7 @@ int crank_write_file(const char *path, const void *data, size_t size)
 {
     enum { stack_max = 8 << 20 };
     cr_waiting w;
+    CR_CHECK(path && (data || size == 0), "crank_write_file: the path or the data is NULL");
     int err = cr_wait_begin(&w, "crank_write_file");
     if (err < 0)
         return err;

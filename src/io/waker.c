@@ -65,6 +65,7 @@ static bool own(const crank_loop *loop) { return loop == cr_loop_here || !loop->
 /* outside goes up: while it exists somebody may wake the loop, so it is not starved. */
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
+    CR_CHECK(fn, "crank_waker_new: the function is NULL; a wake needs one to call");
     cr_loop_check_given(loop, "crank_waker_new");
     if (cr_loop_inherited(loop))
         cr_loop_inherit(loop, "crank_waker_new");

@@ -246,6 +246,7 @@ static CR_COLD int missing(cr_waiting *w)
  * this wait never returns with a child alive. */
 int crank_group_wait(crank_group *g)
 {
+    CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
     cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
@@ -338,6 +339,7 @@ static cr_task *make_child(
 static inline crank_task *spawn(
     crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
 {
+    CR_CHECK(g, "crank_group_spawn: the group is NULL; give what CRANK_GROUP declared");
     crank_loop *loop = cr_loop_checked("crank_group_spawn");
     if (CR_UNLIKELY(!g->state)) {
         errno = ENOMEM;
@@ -464,6 +466,7 @@ int cr_group_leave(crank_loop *loop, cr_scope *scope)
 /* The opener's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */
 void crank_group_cancel(crank_group *g)
 {
+    CR_CHECK(g, "crank_group_cancel: the group is NULL; give what CRANK_GROUP declared");
     if (!g->state)
         return;
     cr_group *group = group_of(g, "crank_group_cancel");
@@ -475,6 +478,7 @@ void crank_group_cancel(crank_group *g)
 
 size_t crank_group_count(const crank_group *g)
 {
+    CR_CHECK(g, "crank_group_count: the group is NULL; give what CRANK_GROUP declared");
     return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
 }
 
@@ -482,6 +486,7 @@ size_t crank_group_count(const crank_group *g)
 int crank_pool_wait_(
     crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
 {
+    CR_CHECK(g, "crank_pool_wait: the pool is NULL; give what CRANK_POOL declared");
     CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
         "crank_pool_wait: results is an array of integers, doubles or pointers, or NULL");
     if (!g->state)

@@ -105,6 +105,7 @@ void *crank_within_ptr_(crank_timeout *t, void *value)
 /* One that has fired cannot be taken back: its request may have been delivered already. */
 int crank_reschedule(crank_timeout *t, double seconds)
 {
+    CR_CHECK(t, "crank_reschedule: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_reschedule");
@@ -124,6 +125,7 @@ int crank_reschedule(crank_timeout *t, double seconds)
 
 bool crank_expired(const crank_timeout *t)
 {
+    CR_CHECK(t, "crank_expired: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return false;
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_expired");
@@ -133,6 +135,7 @@ bool crank_expired(const crank_timeout *t)
 /* Negative once it has fired: by how much it is over. */
 double crank_remaining(const crank_timeout *t)
 {
+    CR_CHECK(t, "crank_remaining: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return CRANK_FOREVER;
     const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_remaining");

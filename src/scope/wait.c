@@ -207,6 +207,7 @@ static size_t partition(crank_task **tasks, size_t n)
 ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout)
 {
     cr_waiting w;
+    CR_CHECK(tasks || n == 0, "crank_wait: the array of tasks is NULL");
     int err = cr_wait_begin(&w, "crank_wait");
     if (err < 0)
         return err;

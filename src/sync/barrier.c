@@ -86,6 +86,7 @@ static void let_through(crank_barrier *barrier)
 int crank_barrier_wait(crank_barrier *barrier)
 {
     cr_waiting w;
+    cr_object_given(barrier, "crank_barrier_wait");
     int err = cr_wait_begin(&w, "crank_barrier_wait");
     if (err < 0)
         return err;
@@ -111,6 +112,7 @@ static void turn_away(crank_barrier *barrier)
 /* Those who wait are turned away, since the round they wait for is not going to be completed. */
 void crank_barrier_reset(crank_barrier *barrier)
 {
+    cr_object_given(barrier, "crank_barrier_reset");
     cr_object_use(&barrier->object, cr_loop_here, barrier->waiting, "crank_barrier_reset");
     barrier->broken = false;
     turn_away(barrier);
@@ -119,6 +121,7 @@ void crank_barrier_reset(crank_barrier *barrier)
 /* It stays broken: whoever comes later must not wait for those who will not come. */
 void crank_barrier_abort(crank_barrier *barrier)
 {
+    cr_object_given(barrier, "crank_barrier_abort");
     cr_object_use(&barrier->object, cr_loop_here, barrier->waiting, "crank_barrier_abort");
     barrier->broken = true;
     turn_away(barrier);
@@ -126,12 +129,14 @@ void crank_barrier_abort(crank_barrier *barrier)
 
 size_t crank_barrier_waiting(const crank_barrier *barrier)
 {
+    cr_object_given(barrier, "crank_barrier_waiting");
     cr_object_look(&barrier->object, "crank_barrier_waiting");
     return barrier->waiting;
 }
 
 bool crank_barrier_broken(const crank_barrier *barrier)
 {
+    cr_object_given(barrier, "crank_barrier_broken");
     cr_object_look(&barrier->object, "crank_barrier_broken");
     return barrier->broken;
 }

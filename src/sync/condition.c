@@ -102,6 +102,7 @@ static const cr_wait condition_wait = {
 /* The lock is the user's and may serve other conditions too. */
 crank_condition *crank_condition_new(crank_lock *lock)
 {
+    CR_CHECK(lock, "crank_condition_new: the lock is NULL; make the condition's lock first");
     crank_condition *condition = cr_object_new(sizeof(crank_condition));
     if (condition)
         condition->lock = lock;
@@ -143,6 +144,7 @@ static void check_held(const crank_condition *condition, const cr_task *self, co
 int crank_condition_wait(crank_condition *condition)
 {
     cr_waiting w;
+    cr_object_given(condition, "crank_condition_wait");
     int err = cr_wait_begin(&w, "crank_condition_wait");
     if (err < 0)
         return err;
@@ -154,6 +156,7 @@ int crank_condition_wait(crank_condition *condition)
 
 void crank_condition_notify(crank_condition *condition, size_t n)
 {
+    cr_object_given(condition, "crank_condition_notify");
     check_held(condition, cr_self(), "crank_condition_notify");
     for (; n && condition->line.head; n--)
         notify_first(condition);
@@ -161,6 +164,7 @@ void crank_condition_notify(crank_condition *condition, size_t n)
 
 void crank_condition_notify_all(crank_condition *condition)
 {
+    cr_object_given(condition, "crank_condition_notify_all");
     check_held(condition, cr_self(), "crank_condition_notify_all");
     while (condition->line.head)
         notify_first(condition);

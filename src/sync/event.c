@@ -45,6 +45,7 @@ void crank_event_free(crank_event *event)
 /* The flag is raised before anybody is woken: a task that runs next finds it so. */
 void crank_event_set(crank_event *event)
 {
+    cr_object_given(event, "crank_event_set");
     cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_set");
     event->raised = true;
     cr_waitq_wake_all(event->object.loop, &event->line, 0);
@@ -52,12 +53,14 @@ void crank_event_set(crank_event *event)
 
 void crank_event_clear(crank_event *event)
 {
+    cr_object_given(event, "crank_event_clear");
     cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_clear");
     event->raised = false;
 }
 
 bool crank_event_is_set(const crank_event *event)
 {
+    cr_object_given(event, "crank_event_is_set");
     cr_object_look(&event->object, "crank_event_is_set");
     return event->raised;
 }
@@ -75,7 +78,7 @@ static CR_NOINLINE int wait_for_event(crank_event *event)
     return cr_waitq_park(&w, &event->line, &event_wait);
 }
 
-int crank_event_wait(crank_event *event)
+CR_QUICK int crank_event_wait(crank_event *event)
 {
     cr_waiting w;
     if (cr_object_quick(&event->object, &w) && event->raised)

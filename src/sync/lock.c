@@ -126,7 +126,7 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
 }
 
 /* A free lock has nobody in line, so that taking it overtakes nobody. */
-int crank_lock_acquire(crank_lock *lock)
+CR_QUICK int crank_lock_acquire(crank_lock *lock)
 {
     cr_waiting w;
     crank_loop *loop = cr_loop_here;
@@ -140,6 +140,7 @@ int crank_lock_acquire(crank_lock *lock)
 /* Needs a task, for a lock has a holder; but never waits, so it notices no cancellation either. */
 int crank_lock_acquire_nowait(crank_lock *lock)
 {
+    cr_object_given(lock, "crank_lock_acquire_nowait");
     bool held = cr_lock_holder_id(lock);
     cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
     cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
@@ -152,6 +153,7 @@ int crank_lock_acquire_nowait(crank_lock *lock)
 /* Out of line: which of the two mistakes it was is of interest only then. */
 static CR_COLD void release_refused(const crank_lock *lock)
 {
+    cr_object_given(lock, "crank_lock_release");
     uint64_t id = cr_lock_holder_id(lock);
     const cr_task *holder = cr_task_find(id);
     if (!id)
@@ -169,7 +171,7 @@ static CR_COLD void release_refused(const crank_lock *lock)
 }
 
 /* Works in the holder only, which runs on the lock's own loop: the line needs no further check. */
-void crank_lock_release(crank_lock *lock)
+CR_QUICK void crank_lock_release(crank_lock *lock)
 {
     const cr_task *self = cr_self();
     if (CR_LIKELY(self && lock->quick == self->id))
@@ -182,6 +184,7 @@ void crank_lock_release(crank_lock *lock)
 
 bool crank_lock_held(const crank_lock *lock)
 {
+    cr_object_given(lock, "crank_lock_held");
     cr_object_look(&lock->object, "crank_lock_held");
     return cr_lock_holder_id(lock);
 }

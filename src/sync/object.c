@@ -6,6 +6,7 @@
  * outlive the run in which it was made. */
 #include "sync/object.h"
 #include <stdio.h>
+#include "context/stack.h"
 #include "loop/registry.h"
 
 /* Objects may be made before the run begins, by whoever sets things up: no loop is needed. */
@@ -33,6 +34,50 @@ const cr_sys *cr_object_sys(const cr_object *object)
 void cr_object_free(void *object)
 {
     cr_free(cr_object_sys(object), object);
+}
+
+void cr_object_missing(const char *call)
+{
+    cr_check_failed(
+        "%s: the object is NULL; its _new function gives that when memory is short", call);
+}
+
+/* The section's bounds, which the linker makes. */
+extern const char __start_crank_quick[] __attribute__((visibility("hidden")));
+extern const char __stop_crank_quick[] __attribute__((visibility("hidden")));
+
+/* In the handler of a fault. What lies in the section but is none of these is out-of-line code of
+ * the one before it. */
+static void quick_call_faulted(uintptr_t at)
+{
+    static const struct {
+        const char *name;
+        void (*call)(void);
+    } calls[] = {
+        { "crank_lock_acquire", (void (*)(void))crank_lock_acquire },
+        { "crank_lock_release", (void (*)(void))crank_lock_release },
+        { "crank_event_wait", (void (*)(void))crank_event_wait },
+        { "crank_semaphore_acquire", (void (*)(void))crank_semaphore_acquire },
+        { "crank_put", (void (*)(void))crank_queue_put_ },
+        { "crank_get", (void (*)(void))crank_queue_get_ },
+    };
+    const char *name = NULL;
+    uintptr_t nearest = 0;
+    if (at < (uintptr_t)__start_crank_quick || at >= (uintptr_t)__stop_crank_quick)
+        return;
+    for (size_t i = 0; i < CRANK_COUNT(calls); i++) {
+        uintptr_t start = (uintptr_t)calls[i].call;
+        if (start <= at && start >= nearest) {
+            nearest = start;
+            name = calls[i].name;
+        }
+    }
+    if (name)
+        cr_object_missing(name);
+}
+__attribute__((constructor)) static void explain_faults(void)
+{
+    cr_null_faulted = quick_call_faulted;
 }
 
 /* The pointer of an ended loop is compared, not followed, and one at the same address has another

@@ -39,6 +39,20 @@ static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_us
         cr_object_take_over(object, loop, in_use, call);
 }
 
+/* A call was given NULL for its object. */
+CRANK_NORETURN CR_COLD void cr_object_missing(const char *call);
+/* The first thing a call does with its object, where it is not one of those that take a few
+ * instructions in all (CR_QUICK). */
+static inline void cr_object_given(const void *object, const char *call)
+{
+    if (CR_UNLIKELY(!object))
+        cr_object_missing(call);
+}
+
+/* Calls whose quick way is too short for a test: given NULL they fault, and the handler of faults,
+ * which a run has installed, tells them by their section. */
+#define CR_QUICK __attribute__((section("crank_quick"), noinline))
+
 /* The calling thread has no loop, or another than the object's: a CHECK while the object's runs. */
 CR_COLD void cr_object_check_thread(const cr_object *object, const char *call);
 /* For calls that leave the object to its loop: those that only look, and those that free it. */

@@ -210,7 +210,8 @@ static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t
 
 /* The quick way is one row of tests that are nearly always true, in an order that reads each cache
  * line once; whatever is false is found out again, with its reason, by put_or_wait. */
-int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigned char kind)
+CR_QUICK int crank_queue_put_(
+    crank_queue *queue, const void *value, size_t size, unsigned char kind)
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
@@ -227,6 +228,7 @@ int crank_queue_put_(crank_queue *queue, const void *value, size_t size, unsigne
 /* Needs no task: callbacks use it, and programs before and after a run. */
 int crank_queue_put_nowait_(crank_queue *queue, const void *value, size_t size, unsigned char kind)
 {
+    cr_object_given(queue, "crank_put_nowait");
     check_call(queue, type_of(size, kind), "crank_put_nowait");
     return put(queue, value);
 }
@@ -265,7 +267,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
 }
 
 /* With no putter in line, taking an element changes nothing for anybody else. */
-int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
+CR_QUICK int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
 {
     cr_waiting w;
     size_t type = type_of(size, kind);
@@ -280,6 +282,7 @@ int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char k
 
 int crank_queue_get_nowait_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
 {
+    cr_object_given(queue, "crank_get_nowait");
     check_call(queue, type_of(size, kind), "crank_get_nowait");
     return take(queue, ret);
 }
@@ -288,6 +291,7 @@ int crank_queue_get_nowait_(crank_queue *queue, void *ret, size_t size, unsigned
  * element was never there. */
 void crank_queue_done(crank_queue *queue)
 {
+    cr_object_given(queue, "crank_queue_done");
     cr_object_use(&queue->object, cr_loop_here, in_use(queue), "crank_queue_done");
     CR_CHECK(queue->unfinished,
         "crank_queue_done: every element put into queue %p is done already; call it once for each "
@@ -302,6 +306,7 @@ void crank_queue_done(crank_queue *queue)
 int crank_queue_join(crank_queue *queue)
 {
     cr_waiting w;
+    cr_object_given(queue, "crank_queue_join");
     int err = cr_wait_begin(&w, "crank_queue_join");
     if (err < 0)
         return err;
@@ -315,6 +320,7 @@ int crank_queue_join(crank_queue *queue)
  * are in stay to be got, unless the queue is emptied now. */
 void crank_queue_shutdown(crank_queue *queue, bool now)
 {
+    cr_object_given(queue, "crank_queue_shutdown");
     cr_object_use(&queue->object, cr_loop_here, in_use(queue), "crank_queue_shutdown");
     queue->shut = true;
     queue->quick = 0;
@@ -334,12 +340,14 @@ void crank_queue_shutdown(crank_queue *queue, bool now)
 
 size_t crank_queue_count(const crank_queue *queue)
 {
+    cr_object_given(queue, "crank_queue_count");
     cr_object_look(&queue->object, "crank_queue_count");
     return queue->store.count;
 }
 
 bool crank_queue_full(const crank_queue *queue)
 {
+    cr_object_given(queue, "crank_queue_full");
     cr_object_look(&queue->object, "crank_queue_full");
     return queue->store.count >= queue->max;
 }

@@ -78,7 +78,7 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
 }
 
 /* The quick way: with a permit free nobody is in line, so taking it overtakes nobody. */
-int crank_semaphore_acquire(crank_semaphore *semaphore)
+CR_QUICK int crank_semaphore_acquire(crank_semaphore *semaphore)
 {
     cr_waiting w;
     if (CR_LIKELY(cr_object_quick(&semaphore->object, &w) && semaphore->permits)) {
@@ -91,6 +91,7 @@ int crank_semaphore_acquire(crank_semaphore *semaphore)
 /* Needs no task: a permit has no owner. */
 int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 {
+    cr_object_given(semaphore, "crank_semaphore_acquire_nowait");
     cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
         "crank_semaphore_acquire_nowait");
     if (!semaphore->permits)
@@ -110,6 +111,7 @@ static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 /* From any task or callback of the loop: a permit is not tied to who acquired it. */
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
+    cr_object_given(semaphore, "crank_semaphore_release");
     cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
         "crank_semaphore_release");
     CR_CHECK(semaphore->permits < semaphore->bound,
@@ -124,6 +126,7 @@ void crank_semaphore_release(crank_semaphore *semaphore)
 
 size_t crank_semaphore_value(const crank_semaphore *semaphore)
 {
+    cr_object_given(semaphore, "crank_semaphore_value");
     cr_object_look(&semaphore->object, "crank_semaphore_value");
     return semaphore->permits;
 }

@@ -141,6 +141,7 @@ int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), 
     if (!handle)
         return cr_failed(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
     cr_task *task = cr_task_of(handle, "crank_on_done");
+    CR_CHECK(fn, "crank_on_done: the function is NULL");
     crank_loop *loop = cr_loop_here;
     struct done *done = cr_alloc(loop->sys, sizeof *done);
     if (!done || !cr_task_ext(cr_tasks_of(loop), task)) {

@@ -326,6 +326,13 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     return run_first(loop, loop->runner.current, task);
 }
 
+/* The call's name is that of the function which would have made the task, less its last sign. */
+void crank_no_function_(const char *make, const crank_site *site)
+{
+    cr_check_failed("%.*s: the function %s is NULL, at %s:%d in %s()",
+        (int)strlen(make) - 1, make, site->function, site->file, site->line, site->caller);
+}
+
 /* For who has no capture (other architectures, C++, bindings): the buffer is filled by hand, as
  * the stub would do. */
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
@@ -333,6 +340,7 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     static const crank_site site = {
         "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
     };
+    CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
     cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }

@@ -15,7 +15,7 @@ shared_data="$shared_data interrupt_post handling cr_numbers cr_slabs lock alive
 shared_data="$shared_data call_slabs call_slabs_from call_numbers"
 shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives timer due"
 shared_data="$shared_data prepared looked copy text"
-shared_data="$shared_data chosen question"
+shared_data="$shared_data chosen question cr_null_faulted"
 # Choices are counted over all the loops of a process that follow the environment's list.
 shared_data="$shared_data chosen_before"
 
