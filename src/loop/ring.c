@@ -32,14 +32,14 @@ void cr_ring_close(const cr_sys *sys, cr_ring *ring)
 }
 
 /* What else lies at those addresses by now is not ours. The heads and tails of a ring without
- * entries are all the same. */
+ * entries are all the same, and none is ever moved. */
 void cr_ring_leave(const cr_sys *sys, cr_ring *ring)
 {
-    static unsigned none;
+    unsigned *none = &ring->nothing;
     if (ring->fd >= 0)
         sys->close(sys->context, ring->fd);
-    *ring = (cr_ring){ .fd = -1, .sq_head = &none, .sq_tail = &none, .sq_flags = &none,
-        .cq_head = &none, .cq_tail = &none };
+    *ring = (cr_ring){ .fd = -1, .sq_head = none, .sq_tail = none, .sq_flags = none,
+        .cq_head = none, .cq_tail = none };
 }
 
 /* A child of fork must not share the rings: two processes would write the same heads and tails. */

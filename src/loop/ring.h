@@ -31,6 +31,7 @@ typedef struct cr_ring {
     unsigned *cq_tail; /* the kernel's */
     unsigned cq_mask;
     struct io_uring_cqe *cqes;
+    unsigned nothing; /* heads and tails of one that was left to the parent: see cr_ring_leave */
 } cr_ring;
 
 typedef struct cr_ring_completion {

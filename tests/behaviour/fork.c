@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base.h"
 #include "test.h"
 
 #define EACH_BACKEND(subject, sentence) \
@@ -32,6 +33,13 @@
         EXPECT_EQ(crank_run_with(OPTIONS(.backend = backend), subject##_##sentence##_in_a_run), 0); \
     } \
     static int subject##_##sentence##_in_a_run(void)
+
+/* ThreadSanitizer allows a child neither threads nor signals. */
+static void needs_a_whole_child(void)
+{
+    if (CR_TSAN)
+        test_skip("not under ThreadSanitizer");
+}
 
 /* fork(), in whose child stderr goes to *ret_said, which the parent reads. */
 static pid_t fork_that_speaks(int *ret_said)
@@ -165,6 +173,7 @@ static const crank_backend backends[] = { CRANK_BACKEND_SIM, CRANK_BACKEND_EPOLL
 
 EACH_RUN(fork, child_runs_a_program_in_the_middle_of_one)
 {
+    needs_a_whole_child();
     make_strangers();
     for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         int fd;
@@ -212,6 +221,7 @@ static int fork_in_a_job(crank_loop *loop, crank_backend backend)
 }
 EACH_RUN(fork, child_of_a_thread_job_runs_a_program)
 {
+    needs_a_whole_child();
     for (size_t i = 0; i < CRANK_COUNT(backends); i++)
         crank_try(crank_await(crank_to_thread(fork_in_a_job, crank_current_loop(), backends[i])));
     return 0;
@@ -241,6 +251,7 @@ static int fork_interrupted(crank_backend backend)
 }
 EACH_BACKEND(fork, child_has_ctrl_c_for_itself)
 {
+    needs_a_whole_child();
     EXPECT_EQ(crank_run_with(OPTIONS(.backend = backend, .handle_interrupt = true), fork_interrupted, backend), 0);
 }
 

@@ -65,11 +65,7 @@ static int no_result;
     X("crank_submit", ignore_ptr(crank_submit(crank_current_loop(), no_function))) \
     X("crank_generate", crank_generator *g = crank_generate(no_body); ignore(crank_next(g, &no_result))) \
     X("crank_wait", ignore(crank_wait(NULL, 1, CRANK_ALL_COMPLETED, 1))) \
-    X("crank_on_done", ignore(crank_on_done(NULL, on_done, NULL))) \
     X("crank_on_done", ignore(crank_on_done(crank_spawn(give), NULL, NULL))) \
-    X("crank_remove_on_done", ignore(crank_remove_on_done(NULL, on_done, NULL))) \
-    X("crank_result", ignore(crank_result(NULL, NULL))) \
-    X("crank_done", ignore(crank_done(NULL))) \
     X("crank_set_result", ignore(crank_set_result((crank_future *)NULL, 1))) \
     X("crank_set_error", ignore(crank_set_error(NULL, EIO, "gone"))) \
     X("crank_waker_new", ignore_ptr((crank_waker_new)(crank_current_loop(), NULL, NULL))) \
@@ -85,11 +81,6 @@ static int no_result;
     X("crank_lock_release", crank_lock_release(NULL))
 
 static int give(void) { return 5; }
-static void on_done(crank_task *task, void *arg)
-{
-    (void)task;
-    (void)arg;
-}
 static int (*volatile no_function)(void);
 static int (*volatile no_body)(void);
 static int (*volatile no_large)(int, int, int, int, int, int);

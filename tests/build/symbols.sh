@@ -10,9 +10,9 @@ archive=$BUILD/libcrank.a
 # handles and loops are looked up from any thread, a key by which threads free what they leave is made once, and a mark
 # is only ever compared with its address. The watchdog is one per process: which loops it watches, its thread, its texts
 # and its signal.
-shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_loop interrupts"
-shared_data="$shared_data interrupt_post handling cr_numbers cr_slabs lock alive key_once thread_key key_made mark"
-shared_data="$shared_data call_slabs call_slabs_from call_numbers"
+shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_run interrupts"
+shared_data="$shared_data handling handled_before cr_forks counted cr_numbers cr_slabs lock alive last_serial"
+shared_data="$shared_data key_once thread_key key_made mark call_slabs call_slabs_from call_numbers"
 shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives timer due"
 shared_data="$shared_data prepared looked copy text"
 shared_data="$shared_data chosen question cr_null_faulted"
