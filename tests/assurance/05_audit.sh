@@ -17,6 +17,7 @@ expected() {
         descriptor) echo "$fd;" ;;
         "high descriptor") echo "descriptors above the others;" ;;
         "descriptor of another") echo "a descriptor was not ours to close;" ;;
+        file) echo "a file;" ;;
         child | "dead child") echo "a child process;" ;;
         thread) echo "threads;$mappings$([ "$1" = plain ] && echo "$blocks")" ;;
         mapping) echo "$mappings" ;;
@@ -41,6 +42,7 @@ summarize() {
         /^    left: / {
             sub(/^    left: /, "")
             sub(/^descriptor [0-9]+ \(.*\)/, "a descriptor")
+            sub(/^file .*/, "a file")
             sub(/^[0-9]+ /, "")
             sub(/, [0-9]+ before$/, "")
             left = left $0 ";"

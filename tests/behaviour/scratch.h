@@ -1,37 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* scratch.h: files for tests about files. Each test has a folder of its own, gone with the
- * process that ran it. */
+/* scratch.h: files for tests about files. What a test has named is gone with its process; what the library makes
+ * beside that is left, and fails the test. */
 #ifndef TEST_SCRATCH_H
 #define TEST_SCRATCH_H
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
 
-static char scratch_folder[256];
+enum { SCRATCH_FILES = 128 };
+static char scratch_folder[300];
+static char scratch_files[SCRATCH_FILES][360];
+static int scratch_count;
 
-static int scratch_remove_one(const char *path, const struct stat *status, int flag, struct FTW *ftw)
+static void scratch_remove(void)
 {
-    (void)status, (void)flag, (void)ftw;
-    return remove(path);
+    while (scratch_count > 0)
+        remove(scratch_files[--scratch_count]);
+    rmdir(scratch_folder);
 }
-static void scratch_remove(void) { nftw(scratch_folder, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS); }
 
-/* The path of a file in this test's folder; valid until eight more have been asked for. */
+/* The path of a file in this test's folder. */
 __attribute__((unused)) static const char *scratch(const char *name)
 {
-    static char paths[8][320];
-    static unsigned next;
+    char path[sizeof *scratch_files];
     if (!scratch_folder[0]) {
         const char *top = getenv("TMPDIR");
         snprintf(scratch_folder, sizeof scratch_folder, "%s/crank-test-XXXXXX", top && top[0] ? top : "/tmp");
         EXPECT(mkdtemp(scratch_folder));
         atexit(scratch_remove);
     }
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", scratch_folder, name);
-    return path;
+    snprintf(path, sizeof path, "%s/%s", scratch_folder, name);
+    for (int i = 0; i < scratch_count; i++)
+        if (strcmp(scratch_files[i], path) == 0)
+            return scratch_files[i];
+    EXPECT(scratch_count < SCRATCH_FILES);
+    return memcpy(scratch_files[scratch_count++], path, sizeof path);
 }
 
 /* Make a file by plain C. */

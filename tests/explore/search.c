@@ -3,6 +3,7 @@
 #include <crank/explore.h>
 #include "loop/choices.h"
 #include "test.h"
+#include <sys/mman.h>
 
 enum { TREE_MAX = 64 };
 
@@ -197,8 +198,7 @@ TEST(choices, are_pairs_in_rising_order)
 
 TEST(choices, are_told_to_a_descriptor)
 {
-    char path[] = "/tmp/choices-XXXXXX";
-    int fd = mkstemp(path);
+    int fd = memfd_create("choices", MFD_CLOEXEC);
     FILE *file = fdopen(fd, "r+");
     crank_choice told[3];
     cr_choices choices = { .sys = &cr_sys_real };
@@ -213,7 +213,6 @@ TEST(choices, are_told_to_a_descriptor)
     EXPECT_EQ(fread(told, sizeof *told, 3, file), 3);
     EXPECT(told[0].of == 0 && told[1].of == 4 && told[2].chosen == 1 && told[2].of == 2);
     fclose(file);
-    remove(path);
 }
 
 /* ---- what is open in an explored run */

@@ -58,6 +58,15 @@ void test_run_choices(const test_item *item, const char *choices, uint64_t seed,
 /* A TEST_EXPLORED: through its schedules; fails the test where one fails. */
 void test_explore(const test_item *item, const test_options *options);
 
+/* folder.c: the runner's folder for temporary files, made and removed with all that is in it. */
+void test_folders_open(void);
+void test_folders_close(void);
+/* In it a test's own, by its number: made by the runner, and in the test's process what TMPDIR names. */
+unsigned test_folder_make(void);
+void test_folder_enter(unsigned number);
+/* Remove it. What was in it is told to a descriptor (-1: to none), a sentence each; how many sentences. */
+int test_folder_remove(unsigned number, int output);
+
 /* runs.c: what runs of the library have not got back when they were over. */
 typedef struct test_lost {
     size_t tasks;   /* records, of living ones and ended ones */

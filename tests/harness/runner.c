@@ -19,6 +19,7 @@ enum { ITEMS_MAX = 4096, JOBS_MAX = 64, FILTERS_MAX = 256 };
 typedef struct running {
     pid_t pid;
     int output;
+    unsigned folder;
     double started_at;
     const test_item *item;
     bool timed_out;
@@ -32,6 +33,7 @@ static running jobs[JOBS_MAX];
 static int passed;
 static int failed;
 static int skipped;
+static int stopped_by; /* a signal that ends the runner: no test is started any more */
 
 void test_register(test_case *test)
 {
@@ -161,7 +163,8 @@ static void execute(const test_item *item, const test_options *options)
 
 static void start(running *job, const test_item *item, const test_options *options)
 {
-    *job = (running){ .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC) };
+    *job = (running){ .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC),
+        .folder = test_folder_make() };
     fflush(NULL);
     job->pid = fork();
     if (job->pid < 0 || job->output < 0) {
@@ -170,6 +173,7 @@ static void start(running *job, const test_item *item, const test_options *optio
     }
     if (job->pid == 0) {
         enter_process(job->output);
+        test_folder_enter(job->folder);
         if (options->fork) {
             close_range(3, ~0U, 0);
             test_child(item, options);
@@ -225,14 +229,18 @@ static const char *judge(const running *job, int status, const char *output, boo
 
 static void finish(running *job, int status, const test_options *options)
 {
-    const char *output = read_output(job->output);
+    bool judged = options->audit && WIFEXITED(status) && WEXITSTATUS(status) == TEST_EXIT_PASSED;
     kill(-job->pid, SIGKILL);
+    int left = test_folder_remove(job->folder, judged ? job->output : -1);
+    const char *output = read_output(job->output);
     if (WIFEXITED(status) && WEXITSTATUS(status) == TEST_EXIT_SKIPPED) {
         skipped++;
         if (options->verbose)
             show("skip", job, "", output);
     } else {
         const char *why = judge(job, status, output, options->failing);
+        if (judged && left && !why[0])
+            why = "left files in its temporary folder";
         if (why[0]) {
             failed++;
             show("FAIL", job, why, output);
@@ -249,8 +257,8 @@ static void finish(running *job, int status, const test_options *options)
     job->pid = 0;
 }
 
-/* Wait for a child's end or a time limit, and deal with every job that has ended. */
-static void reap(const test_options *options, const sigset_t *child_signal)
+/* Wait for a child's end, a time limit or a signal to stop, and deal with a job that has ended. */
+static void reap(const test_options *options, const sigset_t *signals)
 {
     int status;
     for (int i = 0; i < options->jobs; i++) {
@@ -263,7 +271,9 @@ static void reap(const test_options *options, const sigset_t *child_signal)
             kill(-jobs[i].pid, SIGKILL);
         }
     }
-    sigtimedwait(child_signal, NULL, &(struct timespec){ .tv_nsec = 50000000 });
+    int number = sigtimedwait(signals, NULL, &(struct timespec){ .tv_nsec = 50000000 });
+    if (number > 0 && number != SIGCHLD)
+        stopped_by = number;
 }
 
 static running *free_job(const test_options *options)
@@ -295,23 +305,47 @@ static void end_running(const test_options *options)
     }
 }
 
-static bool enough(const test_options *options) { return options->stop && failed > 0; }
+/* The tests are in process groups of their own: what a terminal sends to the runner does not reach them. */
+static void stop_by_signal(void)
+{
+    sigset_t all;
+    test_folders_close();
+    signal(stopped_by, SIG_DFL);
+    raise(stopped_by);
+    sigfillset(&all);
+    sigprocmask(SIG_UNBLOCK, &all, NULL);
+}
+
+static bool enough(const test_options *options) { return stopped_by || (options->stop && failed > 0); }
+
+/* The end of a child and what asks the runner to stop, unless whoever started it has that ignored. */
+static void block_signals(sigset_t *ret_signals)
+{
+    static const int stopping[] = { SIGHUP, SIGINT, SIGTERM };
+    struct sigaction present;
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGCHLD);
+    for (size_t i = 0; i < CRANK_COUNT(stopping); i++)
+        if (sigaction(stopping[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
+            sigaddset(ret_signals, stopping[i]);
+    sigprocmask(SIG_BLOCK, ret_signals, NULL);
+}
 
 static void run_all(const test_item **order, int count, const test_options *options)
 {
-    sigset_t child_signal;
-    sigemptyset(&child_signal);
-    sigaddset(&child_signal, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child_signal, NULL);
+    sigset_t signals;
+    block_signals(&signals);
     for (int i = 0; i < count && !enough(options); i++) {
         running *job;
         while (!(job = free_job(options)))
-            reap(options, &child_signal);
+            reap(options, &signals);
         start(job, order[i], options);
     }
     while (!enough(options) && any_running(options))
-        reap(options, &child_signal);
+        reap(options, &signals);
     end_running(options);
+    if (stopped_by)
+        stop_by_signal();
 }
 
 static void shuffle(const test_item **order, int count, uint64_t seed)
@@ -337,11 +371,13 @@ static int run_chosen(const test_options *options)
         printf("%s: %s\n", options->short_name, order[i]->name);
     if (options->list)
         return 0;
+    test_folders_open();
     for (int i = 0; i < options->repeat && !enough(options); i++) {
         if (options->shuffle)
             shuffle(order, count, options->seed + (uint64_t)i + 1);
         run_all(order, count, options);
     }
+    test_folders_close();
     if (options->verbose || failed)
         printf("%s: %.1f s\n", options->short_name, now() - started_at);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

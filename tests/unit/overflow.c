@@ -80,10 +80,8 @@ static void write_protected(void)
 
 static void truncated_file(void)
 {
-    char name[] = "/tmp/crank-test-XXXXXX";
-    int fd = mkstemp(name);
+    int fd = memfd_create("truncated", MFD_CLOEXEC);
     EXPECT(fd >= 0);
-    unlink(name);
     volatile char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     EXPECT(memory != MAP_FAILED);
     memory[0] = 1;

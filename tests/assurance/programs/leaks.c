@@ -72,6 +72,14 @@ TEST_EACH_BACKEND(leak, thread)
     return 0;
 }
 
+TEST_EACH_BACKEND(leak, file)
+{
+    char path[300];
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/left-XXXXXX", folder ? folder : "/tmp");
+    return close(mkstemp(path));
+}
+
 TEST_EACH_BACKEND(leak, mapping)
 {
     EXPECT(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
