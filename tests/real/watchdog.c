@@ -309,7 +309,8 @@ TEST(watchdog, ends_no_system_call_early)
     crank_options options = watched(CRANK_BACKEND_EPOLL);
     options.blocked_after = 0.005;
     options.debug = true; /* each standstill is looked at */
-    EXPECT_EQ(crank_run_with(&options, computes_and_waits), 0);
+    for (int i = 0; i < 5 && reports == 0; i++) /* a loaded machine may not let the watchdog see one in 25 rounds */
+        EXPECT_EQ(crank_run_with(&options, computes_and_waits), 0);
     EXPECT_EQ(early, 0);
     EXPECT(reports > 0);
 }
