@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # The library compiles on a system that has libc's headers and no others: what it looks for it can do without.
 . "$(dirname "$0")/common.sh"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # Every prototype marked CRANK_BLOCKS has its row in tests/behaviour/checkpoints.c and in cancel_everywhere*.c, and no
 # other has one.
 . "$(dirname "$0")/common.sh"

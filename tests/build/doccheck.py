@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# builds: nothing
 """The documentation's checker finds what it is there to find: each page below is right or wrong, and it must say so."""
 import os
 import subprocess

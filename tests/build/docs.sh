@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: libcrank.a
 # The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the
 # tour names every file of the source and no other; the reference is made from the headers as they are.
 . "$(dirname "$0")/common.sh"
@@ -31,7 +32,7 @@ done
 check "the reference is that of the headers" python3 tools/reference.py --check docs/reference.md
 
 chosen=(--cc gcc)
-if [ "${QUICK:-0}" = 0 ] && command -v clang >/dev/null; then
+if [ "$(compilers | tail -n 1)" = clang ]; then
     chosen+=(--cc clang)
 fi
 pages=$(python3 tools/doccheck.py "${chosen[@]}" --flags=-Iinclude --libs="$BUILD/libcrank.a -pthread -lm" \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # Every public header alone, and twice, in each language it is for; the look programs under the strictest warnings.
 . "$(dirname "$0")/common.sh"
 

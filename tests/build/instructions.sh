@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: libcrank.a
 # What an operation costs in instructions must not grow: benchmarks/instructions.txt holds what it cost. And what
 # benchmarks/instructions finds is tried with a Valgrind that only says what it is told.
 . "$(dirname "$0")/common.sh"
@@ -53,10 +54,6 @@ check "a table of another compiler is left alone" left_alone
 
 # ---- crank
 
-if [ "${QUICK:-0}" = 1 ]; then
-    skip
-    finish
-fi
 link() {
     gcc -std=gnu11 -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE -Iinclude -o "$SCRATCH/crank_bench" \
         benchmarks/{main,tasks,sleepers,sync,threads,growth}.c "$BUILD/libcrank.a" -pthread

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # Wrong calls do not compile, and the compiler says what the first comment of each file demands.
 . "$(dirname "$0")/common.sh"
 

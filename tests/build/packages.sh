@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # A system without compilers: ./run, ./test and ./bench install what they need, saying so, or say what to type. The
 # system is a folder of commands: a few real ones, and an apt-get, id and sudo that only note what is asked of them.
 . "$(dirname "$0")/common.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # What ./run promises: a program's own output and nothing else on stdout, names that are found or refused, and a tour of
 # at most 40 seconds that shows every program and leaves nothing behind.
 . "$(dirname "$0")/common.sh"
@@ -80,5 +81,5 @@ check "an unknown option" refuses 'unknown option --fast; known are list, --help
 check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
 check "what waits for sockets" refuses 'no program "look/09"' look/09
 check "a missing file is named" fails_naming no/such/file
-[ "${QUICK:-0}" = 1 ] && skip || check "the tour" tours
+[ "$QUICK" = 1 ] && skip || check "the tour" tours
 finish

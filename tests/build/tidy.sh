@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# builds: nothing
 # Style, rule by rule, and the tests of the program that checks it.
 . "$(dirname "$0")/common.sh"
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The configurations of ./test: how each is built and how its tests are run."""
+from dataclasses import dataclass, field
+
+# The examples and what replays scripts are run as gcc and clang-sanitized build them: with all warnings of both
+# compilers. The others are built with line numbers and no more of what a debugger wants.
+LEAN = ["-Dexamples=false", "-Dfuzz=none", "-Ddebug=false"]
+WATCHED = ["-Db_lundef=false", "-Doptimization=1", "-Dwerror=false"]
+# A sanitizer's own code makes gcc guess at values that may be uninitialized or truncated. What UBSan finds ends the
+# test: it would only be printed otherwise, and what a test that passes prints is not shown.
+ADDRESS = ["-Db_sanitize=address,undefined"] + WATCHED + ["-Dc_args=['-g1','-fno-sanitize-recover=all']"]
+# Unsigned numbers may wrap: hashes, distances and "while (n-- > 0)" are written so.
+INTEGER = "'-fsanitize=integer','-fno-sanitize=unsigned-integer-overflow','-fno-sanitize-recover=all'"
+SIM = ["--backend", "sim"]
+
+
+@dataclass
+class Configuration:
+    """One build and one way to run its tests."""
+    name: str
+    setup: list = field(default_factory=list)        # arguments of meson setup
+    runner: list = field(default_factory=list)       # arguments of each test program
+    prefix: list = field(default_factory=list)       # what a test program is run by
+    environment: dict = field(default_factory=dict)
+    built_by: str = ""                               # the configuration whose build it uses
+    examples: bool = False
+    checks: bool = False                             # tests/build runs beside it
+    as_kinds: bool = False                           # one program for all tests of a kind
+    waits: int = 1                                   # tests at a time, per core
+    packages: list = field(default_factory=list)
+
+    @property
+    def compiler(self):
+        return "clang" if self.name.startswith("clang") else "gcc"
+
+    @property
+    def all_backends(self):
+        return "--backend" not in self.runner
+
+
+ALL = [
+    Configuration("gcc", examples=True, checks=True),
+    # Its build again, the stack of every parked task put away at once.
+    Configuration("hibernate", built_by="gcc", runner=SIM, environment={"CRANK_HIBERNATE_AFTER": "1e-9"}),
+    Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True),
+    Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM),
+    Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM),
+    Configuration("gcc-O0", ["-Doptimization=0"] + LEAN + ["-Dc_args=-g1"], SIM),
+    Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true"] + LEAN, SIM, as_kinds=True),
+    Configuration("aarch64", ["--cross-file", "tests/aarch64.ini"] + LEAN + ["-Dc_args=-g1"],
+                  ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}),
+]
+# Only when named: 04_tools.sh of tests/assurance runs them.
+NAMED = [
+    # It knows no address layout as random as newer kernels make it; half of what it does is waiting.
+    Configuration("clang-tsan", ["-Db_sanitize=thread"] + WATCHED + LEAN + ["-Dc_args=-g1"],
+                  ["--timeout", "60"] + SIM, ["setarch", "-R"], waits=2),
+    Configuration("clang-msan", ["-Db_sanitize=memory"] + WATCHED + LEAN +
+                  ["-Dc_args=['-g1','-fsanitize-memory-track-origins']"], ["--timeout", "60"] + SIM),
+    Configuration("clang-integer", ["-Dharden=false"] + WATCHED + LEAN +
+                  ["-Dc_link_args=-fsanitize=integer", f"-Dc_args=['-g1',{INTEGER}]"], ["--timeout", "60"] + SIM),
+    # Without what hides a read of nothing written: locals are cleared in the hardened build. The runner itself runs
+    # under it, and the tests are its forks.
+    Configuration("valgrind", ["-Dharden=false"] + LEAN + ["-Dc_args=-g1"],
+                  ["--timeout", "600", "--no-audit", "--fork"] + SIM,
+                  ["valgrind", "-q", "--error-exitcode=9", "--exit-on-first-error=yes",
+                   "--soname-synonyms=somalloc=NONE"], {"TEST_EMULATED": "1"}),
+]
+# No build and no test programs, but the scripts of tests/assurance, which use the others' builds.
+ASSURANCE = "assurance"
+DEFAULT = ["gcc", "gcc-sanitized"]
+MATRIX = [c.name for c in ALL] + [ASSURANCE]
+BY_NAME = {c.name: c for c in ALL + NAMED}
+KNOWN = MATRIX + [c.name for c in NAMED]
