@@ -3,8 +3,8 @@
  *
  * workload.c knows what can be measured, peer.c with whom it can be compared, process.c runs one
  * program once, quiet.c says whether others were at work meanwhile, sample.c keeps the values,
- * table.c and picture.c show them, main.c does it all in order. The driver itself uses no crank: it
- * must not be what it measures. */
+ * table.c and picture.c show them, progress.c says how far it is, main.c does it all in order. The
+ * driver itself uses no crank: it must not be what it measures. */
 #ifndef BENCH_DRIVER_H
 #define BENCH_DRIVER_H
 #include <stdbool.h>
@@ -107,6 +107,9 @@ typedef struct record {
     size_t count;
     size_t runs, repeated;
     bool disturbed; /* some run that counts was */
+    /* Why there is one run only: it takes so many seconds (else 0); the session has taken long. */
+    double slow;
+    bool late;
 } record;
 
 void record_add(record *r, const char *result, double value, const char *unit);
@@ -116,7 +119,7 @@ const series *record_find(const record *r, const char *result);
 double series_median(const series *s);
 double series_least(const series *s);
 double series_most(const series *s);
-/* `result who median unit [least .. most] xRUNS`, a line each. */
+/* `result who median unit [least .. most] xRUNS`, a line each; of a slow one that it was run once. */
 void record_print(const record *r, const char *who, FILE *out);
 
 /* ---- table.c, picture.c ---- */
@@ -135,6 +138,23 @@ static inline record *outcome_at(const outcome *o, size_t work, size_t who)
 void table_print(const outcome *o, FILE *out);
 void table_markdown(const outcome *o, FILE *out);
 void picture_svg(const outcome *o, FILE *out);
+/* ---- progress.c ---- */
+
+/* The file of how long runs took is in folder. */
+void progress_open(const outcome *o, const char *folder);
+void progress_close(void);
+double progress_seconds(void);
+/* How many runs are to come; how long the last one took; 0: there has been none. */
+void progress_expect(size_t work, size_t who, int runs);
+void progress_ran(size_t work, size_t who, double seconds);
+double progress_cost(size_t work, size_t who);
+/* What is going to run. */
+void progress_at(size_t work, size_t who, int run, int of);
+/* Show it, if it is time. Gives the milliseconds until it is time again. */
+int progress_tick(void);
+/* Before anything else is printed. */
+void progress_clear(void);
+
 /* Three significant digits, as people write them. */
 void number_format(double value, char *buf, size_t size);
 #endif

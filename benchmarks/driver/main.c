@@ -12,6 +12,11 @@
 
 #define DISTURBED 0.08 /* share of one core taken by others in a run that counts */
 #define RUN_LIMIT 120.0
+/* A session with all peers is to take at most twelve minutes. So a peer runs at most so often, and once if a run takes
+ * longer than this (a million sleepers take Python a minute) or so many seconds have passed. */
+#define PEER_RUNS 3
+#define SLOW_RUN 4.0
+#define LATE 540.0
 
 typedef struct command {
     const char *programs; /* folder with crank_bench and crank_startup */
@@ -40,7 +45,13 @@ static void usage(FILE *out)
           "  --install                      install the Debian packages peers need, saying so\n"
           "  --backend sim|epoll|uring      what crank runs on\n"
           "  --runs N                       how often each\n"
-          "  --markdown FILE, --svg FILE    write the table, the picture\n",
+          "  --markdown FILE, --svg FILE    write the table, the picture\n"
+          "A result is printed as soon as it is there. With all peers it takes at most 12 minutes on a\n"
+          "quiet machine: peers run three times, and once where a run takes over 4 s (a million sleepers\n"
+          "take Python a minute) or 9 minutes have passed; a result says so.\n"
+          "  ./bench                        crank alone\n"
+          "  ./bench --peers                beside all that is installed\n"
+          "  ./bench spawn_seq --peers go   one workload beside one peer\n",
         out);
 }
 
@@ -195,10 +206,20 @@ static bool run_program(const workload *w, contender *who, record *r)
     return record_read(r, run.output) > 0;
 }
 
+/* How often this contender runs. */
+static int wanted_runs(const command *c, const workload *w, const contender *who, const record *r)
+{
+    int wanted = c->runs ? c->runs : w->runs;
+    if (!who->folder)
+        return wanted;
+    if (wanted > PEER_RUNS && !c->runs)
+        wanted = PEER_RUNS;
+    return r->slow > 0 || r->late ? 1 : wanted;
+}
+
 /* One run of one contender; a disturbed one is not kept while there are others left to try. */
 static bool run_once(const command *c, const workload *w, contender *who, record *r)
 {
-    int wanted = c->runs ? c->runs : w->runs;
     record kept = *r;
     quiet_wait(2, w->every_core);
     quiet_window window = quiet_begin();
@@ -207,7 +228,10 @@ static bool run_once(const command *c, const workload *w, contender *who, record
         return false;
     bool disturbed =
         quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
-    if (disturbed && (int)kept.repeated < wanted) {
+    double took = quiet_begin().started - window.started;
+    if (who->folder && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
+        r->slow = took;
+    if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r)) {
         *r = kept;
         r->repeated++;
         return true;
@@ -217,24 +241,49 @@ static bool run_once(const command *c, const workload *w, contender *who, record
     return true;
 }
 
-static int measure(const command *c, size_t work, outcome *o)
+/* The next run of one contender, if there is one, and its result once it was the last. */
+static bool take_turn(const command *c, size_t work, size_t who, outcome *o, bool *ret_failed)
 {
     const workload *w = &workloads[work];
-    bool out_of_it[CONTENDERS_MAX + 1] = { false };
-    size_t wanted = (size_t)(c->runs ? c->runs : w->runs);
+    contender *one = &o->contenders[who];
+    record *r = outcome_at(o, work, who);
+    r->late |= one->folder && !c->runs && r->runs == 0 && progress_seconds() > LATE;
+    int wanted = wanted_runs(c, w, one, r);
+    if (*ret_failed || (int)r->runs >= wanted || !peer_does(one, w->name))
+        return false;
+    progress_at(work, who, (int)r->runs + 1, wanted);
+    quiet_window before = quiet_begin();
+    *ret_failed = !run_once(c, w, one, r);
+    progress_ran(work, who, quiet_begin().started - before.started);
+    int left = *ret_failed ? 0 : wanted_runs(c, w, one, r) - (int)r->runs;
+    progress_expect(work, who, left);
+    if (left == 0) {
+        progress_clear();
+        record_print(r, one->name, stdout);
+    }
+    return true;
+}
+
+static int measure(const command *c, size_t work, outcome *o)
+{
+    bool failed[CONTENDERS_MAX + 1] = { false };
     for (bool more = true; more;) {
         more = false;
-        for (size_t i = 0; i < contender_count; i++) {
-            record *r = outcome_at(o, work, i);
-            if (out_of_it[i] || r->runs >= wanted || !peer_does(&contenders[i], w->name))
-                continue;
-            out_of_it[i] = !run_once(c, w, &contenders[i], r);
-            more = true;
-        }
+        for (size_t i = 0; i < contender_count; i++)
+            more |= take_turn(c, work, i, o, &failed[i]);
     }
-    for (size_t i = 0; i < contender_count; i++)
-        record_print(outcome_at(o, work, i), contenders[i].name, stdout);
-    return out_of_it[0];
+    return failed[0];
+}
+
+/* What is to come of the workloads chosen, as far as it is known. */
+static void expect_all(const command *c)
+{
+    for (size_t work = 0; work < workload_count; work++)
+        for (size_t i = 0; c->chosen[work] && i < contender_count; i++) {
+            record known = { .slow = contenders[i].folder && progress_cost(work, i) > SLOW_RUN };
+            if (peer_does(&contenders[i], workloads[work].name))
+                progress_expect(work, i, wanted_runs(c, &workloads[work], &contenders[i], &known));
+        }
 }
 
 static int write_file(const char *path, const outcome *o, void (*show)(const outcome *, FILE *))
@@ -266,10 +315,13 @@ int main(int argc, char **argv)
         perror("bench");
         return 1;
     }
+    progress_open(&o, c.out);
+    expect_all(&c);
     status = 0;
     for (size_t work = 0; work < workload_count; work++)
         if (c.chosen[work])
             status |= measure(&c, work, &o);
+    progress_close();
     if (c.with_peers)
         table_print(&o, stdout);
     status |= write_file(c.markdown, &o, table_markdown);

@@ -58,8 +58,11 @@ static bool collect(int fd, double deadline, process_run *ret)
     for (;;) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
         double left = deadline - wall();
-        if (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) == 0)
+        int patience = progress_tick(), most = (int)(left * 1000) + 1;
+        if (left <= 0)
             return false;
+        if (poll(&p, 1, most < patience ? most : patience) == 0)
+            continue;
         size_t room = sizeof ret->output - 1 - have;
         ssize_t got = room ? read(fd, ret->output + have, room) : read(fd, waste, sizeof waste);
         if (got <= 0)

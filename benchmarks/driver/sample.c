@@ -108,6 +108,10 @@ void record_print(const record *r, const char *who, FILE *out)
             print_value(series_most(s), out);
             fprintf(out, "] x%zu", s->count);
         }
+        if (r->slow > 0)
+            fprintf(out, " once: a run takes %.0f s", r->slow);
+        else if (r->late)
+            fputs(" once: late in a long session", out);
         fputs(r->disturbed ? " disturbed\n" : "\n", out);
     }
     fflush(out);
