@@ -19,7 +19,7 @@ EXAMPLES = "examples"
 
 
 def plain(text):
-    return text.replace("_", " ").lower()
+    return text.replace("_", " ")
 
 
 def read(path):
@@ -79,7 +79,7 @@ def may_have(source, name):
 
 
 def program_has(program, name):
-    return plain(name) in plain(program)
+    return name in program
 
 
 def number_of_tests(source, all_backends):
