@@ -431,6 +431,9 @@ def main():
         run.progress.say(f"stopped by {signal.Signals(stopped.number).name} after "
                          f"{seconds_text(run.progress.seconds())}: {run.progress.done} tests had ended")
         return 128 + stopped.number
+    except BrokenPipeError: # nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     finally:
         run.close()
         run.record.save()
