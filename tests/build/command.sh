@@ -43,6 +43,11 @@ TEST(gamma, ends_its_runner)
     if (getenv("KILLING"))
         kill(getppid(), SIGKILL);
 }
+TEST(gamma, fails_after_long)
+{
+    test_needs_long();
+    EXPECT(getenv("PLANTED") == NULL);
+}
 TEST(gamma, leaves_a_file)
 {
     char path[300];
@@ -55,7 +60,11 @@ cat >"$tree/tests/build/delta.sh" <<'S'
 #!/bin/sh
 # builds: nothing
 [ -z "${LITTERING:-}" ] || touch "$TMPDIR/litter"
-echo "2 passed, 0 failed, 0 skipped"
+if [ "$QUICK" = 0 ] && [ -n "${PLANTED:-}" ]; then
+    echo "1 passed, 1 failed, 0 skipped"
+else
+    echo "2 passed, 0 failed, 0 skipped"
+fi
 S
 echo 'print("1 passed, 0 failed, 0 skipped")' >"$tree/tests/examples/goldens.py"
 chmod +x "$tree/tests/build/delta.sh"
@@ -121,10 +130,10 @@ refuses() {
 
 # ---- all of it
 
-everything() { gives 0 "19 passed, 0 failed, 2 skipped" && says '^gcc: +11 passed, 0' '^gcc-sanitized: +8 passed, 0'; }
+everything() { gives 0 "19 passed, 0 failed, 4 skipped" && says '^gcc: +11 passed, 0' '^gcc-sanitized: +8 passed, 0'; }
 check "all pass in both configurations" everything
 check "the slowest are told" says '0\.1[0-9] s  gcc: unit_alpha: alpha: is slow'
-quickly() { gives 0 "11 passed, 0 failed, 1 skipped" --quick; }
+quickly() { gives 0 "11 passed, 0 failed, 2 skipped" --quick; }
 check "--quick is the first configuration" quickly
 help() { call --help && says '^ +\./test .*before' '^ +\./test "' '^ +\./test --failed' 'at most|At most 5 minutes'; }
 check "--help shows three examples" help
@@ -154,7 +163,7 @@ check "--repeat runs each so many times" repeats
 
 with=(PLANTED=2)
 two_fail() {
-    gives 1 "15 passed, 4 failed, 2 skipped" &&
+    gives 1 "15 passed, 4 failed, 4 skipped" &&
         says '^FAIL gcc: behaviour_beta: beta: fails as planted' 'beta.c:2: getenv' \
             '^  gcc-sanitized: behaviour_beta: beta: fails too'
 }
@@ -176,6 +185,12 @@ none_is_left() {
         says "nothing that was run has failed"
 }
 check "when all pass nothing is left to repeat" none_is_left
+with=(PLANTED=1)
+only_at_length() {
+    gives 1 "4 passed, 2 failed, 1 skipped" --long --only gcc gamma delta
+    gives 1 "1 passed, 2 failed, 0 skipped" --failed && with=() && gives 0 "3 passed, 0 failed, 0 skipped" --failed
+}
+check "what fails only at length is repeated at length" only_at_length
 with=(KILLING=1)
 killed() { gives 1 "0 passed, 1 failed, 0 skipped" "ends its runner" && says "unit_gamma ended without a count"; }
 check "a program that is killed has failed" killed
@@ -193,7 +208,7 @@ not_built() {
 }
 check "what does not compile has failed" not_built
 sed -i '$d' "$tree/tests/behaviour/beta.c"
-check "and can be repeated" gives 0 "11 passed, 0 failed, 1 skipped" --failed
+check "and can be repeated" gives 0 "11 passed, 0 failed, 2 skipped" --failed
 
 # ---- progress, and an end before the end
 

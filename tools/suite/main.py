@@ -244,9 +244,10 @@ class Run:
         command = prefix + [path] + runner + ["--verbose", "-j", str(CORES * built.waits)]
         if options.repeat > 1:
             command += ["--repeat", str(options.repeat), "--shuffle"]
-        if options.long and work.configuration == "gcc":
-            command += ["--long", "--timeout", "120"]
         filters = work.filters_of(program)
+        # One that failed may be slow: skipped it would pass.
+        if work.configuration == "gcc" and (options.long or (options.failed and filters)):
+            command += ["--long", "--timeout", "120"]
         job = Program(work.configuration, program + (f" on {backend}" if backend else ""), command + filters,
                       environment=built.environment, seconds=self.program_seconds(work, program))
         job.tests, job.part = number * options.repeat, bool(filters)
@@ -263,7 +264,7 @@ class Run:
 
     def script_jobs(self, work):
         environment = {"BUILD": self.build_folder(work), "SCRATCH": os.path.join(self.folder, "scratch"),
-                       "QUICK": "0" if self.options.whole() else "1"}
+                       "QUICK": "0" if self.options.whole() or self.options.failed else "1"}
         jobs = []
         for path in work.checks:
             seconds = self.record.expected(work.configuration, path, 5.0)
