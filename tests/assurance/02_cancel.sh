@@ -25,9 +25,9 @@ for program in behaviour_cancel_everywhere behaviour_cancel_everywhere_io; do
         continue
     fi
     add "$program" "$("$BUILD/$program" -j "$CORES" --timeout 120 2>&1)"
-    # The first three tests are the same one on each backend; alone each says what it covered.
+    # The first three tests are the same one on each backend; alone each says what it covered (audited it was above).
     for number in 0 1 2; do
-        said=$("$BUILD/$program" --one $number 2>/dev/null | grep '^calls ')
+        said=$("$BUILD/$program" --one $number --no-audit 2>/dev/null | grep '^calls ')
         if [[ $said =~ ^calls\ ([0-9]+)\ points\ ([0-9]+)$ ]]; then
             [ $number != 0 ] || calls=$((calls + BASH_REMATCH[1]))
             points=$((points + BASH_REMATCH[2]))
