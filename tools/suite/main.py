@@ -327,8 +327,11 @@ class Run:
             jobs = self.program_jobs(work) + self.script_jobs(work) if work.built else []
             later = [self.assurance_job(path) for path in work.assurance]
             self.progress.expected += sum(job.tests for job in jobs + later) - guessed
+            others = self.progress.later
+            self.progress.later += sum(job.expected for job in later)
             self.pool.run(jobs, CORES + 1)
-            for job in later: # each keeps all cores busy by itself, and some measure
+            for at, job in enumerate(later): # each keeps all cores busy by itself, and some measure
+                self.progress.later = others + sum(job.expected for job in later[at + 1:])
                 self.pool.run([job], 1)
                 self.rows.append(job.row())
         else:
