@@ -22,6 +22,7 @@ arguments() {
 }
 run_program() {
     local program=$1
+    export CRANK_MODEL_PROGRAMS=20 # behaviour_interruption_model: the sites are the same in each of its programs
     # shellcheck disable=SC2046
     "$BUILD/$program" -j 1 --seed "$SEED" --verbose $(arguments) >"$SCRATCH/$program.out" 2>&1
 }

@@ -3,7 +3,8 @@
 # 02_cancel.sh: each waiting call is cancelled at every point, and random calls and cancels agree with models.
 #
 # A sample runs 10^5 scripts of each synchronisation primitive, LONG=1 10^6. Beside them run those of the trees of
-# groups and timeouts and of generators, at a tenth of that. The programs are the gcc build's, made from tests/fuzz.
+# groups and timeouts and of generators, at a tenth of that; and 10^5 random programs, LONG=1 10^6, of which a model
+# of the rules of docs/cancellation.md predicts each return. The programs are the gcc build's.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc/tests
 calls=0 points=0 scripts=0 hundredths=0 differences=0
@@ -65,6 +66,13 @@ while read -r name wanted; do
     fi
 done < <(list_runs)
 
+# ---- random programs beside the model of what one -ECANCELED answers: ten tests of as many programs each
+
+output=$(CRANK_MODEL_PROGRAMS=$((count / 10)) "$BUILD/behaviour_interruption_model" -j "$CORES" --timeout 900 \
+    "random programs" 2>&1)
+add interruption_model "$output"
+[[ ${output##*$'\n'} == "10 passed, 0 failed, 0 skipped" ]] || differences=$((differences + 1))
+
 echo "figures: $calls stories of $(marked | wc -l) calls, cancelled at $points points on 3 backends; $scripts scripts" \
-    "beside models in $((hundredths / 100)) s of CPU, $differences differences"
+    "beside models in $((hundredths / 100)) s of CPU, $count programs beside the model of interruptions, $differences differences"
 finish
