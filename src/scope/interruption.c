@@ -159,7 +159,7 @@ void cr_scopes_run_on(cr_task *task)
 bool cr_scope_caused(const cr_scope *scope)
 {
     const cr_task *task = scope->task;
-    if (!scope->fired || scope->undelivered)
+    if (!scope->fired || scope->interruption == 0)
         return false;
     for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
         if (outer->type == CR_SHIELD)

@@ -60,10 +60,10 @@ static void m_open(m_task *t, m_scope *s, enum m_kind kind, double seconds)
 }
 static void m_close(m_scope *s) { s->task->scope = s->up; }
 
-/* R4: nothing further out has become pending since it was opened. */
+/* R4: some wait has told of it, and nothing further out has become pending since it was opened. */
 static bool m_claims(const m_scope *s)
 {
-    if (!s->fired || s->pending)
+    if (!s->fired || s->told < 0)
         return false;
     for (const m_scope *outer = s->up; outer; outer = outer->up) {
         if (outer->kind == M_SHIELD)

@@ -94,7 +94,7 @@ static bool cancel(actor *a)
 {
     if (a->retakes) {
         if (a->doomed)
-            return false;
+            return true; /* answered with the first */
         a->doomed = true;
         notify(which(a), 1);
     } else if (line_leave(&lock_line, a)) {

@@ -50,6 +50,7 @@ static const cr_wait idle_wait = { .what = "waits to be told", .undo = idle_undo
 static long idle(void)
 {
     cr_waiting w = { cr_loop_here, cr_self() };
+    cr_tasks_of(w.loop)->run_on(w.self);
     return cr_park(&w, &idle_wait);
 }
 
@@ -107,8 +108,11 @@ void actor_tell(actor *a, unsigned op, unsigned arg)
 
 static void ask(actor *a)
 {
-    a->requests += a->requests < 255;
+    bool interrupted = a->state == CALLING && a->decided && a->outcome == -ECANCELED;
+    a->requests += a->requests < CR_REQUESTS_MAX;
     FUZZ_EQUAL(crank_cancel(a->task), 0);
+    if (interrupted)
+        return; /* the -ECANCELED on its way answers this request too */
     if (a->state != CALLING || a->decided || !model_this.cancel(a))
         a->asked = true;
 }
