@@ -174,6 +174,8 @@ static int under_limit(int depth, double seconds)
     else if (inside == -ECANCELED)
         FUZZ_EXPECT(!m.delivered || anybody);
     crank_timeout_end_(&limit);
+    if (result == -ECANCELED)
+        note_delivery(); /* the edge answers what has fired further out */
     return result;
 }
 static int declared_limit(double seconds)
@@ -188,6 +190,13 @@ static int declared_limit(double seconds)
     if (err < 0)
         crank_try(err);
     return 0;
+}
+static int under_declared_limit(void)
+{
+    int err = declared_limit(moment());
+    if (err == -ECANCELED)
+        note_delivery();
+    return err;
 }
 static void move_limit(void)
 {
@@ -342,7 +351,7 @@ static int step(int depth)
     switch (dice(14)) {
     case 1:
     case 2: return under_limit(depth, moment());
-    case 3: return declared_limit(moment());
+    case 3: return under_declared_limit();
     case 4:
     case 5:
     case 6: return open_group(depth);
