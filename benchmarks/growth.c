@@ -7,10 +7,7 @@
  * cold. */
 #include "workloads.h"
 
-static double cpu_ns_each(double started, double n)
-{
-    return (cpu_seconds() - started) * 1e9 / n;
-}
+static double cpu_ns_each(double started, double n) { return (cpu_seconds() - started) * 1e9 / n; }
 
 typedef struct operation {
     const char *name;

@@ -7,32 +7,18 @@ static const struct {
     const char *name;
     int (*app)(void);
 } workloads[] = {
-    { "ctxswitch", bench_ctxswitch },
-    { "spawn_seq", bench_spawn_seq },
-    { "spawn_gather", bench_spawn_gather },
-    { "spawn_eager", bench_spawn_eager },
-    { "sleepers", bench_sleepers },
-    { "sleepers_1m", bench_sleepers_1m },
-    { "native_mem", bench_native_mem },
-    { "native_mem_thread", bench_native_mem_thread },
-    { "generator", bench_generator },
-    { "pingpong", bench_pingpong },
-    { "prodcons", bench_prodcons },
-    { "lock", bench_lock },
-    { "locknoyield", bench_locknoyield },
-    { "cancel", bench_cancel },
-    { "thread_seq", bench_thread_seq },
-    { "thread_gather", bench_thread_gather },
-    { "capture", bench_capture },
+    { "ctxswitch", bench_ctxswitch }, { "spawn_seq", bench_spawn_seq }, { "spawn_gather", bench_spawn_gather },
+    { "spawn_eager", bench_spawn_eager }, { "sleepers", bench_sleepers }, { "sleepers_1m", bench_sleepers_1m },
+    { "native_mem", bench_native_mem }, { "native_mem_thread", bench_native_mem_thread },
+    { "generator", bench_generator }, { "pingpong", bench_pingpong }, { "prodcons", bench_prodcons },
+    { "lock", bench_lock }, { "locknoyield", bench_locknoyield }, { "cancel", bench_cancel },
+    { "thread_seq", bench_thread_seq }, { "thread_gather", bench_thread_gather }, { "capture", bench_capture },
     { "spawn_large", bench_spawn_large }, /* for its count of instructions: capture gives its time */
 };
 
 static size_t times_wanted;
 
-size_t times(size_t usual)
-{
-    return times_wanted ? times_wanted : usual;
-}
+size_t times(size_t usual) { return times_wanted ? times_wanted : usual; }
 
 static int run_idle_mem(void)
 {

@@ -29,10 +29,7 @@ static inline double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static inline double ns_each(double started, double n)
-{
-    return (wall_seconds() - started) * 1e9 / n;
-}
+static inline double ns_each(double started, double n) { return (wall_seconds() - started) * 1e9 / n; }
 
 /* A line of a file of procfs that gives kilobytes, in bytes. */
 static inline double memory_line(const char *path, const char *field)
@@ -51,16 +48,10 @@ static inline double memory_line(const char *path, const char *field)
 
 /* A line of /proc/self/status: "VmHWM:", "VmRSS:", "VmPTE:". The kernel keeps the first two by
  * processor, and may be wrong by some hundred pages. */
-static inline double memory_bytes(const char *field)
-{
-    return memory_line("/proc/self/status", field);
-}
+static inline double memory_bytes(const char *field) { return memory_line("/proc/self/status", field); }
 
 /* What is resident, page by page: exact, and slow. */
-static inline double resident_bytes(void)
-{
-    return memory_line("/proc/self/smaps_rollup", "Rss:");
-}
+static inline double resident_bytes(void) { return memory_line("/proc/self/smaps_rollup", "Rss:"); }
 
 /* Page faults so far that needed no disk. */
 static inline double page_faults(void)

@@ -2,12 +2,6 @@
 /* startup.c: an empty program. The driver takes its time and memory from outside. */
 #include <crank.h>
 
-static int app(void)
-{
-    return 0;
-}
+static int app(void) { return 0; }
 
-int main(void)
-{
-    return crank_run(app);
-}
+int main(void) { return crank_run(app); }

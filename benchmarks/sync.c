@@ -13,7 +13,8 @@ int bench_generator(void)
     const uint64_t n = times(20000000);
     uint64_t sum = 0, taken = 0;
     double started = wall_seconds();
-    crank_foreach(uint64_t, value, crank_generate(naturals)) {
+    crank_foreach(uint64_t, value, crank_generate(naturals))
+    {
         sum += value;
         if (++taken == n)
             break;
@@ -127,11 +128,5 @@ static int contend(const char *workload, int (*body)(contest *), bool in_line)
     return (size_t)c.count == TASKS * c.turns ? 0 : crank_fail(EPROTO, "a turn was lost");
 }
 
-int bench_lock(void)
-{
-    return contend("lock", yield_inside, true);
-}
-int bench_locknoyield(void)
-{
-    return contend("locknoyield", hold_briefly, false);
-}
+int bench_lock(void) { return contend("lock", yield_inside, true); }
+int bench_locknoyield(void) { return contend("locknoyield", hold_briefly, false); }

@@ -6,10 +6,7 @@
  * process is the cold one. */
 #include "workloads.h"
 
-int nothing(void)
-{
-    return 0;
-}
+int nothing(void) { return 0; }
 
 int sleeper(double seconds)
 {
@@ -125,10 +122,7 @@ static long take_pointer(void *arg)
     return 0;
 }
 
-static long take_many(int a, long b, double c, const char *d)
-{
-    return a + b + (long)c + (d != NULL);
-}
+static long take_many(int a, long b, double c, const char *d) { return a + b + (long)c + (d != NULL); }
 
 static long take_large(int a, long b, double c, const char *d, int e, long f, double g, char h)
 {
@@ -167,10 +161,7 @@ static double each_captured_large(long n)
     return ns_each(started, (double)n);
 }
 
-static double smaller(double a, double b)
-{
-    return a < b ? a : b;
-}
+static double smaller(double a, double b) { return a < b ? a : b; }
 
 /* What call capture adds to a spawn: the best of many short turns each, taken alternately. */
 int bench_capture(void)

@@ -4,10 +4,7 @@
  * pays in CPU, so that is printed beside the time. */
 #include "workloads.h"
 
-static int do_nothing(void)
-{
-    return 0;
-}
+static int do_nothing(void) { return 0; }
 
 int bench_thread_seq(void)
 {
@@ -36,10 +33,7 @@ int bench_thread_gather(void)
     return 0;
 }
 
-static long count_hits(long job, unsigned long samples)
-{
-    return (long)pi_hits((uint64_t)job, samples);
-}
+static long count_hits(long job, unsigned long samples) { return (long)pi_hits((uint64_t)job, samples); }
 
 int bench_pi(int jobs)
 {

@@ -14,6 +14,8 @@ GOOD = {
     "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\n',
     "src/loop/loop.c": SPDX + '/* loop.c: turns. Owns time. */\n#include "loop/loop.h"\nint cr_turn(int a)\n{\n'
                               "    return a;\n}\n",
+    ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\nBreakBeforeBraces: Linux\n"
+                     "AllowShortFunctionsOnASingleLine: None\n",
     "src/loop/meson.build": "# SPDX-License-Identifier: MIT\nlayer_sources = ['loop.c']\n",
     "include/crank/loop.h": SPDX + "/* Wait. Fails with -ECANCELED. */\nCRANK_API CRANK_BLOCKS int crank_wait(void);\n",
 }
@@ -50,6 +52,7 @@ BAD = [
         "return a;", "return (int)cr_fiber_park(0, 0, 0);"), "names cr_fiber_park"),
     ("listed", "src/loop/more.c", LOOP.replace("loop.c", "more.c"), "is not in src/loop/meson.build"),
     ("listed", "src/loop/more.h", SPDX + "/* more.h: more. */\n", "nobody includes it"),
+    ("layout", "src/loop/loop.c", LOOP + "int cr_x( int a );\n", "not laid out"),
     ("comment_share", "src/loop/loop.c", LOOP + "int cr_x;\n" * 600, "of the lines are comments"),
 ]
 # What looks like a breach and is none.

@@ -7,6 +7,7 @@ the tree at ROOT (this one by default); --list names the rules, other words choo
 """
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -398,8 +399,26 @@ def comment_share(tree):
                       f"{COMMENT_SHARE[1]:.0%} is right", "comments say why; the rest is said by code")
 
 
+def layout(tree):
+    """As clang-format lays it out: only with the version that .clang-format is written for, else not looked at."""
+    program = shutil.which("clang-format-14") or shutil.which("clang-format")
+    if ".clang-format" not in tree.all_files() or not program:
+        return
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    if " version 14." not in version:
+        return
+    files = tree.files(ends=(".c", ".h"))
+    said = subprocess.run([program, "--dry-run", *files], cwd=tree.root, capture_output=True, text=True, check=False)
+    seen = set()
+    for path, line in re.findall(r"^(\S+?):(\d+):\d+: warning: code should be clang-formatted", said.stderr, re.M):
+        if path not in seen:
+            tree.complain(path, int(line), "not laid out as .clang-format says: run clang-format -i on it",
+                          "one dialect in the whole tree")
+        seen.add(path)
+
+
 RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
-         documentation, words, os_calls, banned_calls, switches, listed, comment_share]
+         documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout]
 
 
 def run(root, rules=None):

@@ -74,8 +74,7 @@ int process_measure(char *const *argv, bool every_core, double limit, process_ru
 double process_peak(char *const *argv);
 /* Run a shell command in a folder (NULL: here) with OUT set; its output goes to log, or is kept in
  * ret when log is NULL. */
-int process_shell(
-    const char *command, const char *folder, const char *out, const char *log, process_run *ret);
+int process_shell(const char *command, const char *folder, const char *out, const char *log, process_run *ret);
 
 /* ---- quiet.c ---- */
 

@@ -126,16 +126,14 @@ static int parse(command *c, int argc, char **argv)
         } else if (!strcmp(argv[i], "list")) {
             workload_list(stdout);
             for (size_t p = 0; p < peer_count; p++)
-                printf("--peers %-14s %s\n", peers[p].name,
-                    peer_installed(&peers[p]) ? "installed" : "not installed");
+                printf("--peers %-14s %s\n", peers[p].name, peer_installed(&peers[p]) ? "installed" : "not installed");
             return 0;
         } else if (!choose(c, argv[i])) {
             return unknown(argv[i]);
         }
     }
     if (backend && !set_backend(backend))
-        return fprintf(stderr, "bench: unknown backend \"%s\"; known: sim epoll uring\n", backend),
-               2;
+        return fprintf(stderr, "bench: unknown backend \"%s\"; known: sim epoll uring\n", backend), 2;
     c->runs = runs ? atoi(runs) : 0;
     if (runs && (c->runs < 1 || c->runs > SAMPLES_MAX))
         return fprintf(stderr, "bench: --runs takes 1 to %d\n", SAMPLES_MAX), 2;
@@ -163,8 +161,8 @@ static void prepare_peers(const command *c)
         if (!ready && (c->install || c->any_wanted))
             ready = c->install ? peer_install(peer) && peer_installed(peer) : false;
         if (!ready && !c->install)
-            fprintf(stderr, "bench: %s is not installed%s%s\n", peer->name,
-                peer->packages ? ": " : "", peer->packages ? peer->packages : "");
+            fprintf(stderr, "bench: %s is not installed%s%s\n", peer->name, peer->packages ? ": " : "",
+                peer->packages ? peer->packages : "");
         if (ready && peer_prepare(peer, c->out))
             contenders[contender_count++] = *peer;
     }
@@ -226,8 +224,7 @@ static bool run_once(const command *c, const workload *w, contender *who, record
     bool startup = !strcmp(w->name, "startup");
     if (!(startup ? run_startup(c, who, r) : run_program(w, who, r)))
         return false;
-    bool disturbed =
-        quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
+    bool disturbed = quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
     double took = quiet_begin().started - window.started;
     if (who->folder && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
         r->slow = took;
@@ -309,8 +306,7 @@ int main(int argc, char **argv)
     quiet_raise_priority();
     prepare_crank(&c);
     prepare_peers(&c);
-    outcome o = { contenders, contender_count,
-        calloc(workload_count * contender_count, sizeof(record)) };
+    outcome o = { contenders, contender_count, calloc(workload_count * contender_count, sizeof(record)) };
     if (!o.records) {
         perror("bench");
         return 1;

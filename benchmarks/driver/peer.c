@@ -114,8 +114,7 @@ bool peer_install(const contender *peer)
     }
     fprintf(stderr, "bench: installing for %s: %s\n", peer->name, peer->packages);
     snprintf(command, sizeof command,
-        "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends %s 1>&2",
-        peer->packages);
+        "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends %s 1>&2", peer->packages);
     return process_shell(command, NULL, "/tmp", NULL, &run) == 0;
 }
 
@@ -128,8 +127,7 @@ static bool find_argv(contender *peer, const char *out)
     if (process_shell(command, peer->folder, out, NULL, &run) != 0)
         return false;
     char *text = word_copy(run.output);
-    for (char *word = strtok(text, "\n"); word && peer->argc < ARGV_MAX - 2;
-         word = strtok(NULL, "\n"))
+    for (char *word = strtok(text, "\n"); word && peer->argc < ARGV_MAX - 2; word = strtok(NULL, "\n"))
         peer->argv[peer->argc++] = word;
     return peer->argc > 0;
 }
@@ -148,7 +146,6 @@ bool peer_prepare(contender *peer, const char *out)
         }
     }
     if (peer->version && process_shell(peer->version, peer->folder, folder, NULL, &run) == 0)
-        snprintf(peer->release, sizeof peer->release, "%.*s", (int)strcspn(run.output, "\n"),
-            run.output);
+        snprintf(peer->release, sizeof peer->release, "%.*s", (int)strcspn(run.output, "\n"), run.output);
     return find_argv(peer, folder);
 }

@@ -9,17 +9,7 @@
 #include <string.h>
 #include "driver.h"
 
-enum {
-    COLUMNS = 3,
-    PANEL = 312,
-    GAP = 18,
-    MARGIN = 24,
-    HEAD = 74,
-    TITLE = 30,
-    BAR = 19,
-    LABEL = 112,
-    VALUE = 54
-};
+enum { COLUMNS = 3, PANEL = 312, GAP = 18, MARGIN = 24, HEAD = 74, TITLE = 30, BAR = 19, LABEL = 112, VALUE = 54 };
 
 typedef struct bar {
     const char *name;
@@ -61,26 +51,21 @@ static size_t panels_fill(const outcome *o, panel *panels, size_t max)
     for (size_t work = 0; work < workload_count; work++) {
         const record *own = outcome_at(o, work, 0);
         for (size_t r = 0; r < own->count && n < max; r++)
-            if (strcmp(workloads[work].name, "growth") != 0 &&
-                panel_fill(o, work, &own->series[r], &panels[n]))
+            if (strcmp(workloads[work].name, "growth") != 0 && panel_fill(o, work, &own->series[r], &panels[n]))
                 n++;
     }
     return n;
 }
 
-static double panel_height(const panel *p)
-{
-    return TITLE + BAR * (double)p->count + GAP;
-}
+static double panel_height(const panel *p) { return TITLE + BAR * (double)p->count + GAP; }
 
 static void panel_draw(const panel *p, double x, double y, FILE *out)
 {
     char value[24];
-    double least = p->bars[0].value, most = p->bars[p->count - 1].value,
-           room = PANEL - LABEL - VALUE;
+    double least = p->bars[0].value, most = p->bars[p->count - 1].value, room = PANEL - LABEL - VALUE;
     fprintf(out, "<text class=\"t\" x=\"%.0f\" y=\"%.0f\">%s</text>\n", x, y + 14, p->title);
-    fprintf(out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x + LABEL - 0.5,
-        y + TITLE - 6, x + LABEL - 0.5, y + TITLE - 4 + BAR * (double)p->count);
+    fprintf(out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x + LABEL - 0.5, y + TITLE - 6,
+        x + LABEL - 0.5, y + TITLE - 4 + BAR * (double)p->count);
     for (size_t i = 0; i < p->count; i++) {
         const bar *b = &p->bars[i];
         /* Equal factors are equal lengths; the scale begins at a third of the least, so that it has
@@ -89,13 +74,11 @@ static void panel_draw(const panel *p, double x, double y, FILE *out)
         double top = y + TITLE - 4 + BAR * (double)i;
         const char *style = b->ours ? " o" : "";
         number_format(b->value, value, sizeof value);
-        fprintf(out, "<text class=\"n%s\" x=\"%.0f\" y=\"%.1f\">%s</text>", style, x + LABEL - 7,
-            top + 12, b->name);
-        fprintf(out,
-            "<rect class=\"b%s\" x=\"%.0f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>",
-            style, x + LABEL, top + 1, width, BAR - 5);
-        fprintf(out, "<text class=\"v%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", style,
-            x + LABEL + width + 5, top + 12, value);
+        fprintf(out, "<text class=\"n%s\" x=\"%.0f\" y=\"%.1f\">%s</text>", style, x + LABEL - 7, top + 12, b->name);
+        fprintf(out, "<rect class=\"b%s\" x=\"%.0f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>", style,
+            x + LABEL, top + 1, width, BAR - 5);
+        fprintf(out, "<text class=\"v%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", style, x + LABEL + width + 5, top + 12,
+            value);
     }
 }
 

@@ -74,10 +74,7 @@ static bool collect(int fd, double deadline, process_run *ret)
     return true;
 }
 
-static int exit_status(int status)
-{
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+static int exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 int process_measure(char *const *argv, bool every_core, double limit, process_run *ret)
 {
@@ -137,8 +134,7 @@ double process_peak(char *const *argv)
         return -1; /* it could not be traced, and is gone */
     ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
     int pass = 0;
-    while (ptrace(PTRACE_CONT, child, NULL, pass) == 0 && waitpid(child, &status, 0) > 0 &&
-           WIFSTOPPED(status)) {
+    while (ptrace(PTRACE_CONT, child, NULL, pass) == 0 && waitpid(child, &status, 0) > 0 && WIFSTOPPED(status)) {
         bool exiting = status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8);
         if (exiting)
             peak = peak_of(child);
@@ -147,8 +143,7 @@ double process_peak(char *const *argv)
     return peak;
 }
 
-int process_shell(
-    const char *command, const char *folder, const char *out, const char *log, process_run *ret)
+int process_shell(const char *command, const char *folder, const char *out, const char *log, process_run *ret)
 {
     char line[4096];
     snprintf(line, sizeof line, "cd '%s' && export OUT='%s' && mkdir -p \"$OUT\" && { %s\n} %s%s%s",

@@ -30,10 +30,7 @@ static double wall(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static size_t cell(size_t work, size_t who)
-{
-    return work * p.outcome->contender_count + who;
-}
+static size_t cell(size_t work, size_t who) { return work * p.outcome->contender_count + who; }
 
 static void load(void)
 {
@@ -81,25 +78,13 @@ void progress_close(void)
     free(p.left);
 }
 
-double progress_seconds(void)
-{
-    return wall() - p.began;
-}
+double progress_seconds(void) { return wall() - p.began; }
 
-double progress_cost(size_t work, size_t who)
-{
-    return p.cost[cell(work, who)];
-}
+double progress_cost(size_t work, size_t who) { return p.cost[cell(work, who)]; }
 
-void progress_expect(size_t work, size_t who, int runs)
-{
-    p.left[cell(work, who)] = runs;
-}
+void progress_expect(size_t work, size_t who, int runs) { p.left[cell(work, who)] = runs; }
 
-void progress_ran(size_t work, size_t who, double seconds)
-{
-    p.cost[cell(work, who)] = seconds;
-}
+void progress_ran(size_t work, size_t who, double seconds) { p.cost[cell(work, who)] = seconds; }
 
 void progress_at(size_t work, size_t who, int run, int of)
 {
@@ -113,8 +98,8 @@ static void tell(int left, double seconds)
     char line[256];
     if (p.terminal)
         ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-    int used = snprintf(line, sizeof line, "%s, %d more runs, %.0f s, about %.0f s to go", p.at, left, wall() - p.began,
-        seconds);
+    int used = snprintf(
+        line, sizeof line, "%s, %d more runs, %.0f s, about %.0f s to go", p.at, left, wall() - p.began, seconds);
     if (size.ws_col > 20 && used >= size.ws_col)
         line[size.ws_col - 1] = '\0';
     fprintf(stderr, p.terminal ? "\r\033[K%s" : "%s\n", line);

@@ -29,19 +29,17 @@ static double busy(void)
     FILE *stat = fopen("/proc/stat", "r");
     if (!stat)
         return 0;
-    int got = fscanf(stat, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle,
-        &waiting, &irq, &soft, &stolen);
+    int got = fscanf(
+        stat, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &waiting, &irq, &soft, &stolen);
     fclose(stat);
-    return got == 8 ? (user + nice + system + irq + soft + stolen) / (double)sysconf(_SC_CLK_TCK)
-                    : 0;
+    return got == 8 ? (user + nice + system + irq + soft + stolen) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
 static double used(int who)
 {
     struct rusage r;
     getrusage(who, &r);
-    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-           1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
 /* The scheduler weighs sessions against each other before it looks at a process: so the work goes
@@ -67,10 +65,7 @@ void quiet_raise_priority(void)
     }
 }
 
-quiet_window quiet_begin(void)
-{
-    return (quiet_window){ busy(), used(RUSAGE_SELF) + used(RUSAGE_CHILDREN), wall() };
-}
+quiet_window quiet_begin(void) { return (quiet_window){ busy(), used(RUSAGE_SELF) + used(RUSAGE_CHILDREN), wall() }; }
 
 double quiet_foreign(const quiet_window *window)
 {

@@ -71,18 +71,9 @@ static double at_rank(const series *s, double share)
     return sorted[below] + (sorted[above] - sorted[below]) * (place - (double)below);
 }
 
-double series_median(const series *s)
-{
-    return at_rank(s, 0.5);
-}
-double series_least(const series *s)
-{
-    return at_rank(s, 0);
-}
-double series_most(const series *s)
-{
-    return at_rank(s, 1);
-}
+double series_median(const series *s) { return at_rank(s, 0.5); }
+double series_least(const series *s) { return at_rank(s, 0); }
+double series_most(const series *s) { return at_rank(s, 1); }
 
 /* Four digits, never an exponent: capture costs may be a hair below zero, memory is in thousands.
  */

@@ -26,17 +26,11 @@ static void ratio_format(double ratio, char *buf, size_t size)
     if (!(ratio > 0 && ratio < 1000))
         buf[0] = '\0';
     else
-        snprintf(buf, size,
-            ratio >= 10    ? "%.0f"
-            : ratio >= 1   ? "%.1f"
-            : ratio >= 0.1 ? "%.2f"
-                           : "%.3f",
-            ratio);
+        snprintf(buf, size, ratio >= 10 ? "%.0f" : ratio >= 1 ? "%.1f" : ratio >= 0.1 ? "%.2f" : "%.3f", ratio);
 }
 
 /* One cell: the value, and for a peer the ratio. */
-static void cell_format(
-    const outcome *o, size_t work, size_t who, const series *own, char *buf, size_t size)
+static void cell_format(const outcome *o, size_t work, size_t who, const series *own, char *buf, size_t size)
 {
     char value[24], ratio[24];
     const series *s = record_find(outcome_at(o, work, who), own->result);
@@ -50,17 +44,13 @@ static void cell_format(
 }
 
 /* A picture of the growth is not a table's business: it has no peers and many lines. */
-static bool tabled(size_t work)
-{
-    return strcmp(workloads[work].name, "growth") != 0;
-}
+static bool tabled(size_t work) { return strcmp(workloads[work].name, "growth") != 0; }
 
 static void releases(const outcome *o, const char *before, const char *between, FILE *out)
 {
     for (size_t i = 1; i < o->contender_count; i++)
         if (*o->contenders[i].release)
-            fprintf(out, "%s%s: %s%s", before, o->contenders[i].name, o->contenders[i].release,
-                between);
+            fprintf(out, "%s%s: %s%s", before, o->contenders[i].name, o->contenders[i].release, between);
 }
 
 /* As wide as the widest of its cells; 0 for a contender that took part in nothing. */

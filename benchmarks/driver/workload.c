@@ -13,11 +13,9 @@
     }
 
 const workload workloads[] = {
-    { "ctxswitch", "", "ctxswitch", 5, false,
-        "two tasks of different functions yield to each other" },
+    { "ctxswitch", "", "ctxswitch", 5, false, "two tasks of different functions yield to each other" },
     { "spawn_seq", "", "spawn_seq", 5, false, "spawn a task and await it" },
-    { "spawn_gather", "", "spawn_gather spawn_gather_cold", 5, false,
-        "100,000 spawned, then gathered; warm and cold" },
+    { "spawn_gather", "", "spawn_gather spawn_gather_cold", 5, false, "100,000 spawned, then gathered; warm and cold" },
     { "spawn_eager", "", "spawn_eager", 5, false, "100,000 eager tasks that end at once" },
     { "sleepers", "", "sleepers_cpu sleepers_wall sleepers_mem sleepers_tables", 5, false,
         "100,000 tasks sleep 1 to 1000 ms" },
@@ -26,16 +24,14 @@ const workload workloads[] = {
     { "idle_mem", "", "idle_mem idle_mem_tables idle_put_away idle_wake", 3, false,
         "100,000 tasks of ordinary functions, hibernating" },
     { "native_mem", "", "native_mem", 3, false, "a sleep in flight, with no stack" },
-    { "native_mem_thread", "", "native_mem_thread", 3, true,
-        "a thread job in flight, with no stack" },
+    { "native_mem_thread", "", "native_mem_thread", 3, true, "a thread job in flight, with no stack" },
     { "generator", "", "generator", 5, false, "values through a generator" },
     { "pingpong", "", "pingpong", 5, false, "round trip through two queues of size 1" },
     { "prodcons", "", "prodcons", 5, false, "5,000,000 items through a queue of 64" },
     { "lock", "", "lock", 5, false, "1,000 tasks contend for a lock and yield while they hold it" },
     { "locknoyield", "", "locknoyield", 5, false, "the same, not yielding" },
     { "cancel", "", "cancel", 5, false, "100,000 sleeping tasks cancelled and awaited" },
-    { "thread_seq", "", "thread_seq thread_seq_cpu", 3, true,
-        "a no-op on a worker thread, awaited; CPU beside" },
+    { "thread_seq", "", "thread_seq thread_seq_cpu", 3, true, "a no-op on a worker thread, awaited; CPU beside" },
     { "thread_gather", "", "thread_gather", 5, true, "10,000 no-ops on worker threads, gathered" },
     PI(1),
     PI(2),
@@ -50,12 +46,10 @@ const workload workloads[] = {
     PI(1024),
     PI(2048),
     PI(4096),
-    { "startup", "", "startup_ms startup_mb", 21, false,
-        "an empty program: time and resident memory" },
+    { "startup", "", "startup_ms startup_mb", 21, false, "an empty program: time and resident memory" },
     { "capture", "", "capture capture_many capture_large spawn_raw", 3, false,
         "what call capture adds to a raw spawn" },
-    { "growth", "", "growth", 1, false,
-        "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
+    { "growth", "", "growth", 1, false, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;
 

@@ -13,14 +13,9 @@ struct timer {
     double started;
 };
 
-static inline void timer_end(struct timer *timer)
-{
-    timer->elapsed->time = crank_time() - timer->started;
-}
+static inline void timer_end(struct timer *timer) { timer->elapsed->time = crank_time() - timer->started; }
 
 #define WITH_TIMER(elapsed) \
-    __attribute__((cleanup(timer_end), unused)) struct timer timer_scope = { \
-        (elapsed), crank_time() \
-    }
+    __attribute__((cleanup(timer_end), unused)) struct timer timer_scope = { (elapsed), crank_time() }
 
 #endif

@@ -14,7 +14,7 @@
 enum { WIDTH = 760, HEIGHT = 480, LEFT = 84, RIGHT = 28, TOP = 84, BOTTOM = 68 };
 
 struct axis {
-    double low;  /* log10 of the range */
+    double low; /* log10 of the range */
     double high;
     double from; /* where low and high lie, in the picture */
     double to;
@@ -51,8 +51,7 @@ static struct axis axis_of(const struct plot *plot, bool is_y)
         }
     }
     double room = is_y ? 1.12 : 1.0;
-    struct axis axis = { log10(step_below(least / room)), log10(step_above(most * room)), LEFT,
-        WIDTH - RIGHT };
+    struct axis axis = { log10(step_below(least / room)), log10(step_above(most * room)), LEFT, WIDTH - RIGHT };
     if (!is_y)
         axis.low -= 0.06; /* the first point stands clear of the frame */
     if (is_y) {
@@ -117,43 +116,47 @@ static const char *line_class(const struct plot_series *series)
     return series->is_reference ? "line dashed" : "line";
 }
 
-static void put_series(FILE *out, const struct plot_series *series, const struct axis *x,
-    const struct axis *y)
+static void put_series(FILE *out, const struct plot_series *series, const struct axis *x, const struct axis *y)
 {
     fprintf(out, "<path class=\"%s\" stroke=\"%s\" d=\"", line_class(series), series->colour);
     for (size_t i = 0; i < series->n; i++)
-        fprintf(out, "%c%.1f %.1f", i == 0 ? 'M' : 'L', place(x, series->x[i]),
-            place(y, series->y[i]));
+        fprintf(out, "%c%.1f %.1f", i == 0 ? 'M' : 'L', place(x, series->x[i]), place(y, series->y[i]));
     fputs("\"/>\n", out);
     for (size_t i = 0; i < series->n && !series->is_reference; i++)
-        fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\">"
-            "<title>%.10g: %.6g</title></circle>\n", place(x, series->x[i]),
-            place(y, series->y[i]), series->colour, series->x[i], series->y[i]);
+        fprintf(out,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\">"
+            "<title>%.10g: %.6g</title></circle>\n",
+            place(x, series->x[i]), place(y, series->y[i]), series->colour, series->x[i], series->y[i]);
 }
 
 static void put_legend(FILE *out, const struct plot *plot)
 {
     double x = LEFT + 150, y = TOP + 14;
 
-    fprintf(out, "<rect x=\"%.0f\" y=\"%.0f\" width=\"280\" height=\"%zu\" rx=\"4\" fill=\"#fff\" "
-        "fill-opacity=\".92\" stroke=\"#d5dbe1\"/>\n", x, y - 4, 12 + 20 * plot->n);
+    fprintf(out,
+        "<rect x=\"%.0f\" y=\"%.0f\" width=\"280\" height=\"%zu\" rx=\"4\" fill=\"#fff\" "
+        "fill-opacity=\".92\" stroke=\"#d5dbe1\"/>\n",
+        x, y - 4, 12 + 20 * plot->n);
     for (size_t s = 0; s < plot->n; s++) {
         double at = y + 12 + 20 * (double)s;
-        fprintf(out, "<path class=\"%s\" stroke=\"%s\" d=\"M%.0f %.1fh26\"/>\n",
-            line_class(&plot->series[s]), plot->series[s].colour, x + 10, at);
+        fprintf(out, "<path class=\"%s\" stroke=\"%s\" d=\"M%.0f %.1fh26\"/>\n", line_class(&plot->series[s]),
+            plot->series[s].colour, x + 10, at);
         put_text(out, x + 46, at + 4, "class=\"label\"", plot->series[s].label);
     }
 }
 
 static void put_head(FILE *out)
 {
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+    fprintf(out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
         "height=\"%d\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" "
-        "fill=\"#1f2933\">\n", WIDTH, HEIGHT, WIDTH, HEIGHT);
+        "fill=\"#1f2933\">\n",
+        WIDTH, HEIGHT, WIDTH, HEIGHT);
     fputs("<style>.tick{font-size:12px;fill:#52606d}.label{font-size:13px}"
-        ".line{fill:none;stroke-width:2.4;stroke-linejoin:round}"
-        ".dashed{stroke-width:1.6;stroke-dasharray:6 5}"
-        "circle{stroke:#fff;stroke-width:1.5}</style>\n", out);
+          ".line{fill:none;stroke-width:2.4;stroke-linejoin:round}"
+          ".dashed{stroke-width:1.6;stroke-dasharray:6 5}"
+          "circle{stroke:#fff;stroke-width:1.5}</style>\n",
+        out);
     fprintf(out, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
 }
 
@@ -167,8 +170,8 @@ static void put_plot(FILE *out, const struct plot *plot)
     put_text(out, LEFT, 60, "font-size=\"13\" fill=\"#52606d\"", plot->subtitle);
     put_grid(out, &x, false);
     put_grid(out, &y, true);
-    fprintf(out, "<path d=\"M%d %dV%dH%d\" fill=\"none\" stroke=\"#7b8794\"/>\n", LEFT, TOP,
-        HEIGHT - BOTTOM, WIDTH - RIGHT);
+    fprintf(out, "<path d=\"M%d %dV%dH%d\" fill=\"none\" stroke=\"#7b8794\"/>\n", LEFT, TOP, HEIGHT - BOTTOM,
+        WIDTH - RIGHT);
     for (int pass = 1; pass >= 0; pass--) {
         for (size_t s = 0; s < plot->n; s++) {
             if (plot->series[s].is_reference == (pass == 1))
@@ -178,8 +181,8 @@ static void put_plot(FILE *out, const struct plot *plot)
     put_legend(out, plot);
     const double middle_x = (LEFT + WIDTH - RIGHT) / 2.0, middle_y = (TOP + HEIGHT - BOTTOM) / 2.0;
     put_text(out, middle_x, HEIGHT - 18, "class=\"label\" text-anchor=\"middle\"", plot->x_label);
-    snprintf(rotated, sizeof rotated,
-        "class=\"label\" text-anchor=\"middle\" transform=\"rotate(-90 24 %.0f)\"", middle_y);
+    snprintf(
+        rotated, sizeof rotated, "class=\"label\" text-anchor=\"middle\" transform=\"rotate(-90 24 %.0f)\"", middle_y);
     put_text(out, 24, middle_y, rotated, plot->y_label);
     fputs("</svg>\n", out);
 }

@@ -13,8 +13,7 @@ static int foo(void)
 
     puts("text");
     int err = crank_sleep(1);
-    printf("(foo %s after %.2f seconds)\n", err < 0 ? "was cancelled" : "has slept",
-        crank_time() - started);
+    printf("(foo %s after %.2f seconds)\n", err < 0 ? "was cancelled" : "has slept", crank_time() - started);
     return err;
 }
 

@@ -27,14 +27,14 @@ static void print(crank_task *task)
 static int app(void)
 {
     crank_task *task = crank_spawn(fetch_data);
-    print(task);         /* not yet begun */
+    print(task); /* not yet begun */
     crank_try(crank_sleep(0));
-    print(task);         /* asleep in its crank_sleep */
+    print(task); /* asleep in its crank_sleep */
     crank_cancel(task);
-    print(task);         /* asked to stop, has not noticed yet */
+    print(task); /* asked to stop, has not noticed yet */
     crank_await_shared(task);
     print(task);
-    crank_drop(task);    /* await_shared keeps the handle: now it is given up */
+    crank_drop(task); /* await_shared keeps the handle: now it is given up */
 
     crank_task *good = crank_spawn(fetch_data);
     crank_set_name(good, "fetcher");

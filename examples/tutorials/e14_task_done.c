@@ -6,7 +6,7 @@
 #include <crank.h>
 #include <stdio.h>
 
-#define TYPE_NAME(x) _Generic((x), crank_task *: "crank_task *", crank_future *: "crank_future *")
+#define TYPE_NAME(x) _Generic((x), crank_task * : "crank_task *", crank_future * : "crank_future *")
 
 static int coro(int *seq, size_t n)
 {

@@ -7,7 +7,7 @@
 #include <crank.h>
 #include <stdio.h>
 
-#define TYPE_NAME(f) _Generic((f), int (*)(void): "int (*)(void)")
+#define TYPE_NAME(f) _Generic((f), int (*)(void) : "int (*)(void)")
 
 static int hello(void)
 {

@@ -14,7 +14,8 @@ static int integers(void)
 
 static int app(void)
 {
-    crank_foreach (int, i, crank_generate(integers)) {
+    crank_foreach(int, i, crank_generate(integers))
+    {
         printf("%d\n", i);
         if (i > 10) /* or this would take a while */
             break;

@@ -27,9 +27,7 @@ static void timer_end(struct timer *timer)
 }
 
 #define WITH_TIMER(elapsed) \
-    __attribute__((cleanup(timer_end), unused)) struct timer timer_scope = { \
-        (elapsed), crank_time() \
-    }
+    __attribute__((cleanup(timer_end), unused)) struct timer timer_scope = { (elapsed), crank_time() }
 
 static int fails_after(double seconds, struct elapsed *elapsed)
 {

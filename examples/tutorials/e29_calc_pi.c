@@ -16,8 +16,7 @@ int main(void)
     for (long n = 100; n <= 100000000; n *= 100) {
         double estimate = calc_pi(n);
         double sigmas = fabs(estimate - pi) / (1.642 / sqrt((double)n));
-        printf("calc_pi(%9ld) = %.6f, %s\n", n, estimate,
-            sigmas < 5 ? "within five sigma" : "which is suspicious");
+        printf("calc_pi(%9ld) = %.6f, %s\n", n, estimate, sigmas < 5 ? "within five sigma" : "which is suspicious");
     }
     return 0;
 }

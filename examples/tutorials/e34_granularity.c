@@ -52,7 +52,7 @@ static int measure(long points, double *njobs, double *times)
 {
     int repeats = strcmp(crank_backend_name(), "sim") == 0 ? 1 : 3;
 
-    crank_try(calc_pi_split(points / 16, 16)); /* the threads are there when the clock starts */
+    crank_try(calc_pi_split(points / 16, 16));   /* the threads are there when the clock starts */
     for (int n = 0; n < repeats * SPLITS; n++) { /* once through all, again: a busy spell hits all */
         int i = n % SPLITS;
         long jobsize = points >> i;
@@ -106,8 +106,7 @@ static int measure_no_work(double *ret_seconds)
     return 0;
 }
 
-static int draw(const char *path, const double *njobs, const double *times, struct fit fit,
-    double cores)
+static int draw(const char *path, const double *njobs, const double *times, struct fit fit, double cores)
 {
     double ideal[SPLITS], tutorial[SPLITS];
     char subtitle[160], overhead[64] = "overhead lost in the noise of other programs";
@@ -118,15 +117,16 @@ static int draw(const char *path, const double *njobs, const double *times, stru
     }
     if (fit.overhead > 0)
         snprintf(overhead, sizeof overhead, "overhead %.2f µs per job", 1e6 * fit.overhead);
-    snprintf(subtitle, sizeof subtitle, "crank %s on %ld cores, %s", CRANK_VERSION,
-        sysconf(_SC_NPROCESSORS_ONLN), overhead);
+    snprintf(
+        subtitle, sizeof subtitle, "crank %s on %ld cores, %s", CRANK_VERSION, sysconf(_SC_NPROCESSORS_ONLN), overhead);
     const struct plot_series series[] = {
         { "measured", "#0b6e99", njobs, times, SPLITS, false },
         { "ideal: no overhead", "#b5651d", njobs, ideal, SPLITS, true },
         { "at the tutorial's 100 µs per job", "#8595a5", njobs, tutorial, SPLITS, true },
     };
-    return plot_write(&(struct plot){ "The same work in more and more jobs", subtitle, "njobs",
-        "time (seconds)", series, CRANK_COUNT(series) }, path);
+    return plot_write(&(struct plot){ "The same work in more and more jobs", subtitle, "njobs", "time (seconds)",
+                          series, CRANK_COUNT(series) },
+        path);
 }
 
 static int app(const char *path, long points)

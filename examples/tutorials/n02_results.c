@@ -40,8 +40,7 @@ static int settle(void) /* gather(..., return_exceptions=True) */
     crank_task *cancelled = crank_spawn(answers, 60.0, 2);
 
     crank_cancel(cancelled);
-    crank_try(crank_gather_settled(outcomes,
-        crank_spawn(answers, 0.2, 1), crank_spawn(fails, 0.1), cancelled));
+    crank_try(crank_gather_settled(outcomes, crank_spawn(answers, 0.2, 1), crank_spawn(fails, 0.1), cancelled));
     for (int i = 0; i < 3; i++) {
         if (outcomes[i].error == 0)
             printf("%d: %ld\n", i, outcomes[i].value);
@@ -53,8 +52,7 @@ static int settle(void) /* gather(..., return_exceptions=True) */
 
 static int wait_for_the_first_error(void)
 {
-    crank_task *tasks[] = { crank_spawn(answers, 60.0, 1), crank_spawn(answers, 0.1, 2),
-        crank_spawn(fails, 0.2) };
+    crank_task *tasks[] = { crank_spawn(answers, 60.0, 1), crank_spawn(answers, 0.1, 2), crank_spawn(fails, 0.2) };
     double started = crank_time();
 
     ssize_t ended = crank_try(crank_wait(tasks, 3, CRANK_FIRST_ERROR, CRANK_FOREVER));
@@ -69,11 +67,9 @@ static int wait_for_the_first_error(void)
 
 static int take_them_as_they_end(void)
 {
-    crank_task *tasks[] = { crank_spawn(answers, 0.3, 3), crank_spawn(answers, 0.1, 1),
-        crank_spawn(answers, 0.2, 2) };
+    crank_task *tasks[] = { crank_spawn(answers, 0.3, 3), crank_spawn(answers, 0.1, 1), crank_spawn(answers, 0.2, 2) };
 
-    crank_foreach_completed(task, tasks, 3)
-        printf("%ld\n", crank_await(task));
+    crank_foreach_completed(task, tasks, 3) printf("%ld\n", crank_await(task));
     return 0;
 }
 

@@ -176,8 +176,8 @@ int main(void)
     double process = in_processes(nothing, NULL, STARTS) / STARTS;
     double thread = in_threads(nothing, NULL, STARTS) / STARTS;
     double task = in_tasks(nothing_task, NULL, STARTS) / STARTS;
-    printf("%-27s %10s  %7.2f µs  %7.2f µs  %7.2f µs\n", "starting and ending one", "",
-        1e6 * process, 1e6 * thread, 1e6 * task);
+    printf("%-27s %10s  %7.2f µs  %7.2f µs  %7.2f µs\n", "starting and ending one", "", 1e6 * process, 1e6 * thread,
+        1e6 * task);
     unlink(path);
     return 0;
 }

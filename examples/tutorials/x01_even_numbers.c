@@ -12,7 +12,8 @@ static int integers(void)
 /* for i in integers(): if i % 2 == 0: yield i */
 static int even_integers(void)
 {
-    crank_foreach (int, i, crank_generate(integers)) {
+    crank_foreach(int, i, crank_generate(integers))
+    {
         if (i % 2 == 0)
             crank_try(crank_yield(i));
     }
@@ -24,7 +25,8 @@ static bool is_even(int i) { return i % 2 == 0; }
 static int print_ten(crank_generator *numbers)
 {
     const char *separator = "";
-    crank_foreach (int, i, crank_take(numbers, 10)) {
+    crank_foreach(int, i, crank_take(numbers, 10))
+    {
         printf("%s%d", separator, i);
         separator = " ";
     }

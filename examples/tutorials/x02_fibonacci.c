@@ -19,8 +19,7 @@ static int fib(long bound)
 
 static int app(long bound)
 {
-    crank_foreach (long, n, crank_generate(fib, bound))
-        printf("%ld\n", n);
+    crank_foreach(long, n, crank_generate(fib, bound)) printf("%ld\n", n);
     return 0;
 }
 

@@ -17,9 +17,7 @@ static int app(void)
     printf("one  took %s seconds\n", shortest(crank_time() - started, text));
 
     started = crank_time();
-    crank_try(crank_gather(both,
-        crank_to_thread(calc_pi, 10000000),
-        crank_to_thread(calc_pi, 10000000)));
+    crank_try(crank_gather(both, crank_to_thread(calc_pi, 10000000), crank_to_thread(calc_pi, 10000000)));
     printf("both took %s seconds\n", shortest(crank_time() - started, text));
     printf("[%s, ", shortest(both[0], text));
     printf("%s]\n", shortest(both[1], text));

@@ -30,9 +30,6 @@ static int powers(int n)
     return 0;
 }
 
-static int app(void)
-{
-    return crank_gather(NULL, crank_spawn(up, 3), crank_spawn(down, 3), crank_spawn(powers, 2));
-}
+static int app(void) { return crank_gather(NULL, crank_spawn(up, 3), crank_spawn(down, 3), crank_spawn(powers, 2)); }
 
 int main(void) { return crank_run(app); }

@@ -41,8 +41,10 @@ static void count_byte(struct decoder *d, unsigned char byte, uint32_t *counts)
     }
     if (d->missing > 0)
         counts[REPLACEMENT]++; /* the last one was never finished */
-    d->missing = byte >= 0xF0 && byte < 0xF8 ? 3 : byte >= 0xE0 && byte < 0xF0 ? 2
-        : byte >= 0xC0 && byte < 0xE0 ? 1 : 0;
+    d->missing = byte >= 0xF0 && byte < 0xF8   ? 3
+                 : byte >= 0xE0 && byte < 0xF0 ? 2
+                 : byte >= 0xC0 && byte < 0xE0 ? 1
+                                               : 0;
     d->least = d->missing == 3 ? 0x10000 : d->missing == 2 ? 0x800 : 0x80;
     d->code = byte & (0x3Fu >> d->missing);
     if (d->missing == 0)
@@ -87,11 +89,10 @@ static void print_character(uint32_t c)
     else if (c < 0x800)
         printf("'%c%c'", (char)(0xC0 | c >> 6), (char)(0x80 | (c & 0x3F)));
     else if (c < 0x10000)
-        printf("'%c%c%c'", (char)(0xE0 | c >> 12), (char)(0x80 | (c >> 6 & 0x3F)),
-            (char)(0x80 | (c & 0x3F)));
+        printf("'%c%c%c'", (char)(0xE0 | c >> 12), (char)(0x80 | (c >> 6 & 0x3F)), (char)(0x80 | (c & 0x3F)));
     else
-        printf("'%c%c%c%c'", (char)(0xF0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3F)),
-            (char)(0x80 | (c >> 6 & 0x3F)), (char)(0x80 | (c & 0x3F)));
+        printf("'%c%c%c%c'", (char)(0xF0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3F)), (char)(0x80 | (c >> 6 & 0x3F)),
+            (char)(0x80 | (c & 0x3F)));
 }
 
 static void print_counts(const struct counts *counts)

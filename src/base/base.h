@@ -30,7 +30,7 @@ static inline void cr_relax(void)
 #endif
 }
 #define cr_container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* Instants and spans inside crank are int64 nanoseconds; CR_NEVER is an instant that does not
  * come. */

@@ -24,7 +24,7 @@ cr_paint cr_stderr_paint(void)
 {
     const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool plain = !isatty(STDERR_FILENO) || (refused && *refused) || !terminal ||
-        strcmp(terminal, "dumb") == 0;
+                 strcmp(terminal, "dumb") == 0;
     return plain ? (cr_paint){ "", "" } : (cr_paint){ "\033[1;31m", "\033[0m" };
 }
 

@@ -35,9 +35,9 @@ static bool behind_call(const unsigned char *at)
 #else
     uint32_t instruction;
     memcpy(&instruction, at - sizeof instruction, sizeof instruction);
-    return (instruction & 0xfc000000) == 0x94000000 ||   /* bl */
-           (instruction & 0xfffffc1f) == 0xd63f0000 ||   /* blr */
-           (instruction & 0xfefff800) == 0xd63f0800;     /* blraa and its kin */
+    return (instruction & 0xfc000000) == 0x94000000 || /* bl */
+           (instruction & 0xfffffc1f) == 0xd63f0000 || /* blr */
+           (instruction & 0xfefff800) == 0xd63f0800;   /* blraa and its kin */
 #endif
 }
 
@@ -58,8 +58,8 @@ static int look_into(struct dl_phdr_info *object, size_t size, void *arg)
         search->offset = search->address - object->dlpi_addr;
         search->is_code = (part->p_flags & PF_X) != 0;
         search->behind_call = search->is_code && (part->p_flags & PF_R) &&
-            search->address - base >= LONGEST_CALL &&
-            behind_call((const unsigned char *)search->address);
+                              search->address - base >= LONGEST_CALL &&
+                              behind_call((const unsigned char *)search->address);
         return 1;
     }
     return 0;

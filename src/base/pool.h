@@ -8,10 +8,10 @@
 /* Free objects are linked through their own memory: an object in use has no header. */
 typedef struct cr_pool {
     const cr_sys *sys;
-    void *free;      /* list through the objects' first word */
-    void *blocks;    /* list through the blocks' first word */
-    size_t size;     /* of an object, rounded up to 16 */
-    size_t next;     /* objects in the next block */
+    void *free;   /* list through the objects' first word */
+    void *blocks; /* list through the blocks' first word */
+    size_t size;  /* of an object, rounded up to 16 */
+    size_t next;  /* objects in the next block */
     size_t in_use;
 } cr_pool;
 
@@ -22,7 +22,7 @@ void cr_pool_deinit(cr_pool *pool); /* frees every block; objects still out are 
 void cr_commit(const cr_sys *sys, void *memory, size_t size);
 /* The pages that lie in it whole are given back, and read as zero from now on. */
 void cr_uncommit(const cr_sys *sys, void *memory, size_t size);
-int cr_pool_grow(cr_pool *pool);    /* 0 or -ENOMEM */
+int cr_pool_grow(cr_pool *pool); /* 0 or -ENOMEM */
 
 /* An object, not cleared; NULL when memory is short. */
 static inline void *cr_pool_get(cr_pool *pool)

@@ -22,8 +22,7 @@ enum cr_event {
 typedef struct cr_listener cr_listener;
 struct cr_listener {
     /* fiber is the task's, and stays its address until it has ended. */
-    void (*hear)(
-        cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail);
+    void (*hear)(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail);
 };
 
 static inline void cr_tell(

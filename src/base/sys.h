@@ -40,10 +40,10 @@ struct cr_sys {
     void *context; /* the implementation's own; passed to every entry */
 
     /* memory */
-    void *(*alloc)(void *context, size_t size);                  /* not cleared */
-    void *(*alloc_zero)(void *context, size_t size);             /* cleared */
-    void *(*resize)(void *context, void *memory, size_t size);   /* as realloc; size > 0 */
-    void (*free)(void *context, void *memory);                   /* takes NULL */
+    void *(*alloc)(void *context, size_t size);                /* not cleared */
+    void *(*alloc_zero)(void *context, size_t size);           /* cleared */
+    void *(*resize)(void *context, void *memory, size_t size); /* as realloc; size > 0 */
+    void (*free)(void *context, void *memory);                 /* takes NULL */
     /* private, anonymous, NORESERVE, read and write */
     void *(*map)(void *context, size_t size);
     int (*unmap)(void *context, void *memory, size_t size);
@@ -53,7 +53,7 @@ struct cr_sys {
     ssize_t (*advise_many)(void *context, const struct iovec *ranges, size_t n, int advice);
 
     /* time and chance */
-    int64_t (*now)(void *context);                               /* monotonic nanoseconds */
+    int64_t (*now)(void *context); /* monotonic nanoseconds */
     uint64_t (*random)(void *context);
 
     /* threads */
@@ -87,15 +87,15 @@ struct cr_sys {
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of
      * waiting, -EOPNOTSUPP where the file cannot tell. */
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
-    ssize_t (*write_at)(void *context, int fd, const struct iovec *piece, int64_t offset,
-        int flags);
+    ssize_t (*write_at)(
+        void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);
     int (*epoll_ctl)(void *context, int epfd, int op, int fd, struct epoll_event *event);
     /* < 0: forever */
-    int (*epoll_wait)(void *context, int epfd, struct epoll_event *events, int n,
-        int64_t timeout_ns);
+    int (*epoll_wait)(
+        void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns);
     /* the same */
     int (*poll)(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns);
 

@@ -79,8 +79,8 @@ static void real_free(void *context, void *memory)
 static void *real_map(void *context, size_t size)
 {
     (void)context;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(
+        NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -151,8 +151,8 @@ static void block_signals(sigset_t *ret_before)
 
 /* Signals are blocked around the creation, since a thread inherits the mask of its maker: there
  * is no moment in which the new one could take a signal. */
-static int real_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *),
-    void *arg, size_t stack_size)
+static int real_thread_start(
+    void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -319,8 +319,8 @@ static int real_stat(void *context, int fd, struct stat *ret_stat)
     return result;
 }
 
-static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, int64_t offset,
-    int flags)
+static ssize_t real_read_at(
+    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     (void)context;
     ssize_t result = failed_size(preadv2(fd, piece, 1, offset, flags));
@@ -329,8 +329,8 @@ static ssize_t real_read_at(void *context, int fd, const struct iovec *piece, in
     return result;
 }
 
-static ssize_t real_write_at(void *context, int fd, const struct iovec *piece, int64_t offset,
-    int flags)
+static ssize_t real_write_at(
+    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     (void)context;
     return failed_size(pwritev2(fd, piece, 1, offset, flags));
@@ -360,8 +360,8 @@ static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
 
 /* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. Filters older
  * than the call may say EPERM, which it does not know. */
-static int real_epoll_wait(void *context, int epfd, struct epoll_event *events, int n,
-    int64_t timeout_ns)
+static int real_epoll_wait(
+    void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
 {
     enum { millisecond = 1000000 };
     struct timespec span;
@@ -407,19 +407,21 @@ static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
 /* The sixth argument is the size of what the fifth points to, as EXT_ARG wants it. */
 static int uring_enter(int fd, const cr_uring_enter *asked)
 {
-    return (int)failed_long(syscall(SYS_io_uring_enter, fd, asked->submit, asked->wait,
-        asked->flags, asked->arg, asked->size));
+    return (int)failed_long(syscall(
+        SYS_io_uring_enter, fd, asked->submit, asked->wait, asked->flags, asked->arg, asked->size));
 }
 
 /* Valgrind lets no other thread run while one waits in io_uring_enter, so nobody could wake it.
  * There it waits for a moment at a time, and between two in a call that others run beside. */
 static int uring_enter_by_turns(int fd, const cr_uring_enter *asked)
 {
-    struct __kernel_timespec moment = {.tv_nsec = 100000};
-    struct io_uring_getevents_arg arg = {.ts = (uint64_t)(uintptr_t)&moment};
-    cr_uring_enter wait = {.wait = asked->wait, .arg = &arg, .size = sizeof arg,
-        .flags = asked->flags | IORING_ENTER_EXT_ARG};
-    const cr_uring_enter submit = {.submit = asked->submit};
+    struct __kernel_timespec moment = { .tv_nsec = 100000 };
+    struct io_uring_getevents_arg arg = { .ts = (uint64_t)(uintptr_t)&moment };
+    cr_uring_enter wait = { .wait = asked->wait,
+        .arg = &arg,
+        .size = sizeof arg,
+        .flags = asked->flags | IORING_ENTER_EXT_ARG };
+    const cr_uring_enter submit = { .submit = asked->submit };
     const struct __kernel_timespec *limit = NULL;
     if (asked->flags & IORING_ENTER_EXT_ARG)
         limit = (const void *)(uintptr_t)((const struct io_uring_getevents_arg *)asked->arg)->ts;

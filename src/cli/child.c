@@ -97,8 +97,8 @@ static int start(const cr_child *child, pid_t *ret_pid)
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setsigmask(&attributes, &child->mask);
-    int err = posix_spawnp(ret_pid, child->command[0], &files, &attributes, child->command,
-        environ);
+    int err =
+        posix_spawnp(ret_pid, child->command[0], &files, &attributes, child->command, environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return -err;
@@ -158,8 +158,8 @@ static void read_choices(const cr_child *child, crank_made *made)
     size_t bytes = 0, room = made->room * sizeof *made->choices;
     made->count = end > 0 ? (size_t)end / sizeof *made->choices : 0;
     while (bytes < room && bytes < (size_t)end) {
-        ssize_t got = pread(child->choices, (char *)made->choices + bytes, room - bytes,
-            (off_t)bytes);
+        ssize_t got =
+            pread(child->choices, (char *)made->choices + bytes, room - bytes, (off_t)bytes);
         if (got <= 0)
             break;
         bytes += (size_t)got;

@@ -8,8 +8,8 @@
 
 /* The verdicts a run may end with, 0: it passed. So that a status is never a signal's number. */
 enum {
-    CR_VERDICT_STATUS = 0,     /* + the exit status */
-    CR_VERDICT_SIGNAL = 1000,  /* + the signal */
+    CR_VERDICT_STATUS = 0,    /* + the exit status */
+    CR_VERDICT_SIGNAL = 1000, /* + the signal */
     CR_VERDICT_TIMEOUT = 2000,
 };
 

@@ -216,8 +216,8 @@ static void print_failure(const request *r, const crank_explored *explored)
         printf(" with seed %ld", explored->seeds);
     else
         printf(" in schedule %ld", explored->schedules);
-    printf(" (of %zu choice%s, shrunk from %zu)\n", explored->left,
-        explored->left == 1 ? "" : "s", explored->found);
+    printf(" (of %zu choice%s, shrunk from %zu)\n", explored->left, explored->left == 1 ? "" : "s",
+        explored->found);
     if (!explored->repeats)
         printf("but not when run again: it depends on something that is not crank's choice\n");
     printf("again: CRANK_BACKEND=sim CRANK_CHOICES=%s ", explored->choices);

@@ -21,16 +21,15 @@ static const command commands[] = {
         cr_command_explore },
 };
 
-static const char help_head[] =
-    "NAME\n"
-    "    crank - tools for programs that run on crank, asyncio for C\n"
-    "\n"
-    "SYNOPSIS\n"
-    "    crank COMMAND [options] [arguments]\n"
-    "    crank COMMAND --help\n"
-    "    crank --help | --version\n"
-    "\n"
-    "COMMANDS\n";
+static const char help_head[] = "NAME\n"
+                                "    crank - tools for programs that run on crank, asyncio for C\n"
+                                "\n"
+                                "SYNOPSIS\n"
+                                "    crank COMMAND [options] [arguments]\n"
+                                "    crank COMMAND --help\n"
+                                "    crank --help | --version\n"
+                                "\n"
+                                "COMMANDS\n";
 static const char help_tail[] =
     "\n"
     "EXIT STATUS\n"

@@ -27,7 +27,7 @@ struct place {
     void *fake; /* AddressSanitizer's */
     void *tsan;
     uint64_t floating; /* control words, as in the assembly's frame */
-    int error; /* errno */
+    int error;         /* errno */
 };
 
 /* The stack this thread runs on now. */
@@ -51,8 +51,8 @@ static void know_own_stack(void)
 
 /* Inlined: ThreadSanitizer counts calls per fiber, and a function that is entered on one fiber and
  * left on another would take a call from a fresh one that it never made. */
-__attribute__((always_inline)) static inline void before(struct place *from,
-    const struct place *to, bool for_good)
+__attribute__((always_inline)) static inline void before(
+    struct place *from, const struct place *to, bool for_good)
 {
     (void)for_good;
 #if CR_ASAN

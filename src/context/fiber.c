@@ -101,8 +101,8 @@ void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg)
 #if defined(__x86_64__)
     sp -= 2; /* cr_stack_base finds the stack aligned to 16 and may call */
     *--sp = (uint64_t)(uintptr_t)cr_stack_base;
-    *--sp = 0; /* rbp */
-    *--sp = 0; /* rbx */
+    *--sp = 0;                          /* rbp */
+    *--sp = 0;                          /* rbx */
     *--sp = (uint64_t)(uintptr_t)entry; /* r12 */
     *--sp = (uint64_t)(uintptr_t)arg;   /* r13 */
     *--sp = 0;
@@ -110,8 +110,8 @@ void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg)
 #else
     sp -= 20; /* x19 to x30, d8 to d15 */
     memset(sp, 0, 20 * sizeof *sp);
-    sp[0] = (uint64_t)(uintptr_t)entry;         /* x19 */
-    sp[1] = (uint64_t)(uintptr_t)arg;           /* x20 */
+    sp[0] = (uint64_t)(uintptr_t)entry;          /* x19 */
+    sp[1] = (uint64_t)(uintptr_t)arg;            /* x20 */
     sp[11] = (uint64_t)(uintptr_t)cr_stack_base; /* x30 */
 #endif
     return sp;

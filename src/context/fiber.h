@@ -38,14 +38,14 @@
 #define CR_RUNNER_MANY 80
 
 /* What the head of the ready line needs before it can go on. */
-#define CR_RUN_RESUME 0   /* it has a stack and a place to return to */
-#define CR_RUN_NEW 1      /* it has only captured arguments */
-#define CR_RUN_NAP 3      /* its stack was put away: sp is the task layer's */
-#define CR_RUN_SERVICE 2  /* it is not a fiber but a callback: the loop's business */
-#define CR_RUN_NATIVE 4   /* it has only captured arguments and needs no stack: the task layer's */
+#define CR_RUN_RESUME 0  /* it has a stack and a place to return to */
+#define CR_RUN_NEW 1     /* it has only captured arguments */
+#define CR_RUN_NAP 3     /* its stack was put away: sp is the task layer's */
+#define CR_RUN_SERVICE 2 /* it is not a fiber but a callback: the loop's business */
+#define CR_RUN_NATIVE 4  /* it has only captured arguments and needs no stack: the task layer's */
 #define CR_RUN_NATIVE_ENDS 5 /* the same, begun; its wake is its result */
 
-#define CR_FIBER_FLAG_MANY                                                                         \
+#define CR_FIBER_FLAG_MANY \
     1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
 
 #ifndef __ASSEMBLER__
@@ -101,9 +101,9 @@ struct cr_fiber {
     uint16_t flags; /* CR_FIBER_FLAG_MANY and the task layer's */
     uint32_t tally; /* the task layer's */
     union {
-        void *sp;              /* while it does not run */
+        void *sp;               /* while it does not run */
         void (*function)(void); /* before its first run */
-        uint64_t result;       /* after its end */
+        uint64_t result;        /* after its end */
     };
     union {
         struct {
@@ -129,7 +129,7 @@ static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
  * 5 ns each, one on a stream that has its data ten times that, or a visit to the kernel. */
 enum {
     CR_BUDGET = 1024,
-    CR_BUDGET_STREAM = 8,  /* of it, for a call on a stream */
+    CR_BUDGET_STREAM = 8, /* of it, for a call on a stream */
 };
 
 /* The wait of a fiber that has started another eagerly. It stands in the ready line right behind
@@ -139,7 +139,7 @@ enum {
 
 /* One per loop, at its very beginning: the loop's thread reaches both by one pointer. */
 struct cr_runner {
-    cr_fiber *head;   /* ready line */
+    cr_fiber *head; /* ready line */
     cr_fiber **tail;
     cr_fiber *current; /* NULL in the loop */
     void *sp;          /* the loop's own context while a fiber runs */
@@ -148,7 +148,7 @@ struct cr_runner {
     void *stacks;      /* hot free stacks, linked through the word at their top */
     int *errno_at;     /* this thread's errno */
     uint64_t switches;
-    uint64_t fp;       /* floating point control a new fiber starts with */
+    uint64_t fp; /* floating point control a new fiber starts with */
     uint32_t budget_full;
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
     void *many_free; /* cr_many_args blocks given back by first runs, linked through their first
@@ -224,12 +224,12 @@ static inline void cr_capture_into_block(cr_many_args *block)
         __msan_unpoison(block, sizeof *block);
 #endif
 }
-cr_few_args *cr_captured_few(void);       /* where it wrote last */
+cr_few_args *cr_captured_few(void); /* where it wrote last */
 cr_many_args *cr_captured_many(void);
 
 #if CR_MSAN
-#define cr_call_captured(function, few, many, ret)                                                 \
-    (__msan_unpoison_param(24), cr_call_captured(function, few, many, ret),                        \
+#define cr_call_captured(function, few, many, ret) \
+    (__msan_unpoison_param(24), cr_call_captured(function, few, many, ret), \
         __msan_unpoison(ret, sizeof(cr_returned)))
 #endif
 
@@ -259,10 +259,10 @@ void cr_side_prepare(
     cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
 #else
 #define cr_side_swap(from, to, value) cr_stack_swap_int(&(from)->sp, (to)->sp, (value))
-#define cr_side_leave(from, to, value)                                                             \
+#define cr_side_leave(from, to, value) \
     ((void)cr_side_swap(from, to, value), __builtin_unreachable())
 #define cr_side_entered(self) ((void)0)
-#define cr_side_prepare(side, runner, top, entry, arg)                                             \
+#define cr_side_prepare(side, runner, top, entry, arg) \
     ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
 #endif
 /* Prepare a fresh stack so that swapping to it calls entry(arg), which must not return. */

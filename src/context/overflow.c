@@ -56,7 +56,7 @@ SIGNAL_LOCAL struct watched *watched_here;
 SIGNAL_LOCAL struct alternate alternate_here;
 SIGNAL_LOCAL uintptr_t passing_on; /* the frame that called the handler before ours; 0: over */
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS};
+static const int fault_signals[] = { SIGSEGV, SIGBUS };
 enum { FAULT_SIGNALS = sizeof fault_signals / sizeof *fault_signals };
 
 /* The process's: how many loops want the handler, and what was there before it. */
@@ -106,7 +106,7 @@ static bool report_overflow(const void *address)
  * and the kernel's own for want of room for a signal's frame, must be sent again. */
 static void die_by(int number, const siginfo_t *info)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    struct sigaction action = { .sa_handler = SIG_DFL };
     sigaction(number, &action, NULL);
     if (info->si_code <= 0 || info->si_code == SI_KERNEL)
         raise(number);
@@ -175,7 +175,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 static void install_handler(void)
 {
     pthread_mutex_lock(&handler_mutex);
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_ONSTACK | SA_SIGINFO};
+    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_ONSTACK | SA_SIGINFO };
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; handler_users == 0 && i < FAULT_SIGNALS; i++) {
         struct sigaction old;
@@ -211,14 +211,14 @@ static int alternate_open(const cr_sys *sys)
     size_t kernel = getauxval(AT_MINSIGSTKSZ);
     stack_t old;
     sigaltstack(NULL, &old);
-    alternate_here = (struct alternate){.before = old};
+    alternate_here = (struct alternate){ .before = old };
     if (!(old.ss_flags & SS_DISABLE) && old.ss_size >= ALTERNATE_MIN + kernel)
         return 0;
     size_t usable = (ALTERNATE_BYTES + kernel + page - 1) / page * page;
     char *memory = sys->map(sys->context, page + usable);
     if (!memory)
         return -ENOMEM;
-    stack_t new = {.ss_sp = memory + page, .ss_size = usable};
+    stack_t new = { .ss_sp = memory + page, .ss_size = usable };
     if (sys->protect_none(sys->context, memory, page) < 0 || sigaltstack(&new, NULL) < 0) {
         sys->unmap(sys->context, memory, page + usable);
         return -ENOMEM;
@@ -253,7 +253,7 @@ int cr_overflow_install(const cr_sys *sys, cr_stacks *stacks, report_fn *report)
         cr_free(sys, watched);
         return result;
     }
-    *watched = (struct watched){watched_here, sys, stacks, report};
+    *watched = (struct watched){ watched_here, sys, stacks, report };
     atomic_signal_fence(memory_order_release);
     watched_here = watched;
     install_handler();

@@ -45,14 +45,14 @@
 #define TABLE_REACH (2048 * KIB) /* what one page of the page table maps */
 
 enum {
-    BATCH = 64,         /* slots per system call, at most */
-    FIRST_SLOTS = 16,   /* in the first slab */
-    SLABS_MAX = 256,    /* with 16 GiB each more stacks than there are task handles */
-    COLOURS = 16, /* tops of so many neighbours differ */
+    BATCH = 64,       /* slots per system call, at most */
+    FIRST_SLOTS = 16, /* in the first slab */
+    SLABS_MAX = 256,  /* with 16 GiB each more stacks than there are task handles */
+    COLOURS = 16,     /* tops of so many neighbours differ */
     COLOUR_STEP = 64, /* a cache line */
-    ABOVE_TOP = 192,    /* the stack's head, and what capture may read above an argument area */
+    ABOVE_TOP = 192,  /* the stack's head, and what capture may read above an argument area */
     MAP_COUNT_DEFAULT = 65530, /* Linux's, where it cannot be read */
-    MAPPINGS_PER_GUARD = 2, /* it splits one in three */
+    MAPPINGS_PER_GUARD = 2,    /* it splits one in three */
 };
 #define SLAB_BYTES_MAX (16 * GIB)
 #define USABLE_DEFAULT (192 * KIB)
@@ -66,10 +66,10 @@ struct size_class {
 
 /* The large ones hold what a program asks for that names a round number. */
 static const struct size_class classes[] = {
-    {64 * KIB, 16 * KIB},
-    {256 * KIB, 64 * KIB},
-    {(1024 + 64) * KIB, 64 * KIB},
-    {(8192 + 64) * KIB, 64 * KIB},
+    { 64 * KIB, 16 * KIB },
+    { 256 * KIB, 64 * KIB },
+    { (1024 + 64) * KIB, 64 * KIB },
+    { (8192 + 64) * KIB, 64 * KIB },
 };
 
 /* A slab is filled from its beginning: guarded runs ahead of handed by at most a step. */
@@ -86,12 +86,12 @@ enum guards { GUARDS_UNKNOWN, GUARDS_MARKED, GUARDS_PROTECTED };
 
 struct cr_stacks {
     const cr_sys *sys;
-    void **hot; /* the runner's list, by its address */
-    void *spare;      /* cut off the hot list, pages still there */
-    void *trimmed;    /* head of the hot list when it was last found short enough */
+    void **hot;    /* the runner's list, by its address */
+    void *spare;   /* cut off the hot list, pages still there */
+    void *trimmed; /* head of the hot list when it was last found short enough */
     size_t trimmed_to;
-    bool refilled;    /* since then */
-    void **cold;      /* pages given back */
+    bool refilled; /* since then */
+    void **cold;   /* pages given back */
     size_t n_cold;
     size_t cold_room;
     size_t slot;
@@ -100,7 +100,7 @@ struct cr_stacks {
     size_t page;
     bool one_by_one;  /* process_madvise does not do it here */
     bool by_touch;    /* nor MADV_POPULATE_WRITE */
-    bool limit_told; /* it is said once */
+    bool limit_told;  /* it is said once */
     size_t protected; /* our part of guards_protected */
     size_t n_slabs;
     struct slab slabs[SLABS_MAX];
@@ -115,7 +115,7 @@ static bool choose_class(size_t usable, size_t page, struct size_class *ret_clas
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         size_t guard = classes[i].guard < page ? page : classes[i].guard;
         if (guard < classes[i].slot && classes[i].slot - guard >= usable) {
-            *ret_class = (struct size_class){classes[i].slot, guard};
+            *ret_class = (struct size_class){ classes[i].slot, guard };
             return true;
         }
     }
@@ -278,7 +278,7 @@ static int guard_protected(cr_stacks *stacks, struct slab *slab, size_t n)
             atomic_fetch_sub_explicit(&guards_protected, 1, memory_order_relaxed);
             break;
         }
-        stacks->protected++;
+        stacks->protected ++;
         __atomic_store_n(&slab->guarded, slab->guarded + 1, __ATOMIC_RELAXED);
     }
     if (slab->guarded > before)
@@ -294,7 +294,7 @@ static int guard_marked(cr_stacks *stacks, struct slab *slab, size_t n)
 {
     struct iovec ranges[BATCH];
     for (size_t i = 0; i < n; i++)
-        ranges[i] = (struct iovec){slot_at(stacks, slab, slab->guarded + i), stacks->guard};
+        ranges[i] = (struct iovec){ slot_at(stacks, slab, slab->guarded + i), stacks->guard };
     int result = cr_stacks_advise(stacks, ranges, n, MADV_GUARD_INSTALL);
     if (result < 0)
         return result;
@@ -349,7 +349,7 @@ static int map_slab(cr_stacks *stacks)
     if (!base)
         return -ENOMEM;
     struct slab *slab = &stacks->slabs[stacks->n_slabs];
-    *slab = (struct slab){.base = base, .slots = slots};
+    *slab = (struct slab){ .base = base, .slots = slots };
     /* One touched byte must not commit 2 MiB. A kernel without huge pages refuses, and is right. */
     (void)sys->advise(sys->context, base, slots * stacks->slot, MADV_NOHUGEPAGE);
     if (RUNNING_ON_VALGRIND) { /* stacks that it does not know would make it report at switches */
@@ -372,7 +372,7 @@ static size_t commit(cr_stacks *stacks, void *const *tops, size_t n)
         return 1;
     for (size_t i = 0; i < n; i++) {
         char *page = (char *)tops[i] - (uintptr_t)tops[i] % stacks->page;
-        ranges[i] = (struct iovec){page, stacks->page};
+        ranges[i] = (struct iovec){ page, stacks->page };
     }
     if (cr_stacks_advise(stacks, ranges, n, MADV_POPULATE_WRITE) == 0)
         return n;
@@ -486,7 +486,7 @@ bool cr_stacks_trim(cr_stacks *stacks)
         CR_ASSERT(slab);
         size_t index = (size_t)(top - slab->base) / stacks->slot;
         char *slot = slot_at(stacks, slab, index);
-        ranges[n] = (struct iovec){slot + stacks->guard, stacks->slot - stacks->guard};
+        ranges[n] = (struct iovec){ slot + stacks->guard, stacks->slot - stacks->guard };
         stacks->cold[stacks->n_cold++] = top;
     }
     /* Pages that stay because they are locked in memory do no harm. */
@@ -520,8 +520,8 @@ bool cr_stacks_find(const cr_stacks *stacks, const void *address, char **ret_low
 }
 
 /* Reads the slabs' list only, which grows at its end: a handler may interrupt its growing. */
-bool cr_stacks_in_guard(const cr_stacks *stacks, const void *address, char **ret_low,
-    char **ret_high)
+bool cr_stacks_in_guard(
+    const cr_stacks *stacks, const void *address, char **ret_low, char **ret_high)
 {
     char *low;
     char *high;

@@ -49,9 +49,9 @@ typedef struct search {
     node *nodes;
     size_t node_count;
     size_t node_room;
-    bool cut; /* schedules were left out */
+    bool cut;           /* schedules were left out */
     uint32_t cut_depth; /* the fewest deviations one of them has */
-    int broken; /* why no more runs could be made while shrinking, 0: they could */
+    int broken;         /* why no more runs could be made while shrinking, 0: they could */
 } search;
 
 static void *grow(void *memory, size_t bytes) { return cr_resize(&cr_sys_real, memory, bytes); }

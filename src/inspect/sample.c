@@ -89,7 +89,7 @@ int64_t cr_sample_delayed(const crank_loop *loop)
     char text[96];
     long long delayed;
     bool known = read_text(loop, "schedstat", text, sizeof text) == 0 &&
-        sscanf(text, "%*s %lld", &delayed) == 1;
+                 sscanf(text, "%*s %lld", &delayed) == 1;
     return known ? delayed : 0;
 }
 
@@ -180,8 +180,7 @@ static void on_question(int number, siginfo_t *info, void *context)
 {
     int expected = ASKED;
     (void)number;
-    if (info->si_code != SI_TIMER ||
-        info->si_value.sival_int != atomic_load(&question.serial) ||
+    if (info->si_code != SI_TIMER || info->si_value.sival_int != atomic_load(&question.serial) ||
         !atomic_compare_exchange_strong(&question.state, &expected, COPYING))
         return;
     read_registers(context, question.copy);
@@ -194,16 +193,15 @@ static bool is_ours(int number)
 {
     struct sigaction now;
     return sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-        now.sa_sigaction == on_question;
+           now.sa_sigaction == on_question;
 }
 
 /* From the top: programs that use these signals tend to begin at SIGRTMIN. */
 static int choose_signal(void)
 {
     static int chosen;
-    struct sigaction action = {
-        .sa_sigaction = on_question, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK
-    };
+    struct sigaction action = { .sa_sigaction = on_question,
+        .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
     if (chosen && is_ours(chosen))
         return chosen;
     for (int number = SIGRTMAX; number >= SIGRTMIN; number--) {

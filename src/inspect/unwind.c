@@ -145,7 +145,7 @@ typedef struct machine {
     cr_unwind_row initial; /* after the common part: what is restored */
     cr_unwind_row kept[NESTED];
     unsigned depth;
-    uintptr_t pc;  /* reached */
+    uintptr_t pc; /* reached */
 } machine;
 
 static void set_rule(machine *m, uint64_t number, enum cr_kept kept, int64_t at)
@@ -172,10 +172,7 @@ static void set_base(machine *m, uint64_t number)
     m->row.by_fp = number == FP;
 }
 
-static void skip_block(reader *r)
-{
-    (void)take(r, take_uleb(r));
-}
+static void skip_block(reader *r) { (void)take(r, take_uleb(r)); }
 
 /* Instructions about where registers are kept. False: it is none of these. */
 static bool step_rule(machine *m, reader *r, uint64_t code)
@@ -190,12 +187,24 @@ static bool step_rule(machine *m, reader *r, uint64_t code)
     case 0x06: restore_rule(m, number); return true;
     case 0x07: set_rule(m, number, CR_NOWHERE, 0); return true;
     case 0x08: set_rule(m, number, CR_KEPT, 0); return true;
-    case 0x09: (void)take_uleb(r); set_rule(m, number, CR_UNCLEAR, 0); return true;
+    case 0x09:
+        (void)take_uleb(r);
+        set_rule(m, number, CR_UNCLEAR, 0);
+        return true;
     case 0x10:
-    case 0x16: skip_block(r); set_rule(m, number, CR_UNCLEAR, 0); return true;
+    case 0x16:
+        skip_block(r);
+        set_rule(m, number, CR_UNCLEAR, 0);
+        return true;
     case 0x11: set_rule(m, number, CR_SAVED, take_sleb(r) * unit); return true;
-    case 0x14: (void)take_uleb(r); set_rule(m, number, CR_UNCLEAR, 0); return true;
-    case 0x15: (void)take_sleb(r); set_rule(m, number, CR_UNCLEAR, 0); return true;
+    case 0x14:
+        (void)take_uleb(r);
+        set_rule(m, number, CR_UNCLEAR, 0);
+        return true;
+    case 0x15:
+        (void)take_sleb(r);
+        set_rule(m, number, CR_UNCLEAR, 0);
+        return true;
     case 0x2f: set_rule(m, number, CR_SAVED, -(int64_t)take_uleb(r) * unit); return true;
     default: return false;
     }
@@ -315,8 +324,7 @@ static void search_table(const uint8_t *header, struct search *search)
             high = middle;
     }
     if (word(table + 8 * low) <= wanted)
-        search->found =
-            read_function(header + word(table + 8 * low + 4), search->pc, search->row);
+        search->found = read_function(header + word(table + 8 * low + 4), search->pc, search->row);
 }
 
 static int look_into(struct dl_phdr_info *object, size_t size, void *arg)

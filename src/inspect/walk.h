@@ -8,13 +8,13 @@
 
 /* A thread's registers and the lower end of its stack, as they were at one moment. */
 typedef struct cr_stack_copy {
-    uintptr_t pc;  /* 0: nothing is known */
+    uintptr_t pc; /* 0: nothing is known */
     uintptr_t sp;
-    uintptr_t fp;  /* 0: not known */
-    uintptr_t lr;  /* the return address where it is in a register; 0: not known */
-    uintptr_t top; /* its stack's end; 0: not known, and nothing was copied */
+    uintptr_t fp;   /* 0: not known */
+    uintptr_t lr;   /* the return address where it is in a register; 0: not known */
+    uintptr_t top;  /* its stack's end; 0: not known, and nothing was copied */
     uintptr_t last; /* a frame record that must be in every chain, at top; 0: it ends at a base */
-    size_t count;  /* words copied, from sp up */
+    size_t count;   /* words copied, from sp up */
     uint64_t words[CR_COPY_BYTES / sizeof(uint64_t)];
 } cr_stack_copy;
 

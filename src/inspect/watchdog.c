@@ -48,7 +48,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t looked = PTHREAD_COND_INITIALIZER; /* examined is NULL again */
 static crank_loop *watched;
-static bool alone; /* one loop is watched and no other; written under the lock */
+static bool alone;                 /* one loop is watched and no other; written under the lock */
 static const crank_loop *examined; /* outside the lock: it must not end */
 static unsigned long thread;
 static unsigned generation; /* of the thread; a newer one is not its business */
@@ -156,7 +156,8 @@ static void report(crank_loop *loop, const cr_culprit *culprit, enum cr_stance s
     say_frames(&used);
     say(&used, "  what waits outside crank or computes for long belongs in crank_to_thread\n");
     cr_report_plainly(loop, &(crank_report){ .kind = CRANK_REPORT_BLOCKED,
-        .task = culprit->site ? culprit->name : NULL, .text = text });
+                                .task = culprit->site ? culprit->name : NULL,
+                                .text = text });
 }
 
 /* ---- a standstill */

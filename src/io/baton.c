@@ -25,12 +25,12 @@ enum turn { TURN_FREE, TURN_RUNNING, TURN_READY, TURN_WAITING };
 struct cr_baton {
     cr_workers *workers;
     pthread_mutex_t lock; /* of holder and cr_worker.lost */
-    pthread_cond_t back; /* the baton has come back to the loop */
-    cr_worker *holder; /* NULL: the loop */
-    cr_worker *line;   /* workers amid a job that may go on */
+    pthread_cond_t back;  /* the baton has come back to the loop */
+    cr_worker *holder;    /* NULL: the loop */
+    cr_worker *line;      /* workers amid a job that may go on */
     size_t line_length;
     cr_post pump;
-    bool pumped; /* pump is on its way */
+    bool pumped;  /* pump is on its way */
     bool put_off; /* the last choice was nobody for now */
     bool lost;
 };
@@ -229,7 +229,7 @@ static cr_worker *start_job(cr_workers *workers)
 static bool may_start(cr_workers *workers)
 {
     return cr_jobs_waiting(&workers->jobs) &&
-        (atomic_load(&workers->live) < workers->max || free_worker(workers));
+           (atomic_load(&workers->live) < workers->max || free_worker(workers));
 }
 
 /* Could anything but the workers make a difference first? What is in flight may be done in the next

@@ -44,10 +44,7 @@ static void call_finished(crank_loop *loop, cr_job *job)
 static const cr_job_type call_type = { .run = call_run, .finished = call_finished };
 
 /* The worker that has started goes on and wakes the task in time: false. */
-static bool undo(cr_task *task)
-{
-    return cr_job_cancel(cr_workers_of(cr_loop_here), task->on);
-}
+static bool undo(cr_task *task) { return cr_job_cancel(cr_workers_of(cr_loop_here), task->on); }
 
 static bool undo_nothing(cr_task *task)
 {

@@ -32,17 +32,17 @@ typedef struct file {
     crank_stream stream;
     const cr_sys *sys;
     int fd;
-    int flags;       /* of open */
+    int flags; /* of open */
     bool regular;
-    bool no_now;     /* the kernel cannot tell what it has in memory */
-    bool addressed;  /* by place */
-    int64_t place;   /* of the next byte the user reads or writes */
-    int64_t at;      /* what a worker is to do: where (-1: where the file stands), with what */
+    bool no_now;    /* the kernel cannot tell what it has in memory */
+    bool addressed; /* by place */
+    int64_t place;  /* of the next byte the user reads or writes */
+    int64_t at;     /* what a worker is to do: where (-1: where the file stands), with what */
     char *bytes;
     size_t size;
-    cr_op op; /* the one in flight, of a pipe or terminal */
+    cr_op op;              /* the one in flight, of a pipe or terminal */
     cr_waiting op_waiting; /* who waits for it */
-    char path[]; /* for messages */
+    char path[];           /* for messages */
 } file;
 
 /* A stream of this type is always part of a file. */
@@ -263,7 +263,10 @@ static void file_moved(crank_stream *stream, size_t size)
 }
 
 static const cr_stream_type file_type = {
-    .fill = file_fill, .drain = file_drain, .shut = file_shut, .moved = file_moved,
+    .fill = file_fill,
+    .drain = file_drain,
+    .shut = file_shut,
+    .moved = file_moved,
 };
 
 /* ---- Opening ---- */

@@ -84,8 +84,8 @@ static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *ca
         check_alone(stream, stream->writer, call);
     if (reads ? stream->readable : stream->writable)
         return 0;
-    return cr_failed(-EBADF, "%s: %s is not open for %s", call, stream->name,
-        reads ? "reading" : "writing");
+    return cr_failed(
+        -EBADF, "%s: %s is not open for %s", call, stream->name, reads ? "reading" : "writing");
 }
 
 /* An emptied buffer starts at its beginning again, so that its whole room can be filled at once. */

@@ -13,7 +13,7 @@
 /* Full bytes lie together, so that a line can be looked for and returned without a copy in
  * between. */
 typedef struct cr_buffer {
-    char *bytes; /* NULL until it is first used */
+    char *bytes;       /* NULL until it is first used */
     size_t start, end; /* the bytes between are full */
     size_t room;
 } cr_buffer;
@@ -48,7 +48,7 @@ struct crank_stream {
     bool placed;  /* what was read ahead can be read again: a pipe or terminal gives it once */
     bool closing;
     unsigned asked; /* of the task that closes it, before it did */
-    int told; /* with what writing out has failed last, which a call has given; 0 */
+    int told;       /* with what writing out has failed last, which a call has given; 0 */
 };
 
 /* Has the task that closes the stream been asked to end since it began to? What was asked before

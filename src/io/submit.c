@@ -22,7 +22,7 @@ struct crank_submission {
     cr_post request; /* to cancel, or to report the failure of a dropped one */
     cr_post limit;   /* a simulated worker's timeout is to begin */
     crank_loop *loop;
-    atomic_uint refs; /* who holds it, the loop until the end, posts on their way */
+    atomic_uint refs;    /* who holds it, the loop until the end, posts on their way */
     atomic_bool dropped; /* nobody will ask any more */
     /* the loop's */
     cr_watcher watcher;
@@ -32,13 +32,13 @@ struct crank_submission {
     pthread_mutex_t lock;
     pthread_cond_t ended;
     cr_worker *waiter; /* a simulated worker that waits */
-    bool done; /* value and message are there */
-    bool failed; /* its task ended with a failure that is the holder's to see */
-    bool requested; /* request is on its way */
+    bool done;         /* value and message are there */
+    bool failed;       /* its task ended with a failure that is the holder's to see */
+    bool requested;    /* request is on its way */
     long value;
     double timeout;
     int wait_error; /* why a simulated wait ended before it: -ETIMEDOUT, -ENOMEM */
-    char *message; /* of the failure, from malloc */
+    char *message;  /* of the failure, from malloc */
     /* the captured call */
     crank_function_ *fn;
     const crank_site *site;
@@ -198,10 +198,9 @@ static void report_dropped(const crank_submission *submission)
     const crank_site *site = submission->site;
     int error = -cr_errno_of(submission->value);
     char text[1024];
-    snprintf(text, sizeof text,
-        "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
-        submission->message ? submission->message : cr_error_words(error),
-        crank_errno_name(error), site->function, site->file, site->line, site->caller);
+    snprintf(text, sizeof text, "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
+        submission->message ? submission->message : cr_error_words(error), crank_errno_name(error),
+        site->function, site->file, site->line, site->caller);
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
 }
 
@@ -374,8 +373,8 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
         return err;
     if (submission->value < 0) {
         int error = -cr_errno_of(submission->value);
-        (void)cr_failed(error, "%s",
-            submission->message ? submission->message : cr_error_words(error));
+        (void)cr_failed(
+            error, "%s", submission->message ? submission->message : cr_error_words(error));
     }
     if (ret_value)
         *ret_value = submission->value;

@@ -23,7 +23,7 @@ typedef struct task_job {
     cr_job job; /* about the task */
     union {
         const struct cr_locals *locals; /* until it runs: the task's */
-        uint64_t result; /* after: as in a task's record, a real one's bits */
+        uint64_t result;                /* after: as in a task's record, a real one's bits */
     };
     cr_failure *failure; /* what crank_fail said on the worker */
 } task_job;
@@ -51,8 +51,7 @@ static void task_run(cr_job *base)
     const cr_many_args *many = task->site->large ? fiber->many : NULL;
     cr_returned returned;
     cr_locals_lend(job->locals);
-    cr_call_captured(
-        fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);
+    cr_call_captured(fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);
     cr_locals_lend(NULL);
     job->result = returned.integer;
     if (is_real(task->site))
@@ -113,8 +112,8 @@ static bool cancel_job(crank_loop *loop, cr_task *task)
 }
 
 /* The arguments are in the record already: the stub wrote them there. */
-static cr_task *make_task(crank_loop *loop, crank_function_ *fn, const crank_site *site,
-    task_job *job)
+static cr_task *make_task(
+    crank_loop *loop, crank_function_ *fn, const crank_site *site, task_job *job)
 {
     cr_task *task = cr_task_make(loop, fn, site);
     if (!task)

@@ -20,12 +20,12 @@
  * the three atomics. */
 struct crank_waker {
     cr_post post;
-    cr_closer closer; /* tells it that the loop ends */
+    cr_closer closer;           /* tells it that the loop ends */
     _Atomic(crank_loop *) loop; /* NULL when that has ended */
     atomic_bool posted;
     atomic_uint inside;
     unsigned forks; /* cr_forks of the process that made it: a child's threads are not inside */
-    bool freed;  /* with its post on the way */
+    bool freed;     /* with its post on the way */
     const cr_sys *sys;
     void (*fn)(void *arg);
     void *arg;
@@ -122,8 +122,8 @@ void crank_waker_free(crank_waker *waker)
     }
     if (cr_loop_inherited(loop))
         cr_loop_inherit(loop, "crank_waker_free");
-    CR_CHECK(own(loop),
-        "crank_waker_free: free a waker on its loop's own thread, or after the run");
+    CR_CHECK(
+        own(loop), "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);
     loop->outside--;
     forget_closer(loop, &waker->closer);

@@ -107,24 +107,24 @@ struct cr_workers {
     crank_loop *loop;
     cr_pool memory; /* of jobs */
     cr_jobs jobs;
-    cr_post signal;           /* something has come back */
-    atomic_bool signalled;    /* signal is on its way */
-    atomic_bool looking;      /* the loop looks by itself soon: nobody need be woken */
-    crank_handle *look;       /* when it looks; NULL while it does not */
-    uint64_t head_then;       /* the queue's head when that was planned */
-    int64_t planned_at;       /* and when that was */
-    int64_t put_at;           /* when a job was last put while no look was planned */
-    atomic_uint searching;    /* about to look into the queue */
+    cr_post signal;        /* something has come back */
+    atomic_bool signalled; /* signal is on its way */
+    atomic_bool looking;   /* the loop looks by itself soon: nobody need be woken */
+    crank_handle *look;    /* when it looks; NULL while it does not */
+    uint64_t head_then;    /* the queue's head when that was planned */
+    int64_t planned_at;    /* and when that was */
+    int64_t put_at;        /* when a job was last put while no look was planned */
+    atomic_uint searching; /* about to look into the queue */
     atomic_uint resting_count;
     atomic_uint live;
-    size_t out;               /* jobs submitted that have not come back, nor been cancelled */
-    uint32_t vain;            /* spins in vain in a row, then plans made without one */
-    bool spinning;            /* the loop was told to spin */
-    pthread_mutex_t lock;     /* of what follows */
-    pthread_cond_t ended;     /* a worker has */
-    cr_worker *resting;       /* last in, first out: the longest idle end first */
+    size_t out;           /* jobs submitted that have not come back, nor been cancelled */
+    uint32_t vain;        /* spins in vain in a row, then plans made without one */
+    bool spinning;        /* the loop was told to spin */
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t ended; /* a worker has */
+    cr_worker *resting;   /* last in, first out: the longest idle end first */
     bool closing;
-    cr_baton *baton;          /* under the simulator, else NULL */
+    cr_baton *baton; /* under the simulator, else NULL */
     unsigned cores;
     unsigned max;
     cr_worker all[];

@@ -16,7 +16,7 @@
 #include <sys/uio.h>
 
 _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI &&
-        POLLERR == EPOLLERR && POLLHUP == EPOLLHUP,
+                   POLLERR == EPOLLERR && POLLHUP == EPOLLHUP,
     "events of poll and epoll are the same bits");
 
 /* Interrupted counts as not ready: it is looked at again. */
@@ -37,8 +37,8 @@ static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
     struct iovec piece = { .iov_base = op->buf, .iov_len = size };
     for (;;) {
         long result = op->code == CR_OP_READ
-            ? sys->read_at(sys->context, op->fd, &piece, op->offset, flags)
-            : sys->write_at(sys->context, op->fd, &piece, op->offset, flags);
+                          ? sys->read_at(sys->context, op->fd, &piece, op->offset, flags)
+                          : sys->write_at(sys->context, op->fd, &piece, op->offset, flags);
         if (result != -EINTR)
             return result;
     }

@@ -10,12 +10,9 @@
 static inline uint32_t cr_op_events(const cr_op *op)
 {
     switch (op->code) {
-    case CR_OP_READ:
-        return EPOLLIN;
-    case CR_OP_WRITE:
-        return EPOLLOUT;
-    case CR_OP_POLL:
-        break;
+    case CR_OP_READ: return EPOLLIN;
+    case CR_OP_WRITE: return EPOLLOUT;
+    case CR_OP_POLL: break;
     }
     return op->events;
 }

@@ -15,7 +15,7 @@ typedef struct cr_backend_type cr_backend_type;
 
 /* Few on purpose: what a backend cannot do by itself (open, stat) is done on threads, above. */
 enum cr_op_code {
-    CR_OP_POLL,  /* until fd is ready for events (EPOLLIN ...); result: the events */
+    CR_OP_POLL, /* until fd is ready for events (EPOLLIN ...); result: the events */
     /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
     CR_OP_READ,
     CR_OP_WRITE, /* the same outwards */
@@ -30,8 +30,8 @@ struct cr_op {
     size_t size;
     int64_t offset;
     uint32_t events;
-    uint32_t slot;    /* the backend's */
-    long result;      /* negative errno, or what the code says */
+    uint32_t slot;                           /* the backend's */
+    long result;                             /* negative errno, or what the code says */
     void (*completed)(cr_op *op, void *arg); /* the final completion, from turn */
     void *arg;
 };

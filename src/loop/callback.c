@@ -266,8 +266,8 @@ static int check_descriptor(crank_loop *loop, int fd)
 }
 
 /* The new watcher is in place before the old one goes: a failure leaves things as they were. */
-static int add_watcher(crank_loop *loop, int fd, enum direction direction, crank_callback *fn,
-    void *arg)
+static int add_watcher(
+    crank_loop *loop, int fd, enum direction direction, crank_callback *fn, void *arg)
 {
     int err = check_descriptor(loop, fd);
     if (err == 0)

@@ -9,9 +9,9 @@
 typedef struct cr_choices {
     const cr_sys *sys;
     const char *at;
-    bool continued; /* the list is the process's: earlier loops have taken their part of it */
+    bool continued;  /* the list is the process's: earlier loops have taken their part of it */
     uint64_t number; /* of the last choice */
-    int to; /* the descriptor that is told of each choice, 0: none */
+    int to;          /* the descriptor that is told of each choice, 0: none */
 } cr_choices;
 
 /* Is it a list? */

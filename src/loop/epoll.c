@@ -25,13 +25,13 @@
 #define EVENTS_AT_ONCE 128 /* the rest comes with the next turn */
 #define ROOM_FIRST 16
 #define WAKE_DATA UINT64_MAX /* no descriptor's number and generation */
-#define NONE 0u /* slot 0 is never used */
+#define NONE 0u              /* slot 0 is never used */
 
 /* Events that are reported without being asked for. */
 #define ALWAYS (uint32_t)(EPOLLERR | EPOLLHUP)
 
 struct slot {
-    cr_op *op; /* NULL: in the free list */
+    cr_op *op;     /* NULL: in the free list */
     uint32_t next; /* in the line it stands in, or the free list */
     uint32_t prev;
     bool finished; /* it has its result, or -ECANCELED, and waits to be delivered */
@@ -57,8 +57,8 @@ typedef struct epoll {
     int wake_fd; /* an eventfd: see epoll_wake */
     struct slot *slots;
     uint32_t slots_room;
-    uint32_t slots_free; /* first of the free list */
-    struct line finished; /* in the order in which they were found */
+    uint32_t slots_free;            /* first of the free list */
+    struct line finished;           /* in the order in which they were found */
     struct descriptor *descriptors; /* by number */
     size_t descriptors_room;
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -130,8 +130,8 @@ static int reserve_descriptor(epoll *e, int fd)
     struct descriptor *descriptors = cr_resize(e->sys, e->descriptors, room * sizeof *descriptors);
     if (!descriptors)
         return -ENOMEM;
-    memset(descriptors + e->descriptors_room, 0,
-        (room - e->descriptors_room) * sizeof *descriptors);
+    memset(
+        descriptors + e->descriptors_room, 0, (room - e->descriptors_room) * sizeof *descriptors);
     e->descriptors = descriptors;
     e->descriptors_room = room;
     return 0;

@@ -92,9 +92,8 @@ static CR_NOINLINE cr_call *call_fresh(cr_handles *handles)
 static CR_NOINLINE void reserve_numbers(cr_handles *handles)
 {
     do
-        handles->number =
-            NUMBER_MASK &
-            atomic_fetch_add_explicit(&call_numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
+        handles->number = NUMBER_MASK & atomic_fetch_add_explicit(
+                                            &call_numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
     while (handles->number == 0);
     handles->number_end = handles->number + NUMBERS_AT_ONCE;
 }
@@ -108,8 +107,7 @@ cr_call *cr_call_get(cr_handles *handles)
         return NULL;
     if (CR_UNLIKELY(handles->number == handles->number_end))
         reserve_numbers(handles);
-    __atomic_store_n(
-        &call->id, (call->id & ~NUMBER_MASK) | handles->number++, __ATOMIC_RELAXED);
+    __atomic_store_n(&call->id, (call->id & ~NUMBER_MASK) | handles->number++, __ATOMIC_RELAXED);
     return call;
 }
 

@@ -19,7 +19,7 @@
 #include "loop/watched.h"
 #include "loop/wakeup.h"
 
-#define CR_STEPS 61              /* fibers run before the clock is read */
+#define CR_STEPS 61                 /* fibers run before the clock is read */
 #define CR_POLL_NS INT64_C(1000000) /* with fibers ready, look at the world this often */
 
 /* What housekeeping has left to do. */
@@ -63,33 +63,33 @@ struct crank_loop {
     cr_backend *backend;
     cr_timers *timers; /* all of the loop's, tasks' included */
     const cr_hooks *hooks;
-    void *tasks;            /* the task layer's state */
-    crank_options options;  /* as given, defaults filled in */
-    int64_t polled_at;      /* when the world was last looked at */
-    cr_closer *closers;     /* newest first */
-    size_t outside;         /* who may still wake us: jobs, readers, wakers, submissions */
-    size_t in_flight;       /* operations the backend owns */
-    size_t remarks;         /* timers that only say something: nobody waits for them */
-    uint32_t busy;          /* turns with something ready for which the simulated clock has stood */
-    uint32_t at_instant;    /* turns of any kind at the instant that it shows */
+    void *tasks;           /* the task layer's state */
+    crank_options options; /* as given, defaults filled in */
+    int64_t polled_at;     /* when the world was last looked at */
+    cr_closer *closers;    /* newest first */
+    size_t outside;        /* who may still wake us: jobs, readers, wakers, submissions */
+    size_t in_flight;      /* operations the backend owns */
+    size_t remarks;        /* timers that only say something: nobody waits for them */
+    uint32_t busy;         /* turns with something ready for which the simulated clock has stood */
+    uint32_t at_instant;   /* turns of any kind at the instant that it shows */
     int64_t instant;
     int64_t tidy_at;        /* when hooks->idle is due */
     uint64_t tidied;        /* runner.switches when it had nothing more to do */
-    bool stopping; /* told to, and not yet seen to */
-    bool running; /* a thread is in it */
-    bool simulated; /* on the simulator's backend */
-    bool explored; /* its choices follow a list: more is open then */
-    bool bare; /* made by crank_loop_new: callbacks alone, never tasks */
-    bool renew; /* inherited by fork: its backend has no descriptors yet */
-    unsigned forks; /* cr_forks of the process that opened or inherited it */
-    cr_wakeup *wakeup; /* posts from other threads: wakeup.c */
-    struct cr_watch *watch;   /* readers, writers, callbacks of crank/loop.h: callback.c */
+    bool stopping;          /* told to, and not yet seen to */
+    bool running;           /* a thread is in it */
+    bool simulated;         /* on the simulator's backend */
+    bool explored;          /* its choices follow a list: more is open then */
+    bool bare;              /* made by crank_loop_new: callbacks alone, never tasks */
+    bool renew;             /* inherited by fork: its backend has no descriptors yet */
+    unsigned forks;         /* cr_forks of the process that opened or inherited it */
+    cr_wakeup *wakeup;      /* posts from other threads: wakeup.c */
+    struct cr_watch *watch; /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */
     int64_t spin_ns;
-    void *io;                 /* the io layer's state */
+    void *io; /* the io layer's state */
     cr_watched watched;
-    crank_loop *next_alive;   /* all loops of the process: registry.c */
-    uint64_t serial;          /* of all loops of the process, from 1; addresses are used again */
+    crank_loop *next_alive; /* all loops of the process: registry.c */
+    uint64_t serial;        /* of all loops of the process, from 1; addresses are used again */
 };
 
 /* The loop of this thread, or NULL. Initial-exec: one load. */
@@ -99,8 +99,8 @@ extern __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec"
  * one. Environment variables CRANK_BACKEND, CRANK_SEED, CRANK_CHOICES, CRANK_DEBUG ... fill what
  * options leave open; an unknown value is -EINVAL with crank_fail-like text in *ret_why (static or
  * NULL). They are ignored in a set-user-ID program. */
-int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
-    const char **ret_why);
+int cr_loop_open(
+    const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why);
 void cr_loop_close(crank_loop *loop);
 /* Call close(loop, closer) at the end, newest first. */
 void cr_loop_at_close(crank_loop *loop, cr_closer *closer);
@@ -115,8 +115,10 @@ long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
 /* A CHECK naming a public call that was handed NULL for a loop. */
 static inline void cr_loop_check_given(const crank_loop *loop, const char *call)
 {
-    CR_CHECK(loop, "%s: the loop is NULL; crank_loop_new gives that when it fails, and "
-                   "crank_current_loop where no loop runs", call);
+    CR_CHECK(loop,
+        "%s: the loop is NULL; crank_loop_new gives that when it fails, and "
+        "crank_current_loop where no loop runs",
+        call);
 }
 /* Asked of the table each time: under the simulator it is the virtual clock. Loops that look
  * often keep what they were told (polled_at). */
@@ -138,7 +140,7 @@ static inline void cr_loop_listen(crank_loop *loop, cr_listener *listener)
 static inline bool cr_loop_expects(const crank_loop *loop, size_t timers)
 {
     return loop->runner.head || cr_timers_count(loop->timers) > timers || loop->in_flight > 0 ||
-        loop->outside > 0;
+           loop->outside > 0;
 }
 /* now + span without overflow. */
 static inline int64_t cr_after(int64_t now, int64_t span)
@@ -146,8 +148,8 @@ static inline int64_t cr_after(int64_t now, int64_t span)
     int64_t sum;
     return __builtin_add_overflow(now, span, &sum) ? CR_NEVER : sum;
 }
-static inline int cr_timer_start(crank_loop *loop, cr_timer *timer, enum cr_timer_kind kind,
-    int64_t deadline)
+static inline int cr_timer_start(
+    crank_loop *loop, cr_timer *timer, enum cr_timer_kind kind, int64_t deadline)
 {
     return cr_timers_start(loop->timers, timer, kind, deadline);
 }

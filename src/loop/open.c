@@ -123,8 +123,8 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     return 0;
 }
 
-int cr_loop_open(const crank_options *options, const cr_sys *sys, crank_loop **ret_loop,
-    const char **ret_why)
+int cr_loop_open(
+    const crank_options *options, const cr_sys *sys, crank_loop **ret_loop, const char **ret_why)
 {
     return open_loop(options, sys, false, ret_loop, ret_why);
 }
@@ -175,7 +175,7 @@ void crank_loop_free(crank_loop *loop)
         return;
     if (cr_loop_inherited(loop))
         cr_loop_inherit(loop, "crank_loop_free");
-    CR_CHECK(!loop->running,
-        "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
+    CR_CHECK(
+        !loop->running, "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
     cr_loop_close(loop);
 }

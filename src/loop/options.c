@@ -32,11 +32,9 @@ static const char *variable(const char *name)
  * everywhere. */
 static int fill_backend(crank_options *options, const char **ret_why)
 {
-    static const char *const names[] = {
-        [CRANK_BACKEND_SIM] = "sim",
+    static const char *const names[] = { [CRANK_BACKEND_SIM] = "sim",
         [CRANK_BACKEND_EPOLL] = "epoll",
-        [CRANK_BACKEND_URING] = "uring"
-    };
+        [CRANK_BACKEND_URING] = "uring" };
     if ((unsigned)options->backend > CRANK_BACKEND_URING) {
         *ret_why = "options.backend is not one of CRANK_BACKEND_DEFAULT, _SIM, _EPOLL, _URING";
         return -EINVAL;

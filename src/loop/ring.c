@@ -38,8 +38,12 @@ void cr_ring_leave(const cr_sys *sys, cr_ring *ring)
     unsigned *none = &ring->nothing;
     if (ring->fd >= 0)
         sys->close(sys->context, ring->fd);
-    *ring = (cr_ring){ .fd = -1, .sq_head = none, .sq_tail = none, .sq_flags = none,
-        .cq_head = none, .cq_tail = none };
+    *ring = (cr_ring){ .fd = -1,
+        .sq_head = none,
+        .sq_tail = none,
+        .sq_flags = none,
+        .cq_head = none,
+        .cq_tail = none };
 }
 
 /* A child of fork must not share the rings: two processes would write the same heads and tails. */
@@ -102,7 +106,7 @@ static const unsigned setups[] = {
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
 #define SETUP_ALWAYS (IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED)
-#define FEATURES                                                                                   \
+#define FEATURES \
     (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_RW_CUR_POS | \
         IORING_FEAT_POLL_32BITS)
 
@@ -111,8 +115,8 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
 {
     int fd = -EINVAL;
     for (size_t i = shared; fd == -EINVAL && i < sizeof setups / sizeof *setups; i++) {
-        *params = (struct io_uring_params){.flags = SETUP_ALWAYS | setups[i],
-            .cq_entries = COMPLETIONS};
+        *params = (struct io_uring_params){ .flags = SETUP_ALWAYS | setups[i],
+            .cq_entries = COMPLETIONS };
         fd = sys->uring_setup(sys->context, SUBMISSIONS, params);
     }
     if (fd >= 0 && (params->features & FEATURES) != FEATURES) {
@@ -127,8 +131,8 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
  * The order is the kernel's: restrictions can be set only while the ring is disabled. */
 static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 {
-    static const uint8_t used[] = {IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
-        IORING_OP_ASYNC_CANCEL};
+    static const uint8_t used[] = { IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
+        IORING_OP_ASYNC_CANCEL };
     struct io_uring_restriction allowed[sizeof used];
     memset(allowed, 0, sizeof allowed);
     for (size_t i = 0; i < sizeof used; i++) {
@@ -146,7 +150,7 @@ int cr_ring_open(const cr_sys *sys, cr_ring *ring, bool shared)
     int fd = setup(sys, &params, shared);
     if (fd < 0)
         return fd;
-    *ring = (cr_ring){.fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN};
+    *ring = (cr_ring){ .fd = fd, .deferred = params.flags & IORING_SETUP_DEFER_TASKRUN };
     int result = map_all(sys, ring, &params);
     if (result == 0)
         result = restrict_to_used(sys, ring);
@@ -172,7 +176,7 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, unsigned wait, int64_t time
 {
     if (!ring->enabled && enable(sys, ring) < 0)
         return;
-    struct __kernel_timespec timeout = {timeout_ns / CR_SECOND, timeout_ns % CR_SECOND};
+    struct __kernel_timespec timeout = { timeout_ns / CR_SECOND, timeout_ns % CR_SECOND };
     struct io_uring_getevents_arg arg = {
         .ts = wait && timeout_ns != CR_NEVER ? (uint64_t)(uintptr_t)&timeout : 0,
     };

@@ -15,10 +15,10 @@
 /* Heads and tails lie in memory shared with the kernel: each is written by one side only, and
  * read with acquire, written with release, where the other side is meant. */
 typedef struct cr_ring {
-    int fd; /* the ring's */
-    bool enabled; /* by the thread that uses it */
+    int fd;        /* the ring's */
+    bool enabled;  /* by the thread that uses it */
     bool deferred; /* one thread's: completions wait until that enters, and wake no poll of it */
-    char *memory; /* both rings, shared with the kernel */
+    char *memory;  /* both rings, shared with the kernel */
     size_t size;
     struct io_uring_sqe *sqes; /* the requests, shared too */
     size_t sqes_size;
@@ -74,7 +74,7 @@ static inline unsigned cr_ring_completed(const cr_ring *ring)
 static inline cr_ring_completion cr_ring_take(cr_ring *ring)
 {
     const struct io_uring_cqe *cqe = &ring->cqes[*ring->cq_head & ring->cq_mask];
-    cr_ring_completion taken = {cqe->user_data, cqe->res, cqe->flags};
+    cr_ring_completion taken = { cqe->user_data, cqe->res, cqe->flags };
     __atomic_store_n(ring->cq_head, *ring->cq_head + 1, __ATOMIC_RELEASE);
     return taken;
 }

@@ -38,11 +38,11 @@ typedef struct sim {
     cr_backend base;
     cr_sim_sys sys;
     const cr_sys *real; /* what the simulator stands on */
-    bool seeded; /* the seed is not 0 */
-    bool listed; /* choices come from the list first */
+    bool seeded;        /* the seed is not 0 */
+    bool listed;        /* choices come from the list first */
     cr_prng chance;
     cr_choices list;
-    uint64_t hash; /* of all that happened */
+    uint64_t hash;      /* of all that happened */
     uint64_t submitted; /* numbers the operations */
     pending *ops;
     struct pollfd *polled; /* room for the operations and the wake descriptor */

@@ -159,15 +159,15 @@ static int sim_stat(void *context, int fd, struct stat *ret_stat)
     return real->stat(real->context, fd, ret_stat);
 }
 
-static ssize_t sim_read_at(void *context, int fd, const struct iovec *piece, int64_t offset,
-    int flags)
+static ssize_t sim_read_at(
+    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     const cr_sys *real = real_of(context);
     return real->read_at(real->context, fd, piece, offset, flags);
 }
 
-static ssize_t sim_write_at(void *context, int fd, const struct iovec *piece, int64_t offset,
-    int flags)
+static ssize_t sim_write_at(
+    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     const cr_sys *real = real_of(context);
     return real->write_at(real->context, fd, piece, offset, flags);
@@ -185,8 +185,8 @@ static int sim_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_e
     return real->epoll_ctl(real->context, epfd, op, fd, event);
 }
 
-static int sim_epoll_wait(void *context, int epfd, struct epoll_event *events, int n,
-    int64_t timeout_ns)
+static int sim_epoll_wait(
+    void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
 {
     const cr_sys *real = real_of(context);
     return real->epoll_wait(real->context, epfd, events, n, timeout_ns);
@@ -210,8 +210,8 @@ static int sim_uring_register(void *context, int fd, unsigned opcode, void *arg,
     return real->uring_register(real->context, fd, opcode, arg, n);
 }
 
-static int sim_thread_start(void *context, unsigned long *ret_thread, void *(*fn)(void *),
-    void *arg, size_t stack_size)
+static int sim_thread_start(
+    void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size)
 {
     const cr_sys *real = real_of(context);
     return real->thread_start(real->context, ret_thread, fn, arg, stack_size);

@@ -27,14 +27,14 @@
 #include <string.h>
 
 #define TICK_SHIFT 20 /* a tick is 2^20 ns */
-#define NEAR_BITS 12 /* 4,096 ticks: four seconds */
-#define FAR_BITS 6 /* 64 lists on each further level */
+#define NEAR_BITS 12  /* 4,096 ticks: four seconds */
+#define FAR_BITS 6    /* 64 lists on each further level */
 #define NEAR_SLOTS (1u << NEAR_BITS)
 #define FAR_SLOTS (1u << FAR_BITS)
-#define NEAR 0 /* the first level */
-#define LEVELS 7 /* 12 + 6 * 6 bits: an int64 of nanoseconds has 43 bits of ticks */
-#define ARITY 4 /* of the heap */
-#define ROOM_FIRST 64 /* timers, before the heap grows */
+#define NEAR 0            /* the first level */
+#define LEVELS 7          /* 12 + 6 * 6 bits: an int64 of nanoseconds has 43 bits of ticks */
+#define ARITY 4           /* of the heap */
+#define ROOM_FIRST 64     /* timers, before the heap grows */
 #define REWIND_SLACK 1024 /* starts, so that small heaps are left alone */
 
 /* The key lies in the heap beside the pointer: sifting compares without touching the timers. */
@@ -57,9 +57,9 @@ struct cr_timers {
     size_t room;      /* of the heap: at least count */
     size_t count;     /* all timers */
     size_t rewind_at; /* heap_count at which the current tick returns to the clock */
-    uint64_t age; /* of the next timer started */
-    int64_t now;    /* of the last pop */
-    uint64_t tick;  /* timers up to this one are in the heap */
+    uint64_t age;     /* of the next timer started */
+    int64_t now;      /* of the last pop */
+    uint64_t tick;    /* timers up to this one are in the heap */
     /* Which lists are not empty: of the first level, in words that words has a bit for; of the
      * others, by level. */
     uint64_t words;

@@ -34,7 +34,7 @@ static inline enum cr_timer_kind cr_timer_kind(const cr_timer *timer)
 
 typedef struct cr_timers cr_timers; /* timer.c says what it is; embedded by pointer */
 int cr_timers_new(const cr_sys *sys, int64_t now, cr_timers **ret_timers); /* 0 or -ENOMEM */
-void cr_timers_free(cr_timers *timers);                                     /* takes NULL */
+void cr_timers_free(cr_timers *timers);                                    /* takes NULL */
 /* timer must not be started. 0, or -ENOMEM (then it is not). */
 int cr_timers_start(cr_timers *timers, cr_timer *timer, enum cr_timer_kind kind, int64_t deadline);
 /* timer must be started. */

@@ -221,8 +221,7 @@ static bool hopeless(const crank_loop *loop, int64_t next)
     bool planned = cr_timers_count(loop->timers) > loop->remarks;
     if (next == CR_NEVER && (loop->simulated || !loop->tasks))
         planned = false;
-    return !planned && loop->in_flight == 0 && loop->outside == 0 &&
-        cr_wakeup_empty(loop->wakeup);
+    return !planned && loop->in_flight == 0 && loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
 }
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives

@@ -48,7 +48,7 @@ enum slot_state {
 struct slot {
     cr_op *op;
     uint32_t generation; /* of the operation in it: in the tag */
-    uint32_t next; /* in the free list or the backlog */
+    uint32_t next;       /* in the free list or the backlog */
     uint8_t state;
     bool cancelled;  /* an early end was asked for */
     bool in_backlog; /* to be issued, or to have its cancel issued */
@@ -65,7 +65,7 @@ struct uring {
     bool embedded; /* another loop waits for us: nothing may stay in the submission ring */
     struct slot *slots;
     uint32_t n_slots;
-    uint32_t free; /* first of the free list */
+    uint32_t free;         /* first of the free list */
     uint32_t backlog_head; /* NONE: it is empty */
     uint32_t backlog_tail;
     size_t live; /* slots not free */
@@ -88,7 +88,7 @@ static bool grow_slots(struct uring *uring)
     if (!slots)
         return false;
     for (uint32_t i = n; i-- > uring->n_slots;) {
-        slots[i] = (struct slot){.next = uring->free};
+        slots[i] = (struct slot){ .next = uring->free };
         uring->free = i;
     }
     uring->slots = slots;
@@ -209,8 +209,8 @@ static bool issue(struct uring *uring, uint32_t index)
     struct slot *slot = &uring->slots[index];
     const cr_op *op = slot->op;
     bool issued = op->code == CR_OP_POLL
-        ? request_poll(uring, op->fd, op->events, tag_of(uring, index))
-        : request_transfer(uring, op, tag_of(uring, index));
+                      ? request_poll(uring, op->fd, op->events, tag_of(uring, index))
+                      : request_transfer(uring, op, tag_of(uring, index));
     if (issued)
         slot->state = SLOT_ISSUED;
     return issued;
@@ -427,10 +427,7 @@ static void wake(cr_backend *backend)
     (void)uring->sys->write(uring->sys->context, uring->wake_fd, &one, sizeof one);
 }
 
-static const cr_sys *sys_of(cr_backend *backend)
-{
-    return uring_of(backend)->sys;
-}
+static const cr_sys *sys_of(cr_backend *backend) { return uring_of(backend)->sys; }
 
 /* The ring is taken down by the kernel in its own time; the poll behind wake is ended before, so
  * that nothing of ours is in it any more. Another thread than the ring's may not, and need not. */
@@ -544,8 +541,9 @@ static int open_ring(const cr_sys *sys, bool shared, cr_backend **ret_backend)
     struct uring *uring = cr_alloc_zero(sys, sizeof *uring);
     if (!uring)
         return -ENOMEM;
-    *uring = (struct uring){.base.type = &cr_backend_uring, .sys = sys, .free = NONE,
-        .backlog_head = NONE};
+    *uring = (struct uring){
+        .base.type = &cr_backend_uring, .sys = sys, .free = NONE, .backlog_head = NONE
+    };
     int result = cr_ring_open(sys, &uring->ring, shared);
     if (result < 0) {
         cr_free(sys, uring);

@@ -28,23 +28,23 @@ typedef struct cr_delays {
 /* In each loop. What stands before postpone_at is written before it is watched, the rest but that
  * is the watchdog's. */
 typedef struct cr_watched {
-    crank_loop *next;  /* of those that are watched */
-    int thread;        /* which runs it, as the kernel numbers it; 0: nobody watches */
-    unsigned long self; /* the same, as the OS table does */
-    void *frame;       /* of the function that runs the loop: its stack is looked at up to here */
-    int64_t limit;     /* nanoseconds */
+    crank_loop *next;    /* of those that are watched */
+    int thread;          /* which runs it, as the kernel numbers it; 0: nobody watches */
+    unsigned long self;  /* the same, as the OS table does */
+    void *frame;         /* of the function that runs the loop: its stack is looked at up to here */
+    int64_t limit;       /* nanoseconds */
     int64_t postpone_at; /* the loop's: when to postpone again; CR_NEVER: nobody watches */
-    cr_beat beat;      /* as last seen */
-    int64_t since;     /* instant at which beat was first seen; 0: it was asleep */
-    int64_t computed;  /* processor time of the thread then */
-    cr_delays before;  /* at most a second earlier */
-    cr_delays after;   /* when it was seen to stand */
-    int64_t again;     /* before this it cannot have stood for long enough */
-    bool told;         /* this standstill is reported, or counted */
-    bool doubted;      /* it ran when it was last examined, and is looked at again soon */
-    int64_t quiet;     /* no report before this instant */
-    int64_t span;      /* between the next two */
-    unsigned untold;   /* standstills that were only counted */
+    cr_beat beat;        /* as last seen */
+    int64_t since;       /* instant at which beat was first seen; 0: it was asleep */
+    int64_t computed;    /* processor time of the thread then */
+    cr_delays before;    /* at most a second earlier */
+    cr_delays after;     /* when it was seen to stand */
+    int64_t again;       /* before this it cannot have stood for long enough */
+    bool told;           /* this standstill is reported, or counted */
+    bool doubted;        /* it ran when it was last examined, and is looked at again soon */
+    int64_t quiet;       /* no report before this instant */
+    int64_t span;        /* between the next two */
+    unsigned untold;     /* standstills that were only counted */
 } cr_watched;
 
 /* The inspect layer's, in the loop's thread: the loop is about to run here, and has run. Nothing

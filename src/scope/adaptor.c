@@ -55,18 +55,17 @@ static crank_generator *adapt(
     return g;
 }
 
-#define SITE(name)                                                                                 \
-    { name, __FILE__, "crank", __LINE__, CRANK_KIND_SIGNED, sizeof(int), 1, false, 1, 0 }
+#define SITE(name) \
+    { \
+        name, __FILE__, "crank", __LINE__, CRANK_KIND_SIGNED, sizeof(int), 1, false, 1, 0 \
+    }
 
 /* The generator the body runs in: where its asker wants values. */
 static crank_generator *me(void) { return cr_self()->fiber.generator; }
 
 /* Give what already lies in the asker's place. What is sent meanwhile is for nobody, as with the
  * other adaptors, which yield. */
-static int pass_on(void)
-{
-    return cr_generator_sleep(__LINE__);
-}
+static int pass_on(void) { return cr_generator_sleep(__LINE__); }
 
 /* The value goes from the source straight into the asker's place: take never holds one. */
 static int take_body(plan *p)
@@ -172,8 +171,11 @@ crank_generator *crank_map_(crank_generator *source, crank_function_ *function, 
     scalar_check("crank_map", size, kind);
     scalar_check("crank_map", result_size, result_kind);
     return adapt(map_body, &site,
-        &(plan){ .a = source, .function = function, .element = { NULL, (uint32_t)size, kind },
-            .result = { NULL, (uint32_t)result_size, result_kind } }, true);
+        &(plan){ .a = source,
+            .function = function,
+            .element = { NULL, (uint32_t)size, kind },
+            .result = { NULL, (uint32_t)result_size, result_kind } },
+        true);
 }
 
 /* Both values are asked for into the pair itself, laid out as the user's struct. The first of a

@@ -33,8 +33,8 @@ typedef struct gather {
     bool settled;    /* failures are outcomes, not reasons to stop */
     bool waiting;
     bool interrupted;
-    bool stopped;    /* all were cancelled */
-    bool named;      /* one that does not end was reported */
+    bool stopped; /* all were cancelled */
+    bool named;   /* one that does not end was reported */
 } gather;
 
 /* By number and not by handle check: a task given up meanwhile is nobody's mistake here. */
@@ -96,13 +96,11 @@ static void gather_repeat(cr_task *self);
 static void gather_due(crank_loop *loop, cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
 static size_t gather_describe(const cr_task *self, char *buf, size_t size);
-static const cr_wait gather_wait = {
-    .what = "gathers",
+static const cr_wait gather_wait = { .what = "gathers",
     .undo = gather_undo,
     .repeat = gather_repeat,
     .holder = gather_holder,
-    .describe = gather_describe
-};
+    .describe = gather_describe };
 static const cr_wait gather_end_wait = { .what = "gathers",
     .undo = gather_undo,
     .repeat = gather_repeat,
@@ -346,8 +344,7 @@ static void give_up(gather *g, cr_task *task, int result)
 }
 
 /* Shares the scopes' pool: both live for the length of one block, and both are about that large. */
-static gather *gather_new(
-    crank_task *const *tasks, size_t n, bool settled, const char *call)
+static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
     gather *g = cr_pool_get(&cr_tasks_of(cr_loop_checked(call))->scopes);

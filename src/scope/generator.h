@@ -38,18 +38,18 @@ struct crank_generator {
     crank_generator *up; /* the generator in which it was last asked, or made; NULL for none */
     cr_scope *below;     /* the asker's innermost scope */
     cr_scope *scope_top, *scope_bottom; /* its own scopes, while it sleeps */
-    crank_loop *loop; /* the one it was made on */
+    crank_loop *loop;                   /* the one it was made on */
     const crank_site *site;
     void (*function)(void);
     void *stack; /* NULL before the first run and after the end */
     long result; /* what the body returned */
-    int thrown; /* what the yield it sleeps at will return */
-    int line; /* of the yield it sleeps at */
+    int thrown;  /* what the yield it sleeps at will return */
+    int line;    /* of the yield it sleeps at */
     enum cr_generator_state state;
-    cr_closing *closing; /* what is thrown is its end; else NULL */
-    crank_generator *sources[2]; /* an adaptor's, closed with it */
-    void *plan;                  /* an adaptor's, freed with it */
-    bool owned;                  /* is the source of an adaptor, which closes it */
+    cr_closing *closing;            /* what is thrown is its end; else NULL */
+    crank_generator *sources[2];    /* an adaptor's, closed with it */
+    void *plan;                     /* an adaptor's, freed with it */
+    bool owned;                     /* is the source of an adaptor, which closes it */
     crank_generator *older, *newer; /* all of its loop */
     cr_few_args few;
     cr_many_args many;

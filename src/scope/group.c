@@ -33,7 +33,7 @@ typedef struct cr_group {
     bool interrupted;          /* the opener was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
-    cr_results *results;       /* a pool's; NULL for a group */
+    cr_results *results; /* a pool's; NULL for a group */
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
 
@@ -132,8 +132,11 @@ static const cr_wait group_wait = {
     .what = "waits for", .undo = wait_undo, .describe = wait_describe, .holder = wait_holder
 };
 /* The same after the children were asked to end: with the grace period's timer running. */
-static const cr_wait group_end_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
-    .describe = wait_describe, .holder = wait_holder };
+static const cr_wait group_end_wait = { .what = "waits for",
+    .undo = wait_undo,
+    .due = wait_due,
+    .describe = wait_describe,
+    .holder = wait_holder };
 
 /* How the opener waits from now on: with a timer, if there is memory for one. */
 static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
@@ -375,8 +378,7 @@ crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_
     return spawn(g, fn, site, NULL);
 }
 
-crank_task *crank_group_spawn_into_(
-    crank_into_ into, crank_function_ *fn, const crank_site *site)
+crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const crank_site *site)
 {
     return spawn(into.group, fn, site, into.result);
 }
@@ -440,8 +442,7 @@ void crank_group_end_(crank_group *g)
         "CRANK_GROUP: the block is left by another task than entered it");
     join_children(loop, group);
     if (group->failure) /* the block was left without waiting for the group */
-        cr_report_failure(loop, group->scope.task, group->failure,
-            "in a group that was left: ");
+        cr_report_failure(loop, group->scope.task, group->failure, "in a group that was left: ");
     cr_failure_free(group->failure);
     if (group->results)
         cr_free(loop->sys, group->results);
@@ -483,8 +484,7 @@ size_t crank_group_count(const crank_group *g)
 }
 
 /* The results are forgotten after: the next wait's begin with the next child spawned. */
-int crank_pool_wait_(
-    crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
+int crank_pool_wait_(crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
 {
     CR_CHECK(g, "crank_pool_wait: the pool is NULL; give what CRANK_POOL declared");
     CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,

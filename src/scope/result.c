@@ -57,10 +57,7 @@ struct cr_results {
     } at[];
 };
 
-cr_results *cr_results_new(const cr_sys *sys)
-{
-    return cr_alloc_zero(sys, sizeof(cr_results));
-}
+cr_results *cr_results_new(const cr_sys *sys) { return cr_alloc_zero(sys, sizeof(cr_results)); }
 
 int cr_results_grow(const cr_sys *sys, cr_results **results)
 {
@@ -184,8 +181,7 @@ int cr_deliver_at_end(
     *pending = (struct pending){ { NULL, pending_ended }, *delivery };
     if (loop->options.debug && delivery->result) {
         uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
-        pending->delivery.stack_of =
-            id ? id : cr_debug_stack_of(loop, opener, delivery->result);
+        pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, opener, delivery->result);
     }
     cr_task_watch(task, &pending->watcher);
     return 0;

@@ -31,12 +31,11 @@ int cr_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener);
 /* The same for a task that is taken into the group of that opener, whose results (NULL: it is no
  * pool) have the next place for it. Where it has ended, deliver now. */
-int cr_deliver_added(
-    crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener);
+int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener);
 
 /* ---- a pool's results, in the order in which its children were spawned or added */
 
-cr_results *cr_results_new(const cr_sys *sys); /* NULL when memory is short */
+cr_results *cr_results_new(const cr_sys *sys);                /* NULL when memory is short */
 int cr_results_grow(const cr_sys *sys, cr_results **results); /* room for one more: 0 or -ENOMEM */
 /* The next result is this task's, which was spawned just now. There is room for it. */
 void cr_results_add(cr_results *results, const cr_task *task);
@@ -44,6 +43,5 @@ void cr_results_add(cr_results *results, const cr_task *task);
 void cr_results_keep(cr_results *results, const cr_task *task);
 /* Copy the first max into array (NULL: copy nothing), whose variables have this size and kind, and
  * forget all. One of the first max that does not fit is a CHECK. */
-void cr_results_take(
-    cr_results *results, void *array, size_t max, size_t size, unsigned char kind);
+void cr_results_take(cr_results *results, void *array, size_t max, size_t size, unsigned char kind);
 #endif

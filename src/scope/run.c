@@ -26,15 +26,15 @@
 
 typedef struct run {
     crank_loop *loop;
-    cr_owner top;  /* owns the root */
-    bool ended;    /* the root has */
-    long result;   /* of the root, as a long */
-    bool failed; /* the root did */
-    int error;     /* why there was no result: deadlock, interrupt */
+    cr_owner top;        /* owns the root */
+    bool ended;          /* the root has */
+    long result;         /* of the root, as a long */
+    bool failed;         /* the root did */
+    int error;           /* why there was no result: deadlock, interrupt */
     cr_failure *failure; /* the root's, in memory that outlives the loop */
     crank_handle *grace; /* calls grace_over */
-    bool named;    /* those that do not end were reported */
-    cr_post interrupt; /* Ctrl-C has come: on its way until the loop is closed, at the latest */
+    bool named;          /* those that do not end were reported */
+    cr_post interrupt;   /* Ctrl-C has come: on its way until the loop is closed, at the latest */
 } run;
 
 /* What was asked to end, by Ctrl-C or since the root has ended, is given so long. */
@@ -265,7 +265,8 @@ static const cr_hooks hooks = {
     .need_stack = cr_need_stack,
     .starved = starved,
     .idle = idle,
-    .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due, [CR_TIMER_SCOPE] = cr_scope_timer_due,
+    .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
+        [CR_TIMER_SCOPE] = cr_scope_timer_due,
         [CR_TIMER_OTHER] = cr_naps_due },
 };
 
@@ -284,7 +285,9 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
         "options.stack_size, or make its frames smaller\n",
         depth, limit, address, line);
     cr_report_plainly(cr_loop_here, &(crank_report){ .kind = CRANK_REPORT_OVERFLOW,
-        .error = -EFAULT, .task = self ? cr_task_name(self) : NULL, .text = text });
+                                        .error = -EFAULT,
+                                        .task = self ? cr_task_name(self) : NULL,
+                                        .text = text });
 }
 
 /* ---- running */
@@ -432,9 +435,8 @@ long crank_run_with_(const crank_options *options, crank_function_ *fn, const cr
 
 long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg)
 {
-    static const crank_site site = {
-        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
-    };
+    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
+        1, 0 };
     *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);
 }

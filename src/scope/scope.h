@@ -19,17 +19,17 @@ struct cr_delivery;
  * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
     cr_scope *up;
-    cr_task *task;       /* NULL while it sleeps with a generator */
-    uint8_t type;        /* enum cr_scope_type */
+    cr_task *task; /* NULL while it sleeps with a generator */
+    uint8_t type;  /* enum cr_scope_type */
     bool fired;
-    bool undelivered;    /* no wait has returned -ECANCELED for it yet */
-    bool own;            /* the task itself made it fire, and has not waited since */
-    bool with_request;   /* the interruption that told of it told of a request too */
-    bool timed;          /* the timer runs */
-    uint16_t asked;      /* requests the task had had when it was entered */
-    int error;           /* what -ECANCELED becomes at the edge, once it has fired */
+    bool undelivered;          /* no wait has returned -ECANCELED for it yet */
+    bool own;                  /* the task itself made it fire, and has not waited since */
+    bool with_request;         /* the interruption that told of it told of a request too */
+    bool timed;                /* the timer runs */
+    uint16_t asked;            /* requests the task had had when it was entered */
+    int error;                 /* what -ECANCELED becomes at the edge, once it has fired */
     uint64_t opened, fired_at; /* moments: which came first */
-    uint64_t entered; /* opened, or the moment at which it came back with a generator */
+    uint64_t entered;          /* opened, or the moment at which it came back with a generator */
     /* The interruptions (moments: one for each -ECANCELED given to the task) that told of this
      * scope, and, last, of a request while it was open; 0: none. */
     uint64_t interruption, request_interruption;
@@ -37,7 +37,7 @@ struct cr_scope {
     uint64_t deferred_at; /* since when it is for the next wait of the task's own code only; 0 */
     const char *function; /* where it was opened, for crank_try; NULL: not a declaration */
     const void *frame;
-    void **anchor;       /* the user's pointer to it, NULL again at the end */
+    void **anchor; /* the user's pointer to it, NULL again at the end */
     cr_timer timer;
 };
 

@@ -21,7 +21,7 @@ typedef struct start {
     cr_task *self;  /* the starter */
     cr_task *child; /* NULL: it has started, or ended */
     cr_owner *group;
-    void *result;   /* where the value goes; NULL: nowhere */
+    void *result; /* where the value goes; NULL: nowhere */
     size_t size;
     unsigned char kind;
     bool started;
@@ -130,8 +130,7 @@ static int outcome(const start *s, const crank_site *site)
 /* ---- starting */
 
 /* Everything that can fail, before the child is made ready. NULL and *ret_err where it has. */
-static start *prepare(
-    const cr_waiting *w, cr_task *task, const crank_start_ *how, int *ret_err)
+static start *prepare(const cr_waiting *w, cr_task *task, const crank_start_ *how, int *ret_err)
 {
     static const char call[] = "crank_group_start";
     cr_tasks *tasks = cr_tasks_of(w->loop);

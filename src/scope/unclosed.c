@@ -95,9 +95,8 @@ static void close_all(void)
 
 bool cr_generators_end(crank_loop *loop)
 {
-    static const crank_site site = {
-        "(closes generators)", "", "", 0, CRANK_KIND_VOID, 1, 0, false, 0, 0
-    };
+    static const crank_site site = { "(closes generators)", "", "", 0, CRANK_KIND_VOID, 1, 0, false,
+        0, 0 };
     cr_tasks *tasks = cr_tasks_of(loop);
     size_t count;
     if (CR_LIKELY(!tasks->generators) || !next_to_close(tasks, &count))

@@ -91,8 +91,11 @@ static cr_task *wait_holder(const cr_task *self)
             return cr_task_find((uint64_t)(uintptr_t)w->tasks[i]);
     return NULL;
 }
-static const cr_wait some_wait = { .what = "waits for", .undo = wait_undo, .due = wait_due,
-    .holder = wait_holder, .describe = wait_describe };
+static const cr_wait some_wait = { .what = "waits for",
+    .undo = wait_undo,
+    .due = wait_due,
+    .holder = wait_holder,
+    .describe = wait_describe };
 
 /* A spawn that failed has ended, and failed. A task whose record went while we waited, with its
  * owner, has ended too. */

@@ -15,8 +15,8 @@ struct crank_barrier {
     cr_object object;
     size_t parties; /* so many go through together */
     size_t waiting; /* tasks in line, always fewer than parties */
-    cr_waitq line; /* those waiting, in the order in which they came */
-    bool broken;   /* until a reset */
+    cr_waitq line;  /* those waiting, in the order in which they came */
+    bool broken;    /* until a reset */
 };
 
 /* on is the line, as for everything that waits in one. */

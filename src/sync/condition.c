@@ -128,9 +128,8 @@ static CR_COLD void not_held(const crank_condition *condition, const char *call)
 {
     cr_object_look(&condition->object, call);
     cr_object_look(&condition->lock->object, call);
-    cr_check_failed(
-        "%s: lock %p of condition %p is not held by the running task; acquire it first", call,
-        (void *)condition->lock, (const void *)condition);
+    cr_check_failed("%s: lock %p of condition %p is not held by the running task; acquire it first",
+        call, (void *)condition->lock, (const void *)condition);
 }
 
 /* Notifying, too, wants the lock: else what is waited for could change between test and wait. */

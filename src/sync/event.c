@@ -27,10 +27,7 @@ static const cr_wait event_wait = {
     .describe = event_describe,
 };
 
-crank_event *crank_event_new(void)
-{
-    return cr_object_new(sizeof(crank_event));
-}
+crank_event *crank_event_new(void) { return cr_object_new(sizeof(crank_event)); }
 
 void crank_event_free(crank_event *event)
 {

@@ -110,7 +110,7 @@ static inline bool can_join(const crank_lock *lock)
     const crank_loop *loop = lock->object.loop;
     const cr_task *holder = lock->record;
     return lock->line.tail && holder && &holder->fiber != loop->runner.current &&
-        holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
+           holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
 }
 
 /* The whole way, but for who only has to join a line. */
@@ -158,8 +158,7 @@ static CR_COLD void release_refused(const crank_lock *lock)
     const cr_task *holder = cr_task_find(id);
     if (!id)
         cr_object_look(&lock->object, "crank_lock_release");
-    CR_CHECK(id,
-        "crank_lock_release: nobody holds lock %p; release once for each acquire",
+    CR_CHECK(id, "crank_lock_release: nobody holds lock %p; release once for each acquire",
         (const void *)lock);
     CR_CHECK(lock->object.loop == cr_loop_here,
         "crank_lock_release: lock %p is held by a task of another thread's loop; only that task "

@@ -23,10 +23,10 @@ struct crank_lock {
     uint64_t holder; /* while quick is CR_LOCK_SLOW: the same id, 0: free */
     cr_waitq line;
     const cr_task *record; /* with holder: its record, NULL where that is gone */
-    crank_lock *next;     /* in the list of those held, in debug mode */
-    crank_lock **link;    /* what points at it there; NULL: it is not in it */
-    uint64_t taken_by;    /* who took it, in debug mode, and was not handed it */
-    const void *taken_at; /* where to that acquisition returns; NULL: not known */
+    crank_lock *next;      /* in the list of those held, in debug mode */
+    crank_lock **link;     /* what points at it there; NULL: it is not in it */
+    uint64_t taken_by;     /* who took it, in debug mode, and was not handed it */
+    const void *taken_at;  /* where to that acquisition returns; NULL: not known */
 };
 
 /* 0: it is free. */

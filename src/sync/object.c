@@ -31,10 +31,7 @@ const cr_sys *cr_object_sys(const cr_object *object)
     return loop && loop->sys == object->sys ? object->sys : &cr_sys_real;
 }
 
-void cr_object_free(void *object)
-{
-    cr_free(cr_object_sys(object), object);
-}
+void cr_object_free(void *object) { cr_free(cr_object_sys(object), object); }
 
 void cr_object_missing(const char *call)
 {
@@ -89,7 +86,7 @@ void cr_object_check_thread(const cr_object *object, const char *call)
     if (loop == CR_NO_LOOP || !cr_registry_hold(loop))
         return;
     bool elsewhere = loop != cr_loop_here && loop->serial == object->loop_serial &&
-        __atomic_load_n(&loop->running, __ATOMIC_RELAXED);
+                     __atomic_load_n(&loop->running, __ATOMIC_RELAXED);
     cr_registry_release();
     CR_CHECK(!elsewhere,
         "%s: object %p belongs to a loop that runs on another thread, this is thread %d; locks, "

@@ -31,8 +31,8 @@ const cr_sys *cr_object_sys(const cr_object *object);
 
 /* loop, the running one or NULL, is not the one it belongs to: take it over, or a CHECK while it
  * is in use or its own loop runs. */
-CR_COLD void cr_object_take_over(cr_object *object, crank_loop *loop, bool in_use,
-    const char *call);
+CR_COLD void cr_object_take_over(
+    cr_object *object, crank_loop *loop, bool in_use, const char *call);
 static inline void cr_object_use(cr_object *object, crank_loop *loop, bool in_use, const char *call)
 {
     if (CR_UNLIKELY(object->loop != loop))

@@ -19,24 +19,23 @@ struct crank_queue {
     cr_waitq getters;  /* their places: where the element goes */
     cr_waitq putters;  /* their places: where the element is */
     cr_store store;
-    size_t max; /* SIZE_MAX: any number */
-    bool shut; /* nobody may put; what is in may be got */
+    size_t max;       /* SIZE_MAX: any number */
+    bool shut;        /* nobody may put; what is in may be got */
     cr_waitq joiners; /* wait for unfinished to be 0 */
 };
 
 /* Size and kind in one number: one comparison tells a wrong type from a right one. */
-static size_t type_of(size_t size, unsigned char kind)
-{
-    return size << 8 | kind;
-}
+static size_t type_of(size_t size, unsigned char kind) { return size << 8 | kind; }
 
 /* For reports: which queue, and why one has to wait on it. */
 static size_t describe(const crank_queue *queue, char *buf, size_t size)
 {
     size_t count = queue->store.count;
-    return cr_object_print(buf, size, "%p (%s%zu elements, %zu not done)",
-        (const void *)queue, !count ? "empty, " : count >= queue->max ? "full, " : "", count,
-        queue->unfinished);
+    return cr_object_print(buf, size, "%p (%s%zu elements, %zu not done)", (const void *)queue,
+        !count                ? "empty, "
+        : count >= queue->max ? "full, "
+                              : "",
+        count, queue->unfinished);
 }
 
 static size_t describe_get(const cr_task *task, char *buf, size_t size)
@@ -98,8 +97,8 @@ crank_queue *crank_queue_new_lifo(size_t element_size, unsigned char kind, size_
     return queue_new(element_size, kind, max, CR_NEWEST_FIRST, NULL);
 }
 
-crank_queue *crank_queue_new_priority(size_t element_size, unsigned char kind, size_t max,
-    bool (*less)(const void *a, const void *b))
+crank_queue *crank_queue_new_priority(
+    size_t element_size, unsigned char kind, size_t max, bool (*less)(const void *a, const void *b))
 {
     CR_CHECK(less, "crank_queue_new_priority: no comparison; give a function that says whether a "
                    "comes before b");

@@ -41,10 +41,7 @@ static crank_semaphore *semaphore_new(size_t permits, size_t bound)
     return semaphore;
 }
 
-crank_semaphore *crank_semaphore_new(size_t permits)
-{
-    return semaphore_new(permits, SIZE_MAX);
-}
+crank_semaphore *crank_semaphore_new(size_t permits) { return semaphore_new(permits, SIZE_MAX); }
 
 /* The bound finds a release too many, which otherwise shows much later, as one task too many. */
 crank_semaphore *crank_semaphore_new_bounded(size_t permits)
@@ -92,8 +89,8 @@ CR_QUICK int crank_semaphore_acquire(crank_semaphore *semaphore)
 int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 {
     cr_object_given(semaphore, "crank_semaphore_acquire_nowait");
-    cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
-        "crank_semaphore_acquire_nowait");
+    cr_object_use(
+        &semaphore->object, cr_loop_here, semaphore->line.head, "crank_semaphore_acquire_nowait");
     if (!semaphore->permits)
         return -EAGAIN;
     semaphore->permits--;
@@ -112,8 +109,8 @@ static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
     cr_object_given(semaphore, "crank_semaphore_release");
-    cr_object_use(&semaphore->object, cr_loop_here, semaphore->line.head,
-        "crank_semaphore_release");
+    cr_object_use(
+        &semaphore->object, cr_loop_here, semaphore->line.head, "crank_semaphore_release");
     CR_CHECK(semaphore->permits < semaphore->bound,
         "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once "
         "for each acquire",

@@ -20,20 +20,14 @@ static size_t alignment_of(size_t size)
 }
 
 /* The next multiple of unit, not below size. */
-static size_t round_up(size_t size, size_t unit)
-{
-    return (size + unit - 1) / unit * unit;
-}
+static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
 /* The age lies behind the element. */
-static size_t age_offset(size_t size)
-{
-    return round_up(size, sizeof(uint64_t));
-}
+static size_t age_offset(size_t size) { return round_up(size, sizeof(uint64_t)); }
 
 /* Only a heap keeps ages behind its elements; a ring's are as close as an array's. */
-void cr_store_init(cr_store *store, size_t size, enum cr_order order,
-    bool (*less)(const void *, const void *))
+void cr_store_init(
+    cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *))
 {
     store->size = size;
     store->order = order;
@@ -44,10 +38,7 @@ void cr_store_init(cr_store *store, size_t size, enum cr_order order,
 }
 
 /* Elements are bytes here: what they point to is nobody's to free. */
-void cr_store_deinit(cr_store *store, const cr_sys *sys)
-{
-    cr_free(sys, store->elements);
-}
+void cr_store_deinit(cr_store *store, const cr_sys *sys) { cr_free(sys, store->elements); }
 
 /* Resized in place where the allocator can: a ring then has its newest elements, those before head,
  * at the wrong end, and only they are copied. */

@@ -21,14 +21,14 @@ typedef struct cr_store {
     size_t size;     /* of an element */
     size_t stride;   /* from one element to the next */
     enum cr_order order;
-    bool comparing;  /* less is running: it must not come back to this store */
-    uint64_t age;    /* of the next element: heap */
+    bool comparing; /* less is running: it must not come back to this store */
+    uint64_t age;   /* of the next element: heap */
     bool (*less)(const void *a, const void *b);
 } cr_store;
 
 /* A cleared store; less is for CR_SMALLEST_FIRST. Takes no memory yet. */
-void cr_store_init(cr_store *store, size_t size, enum cr_order order,
-    bool (*less)(const void *, const void *));
+void cr_store_init(
+    cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *));
 void cr_store_deinit(cr_store *store, const cr_sys *sys);
 /* Memory for one more. 0 or -ENOMEM. */
 int cr_store_grow(cr_store *store, const cr_sys *sys);
@@ -40,17 +40,10 @@ void cr_heap_take(cr_store *store, void *ret);
 static inline void cr_element_copy(void *target, const void *source, size_t size)
 {
     switch (size) {
-    case 4:
-        memcpy(target, source, 4);
-        break;
-    case 8:
-        memcpy(target, source, 8);
-        break;
-    case 16:
-        memcpy(target, source, 16);
-        break;
-    default:
-        memcpy(target, source, size);
+    case 4: memcpy(target, source, 4); break;
+    case 8: memcpy(target, source, 8); break;
+    case 16: memcpy(target, source, 16); break;
+    default: memcpy(target, source, size);
     }
 }
 

@@ -95,8 +95,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     cr_tell(loop->runner.listener, CR_EVENT_ASKED, task, 0);
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE:
-    case CR_ENDED:
-        return;
+    case CR_ENDED: return;
     case CR_HELD:
         count_request(cr_tasks_of(loop), task);
         ((cr_owner *)task->owner)->unhold(task->owner, task);

@@ -37,7 +37,8 @@ static const char *state_of(const cr_task *task)
     case CR_RETURNED: return "returned, waits for its children";
     case CR_ENDED:
         return task->fiber.flags & CR_TASK_CANCELED ? "cancelled"
-            : task->fiber.flags & CR_TASK_FAILED ? "failed" : "finished";
+               : task->fiber.flags & CR_TASK_FAILED ? "failed"
+                                                    : "finished";
     case CR_ALIVE: break;
     }
     if (cr_self() == task)
@@ -84,10 +85,7 @@ static size_t check_line(char *buf, size_t size)
 }
 
 /* Every loop's thread sets it, to the same. */
-void cr_describe_install(void)
-{
-    __atomic_store_n(&cr_check_hook, check_line, __ATOMIC_RELAXED);
-}
+void cr_describe_install(void) { __atomic_store_n(&cr_check_hook, check_line, __ATOMIC_RELAXED); }
 
 /* ---- questions */
 

@@ -303,8 +303,9 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     if (CR_UNLIKELY(value < 0 || parent->fiber.life != CR_ALIVE))
         return_fully(loop, task, integer, real);
     bool awaited = task->joiner == (uintptr_t)parent;
-    if (CR_UNLIKELY(awaited ? !cr_join_waits_plainly(parent)
-                            : task->joiner ? !cr_join_gather(task) : loop->options.debug))
+    if (CR_UNLIKELY(awaited        ? !cr_join_waits_plainly(parent)
+                    : task->joiner ? !cr_join_gather(task)
+                                   : loop->options.debug))
         return_fully(loop, task, integer, real);
     cr_stack_push(&loop->runner.stacks, task->fiber.stack);
     loop->runner.current = NULL;

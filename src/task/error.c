@@ -22,7 +22,7 @@ struct cr_failure {
     crank_failure public; /* first: what the user sees is the failure itself */
     const cr_sys *sys;
     size_t child_room;
-    cr_failure *next; /* to be freed */
+    cr_failure *next;   /* to be freed */
     cr_failure *parent; /* whose child it is, and which */
     size_t index;
     bool of_future;
@@ -150,8 +150,8 @@ static cr_failure *begin(int error, cr_failure **ret_last)
         return NULL;
     cr_task *self = cr_self();
     *ret_last = *slot;
-    *slot = failure_new(self ? cr_loop_here->sys : &cr_sys_real, error,
-        self ? cr_task_name(self) : NULL);
+    *slot = failure_new(
+        self ? cr_loop_here->sys : &cr_sys_real, error, self ? cr_task_name(self) : NULL);
     return *slot;
 }
 

@@ -36,9 +36,8 @@ crank_future *crank_future_new_(const crank_site *site)
 #undef crank_future_new
 crank_future *crank_future_new(void)
 {
-    static const crank_site site = {
-        "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0, false, 0, 0
-    };
+    static const crank_site site = { "(future)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 0,
+        false, 0, 0 };
     return crank_future_new_(&site);
 }
 
@@ -61,8 +60,14 @@ void crank_future_free(crank_future *future)
 /* The site of a future that holds a value of this kind and size. */
 static const crank_site *site_of(unsigned char kind, size_t size)
 {
-#define VALUE(k, s) { "(future)", "", "", 0, k, s, 0, false, 0, 0 }
-#define SIZES(k) { VALUE(k, 1), VALUE(k, 2), VALUE(k, 4), VALUE(k, 8) }
+#define VALUE(k, s) \
+    { \
+        "(future)", "", "", 0, k, s, 0, false, 0, 0 \
+    }
+#define SIZES(k) \
+    { \
+        VALUE(k, 1), VALUE(k, 2), VALUE(k, 4), VALUE(k, 8) \
+    }
     static const crank_site sites[][4] = { [CRANK_KIND_BOOL] = SIZES(CRANK_KIND_BOOL),
         [CRANK_KIND_SIGNED] = SIZES(CRANK_KIND_SIGNED),
         [CRANK_KIND_UNSIGNED] = SIZES(CRANK_KIND_UNSIGNED),

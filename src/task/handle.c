@@ -85,7 +85,7 @@ struct done {
     cr_watcher watcher;
     struct done *next, **link;
     cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
-    cr_task *task; /* that has ended, and whose record is kept until the call */
+    cr_task *task;      /* that has ended, and whose record is kept until the call */
     void (*fn)(crank_task *task, void *arg);
     void *arg;
 };
@@ -230,9 +230,8 @@ crank_task *crank_task_of_(const void *x, enum crank_awaited what)
 {
     if (what != CRANK_IS_AWAITABLE_ || !x)
         return (crank_task *)(uintptr_t)x;
-    static const crank_site site = {
-        "(awaitable)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
-    };
+    static const crank_site site = { "(awaitable)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1,
+        false, 1, 0 };
     *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)x } };
     return crank_spawn_(0, (crank_function_ *)await_awaitable, &site);
 }

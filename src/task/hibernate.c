@@ -25,23 +25,23 @@ enum { BATCH = 256, PAGE = 4096, USED_MAX = 64 * 1024 };
 /* A stack that is away. fiber.sp of its task points here meanwhile, and fiber.run says so. */
 typedef struct nap nap;
 struct nap {
-    nap *next;      /* in its bucket, or among the ended */
+    nap *next; /* in its bucket, or among the ended */
     cr_task *task;
-    char *sp;       /* of the parked context */
-    char *low;      /* of the slot: the key */
-    char *guarded;  /* pages from here to the slot's end are away */
-    size_t size;    /* of these */
-    size_t used;    /* bytes kept, from sp */
+    char *sp;      /* of the parked context */
+    char *low;     /* of the slot: the key */
+    char *guarded; /* pages from here to the slot's end are away */
+    size_t size;   /* of these */
+    size_t used;   /* bytes kept, from sp */
     char kept[];
 };
 
 struct cr_naps {
-    crank_loop *loop; /* whose tasks these are */
-    nap **buckets; /* by the slot's lowest address */
-    size_t n_buckets; /* a power of two */
-    size_t count; /* stacks that are away */
-    nap *ended;       /* restored by a fault: freed at the next scan, not in a signal handler */
-    int64_t period; /* between two scans, nanoseconds */
+    crank_loop *loop;  /* whose tasks these are */
+    nap **buckets;     /* by the slot's lowest address */
+    size_t n_buckets;  /* a power of two */
+    size_t count;      /* stacks that are away */
+    nap *ended;        /* restored by a fault: freed at the next scan, not in a signal handler */
+    int64_t period;    /* between two scans, nanoseconds */
     uint64_t switches; /* at the last scan */
     bool armed;        /* the timer runs */
     bool again;        /* something ran before the last scan: tasks may be marked */
@@ -176,7 +176,7 @@ static bool may_nap(const cr_tasks *tasks, const cr_task *task)
 {
     const cr_wait *wait = task->fiber.wait;
     return cr_task_parked(task) && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 &&
-        !task->fiber.generator && (!task->fiber.scope || tasks->may_nap(task));
+           !task->fiber.generator && (!task->fiber.scope || tasks->may_nap(task));
 }
 
 /* A copy of the used part of its stack; NULL when there is no memory for it or too much to copy. */

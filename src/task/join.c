@@ -123,8 +123,11 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 /* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
  * waiter's own timer runs for the grace period. Neither may nap: the task awaited is nearly
  * always a child, and children may hold pointers into the waiter's frame. */
-const cr_wait cr_join_wait = { .what = "awaits", .undo = join_undo, .repeat = cancel_awaited,
-    .holder = join_holder, .describe = join_describe };
+const cr_wait cr_join_wait = { .what = "awaits",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .holder = join_holder,
+    .describe = join_describe };
 static const cr_wait join_end_wait = { .what = "awaits the end of",
     .undo = join_undo,
     .repeat = cancel_awaited,
@@ -133,8 +136,11 @@ static const cr_wait join_end_wait = { .what = "awaits the end of",
     .describe = join_describe };
 /* The same two for an await that gives an error known from the start: its task's end answers
  * nothing. */
-static const cr_wait fixed_wait = { .what = "awaits the end of", .undo = join_undo,
-    .repeat = cancel_awaited, .holder = join_holder, .describe = join_describe };
+static const cr_wait fixed_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .holder = join_holder,
+    .describe = join_describe };
 static const cr_wait fixed_end_wait = { .what = "awaits the end of",
     .undo = join_undo,
     .repeat = cancel_awaited,
@@ -355,8 +361,9 @@ enum result_class { AN_INTEGER, A_REAL, A_POINTER };
 static enum result_class class_of(const cr_task *task)
 {
     unsigned char kind = task->site->kind;
-    return kind == CRANK_KIND_POINTER ? A_POINTER
-        : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL : AN_INTEGER;
+    return kind == CRANK_KIND_POINTER                              ? A_POINTER
+           : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL
+                                                                   : AN_INTEGER;
 }
 
 /* A task that watches stands in no line, so its node has room for the watcher: waiting for a
@@ -495,8 +502,8 @@ long crank_await_(const void *x, enum crank_awaited what)
     cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
     cr_waiting w;
     if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
-            task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
-            CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
+                    task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
+                    CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
         return await_fully(x, what);
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);

@@ -66,9 +66,9 @@ static void begin(crank_loop *loop, cr_task *task)
         return;
     }
     int64_t span = cr_nanoseconds(seconds);
-    int err = span < 0 ? -EINVAL
-                       : cr_timer_start(
-                             loop, &task->timer, CR_TIMER_TASK, cr_after(cr_now(loop), span));
+    int err = span < 0
+                  ? -EINVAL
+                  : cr_timer_start(loop, &task->timer, CR_TIMER_TASK, cr_after(cr_now(loop), span));
     if (err < 0)
         fail(loop, task, err);
     else

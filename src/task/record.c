@@ -81,7 +81,7 @@ void cr_numbers_reserve(cr_tasks *tasks)
         taken = atomic_fetch_add_explicit(&cr_numbers, NUMBERS_AT_ONCE, memory_order_relaxed);
         tasks->number = taken & CR_NUMBER_MASK;
     } while (cr_number_after((uintptr_t)tasks->loop, tasks->number) < NUMBERS_AT_ONCE ||
-        cr_number_after(0, tasks->number) < NUMBERS_AT_ONCE);
+             cr_number_after(0, tasks->number) < NUMBERS_AT_ONCE);
     tasks->number_end = tasks->number + NUMBERS_AT_ONCE;
 }
 

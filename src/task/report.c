@@ -109,8 +109,7 @@ void cr_report_plainly(crank_loop *loop, const crank_report *report)
     }
     if (*paint.on) {
         size_t length = head_length(report->kind);
-        int used = snprintf(
-            head, sizeof head, "%s%.*s%s", paint.on, (int)length, rest, paint.off);
+        int used = snprintf(head, sizeof head, "%s%.*s%s", paint.on, (int)length, rest, paint.off);
         write_all(loop->base_sys, head, used > 0 ? (size_t)used : 0);
         rest += length;
     }
@@ -237,8 +236,7 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
         const cr_task *task = cr_task_of(handles[i], "deadlock");
         list_task(l, task);
         const cr_task *holder = holder_of(task);
-        by_no_task |=
-            cr_task_parked(task) && (!holder || (holder->fiber.flags & CR_TASK_FUTURE));
+        by_no_task |= cr_task_parked(task) && (!holder || (holder->fiber.flags & CR_TASK_FUTURE));
         if (!cycle)
             cycle = list_cycle(l, task);
     }
@@ -259,8 +257,7 @@ void cr_report_deadlock(crank_loop *loop)
     if (l.text && handles)
         list_deadlock(&l, SHOWN, handles);
     cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL,
-        l.length ? l.text
-                 : "tasks wait and nothing can wake them (out of memory to list them)");
+        l.length ? l.text : "tasks wait and nothing can wake them (out of memory to list them)");
     cr_free(loop->sys, handles);
     cr_free(loop->sys, l.text);
 }
@@ -269,7 +266,7 @@ void cr_report_deadlock(crank_loop *loop)
 static bool ignores(const cr_tasks *tasks, const cr_task *task)
 {
     return task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE) &&
-        task != tasks->spare && CR_TALLY_REQUESTS(task) > 0;
+           task != tasks->spare && CR_TALLY_REQUESTS(task) > 0;
 }
 
 /* The first of them in the order of their records, which is that of their spawns as a rule. */

@@ -18,9 +18,8 @@
 crank_loop *cr_loop_checked(const char *call)
 {
     crank_loop *loop = cr_loop_here;
-    CR_CHECK(
-        loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s", call,
-        cr_fork_note());
+    CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s",
+        call, cr_fork_note());
     return loop;
 }
 
@@ -167,7 +166,7 @@ bool cr_spawn_unwanted(crank_loop *loop)
 {
     const cr_task *root = cr_tasks_of(loop)->root;
     return !loop->runner.current && root && root->fiber.life == CR_RETURNED &&
-        cr_children_unwanted(loop, root);
+           cr_children_unwanted(loop, root);
 }
 
 /* One that is unwanted runs all the same, to find at its first wait that it was asked to end. */
@@ -227,8 +226,8 @@ static CR_INLINE cr_task *make_plainly(
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     cr_task *task = tasks->spare, *next = tasks->free;
     if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large != large ||
-            !next || tasks->number == tasks->number_end || parent->ext ||
-            parent->fiber.life != CR_ALIVE || loop->runner.listener || loop->options.debug))
+                    !next || tasks->number == tasks->number_end || parent->ext ||
+                    parent->fiber.life != CR_ALIVE || loop->runner.listener || loop->options.debug))
         return NULL;
     cr_many_args *many = NULL;
     if (large) {
@@ -329,17 +328,16 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
 /* The call's name is that of the function which would have made the task, less its last sign. */
 void crank_no_function_(const char *make, const crank_site *site)
 {
-    cr_check_failed("%.*s: the function %s is NULL, at %s:%d in %s()",
-        (int)strlen(make) - 1, make, site->function, site->file, site->line, site->caller);
+    cr_check_failed("%.*s: the function %s is NULL, at %s:%d in %s()", (int)strlen(make) - 1, make,
+        site->function, site->file, site->line, site->caller);
 }
 
 /* For who has no capture (other architectures, C++, bindings): the buffer is filled by hand, as
  * the stub would do. */
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 {
-    static const crank_site site = {
-        "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false, 1, 0
-    };
+    static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
+        1, 0 };
     CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
     cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);

@@ -25,10 +25,10 @@ typedef struct cr_ext cr_ext;
  * hold it, thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
  * leads back but the record's release. */
 enum cr_life {
-    CR_FREE, /* in the free list */
-    CR_HELD, /* spawned into a full group, not yet ready */
-    CR_ALIVE, /* spawned; new, ready, running or parked */
-    CR_ASIDE, /* a thread job or a future: alive without a fiber */
+    CR_FREE,     /* in the free list */
+    CR_HELD,     /* spawned into a full group, not yet ready */
+    CR_ALIVE,    /* spawned; new, ready, running or parked */
+    CR_ASIDE,    /* a thread job or a future: alive without a fiber */
     CR_RETURNED, /* its function has returned, its children have not */
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
@@ -41,20 +41,20 @@ enum cr_life {
  * set by the waits for other tasks (join.c, gather.c), from the abort until those tasks have
  * ended. */
 enum {
-    CR_TASK_ASKED = 1 << 1,     /* a request to cancel is not yet delivered */
+    CR_TASK_ASKED = 1 << 1,       /* a request to cancel is not yet delivered */
     CR_TASK_SCOPE_ASKED = 1 << 2, /* a scope of it fired and has not delivered */
-    CR_TASK_DROPPED = 1 << 3,   /* nobody holds the handle */
-    CR_TASK_FAILED = 1 << 4,    /* ended with a failure */
-    CR_TASK_CANCELED = 1 << 5,  /* ended with -ECANCELED after being asked */
-    CR_TASK_IN_GROUP = 1 << 6,  /* owner is a group */
+    CR_TASK_DROPPED = 1 << 3,     /* nobody holds the handle */
+    CR_TASK_FAILED = 1 << 4,      /* ended with a failure */
+    CR_TASK_CANCELED = 1 << 5,    /* ended with -ECANCELED after being asked */
+    CR_TASK_IN_GROUP = 1 << 6,    /* owner is a group */
     CR_TASK_DETACHED = 1 << 7,
     CR_TASK_FUTURE = 1 << 9,
-    CR_TASK_CLAIMED = 1 << 10,  /* its failure was seen by somebody */
+    CR_TASK_CLAIMED = 1 << 10, /* its failure was seen by somebody */
     CR_TASK_ROOT = 1 << 11,
     CR_TASK_INTERRUPTED = 1 << 12, /* its wait gives -ECANCELED, and no other has begun since */
-    CR_TASK_DELIVERING = 1 << 13, /* it was cancelled in a wait that cannot be undone at once */
-    CR_TASK_COUNTED = 1 << 14,  /* among the ended children whose handles are kept */
-    CR_TASK_BROKEN = 1 << 15    /* ended by us: the result is an error, whatever the type */
+    CR_TASK_DELIVERING = 1 << 13,  /* it was cancelled in a wait that cannot be undone at once */
+    CR_TASK_COUNTED = 1 << 14,     /* among the ended children whose handles are kept */
+    CR_TASK_BROKEN = 1 << 15       /* ended by us: the result is an error, whatever the type */
 };
 
 /* A place in a line: in one at a time, since a task waits for one thing at a time. */
@@ -65,7 +65,7 @@ struct cr_node {
 
 /* The offsets in bytes stand beside the first field of each part. */
 struct cr_task {
-    cr_fiber fiber;      /* 0 */
+    cr_fiber fiber;          /* 0 */
     union {                  /* 64 */
         struct cr_node node; /* in line for what it waits for */
         struct {             /* a cr_watcher: told of another task's end */
@@ -73,15 +73,15 @@ struct cr_task {
             void *ended;
         } watcher;
     };
-    void *on;            /* what it waits for: a lock, a queue, a task */
-    void *place;         /* where the waker puts the result */
-    cr_timer timer;      /* 96 */
-    cr_task *child;      /* 128: first of those it owns */
-    uint64_t id;         /* slot << 40 | number; number 0 when free */
+    void *on;       /* what it waits for: a lock, a queue, a task */
+    void *place;    /* where the waker puts the result */
+    cr_timer timer; /* 96 */
+    cr_task *child; /* 128: first of those it owns */
+    uint64_t id;    /* slot << 40 | number; number 0 when free */
     const crank_site *site;
-    uintptr_t joiner;    /* who waits for its end: join.c says how */
-    cr_ext *ext;         /* name, failure, locals, watchers: made on demand */
-    void *owner;         /* parent cr_task, or group */
+    uintptr_t joiner; /* who waits for its end: join.c says how */
+    cr_ext *ext;      /* name, failure, locals, watchers: made on demand */
+    void *owner;      /* parent cr_task, or group */
     cr_task *sibling_next;
     cr_task *sibling_prev;
 };
@@ -118,7 +118,7 @@ static inline uint64_t cr_number_after(uint64_t number, uint64_t earlier)
 #define CR_SLABS_MAX 4096u
 typedef struct cr_slab {
     crank_loop *loop;
-    struct cr_slab *next;  /* of this loop, older */
+    struct cr_slab *next; /* of this loop, older */
     struct cr_slab *newer;
     size_t index; /* in the table */
     size_t used;  /* records ever handed out */

@@ -14,7 +14,7 @@
 typedef struct cr_owner cr_owner;
 struct cr_owner {
     cr_task *opener; /* who waits for the children; NULL for the loop's own */
-    cr_task *child; /* first; its sibling_prev is the last, the last's sibling_next is NULL */
+    cr_task *child;  /* first; its sibling_prev is the last, the last's sibling_next is NULL */
     size_t alive;
     /* A child has ended; called before its record is released. */
     void (*child_ended)(crank_loop *loop, cr_owner *owner, cr_task *child);
@@ -22,7 +22,7 @@ struct cr_owner {
     void (*unhold)(cr_owner *owner, cr_task *child);
 };
 /* One size for all, so that opening a scope is taking an object from a pool. */
-#define CR_SCOPE_SIZE 256 /* bytes of the scope layer's objects, kept in one pool */
+#define CR_SCOPE_SIZE 256   /* bytes of the scope layer's objects, kept in one pool */
 #define CR_DELIVERY_SIZE 64 /* and of what it knows of a result that goes into a variable */
 
 /* Told of a task's end: shared awaits, crank_wait, done callbacks. Lies in the watcher's own
@@ -56,11 +56,11 @@ struct cr_ext {
     struct cr_locals *locals;
     struct start *start; /* the scope layer's: who waits until it says that it has started */
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
-    unsigned argument;  /* debug: which argument that is, from 1 */
-    struct done *dones; /* handle.c's: done callbacks in the ready line */
-    unsigned pins;      /* how many of them still name the record, removed ones too */
-    bool released;      /* given up meanwhile */
-    bool took_locks;    /* debug, the sync layer's: it may still hold one */
+    unsigned argument;   /* debug: which argument that is, from 1 */
+    struct done *dones;  /* handle.c's: done callbacks in the ready line */
+    unsigned pins;       /* how many of them still name the record, removed ones too */
+    bool released;       /* given up meanwhile */
+    bool took_locks;     /* debug, the sync layer's: it may still hold one */
     char name[64];
 };
 
@@ -68,12 +68,12 @@ struct cr_ext {
  * set by the layers above before the first task is made. */
 typedef struct cr_tasks {
     crank_loop *loop;
-    cr_task *free;   /* records, through fiber.next */
-    cr_task *spare;  /* the record into which the next call is captured */
-    struct cr_slab *slabs;  /* newest first */
+    cr_task *free;         /* records, through fiber.next */
+    cr_task *spare;        /* the record into which the next call is captured */
+    struct cr_slab *slabs; /* newest first */
     struct cr_slab *oldest;
     uint64_t number, number_end; /* task numbers reserved for this loop */
-    size_t alive;    /* tasks that have not ended */
+    size_t alive;                /* tasks that have not ended */
     cr_pool exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
@@ -105,19 +105,19 @@ typedef struct cr_tasks {
     void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the scope layer's: those that are not closed */
     cr_pool generator_pool;             /* the scope layer's */
-    void *run;       /* run.c's */
-    struct cr_naps *naps; /* stacks put away; NULL where that is off */
+    void *run;                          /* run.c's */
+    struct cr_naps *naps;               /* stacks put away; NULL where that is off */
     /* the scope layer's: none of its scopes has somebody who may touch its stack */
     bool (*may_nap)(const cr_task *task);
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
-    unsigned chain; /* calls of cr_task_cancel under way, one within the other */
+    unsigned chain;    /* calls of cr_task_cancel under way, one within the other */
     uint64_t *put_off; /* tasks to be cancelled when they are through */
     size_t put_off_count, put_off_room;
     size_t put_off_marked; /* more of them, for which there was no memory: marked in their slabs */
-    unsigned stuck; /* times the loop starved */
-    size_t graces;  /* timers of grace periods that run */
-    int64_t grace_at; /* when some ended last, and whether anything else went on then */
+    unsigned stuck;        /* times the loop starved */
+    size_t graces;         /* timers of grace periods that run */
+    int64_t grace_at;      /* when some ended last, and whether anything else went on then */
     bool grace_more;
     uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
     uint64_t moments; /* counts scopes opened and fired, to tell which came first */
@@ -148,12 +148,12 @@ static inline bool cr_task_is_new(const cr_task *task)
 static inline bool cr_task_parked(const cr_task *task)
 {
     return task->fiber.life == CR_ALIVE && !cr_task_is_new(task) &&
-        (uintptr_t)task->fiber.wait > (uintptr_t)CR_WAIT_EAGER;
+           (uintptr_t)task->fiber.wait > (uintptr_t)CR_WAIT_EAGER;
 }
 static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
 
 /* ---- record.c */
-int cr_tasks_open(crank_loop *loop);  /* 0 or -ENOMEM */
+int cr_tasks_open(crank_loop *loop); /* 0 or -ENOMEM */
 void cr_tasks_close(crank_loop *loop);
 cr_task *cr_record_fresh(cr_tasks *tasks); /* one never used before */
 /* Not cleared; NULL when memory is short. */
@@ -290,7 +290,7 @@ static inline long cr_task_value(const cr_task *task)
 {
     const crank_site *site = task->site;
     if (CR_LIKELY(site->kind == CRANK_KIND_SIGNED && site->size == sizeof(int) &&
-            !(task->fiber.flags & CR_TASK_BROKEN)))
+                  !(task->fiber.flags & CR_TASK_BROKEN)))
         return (int32_t)task->fiber.result;
     return cr_task_value_of_kind(task);
 }
@@ -357,8 +357,9 @@ int cr_task_cancel(crank_loop *loop, cr_task *task);
 static inline unsigned cr_task_requests(const cr_task *task)
 {
     unsigned count = CR_TALLY_REQUESTS(task);
-    return CR_LIKELY(count < CR_TALLY_REQUESTS_MAX) || !task->ext ? count
-                                                               : count + task->ext->more_requests;
+    return CR_LIKELY(count < CR_TALLY_REQUESTS_MAX) || !task->ext
+               ? count
+               : count + task->ext->more_requests;
 }
 /* May the task have had more than are counted? */
 static inline bool cr_task_requests_saturated(const cr_task *task)
@@ -384,10 +385,7 @@ cr_failure *cr_failure_here(void);
 cr_failure *cr_failure_of(const cr_task *task);
 int cr_failure_error(const cr_failure *failure);
 /* The errno of a failed result: one whose negative no int holds counts as the last there is. */
-static inline int cr_errno_of(long error)
-{
-    return error < -INT32_MAX ? INT32_MAX : (int)-error;
-}
+static inline int cr_errno_of(long error) { return error < -INT32_MAX ? INT32_MAX : (int)-error; }
 const char *cr_error_words(long error);
 /* Record an error of ours with a message; gives error (negative). Never fails: short memory costs
  * the message. */
@@ -414,7 +412,7 @@ int cr_failure_add_child(cr_failure *parent, cr_failure *child);
 void cr_failure_collect(crank_loop *loop, cr_failure **all, cr_task *task, int error);
 cr_failure *cr_failure_new(int error, const char *task_name);
 void cr_failure_of_future(cr_failure *failure); /* it is a future's, not a task's */
-void cr_failure_free(cr_failure *failure); /* takes NULL; frees its children */
+void cr_failure_free(cr_failure *failure);      /* takes NULL; frees its children */
 void cr_failure_message(cr_failure *failure, const char *format, ...) CRANK_PRINTF(2, 3);
 void cr_failure_message_list(cr_failure *failure, const char *format, va_list args)
     CRANK_PRINTF(2, 0);

@@ -74,5 +74,6 @@ add interruption_model "$output"
 [[ ${output##*$'\n'} == "10 passed, 0 failed, 0 skipped" ]] || differences=$((differences + 1))
 
 echo "figures: $calls stories of $(marked | wc -l) calls, cancelled at $points points on 3 backends; $scripts scripts" \
-    "beside models in $((hundredths / 100)) s of CPU, $count programs beside the model of interruptions, $differences differences"
+    "beside models in $((hundredths / 100)) s of CPU; $count programs beside the model of interruptions;" \
+    "$differences differences"
 finish

@@ -37,7 +37,8 @@ TEST_EACH_BACKEND(any, gives_the_index_of_the_first_to_succeed_and_cancels_the_o
 {
     crank_outcome o[3];
     EXPECT_EQ(crank_any(o, crank_spawn(give_after, 10.0, 1), crank_spawn(give_after, 0.001, 2),
-        crank_spawn(give_after, 20.0, 3)), 1);
+                  crank_spawn(give_after, 20.0, 3)),
+        1);
     EXPECT_TRAIL("1! 3!");
     EXPECT_EQ(o[0].error, -ECANCELED);
     EXPECT_EQ(o[1].error, 0);
@@ -81,7 +82,8 @@ TEST_EACH_BACKEND(any, whose_tasks_all_fail_gives_the_first_failure_with_all_ben
 {
     crank_outcome o[3];
     EXPECT_EQ(crank_any(o, crank_spawn(fail_after, 0.004, "second"), crank_spawn(fail_after, 0.0, "first"),
-        crank_spawn(fail_after, 0.02, "third")), -EPROTO);
+                  crank_spawn(fail_after, 0.02, "third")),
+        -EPROTO);
     EXPECT_STR(crank_error(), "first");
     const crank_failure *failure = crank_last_failure();
     EXPECT_EQ(failure->child_count, 3);

@@ -222,7 +222,6 @@ TEST_EACH_BACKEND(on_done, of_an_ended_task_is_called_soon)
     return 0;
 }
 
-
 static void ask_again(crank_task *task, void *arg)
 {
     int *times = arg;

@@ -210,10 +210,7 @@ TEST_EACH_BACKEND(barrier, is_named_where_a_task_waits_for_it)
     return 0;
 }
 
-TEST(barrier, free_of_null_does_nothing)
-{
-    crank_barrier_free(NULL);
-}
+TEST(barrier, free_of_null_does_nothing) { crank_barrier_free(NULL); }
 
 TEST_CHECKS_OUTSIDE(barrier, of_nobody_is_refused, "crank_barrier_new: 0 parties")
 {
@@ -238,7 +235,7 @@ TEST_CHECKS_OUTSIDE(barrier, waited_at_outside_a_run_is_refused, "crank_barrier_
 struct meeting {
     crank_barrier *barrier;
     uint64_t random;
-    int round[8]; /* how many rounds each has passed */
+    int round[8];    /* how many rounds each has passed */
     unsigned places; /* bits of the places given in a round */
     int passed;
 };

@@ -8,7 +8,7 @@
 /* What the story of one row is about. */
 static struct world {
     int begun, left; /* functions of children */
-    int alive; /* children whose function had not ended when the call returned */
+    int alive;       /* children whose function had not ended when the call returned */
     crank_task *tasks[2];
     crank_task *rival; /* who wants the same as the caller, and came later */
     crank_future *future;
@@ -22,7 +22,7 @@ static struct world {
     int value, rival_value, out[4], outs;
     long results[3];
     crank_outcome outcomes[3];
-    int set; /* what setting the future gave */
+    int set;  /* what setting the future gave */
     bool got; /* the caller has what it waited for */
     bool rival_done;
     bool notifies; /* the driver has the lock */
@@ -197,13 +197,13 @@ static int judge_results(const struct told *t)
 }
 static long do_gather(void)
 {
-    return counted_children(crank_gather(w.results, crank_spawn(child, 1, 10), crank_spawn(child, 4, 11),
-        crank_spawn(child, 2, 12)));
+    return counted_children(
+        crank_gather(w.results, crank_spawn(child, 1, 10), crank_spawn(child, 4, 11), crank_spawn(child, 2, 12)));
 }
 static long do_gather_settled(void)
 {
-    int err = crank_gather_settled(w.outcomes, crank_spawn(child, 1, 10), crank_spawn(child, 4, 11),
-        crank_spawn(child, 2, 12));
+    int err = crank_gather_settled(
+        w.outcomes, crank_spawn(child, 1, 10), crank_spawn(child, 4, 11), crank_spawn(child, 2, 12));
     for (int i = 0; i < 3; i++)
         TOLD(w.outcomes[i].error == 0 ? w.outcomes[i].value == 10 + i : w.outcomes[i].error == -ECANCELED);
     return counted_children(err);
@@ -226,8 +226,8 @@ static long do_group_start(void)
 }
 static long do_any(void)
 {
-    return counted_children(crank_any(w.outcomes, crank_spawn(child, 3, 10), crank_spawn(child, 1, 11),
-        crank_spawn(child, 4, 12)));
+    return counted_children(
+        crank_any(w.outcomes, crank_spawn(child, 3, 10), crank_spawn(child, 1, 11), crank_spawn(child, 4, 12)));
 }
 static int judge_any(const struct told *t)
 {
@@ -572,8 +572,8 @@ static const struct row rows[] = {
     { "crank_barrier_wait", "two parties", make_barrier, do_barrier, { rival_arrives }, NULL, judge_barrier, 0, NULL },
     { "crank_queue_put_", "a full queue", fill_queue, do_put, { rival_puts, take_out, take_out }, NULL, judge_put, 0,
         NULL },
-    { "crank_queue_get_", "an empty queue", make_queue, do_get, { rival_gets, put_next, put_next }, NULL, judge_get,
-        0, NULL },
+    { "crank_queue_get_", "an empty queue", make_queue, do_get, { rival_gets, put_next, put_next }, NULL, judge_get, 0,
+        NULL },
     { "crank_queue_join", "one element not done", take_one, do_join, { finish_one }, NULL, judge_join, 0, NULL },
 };
 

@@ -21,19 +21,10 @@ struct world {
     const char *path;
 };
 
-static int value(int x)
-{
-    return x;
-}
-static double half(void)
-{
-    return 0.5;
-}
+static int value(int x) { return x; }
+static double half(void) { return 0.5; }
 static int thing;
-static void *pointer_to_thing(void)
-{
-    return &thing;
-}
+static void *pointer_to_thing(void) { return &thing; }
 static int ten(void)
 {
     for (int i = 0; i < 10; i++)
@@ -75,10 +66,7 @@ static long do_await_shared(struct world *w)
     crank_drop(task);
     return result;
 }
-static long do_group_wait(struct world *w)
-{
-    return crank_group_wait(w->group);
-}
+static long do_group_wait(struct world *w) { return crank_group_wait(w->group); }
 static long do_pool_wait_as_a_function(struct world *w)
 {
     long results[1];
@@ -146,10 +134,7 @@ static long do_lock_acquire(struct world *w)
         crank_lock_release(w->lock);
     return err;
 }
-static long do_event_wait(struct world *w)
-{
-    return crank_event_wait(w->event);
-}
+static long do_event_wait(struct world *w) { return crank_event_wait(w->event); }
 static long do_condition_wait(struct world *w)
 {
     EXPECT_EQ(crank_lock_acquire_nowait(w->lock), 0);
@@ -164,10 +149,7 @@ static long do_semaphore_acquire(struct world *w)
         crank_semaphore_release(w->semaphore);
     return err;
 }
-static long do_barrier_wait(struct world *w)
-{
-    return crank_barrier_wait(w->barrier);
-}
+static long do_barrier_wait(struct world *w) { return crank_barrier_wait(w->barrier); }
 static long do_queue_put(struct world *w)
 {
     int first, err = crank_put(w->queue, 7);
@@ -218,18 +200,9 @@ static long do_read_line(struct world *w)
     char line[8];
     return crank_read_line(w->in, line, sizeof line);
 }
-static long do_write(struct world *w)
-{
-    return crank_write(w->out, "x", 1);
-}
-static long do_printf(struct world *w)
-{
-    return crank_printf(w->out, "%d", 1);
-}
-static long do_flush(struct world *w)
-{
-    return crank_flush(w->out);
-}
+static long do_write(struct world *w) { return crank_write(w->out, "x", 1); }
+static long do_printf(struct world *w) { return crank_printf(w->out, "%d", 1); }
+static long do_flush(struct world *w) { return crank_flush(w->out); }
 static long do_stream_close(struct world *w)
 {
     int err = crank_close(w->out);

@@ -427,10 +427,7 @@ TEST_EACH_BACKEND(condition, is_named_where_a_task_waits_for_it)
     return (int)crank_await(a);
 }
 
-TEST(condition, free_of_null_does_nothing)
-{
-    crank_condition_free(NULL);
-}
+TEST(condition, free_of_null_does_nothing) { crank_condition_free(NULL); }
 
 TEST_CHECKS(condition, waited_for_without_the_lock_is_refused, "crank_condition_wait: lock")
 {

@@ -70,8 +70,7 @@ static int take_real_first(double seconds, const int *n)
     crank_try(crank_sleep(seconds));
     return *n;
 }
-__attribute__((noinline)) static double leave_in_registers(
-    const int *a, const int *b, const int *c, const int *d)
+__attribute__((noinline)) static double leave_in_registers(const int *a, const int *b, const int *c, const int *d)
 {
     __asm__ volatile("" : : "r"(a), "r"(b), "r"(c), "r"(d));
     return 0.5;

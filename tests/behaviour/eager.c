@@ -107,10 +107,7 @@ TEST_EACH_BACKEND(eager, goes_on_before_what_the_new_task_has_posted)
     return 0;
 }
 
-static int ask(crank_task *parent)
-{
-    return crank_cancel(parent);
-}
+static int ask(crank_task *parent) { return crank_cancel(parent); }
 TEST_EACH_BACKEND(eager, cancelled_by_the_new_task_notices_at_its_next_wait)
 {
     crank_task *child = crank_spawn_eager(ask, crank_self());

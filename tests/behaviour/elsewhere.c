@@ -80,27 +80,59 @@ static void call_barrier_waiting(void) { (void)crank_barrier_waiting(barrier); }
 static void call_barrier_broken(void) { (void)crank_barrier_broken(barrier); }
 static void call_barrier_free(void) { crank_barrier_free(barrier); }
 
-#define CALL(name) { "crank_" #name, call_##name, false }
-#define WAITS(name) { "crank_" #name, call_##name, true }
+#define CALL(name) \
+    { \
+        "crank_" #name, call_##name, false \
+    }
+#define WAITS(name) \
+    { \
+        "crank_" #name, call_##name, true \
+    }
 static const struct call {
     const char *name;
     void (*make)(void);
     bool waits; /* a job is told that it is no task */
 } calls[] = {
-    { "crank_put:", call_queue_put, true }, { "crank_put_nowait", call_queue_put_nowait, false },
-    { "crank_get:", call_queue_get, true }, { "crank_get_nowait", call_queue_get_nowait, false },
-    CALL(queue_done), WAITS(queue_join), CALL(queue_shutdown), CALL(queue_count), CALL(queue_full), CALL(queue_free),
-    CALL(event_set), CALL(event_clear), CALL(event_is_set), WAITS(event_wait), CALL(event_free),
-    WAITS(semaphore_acquire), CALL(semaphore_acquire_nowait), CALL(semaphore_release), CALL(semaphore_value),
-    CALL(semaphore_free), WAITS(lock_acquire), CALL(lock_acquire_nowait), CALL(lock_release), CALL(lock_held),
-    CALL(lock_free), WAITS(condition_wait), CALL(condition_notify), CALL(condition_notify_all), CALL(condition_free),
-    WAITS(barrier_wait), CALL(barrier_reset), CALL(barrier_abort), CALL(barrier_waiting), CALL(barrier_broken),
+    { "crank_put:", call_queue_put, true },
+    { "crank_put_nowait", call_queue_put_nowait, false },
+    { "crank_get:", call_queue_get, true },
+    { "crank_get_nowait", call_queue_get_nowait, false },
+    CALL(queue_done),
+    WAITS(queue_join),
+    CALL(queue_shutdown),
+    CALL(queue_count),
+    CALL(queue_full),
+    CALL(queue_free),
+    CALL(event_set),
+    CALL(event_clear),
+    CALL(event_is_set),
+    WAITS(event_wait),
+    CALL(event_free),
+    WAITS(semaphore_acquire),
+    CALL(semaphore_acquire_nowait),
+    CALL(semaphore_release),
+    CALL(semaphore_value),
+    CALL(semaphore_free),
+    WAITS(lock_acquire),
+    CALL(lock_acquire_nowait),
+    CALL(lock_release),
+    CALL(lock_held),
+    CALL(lock_free),
+    WAITS(condition_wait),
+    CALL(condition_notify),
+    CALL(condition_notify_all),
+    CALL(condition_free),
+    WAITS(barrier_wait),
+    CALL(barrier_reset),
+    CALL(barrier_abort),
+    CALL(barrier_waiting),
+    CALL(barrier_broken),
     CALL(barrier_free),
 };
 
 /* What a child process says before it ends, which runs app there. ret_status as waitpid gives it. */
-static const char *said_by(const crank_options *options, int (*app)(const struct call *), const struct call *call,
-    int *ret_status)
+static const char *said_by(
+    const crank_options *options, int (*app)(const struct call *), const struct call *call, int *ret_status)
 {
     static char said[4096];
     int ends[2];

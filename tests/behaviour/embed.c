@@ -5,8 +5,8 @@
 
 /* ---- the loop of a program ends when its app does, and not before */
 
-TEST_CHECKS(loop, of_a_program_is_not_stopped,
-    "crank_loop_stop: this is the loop of a program, which ends when app returns")
+TEST_CHECKS(
+    loop, of_a_program_is_not_stopped, "crank_loop_stop: this is the loop of a program, which ends when app returns")
 {
     crank_loop_stop(crank_current_loop());
     return 0;

@@ -318,10 +318,7 @@ TEST_EACH_BACKEND(error, a_new_one_takes_the_place_of_one_that_was_dealt_with)
     return 0;
 }
 
-static int plain_failure(void)
-{
-    return -EIO;
-}
+static int plain_failure(void) { return -EIO; }
 TEST_EACH_BACKEND(error, of_a_task_that_says_nothing_is_not_an_earlier_one)
 {
     EXPECT_EQ(crank_await(crank_spawn(fresh_failure)), -EIO);

@@ -167,10 +167,7 @@ static void set_when_done(crank_task *task, void *event)
     crank_event_set(event);
 }
 
-static int nothing(void)
-{
-    return 0;
-}
+static int nothing(void) { return 0; }
 
 TEST_EACH_BACKEND(event, can_be_set_by_a_callback)
 {

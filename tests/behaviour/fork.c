@@ -328,8 +328,8 @@ INHERITED(is_run_in_the_child_without_its_reader, EXPECT_EQ(crank_remove_reader(
           crank_call_soon(w.loop, stop, w.loop); EXPECT_EQ(crank_loop_run(w.loop), 0); end_world(&w))
 INHERITED(gets_a_new_reader_in_the_child, EXPECT_EQ(crank_remove_reader(w.loop, w.in), 1);
           EXPECT_EQ(crank_add_reader(w.loop, w.in, hear, &w), 0); expect_to_hear(&w); end_world(&w))
-INHERITED(calls_the_reader_whose_descriptor_the_child_has_closed, close(w.in);
-          EXPECT_EQ(crank_loop_run(w.loop), 0); EXPECT_EQ(w.heard, 0); crank_loop_free(w.loop))
+INHERITED(calls_the_reader_whose_descriptor_the_child_has_closed, close(w.in); EXPECT_EQ(crank_loop_run(w.loop), 0);
+          EXPECT_EQ(w.heard, 0); crank_loop_free(w.loop))
 INHERITED(is_posted_to_in_the_child_when_it_is_its_own, EXPECT_EQ(crank_post(w.loop, stop, w.loop), -ESHUTDOWN);
           crank_loop_run_once(w.loop, 0); EXPECT_EQ(crank_post(w.loop, stop, w.loop), 0);
           EXPECT_EQ(crank_loop_run(w.loop), 0); crank_loop_free(w.loop))

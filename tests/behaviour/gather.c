@@ -29,7 +29,8 @@ TEST_EACH_BACKEND(gather, gives_results_in_the_order_of_its_arguments)
     int r[3];
     double soon = SOON;
     EXPECT_EQ(crank_gather(r, crank_spawn(value_at, soon + 0.002, 1), crank_spawn(value_at, soon, 2),
-        crank_spawn(value_at, soon + 0.001, 3)), 0);
+                  crank_spawn(value_at, soon + 0.001, 3)),
+        0);
     EXPECT_TRAIL("2 3 1");
     EXPECT(r[0] == 1 && r[1] == 2 && r[2] == 3);
     return 0;
@@ -95,7 +96,8 @@ TEST_SIM(gather, the_first_failure_cancels_the_others_and_waits_for_them)
     long r[3] = { 9, 9, 9 };
     double started = crank_time();
     EXPECT_EQ(crank_gather(r, crank_spawn(value_after, 10.0, 1), crank_spawn(fail_after, 1.0, "first"),
-        crank_spawn(fail_after, 2.0, "second")), -EPROTO);
+                  crank_spawn(fail_after, 2.0, "second")),
+        -EPROTO);
     EXPECT_NEAR(crank_time() - started, 1, 0);
     EXPECT_STR(crank_error(), "first");
     EXPECT(r[0] == 9 && r[1] == 9 && r[2] == 9);
@@ -228,7 +230,8 @@ TEST_SIM(settled, gives_every_outcome)
 {
     crank_outcome o[4];
     EXPECT_EQ(crank_gather_settled(o, crank_spawn(value_after, 1.0, 5), crank_spawn(fail_after, 0.5, "broken"),
-        crank_spawn(half), crank_spawn(text)), 0);
+                  crank_spawn(half), crank_spawn(text)),
+        0);
     EXPECT(o[0].error == 0 && o[0].value == 5);
     EXPECT_EQ(o[1].error, -EPROTO);
     EXPECT_STR(o[1].message, "broken");
@@ -408,8 +411,7 @@ TEST_SIM(completed, gives_tasks_in_the_order_in_which_they_end)
     long order[4];
     int n = 0;
     crank_try(crank_sleep(2.5));
-    crank_foreach_completed (t, tasks, 4)
-        order[n++] = crank_await(t);
+    crank_foreach_completed(t, tasks, 4) order[n++] = crank_await(t);
     EXPECT_EQ(n, 4);
     for (int i = 0; i < 4; i++)
         EXPECT_EQ(order[i], 3 - i);
@@ -419,7 +421,8 @@ TEST_SIM(completed, gives_tasks_in_the_order_in_which_they_end)
 TEST_SIM(completed, left_early_leaves_the_others_alone)
 {
     crank_task *tasks[2] = { crank_spawn(value_after, 1.0, 1), crank_spawn(value_after, 2.0, 2) };
-    crank_foreach_completed (t, tasks, 2) {
+    crank_foreach_completed(t, tasks, 2)
+    {
         EXPECT_EQ(crank_await(t), 1);
         break;
     }
@@ -429,8 +432,7 @@ TEST_SIM(completed, left_early_leaves_the_others_alone)
 
 static int race_loser(crank_task **tasks)
 {
-    crank_foreach_completed (t, tasks, 2)
-        crank_await(t);
+    crank_foreach_completed(t, tasks, 2) crank_await(t);
     return 0;
 }
 

@@ -40,8 +40,7 @@ TEST_EACH_BACKEND(generator, runs_nothing_until_it_is_asked)
 TEST_EACH_BACKEND(generator, foreach_takes_all_and_closes)
 {
     int sum = 0;
-    crank_foreach (int, n, crank_generate(countdown, 10))
-        sum += n;
+    crank_foreach(int, n, crank_generate(countdown, 10)) sum += n;
     EXPECT_EQ(sum, 55);
     EXPECT_TRAIL("start end");
     return 0;
@@ -57,7 +56,8 @@ static int with_cleanup(int to)
 }
 static int leave_by_return(void)
 {
-    crank_foreach (int, n, crank_generate(with_cleanup, 100)) {
+    crank_foreach(int, n, crank_generate(with_cleanup, 100))
+    {
         if (n == 2)
             return n;
     }
@@ -66,15 +66,15 @@ static int leave_by_return(void)
 
 TEST_EACH_BACKEND(generator, foreach_left_early_runs_its_cleanups_once)
 {
-    crank_foreach (int, n, crank_generate(with_cleanup, 100)) {
+    crank_foreach(int, n, crank_generate(with_cleanup, 100))
+    {
         if (n == 3)
             break;
     }
     EXPECT_TRAIL("cleanup-125");
     EXPECT_EQ(leave_by_return(), 2);
     EXPECT_TRAIL("cleanup-125");
-    crank_foreach (int, n, crank_generate(with_cleanup, 3))
-        continue;
+    crank_foreach(int, n, crank_generate(with_cleanup, 3)) continue;
     EXPECT_TRAIL("cleanup0");
     return 0;
 }
@@ -87,8 +87,7 @@ static int fails_after(int n)
 }
 static int loop_over_failing(void)
 {
-    crank_foreach (int, n, crank_generate(fails_after, 2))
-        say("%d", n);
+    crank_foreach(int, n, crank_generate(fails_after, 2)) say("%d", n);
     say("not here");
     return 0;
 }
@@ -114,8 +113,7 @@ TEST_SIM(generator, may_wait_which_parks_the_consumer)
 {
     double started = crank_time();
     int last = -1;
-    crank_foreach (int, i, crank_generate(ticker, 0.5, 4))
-        last = i;
+    crank_foreach(int, i, crank_generate(ticker, 0.5, 4)) last = i;
     EXPECT_EQ(last, 3);
     EXPECT_NEAR(crank_time() - started, 2, 0);
     return 0;
@@ -123,8 +121,7 @@ TEST_SIM(generator, may_wait_which_parks_the_consumer)
 
 static int consume(const char *name, double delay)
 {
-    crank_foreach (int, i, crank_generate(ticker, delay, 3))
-        say("%s%d", name, i);
+    crank_foreach(int, i, crank_generate(ticker, delay, 3)) say("%s%d", name, i);
     return 0;
 }
 
@@ -400,7 +397,8 @@ TEST_EACH_BACKEND(yield_from, gives_all_values_of_another)
 
 TEST_EACH_BACKEND(yield_from, passes_the_close_on)
 {
-    crank_foreach (int, n, crank_generate(outer)) {
+    crank_foreach(int, n, crank_generate(outer))
+    {
         if (n == 10)
             break;
     }
@@ -485,7 +483,8 @@ TEST_EACH_BACKEND(adaptor, zips_as_long_as_both_give)
 {
     int count = 0;
     typedef CRANK_PAIR(int, double) pair;
-    crank_foreach (pair, p, crank_zip(int, crank_take(crank_generate(integers), 3), double, crank_generate(halves))) {
+    crank_foreach(pair, p, crank_zip(int, crank_take(crank_generate(integers), 3), double, crank_generate(halves)))
+    {
         count++;
         EXPECT_EQ(p.first, count);
         EXPECT_NEAR(p.second, 1.0 / (1 << (count - 1)), 0);
@@ -509,7 +508,8 @@ TEST_EACH_BACKEND(adaptor, passes_a_failure_and_the_close_on)
     int all[8];
     EXPECT_EQ(crank_collect(crank_take(crank_generate(fails_after, 1), 5), all, 8), -EPROTO);
     EXPECT_STR(crank_error(), "generator broke");
-    crank_foreach (int, n, crank_filter(int, crank_generate(with_cleanup, 9), even)) {
+    crank_foreach(int, n, crank_filter(int, crank_generate(with_cleanup, 9), even))
+    {
         if (n == 2)
             break;
     }
@@ -552,7 +552,8 @@ static int with_group(void)
 
 TEST_SIM(generator, a_group_inside_ends_with_its_close)
 {
-    crank_foreach (int, n, crank_generate(with_group)) {
+    crank_foreach(int, n, crank_generate(with_group))
+    {
         EXPECT_EQ(n, 1);
         crank_try(crank_sleep(1));
         break;
@@ -572,8 +573,7 @@ static int deep(int depth)
 TEST_EACH_BACKEND(generator, nests_deeply)
 {
     int sum = 0;
-    crank_foreach (int, n, crank_generate(deep, 50))
-        sum += n;
+    crank_foreach(int, n, crank_generate(deep, 50)) sum += n;
     EXPECT_EQ(sum, 1275);
     return 0;
 }

@@ -21,8 +21,7 @@ static int numbers(double seconds)
 /* The same in the loop that is left by return, so that the closing goes on through two levels. */
 static int outer(double seconds)
 {
-    crank_foreach (int, n, crank_generate(numbers, seconds))
-        crank_try(crank_yield(n));
+    crank_foreach(int, n, crank_generate(numbers, seconds)) crank_try(crank_yield(n));
     return 0;
 }
 static int positive_is(int n) { return n + 1; }
@@ -49,14 +48,12 @@ static int delegates(double seconds) { return (int)crank_yield_from(crank_genera
 static int close_delegate(double seconds) { return ask_and_close(crank_generate(delegates, seconds)); }
 static int break_off(double seconds)
 {
-    crank_foreach (int, n, crank_generate(numbers, seconds))
-        break;
+    crank_foreach(int, n, crank_generate(numbers, seconds)) break;
     return 0;
 }
 static int leave_loop(double seconds)
 {
-    crank_foreach (int, n, crank_generate(numbers, seconds))
-        return n;
+    crank_foreach(int, n, crank_generate(numbers, seconds)) return n;
     return -1;
 }
 static int leave_block(double seconds)
@@ -65,8 +62,8 @@ static int leave_block(double seconds)
     CRANK_AUTO_GENERATOR crank_generator *g = crank_generate(outer, seconds);
     return crank_next(g, &n) - 1;
 }
-static int (*const closings[])(double) = { close_, close_outer, close_source, collect, close_delegate, break_off,
-    leave_loop, leave_block };
+static int (*const closings[])(
+    double) = { close_, close_outer, close_source, collect, close_delegate, break_off, leave_loop, leave_block };
 
 static int works(int (*closing)(double))
 {
@@ -193,10 +190,7 @@ TEST_SIM(generator, whose_cleanup_deals_with_what_interrupts_it_closes_as_if_nob
     return 0;
 }
 
-static int breaks(void)
-{
-    return crank_yield(1) < 0 && crank_sleep(100) < 0 ? crank_fail(EIO, "could not flush") : 0;
-}
+static int breaks(void) { return crank_yield(1) < 0 && crank_sleep(100) < 0 ? crank_fail(EIO, "could not flush") : 0; }
 static int leaves_its_block(void)
 {
     {
@@ -237,11 +231,8 @@ static int values(int to)
 TEST_CHECKS(generator, looped_over_again_is_refused, "crank_next: generator values was closed before")
 {
     crank_generator *g = crank_generate(values, 3);
-    crank_foreach (int, n, g)
-        if (n == 1)
-            break;
-    crank_foreach (int, n, g)
-        say("%d", n);
+    crank_foreach(int, n, g) if (n == 1) break;
+    crank_foreach(int, n, g) say("%d", n);
     return 0;
 }
 TEST_CHECKS(generator, asked_after_its_close_is_refused, "crank_next: generator values was closed before")

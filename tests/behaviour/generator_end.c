@@ -51,20 +51,14 @@ TEST(generator, a_tasks_end_leaves_open_is_closed_when_the_run_ends)
     EXPECT_EQ(reports, 1);
 }
 
-static int never_asked(void)
-{
-    return crank_generate(body, "a", 9) && crank_generate(body, "b", 9) ? 0 : -ENOMEM;
-}
+static int never_asked(void) { return crank_generate(body, "a", 9) && crank_generate(body, "b", 9) ? 0 : -ENOMEM; }
 TEST(generator, that_was_never_asked_nor_closed_costs_nothing)
 {
     EXPECT_EQ(crank_run_with(&kept, never_asked), 0);
     EXPECT_TRAIL("");
 }
 
-static bool odd(int n)
-{
-    return n % 2;
-}
+static bool odd(int n) { return n % 2; }
 static int delegate(crank_generator *given)
 {
     int err = (int)crank_yield_from(given);
@@ -73,8 +67,7 @@ static int delegate(crank_generator *given)
 }
 static int over_an_own(int to)
 {
-    crank_foreach (int, n, crank_generate(body, "inner", to))
-        crank_try(crank_yield(n));
+    crank_foreach(int, n, crank_generate(body, "inner", to)) crank_try(crank_yield(n));
     return 0;
 }
 static int leave_nested(void)
@@ -231,10 +224,7 @@ TEST_SIM(generator, a_groups_children_know_the_task_that_runs_it_now)
     return crank_generator_close(g);
 }
 
-static int fails(void)
-{
-    return crank_fail(EIO, "the child failed");
-}
+static int fails(void) { return crank_fail(EIO, "the child failed"); }
 static int group_that_fails(void)
 {
     CRANK_GROUP(group);
@@ -307,10 +297,7 @@ TEST_SIM(generator, closed_by_a_cancelled_task_may_wait_and_is_interrupted_by_a_
 }
 
 static crank_generator *around;
-static int asks_around(void)
-{
-    return take_one(around);
-}
+static int asks_around(void) { return take_one(around); }
 static int runs_its_asker(void)
 {
     CRANK_GROUP(group);
@@ -357,21 +344,16 @@ TEST_SIM(adaptor, zip_of_one_with_itself_takes_its_values_in_pairs)
 {
     typedef CRANK_PAIR(int, int) pair;
     crank_generator *g = crank_generate(body, "it", 5);
-    crank_foreach (pair, p, crank_zip(int, g, int, g))
-        say("%d+%d", p.first, p.second);
+    crank_foreach(pair, p, crank_zip(int, g, int, g)) say("%d+%d", p.first, p.second);
     EXPECT_TRAIL("0+1 2+3 it0");
     g = crank_generate(body, "it", 5);
-    crank_foreach (pair, p, crank_zip(int, g, int, g))
-        break;
+    crank_foreach(pair, p, crank_zip(int, g, int, g)) break;
     EXPECT_TRAIL("it-125");
     EXPECT_EQ(crank_close(crank_zip(int, NULL, int, NULL)), 0);
     return 0;
 }
 
-static int breaks_when_closed(void)
-{
-    return crank_yield(1) < 0 ? crank_fail(EIO, "cleanup broke") : 0;
-}
+static int breaks_when_closed(void) { return crank_yield(1) < 0 ? crank_fail(EIO, "cleanup broke") : 0; }
 static int fails_without_a_word(void) { return crank_yield(1) < 0 ? -EIO : 0; }
 static int delegates_to_it(void)
 {
@@ -389,8 +371,7 @@ TEST_SIM(yield_from, a_failure_of_the_inner_ones_closing_is_what_the_outer_one_e
 
 static int returns_from_the_loop(void)
 {
-    crank_foreach (int, n, crank_generate(fails_without_a_word))
-        return n - 1;
+    crank_foreach(int, n, crank_generate(fails_without_a_word)) return n - 1;
     return -1;
 }
 TEST(generator, whose_closing_fails_without_a_word_is_reported_all_the_same)
@@ -424,7 +405,8 @@ static int with_a_limit(void)
 }
 static int breaks_off_after_the_limit(void)
 {
-    crank_foreach (int, n, crank_generate(with_a_limit)) {
+    crank_foreach(int, n, crank_generate(with_a_limit))
+    {
         crank_try(crank_sleep(5 * n));
         break;
     }
@@ -520,7 +502,8 @@ TEST_SIM(adaptor, map_gives_its_function_narrow_values_as_a_caller_would)
     EXPECT_EQ(values[1], 3);
     EXPECT_EQ(values[2], -32768);
     EXPECT_EQ(crank_collect(crank_map(long, unsigned short, crank_generate(one_unsigned, 65534), register_of_unsigned),
-        values, 1), 1);
+                  values, 1),
+        1);
     EXPECT_EQ(values[0], 65534);
     return 0;
 }

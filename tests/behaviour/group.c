@@ -430,10 +430,7 @@ TEST_SIM(limit, a_held_child_can_be_cancelled)
     return 0;
 }
 
-static int add_up(int a, int b, int c, int d, int e, int f, int g)
-{
-    return a + b + c + d + e + f + g;
-}
+static int add_up(int a, int b, int c, int d, int e, int f, int g) { return a + b + c + d + e + f + g; }
 TEST_SIM(limit, held_children_with_many_arguments_can_be_cancelled)
 {
     CRANK_POOL(pool, 1);

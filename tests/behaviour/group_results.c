@@ -386,8 +386,8 @@ TEST(debug, results_for_frames_that_stay_are_written)
 
 /* ---- what is awaited too late */
 
-TEST_CHECKS(await, of_a_group_s_child_that_has_ended_names_what_keeps_its_result,
-    "crank_group_spawn_into and CRANK_POOL")
+TEST_CHECKS(
+    await, of_a_group_s_child_that_has_ended_names_what_keeps_its_result, "crank_group_spawn_into and CRANK_POOL")
 {
     CRANK_GROUP(g);
     crank_task *task = crank_group_spawn(&g, give, 1);

@@ -5,18 +5,9 @@
 #include "context/fiber.h"
 #include "trail.h"
 
-static int value(int x)
-{
-    return x;
-}
-static int sleeper(double seconds)
-{
-    return crank_sleep(seconds);
-}
-static int fail_io(void)
-{
-    return crank_fail(EIO, "disk %d is gone", 3);
-}
+static int value(int x) { return x; }
+static int sleeper(double seconds) { return crank_sleep(seconds); }
+static int fail_io(void) { return crank_fail(EIO, "disk %d is gone", 3); }
 
 static char reported[512];
 static int reports;
@@ -143,10 +134,7 @@ static void spawn_after_app(crank_task *task, void *arg)
     EXPECT(!crank_to_thread(value, 1));
     calls++;
 }
-static int watched_by_a_spawner(void)
-{
-    return crank_on_done(crank_self(), spawn_after_app, NULL);
-}
+static int watched_by_a_spawner(void) { return crank_on_done(crank_self(), spawn_after_app, NULL); }
 TEST(spawn, in_a_callback_after_app_has_ended_is_refused)
 {
     EXPECT_EQ(crank_run_with(&kept, watched_by_a_spawner), 0);
@@ -429,8 +417,7 @@ TEST_SIM(wait, counts_a_spawn_that_failed_as_ended)
     EXPECT_EQ(crank_wait(tasks, 2, CRANK_FIRST_ERROR, CRANK_FOREVER), 1);
     EXPECT_EQ(crank_wait(tasks, 2, CRANK_ALL_COMPLETED, CRANK_FOREVER), 2);
     int sum = 0;
-    crank_foreach_completed (t, tasks, 2)
-        sum += (int)crank_await(t);
+    crank_foreach_completed(t, tasks, 2) sum += (int)crank_await(t);
     EXPECT_EQ(sum, -ENOMEM);
     return 0;
 }
@@ -441,10 +428,7 @@ static int spin(double seconds)
         continue;
     return 0;
 }
-static int wait_for_event(crank_event *event)
-{
-    return crank_event_wait(event);
-}
+static int wait_for_event(crank_event *event) { return crank_event_wait(event); }
 
 /* The waiter has been woken, but a hundred stand in line before it, one of whom takes so long that its limit passes. */
 TEST_EACH_BACKEND(wait, whose_limit_passes_after_its_end_is_not_disturbed)

@@ -22,8 +22,8 @@ static void reset_all(void)
 }
 
 /* Run app on each backend, with this hook. */
-static void run_with_hook(void (*hook)(const crank_report *, void *), bool debug, int (*app)(void),
-    void (*expect)(void))
+static void run_with_hook(
+    void (*hook)(const crank_report *, void *), bool debug, int (*app)(void), void (*expect)(void))
 {
     for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         crank_options options = { .backend = backends[i], .on_report = hook, .debug = debug };
@@ -100,10 +100,7 @@ static int detaches_a_failure(void)
     crank_detach(crank_spawn(fail));
     return crank_sleep(1);
 }
-TEST(report_hook, may_spawn_while_app_runs)
-{
-    run_with_hook(spawn_in_hook, false, detaches_a_failure, expect_ran);
-}
+TEST(report_hook, may_spawn_while_app_runs) { run_with_hook(spawn_in_hook, false, detaches_a_failure, expect_ran); }
 
 static int drops_a_failure(void)
 {
@@ -253,8 +250,9 @@ static void expect_reports(void) { EXPECT(reports >= 1); }
 TEST(report_hook, may_abandon_a_task_that_is_named_as_app_ends)
 {
     for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
-        crank_options options = { .backend = backends[i], .on_report = abandon_in_hook, .debug = true,
-            .leftovers = CRANK_CANCEL };
+        crank_options options = {
+            .backend = backends[i], .on_report = abandon_in_hook, .debug = true, .leftovers = CRANK_CANCEL
+        };
         reset_all();
         EXPECT_EQ(crank_run_with(&options, leaves_jobs), 0);
         expect_reports();

@@ -54,9 +54,9 @@ TEST(interruption, of_a_group_that_failed_leaves_a_request_of_the_same_turn)
 {
     struct seen seen = { 0 };
     int reports = 0;
-    long result = crank_run_with(
-        CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .on_report = on_report, .on_report_arg = &reports),
-        failure_and_request, &seen);
+    long result =
+        crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM, .on_report = on_report, .on_report_arg = &reports),
+            failure_and_request, &seen);
     EXPECT_EQ(result, 0);
     EXPECT_EQ(seen.wait, -ECANCELED);
     EXPECT_SEEN(seen, -EIO, -ECANCELED);

@@ -122,20 +122,11 @@ static int cancel_one_of_three(int which, const char *expected)
     return 0;
 }
 
-TEST_EACH_BACKEND(lock, line_closes_behind_the_first_when_cancelled)
-{
-    return cancel_one_of_three(0, "a-125 b0 c0");
-}
+TEST_EACH_BACKEND(lock, line_closes_behind_the_first_when_cancelled) { return cancel_one_of_three(0, "a-125 b0 c0"); }
 
-TEST_EACH_BACKEND(lock, line_closes_around_the_middle_when_cancelled)
-{
-    return cancel_one_of_three(1, "b-125 a0 c0");
-}
+TEST_EACH_BACKEND(lock, line_closes_around_the_middle_when_cancelled) { return cancel_one_of_three(1, "b-125 a0 c0"); }
 
-TEST_EACH_BACKEND(lock, line_closes_before_the_last_when_cancelled)
-{
-    return cancel_one_of_three(2, "c-125 a0 b0");
-}
+TEST_EACH_BACKEND(lock, line_closes_before_the_last_when_cancelled) { return cancel_one_of_three(2, "c-125 a0 b0"); }
 
 static int acquire_then_sleep(crank_lock *lock)
 {
@@ -350,10 +341,7 @@ TEST(lock, made_in_a_run_may_be_freed_after_it)
     crank_lock_free(lock);
 }
 
-TEST(lock, free_of_null_does_nothing)
-{
-    crank_lock_free(NULL);
-}
+TEST(lock, free_of_null_does_nothing) { crank_lock_free(NULL); }
 
 static int wait_across(crank_lock *first, crank_lock *second)
 {
@@ -385,9 +373,7 @@ static void keep_report(const crank_report *report, void *arg)
 TEST(lock, deadlock_names_the_holders)
 {
     static char text[4096];
-    const crank_options options = {
-        .backend = CRANK_BACKEND_SIM, .on_report = keep_report, .on_report_arg = text
-    };
+    const crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep_report, .on_report_arg = text };
     EXPECT_EQ(crank_run_with(&options, embrace), -EDEADLK);
     EXPECT_CONTAINS(text, "waits for a lock");
     EXPECT_CONTAINS(text, "held by left");
@@ -436,10 +422,7 @@ TEST_CHECKS(lock, released_when_free_is_refused, "nobody holds lock")
     return 0;
 }
 
-static int forget_to_release(crank_lock *lock)
-{
-    return crank_lock_acquire(lock);
-}
+static int forget_to_release(crank_lock *lock) { return crank_lock_acquire(lock); }
 
 TEST_CHECKS(lock, of_a_task_that_has_ended_is_refused, "which has ended")
 {
@@ -522,10 +505,7 @@ TEST_CHECKS_OUTSIDE(lock, acquired_outside_a_run_is_refused, "crank_lock_acquire
         crank_lock_release(lock);
 }
 
-static int acquire_elsewhere(crank_lock *lock)
-{
-    return crank_lock_acquire(lock);
-}
+static int acquire_elsewhere(crank_lock *lock) { return crank_lock_acquire(lock); }
 
 static void *other_thread(void *lock)
 {
@@ -558,9 +538,9 @@ struct world {
 static int wanderer(struct world *world)
 {
     for (int i = 0; i < 10; i++) {
-        int err = chance(&world->random, 4) ? crank_lock_acquire(world->lock)
-                                            : crank_within(0.001 * chance(&world->random, 5),
-                                                  crank_lock_acquire(world->lock));
+        int err = chance(&world->random, 4)
+                      ? crank_lock_acquire(world->lock)
+                      : crank_within(0.001 * chance(&world->random, 5), crank_lock_acquire(world->lock));
         if (err < 0) {
             EXPECT(err == -ECANCELED || err == -ETIMEDOUT);
             world->refused++;

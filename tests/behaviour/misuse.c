@@ -175,8 +175,8 @@ TEST(exit, while_tasks_ignore_their_cancellation_names_all_of_them_once)
 {
     EXPECT_EQ(crank_run_with(&kept, leaves_deaf_ones), 0);
     EXPECT_EQ(reports, 1); /* at 10.5 of 25 seconds, and not again at 20.5 */
-    expect_report(0, CRANK_REPORT_SWALLOWED,
-        "crank: ignored cancellation: 2 tasks have not ended within 10 s of being asked");
+    expect_report(
+        0, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have not ended within 10 s of being asked");
     EXPECT_CONTAINS(texts[0], "name='first' fn=deaf spawned at misuse.c:");
     EXPECT_CONTAINS(texts[0], "name='second'");
     EXPECT_CONTAINS(texts[0], "sleeps");
@@ -278,10 +278,7 @@ static int fail_one_after_another(void)
     crank_task *second = crank_spawn(fails_with_one_that_waits, 4.0);
     return crank_gather(NULL, first, second);
 }
-static int awaits_one_in_time(void)
-{
-    return (int)crank_within(1, crank_await(crank_spawn(waits_for_ever)));
-}
+static int awaits_one_in_time(void) { return (int)crank_within(1, crank_await(crank_spawn(waits_for_ever))); }
 static int groups_one(void)
 {
     CRANK_GROUP(g);
@@ -292,8 +289,8 @@ static int gathers_them_in_time(void)
 {
     return (int)crank_within(1, crank_gather(NULL, crank_spawn(waits_for_ever), crank_spawn(waits_for_ever)));
 }
-static int (*const waiting_for_the_deaf[])(void) = { fail_one_after_another, awaits_one_in_time,
-    groups_one, gathers_them_in_time };
+static int (*const waiting_for_the_deaf[])(
+    void) = { fail_one_after_another, awaits_one_in_time, groups_one, gathers_them_in_time };
 
 /* A run of app, which leaves some of them: they are given up, and what they wait for is nobody's then. */
 static void run_into_deadlock(int (*app)(void))
@@ -382,7 +379,7 @@ TEST(report, of_a_failure_nobody_awaited_has_the_form_of_all)
 static const char *on_a_terminal(int (*app)(void), const char *variable)
 {
     static char said[4096];
-    char *environment[] = { (char *)(uintptr_t)"TERM=xterm", (char *)(uintptr_t)variable, NULL };
+    char *environment[] = { (char *)(uintptr_t) "TERM=xterm", (char *)(uintptr_t)variable, NULL };
     extern char **environ;
     int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0)

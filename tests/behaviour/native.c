@@ -101,10 +101,7 @@ TEST_SIM(native_sleep, waits_for_its_place_in_a_group)
     return 0;
 }
 
-static int fail(void)
-{
-    return crank_fail(EIO, "no");
-}
+static int fail(void) { return crank_fail(EIO, "no"); }
 TEST_SIM(native_sleep, goes_with_its_group)
 {
     double begin = crank_time();

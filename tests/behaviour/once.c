@@ -36,10 +36,7 @@ TEST_EACH_BACKEND(once, who_waits_for_a_future_gathered_beside_it_is_woken_once)
     return 0;
 }
 
-static int gather_both(crank_future *future, crank_task *task)
-{
-    return crank_gather(NULL, future, task);
-}
+static int gather_both(crank_future *future, crank_task *task) { return crank_gather(NULL, future, task); }
 
 TEST_SIM(once, a_cancelled_gather_asks_each_task_once_though_a_future_ends_at_once)
 {
@@ -140,10 +137,7 @@ static void spend_budget(crank_event *set)
         EXPECT_EQ(crank_event_wait(set), 0);
 }
 
-static int seven(void)
-{
-    return 7;
-}
+static int seven(void) { return 7; }
 
 static int gather_at_the_end_of_the_budget(crank_event *set)
 {
@@ -215,15 +209,9 @@ TEST_SIM(once, a_loop_of_gathers_whose_tasks_never_wait_can_be_cancelled)
     return 0;
 }
 
-static int fail_at_once(void)
-{
-    return crank_fail(EIO, "the disk is gone");
-}
+static int fail_at_once(void) { return crank_fail(EIO, "the disk is gone"); }
 
-static int gather_and_fail(void)
-{
-    return crank_gather(NULL, crank_spawn(fail_in_cleanup), crank_spawn(slow_to_end));
-}
+static int gather_and_fail(void) { return crank_gather(NULL, crank_spawn(fail_in_cleanup), crank_spawn(slow_to_end)); }
 
 TEST_SIM(once, a_failure_beats_the_request_to_a_gather_which_stays)
 {
@@ -395,15 +383,6 @@ static int cancel_chain(int (*below)(int depth))
     EXPECT_EQ(crank_await(task), -ECANCELED);
     return 0;
 }
-TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_awaits)
-{
-    return cancel_chain(await_below);
-}
-TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_groups)
-{
-    return cancel_chain(group_below);
-}
-TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_gathers)
-{
-    return cancel_chain(gather_below);
-}
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_awaits) { return cancel_chain(await_below); }
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_groups) { return cancel_chain(group_below); }
+TEST_SIM(once, a_request_goes_down_a_chain_of_three_thousand_gathers) { return cancel_chain(gather_below); }

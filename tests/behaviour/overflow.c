@@ -142,20 +142,11 @@ static int greedy_with_stdout(int depth)
 }
 static int with_greedy_in_stdio(void) { return (int)crank_await(crank_spawn(greedy_with_stdout, 0)); }
 
-static int with_greedy_at_once(void)
-{
-    return (int)crank_await(crank_spawn(greedy_at_once));
-}
+static int with_greedy_at_once(void) { return (int)crank_await(crank_spawn(greedy_at_once)); }
 
-TEST(overflow, of_a_task_is_reported_with_its_name_and_place)
-{
-    expect_report(child(with_greedy, 0), "of 196608");
-}
+TEST(overflow, of_a_task_is_reported_with_its_name_and_place) { expect_report(child(with_greedy, 0), "of 196608"); }
 
-TEST(overflow, by_one_large_frame_is_reported_as_well)
-{
-    expect_report(child(with_greedy_at_once, 0), "of 196608");
-}
+TEST(overflow, by_one_large_frame_is_reported_as_well) { expect_report(child(with_greedy_at_once, 0), "of 196608"); }
 
 TEST(overflow, by_a_frame_of_60_kib_leaves_the_neighbours_untouched)
 {
@@ -178,10 +169,7 @@ TEST(overflow, names_the_limit_that_was_chosen)
     expect_report(child(with_greedy, 500000), "of 1048576");
 }
 
-static int modest(void)
-{
-    return (int)crank_await(crank_spawn(greedy, 10000000 - 400));
-}
+static int modest(void) { return (int)crank_await(crank_spawn(greedy, 10000000 - 400)); }
 
 TEST(overflow, does_not_happen_with_a_stack_that_suffices)
 {

@@ -33,10 +33,10 @@ struct told {
     crank_group *scope; /* around the call, while it is made */
     int parks, wakes;
     bool was_parked;
-    bool begun, returned; /* the call */
+    bool begun, returned;     /* the call */
     bool asked, asked_inside; /* the caller was cancelled; after it had begun the call */
-    long result; /* of the call */
-    long next, last; /* of the two waits after it */
+    long result;              /* of the call */
+    long next, last;          /* of the two waits after it */
 };
 
 /* All return 0 or a failure of the test's own; world is the row's business. */
@@ -48,7 +48,7 @@ struct row {
     int (*acts[ACTS_MAX])(void);
     int (*meanwhile)(void); /* done at each look; may be NULL */
     int (*judge)(const struct told *t);
-    double pace; /* seconds between looks; 0: turns */
+    double pace;           /* seconds between looks; 0: turns */
     bool (*may_act)(void); /* the next act may come; NULL: every third look */
 };
 
@@ -59,12 +59,13 @@ static const struct told *telling;
 
 CRANK_NORETURN static void told_wrongly(const char *file, int line, const char *what, long long value)
 {
-    static const char *const names[] = { "look", "park", "wake-up", "the moment before act",
-        "the moment after act" };
+    static const char *const names[] = { "look", "park", "wake-up", "the moment before act", "the moment after act" };
     const struct told *t = telling;
-    test_fail(file, line, "%s (%lld) does not hold. %s, %s, cancelled by %s at %s %d: the call gave %ld, the waits "
-        "after it %ld and %ld", what, value, t->row->prototype, t->row->story,
-        t->point.by_scope ? "a scope" : "request", names[t->point.when], t->point.n, t->result, t->next, t->last);
+    test_fail(file, line,
+        "%s (%lld) does not hold. %s, %s, cancelled by %s at %s %d: the call gave %ld, the waits "
+        "after it %ld and %ld",
+        what, value, t->row->prototype, t->row->story, t->point.by_scope ? "a scope" : "request", names[t->point.when],
+        t->point.n, t->result, t->next, t->last);
 }
 /* As EXPECT and EXPECT_EQ, and name the row and the point. */
 #define TOLD(condition) ((condition) ? (void)0 : told_wrongly(__FILE__, __LINE__, #condition, 0))
@@ -118,10 +119,7 @@ static void look(struct told *t, int n)
     ask_when(t, AT_LOOK, n);
 }
 
-static bool may_act(const struct row *row, int looks)
-{
-    return row->may_act ? row->may_act() : looks % 3 == 2;
-}
+static bool may_act(const struct row *row, int looks) { return row->may_act ? row->may_act() : looks % 3 == 2; }
 
 /* Each act has some looks to itself, so that what it begins is seen to go on. */
 static int tell(struct told *t)

@@ -40,10 +40,7 @@ static void try_much(void *arg)
     EXPECT_EQ(errno, ESHUTDOWN);
     EXPECT(crank_call_soon(crank_current_loop(), say_it, arg));
 }
-static int post_trying(void)
-{
-    return crank_post(crank_current_loop(), try_much, "soon");
-}
+static int post_trying(void) { return crank_post(crank_current_loop(), try_much, "soon"); }
 TEST(post, called_when_all_tasks_have_ended_may_ask_for_callbacks_and_for_nothing_else)
 {
     on_each_backend(post_trying);

@@ -45,8 +45,8 @@ TEST_EACH_BACKEND(queue, join_counts_what_was_handed_over_and_what_came_in_late)
     int value;
     crank_task *getter = crank_spawn(get_one, queue, "g");
     crank_try(settle());
-    crank_try(crank_put(queue, 1)); /* to the getter */
-    crank_try(crank_put(queue, 2)); /* into the queue */
+    crank_try(crank_put(queue, 1));                      /* to the getter */
+    crank_try(crank_put(queue, 2));                      /* into the queue */
     crank_task *putter = crank_spawn(put_one, queue, 3); /* waits */
     crank_task *joiner = crank_spawn(join, queue, "j");
     crank_try(settle());
@@ -199,8 +199,8 @@ TEST_EACH_BACKEND(queue, is_named_where_a_task_waits_for_it)
     return 0;
 }
 
-TEST_CHECKS(queue, put_of_another_type_is_refused,
-    "crank_put: the queue holds 8-byte doubles, this is a 4-byte signed integer")
+TEST_CHECKS(
+    queue, put_of_another_type_is_refused, "crank_put: the queue holds 8-byte doubles, this is a 4-byte signed integer")
 {
     CRANK_QUEUE(queue, double, 0);
     return crank_put(queue, 1);
@@ -331,8 +331,7 @@ static int put_and_shut(crank_queue *queue, int n)
 static int add_items(crank_queue *queue)
 {
     int sum = 0;
-    crank_foreach_item (int, value, queue)
-        sum += value;
+    crank_foreach_item(int, value, queue) sum += value;
     return sum;
 }
 
@@ -368,7 +367,8 @@ TEST_EACH_BACKEND(foreach_item, left_by_break_leaves_the_rest_and_asks_for_the_q
     int got = 0;
     for (int i = 1; i <= 5; i++)
         crank_try(crank_put(queue, i));
-    crank_foreach_item (int, value, asked_for(queue)) {
+    crank_foreach_item(int, value, asked_for(queue))
+    {
         if (value % 2)
             continue;
         got = value;
@@ -395,9 +395,7 @@ TEST_EACH_BACKEND(foreach_item, cancelled_returns_from_the_function)
 static int sum_of_pairs(crank_queue *outer)
 {
     int sum = 0;
-    crank_foreach_item (crank_queue *, inner, outer)
-        crank_foreach_item (int, value, inner)
-            sum += value;
+    crank_foreach_item(crank_queue *, inner, outer) crank_foreach_item(int, value, inner) sum += value;
     return sum;
 }
 
@@ -417,8 +415,7 @@ TEST_EACH_BACKEND(foreach_item, stands_inside_another)
 static int add_longs(crank_queue *queue)
 {
     long sum = 0;
-    crank_foreach_item (long, value, queue)
-        sum += value;
+    crank_foreach_item(long, value, queue) sum += value;
     return (int)sum;
 }
 

@@ -44,8 +44,8 @@ static int market_put(struct market *market, int who)
     for (int i = 0; i < EACH; i++) {
         int value = who * EACH + i;
         int err = chance(&market->random, 4)
-            ? crank_put(market->queue, value)
-            : crank_within(0.001 * chance(&market->random, 4), crank_put(market->queue, value));
+                      ? crank_put(market->queue, value)
+                      : crank_within(0.001 * chance(&market->random, 4), crank_put(market->queue, value));
         EXPECT(err == 0 || err == -ECANCELED || err == -ETIMEDOUT);
         market->in[value] = err == 0;
         if (chance(&market->random, 3) == 0)
@@ -59,8 +59,8 @@ static int market_get(struct market *market)
     for (;;) {
         int value = -1;
         int err = chance(&market->random, 4)
-            ? crank_get(market->queue, &value)
-            : crank_within(0.001 * chance(&market->random, 4), crank_get(market->queue, &value));
+                      ? crank_get(market->queue, &value)
+                      : crank_within(0.001 * chance(&market->random, 4), crank_get(market->queue, &value));
         if (err == -EPIPE)
             return 0;
         EXPECT(err == 0 || err == -ECANCELED || err == -ETIMEDOUT);
@@ -75,10 +75,7 @@ static int market_get(struct market *market)
     }
 }
 
-static bool less_int(const void *a, const void *b)
-{
-    return *(const int *)a < *(const int *)b;
-}
+static bool less_int(const void *a, const void *b) { return *(const int *)a < *(const int *)b; }
 
 static int trade(crank_queue *queue, uint64_t seed)
 {

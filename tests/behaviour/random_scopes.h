@@ -49,10 +49,10 @@ typedef struct frame {
     m_scope limit, group;
     m_scope *order[2]; /* innermost first */
     crank_group *real;
-    int log_at;     /* entries of the log when the group was opened */
-    int at;         /* of order, whose edge crank_try has come to */
-    bool trying;    /* it joins the group there */
-    int expected;   /* what the function returns */
+    int log_at;   /* entries of the log when the group was opened */
+    int at;       /* of order, whose edge crank_try has come to */
+    bool trying;  /* it joins the group there */
+    int expected; /* what the function returns */
 } frame;
 static frame *frames[M_TASKS_MAX * 4];
 static int frame_count;

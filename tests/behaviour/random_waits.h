@@ -9,10 +9,10 @@ enum { LOCKS = 2, FUTURES = 2 };
 enum fault { NO_FAULT, A_REQUEST_DROPPED, A_REQUEST_TWICE, A_CHILD_TWICE };
 
 static uint64_t chance_state;
-static uint64_t program;      /* its seed */
-static bool talks;            /* print each call */
+static uint64_t program; /* its seed */
+static bool talks;       /* print each call */
 static enum fault planted;
-static bool faulty, found;    /* the fault was made; the model has found it, and says no more */
+static bool faulty, found; /* the fault was made; the model has found it, and says no more */
 static uint64_t calls;
 
 static crank_lock *locks[LOCKS];

@@ -11,10 +11,7 @@ static int nap(double seconds) { return crank_sleep(seconds); }
 
 /* ---- objects */
 
-TEST_CHECKS(barrier, of_nobody_is_refused, "0 parties; a barrier takes 1 to")
-{
-    return crank_barrier_new(0) != NULL;
-}
+TEST_CHECKS(barrier, of_nobody_is_refused, "0 parties; a barrier takes 1 to") { return crank_barrier_new(0) != NULL; }
 TEST_CHECKS(barrier, of_more_than_there_can_be_is_refused, "2147483648 parties; a barrier takes 1 to")
 {
     return crank_barrier_new((size_t)INT_MAX + 1) != NULL;
@@ -288,10 +285,7 @@ TEST_SIM(group, tells_how_many_its_opener_waits_for)
     EXPECT_CONTAINS(line, "1 child of its group");
     return (int)crank_await(opener);
 }
-static int waits_for_some(crank_task **tasks)
-{
-    return (int)crank_wait(tasks, 3, CRANK_ALL_COMPLETED, CRANK_FOREVER);
-}
+static int waits_for_some(crank_task **tasks) { return (int)crank_wait(tasks, 3, CRANK_ALL_COMPLETED, CRANK_FOREVER); }
 TEST_SIM(wait, tells_how_many_it_waits_for)
 {
     char line[300];
@@ -402,32 +396,31 @@ TEST_SIM(gather, takes_results_of_the_kind_of_the_array)
     EXPECT(ints[0] == 30000 && ints[1] == 1);
     return crank_gather(NULL, crank_spawn(real), crank_spawn(pointer), crank_spawn(nothing));
 }
-TEST_CHECKS(gather, of_a_real_into_integers_is_refused,
-    "(floating point) does not fit the results' array of 8-byte integers")
+TEST_CHECKS(
+    gather, of_a_real_into_integers_is_refused, "(floating point) does not fit the results' array of 8-byte integers")
 {
     long longs[1];
     return crank_gather(longs, crank_spawn(small_real));
 }
-TEST_CHECKS(gather, of_a_pointer_into_integers_is_refused,
-    "(a pointer) does not fit the results' array of 8-byte integers")
+TEST_CHECKS(
+    gather, of_a_pointer_into_integers_is_refused, "(a pointer) does not fit the results' array of 8-byte integers")
 {
     long longs[1];
     return crank_gather(longs, crank_spawn(pointer));
 }
-TEST_CHECKS(gather, of_a_long_into_ints_is_refused,
-    "(an integer) does not fit the results' array of 4-byte integers")
+TEST_CHECKS(gather, of_a_long_into_ints_is_refused, "(an integer) does not fit the results' array of 4-byte integers")
 {
     int ints[1];
     return crank_gather(ints, crank_spawn(long_value));
 }
-TEST_CHECKS(gather, of_an_integer_into_doubles_is_refused,
-    "(an integer) does not fit the results' array of 8-byte doubles")
+TEST_CHECKS(
+    gather, of_an_integer_into_doubles_is_refused, "(an integer) does not fit the results' array of 8-byte doubles")
 {
     double reals[1];
     return crank_gather(reals, crank_spawn(long_value));
 }
-TEST_CHECKS(gather, of_an_integer_into_pointers_is_refused,
-    "(an integer) does not fit the results' array of 8-byte pointers")
+TEST_CHECKS(
+    gather, of_an_integer_into_pointers_is_refused, "(an integer) does not fit the results' array of 8-byte pointers")
 {
     void *pointers[1];
     return crank_gather(pointers, crank_spawn(long_value));

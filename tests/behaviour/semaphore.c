@@ -283,8 +283,8 @@ static int wanderer(struct world *world)
 {
     for (int i = 0; i < 10; i++) {
         int err = chance(&world->random, 3)
-            ? crank_semaphore_acquire(world->semaphore)
-            : crank_within(0.001 * chance(&world->random, 4), crank_semaphore_acquire(world->semaphore));
+                      ? crank_semaphore_acquire(world->semaphore)
+                      : crank_within(0.001 * chance(&world->random, 4), crank_semaphore_acquire(world->semaphore));
         if (err < 0)
             continue;
         EXPECT(++world->inside <= 3);

@@ -95,8 +95,9 @@ static double half(double x) { return x / 2; }
 static void *submit_many_arguments(void *arg)
 {
     stranger *s = arg;
-    s->err = crank_submission_wait(made(crank_submit(s->loop, add_many, 1, 20L, 300.0, (short)4000, "seven..",
-        50000 % 256)), CRANK_FOREVER, &s->value);
+    s->err =
+        crank_submission_wait(made(crank_submit(s->loop, add_many, 1, 20L, 300.0, (short)4000, "seven..", 50000 % 256)),
+            CRANK_FOREVER, &s->value);
     return finish(s);
 }
 TEST_EACH_BACKEND(submit, passes_many_arguments)

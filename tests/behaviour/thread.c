@@ -227,10 +227,7 @@ static long loop_of_its_own(void *arg)
     EXPECT_EQ(crank_await(crank_to_thread(give_int, *(int *)arg)), *(int *)arg);
     return 0;
 }
-static void *thread_with_loop(void *arg)
-{
-    return (void *)(intptr_t)crank_run_raw(NULL, loop_of_its_own, arg);
-}
+static void *thread_with_loop(void *arg) { return (void *)(intptr_t)crank_run_raw(NULL, loop_of_its_own, arg); }
 TEST(to_thread, loops_in_several_threads_have_their_own_workers)
 {
     pthread_t threads[3];
@@ -407,8 +404,9 @@ static int perturbed_app(void)
     crank_loop *loop = crank_current_loop();
     atomic_store(&trail_length, 0);
     for (int i = 0; i < 12; i++)
-        tasks[i] = i % 3 == 0 ? crank_to_thread(note, i)
-            : i % 3 == 1 ? crank_to_thread(post_gate, loop) : crank_to_thread(submit_and_wait, loop, i);
+        tasks[i] = i % 3 == 0   ? crank_to_thread(note, i)
+                   : i % 3 == 1 ? crank_to_thread(post_gate, loop)
+                                : crank_to_thread(submit_and_wait, loop, i);
     crank_try(crank_gather_n(tasks, 12, (long *)NULL));
     hash = crank_trace_hash();
     return 0;
@@ -450,10 +448,7 @@ static int submit_for_ever(crank_loop *loop)
     EXPECT_EQ(crank_submission_wait(submission, CRANK_FOREVER, &value), 0);
     return (int)value;
 }
-static int deadlocked_app(void)
-{
-    return (int)crank_await(crank_to_thread(submit_for_ever, crank_current_loop()));
-}
+static int deadlocked_app(void) { return (int)crank_await(crank_to_thread(submit_for_ever, crank_current_loop())); }
 TEST(to_thread, a_job_that_waits_for_what_never_ends_is_a_deadlock_in_the_simulator)
 {
     crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = keep_report };

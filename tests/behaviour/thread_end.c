@@ -117,10 +117,7 @@ static int cancel_started_app(void)
     EXPECT_EQ(crank_await(waiter), -ECANCELED);
     return 0;
 }
-TEST(to_thread, whoever_cancels_a_started_job_waits_for_its_return)
-{
-    run_for_real(0, cancel_started_app);
-}
+TEST(to_thread, whoever_cancels_a_started_job_waits_for_its_return) { run_for_real(0, cancel_started_app); }
 
 static int cancel_started_result_app(void)
 {
@@ -139,10 +136,7 @@ static int cancel_started_result_app(void)
     EXPECT_EQ(crank_await(job), 7); /* its result stands */
     return 0;
 }
-TEST(to_thread, the_result_of_a_started_job_beats_a_cancel)
-{
-    run_for_real(0, cancel_started_result_app);
-}
+TEST(to_thread, the_result_of_a_started_job_beats_a_cancel) { run_for_real(0, cancel_started_result_app); }
 
 static int timeout_app(void)
 {
@@ -155,17 +149,15 @@ static int timeout_app(void)
     EXPECT_EQ(crank_await(first), 7);
     return 0;
 }
-TEST(to_thread, a_timeout_takes_a_job_off_the_queue)
-{
-    run_for_real(1, timeout_app);
-}
+TEST(to_thread, a_timeout_takes_a_job_off_the_queue) { run_for_real(1, timeout_app); }
 
 static int gather_fails_app(void)
 {
     reset();
     long results[3] = { 9, 9, 9 };
-    EXPECT_EQ(crank_gather(results, crank_to_thread(fail_there, 5), crank_to_thread(give_int, 1),
-                  crank_to_thread(give_int, 2)), -EIO);
+    EXPECT_EQ(crank_gather(
+                  results, crank_to_thread(fail_there, 5), crank_to_thread(give_int, 1), crank_to_thread(give_int, 2)),
+        -EIO);
     EXPECT_EQ(results[0], 9);
     EXPECT_STR(crank_error(), "disk 5 is gone");
     return 0;
@@ -188,10 +180,7 @@ static int abandon_app(void)
     EXPECT_EQ(crank_post(crank_current_loop(), open_gate, NULL), 0);
     return 0;
 }
-TEST(to_thread, an_abandoned_job_finishes_unobserved)
-{
-    run_for_real(0, abandon_app);
-}
+TEST(to_thread, an_abandoned_job_finishes_unobserved) { run_for_real(0, abandon_app); }
 
 static int abandon_queued_app(void)
 {

@@ -79,11 +79,20 @@ TEST_SIM(within, takes_times_of_every_size)
     return 0;
 }
 
-static int tries_inside(double limit) { return crank_within(limit, ({ crank_try(crank_sleep(10)); 0; })); }
+static int tries_inside(double limit)
+{
+    return crank_within(limit, ({
+        crank_try(crank_sleep(10));
+        0;
+    }));
+}
 static int tries_inside_a_limited_block(void)
 {
     CRANK_TIMEOUT(t, 1);
-    return crank_within(5.0, ({ crank_try(crank_sleep(10)); 0; }));
+    return crank_within(5.0, ({
+        crank_try(crank_sleep(10));
+        0;
+    }));
 }
 TEST_SIM(within, left_by_a_try_inside_has_timed_out)
 {
@@ -115,7 +124,10 @@ TEST_SIM(within, serves_pointers_too)
 
 TEST_SIM(within, a_value_in_spite_of_it_stands)
 {
-    int stubborn = crank_within(1.0, ({ (void)crank_sleep(5); 3; }));
+    int stubborn = crank_within(1.0, ({
+        (void)crank_sleep(5);
+        3;
+    }));
     EXPECT_EQ(stubborn, 3);
     EXPECT_EQ(crank_sleep(0), 0);
     return 0;

@@ -95,10 +95,7 @@ TEST_EACH_BACKEND(waker, freed_with_a_wake_on_the_way_calls_nothing)
     return 0;
 }
 
-static void no_report(const crank_report *report, void *arg)
-{
-    *(int *)arg = report->kind == CRANK_REPORT_DEADLOCK;
-}
+static void no_report(const crank_report *report, void *arg) { *(int *)arg = report->kind == CRANK_REPORT_DEADLOCK; }
 static int free_and_wait_app(void)
 {
     CRANK_EVENT(event);

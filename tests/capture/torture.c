@@ -6,21 +6,59 @@
  * calls at random; this file holds the cases that have a name. It is compiled in ten ways by tests/build/capture.sh. */
 #include "test.h"
 
-typedef struct { char a; } tiny;
-typedef struct { int a, b; } pair;
-typedef struct { long a, b; } wide;
-typedef struct { float x; } one_float;
-typedef struct { float x, y; } two_floats;
-typedef struct { float x, y, z; } three_floats;
-typedef struct { float x, y, z, w; } four_floats;
-typedef struct { double x, y; } two_doubles;
-typedef struct { float f; int i; } float_int;
-typedef struct { double d; long l; } double_long;
-typedef struct { long l; double d; } long_double;
-typedef struct { char text[13]; } odd_size;
-typedef struct { short a; char b; double d; } mixed;
-typedef struct { void *p; float f; short s; } pointer_float;
-typedef union { double d; long l; } either;
+typedef struct {
+    char a;
+} tiny;
+typedef struct {
+    int a, b;
+} pair;
+typedef struct {
+    long a, b;
+} wide;
+typedef struct {
+    float x;
+} one_float;
+typedef struct {
+    float x, y;
+} two_floats;
+typedef struct {
+    float x, y, z;
+} three_floats;
+typedef struct {
+    float x, y, z, w;
+} four_floats;
+typedef struct {
+    double x, y;
+} two_doubles;
+typedef struct {
+    float f;
+    int i;
+} float_int;
+typedef struct {
+    double d;
+    long l;
+} double_long;
+typedef struct {
+    long l;
+    double d;
+} long_double;
+typedef struct {
+    char text[13];
+} odd_size;
+typedef struct {
+    short a;
+    char b;
+    double d;
+} mixed;
+typedef struct {
+    void *p;
+    float f;
+    short s;
+} pointer_float;
+typedef union {
+    double d;
+    long l;
+} either;
 
 static int calls;
 
@@ -165,12 +203,15 @@ static int take_mixed(double_long a, long_double b, odd_size c, mixed d, pointer
 TEST_SIM(capture, passes_structures_of_every_class)
 {
     EXPECT_EQ(crank_await(crank_spawn(take_structs, (tiny){ 'q' }, ((pair){ 1, -2 }), ((wide){ INT64_MIN, 5 }),
-        ((two_doubles){ 1.5, -2.5 }), ((float_int){ 0.5f, 9 }))), 1);
+                  ((two_doubles){ 1.5, -2.5 }), ((float_int){ 0.5f, 9 }))),
+        1);
     EXPECT_EQ(crank_await(crank_spawn(take_floats, (one_float){ 1 }, ((two_floats){ 2, 3 }),
-        ((three_floats){ 4, 5, 6 }), ((four_floats){ 7, 8, 9, 10 }))), 1);
+                  ((three_floats){ 4, 5, 6 }), ((four_floats){ 7, 8, 9, 10 }))),
+        1);
     EXPECT_EQ(crank_await(crank_spawn(take_mixed, ((double_long){ 1.25, -7 }), ((long_double){ 8, 2.25 }),
-        (odd_size){ "twelve bytes" }, ((mixed){ -3, 'z', 3.25 }), ((pointer_float){ &calls, 4.25f, -9 }),
-        (either){ .l = 77 })), 1);
+                  (odd_size){ "twelve bytes" }, ((mixed){ -3, 'z', 3.25 }), ((pointer_float){ &calls, 4.25f, -9 }),
+                  (either){ .l = 77 })),
+        1);
     return 0;
 }
 
@@ -241,13 +282,13 @@ static long sum8(long a, long b, long c, long d, long e, long f, long g, long h)
 {
     return sum7(a, b, c, d, e, f, g) + 8 * h;
 }
-static long sum14(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k, long l,
-    long m, long n)
+static long sum14(
+    long a, long b, long c, long d, long e, long f, long g, long h, long i, long j, long k, long l, long m, long n)
 {
     return sum8(a, b, c, d, e, f, g, h) + 9 * i + 10 * j + 11 * k + 12 * l + 13 * m + 14 * n;
 }
-static double real14(double a, double b, double c, double d, double e, double f, double g, double h, double i,
-    double j, double k, double l, double m, double n)
+static double real14(double a, double b, double c, double d, double e, double f, double g, double h, double i, double j,
+    double k, double l, double m, double n)
 {
     return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l + 13 * m +
            14 * n;
@@ -255,8 +296,8 @@ static double real14(double a, double b, double c, double d, double e, double f,
 static long both14(int a, double b, int c, double d, int e, double f, int g, double h, int i, double j, int k, double l,
     int m, double n)
 {
-    return a + 3 * c + 5 * e + 7 * g + 9 * i + 11 * k + 13 * m
-        + (long)(2 * b + 4 * d + 6 * f + 8 * h + 10 * j + 12 * l + 14 * n);
+    return a + 3 * c + 5 * e + 7 * g + 9 * i + 11 * k + 13 * m +
+           (long)(2 * b + 4 * d + 6 * f + 8 * h + 10 * j + 12 * l + 14 * n);
 }
 
 TEST_SIM(capture, takes_from_none_to_fourteen)
@@ -362,8 +403,8 @@ static long slow_value(long v)
 TEST_SIM(capture, lets_arguments_spawn_and_wait)
 {
     double started = crank_time();
-    crank_task *task = crank_spawn(sum3, crank_await(crank_spawn(slow_value, 1)), slow_value(2),
-        crank_await(crank_spawn(sum2, 1, 1)));
+    crank_task *task =
+        crank_spawn(sum3, crank_await(crank_spawn(slow_value, 1)), slow_value(2), crank_await(crank_spawn(sum2, 1, 1)));
     EXPECT_NEAR(crank_time() - started, 1.0, 1e-9);
     EXPECT_EQ(crank_await(task), 1 + 4 + 9);
     EXPECT_EQ(crank_await(crank_spawn(sum2, crank_await(crank_spawn(slow_value, 3)), slow_value(4))), 11);
@@ -424,8 +465,7 @@ static int count_up(int from, double step, const char *name, two_floats unused)
 TEST_SIM(capture, serves_generators)
 {
     double sum = 0;
-    crank_foreach (double, v, crank_generate(count_up, 10, 0.5, "counter", ((two_floats){ 1, 2 })))
-        sum += v;
+    crank_foreach(double, v, crank_generate(count_up, 10, 0.5, "counter", ((two_floats){ 1, 2 }))) sum += v;
     EXPECT(sum == 31.5);
     return 0;
 }

@@ -28,22 +28,10 @@ static struct world {
     crank_local local;
 } w;
 
-static unsigned dice(unsigned n)
-{
-    return chance(&w.random, n);
-}
-static double moment(void)
-{
-    return 0.001 * dice(4);
-}
-static bool may_fail_with(long error)
-{
-    return error == -ECANCELED || error == -EIO || error == -ETIMEDOUT;
-}
-static void leave(int *mark)
-{
-    w.left += *mark;
-}
+static unsigned dice(unsigned n) { return chance(&w.random, n); }
+static double moment(void) { return 0.001 * dice(4); }
+static bool may_fail_with(long error) { return error == -ECANCELED || error == -EIO || error == -ETIMEDOUT; }
+static void leave(int *mark) { w.left += *mark; }
 /* Count this function in, and out however it is left. */
 #define COUNTED \
     int counted_ __attribute__((cleanup(leave))) = 1; \
@@ -166,7 +154,8 @@ static int completed(int depth)
     int values[WIDTH], err = 0;
     for (int i = 0; i < WIDTH; i++)
         tasks[i] = child(depth, &values[i]);
-    crank_foreach_completed (t, tasks, WIDTH) {
+    crank_foreach_completed(t, tasks, WIDTH)
+    {
         EXPECT(crank_done(t));
         long result = crank_await(t);
         EXPECT(result >= 0 || may_fail_with(result));
@@ -359,7 +348,8 @@ static crank_generator *make_generator(void)
 static int loop_over(int depth)
 {
     int expected = 0;
-    crank_foreach (int, n, make_generator()) {
+    crank_foreach(int, n, make_generator())
+    {
         EXPECT_EQ(n, expected++);
         if (dice(6) == 0)
             break;
@@ -388,10 +378,7 @@ static int hand_on(void)
 
 /* ---- the rest */
 
-static int job(int x)
-{
-    return x;
-}
+static int job(int x) { return x; }
 static int ask_a_thread(void)
 {
     int value = w.next_value++;
@@ -482,10 +469,7 @@ static int run_one(uint64_t seed)
     return 0;
 }
 
-TEST_SEEDS(random, programs_end_and_lose_nothing, 500)
-{
-    return run_one(seed);
-}
+TEST_SEEDS(random, programs_end_and_lose_nothing, 500) { return run_one(seed); }
 
 TEST_SEEDS(random, many_more_programs_end_and_lose_nothing, 20000)
 {

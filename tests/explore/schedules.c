@@ -118,10 +118,7 @@ TEST_EXPLORED(queue, gives_each_element_once_and_in_order, 400)
     return 0;
 }
 
-static int get_one(int *place)
-{
-    return crank_get(queue, place);
-}
+static int get_one(int *place) { return crank_get(queue, place); }
 
 TEST_EXPLORED(queue, loses_nothing_to_a_getter_that_is_cancelled, 400)
 {
@@ -207,10 +204,7 @@ TEST_EXPLORED(timeout, passes_or_does_not_and_leaves_nothing, 400)
 static crank_loop *loop;
 static int posted;
 
-static void count_post(void *arg)
-{
-    posted += *(int *)arg;
-}
+static void count_post(void *arg) { posted += *(int *)arg; }
 
 static int post_twice(int *amount)
 {
@@ -304,10 +298,7 @@ static int wake_up(void)
     awake_at = crank_time() - started;
     return 0;
 }
-static int sleep_beside(void)
-{
-    return crank_gather(NULL, crank_spawn(wake_up), crank_spawn(crank_sleep, 0.002));
-}
+static int sleep_beside(void) { return crank_gather(NULL, crank_spawn(wake_up), crank_spawn(crank_sleep, 0.002)); }
 TEST(sleep, ends_in_time_where_the_first_possibility_is_chosen_throughout)
 {
     const crank_options options = { .backend = CRANK_BACKEND_SIM, .choices = "0" };

@@ -168,10 +168,7 @@ static int breaks_down(void *arg, const char *list, uint64_t seed, crank_made *m
     return runs_left-- > 0 ? run_tree(arg, list, seed, made) : -ENOENT;
 }
 
-static int not_plain_at_first(const uint32_t *chosen, size_t count)
-{
-    return count > 0 && chosen[0] != 0 ? 1 : 0;
-}
+static int not_plain_at_first(const uint32_t *chosen, size_t count) { return count > 0 && chosen[0] != 0 ? 1 : 0; }
 
 TEST(explore, ends_where_none_can_be_made_while_it_shrinks)
 {
@@ -237,8 +234,7 @@ static long two_steps(void *arg)
 
 static void run_listed(const char *choices)
 {
-    long result = crank_run_raw(
-        &(crank_options){ .backend = CRANK_BACKEND_SIM, .choices = choices }, two_steps, NULL);
+    long result = crank_run_raw(&(crank_options){ .backend = CRANK_BACKEND_SIM, .choices = choices }, two_steps, NULL);
     EXPECT_EQ(result, 0);
 }
 

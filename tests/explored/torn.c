@@ -11,10 +11,7 @@ static crank_queue *journal;
 static long balance = 100;
 static bool held;
 
-static int note(long amount)
-{
-    return crank_put(journal, amount);
-}
+static int note(long amount) { return crank_put(journal, amount); }
 
 static int take(long amount)
 {

@@ -127,12 +127,12 @@ static long chains_asked(void *arg)
     typedef CRANK_PAIR(int, int) pair;
     int values[8];
     (void)arg;
-    ssize_t count = crank_collect(
-        crank_map(int, int, crank_filter(int, crank_generate(numbers, 8), is_odd), twice), values, 8);
+    ssize_t count =
+        crank_collect(crank_map(int, int, crank_filter(int, crank_generate(numbers, 8), is_odd), twice), values, 8);
     EXPECT(count < 0 || (count == 4 && values[3] == 14));
     pair pairs[8];
-    ssize_t both = crank_collect(crank_zip(int, crank_take(crank_generate(numbers, 8), 2), int,
-        crank_generate(numbers, 5)), pairs, 8);
+    ssize_t both = crank_collect(
+        crank_zip(int, crank_take(crank_generate(numbers, 8), 2), int, crank_generate(numbers, 5)), pairs, 8);
     EXPECT(both < 0 || (both == 2 && pairs[1].second == 1));
     return first(count, both);
 }

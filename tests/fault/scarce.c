@@ -182,9 +182,9 @@ static long adapted(void *arg)
     int zero = 0;
     (void)arg;
     pair pairs[4];
-    CRANK_AUTO_GENERATOR crank_generator *zipped = crank_zip(double,
-        crank_map(double, int, crank_generate(numbers, &zero, 9), half), int,
-        crank_take(crank_generate(many_numbers, 1, 2, 3, 4, 5, 6, 7), 3));
+    CRANK_AUTO_GENERATOR crank_generator *zipped =
+        crank_zip(double, crank_map(double, int, crank_generate(numbers, &zero, 9), half), int,
+            crank_take(crank_generate(many_numbers, 1, 2, 3, 4, 5, 6, 7), 3));
     if (!zipped)
         return -ENOMEM;
     int got = 0;

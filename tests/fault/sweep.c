@@ -150,8 +150,7 @@ static long generators(void *arg)
 {
     (void)arg;
     int sum = 0;
-    crank_foreach (int, n, crank_generate(count_to, 5))
-        sum += n;
+    crank_foreach(int, n, crank_generate(count_to, 5)) sum += n;
     EXPECT_EQ(sum, 10);
     int evens[3];
     ssize_t got =

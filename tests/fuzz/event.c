@@ -32,9 +32,7 @@ static void step(unsigned op, actor *a, unsigned arg)
             actor_decide(first, 0);
         crank_event_set(event);
         return;
-    default:
-        raised = false;
-        crank_event_clear(event);
+    default: raised = false; crank_event_clear(event);
     }
 }
 static void begin(actor *a)

@@ -38,10 +38,7 @@ static void report(const crank_report *report, void *arg)
         fuzz_fail(__FILE__, __LINE__, "it was reported: %s", report->text);
 }
 
-crank_options fuzz_options(void)
-{
-    return (crank_options){ .backend = CRANK_BACKEND_SIM, .on_report = report };
-}
+crank_options fuzz_options(void) { return (crank_options){ .backend = CRANK_BACKEND_SIM, .on_report = report }; }
 
 static long run_script(void *arg)
 {

@@ -14,8 +14,8 @@
 
 typedef struct fuzz_target {
     const char *name;
-    size_t length; /* of a script made from a seed, at most */
-    bool in_task;  /* run is called in a task, under the simulator */
+    size_t length;   /* of a script made from a seed, at most */
+    bool in_task;    /* run is called in a task, under the simulator */
     bool may_report; /* what the runtime reports unasked is no failure */
     void (*run)(const uint8_t *data, size_t size);
 } fuzz_target;
@@ -34,8 +34,7 @@ CRANK_NORETURN void fuzz_fail(const char *file, int line, const char *format, ..
 extern bool fuzz_explains;
 #define FUZZ_SAY(...) (fuzz_explains ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
 
-#define FUZZ_EXPECT(condition) \
-    ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, "%s does not hold", #condition))
+#define FUZZ_EXPECT(condition) ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, "%s does not hold", #condition))
 #define FUZZ_EQUAL(a, b) \
     do { \
         long long fuzz_a_ = (long long)(a), fuzz_b_ = (long long)(b); \

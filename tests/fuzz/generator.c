@@ -39,7 +39,8 @@ static long body(int depth, unsigned at);
 static long count_values(int depth, unsigned at)
 {
     long count = 0;
-    crank_foreach (long, v, crank_generate(body, depth, at)) {
+    crank_foreach(long, v, crank_generate(body, depth, at))
+    {
         (void)v;
         count++;
     }
@@ -199,7 +200,7 @@ static long model_count(int depth, unsigned at)
 static bool even(long v) { return v % 2 == 0; }
 static long twice(long v) { return 2 * v; }
 typedef CRANK_PAIR(long, long) pair;
-static unsigned taken;  /* how many crank_take lets through, still */
+static unsigned taken; /* how many crank_take lets through, still */
 static bool adaptor_ended;
 
 static crank_generator *make(unsigned at)

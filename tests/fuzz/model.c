@@ -145,8 +145,8 @@ static void settle(void)
     for (actor *a = actors; a < actors + ACTORS; a++) {
         FUZZ_EXPECT(a->state != TOLD);
         if (a->state == CALLING && a->decided)
-            fuzz_fail(__FILE__, __LINE__, "actor %d's call should have given %ld: its wake-up is lost", a->id,
-                a->outcome);
+            fuzz_fail(
+                __FILE__, __LINE__, "actor %d's call should have given %ld: its wake-up is lost", a->id, a->outcome);
         FUZZ_EXPECT(cr_task_parked(cr_task_of(a->task, "settle")));
     }
 }

@@ -21,12 +21,12 @@ typedef struct actor {
     enum { IDLE, TOLD, CALLING } state;
     unsigned op, arg;
     bool quits;
-    bool scoped;         /* it makes its call inside a group of its own */
-    crank_group *scope;  /* that group, while it is open */
-    bool fired;          /* it was cancelled */
-    unsigned requests;   /* to cancel, not taken back */
-    bool asked;          /* one of them is not delivered yet */
-    bool decided;        /* how the call ends is known: outcome */
+    bool scoped;        /* it makes its call inside a group of its own */
+    crank_group *scope; /* that group, while it is open */
+    bool fired;         /* it was cancelled */
+    unsigned requests;  /* to cancel, not taken back */
+    bool asked;         /* one of them is not delivered yet */
+    bool decided;       /* how the call ends is known: outcome */
     long outcome;
     /* For the models. */
     bool holds, retakes, doomed;
@@ -40,8 +40,8 @@ typedef struct actor_line {
 } actor_line;
 
 typedef struct model {
-    unsigned ops;      /* numbers of steps of its own */
-    unsigned waiting;  /* which of them are waiting calls: bits */
+    unsigned ops;     /* numbers of steps of its own */
+    unsigned waiting; /* which of them are waiting calls: bits */
     void (*open)(unsigned variant);
     void (*close)(void);
     /* The director does a step of the model's own: acts itself, or tells the actor. */
@@ -51,7 +51,7 @@ typedef struct model {
     long (*call)(actor *a); /* the call itself */
     /* An actor in line is cancelled. Has the request been delivered? */
     bool (*cancel)(actor *a);
-    void (*check)(void);      /* compare all that can be asked */
+    void (*check)(void);        /* compare all that can be asked */
     void (*returned)(actor *a); /* what the call left in the caller's hands is right; may be NULL */
     void (*give_up)(actor *a);  /* the script is over: put back what the idle actor holds; may be NULL */
 } model;
@@ -63,7 +63,7 @@ void actor_tell(actor *a, unsigned op, unsigned arg);
 /* It need not wait any more, or need not at all. */
 void actor_decide(actor *a, long outcome);
 void line_join(actor_line *line, actor *a);
-actor *line_shift(actor_line *line); /* NULL when it is empty */
+actor *line_shift(actor_line *line);         /* NULL when it is empty */
 bool line_leave(actor_line *line, actor *a); /* was it there? */
 
 /* Run one script. For fuzz_target.run. */

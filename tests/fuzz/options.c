@@ -66,8 +66,10 @@ static crank_options some_options(fuzz_bytes *script)
 
 static int digit_of(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                                                                        : 99;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : 99;
 }
 /* Decimal, 0x and hexadecimal, 0 and octal. */
 static bool read_seed(const char *text, uint64_t *ret_seed)
@@ -128,9 +130,9 @@ static bool read_hibernation(crank_options *o)
 static bool read_all(crank_options *o)
 {
     return read_backend(o) && (o->seed || !values[SEED][0] || read_seed(values[SEED], &o->seed)) &&
-        read_switch(DEBUG, &o->debug) && read_switch(TRACE_HASH, &o->print_trace_hash) && read_hibernation(o) &&
-        o->stack_size <= (size_t)8 << 20 && (unsigned)o->leftovers <= CRANK_CANCEL && o->grace >= 0 &&
-        o->hibernate_after >= 0;
+           read_switch(DEBUG, &o->debug) && read_switch(TRACE_HASH, &o->print_trace_hash) && read_hibernation(o) &&
+           o->stack_size <= (size_t)8 << 20 && (unsigned)o->leftovers <= CRANK_CANCEL && o->grace >= 0 &&
+           o->hibernate_after >= 0;
 }
 
 static void compare(const crank_options *given, const crank_options *filled, const crank_options *expected)

@@ -32,9 +32,9 @@ static void open_queue(unsigned variant)
     shut = false;
     count = serial = unfinished = 0;
     putters.count = getters.count = joiners.count = 0;
-    queue = order == FIFO ? crank_queue_new(size, CRANK_KIND_NONE, max)
-        : order == LIFO ? crank_queue_new_lifo(size, CRANK_KIND_NONE, max)
-                        : crank_queue_new_priority(size, CRANK_KIND_NONE, max, smaller);
+    queue = order == FIFO   ? crank_queue_new(size, CRANK_KIND_NONE, max)
+            : order == LIFO ? crank_queue_new_lifo(size, CRANK_KIND_NONE, max)
+                            : crank_queue_new_priority(size, CRANK_KIND_NONE, max, smaller);
     FUZZ_EXPECT(queue);
 }
 static void close_queue(void)

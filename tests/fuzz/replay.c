@@ -27,10 +27,9 @@ static struct {
 static void say_which(void)
 {
     char text[512];
-    int length = now.file
-        ? snprintf(text, sizeof text, "    again: %s --explain %s\n", now.program, now.file)
-        : snprintf(text, sizeof text, "    again: %s --explain --seeds %llu 1\n", now.program,
-            (unsigned long long)now.seed);
+    int length = now.file ? snprintf(text, sizeof text, "    again: %s --explain %s\n", now.program, now.file)
+                          : snprintf(text, sizeof text, "    again: %s --explain --seeds %llu 1\n", now.program,
+                                (unsigned long long)now.seed);
     ssize_t written = write(STDERR_FILENO, text, (size_t)length);
     (void)written;
 }

@@ -40,8 +40,8 @@ static int64_t some_deadline(fuzz_bytes *script)
     switch (how % 8) {
     case 0: return CR_NEVER;
     case 1: return now - some_span(script) % (now + 1);
-    case 2: return model[how / 8].deadline; /* equal to another's */
-    case 3: return (int64_t)fuzz_number(script, 8);  /* negative ones too */
+    case 2: return model[how / 8].deadline;         /* equal to another's */
+    case 3: return (int64_t)fuzz_number(script, 8); /* negative ones too */
     default: return __builtin_add_overflow(now, some_span(script), &deadline) ? CR_NEVER : deadline;
     }
 }

@@ -15,18 +15,18 @@ enum mark_type { LIMIT, GROUP, SHIELD };
 typedef struct mark {
     enum mark_type type;
     struct mark *up;
-    double deadline;    /* of a limit */
+    double deadline; /* of a limit */
     double opened_at;
-    unsigned requests;  /* to the task, when it was opened */
-    bool delivered;     /* a wait inside was interrupted after it had fired */
+    unsigned requests; /* to the task, when it was opened */
+    bool delivered;    /* a wait inside was interrupted after it had fired */
     crank_task *opener;
     crank_group *group;
     crank_timeout *limit;
-    int alive;          /* children begun and not left */
-    int most;           /* at most so many are */
-    int first_failure;  /* of its children */
-    bool closing;       /* it failed or was cancelled */
-    double closed_at;   /* when */
+    int alive;         /* children begun and not left */
+    int most;          /* at most so many are */
+    int first_failure; /* of its children */
+    bool closing;      /* it failed or was cancelled */
+    double closed_at;  /* when */
 } mark;
 
 /* What a task knows of itself; lies in its frame, found by a task-local. */

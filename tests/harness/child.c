@@ -24,7 +24,7 @@ static struct memory {
     struct memory *next;
     bool descriptor; /* the number of one is what it holds */
     _Alignas(16) char bytes[];
-} *memories; /* of the test's own */
+} * memories;           /* of the test's own */
 static long run_result; /* of a run that was refused since a call had failed */
 static uint64_t current_seed;
 static bool seeded;
@@ -173,8 +173,10 @@ static long run_nothing(void *arg)
 static void run_once(const test_item *item, long (*fn)(void *))
 {
     const test_case *test = item->test;
-    crank_options options = { .backend = item->backend, .seed = seeded ? current_seed : 0,
-        .choices = current_choices, .choices_to = choices_to };
+    crank_options options = { .backend = item->backend,
+        .seed = seeded ? current_seed : 0,
+        .choices = current_choices,
+        .choices_to = choices_to };
     long result = test->runtime->run(&options, fn, (void *)(uintptr_t)item);
     if (test_faults_happened())
         run_result = result;

@@ -168,8 +168,9 @@ void test_explore(const test_item *item, const test_options *options)
     crank_explored explored;
     e.choices = memfd_create("choices", MFD_CLOEXEC);
     e.output = memfd_create("output", MFD_CLOEXEC);
-    crank_exploration asked = { .run = run, .arg = &e, .schedules = (long)test->schedules,
-        .seeds = (long)test->schedules / 4 };
+    crank_exploration asked = {
+        .run = run, .arg = &e, .schedules = (long)test->schedules, .seeds = (long)test->schedules / 4
+    };
     if (options->long_too) {
         asked.schedules *= 20;
         asked.seeds *= 20;

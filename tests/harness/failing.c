@@ -44,11 +44,11 @@ enum { LATE_WAITS_MAX = 200 };
 #define LATE_NS ((int64_t)20000000)
 
 static test_faults *_Atomic current;
-static atomic_uint turns; /* of what is left to chance */
-static atomic_uint cuts;  /* transfers of one byte so far */
-static atomic_uint late;                   /* polls in a row that saw nothing */
-static atomic_uint late_waits;             /* so far */
-static atomic_uint stalls; /* so far */
+static atomic_uint turns;        /* of what is left to chance */
+static atomic_uint cuts;         /* transfers of one byte so far */
+static atomic_uint late;         /* polls in a row that saw nothing */
+static atomic_uint late_waits;   /* so far */
+static atomic_uint stalls;       /* so far */
 static atomic_bool own[OWN_MAX]; /* eventfds and timers, by descriptor */
 static __thread bool is_worker;
 
@@ -124,7 +124,7 @@ static bool by_chance(void)
 static bool is_transient(enum test_call call)
 {
     return call == TEST_CALL_EPOLL_WAIT || call == TEST_CALL_POLL || call == TEST_CALL_URING_ENTER ||
-        call == TEST_CALL_URING_ENABLE || call == TEST_CALL_CLOSE;
+           call == TEST_CALL_URING_ENABLE || call == TEST_CALL_CLOSE;
 }
 
 /* Does this call fail? */
@@ -167,10 +167,7 @@ static bool is_own(int fd) { return fd >= 0 && fd < OWN_MAX && atomic_load(&own[
 #define REAL(entry, ...) __real_cr_sys_real.entry(NULL, __VA_ARGS__)
 #define UNUSED_CONTEXT __attribute__((unused)) void *context
 
-static void *failing_alloc(UNUSED_CONTEXT, size_t size)
-{
-    return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc, size);
-}
+static void *failing_alloc(UNUSED_CONTEXT, size_t size) { return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc, size); }
 static void *failing_alloc_zero(UNUSED_CONTEXT, size_t size)
 {
     return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc_zero, size);

@@ -12,11 +12,33 @@
 #include <stdint.h>
 
 enum test_call {
-    TEST_CALL_ALLOC, TEST_CALL_RESIZE, TEST_CALL_MAP, TEST_CALL_ADVISE, TEST_CALL_PROTECT, TEST_CALL_ADVISE_MANY,
-    TEST_CALL_THREAD_START, TEST_CALL_SIGNAL, TEST_CALL_READ, TEST_CALL_WRITE, TEST_CALL_OPEN, TEST_CALL_CLOSE,
-    TEST_CALL_EVENTFD, TEST_CALL_TIMERFD, TEST_CALL_STAT, TEST_CALL_READ_AT, TEST_CALL_WRITE_AT, TEST_CALL_EPOLL_CREATE,
-    TEST_CALL_EPOLL_CTL, TEST_CALL_EPOLL_WAIT, TEST_CALL_POLL, TEST_CALL_URING_SETUP, TEST_CALL_URING_MAP,
-    TEST_CALL_URING_ENTER, TEST_CALL_URING_REGISTER, TEST_CALL_URING_ENABLE, TEST_CALL_COUNT
+    TEST_CALL_ALLOC,
+    TEST_CALL_RESIZE,
+    TEST_CALL_MAP,
+    TEST_CALL_ADVISE,
+    TEST_CALL_PROTECT,
+    TEST_CALL_ADVISE_MANY,
+    TEST_CALL_THREAD_START,
+    TEST_CALL_SIGNAL,
+    TEST_CALL_READ,
+    TEST_CALL_WRITE,
+    TEST_CALL_OPEN,
+    TEST_CALL_CLOSE,
+    TEST_CALL_EVENTFD,
+    TEST_CALL_TIMERFD,
+    TEST_CALL_STAT,
+    TEST_CALL_READ_AT,
+    TEST_CALL_WRITE_AT,
+    TEST_CALL_EPOLL_CREATE,
+    TEST_CALL_EPOLL_CTL,
+    TEST_CALL_EPOLL_WAIT,
+    TEST_CALL_POLL,
+    TEST_CALL_URING_SETUP,
+    TEST_CALL_URING_MAP,
+    TEST_CALL_URING_ENTER,
+    TEST_CALL_URING_REGISTER,
+    TEST_CALL_URING_ENABLE,
+    TEST_CALL_COUNT
 };
 
 enum test_failing {
@@ -37,8 +59,8 @@ enum { TEST_SITES_MAX = 4096, TEST_TRAIL = 4 };
 typedef struct test_site {
     _Atomic uint64_t key; /* 0: free */
     atomic_uint calls;
-    unsigned char call;   /* enum test_call */
-    unsigned char worker; /* a thread that the library has started */
+    unsigned char call;          /* enum test_call */
+    unsigned char worker;        /* a thread that the library has started */
     uintptr_t trail[TEST_TRAIL]; /* offsets in this program; 0: no more */
 } test_site;
 
@@ -48,7 +70,7 @@ typedef struct test_faults {
     uint64_t key;        /* which site fails */
     unsigned occurrence; /* at its so-manieth call, from 1 */
     unsigned char worker;
-    unsigned turn;       /* what is left to chance begins here */
+    unsigned turn;        /* what is left to chance begins here */
     atomic_uint seen;     /* calls of that site so far */
     atomic_uint injected; /* calls that were not what they would have been */
     test_site sites[TEST_SITES_MAX];

@@ -24,8 +24,14 @@ enum { RUN_PATIENCE_MS = 10000, SHOWN = 3000 };
 
 /* How a run may end, and what of that is crank's fault. The first are the exit statuses of the process. */
 enum ending {
-    ENDING_REFUSED = 44, ENDING_STUCK, ENDING_UNDEFINED, ENDING_LEAK, ENDING_STALE,
-    ENDING_CRASH = 100, ENDING_HANG, ENDING_LEFT
+    ENDING_REFUSED = 44,
+    ENDING_STUCK,
+    ENDING_UNDEFINED,
+    ENDING_LEAK,
+    ENDING_STALE,
+    ENDING_CRASH = 100,
+    ENDING_HANG,
+    ENDING_LEFT
 };
 
 typedef struct sweep {
@@ -156,11 +162,16 @@ static int ending_of(const sweep *s, int status, bool hangs)
         return strstr(output, declared) ? TEST_EXIT_TOLERATED : ENDING_CRASH;
     }
     switch (WEXITSTATUS(status)) {
-    case TEST_EXIT_PASSED: case TEST_EXIT_TOLERATED: case TEST_EXIT_SKIPPED: case TEST_EXIT_FAILED:
-    case ENDING_REFUSED: case ENDING_STUCK: case ENDING_UNDEFINED: case ENDING_LEAK: case ENDING_STALE:
-        return WEXITSTATUS(status);
-    default:
-        return ENDING_LEFT;
+    case TEST_EXIT_PASSED:
+    case TEST_EXIT_TOLERATED:
+    case TEST_EXIT_SKIPPED:
+    case TEST_EXIT_FAILED:
+    case ENDING_REFUSED:
+    case ENDING_STUCK:
+    case ENDING_UNDEFINED:
+    case ENDING_LEAK:
+    case ENDING_STALE: return WEXITSTATUS(status);
+    default: return ENDING_LEFT;
     }
 }
 
@@ -202,8 +213,8 @@ static void describe(sweep *s, const test_site *site, int ending)
     size_t length = strlen(output);
     printf("FINDING %s: %s: %s", name_of(ending), s->item->name, mode_names[s->faults->mode]);
     if (site) {
-        printf(", %s of a %s, call %u; --site %llx, at", test_call_names[site->call],
-            site->worker ? "worker" : "loop", s->faults->occurrence, (unsigned long long)site->key);
+        printf(", %s of a %s, call %u; --site %llx, at", test_call_names[site->call], site->worker ? "worker" : "loop",
+            s->faults->occurrence, (unsigned long long)site->key);
         for (int i = 0; i < TEST_TRAIL && site->trail[i]; i++)
             printf(" 0x%zx", (size_t)site->trail[i]);
     }
@@ -306,8 +317,8 @@ static void count_sites(sweep *s)
     if (ending == TEST_EXIT_SKIPPED)
         test_skip("%s", read_output(s));
     if (ending != TEST_EXIT_PASSED)
-        test_fail(s->item->test->file, s->item->test->line, "with no call failing: ends as %d\n%s", ending,
-            read_output(s));
+        test_fail(
+            s->item->test->file, s->item->test->line, "with no call failing: ends as %d\n%s", ending, read_output(s));
     for (size_t i = 0; i < TEST_SITES_MAX; i++)
         s->sites += atomic_load(&s->faults->sites[i].key) != 0;
 }

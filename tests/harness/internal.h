@@ -9,10 +9,10 @@ enum { TEST_EXIT_PASSED = 42, TEST_EXIT_FAILED = 1, TEST_EXIT_SKIPPED = 77, TEST
 
 /* What the user asked the runner for. */
 typedef struct test_options {
-    const char *program;     /* this executable */
-    const char *short_name;  /* its last part: "unit_timer" */
-    char *wrap[16];          /* command that starts each test, NULL-terminated */
-    const char *backend;     /* only tests of this backend, and plain ones */
+    const char *program;    /* this executable */
+    const char *short_name; /* its last part: "unit_timer" */
+    char *wrap[16];         /* command that starts each test, NULL-terminated */
+    const char *backend;    /* only tests of this backend, and plain ones */
     char **filters;
     int filter_count;
     int jobs;
@@ -24,15 +24,15 @@ typedef struct test_options {
     bool verbose;
     bool long_too;
     bool audit;
-    bool audited; /* only tests after which there is an audit: not those that must abort */
-    bool fork; /* tests are forks of the runner, not programs of their own */
-    bool failing;        /* each test with its calls to the OS failing: failures.c */
-    bool stalled;        /* threads stand still now and then */
-    int failing_sites;   /* so many call sites of each, 0: all */
-    uint64_t only_site;  /* 0: no certain one */
+    bool audited;       /* only tests after which there is an audit: not those that must abort */
+    bool fork;          /* tests are forks of the runner, not programs of their own */
+    bool failing;       /* each test with its calls to the OS failing: failures.c */
+    bool stalled;       /* threads stand still now and then */
+    int failing_sites;  /* so many call sites of each, 0: all */
+    uint64_t only_site; /* 0: no certain one */
     bool seed_given;
     const char *choices; /* of TEST_EXPLORED: this schedule only */
-    uint64_t seed; /* of TEST_SEEDS, or of the shuffle */
+    uint64_t seed;       /* of TEST_SEEDS, or of the shuffle */
 } test_options;
 
 /* One test on one backend: what is listed, run and counted. */
@@ -69,7 +69,7 @@ int test_folder_remove(unsigned number, int output);
 
 /* runs.c: what runs of the library have not got back when they were over. */
 typedef struct test_lost {
-    size_t tasks;   /* records, of living ones and ended ones */
+    size_t tasks; /* records, of living ones and ended ones */
     size_t stacks;
     size_t objects; /* what a task has beside its record: scopes, names and failures, long arguments */
 } test_lost;

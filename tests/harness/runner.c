@@ -163,8 +163,9 @@ static void execute(const test_item *item, const test_options *options)
 
 static void start(running *job, const test_item *item, const test_options *options)
 {
-    *job = (running){ .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC),
-        .folder = test_folder_make() };
+    *job = (running){
+        .item = item, .started_at = now(), .output = memfd_create("output", MFD_CLOEXEC), .folder = test_folder_make()
+    };
     fflush(NULL);
     job->pid = fork();
     if (job->pid < 0 || job->output < 0) {
@@ -248,8 +249,7 @@ static void finish(running *job, int status, const test_options *options)
         } else {
             passed++;
             if (options->verbose)
-                show("ok  ", job, "",
-                    options->failing || job->item->test->kind == TEST_KIND_EXPLORED ? output : "");
+                show("ok  ", job, "", options->failing || job->item->test->kind == TEST_KIND_EXPLORED ? output : "");
         }
     }
     fflush(stdout);
@@ -386,9 +386,11 @@ static int run_chosen(const test_options *options)
 
 CRANK_NORETURN static void usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --list --verbose --long --shuffle --stop --no-audit --audited --fork --stalled "
+    fprintf(stderr,
+        "%s: known are --list --verbose --long --shuffle --stop --no-audit --audited --fork --stalled "
         "-j N --backend sim|epoll|uring --repeat N --seed N --choices LIST --failing SITES --site HEX "
-        "--timeout SECONDS --wrap COMMAND and parts of names\n", word);
+        "--timeout SECONDS --wrap COMMAND and parts of names\n",
+        word);
     exit(2);
 }
 

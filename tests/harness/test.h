@@ -37,8 +37,7 @@ typedef struct test_runtime {
     void (*error_clear)(void);
 } test_runtime;
 #define TEST_RUNTIME_ \
-    &(const test_runtime){ crank_run_raw, crank_backend_name, crank_errno_name, crank_error_print, \
-        crank_error_clear }
+    &(const test_runtime) { crank_run_raw, crank_backend_name, crank_errno_name, crank_error_print, crank_error_clear }
 
 typedef struct test_case {
     const char *subject;
@@ -129,9 +128,8 @@ void *test_made(void *object, const char *file, int line);
         .backend = CRANK_BACKEND_SIM, .schedules = (count), .explore = crank_explore) \
     static int test_##subject_##_##sentence_(void)
 
-#define EXPECT(condition) \
-    ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s does not hold", #condition))
-#define TEST_IS_REAL_(value) _Generic((value), float: 1, double: 1, long double: 1, default: 0)
+#define EXPECT(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, "%s does not hold", #condition))
+#define TEST_IS_REAL_(value) _Generic((value), float : 1, double : 1, long double : 1, default : 0)
 /* Two integers or pointers. */
 #define EXPECT_EQ(a, b) \
     do { \

@@ -23,7 +23,8 @@ typedef struct cond {
     waiter *first;
 } cond;
 _Static_assert(sizeof(mutex) <= sizeof(pthread_mutex_t) && sizeof(rwlock) <= sizeof(pthread_rwlock_t) &&
-    sizeof(cond) <= sizeof(pthread_cond_t), "they fit");
+                   sizeof(cond) <= sizeof(pthread_cond_t),
+    "they fit");
 
 static bool mutex_free(const void *about) { return !((const mutex *)about)->held; }
 static bool may_read(const void *about) { return !((const rwlock *)about)->writer; }

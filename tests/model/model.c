@@ -56,10 +56,7 @@ int64_t model_now(void) { return active ? (now += tick_span) : 0; }
 
 /* ---- Deciding */
 
-static bool can_go_on(const thread *t)
-{
-    return !t->over && (!t->ready || t->deadline <= now || t->ready(t->about));
-}
+static bool can_go_on(const thread *t) { return !t->over && (!t->ready || t->deadline <= now || t->ready(t->about)); }
 
 static bool can_time_out(const thread *t) { return !t->over && t->ready && t->deadline != INT64_MAX; }
 

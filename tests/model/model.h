@@ -23,7 +23,7 @@ enum { MODEL_DECISIONS_MAX = 1 << 16, MODEL_THREADS_MAX = 8 };
 
 typedef struct model_decision {
     uint8_t options;
-    uint8_t free;   /* the first so many are no preemption */
+    uint8_t free; /* the first so many are no preemption */
     uint8_t chosen;
 } model_decision;
 
@@ -97,7 +97,7 @@ int model_close(int fd);
 typedef struct model_scenario {
     const char *name;
     void (*body)(void);
-    int64_t tick; /* nanoseconds that a reading of the clock takes */
+    int64_t tick;      /* nanoseconds that a reading of the clock takes */
     unsigned outcomes; /* that all executions together must have had */
 } model_scenario;
 extern const model_scenario model_scenarios[];

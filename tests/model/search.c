@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 typedef struct request {
-    int bound;       /* preemptions */
-    double seconds;  /* processor time for each scenario */
-    long most;       /* executions of each */
-    uint64_t seed;   /* 0: in turn */
+    int bound;        /* preemptions */
+    double seconds;   /* processor time for each scenario */
+    long most;        /* executions of each */
+    uint64_t seed;    /* 0: in turn */
     const char *list; /* this one only */
     const char *names[64];
     int name_count;
@@ -43,8 +43,8 @@ static uint8_t follow_plan(size_t at, const model_decision *decision)
     if (at >= plan_count)
         return 0;
     if (plan[at].options != decision->options)
-        model_fail("not the same execution again: decision %zu is of %d, was of %d", at, decision->options,
-            plan[at].options);
+        model_fail(
+            "not the same execution again: decision %zu is of %d, was of %d", at, decision->options, plan[at].options);
     return plan[at].chosen;
 }
 
@@ -189,8 +189,8 @@ static bool wanted(const request *asked, const char *name)
 
 static int usage(const char *word)
 {
-    fprintf(stderr, "%s: known are --bound PREEMPTIONS --seconds N --most EXECUTIONS --seed N --choices LIST, names:",
-        word);
+    fprintf(stderr,
+        "%s: known are --bound PREEMPTIONS --seconds N --most EXECUTIONS --seed N --choices LIST, names:", word);
     for (size_t i = 0; i < model_scenario_count; i++)
         fprintf(stderr, " %s", model_scenarios[i].name);
     fprintf(stderr, "\n");

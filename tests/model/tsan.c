@@ -11,7 +11,7 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 void __tsan_atomic_thread_fence(int order);
 void __tsan_atomic_signal_fence(int order);
 
-void __tsan_init(void) { }
+void __tsan_init(void) {}
 void *__tsan_get_current_fiber(void) { return &model_shared_; }
 void *__tsan_create_fiber(unsigned flags)
 {

@@ -21,8 +21,8 @@ typedef struct block {
 typedef struct file {
     bool open;
     bool is_epoll;
-    bool edge;   /* an eventfd: written to since that was last told */
-    int epfd;    /* it is watched by, 0: nobody */
+    bool edge; /* an eventfd: written to since that was last told */
+    int epfd;  /* it is watched by, 0: nobody */
     struct epoll_event event;
 } file;
 

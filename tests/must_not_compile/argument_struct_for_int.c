@@ -2,7 +2,9 @@
 /* gcc must say: incompatible type for argument 1 */
 /* clang must say: passing 'struct point' to parameter of incompatible type 'int' */
 #include <crank.h>
-struct point { int x, y; };
+struct point {
+    int x, y;
+};
 static int square(int a) { return a * a; }
 int main(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* must say: too many arguments to function */
 #include <crank.h>
-static void rest(void) { }
+static void rest(void) {}
 int main(void)
 {
     crank_drop(crank_spawn(rest, 1));

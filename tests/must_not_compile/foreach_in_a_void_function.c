@@ -3,11 +3,7 @@
 /* clang must say: void function 'app' should not return a value */
 #include <crank.h>
 static int numbers(void) { return crank_yield(1); }
-static void app(void)
-{
-    crank_foreach (int, i, crank_generate(numbers))
-        (void)i;
-}
+static void app(void) { crank_foreach(int, i, crank_generate(numbers))(void) i; }
 int main(void)
 {
     app();

@@ -5,8 +5,7 @@
 static int numbers(void) { return crank_yield(1); }
 static int app(void)
 {
-    crank_foreach_item (int, i, crank_generate(numbers))
-        (void)i;
+    crank_foreach_item(int, i, crank_generate(numbers))(void) i;
     return 0;
 }
 int main(void) { return crank_run(app); }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* must say: an argument of a task is a scalar or a struct of at most 16 bytes; pass a pointer */
 #include <crank.h>
-struct matrix { double at[9]; };
+struct matrix {
+    double at[9];
+};
 static int use(struct matrix m) { return (int)m.at[0]; }
 static int app(void)
 {

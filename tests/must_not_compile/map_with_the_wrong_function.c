@@ -6,8 +6,7 @@ static int numbers(void) { return crank_yield(1); }
 static char *name(int i) { return i ? (char *)0 : (char *)0; }
 static int app(void)
 {
-    crank_foreach (double, d, crank_map(double, int, crank_generate(numbers), name))
-        (void)d;
+    crank_foreach(double, d, crank_map(double, int, crank_generate(numbers), name))(void) d;
     return 0;
 }
 int main(void) { return crank_run(app); }

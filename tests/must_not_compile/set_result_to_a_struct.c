@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* must say: crank_set_result takes an integer, a double or a pointer */
 #include <crank.h>
-struct point { int x, y; };
+struct point {
+    int x, y;
+};
 static int app(void)
 {
     crank_future *future = crank_future_new();

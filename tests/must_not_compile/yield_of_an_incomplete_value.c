@@ -2,7 +2,7 @@
 /* gcc must say: void value not ignored as it ought to be */
 /* clang must say: variable has incomplete type 'typeof (((void)0 , (nothing())))' (aka 'void') */
 #include <crank.h>
-static void nothing(void) { }
+static void nothing(void) {}
 static int numbers(void) { return crank_yield(nothing()); }
 static int app(void)
 {

@@ -84,8 +84,7 @@ static bool stands_in_report(const void *fn)
     return false;
 }
 #define STANDS(fn) stands_in_report((const void *)(uintptr_t)(fn))
-#define EXPECT_STANDS(fn) \
-    (STANDS(fn) ? (void)0 : test_fail(__FILE__, __LINE__, "no frame lies in %s:\n%s", #fn, said))
+#define EXPECT_STANDS(fn) (STANDS(fn) ? (void)0 : test_fail(__FILE__, __LINE__, "no frame lies in %s:\n%s", #fn, said))
 
 /* For how long, as the report says. */
 static long milliseconds_said(void)
@@ -308,7 +307,7 @@ TEST(watchdog, ends_no_system_call_early)
 {
     crank_options options = watched(CRANK_BACKEND_EPOLL);
     options.blocked_after = 0.005;
-    options.debug = true; /* each standstill is looked at */
+    options.debug = true;                       /* each standstill is looked at */
     for (int i = 0; i < 5 && reports == 0; i++) /* a loaded machine may not let the watchdog see one in 25 rounds */
         EXPECT_EQ(crank_run_with(&options, computes_and_waits), 0);
     EXPECT_EQ(early, 0);

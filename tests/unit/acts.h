@@ -34,8 +34,7 @@ static inline void completed(cr_op *op, void *arg)
 
 static inline act new_act(crank_loop *loop, enum cr_op_code code, int fd, size_t size)
 {
-    act a = { .loop = loop, .op = { .code = code, .fd = fd, .size = size, .offset = -1,
-        .completed = completed } };
+    act a = { .loop = loop, .op = { .code = code, .fd = fd, .size = size, .offset = -1, .completed = completed } };
     return a;
 }
 

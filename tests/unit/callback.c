@@ -524,8 +524,7 @@ TEST(loop, has_no_descriptor_under_the_simulator)
 static void run_inside(void *arg) { crank_loop_run(arg); }
 static void free_inside(void *arg) { crank_loop_free(arg); }
 
-TEST_CHECKS_OUTSIDE(loop, run_inside_a_run_is_refused,
-    "crank_loop_run: a loop already runs on this thread")
+TEST_CHECKS_OUTSIDE(loop, run_inside_a_run_is_refused, "crank_loop_run: a loop already runs on this thread")
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
     crank_loop *second = open_loop(CRANK_BACKEND_SIM, 0);

@@ -5,10 +5,7 @@
 #include "base/check.h"
 #include "test.h"
 
-static size_t add_line(char *buf, size_t size)
-{
-    return (size_t)snprintf(buf, size, "  in task lunch\n");
-}
+static size_t add_line(char *buf, size_t size) { return (size_t)snprintf(buf, size, "  in task lunch\n"); }
 
 /* As snprintf: how much it would have been. */
 static size_t add_too_much(char *buf, size_t size)
@@ -30,22 +27,19 @@ TEST_CHECKS_OUTSIDE(check, prints_the_sentence, "crank: CHECK: crank_await: 7 is
     CR_CHECK(1 == 2, "crank_await: %d is no task", 7);
 }
 
-TEST_CHECKS_OUTSIDE(check, prints_what_the_hook_knows_on_a_second_line,
-    "CHECK: no\n  in task lunch\n")
+TEST_CHECKS_OUTSIDE(check, prints_what_the_hook_knows_on_a_second_line, "CHECK: no\n  in task lunch\n")
 {
     cr_check_hook = add_line;
     cr_check_failed("no");
 }
 
-TEST_CHECKS_OUTSIDE(check, that_fails_while_another_is_reported_prints_only_itself,
-    "crank: CHECK: the second one\n")
+TEST_CHECKS_OUTSIDE(check, that_fails_while_another_is_reported_prints_only_itself, "crank: CHECK: the second one\n")
 {
     cr_check_hook = fail_again;
     cr_check_failed("the first one");
 }
 
-TEST_CHECKS_OUTSIDE(check, of_our_own_names_the_condition_and_place,
-    "internal: 2 > 3 does not hold (")
+TEST_CHECKS_OUTSIDE(check, of_our_own_names_the_condition_and_place, "internal: 2 > 3 does not hold (")
 {
     CR_ASSERT(2 > 3);
 }

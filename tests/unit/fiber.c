@@ -84,10 +84,7 @@ static void run_all(void)
     }
 }
 
-static cr_fiber *self(void)
-{
-    return runner.current;
-}
+static cr_fiber *self(void) { return runner.current; }
 
 CRANK_NORETURN static void leave(void)
 {
@@ -95,10 +92,7 @@ CRANK_NORETURN static void leave(void)
     cr_fiber_leave(&runner);
 }
 
-static long park(void)
-{
-    return cr_fiber_park(&runner, self(), &runner);
-}
+static long park(void) { return cr_fiber_park(&runner, self(), &runner); }
 
 /* To the back of the line. */
 static long yield(long wake)
@@ -122,7 +116,7 @@ static void note_three_times(void)
 TEST(fiber, ready_ones_run_first_in_first_out)
 {
     open_runner();
-    cr_fiber *fibers[] = {start(note_three_times), start(note_three_times), start(note_three_times)};
+    cr_fiber *fibers[] = { start(note_three_times), start(note_three_times), start(note_three_times) };
     run_all();
     EXPECT_STR(trail, "abcabcabc");
     EXPECT(runner.current == NULL);
@@ -179,7 +173,7 @@ TEST(fiber, a_new_one_begins_with_nothing_of_its_arguments_left_in_its_fields)
 TEST(fiber, the_loop_gets_the_processor_back_when_the_steps_are_used_up)
 {
     open_runner();
-    cr_fiber *fibers[] = {start(park_once), start(park_once), start(park_once)};
+    cr_fiber *fibers[] = { start(park_once), start(park_once), start(park_once) };
     for (int i = 0; i < 3; i++)
         EXPECT_EQ(cr_stacks_refill(stacks), 0);
     run_all();
@@ -204,7 +198,7 @@ TEST(fiber, what_is_no_fiber_is_handed_to_the_loop)
 {
     open_runner();
     cr_fiber *fiber = start(park_once);
-    cr_fiber callback = {.run = CR_RUN_SERVICE};
+    cr_fiber callback = { .run = CR_RUN_SERVICE };
     EXPECT_EQ(cr_stacks_refill(stacks), 0);
     cr_runner_push(&runner, &callback);
     EXPECT(cr_runner_enter(&runner) == &callback);
@@ -256,7 +250,7 @@ static void keep_values(void)
 TEST(fiber, keeps_its_registers)
 {
     open_runner();
-    cr_fiber *fibers[] = {start(keep_values), start(keep_values), start(keep_values)};
+    cr_fiber *fibers[] = { start(keep_values), start(keep_values), start(keep_values) };
     run_all();
     EXPECT_STR(trail, "kkk");
     for (int i = 0; i < 3; i++)
@@ -267,7 +261,7 @@ TEST(fiber, keeps_its_registers)
 /* So that the next fibers begin one out of the other and not out of the loop. */
 static void make_two_stacks(void)
 {
-    cr_fiber *fibers[] = {start(note_three_times), start(note_three_times)};
+    cr_fiber *fibers[] = { start(note_three_times), start(note_three_times) };
     run_all();
     for (int i = 0; i < 2; i++)
         free(fibers[i]);
@@ -283,10 +277,7 @@ static void make_two_stacks(void)
 #define UPWARDS (UINT64_C(1) << 22)
 #endif
 
-static uint64_t rounding(void)
-{
-    return cr_floating_control() & ROUNDING;
-}
+static uint64_t rounding(void) { return cr_floating_control() & ROUNDING; }
 
 static void round_upwards(void)
 {
@@ -312,7 +303,7 @@ TEST(fiber, keeps_its_rounding_mode_to_itself)
 {
     open_runner();
     make_two_stacks();
-    cr_fiber *fibers[] = {start(round_upwards), start(round_to_nearest)};
+    cr_fiber *fibers[] = { start(round_upwards), start(round_to_nearest) };
     run_all();
     EXPECT_EQ(rounding(), 0);
     EXPECT_STR(trail, "un");
@@ -339,7 +330,7 @@ TEST(fiber, keeps_its_errno_to_itself)
 {
     open_runner();
     make_two_stacks();
-    cr_fiber *fibers[] = {start(set_errno), start(set_errno)};
+    cr_fiber *fibers[] = { start(set_errno), start(set_errno) };
     errno = EXDEV;
     run_all();
     EXPECT_EQ(errno, EXDEV);
@@ -349,8 +340,12 @@ TEST(fiber, keeps_its_errno_to_itself)
     close_runner();
 }
 
-typedef struct pair { long a, b; } pair;
-typedef struct reals { double a, b; } reals;
+typedef struct pair {
+    long a, b;
+} pair;
+typedef struct reals {
+    double a, b;
+} reals;
 
 static double few(pair p, reals r)
 {
@@ -375,21 +370,21 @@ static long many(int a, double b, pair c, float d, short e, reals f, const char 
     return -77;
 }
 
-static void many_then_leave(int a, double b, pair c, float d, short e, reals f, const char *g, long h, double i,
-    char j, pair k, unsigned l, double m, double n)
+static void many_then_leave(int a, double b, pair c, float d, short e, reals f, const char *g, long h, double i, char j,
+    pair k, unsigned l, double m, double n)
 {
     EXPECT_EQ(many(a, b, c, d, e, f, g, h, i, j, k, l, m, n), -77);
     leave();
 }
 
 #define MANY_VALUES \
-    -1, 2.5, (pair){3, -3}, 4.5f, -5, (reals){6.5, -6.5}, "seven", 1L << 40, 9.5, 'j', (pair){11, 12}, 4000000000u, \
-        13.5, 14.5
+    -1, 2.5, (pair){ 3, -3 }, 4.5f, -5, (reals){ 6.5, -6.5 }, "seven", 1L << 40, 9.5, 'j', (pair){ 11, 12 }, \
+        4000000000u, 13.5, 14.5
 
 TEST(fiber, gets_the_arguments_its_call_was_captured_with)
 {
     open_runner();
-    ((void (*)(pair, reals))crank_few_())((pair){1, -2}, (reals){3.5, -4.25});
+    ((void (*)(pair, reals))crank_few_())((pair){ 1, -2 }, (reals){ 3.5, -4.25 });
     cr_fiber *small = new_fiber((function *)few_then_leave, false);
     ((__typeof__(&many_then_leave))crank_many_())(MANY_VALUES);
     cr_fiber *large = new_fiber((function *)many_then_leave, true);
@@ -407,9 +402,9 @@ TEST(fiber, gets_the_arguments_its_call_was_captured_with)
 
 TEST(fiber, a_captured_call_can_be_made_here_and_now)
 {
-    cr_returned returned = {0};
+    cr_returned returned = { 0 };
     trail_length = 0;
-    ((void (*)(pair, reals))crank_few_())((pair){1, -2}, (reals){3.5, -4.25});
+    ((void (*)(pair, reals))crank_few_())((pair){ 1, -2 }, (reals){ 3.5, -4.25 });
     cr_call_captured((function *)few, cr_captured_few(), NULL, &returned);
     EXPECT(returned.real == 6.5);
     ((__typeof__(&many))crank_many_())(MANY_VALUES);
@@ -420,7 +415,7 @@ TEST(fiber, a_captured_call_can_be_made_here_and_now)
 
 TEST(fiber, the_small_stub_writes_where_it_is_told)
 {
-    cr_few_args place = {0};
+    cr_few_args place = { 0 };
     cr_capture_into(&place);
     EXPECT(cr_captured_few() == &place);
     ((void (*)(long, double))crank_few_())(5, 7.5);

@@ -78,10 +78,7 @@ typedef struct stop_post {
     spinner *spinner;
 } stop_post;
 
-static void deliver_stop(cr_post *post)
-{
-    cr_container_of(post, stop_post, post)->spinner->done = true;
-}
+static void deliver_stop(cr_post *post) { cr_container_of(post, stop_post, post)->spinner->done = true; }
 
 EACH_LOOP(turn, delivers_posts_though_something_is_always_ready)
 {
@@ -252,10 +249,7 @@ EACH_LOOP(turn, does_not_run_what_a_due_timer_makes_due_in_the_same_turn)
 /* The table of OS calls whose k-th fallible call fails. */
 static int calls_left;
 static bool fails(void) { return calls_left-- == 0; }
-static void *poor_alloc(void *context, size_t size)
-{
-    return fails() ? NULL : cr_sys_real.alloc(context, size);
-}
+static void *poor_alloc(void *context, size_t size) { return fails() ? NULL : cr_sys_real.alloc(context, size); }
 static void *poor_alloc_zero(void *context, size_t size)
 {
     return fails() ? NULL : cr_sys_real.alloc_zero(context, size);
@@ -264,10 +258,7 @@ static void *poor_resize(void *context, void *memory, size_t size)
 {
     return fails() ? NULL : cr_sys_real.resize(context, memory, size);
 }
-static void *poor_map(void *context, size_t size)
-{
-    return fails() ? NULL : cr_sys_real.map(context, size);
-}
+static void *poor_map(void *context, size_t size) { return fails() ? NULL : cr_sys_real.map(context, size); }
 static int poor_eventfd(void *context, unsigned value, int flags)
 {
     return fails() ? -EMFILE : cr_sys_real.eventfd(context, value, flags);
@@ -319,14 +310,8 @@ static void open_with_failures(crank_backend backend)
     EXPECT(failures >= 6);
 }
 
-TEST(loop, that_cannot_be_opened_leaves_nothing_behind_on_sim)
-{
-    open_with_failures(CRANK_BACKEND_SIM);
-}
-TEST(loop, that_cannot_be_opened_leaves_nothing_behind_on_epoll)
-{
-    open_with_failures(CRANK_BACKEND_EPOLL);
-}
+TEST(loop, that_cannot_be_opened_leaves_nothing_behind_on_sim) { open_with_failures(CRANK_BACKEND_SIM); }
+TEST(loop, that_cannot_be_opened_leaves_nothing_behind_on_epoll) { open_with_failures(CRANK_BACKEND_EPOLL); }
 
 static void count(void *arg) { ++*(int *)arg; }
 
@@ -368,8 +353,7 @@ static void call_from_elsewhere(void *arg)
     crank_call_soon(arg, nothing, NULL);
 }
 
-TEST_CHECKS_OUTSIDE(callback, asked_for_from_another_thread_is_refused,
-    "crank_call_soon: called from another thread")
+TEST_CHECKS_OUTSIDE(callback, asked_for_from_another_thread_is_refused, "crank_call_soon: called from another thread")
 {
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 0);
     EXPECT(crank_call_soon(loop, call_from_elsewhere, loop));

@@ -73,8 +73,9 @@ TEST(options, are_taken_from_the_environment)
 TEST(options, win_over_the_environment)
 {
     environment("CRANK_BACKEND=nonsense", "CRANK_SEED=5", NULL);
-    crank_options given = { .backend = CRANK_BACKEND_SIM, .seed = 9, .debug = true, .grace = 3,
-        .stack_size = 4096, .threads_max = 2 };
+    crank_options given = {
+        .backend = CRANK_BACKEND_SIM, .seed = 9, .debug = true, .grace = 3, .stack_size = 4096, .threads_max = 2
+    };
     crank_options options = filled(&given);
     EXPECT_EQ(options.backend, CRANK_BACKEND_SIM);
     EXPECT_EQ(options.seed, 9);
@@ -109,8 +110,7 @@ TEST(options, set_to_nothing_in_the_environment_are_not_set)
 
 TEST(options, unknown_in_the_environment_are_refused_with_what_is_known)
 {
-    static const char *const seeds[] = { "x", "-1", "+1", " 1", "1x", "18446744073709551616",
-        "1.5" };
+    static const char *const seeds[] = { "x", "-1", "+1", " 1", "1x", "18446744073709551616", "1.5" };
     environment("CRANK_BACKEND=kqueue", NULL, NULL);
     expect_refused(NULL, "sim, epoll, uring");
     for (size_t i = 0; i < CRANK_COUNT(seeds); i++) {
@@ -182,8 +182,7 @@ TEST(options, uring_where_it_is_forbidden_is_one_line_in_debug_mode)
     environment(NULL, NULL, NULL);
     test_capture();
     cr_loop_close(forbidden_uring(true));
-    EXPECT_STR(test_captured(),
-        "crank: note: io_uring is not available here (Operation not permitted): using epoll\n");
+    EXPECT_STR(test_captured(), "crank: note: io_uring is not available here (Operation not permitted): using epoll\n");
 }
 
 TEST(options, seconds_become_nanoseconds)

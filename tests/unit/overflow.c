@@ -27,10 +27,7 @@ static char *high;
 static volatile char sink;
 static int said_to; /* not stderr, where tools and emulators write */
 
-static void say(const char *text)
-{
-    EXPECT(write(said_to, text, strlen(text)) > 0);
-}
+static void say(const char *text) { EXPECT(write(said_to, text, strlen(text)) > 0); }
 
 static void report(const void *address, size_t depth, size_t limit)
 {
@@ -200,15 +197,9 @@ static int run_child(void (*function)(void))
     return child(body_on_stack, arg);
 }
 
-static bool died_by(int status, int number)
-{
-    return WIFSIGNALED(status) && WTERMSIG(status) == number;
-}
+static bool died_by(int status, int number) { return WIFSIGNALED(status) && WTERMSIG(status) == number; }
 
-static void recurse_for_ever(void)
-{
-    sink = (char)recurse(0);
-}
+static void recurse_for_ever(void) { sink = (char)recurse(0); }
 
 TEST(overflow, by_recursion_is_reported_and_deadly)
 {
@@ -284,7 +275,7 @@ static void body_with_old_handler(void *function)
 
 static void body_with_information(void *function)
 {
-    struct sigaction action = {.sa_sigaction = old_information_handler, .sa_flags = SA_SIGINFO};
+    struct sigaction action = { .sa_sigaction = old_information_handler, .sa_flags = SA_SIGINFO };
     sigaction(SIGSEGV, &action, NULL);
     body_on_stack(function);
 }
@@ -363,7 +354,7 @@ static void their_handler(int number, siginfo_t *info, void *context)
 static void body_chained(void *function)
 {
     open_stacks();
-    struct sigaction action = {.sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction action = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     sigaction(SIGSEGV, &action, &theirs_before);
     close_stacks();
     body_on_stack(function);
@@ -396,7 +387,7 @@ static void expect_handlers(const struct sigaction expected[2])
 TEST(overflow, keeps_handlers_and_alternate_stack_while_one_loop_is_left)
 {
     struct sigaction before[2], during[2];
-    stack_t off = {.ss_flags = SS_DISABLE}, stack_before, now;
+    stack_t off = { .ss_flags = SS_DISABLE }, stack_before, now;
     cr_stacks *others;
     void *others_hot;
     EXPECT_EQ(sigaltstack(&off, &stack_before), 0);
@@ -449,7 +440,7 @@ TEST(overflow, a_large_alternate_stack_of_the_users_is_used)
     size_t size = 256 * KIB;
     char *memory = malloc(size);
     EXPECT(memory != NULL);
-    stack_t mine = {.ss_sp = memory, .ss_size = size};
+    stack_t mine = { .ss_sp = memory, .ss_size = size };
     EXPECT_EQ(sigaltstack(&mine, &before), 0);
     open_stacks();
     sigaltstack(NULL, &now);
@@ -528,7 +519,7 @@ static void *no_alloc(void *context, size_t size)
 TEST(overflow, without_memory_for_it_is_an_error_and_nothing_stays)
 {
     cr_sys sys = cr_sys_real;
-    stack_t off = {.ss_flags = SS_DISABLE};
+    stack_t off = { .ss_flags = SS_DISABLE };
     stack_t before;
     EXPECT_EQ(sigaltstack(&off, &before), 0);
     EXPECT_EQ(cr_stacks_new(&cr_sys_real, 0, &hot, &stacks), 0);

@@ -11,19 +11,14 @@ static void hear(cr_listener *listener, enum cr_event event, const void *fiber, 
     switch (event) {
     case CR_EVENT_SPAWNED: say("%s spawns", cr_task_name((const cr_task *)detail)); break;
     case CR_EVENT_RUNS: say("%s runs", name); break;
-    case CR_EVENT_WAITS:
-        say("%s %s", name, detail ? ((const cr_wait *)detail)->what : "makes room");
-        break;
+    case CR_EVENT_WAITS: say("%s %s", name, detail ? ((const cr_wait *)detail)->what : "makes room"); break;
     case CR_EVENT_WOKEN: say("%s is woken with %d", name, (int)detail); break;
     case CR_EVENT_ASKED: say("%s is asked", name); break;
     case CR_EVENT_ENDED: say("%s ends", name); break;
     }
 }
 static cr_listener listener = { .hear = hear };
-static void listen(bool on)
-{
-    cr_loop_listen(cr_loop_here, on ? &listener : NULL);
-}
+static void listen(bool on) { cr_loop_listen(cr_loop_here, on ? &listener : NULL); }
 
 static int sleeper(const char *name)
 {
@@ -60,10 +55,7 @@ TEST_SIM(probe, tells_of_a_request_before_what_comes_of_it)
     return 0;
 }
 
-static int nothing(void)
-{
-    return 0;
-}
+static int nothing(void) { return 0; }
 TEST_SIM(probe, tells_of_tasks_that_end_at_once)
 {
     crank_set_name(NULL, "app");

@@ -117,8 +117,8 @@ TEST(sim, takes_and_tells_choices_by_their_number_and_none_where_there_is_one_wa
     crank_choice choice;
     open_pipe(told, O_NONBLOCK);
     open_pipe(ends, 0);
-    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_SIM, .choices = "1:3,3:2",
-        .choices_to = told[1] }, NULL);
+    crank_loop *loop =
+        open_with(&(crank_options){ .backend = CRANK_BACKEND_SIM, .choices = "1:3,3:2", .choices_to = told[1] }, NULL);
     act a = new_act(loop, CR_OP_POLL, ends[1], 0);
     a.op.events = EPOLLOUT;
     submit(&a);

@@ -26,12 +26,12 @@ static struct {
     size_t maps_left;   /* mappings until none is given */
     size_t map_largest; /* larger ones are refused */
     size_t allocs_left;
-    bool no_markers;    /* a kernel before MADV_GUARD_INSTALL */
-    bool lies;          /* an emulator that accepts advice and does nothing */
-    bool no_many;       /* no process_madvise */
-    bool short_many;    /* one that stops half way */
+    bool no_markers; /* a kernel before MADV_GUARD_INSTALL */
+    bool lies;       /* an emulator that accepts advice and does nothing */
+    bool no_many;    /* no process_madvise */
+    bool short_many; /* one that stops half way */
     size_t many_calls;
-    size_t one_calls;   /* guards and returned pages one by one */
+    size_t one_calls; /* guards and returned pages one by one */
     size_t protects_left;
     const char *map_count;
 } doors;
@@ -165,7 +165,7 @@ static bool deadly(char *address)
     if (child == 0) {
         signal(SIGSEGV, SIG_DFL);
         signal(SIGBUS, SIG_DFL);
-        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
         *(volatile char *)address = 1;
         _exit(0);
     }
@@ -176,9 +176,9 @@ static bool deadly(char *address)
 
 TEST(stack, is_at_least_as_large_as_asked_for)
 {
-    static const size_t asked[] = {0, 1, 48 * KIB, 48 * KIB + 1, 192 * KIB, 193 * KIB,
-        1024 * KIB, 1025 * KIB, 8192 * KIB};
-    static const size_t got[] = {192, 48, 48, 192, 192, 1024, 1024, 8192, 8192};
+    static const size_t asked[] = { 0, 1, 48 * KIB, 48 * KIB + 1, 192 * KIB, 193 * KIB, 1024 * KIB, 1025 * KIB,
+        8192 * KIB };
+    static const size_t got[] = { 192, 48, 48, 192, 192, 1024, 1024, 8192, 8192 };
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         cr_stacks *stacks = new_stacks(&cr_sys_real, asked[i]);
         char *low;
@@ -246,7 +246,7 @@ TEST(stack, tops_are_aligned_and_leave_room_above_them)
 TEST(stack, tops_vary_in_their_place_within_a_page)
 {
     cr_stacks *stacks = new_stacks(&cr_sys_real, 192 * KIB);
-    bool seen[64] = {false};
+    bool seen[64] = { false };
     size_t colours = 0;
     for (int i = 0; i < 64; i++) {
         size_t place = (uintptr_t)take(stacks) / 64 % 64;
@@ -476,7 +476,7 @@ TEST(stack, is_guarded_by_protection_where_there_are_no_markers)
     size_t mappings;
     cr_stacks_statistics(stacks, &slots, &mappings);
     EXPECT(slots == 24 || slots == 20); /* in steps of eight, or one by one */
-    EXPECT_EQ(mappings, 2 + 2 * 24); /* two slabs, and 24 guarded slots */
+    EXPECT_EQ(mappings, 2 + 2 * 24);    /* two slabs, and 24 guarded slots */
     cr_stacks_free(stacks);
 }
 

@@ -5,10 +5,7 @@
 #include "sync/store.h"
 #include "test.h"
 
-static bool less_int(const void *a, const void *b)
-{
-    return *(const int *)a < *(const int *)b;
-}
+static bool less_int(const void *a, const void *b) { return *(const int *)a < *(const int *)b; }
 
 static cr_store store_of(size_t size, enum cr_order order, bool (*less)(const void *, const void *))
 {
@@ -26,10 +23,7 @@ static void add(cr_store *store, const void *element)
 }
 
 /* Not inlined: the compiler would see branches for elements larger than this test's variables. */
-__attribute__((noinline)) static void take(cr_store *store, void *ret)
-{
-    cr_store_take(store, ret);
-}
+__attribute__((noinline)) static void take(cr_store *store, void *ret) { cr_store_take(store, ret); }
 
 static unsigned next_random(unsigned *state)
 {

@@ -274,16 +274,39 @@ static int below_register(void *c, int fd, unsigned opcode, void *arg, unsigned 
     return fd == 3 && opcode == 4 && arg == &calls && n == 5 ? seen_int(c) : 0;
 }
 
-static const cr_sys below = { .context = &below_context, .alloc = below_memory, .alloc_zero = below_memory,
-    .resize = below_resize, .free = below_free, .map = below_memory, .unmap = below_unmap, .advise = below_advise,
-    .protect_none = below_unmap, .advise_many = below_many, .thread_start = below_start, .thread_join = below_join,
-    .cores = below_cores, .thread_time = below_time, .thread_id = below_id,
+static const cr_sys below = { .context = &below_context,
+    .alloc = below_memory,
+    .alloc_zero = below_memory,
+    .resize = below_resize,
+    .free = below_free,
+    .map = below_memory,
+    .unmap = below_unmap,
+    .advise = below_advise,
+    .protect_none = below_unmap,
+    .advise_many = below_many,
+    .thread_start = below_start,
+    .thread_join = below_join,
+    .cores = below_cores,
+    .thread_time = below_time,
+    .thread_id = below_id,
     .without_sigpipe = below_pipe,
-    .signal_running = below_signal, .signal_end = below_signal_end, .close = below_close, .read = below_read,
-    .write = below_write, .open = below_open, .eventfd = below_eventfd, .stat = below_stat, .read_at = below_at,
+    .signal_running = below_signal,
+    .signal_end = below_signal_end,
+    .close = below_close,
+    .read = below_read,
+    .write = below_write,
+    .open = below_open,
+    .eventfd = below_eventfd,
+    .stat = below_stat,
+    .read_at = below_at,
     .write_at = below_at,
-    .epoll_create = below_create, .epoll_ctl = below_ctl, .epoll_wait = below_wait, .poll = below_poll,
-    .uring_setup = below_setup, .uring_enter = below_enter, .uring_register = below_register };
+    .epoll_create = below_create,
+    .epoll_ctl = below_ctl,
+    .epoll_wait = below_wait,
+    .poll = below_poll,
+    .uring_setup = below_setup,
+    .uring_enter = below_enter,
+    .uring_register = below_register };
 
 /* Every call below gives another number: so each is made, once, and gives what that gave. */
 #define EXPECT_NEXT(call) \

@@ -20,19 +20,14 @@ typedef struct model {
 /* Spans of all sizes, equal ones among them, and some that overflow. */
 static int64_t some_deadline(model *m)
 {
-    static const int64_t scale[] = {
-        0, 1, 10, 1000, 1000000, 1 << 20, 5000000, 64 << 20, CR_SECOND, 60 * CR_SECOND,
-        3600 * CR_SECOND, INT64_MAX / 4
-    };
+    static const int64_t scale[] = { 0, 1, 10, 1000, 1000000, 1 << 20, 5000000, 64 << 20, CR_SECOND, 60 * CR_SECOND,
+        3600 * CR_SECOND, INT64_MAX / 4 };
     int64_t span = scale[cr_prng_below(&m->prng, CRANK_COUNT(scale))];
     int64_t deadline = 0;
     switch (cr_prng_below(&m->prng, 16)) {
-    case 0:
-        return CR_NEVER;
-    case 1:
-        return (int64_t)cr_prng_below(&m->prng, (size_t)m->now + 1);
-    case 2:
-        return -span;
+    case 0: return CR_NEVER;
+    case 1: return (int64_t)cr_prng_below(&m->prng, (size_t)m->now + 1);
+    case 2: return -span;
     default:
         span = span > 0 ? span * (1 + (int64_t)cr_prng_below(&m->prng, 3)) : 0;
         return __builtin_add_overflow(m->now, span, &deadline) ? CR_NEVER : deadline;
@@ -44,7 +39,7 @@ static size_t first_of(const model *m)
     size_t first = MODEL_TIMERS;
     for (size_t i = 0; i < MODEL_TIMERS; i++)
         if (m->age[i] && (first == MODEL_TIMERS || m->deadline[i] < m->deadline[first] ||
-                (m->deadline[i] == m->deadline[first] && m->age[i] < m->age[first])))
+                             (m->deadline[i] == m->deadline[first] && m->age[i] < m->age[first])))
             first = i;
     return first;
 }
@@ -61,8 +56,7 @@ static void toggle(model *m)
     m->deadline[i] = some_deadline(m);
     m->age[i] = ++m->ages;
     m->count++;
-    EXPECT_EQ(cr_timers_start(m->timers, &m->timer[i], (enum cr_timer_kind)(i % CR_TIMER_KINDS),
-        m->deadline[i]), 0);
+    EXPECT_EQ(cr_timers_start(m->timers, &m->timer[i], (enum cr_timer_kind)(i % CR_TIMER_KINDS), m->deadline[i]), 0);
 }
 
 static void expire(model *m)
@@ -93,12 +87,8 @@ static void let_time_pass(model *m)
 {
     int64_t next = cr_timers_next(m->timers);
     switch (cr_prng_below(&m->prng, 4)) {
-    case 0:
-        m->now += (int64_t)cr_prng_below(&m->prng, 3000000);
-        break;
-    case 1:
-        m->now += (int64_t)cr_prng_below(&m->prng, (size_t)(100 * CR_SECOND));
-        break;
+    case 0: m->now += (int64_t)cr_prng_below(&m->prng, 3000000); break;
+    case 1: m->now += (int64_t)cr_prng_below(&m->prng, (size_t)(100 * CR_SECOND)); break;
     default:
         if (next != CR_NEVER && next > m->now && next < INT64_MAX / 4)
             m->now = next;
@@ -284,7 +274,7 @@ TEST(timer, that_finds_no_memory_is_not_started_and_harms_none)
     poor.alloc = no_alloc;
     poor.resize = no_resize;
     while (started < CRANK_COUNT(timer) &&
-        cr_timers_start(timers, &timer[started], CR_TIMER_TASK, (int64_t)started * CR_SECOND) == 0)
+           cr_timers_start(timers, &timer[started], CR_TIMER_TASK, (int64_t)started * CR_SECOND) == 0)
         started++;
     EXPECT(started > 0 && started < CRANK_COUNT(timer));
     EXPECT_EQ(cr_timers_start(timers, &timer[started], CR_TIMER_TASK, 0), -ENOMEM);

@@ -23,15 +23,15 @@ static struct {
     int setup_errors[3]; /* of the first calls, 0: none */
     unsigned setups;
     unsigned setup_flags[3];
-    unsigned lacking;    /* features to hide */
+    unsigned lacking; /* features to hide */
     unsigned maps_left;
     unsigned allocs_left;
-    int enter_error;     /* of every call while set */
+    int enter_error; /* of every call while set */
     int register_error;
     int advise_error;
     int eventfd_error;
     unsigned enters;
-    int answers;         /* so many completions of operations give the answer instead of what they gave */
+    int answers; /* so many completions of operations give the answer instead of what they gave */
     int answer;
     struct io_cqring_offsets completions_at;
     char *rings;
@@ -149,13 +149,10 @@ static void completed(cr_op *op, void *arg)
 
 static cr_op reading(int fd, void *buf, size_t size)
 {
-    return (cr_op){.code = CR_OP_READ, .fd = fd, .buf = buf, .size = size, .offset = -1, .completed = completed};
+    return (cr_op){ .code = CR_OP_READ, .fd = fd, .buf = buf, .size = size, .offset = -1, .completed = completed };
 }
 
-static void submit(cr_op *op)
-{
-    EXPECT_EQ(type->submit(backend, op), CR_PENDING);
-}
+static void submit(cr_op *op) { EXPECT_EQ(type->submit(backend, op), CR_PENDING); }
 
 static void await(int count)
 {
@@ -174,7 +171,7 @@ static void look(int times)
 
 TEST(uring, says_what_the_kernel_said_when_it_is_refused)
 {
-    static const int errors[] = {-EPERM, -ENOSYS, -EACCES, -ENOMEM};
+    static const int errors[] = { -EPERM, -ENOSYS, -EACCES, -ENOMEM };
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         cr_sys sys = table();
         doors.setup_errors[0] = errors[i];
@@ -283,7 +280,7 @@ TEST(uring, a_turn_is_one_call)
     look(2);
     int event = eventfd(0, EFD_CLOEXEC);
     uint64_t value = 1;
-    cr_op op = {.code = CR_OP_WRITE, .fd = event, .buf = &value, .size = 8, .offset = -1, .completed = completed};
+    cr_op op = { .code = CR_OP_WRITE, .fd = event, .buf = &value, .size = 8, .offset = -1, .completed = completed };
     unsigned before = doors.enters;
     submit(&op);
     EXPECT_EQ(type->turn(backend, now() + SOON), 1);
@@ -524,7 +521,7 @@ TEST(uring, a_completion_may_submit_and_is_delivered_in_a_later_turn)
 TEST(uring, its_descriptor_is_readable_when_a_turn_has_something_to_do)
 {
     open_on(&cr_sys_real);
-    struct pollfd ring = {type->pollable(backend), POLLIN, 0};
+    struct pollfd ring = { type->pollable(backend), POLLIN, 0 };
     EXPECT(ring.fd >= 0);
     EXPECT_EQ(poll(&ring, 1, 0), 0);
     int event = eventfd(0, EFD_CLOEXEC);

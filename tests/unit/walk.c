@@ -51,8 +51,8 @@ TEST(walk, finds_the_chain_where_the_frame_pointer_is_not_known)
 {
     fresh();
     uintptr_t code = here();
-    copy.words[1] = code; /* a function that keeps no frame pointer, and has saved a register that is 0 */
-    put(6, address(3), code); /* leads down */
+    copy.words[1] = code;        /* a function that keeps no frame pointer, and has saved a register that is 0 */
+    put(6, address(3), code);    /* leads down */
     put(10, address(90), 12345); /* beside no code */
     put(20, address(100), code);
     put(100, 0, code);
@@ -164,7 +164,8 @@ __attribute__((noinline)) static void inner(uintptr_t top, bool with_fp)
 #if __has_attribute(optimize)
 __attribute__((optimize("omit-frame-pointer")))
 #endif
-__attribute__((noinline, unused)) static void outer(uintptr_t top, bool with_fp)
+__attribute__((noinline, unused)) static void
+outer(uintptr_t top, bool with_fp)
 {
     inner(top, with_fp);
     sink++;

@@ -31,14 +31,13 @@ static long timers;
 
 static inline __attribute__((always_inline)) void swap(void **from, void *to)
 {
-    __asm__ volatile(
-        "pushq %%rbp\n\tpushq %%rbx\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tmovq %%rsp, (%0)\n\t"
-        "movq %1, %%rsp\n\tpopq %%rax\n\tjmp *%%rax\n\t.p2align 4\n1:\n\tpopq %%rbx\n\tpopq %%rbp"
-        : "+D"(from), "+S"(to)
-        :
-        : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
-          "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-          "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    __asm__ volatile("pushq %%rbp\n\tpushq %%rbx\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tmovq %%rsp, (%0)\n\t"
+                     "movq %1, %%rsp\n\tpopq %%rax\n\tjmp *%%rax\n\t.p2align 4\n1:\n\tpopq %%rbx\n\tpopq %%rbp"
+                     : "+D"(from), "+S"(to)
+                     :
+                     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
+                     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                     "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 static inline void make_ready(task *t)
@@ -402,17 +401,24 @@ static const struct {
     const char *name;
     void (*run)(void);
 } table[] = {
-    { "ctxswitch", ctxswitch }, { "spawn_seq", spawn_seq }, { "spawn_gather", spawn_gather },
-    { "sleepers", sleepers }, { "sleepers_1m", sleepers_1m }, { "generator", generator },
-    { "pingpong", pingpong }, { "prodcons", prodcons }, { "lock", lock },
-    { "locknoyield", locknoyield }, { "cancel", cancel },
+    { "ctxswitch", ctxswitch },
+    { "spawn_seq", spawn_seq },
+    { "spawn_gather", spawn_gather },
+    { "sleepers", sleepers },
+    { "sleepers_1m", sleepers_1m },
+    { "generator", generator },
+    { "pingpong", pingpong },
+    { "prodcons", prodcons },
+    { "lock", lock },
+    { "locknoyield", locknoyield },
+    { "cancel", cancel },
 };
 
 int main(int argc, char **argv)
 {
     name = argc > 1 ? argv[1] : "";
-    slab = mmap(NULL, (size_t)STACKS * STACK, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    slab =
+        mmap(NULL, (size_t)STACKS * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (slab == MAP_FAILED)
         return 1;
     current = &boot;

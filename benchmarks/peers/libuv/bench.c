@@ -148,8 +148,12 @@ static const struct {
     const char *name;
     void (*run)(void);
 } table[] = {
-    { "sleepers", sleepers }, { "sleepers_1m", sleepers_1m }, { "native_mem", native_mem },
-    { "cancel", cancel }, { "thread_seq", thread_seq }, { "thread_gather", thread_gather },
+    { "sleepers", sleepers },
+    { "sleepers_1m", sleepers_1m },
+    { "native_mem", native_mem },
+    { "cancel", cancel },
+    { "thread_seq", thread_seq },
+    { "thread_gather", thread_gather },
     { "startup", startup },
 };
 

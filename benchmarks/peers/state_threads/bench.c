@@ -197,9 +197,16 @@ static const struct {
     const char *name;
     void (*run)(void);
 } table[] = {
-    { "ctxswitch", ctxswitch }, { "spawn_seq", spawn_seq }, { "spawn_gather", spawn_gather },
-    { "sleepers", sleepers }, { "pingpong", pingpong }, { "prodcons", prodcons }, { "lock", lock },
-    { "locknoyield", locknoyield }, { "cancel", cancel }, { "startup", startup },
+    { "ctxswitch", ctxswitch },
+    { "spawn_seq", spawn_seq },
+    { "spawn_gather", spawn_gather },
+    { "sleepers", sleepers },
+    { "pingpong", pingpong },
+    { "prodcons", prodcons },
+    { "lock", lock },
+    { "locknoyield", locknoyield },
+    { "cancel", cancel },
+    { "startup", startup },
 };
 
 int main(int argc, char **argv)

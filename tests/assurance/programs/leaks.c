@@ -36,10 +36,7 @@ TEST_EACH_BACKEND(leak, high_descriptor)
     EXPECT_EQ(dup2(STDIN_FILENO, 1025), 1025);
     return 0;
 }
-TEST_EACH_BACKEND(leak, descriptor_of_another)
-{
-    return close(STDIN_FILENO);
-}
+TEST_EACH_BACKEND(leak, descriptor_of_another) { return close(STDIN_FILENO); }
 
 /* The runner ends it with all that the test has started. */
 TEST_EACH_BACKEND(leak, child)
@@ -115,15 +112,11 @@ TEST_EACH_BACKEND(leak, block_that_grew)
 }
 
 /* An owner who forgets what it owns. */
-static void forget(crank_loop *loop, cr_owner *owner, cr_task *child)
-{
-    (void)loop, (void)owner, (void)child;
-}
+static void forget(crank_loop *loop, cr_owner *owner, cr_task *child) { (void)loop, (void)owner, (void)child; }
 static cr_task *make_task(void)
 {
-    static const crank_site site = {
-        "nothing", "", __FILE__, __LINE__, CRANK_KIND_SIGNED, sizeof(int), 0, false, 0, 0
-    };
+    static const crank_site site = { "nothing", "", __FILE__, __LINE__, CRANK_KIND_SIGNED, sizeof(int), 0, false, 0,
+        0 };
     static cr_owner owner;
     cr_owner_init(&owner, forget);
     cr_task *task = cr_task_make_owned(cr_loop_here, &owner, (crank_function_ *)nothing, &site);
@@ -148,10 +141,7 @@ TEST_EACH_BACKEND(leak, stack)
     EXPECT_EQ(cr_stacks_refill(cr_tasks_of(cr_loop_here)->stacks), 0);
     return cr_stack_pop(&cr_loop_here->runner.stacks) ? 0 : -ENOMEM;
 }
-TEST_EACH_BACKEND(leak, object)
-{
-    return cr_pool_get(&cr_tasks_of(cr_loop_here)->scopes) ? 0 : -ENOMEM;
-}
+TEST_EACH_BACKEND(leak, object) { return cr_pool_get(&cr_tasks_of(cr_loop_here)->scopes) ? 0 : -ENOMEM; }
 
 /* What a program can really forget. */
 TEST_EACH_BACKEND(leak, loop)

@@ -147,7 +147,8 @@ static void look(double spawned)
     size_t mappings = count_mappings_of_stacks();
     check(total < MAPS_MAX && mappings <= MAPPINGS_MAX, "their stacks have more than 100 mappings");
     printf("figures: %zu tasks at once, guarded, in %zu mappings (of %zu of the process), peak %.0f MiB and %.0f MiB "
-        "of page tables, begun in %.1f s", all.asked, mappings, total, memory("VmHWM:"), memory("VmPTE:"), spawned);
+           "of page tables, begun in %.1f s",
+        all.asked, mappings, total, memory("VmHWM:"), memory("VmPTE:"), spawned);
 }
 
 /* Some got no stack. */
