@@ -98,7 +98,6 @@ typedef struct cr_tasks {
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
-    void (*abandon_job)(crank_loop *loop, cr_task *task);
     /* The sync layer's, in debug mode: locks that are held, and what it does when a task that took
      * some has returned; NULL: when the run ends. */
     struct crank_lock *locks;
