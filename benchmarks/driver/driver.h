@@ -21,6 +21,7 @@ typedef struct workload {
     const char *results; /* what it prints, separated by blanks */
     int runs;
     bool every_core; /* thread pools; all else is pinned to the first core */
+    double seconds;  /* of a run, where that is not known yet; 0: one */
     const char *about;
 } workload;
 
@@ -106,9 +107,8 @@ typedef struct record {
     size_t count;
     size_t runs, repeated;
     bool disturbed; /* some run that counts was */
-    /* Why there is one run only: it takes so many seconds (else 0); the session has taken long. */
-    double slow;
-    bool late;
+    int most;       /* how often a peer may run */
+    double slow;    /* seconds a run takes, where there is one only for that; else 0 */
 } record;
 
 void record_add(record *r, const char *result, double value, const char *unit);
@@ -141,9 +141,10 @@ void picture_svg(const outcome *o, FILE *out);
 
 /* The file of how long runs took is in folder. */
 void progress_open(const outcome *o, const char *folder);
+void progress_save(void);
 void progress_close(void);
 double progress_seconds(void);
-/* How many runs are to come; how long the last one took; 0: there has been none. */
+/* How many runs are to come; how long the last one took, or one is guessed to take. */
 void progress_expect(size_t work, size_t who, int runs);
 void progress_ran(size_t work, size_t who, double seconds);
 double progress_cost(size_t work, size_t who);

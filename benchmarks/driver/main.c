@@ -12,11 +12,12 @@
 
 #define DISTURBED 0.08 /* share of one core taken by others in a run that counts */
 #define RUN_LIMIT 120.0
-/* A session with all peers is to take at most twelve minutes. So a peer runs at most so often, and once if a run takes
- * longer than this (a million sleepers take Python a minute) or so many seconds have passed. */
+/* A session with all peers is to take at most twelve minutes. So a peer runs at most so often, fewer times where the
+ * rest of the session would not fit into so many seconds, and once if a run takes longer than SLOW_RUN: a million
+ * sleepers take Python a minute. */
 #define PEER_RUNS 3
+#define SESSION 680.0
 #define SLOW_RUN 4.0
-#define LATE 540.0
 
 typedef struct command {
     const char *programs; /* folder with crank_bench and crank_startup */
@@ -47,8 +48,8 @@ static void usage(FILE *out)
           "  --runs N                       how often each\n"
           "  --markdown FILE, --svg FILE    write the table, the picture\n"
           "A result is printed as soon as it is there. With all peers it takes at most 12 minutes on a\n"
-          "quiet machine: peers run three times, and once where a run takes over 4 s (a million sleepers\n"
-          "take Python a minute) or 9 minutes have passed; a result says so.\n"
+          "quiet machine: peers run three times, fewer where that would not fit, and once where a run\n"
+          "takes over 4 s (a million sleepers take Python a minute); a result says so.\n"
           "  ./bench                        crank alone\n"
           "  ./bench --peers                beside all that is installed\n"
           "  ./bench spawn_seq --peers go   one workload beside one peer\n",
@@ -204,22 +205,40 @@ static bool run_program(const workload *w, contender *who, record *r)
     return record_read(r, run.output) > 0;
 }
 
+/* How often a peer may run in this workload, so that as often in all that follow fits into the session. */
+static int peer_runs(const command *c, size_t work)
+{
+    double fixed = progress_seconds(), each = 0;
+    for (size_t w = work; w < workload_count; w++)
+        for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
+            double cost = peer_does(&contenders[i], workloads[w].name) ? progress_cost(w, i) : 0;
+            if (!contenders[i].folder)
+                fixed += cost * workloads[w].runs;
+            else if (cost > SLOW_RUN)
+                fixed += cost;
+            else
+                each += cost;
+        }
+    double fit = each > 0 ? (SESSION - fixed) / each : PEER_RUNS;
+    return fit >= PEER_RUNS ? PEER_RUNS : fit < 1 ? 1 : (int)fit;
+}
+
 /* How often this contender runs. */
 static int wanted_runs(const command *c, const workload *w, const contender *who, const record *r)
 {
     int wanted = c->runs ? c->runs : w->runs;
     if (!who->folder)
         return wanted;
-    if (wanted > PEER_RUNS && !c->runs)
-        wanted = PEER_RUNS;
-    return r->slow > 0 || r->late ? 1 : wanted;
+    if (!c->runs && wanted > r->most)
+        wanted = r->most;
+    return r->slow > 0 ? 1 : wanted;
 }
 
 /* One run of one contender; a disturbed one is not kept while there are others left to try. */
 static bool run_once(const command *c, const workload *w, contender *who, record *r)
 {
     record kept = *r;
-    quiet_wait(2, w->every_core);
+    quiet_wait(who->folder ? 0.5 : 2, w->every_core);
     quiet_window window = quiet_begin();
     bool startup = !strcmp(w->name, "startup");
     if (!(startup ? run_startup(c, who, r) : run_program(w, who, r)))
@@ -244,7 +263,6 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
     const workload *w = &workloads[work];
     contender *one = &o->contenders[who];
     record *r = outcome_at(o, work, who);
-    r->late |= one->folder && !c->runs && r->runs == 0 && progress_seconds() > LATE;
     int wanted = wanted_runs(c, w, one, r);
     if (*ret_failed || (int)r->runs >= wanted || !peer_does(one, w->name))
         return false;
@@ -257,6 +275,7 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
     if (left == 0) {
         progress_clear();
         record_print(r, one->name, stdout);
+        progress_save();
     }
     return true;
 }
@@ -264,6 +283,9 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
 static int measure(const command *c, size_t work, outcome *o)
 {
     bool failed[CONTENDERS_MAX + 1] = { false };
+    int most = peer_runs(c, work);
+    for (size_t i = 0; i < contender_count; i++)
+        outcome_at(o, work, i)->most = contenders[i].folder ? most : SAMPLES_MAX;
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < contender_count; i++)
@@ -277,7 +299,7 @@ static void expect_all(const command *c)
 {
     for (size_t work = 0; work < workload_count; work++)
         for (size_t i = 0; c->chosen[work] && i < contender_count; i++) {
-            record known = { .slow = contenders[i].folder && progress_cost(work, i) > SLOW_RUN };
+            record known = { .most = PEER_RUNS, .slow = progress_cost(work, i) > SLOW_RUN };
             if (peer_does(&contenders[i], workloads[work].name))
                 progress_expect(work, i, wanted_runs(c, &workloads[work], &contenders[i], &known));
         }

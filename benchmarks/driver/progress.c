@@ -2,7 +2,7 @@
 /* progress.c: how far ./bench is, on stderr: a line that moves on a terminal, a line a minute elsewhere.
  *
  * Owns the expectation: how many runs are to come, and how long one takes, as it took last time. That is kept in a
- * file beside the peers' builds; where a run is not known yet it counts as a second. Between two pictures of the line
+ * file beside the peers' builds; where a run is not known yet it is guessed. Between two pictures of the line
  * nothing is done: whoever waits for a program asks how long it may. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "driver.h"
-
-#define UNKNOWN 1.0
 
 static struct {
     const outcome *outcome;
@@ -64,9 +62,8 @@ void progress_open(const outcome *o, const char *folder)
     load();
 }
 
-void progress_close(void)
+void progress_save(void)
 {
-    progress_clear();
     FILE *file = fopen(p.path, "w");
     for (size_t w = 0; file && w < workload_count; w++)
         for (size_t c = 0; c < p.outcome->contender_count; c++)
@@ -74,13 +71,22 @@ void progress_close(void)
                 fprintf(file, "%s %s %.3f\n", workloads[w].name, p.outcome->contenders[c].name, p.cost[cell(w, c)]);
     if (file)
         fclose(file);
+}
+
+void progress_close(void)
+{
+    progress_clear();
     free(p.cost);
     free(p.left);
 }
 
 double progress_seconds(void) { return wall() - p.began; }
 
-double progress_cost(size_t work, size_t who) { return p.cost[cell(work, who)]; }
+double progress_cost(size_t work, size_t who)
+{
+    double known = p.cost[cell(work, who)], guessed = workloads[work].seconds;
+    return known > 0 ? known : guessed > 0 ? guessed : 1;
+}
 
 void progress_expect(size_t work, size_t who, int runs) { p.left[cell(work, who)] = runs; }
 
@@ -113,10 +119,11 @@ int progress_tick(void)
     if (now - p.shown >= p.interval && p.at[0]) {
         int left = 0;
         double seconds = 0;
-        for (size_t i = 0; i < workload_count * p.outcome->contender_count; i++) {
-            left += p.left[i];
-            seconds += p.left[i] * (p.cost[i] > 0 ? p.cost[i] : UNKNOWN);
-        }
+        for (size_t w = 0; w < workload_count; w++)
+            for (size_t c = 0; c < p.outcome->contender_count; c++) {
+                left += p.left[cell(w, c)];
+                seconds += p.left[cell(w, c)] * progress_cost(w, c);
+            }
         p.shown = now;
         tell(left, seconds);
     }

@@ -101,8 +101,8 @@ void record_print(const record *r, const char *who, FILE *out)
         }
         if (r->slow > 0)
             fprintf(out, " once: a run takes %.0f s", r->slow);
-        else if (r->late)
-            fputs(" once: late in a long session", out);
+        else if (s->count == 1 && r->most == 1)
+            fputs(" once: for time", out);
         fputs(r->disturbed ? " disturbed\n" : "\n", out);
     }
     fflush(out);

@@ -9,30 +9,31 @@
 /* Many runs, for the limit is 3% above what two cores can do, and one run in four is disturbed more. */
 #define PI(n) \
     { \
-        "pi_" #n, "pi", "pi_" #n, 21, true, "2^25 samples of pi in " #n " thread jobs" \
+        "pi_" #n, "pi", "pi_" #n, 21, true, 0.4, "2^25 samples of pi in " #n " thread jobs" \
     }
 
 const workload workloads[] = {
-    { "ctxswitch", "", "ctxswitch", 5, false, "two tasks of different functions yield to each other" },
-    { "spawn_seq", "", "spawn_seq", 5, false, "spawn a task and await it" },
-    { "spawn_gather", "", "spawn_gather spawn_gather_cold", 5, false, "100,000 spawned, then gathered; warm and cold" },
-    { "spawn_eager", "", "spawn_eager", 5, false, "100,000 eager tasks that end at once" },
-    { "sleepers", "", "sleepers_cpu sleepers_wall sleepers_mem sleepers_tables", 5, false,
+    { "ctxswitch", "", "ctxswitch", 5, false, 0, "two tasks of different functions yield to each other" },
+    { "spawn_seq", "", "spawn_seq", 5, false, 0, "spawn a task and await it" },
+    { "spawn_gather", "", "spawn_gather spawn_gather_cold", 5, false, 0,
+        "100,000 spawned, then gathered; warm and cold" },
+    { "spawn_eager", "", "spawn_eager", 5, false, 0, "100,000 eager tasks that end at once" },
+    { "sleepers", "", "sleepers_cpu sleepers_wall sleepers_mem sleepers_tables", 5, false, 0,
         "100,000 tasks sleep 1 to 1000 ms" },
-    { "sleepers_1m", "", "sleepers_1m sleepers_1m_first", 3, false,
+    { "sleepers_1m", "", "sleepers_1m sleepers_1m_first", 3, false, 20,
         "a million, second and first round in the process" },
-    { "idle_mem", "", "idle_mem idle_mem_tables idle_put_away idle_wake", 3, false,
+    { "idle_mem", "", "idle_mem idle_mem_tables idle_put_away idle_wake", 3, false, 5,
         "100,000 tasks of ordinary functions, hibernating" },
-    { "native_mem", "", "native_mem", 3, false, "a sleep in flight, with no stack" },
-    { "native_mem_thread", "", "native_mem_thread", 3, true, "a thread job in flight, with no stack" },
-    { "generator", "", "generator", 5, false, "values through a generator" },
-    { "pingpong", "", "pingpong", 5, false, "round trip through two queues of size 1" },
-    { "prodcons", "", "prodcons", 5, false, "5,000,000 items through a queue of 64" },
-    { "lock", "", "lock", 5, false, "1,000 tasks contend for a lock and yield while they hold it" },
-    { "locknoyield", "", "locknoyield", 5, false, "the same, not yielding" },
-    { "cancel", "", "cancel", 5, false, "100,000 sleeping tasks cancelled and awaited" },
-    { "thread_seq", "", "thread_seq thread_seq_cpu", 3, true, "a no-op on a worker thread, awaited; CPU beside" },
-    { "thread_gather", "", "thread_gather", 5, true, "10,000 no-ops on worker threads, gathered" },
+    { "native_mem", "", "native_mem", 3, false, 0, "a sleep in flight, with no stack" },
+    { "native_mem_thread", "", "native_mem_thread", 3, true, 0, "a thread job in flight, with no stack" },
+    { "generator", "", "generator", 5, false, 0, "values through a generator" },
+    { "pingpong", "", "pingpong", 5, false, 0, "round trip through two queues of size 1" },
+    { "prodcons", "", "prodcons", 5, false, 0, "5,000,000 items through a queue of 64" },
+    { "lock", "", "lock", 5, false, 0, "1,000 tasks contend for a lock and yield while they hold it" },
+    { "locknoyield", "", "locknoyield", 5, false, 0, "the same, not yielding" },
+    { "cancel", "", "cancel", 5, false, 0, "100,000 sleeping tasks cancelled and awaited" },
+    { "thread_seq", "", "thread_seq thread_seq_cpu", 3, true, 0, "a no-op on a worker thread, awaited; CPU beside" },
+    { "thread_gather", "", "thread_gather", 5, true, 0, "10,000 no-ops on worker threads, gathered" },
     PI(1),
     PI(2),
     PI(4),
@@ -46,10 +47,10 @@ const workload workloads[] = {
     PI(1024),
     PI(2048),
     PI(4096),
-    { "startup", "", "startup_ms startup_mb", 21, false, "an empty program: time and resident memory" },
-    { "capture", "", "capture capture_many capture_large spawn_raw", 3, false,
+    { "startup", "", "startup_ms startup_mb", 21, false, 0.4, "an empty program: time and resident memory" },
+    { "capture", "", "capture capture_many capture_large spawn_raw", 3, false, 0,
         "what call capture adds to a raw spawn" },
-    { "growth", "", "growth", 1, false, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
+    { "growth", "", "growth", 1, false, 35, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;
 
