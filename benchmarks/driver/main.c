@@ -16,7 +16,7 @@
  * rest of the session would not fit into so many seconds, and once if a run takes longer than SLOW_RUN: a million
  * sleepers take Python a minute. */
 #define PEER_RUNS 3
-#define SESSION 680.0
+#define SESSION 640.0
 #define SLOW_RUN 4.0
 
 typedef struct command {
