@@ -31,11 +31,11 @@ TEST_SIM(interruption, of_an_awaiter_and_of_the_task_awaited_in_one_turn_cuts_th
 TEST_SIM(interruption, of_a_group_of_an_awaiter_and_the_task_awaited_cuts_that_once)
 {
     for (int first = 0; first < 2; first++) {
-        struct seen a = { 0 }, b = { 0 };
+        struct seen a = { 0 }, b = { 0 }, other = { 0 };
         crank_task *child = NULL;
         CRANK_GROUP(group);
         if (first)
-            crank_group_spawn(&group, sleeps, &(struct seen){ 0 });
+            crank_group_spawn(&group, sleeps, &other);
         child = crank_spawn(cleaning, &b, 1.0, -ECANCELED);
         crank_group_spawn(&group, awaits_handle, &a, &child);
         crank_try(crank_sleep(0.5));
