@@ -10,6 +10,7 @@
  * when the call returns. It being heap memory is also why both waits may nap: no worker touches
  * a stack. */
 #include "io/call.h"
+#include "task/wait.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
  * worker uses it, whatever happens to the task meanwhile. */
 #ifndef CR_CALL_H
 #define CR_CALL_H
-#include "task/park.h"
+#include "task/wait.h"
 
 /* fn(arg) on a worker; name says what it is about (a path) to those who ask. w has been begun.
  * Gives what fn gives. Fails with -ECANCELED when cancelled before fn has started: then it never

@@ -14,6 +14,8 @@
 #include <sys/uio.h>
 
 #include "base/check.h"
+#include "task/error.h"
+#include "task/wait.h"
 #include "io/call.h"
 #include "io/stream.h"
 #include "io/workers.h"

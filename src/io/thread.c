@@ -16,6 +16,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/local.h"
+#include "task/report.h"
+#include "task/spawn.h"
 #include "io/workers.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <time.h>
 #include "loop/wakeup.h"
-#include "task/tasks.h"
+#include "task/task.h"
 
 typedef struct cr_job cr_job;
 typedef struct cr_worker cr_worker;

@@ -7,6 +7,7 @@
  * function over values is called as its own type wants it: the value stands in the first integer
  * and in the first floating point register, of which it reads one. */
 #include "scope/generator.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <string.h>
 

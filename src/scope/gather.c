@@ -12,8 +12,18 @@
  *
  * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
  * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
-#include "scope/result.h"
+#include "scope/results.h"
 #include "scope/scope.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/hibernate.h"
+#include "task/join.h"
+#include "task/reap.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <stdio.h>
 #include <string.h>

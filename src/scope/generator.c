@@ -13,6 +13,10 @@
  * Scopes that a body has open when it yields go to sleep with it, and wake with it; so the
  * asker's chain is the same before and after it has asked, and nobody closes another's scope. */
 #include "scope/generator.h"
+#include "scope/scope.h"
+#include "task/describe.h"
+#include "task/error.h"
+#include "task/report.h"
 #include "base/check.h"
 #include <stdio.h>
 #include <string.h>

@@ -69,4 +69,11 @@ void cr_generator_check(const crank_generator *generator, const char *call);
 crank_generator *cr_generator_get(crank_loop *loop);
 /* Give it back, closed. */
 void cr_generator_put(crank_generator *generator);
+/* Before the first generator is made. */
+void cr_generators_open(crank_loop *loop);
+/* Everybody has ended: is there a generator left open? Then a detached task is made
+ * that closes them, and true given. */
+bool cr_generators_end(crank_loop *loop);
+/* Free what is left of them, without running anything. */
+void cr_generators_free(crank_loop *loop);
 #endif

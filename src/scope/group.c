@@ -13,8 +13,19 @@
  * Invariants: the block is never left with a child alive; going is the number of children that
  * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
  * After a wait has been concluded the group is as new, and may be filled again. */
-#include "scope/result.h"
+#include "scope/group.h"
+#include "scope/results.h"
 #include "scope/scope.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/owner.h"
+#include "task/reap.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/spawn.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <stdio.h>
 #include <string.h>

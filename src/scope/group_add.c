@@ -3,14 +3,19 @@
  *
  * Owns: which task may be taken in: one that is the caller's to give, and whose end the group's
  * opener can wait for. Does not own what it is from then on, a child as others (group.c), nor the
- * way of its result (result.c).
+ * way of its result (results.c).
  *
  * Invariant: after the call the task is no longer the caller's, whatever the call gives: who does
  * not look has no task on its hands. Only where the group could not be made there is nobody to take
  * it. */
 #include "base/check.h"
-#include "scope/result.h"
-#include "scope/scope.h"
+#include "scope/group.h"
+#include "scope/results.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/owner.h"
 
 /* In a callback the caller's children are the root's. */
 static void check_giver(crank_loop *loop, const cr_task *task, const char *call)

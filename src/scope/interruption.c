@@ -18,6 +18,8 @@
  * the request is absorbed, the sleep gives -ECANCELED once. The limit does not claim it, because
  * the request shares it: crank_within gives -ECANCELED, and the next wait works. */
 #include "scope/scope.h"
+#include "task/cancel.h"
+#include "task/error.h"
 
 static cr_scope *innermost(const cr_task *task) { return task->fiber.scope; }
 

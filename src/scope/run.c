@@ -13,7 +13,23 @@
  * starves again after that is left as it is. */
 #include <crank/loop.h>
 #include <crank/run.h>
+#include "scope/run.h"
+#include "scope/generator.h"
+#include "scope/open.h"
 #include "scope/scope.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/handle.h"
+#include "task/hibernate.h"
+#include "task/native.h"
+#include "task/owner.h"
+#include "task/reap.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/spawn.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include "base/fork.h"
 #include "loop/options.h"
@@ -27,6 +43,7 @@
 typedef struct run {
     crank_loop *loop;
     cr_owner top;        /* owns the root */
+    cr_owner detached;   /* owns what crank_detach gives up */
     bool ended;          /* the root has */
     long result;         /* of the root, as a long */
     bool failed;         /* the root did */
@@ -129,7 +146,7 @@ static void leave_interrupts(void)
  * more detached task. */
 static void stop_if_done(run *r)
 {
-    if (!r->ended || cr_tasks_of(r->loop)->detached.alive > 0)
+    if (!r->ended || cr_tasks_of(r->loop)->detached->alive > 0)
         return;
     if (r->grace) {
         (void)crank_handle_cancel(r->grace);
@@ -162,7 +179,7 @@ static void grace_over(void *arg)
     if (!r->ended)
         (void)cr_task_cancel(loop, tasks->root);
     else
-        cr_children_cancel(loop, tasks->detached.child);
+        cr_children_cancel(loop, tasks->detached->child);
 }
 
 /* Without memory for it nobody is named. After a deadlock there is none, which would hide that
@@ -195,10 +212,10 @@ static void root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     tasks->root = NULL;
     cr_task_release(loop, root);
     r->named = false;
-    cr_name_leftovers(loop, tasks->detached.child);
-    if (tasks->detached.alive > 0)
+    cr_name_leftovers(loop, tasks->detached->child);
+    if (tasks->detached->alive > 0)
         start_grace(r);
-    cr_children_cancel(loop, tasks->detached.child);
+    cr_children_cancel(loop, tasks->detached->child);
     stop_if_done(r);
 }
 
@@ -221,7 +238,7 @@ static void cancel_all(crank_loop *loop)
     if (tasks->stuck == 1) {
         if (tasks->root)
             (void)cr_task_cancel(loop, tasks->root);
-        cr_children_cancel(loop, tasks->detached.child);
+        cr_children_cancel(loop, tasks->detached->child);
         return;
     }
     size_t at = 0;
@@ -306,7 +323,8 @@ static void tasks_prepare(run *r)
     tasks->leave_scopes = cr_scopes_leave;
     tasks->may_nap = cr_scopes_may_nap;
     cr_owner_init(&r->top, root_ended);
-    cr_owner_init(&tasks->detached, detached_ended);
+    cr_owner_init(&r->detached, detached_ended);
+    tasks->detached = &r->detached;
     cr_generators_open(r->loop);
     r->loop->hooks = &hooks;
     cr_describe_install();

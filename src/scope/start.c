@@ -12,8 +12,21 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/check.h"
-#include "scope/result.h"
+#include "scope/group.h"
+#include "scope/results.h"
 #include "scope/scope.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/hibernate.h"
+#include "task/join.h"
+#include "task/owner.h"
+#include "task/reap.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/spawn.h"
+#include "task/wait.h"
 
 typedef struct start {
     cr_gather base; /* the child's joiner: told of an end that comes first */

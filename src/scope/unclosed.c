@@ -12,6 +12,8 @@
  * of closing is from the outside in: a body closes what it asks by itself, and must not find it
  * gone. */
 #include "scope/generator.h"
+#include "task/report.h"
+#include "task/spawn.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -101,7 +103,7 @@ bool cr_generators_end(crank_loop *loop)
     size_t count;
     if (CR_LIKELY(!tasks->generators) || !next_to_close(tasks, &count))
         return false;
-    cr_task *task = cr_task_make_owned(loop, &tasks->detached, close_all, &site);
+    cr_task *task = cr_task_make_owned(loop, tasks->detached, close_all, &site);
     if (!task)
         return false; /* short of memory at the very end: their memory is freed all the same */
     cr_task_ready(loop, task);

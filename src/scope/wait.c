@@ -8,7 +8,11 @@
  *
  * One block per call costs n watchers each time, and a loop over completions n times as many;
  * that is the price of a call that keeps no state between two of its uses. */
-#include "scope/scope.h"
+#include <crank/scope.h>
+#include "task/error.h"
+#include "task/join.h"
+#include "task/result.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <stdio.h>
 #include <string.h>

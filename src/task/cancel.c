@@ -11,7 +11,12 @@
  * is not pending while one is on its way (CR_TASK_INTERRUPTED). The request is also the only thing
  * one task can do to another, so everything else that stops tasks (timeouts, groups, Ctrl-C, the
  * end of the program) comes through cr_task_cancel. */
-#include "task/tasks.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/failure.h"
+#include "task/owner.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +189,18 @@ int cr_task_cancel(crank_loop *loop, cr_task *task)
         ask_put_off(loop, tasks);
     tasks->chain--;
     return 0;
+}
+
+/* The next one is read first: a child that can end at once (a future, a job not started, one
+ * held) is released within the call. */
+void cr_children_cancel(crank_loop *loop, cr_task *first)
+{
+    cr_task *next;
+    for (cr_task *child = first; child; child = next) {
+        next = child->sibling_next;
+        if (child->fiber.life != CR_ENDED)
+            (void)cr_task_cancel(loop, child);
+    }
 }
 
 int(crank_cancel)(crank_task *task)

@@ -12,24 +12,22 @@
  *
  * No recursion: the end of a last child may end its parent, whose parent may have waited for
  * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
-#include "task/tasks.h"
+#include "task/end.h"
+#include "task/cancel.h"
+#include "task/debug.h"
+#include "task/describe.h"
+#include "task/error.h"
+#include "task/join.h"
+#include "task/local.h"
+#include "task/owner.h"
+#include "task/reap.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include "loop/inherit.h"
 #include <stdio.h>
 #include <string.h>
-
-/* A child's list hangs off its group or its parent; the sibling links do not say which. */
-static cr_task **children_of(const cr_task *task)
-{
-    if (task->fiber.flags & CR_TASK_IN_GROUP)
-        return &((cr_owner *)task->owner)->child;
-    return &((cr_task *)task->owner)->child;
-}
-
-void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *))
-{
-    *owner = (cr_owner){ .child_ended = child_ended };
-}
 
 /* A record that outlives its owner, for somebody who still needs it: nobody's child, whose handle
  * is given up. */
@@ -45,10 +43,21 @@ static void disown(cr_task *task)
 static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
 {
     if (task->owner)
-        cr_child_unlink(children_of(task), task);
+        cr_child_unlink(cr_children_of(task), task);
     if (task->fiber.flags & CR_TASK_COUNTED)
         tasks->unclaimed--;
     disown(task);
+}
+
+CR_NOINLINE void cr_ext_free(cr_tasks *tasks, cr_task *task)
+{
+    cr_ext *ext = task->ext;
+    cr_failure_free(ext->failure);
+    cr_failure_free(ext->reason);
+    if (ext->locals)
+        cr_locals_drop(tasks, ext->locals);
+    cr_pool_put(&tasks->exts, ext);
+    task->ext = NULL;
 }
 
 /* Reported here and not at the end of the task: until the handle is given up somebody may still
@@ -63,7 +72,7 @@ void cr_task_release(crank_loop *loop, cr_task *task)
         return;
     }
     if (task->owner)
-        cr_child_unlink(children_of(task), task);
+        cr_child_unlink(cr_children_of(task), task);
     if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED)) {
         disown(task);
         cr_report_unawaited(loop, task);
@@ -79,18 +88,6 @@ void cr_task_release(crank_loop *loop, cr_task *task)
         cr_ext_free(tasks, task);
     }
     cr_record_put(tasks, task);
-}
-
-/* The next one is read first: a child that can end at once (a future, a job not started, one
- * held) is released within the call. */
-void cr_children_cancel(crank_loop *loop, cr_task *first)
-{
-    cr_task *next;
-    for (cr_task *child = first; child; child = next) {
-        next = child->sibling_next;
-        if (child->fiber.life != CR_ENDED)
-            (void)cr_task_cancel(loop, child);
-    }
 }
 
 /* Has it failed, by the convention of its result type? Then the error. A pointer that is NULL is
@@ -111,28 +108,117 @@ static int error_of(const cr_task *task, int number)
     return 0;
 }
 
-/* In debug mode: a place whose ended children pile up because nobody gives their handles up.
- * Counting one place takes a walk over all records, so the total must reach the limit first and
- * must double before the next walk: the work stays proportional to the spawns. */
-static CR_NOINLINE void count_unclaimed(crank_loop *loop, cr_task *task)
+/* ---- a task whose function has returned and that waits for its children
+ *
+ * It has no fiber any more, so its wait field and its own timer serve this alone. Children that
+ * were asked to end are waited for like any task one has cancelled: one that does not end is named
+ * after the grace period, and asked again each time. Children that are wanted may take as long as
+ * they like, which is worth a line in debug mode only.
+ *
+ * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
+ * set once a child was named, so that none is named twice. CR_TASK_ASKED says that the children
+ * have been cancelled: a later request to the task does not cancel them again, only the timer
+ * does. */
+
+bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
-    task->fiber.flags |= CR_TASK_COUNTED;
-    if (++tasks->unclaimed < 1000 || tasks->unclaimed < tasks->unclaimed_next)
-        return;
-    size_t same = 0, at = 0;
-    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
-        same += t->site == task->site && (t->fiber.flags & CR_TASK_COUNTED);
-    if (same < 1000)
-        return;
-    tasks->unclaimed_next = tasks->unclaimed * 2;
-    char text[400];
-    snprintf(text, sizeof text,
-        "%zu ended tasks of %s, spawned at %s:%d, keep their records, because their handles were "
-        "not given up: await them, crank_drop them, or spawn them in a group\n",
-        same, task->site->function, task->site->file, task->site->line);
-    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task, text);
+    return (task->fiber.flags & CR_TASK_FAILED) || CR_TALLY_REQUESTS(task) > 0 ||
+           ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
+
+static void unwanted_due(crank_loop *loop, cr_task *task);
+static const cr_wait unwanted_wait = { .what = "awaits the end of", .due = unwanted_due };
+
+/* Asking may end the last child, and this task with it: that is last. place says whether one was
+ * named. Where nothing else is going to happen this timer must not hide it: then the run starves,
+ * and what can be done about that is done. */
+static void unwanted_due(crank_loop *loop, cr_task *task)
+{
+    const cr_task *child = cr_child_alive(task->child);
+    bool more = cr_grace_over(loop), named = task->place;
+    uint64_t id = task->id;
+    task->place = task;
+    task->fiber.wait = NULL;
+    if (!named && child)
+        cr_report_swallowed(loop, child);
+    if (cr_task_find(id) != task || task->fiber.life != CR_RETURNED)
+        return; /* the hook has given up its last child */
+    if (more)
+        (void)cr_grace_start(loop, task, &unwanted_wait);
+    cr_children_cancel(loop, task->child);
+}
+
+/* Said once: a program may mean it so, and reports at each grace period would bury the first. */
+static void wanted_due(crank_loop *loop, cr_task *task)
+{
+    char line[512], text[800];
+    loop->remarks--;
+    (void)cr_grace_over(loop);
+    task->fiber.wait = NULL;
+    (void)cr_task_describe(task, line, sizeof line);
+    snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
+        loop->options.grace, line);
+    cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
+}
+
+static const cr_wait wanted_wait = { .what = "has returned", .due = wanted_due };
+
+/* asyncio.run is silent about them: a program that came from there may wonder where they went. The
+ * next one is looked up after the report, whose hook may end it. */
+void cr_name_leftovers(crank_loop *loop, cr_task *first)
+{
+    char line[512], text[800];
+    cr_task *child = loop->options.debug ? cr_child_alive(first) : NULL;
+    while (child) {
+        const cr_task *next = cr_child_alive(child->sibling_next);
+        uint64_t next_id = next ? next->id : 0;
+        (void)cr_task_describe(child, line, sizeof line);
+        snprintf(text, sizeof text, "a task is cancelled because app has ended:\n  %s\n", line);
+        cr_report(loop, CRANK_REPORT_LEFTOVER, 0, child, text);
+        child = next_id ? cr_task_find(next_id) : NULL;
+    }
+}
+
+static void returned_over(crank_loop *loop, cr_task *task)
+{
+    if (task->fiber.wait)
+        cr_grace_stop(loop, task);
+    loop->remarks -= task->fiber.wait == &wanted_wait;
+    task->fiber.wait = NULL;
+}
+
+void cr_returned_cancel(crank_loop *loop, cr_task *task)
+{
+    if (task->fiber.flags & CR_TASK_ASKED)
+        return;
+    task->fiber.flags |= CR_TASK_ASKED;
+    returned_over(loop, task);
+    if (cr_tasks_of(loop)->stuck == 0)
+        (void)cr_grace_start(loop, task, &unwanted_wait);
+    cr_children_cancel(loop, task->child);
+}
+
+static void returned_begin(crank_loop *loop, cr_task *task)
+{
+    bool debug = loop->options.debug;
+    task->fiber.life = CR_RETURNED;
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
+    task->place = NULL;
+    if (CR_UNLIKELY(debug))
+        cr_debug_frames(task, UINTPTR_MAX);
+    if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
+        cr_tasks_of(loop)->leave_locks(loop, task); /* its children may wait for one */
+    if (cr_children_unwanted(loop, task)) {
+        if (task->fiber.flags & CR_TASK_ROOT)
+            cr_name_leftovers(loop, task->child);
+        cr_returned_cancel(loop, task);
+    } else if (CR_UNLIKELY(debug)) {
+        loop->remarks += cr_grace_start(loop, task, &wanted_wait);
+    }
+}
+
+/* ---- the end */
 
 /* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no
  * children: one deep. */
@@ -170,7 +256,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     if (CR_UNLIKELY(task->fiber.life == CR_RETURNED))
-        cr_returned_over(loop, task);
+        returned_over(loop, task);
     cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
     task->fiber.life = CR_ENDED;
     task->fiber.wake = (long)tasks->ended++;
@@ -202,7 +288,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     else if (task->fiber.flags & CR_TASK_DROPPED)
         cr_task_release(loop, task);
     else if (CR_UNLIKELY(loop->options.debug))
-        count_unclaimed(loop, task);
+        cr_debug_unclaimed(loop, task);
     /* Looked at again: an error hook may have spawned a child of app's meanwhile. */
     return CR_UNLIKELY(last) && (joiner || waits_for_none(parent)) ? parent : NULL;
 }
@@ -214,12 +300,6 @@ static void end(crank_loop *loop, cr_task *task)
         task = end_one(loop, task);
 }
 /* NOLINTEND(misc-no-recursion) */
-
-bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
-{
-    return (task->fiber.flags & CR_TASK_FAILED) || CR_TALLY_REQUESTS(task) > 0 ||
-           ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
-}
 
 /* What it noted of another error, which it handled, says nothing about the one it ends with. */
 static void forget_others(cr_task *task, int error)
@@ -246,7 +326,7 @@ static void finish(crank_loop *loop, cr_task *task, int number)
         end(loop, task);
         return;
     }
-    cr_returned_begin(loop, task);
+    returned_begin(loop, task);
 }
 
 /* Out of line and left for good, so that the plain end saves no registers. */
@@ -378,12 +458,6 @@ void cr_task_unmake(crank_loop *loop, cr_task *task)
     cr_task_release(loop, task);
 }
 
-void cr_future_uncount(crank_loop *loop, cr_task *future)
-{
-    cr_tasks_of(loop)->alive--;
-    ((cr_task *)future->owner)->fiber.tally -= CR_TALLY_CHILD;
-}
-
 void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
 
 /* The parent may have returned already and have waited for the one that has just been taken
@@ -392,18 +466,4 @@ void cr_task_left(crank_loop *loop, cr_task *parent)
 {
     if (parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0)
         end(loop, parent);
-}
-
-/* Another owner than its parent, who may be told of it now. A future is counted by neither,
- * nor is a task that has ended. */
-void cr_task_adopt(cr_task *task, cr_owner *owner)
-{
-    cr_child_unlink(children_of(task), task);
-    if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {
-        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
-        owner->alive++;
-    }
-    task->fiber.flags |= CR_TASK_IN_GROUP;
-    task->owner = owner;
-    cr_child_link(&owner->child, task);
 }

@@ -9,7 +9,12 @@
  * It is set once. Being a record like a task's it is awaited, gathered, watched and cancelled by
  * the same code; what differs is that several may await it and that awaiting does not give it
  * up. */
-#include "task/tasks.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/owner.h"
+#include "task/spawn.h"
 #include "base/check.h"
 #include <string.h>
 

@@ -6,7 +6,13 @@
  * given up: a dropped task still belongs to its parent, which does not end before it; only a
  * detached one goes to the loop. A done callback runs from the ready line and not from within
  * the end of the task, so that it sees a loop at rest and may call whatever it likes. */
-#include "task/tasks.h"
+#include "task/handle.h"
+#include "task/cancel.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/join.h"
+#include "task/owner.h"
 #include "base/check.h"
 #include "loop/callback.h"
 
@@ -48,7 +54,7 @@ static void detach(cr_task *task, const char *call)
     cr_task *parent = task->owner;
     uint64_t id = task->id;
     task->fiber.flags |= CR_TASK_DETACHED;
-    cr_task_adopt(task, &tasks->detached);
+    cr_task_adopt(task, tasks->detached);
     cr_task_left(loop, parent);
     if (!tasks->root && cr_task_find(id))
         (void)cr_task_cancel(loop, task);

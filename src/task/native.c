@@ -7,7 +7,14 @@
  * when it is spawned, it is cancelled, awaited, named and described the same way.
  *
  * A turn on the ready line begins it or ends it; which of the two, fiber.run says. */
-#include "task/tasks.h"
+#include "task/native.h"
+#include "task/describe.h"
+#include "task/end.h"
+#include "task/error.h"
+#include "task/hibernate.h"
+#include "task/sleep.h"
+#include "task/spawn.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <string.h>
 
@@ -75,10 +82,31 @@ static void begin(crank_loop *loop, cr_task *task)
         wait_for_timer(loop, task);
 }
 
-void cr_native_turn(crank_loop *loop, cr_task *task)
+static void turn(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.run == CR_RUN_NATIVE)
         begin(loop, task);
     else
         cr_task_complete(loop, task, (uint64_t)task->fiber.wake, 0);
+}
+
+/* The runner has taken the fiber off the line and cannot run it: it needs no stack, or its own is
+ * put away, or there is none in the pool. It goes back to the front, where it was; a task for
+ * which there is no stack ends without having run. */
+void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
+{
+    if (fiber->run == CR_RUN_NATIVE || fiber->run == CR_RUN_NATIVE_ENDS) {
+        turn(loop, cr_task_of_fiber(fiber));
+        return;
+    }
+    if (fiber->run == CR_RUN_NAP) {
+        cr_nap_wake(cr_task_of_fiber(fiber));
+        cr_runner_push_front(&loop->runner, fiber);
+        return;
+    }
+    int err = cr_stacks_refill(cr_tasks_of(loop)->stacks);
+    if (err == 0)
+        cr_runner_push_front(&loop->runner, fiber);
+    else
+        cr_task_complete_error(loop, cr_task_of_fiber(fiber), err);
 }

@@ -10,18 +10,15 @@
  * of a large one into its spare block, which the first run gives back. The record is taken only
  * now, after the capture, so an argument's expression may itself have spawned or waited. A task
  * gets its stack at its first run: cr_need_stack is where that can fail. */
-#include "task/tasks.h"
+#include "task/spawn.h"
+#include "task/cancel.h"
+#include "task/debug.h"
+#include "task/end.h"
+#include "task/local.h"
+#include "task/owner.h"
 #include "base/check.h"
 #include "loop/inherit.h"
 #include <string.h>
-
-crank_loop *cr_loop_checked(const char *call)
-{
-    crank_loop *loop = cr_loop_here;
-    CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s",
-        call, cr_fork_note());
-    return loop;
-}
 
 /* A failed spawn is NULL, which every call that takes a task accepts. */
 static CR_NOINLINE cr_task *no_record(void)
@@ -341,25 +338,4 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
     cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
-}
-
-/* The runner has taken the fiber off the line and cannot run it: it needs no stack, or its own is
- * put away, or there is none in the pool. It goes back to the front, where it was; a task for
- * which there is no stack ends without having run. */
-void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
-{
-    if (fiber->run == CR_RUN_NATIVE || fiber->run == CR_RUN_NATIVE_ENDS) {
-        cr_native_turn(loop, cr_task_of_fiber(fiber));
-        return;
-    }
-    if (fiber->run == CR_RUN_NAP) {
-        cr_nap_wake(cr_task_of_fiber(fiber));
-        cr_runner_push_front(&loop->runner, fiber);
-        return;
-    }
-    int err = cr_stacks_refill(cr_tasks_of(loop)->stacks);
-    if (err == 0)
-        cr_runner_push_front(&loop->runner, fiber);
-    else
-        cr_task_complete_error(loop, cr_task_of_fiber(fiber), err);
 }

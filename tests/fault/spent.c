@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 #include "faults.h"
+#include "scope/run.h"
+#include "task/wait.h"
 #include "io/call.h"
 
 /* A table that works until it is told not to. */

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "scope/scope.h"
+#include "scope/run.h"
 #include "test.h"
 
 static bool returned; /* app has */

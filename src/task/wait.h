@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* park.h: the one way to wait. Everything that can wait is built on this page.
+/* wait.h: the one way to wait. Everything that can wait is built on this page.
  *
  * A waiting call looks like this:
  *
@@ -26,8 +26,8 @@
  * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
  * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
  * table and nothing else. */
-#ifndef CR_PARK_H
-#define CR_PARK_H
+#ifndef CR_WAIT_H
+#define CR_WAIT_H
 #include "task/task.h"
 
 /* What a task can wait for; one static const per kind. A task's wait (fiber.wait) may be changed
@@ -126,7 +126,7 @@ static inline int cr_wait_on(const cr_waiting *w)
     return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_wait_on_slow(w);
 }
 /* What cr_wait_begin fails with where a scope of the task's could not be made: -ENOMEM, said. */
-CR_COLD int cr_scope_missing(crank_loop *loop);
+CR_COLD int cr_wait_without_scope(crank_loop *loop);
 /* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
 static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)
@@ -172,17 +172,6 @@ static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
     else
         cr_wake_untold(loop, task, result);
 }
-/* Before memory of the user's that may lie on a parked task's stack is read or written. hibernate.c
- * has the rest. */
-extern __thread struct cr_naps *cr_naps_here
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-bool cr_nap_touched(const void *address);
-static inline void cr_stack_touch(const void *address)
-{
-    if (CR_UNLIKELY(cr_naps_here != NULL))
-        (void)cr_nap_touched(address);
-}
-
 /* Tasks in line for one thing, first come first served. A task is in the line or has been woken,
  * never both. Zeroed memory is an empty line. */
 typedef struct cr_waitq {
@@ -233,4 +222,11 @@ static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wa
     cr_waitq_join(line, w->self);
     return cr_park_int(w, wait);
 }
+/* The loop's hook: a task's own timer is due. */
+void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
+/* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
+bool cr_wait_noticed(const cr_waiting *w);
+/* Spend the budget as cr_wait_begin does, delivering nothing. 0, or -ENOMEM where a scope of the
+ * task could not be made. */
+int cr_wait_room(const cr_waiting *w);
 #endif

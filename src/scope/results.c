@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* result.c: results of tasks on their way into the user's variables.
+/* results.c: results of tasks on their way into the user's variables.
  *
  * Owns: which result fits which variable; the deliveries of results into variables, each of which
  * watches one task and goes with its end; and the array in which a pool keeps the results of its
@@ -9,7 +9,11 @@
  * child that ends is found by a binary search, and neither its record nor an ext of its own has to
  * hold an index. An added child is older than its place says: it has a delivery that knows its
  * index, and the number of its neighbour. */
-#include "scope/result.h"
+#include "scope/results.h"
+#include "task/debug.h"
+#include "task/hibernate.h"
+#include "task/join.h"
+#include "task/result.h"
 #include "base/check.h"
 #include <math.h>
 #include <string.h>

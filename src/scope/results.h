@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* result.h: results of tasks on their way into the user's variables: do they fit, when are they
+/* results.h: results of tasks on their way into the user's variables: do they fit, when are they
  * written, and what a pool keeps of its children's until the caller asks for them. */
-#ifndef CR_RESULT_H
-#define CR_RESULT_H
-#include "task/tasks.h"
+#ifndef CR_RESULTS_H
+#define CR_RESULTS_H
+#include "task/record.h"
 
 /* Does what a function with this site returns fit a variable of so many bytes and this kind
  * (enum crank_kind)? A void result fits every variable, as 0. */
@@ -11,6 +11,8 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
 /* The kind of a result, and of an array of variables, for CHECKs: "an integer", "integers". */
 const char *cr_result_words(const crank_site *site);
 const char *cr_variables_words(unsigned char kind);
+
+#define CR_DELIVERY_SIZE 64 /* bytes of a delivery under way, kept in a pool */
 
 typedef struct cr_results cr_results;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* since.c: when each task began to wait, noted in debug mode for whoever looks from outside.
+/* wait_times.c: when each task began to wait, noted in debug mode for whoever looks from outside.
  *
  * A record has no room for it and a wait no instruction to spare, so it is a listener's work
  * (base/probe.h): an instant per record, in a block beside each slab. Nothing in the program reads
  * it; a debugger does (tools/gdb/records.py), as long as this is the loop's listener. Where there
  * is no memory for a block its tasks have no instant, and all else goes on. */
-#include "task/tasks.h"
+#include "task/wait_times.h"
 
 /* Making room for others is no wait: only what has a cr_wait is noted. */
 static void hear(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
