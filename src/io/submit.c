@@ -12,13 +12,13 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "task/cancel.h"
-#include "task/end.h"
+#include "scope/cancel.h"
+#include "scope/end.h"
 #include "task/error.h"
-#include "task/join.h"
+#include "scope/join.h"
 #include "task/report.h"
 #include "task/result.h"
-#include "task/spawn.h"
+#include "scope/spawn.h"
 #include "io/workers.h"
 #include "loop/registry.h"
 

@@ -7,7 +7,7 @@
  * by the word that links fibers in the ready line, where it never stands.
  *
  * Owns: the way between a task and its job. Does not own the threads (workers.c) or what an end
- * means (task/end.c): once the job is back, the task ends like any other. Invariant: from submit
+ * means (scope/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
 #include <crank/thread.h>
@@ -17,11 +17,11 @@
 
 #include "base/check.h"
 #include "task/describe.h"
-#include "task/end.h"
+#include "scope/end.h"
 #include "task/error.h"
 #include "task/local.h"
 #include "task/report.h"
-#include "task/spawn.h"
+#include "scope/spawn.h"
 #include "io/workers.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */

@@ -2,7 +2,7 @@
 /* error.h: the failures of tasks: who has which, and how they pass from task to task. */
 #ifndef CR_ERROR_H
 #define CR_ERROR_H
-#include "task/failure.h"
+#include "error/failure.h"
 #include "task/record.h"
 
 /* The running task's failure, or this thread's outside one; NULL if none. */

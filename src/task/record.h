@@ -21,10 +21,10 @@ struct cr_ext {
     uint64_t deferred_at; /* scope.c's: since when the pending request is the next own wait's; 0 */
     uint16_t more_requests; /* beyond CR_TALLY_REQUESTS_MAX */
     struct cr_locals *locals;
-    struct start *start; /* the scope layer's: who waits until it says that it has started */
+    struct start *start; /* the group rank's: who waits until it says that it has started */
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;   /* debug: which argument that is, from 1 */
-    struct done *dones;  /* handle.c's: done callbacks in the ready line */
+    struct done *dones;  /* release.c's: done callbacks in the ready line */
     unsigned pins;       /* how many of them still name the record, removed ones too */
     bool released;       /* given up meanwhile */
     bool took_locks;     /* debug, the sync layer's: it may still hold one */
@@ -69,8 +69,8 @@ typedef struct cr_tasks {
      * some has returned; NULL: when the run ends. */
     struct crank_lock *locks;
     void (*leave_locks)(crank_loop *loop, cr_task *task);
-    struct crank_generator *generators; /* the scope layer's: those that are not closed */
-    cr_pool generator_pool;             /* the scope layer's */
+    struct crank_generator *generators; /* the generator rank's: those that are not closed */
+    cr_pool generator_pool;             /* the generator rank's */
     void *run;                          /* run.c's */
     struct cr_naps *naps;               /* stacks put away; NULL where that is off */
     /* the scope layer's: none of its scopes has somebody who may touch its stack */

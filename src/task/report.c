@@ -8,8 +8,8 @@
  * short and stacks small: every text has a bounded size, larger ones are allocated, and without
  * memory a shorter sentence is said instead of none. */
 #include "task/report.h"
+#include "error/failure.h"
 #include "task/describe.h"
-#include "task/failure.h"
 #include "task/record.h"
 #include "task/result.h"
 #include "task/wait.h"

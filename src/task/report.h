@@ -2,7 +2,7 @@
 /* report.h: what crank tells the user unasked. */
 #ifndef CR_REPORT_H
 #define CR_REPORT_H
-#include "task/failure.h"
+#include "error/failure.h"
 #include "task/task.h"
 
 /* Send a report to the run's hook, or to stderr. */

@@ -4,7 +4,7 @@
  * Owns: reading the register a result came back in by the kind and size that the spawn's site
  * names. Does not own where a result goes (the waiter's side). */
 #include "task/result.h"
-#include "task/failure.h"
+#include "error/failure.h"
 #include "task/record.h"
 #include <string.h>
 

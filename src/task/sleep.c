@@ -3,7 +3,7 @@
  *
  * Owns: crank_sleep, crank_sleep_until, crank_time. Nothing of a sleep lies on the sleeper's stack:
  * it ends by the task's own timer. crank_spawn(crank_sleep, s) comes here only where it is called,
- * for a task made so has no stack (native.c). */
+ * for a task made so has no stack (sleeper.c). */
 #include "task/sleep.h"
 #include "task/error.h"
 #include "task/wait.h"

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "faults.h"
-#include "scope/run.h"
+#include "run/run.h"
 #include "task/wait.h"
 #include "io/call.h"
 

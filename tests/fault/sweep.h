@@ -3,7 +3,7 @@
 #ifndef SWEEP_H
 #define SWEEP_H
 #include "faults.h"
-#include "scope/run.h"
+#include "run/run.h"
 
 static inline void no_report(const crank_report *report, void *arg)
 {

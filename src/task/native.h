@@ -1,9 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* native.h: tasks that run without a stack, and what else the runner cannot run by itself. */
-#ifndef CR_NATIVE_H
-#define CR_NATIVE_H
-#include "loop/loop.h"
-
-/* The loop's hook: the runner has taken the fiber off the line and cannot run it. */
-void cr_need_stack(crank_loop *loop, cr_fiber *fiber);
-#endif
