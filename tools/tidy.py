@@ -12,10 +12,10 @@ import statistics
 import subprocess
 import sys
 
-LAYERS = ["base", "context", "loop", "task", "scope", "sync", "io", "inspect", "cli"]
+LAYERS = ["base", "context", "loop", "task", "scope", "sync", "thread", "io", "inspect", "cli"]
 # Public headers by the layer they belong to: which of them a file of src may include.
 HEADER_RANK = {"base": 0, "call": 1, "loop": 2, "run": 2, "error": 3, "task": 3, "scope": 4, "generator": 4,
-               "sync": 5, "thread": 6, "stream": 6, "explore": 7}
+               "sync": 5, "thread": 6, "stream": 7, "explore": 8}
 
 FUNCTION_MAX, FUNCTION_P90, FUNCTION_MEDIAN = 70, 30, 12
 FILE_MAX, PARAMETERS_MAX, BLOB_MAX = 600, 5, 256 * 1024

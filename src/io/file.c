@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c: files as streams, and whole files at once.
  *
- * A regular file blocks whoever reads it, so it is opened, read and written on workers (call.h);
- * what the kernel has in memory already is read at once, where it can tell (RWF_NOWAIT). What
- * may have nothing to give for long (a pipe, a terminal) is waited for by the backend, so that
- * waiting for it can be cancelled and holds no worker. A file open for reading and writing is
- * addressed by explicit places, one for both. */
+ * A regular file blocks whoever reads it, so it is opened, read and written on workers
+ * (thread/blocking.h); what the kernel has in memory already is read at once, where it can tell
+ * (RWF_NOWAIT). What may have nothing to give for long (a pipe, a terminal) is waited for by the
+ * backend, so that waiting for it can be cancelled and holds no worker. A file open for reading and
+ * writing is addressed by explicit places, one for both. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +14,8 @@
 #include <sys/uio.h>
 
 #include "base/check.h"
-#include "io/call.h"
+#include "thread/blocking.h"
 #include "io/stream.h"
-#include "io/workers.h"
 
 /* From so much on a file of unknown size grows by half, not to twice: memory is short before
  * address space is. */

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "faults.h"
-#include "io/call.h"
+#include "thread/blocking.h"
 
 /* A table that works until it is told not to. */
 static faults table;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* workers.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
+/* pool.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
  *
  * Waking another core is dear (20-60 us), so it is done once per burst, not once per job:
  * whoever puts a job wakes a worker only when none is searching; a searcher that finds a job
@@ -13,7 +13,7 @@
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
-#include "io/workers.h"
+#include "thread/pool.h"
 #include "base/check.h"
 #include "base/fork.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* thread.c: crank_to_thread: a captured call as a task that runs on a worker.
+/* to_thread.c: crank_to_thread: a captured call as a task that runs on a worker.
  *
  * The task has no fiber: its record holds the captured arguments until the worker loads them, and
  * the loop leaves those bytes alone until the job has come back. The worker writes its result and
  * its error message into the job, never into the record. A queued job's record is linked to the job
  * by the word that links fibers in the ready line, where it never stands.
  *
- * Owns: the way between a task and its job. Does not own the threads (workers.c) or what an end
+ * Owns: the way between a task and its job. Does not own the threads (pool.c) or what an end
  * means (task/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {

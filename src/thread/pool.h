@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* workers.h: jobs for threads, and the threads of one loop that do them.
+/* pool.h: jobs for threads, and the threads of one loop that do them.
  *
  * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop,
  * which is then told. The loop's thread alone makes, submits, cancels and frees; a worker touches a
- * job only between taking it off the queue and giving it back. jobs.c keeps the queue, workers.c
- * the threads, baton.c the threads under the simulator.
+ * job only between taking it off the queue and giving it back. job_queue.c keeps the queue, pool.c
+ * the threads, sim_pool.c the threads under the simulator.
  *
  * Each loop has its own: no lock is shared between loops, and a job's memory comes from its
  * loop's pool, which needs none. Threads are joined before the run ends, so no job outlives what
  * it uses. */
-#ifndef CR_WORKERS_H
-#define CR_WORKERS_H
+#ifndef CR_THREAD_POOL_H
+#define CR_THREAD_POOL_H
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -45,8 +45,8 @@ struct cr_job {
     _Atomic(void *) about;  /* what its worker will read first, fetched ahead of its turn */
 };
 
-/* ---- jobs.c: the queue. One thread puts, all take, in order; what has run comes back through a
- * list. */
+/* ---- job_queue.c: the queue. One thread puts, all take, in order; what has run comes back through
+ * a list. */
 typedef struct cr_job_ring cr_job_ring;
 typedef struct cr_jobs {
     const cr_sys *sys;
@@ -75,7 +75,7 @@ static inline bool cr_jobs_waiting(cr_jobs *jobs)
     return atomic_load(&jobs->tail) != atomic_load(&jobs->head);
 }
 
-/* ---- workers.c */
+/* ---- pool.c */
 static inline struct timespec cr_timespec(int64_t instant)
 {
     return (struct timespec){ (time_t)(instant / CR_SECOND), (long)(instant % CR_SECOND) };
@@ -149,7 +149,7 @@ int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_
 /* The worker this thread is, NULL elsewhere. */
 extern __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
 
-/* ---- baton.c */
+/* ---- sim_pool.c */
 int cr_baton_new(cr_workers *workers); /* 0 or -ENOMEM */
 /* A worker's thread has ended within a job, as pthread_exit does: its job would never come back,
  * and its task be waited for for ever. A CHECK. */

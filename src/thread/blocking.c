@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* call.c: a job that one parked task waits for.
+/* blocking.c: a job that one parked task waits for.
  *
  * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one
  * small object while it is out. The parked task is woken with the result.
@@ -9,11 +9,11 @@
  * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
  * when the call returns. It being heap memory is also why both waits may nap: no worker touches
  * a stack. */
-#include "io/call.h"
+#include "thread/blocking.h"
 
 #include <stdio.h>
 
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* What the worker needs, and who is to be woken. The task's record points here by its on, and to
  * the name by its place. */

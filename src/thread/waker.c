@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 #include "loop/inherit.h"
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* The post belongs to the loop from posted to delivered; all else to the loop's thread, but for
  * the three atomics. */

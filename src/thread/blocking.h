@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* call.h: blocking work of crank's own, done on a worker while one task waits for it.
+/* blocking.h: blocking work of crank's own, done on a worker while one task waits for it.
  *
  * For reading and writing files and whatever else the kernel cannot do without blocking a
  * thread. arg and what it points to must be heap memory that stays until the call returns: a
  * worker uses it, whatever happens to the task meanwhile. */
-#ifndef CR_CALL_H
-#define CR_CALL_H
+#ifndef CR_BLOCKING_H
+#define CR_BLOCKING_H
 #include "task/park.h"
 
 /* fn(arg) on a worker; name says what it is about (a path) to those who ask. w has been begun.

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "io/workers.h"
+#include "thread/pool.h"
 #include "loop/registry.h"
 
 /* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* baton.c: worker threads under the simulator.
+/* sim_pool.c: worker threads under the simulator.
  *
  * Workers are real threads (a job has its own stack and thread-locals and may block in
  * crank_submission_wait), but one thread runs at a time: whoever has the baton. The loop hands
@@ -11,7 +11,7 @@
  * A job that blocks elsewhere would stop the world. When it has used no processor time for five
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
  * never touches the loop again. */
-#include "io/workers.h"
+#include "thread/pool.h"
 #include "loop/registry.h"
 
 /* A job at work uses the processor; one that waits for the disk for so long is no longer
@@ -273,7 +273,7 @@ static void pump_delivered(cr_post *post)
         continue;
 }
 
-/* Conditions by the monotonic clock, as in workers.c: patience is real time, whatever the clock
+/* Conditions by the monotonic clock, as in pool.c: patience is real time, whatever the clock
  * does. */
 int cr_baton_new(cr_workers *workers)
 {
