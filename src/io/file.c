@@ -221,7 +221,7 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
         return await_op(w, f);
     }
     long n = read_now(w, f);
-    return n != -EAGAIN ? n : cr_call(w, do_read, f, f->path);
+    return n != -EAGAIN ? n : cr_blocking_call(w, do_read, f, f->path);
 }
 
 /* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's,
@@ -243,8 +243,8 @@ static long file_drain(const cr_waiting *w, crank_stream *stream, const char *fr
         if (f->size > PIPE_PIECE)
             f->size = PIPE_PIECE;
     }
-    return stream->closing ? cr_call_surely(w, do_write, f, f->path)
-                           : cr_call(w, do_write, f, f->path);
+    return stream->closing ? cr_blocking_call_uncancellable(w, do_write, f, f->path)
+                           : cr_blocking_call(w, do_write, f, f->path);
 }
 
 /* Closing what was only read does not wait; closing what was written may (network file systems). */
@@ -252,7 +252,7 @@ static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
-    return (int)(written ? cr_call_surely(w, do_close, f, f->path) : do_close(f));
+    return (int)(written ? cr_blocking_call_uncancellable(w, do_close, f, f->path) : do_close(f));
 }
 
 /* Counted from the buffer's side, since the kernel's place runs ahead of it. */
@@ -336,7 +336,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
     file *f = file_new(w.loop->sys, path, flags);
     if (!f)
         return cannot("open", path, -ENOMEM);
-    err = (int)cr_call(&w, do_open, f, f->path);
+    err = (int)cr_blocking_call(&w, do_open, f, f->path);
     if (err < 0) {
         cr_free(w.loop->sys, f);
         return cannot("open", path, err);
@@ -440,11 +440,11 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
     whole *all = whole_new(sys, path);
     if (!all)
         return cannot("open", path, -ENOMEM);
-    err = (int)cr_call(&w, open_and_read, all, all->path);
+    err = (int)cr_blocking_call(&w, open_and_read, all, all->path);
     while (err == 0 && !all->ended) {
         err = cr_wait_begin(&w, "crank_read_file");
         if (err == 0)
-            err = (int)cr_call(&w, read_on, all, all->path);
+            err = (int)cr_blocking_call(&w, read_on, all, all->path);
     }
     bool opened = all->fd >= 0;
     if (opened)
@@ -498,7 +498,7 @@ int crank_write_file(const char *path, const void *data, size_t size)
         memcpy(copy, data, size);
     all->data = copy ? copy : (char *)(uintptr_t)data;
     all->size = size;
-    err = (int)cr_call(&w, write_all, all, all->path);
+    err = (int)cr_blocking_call(&w, write_all, all, all->path);
     if (err < 0)
         err = cannot(all->fd >= 0 ? "write" : "open", path, err);
     cr_free(sys, copy);

@@ -88,7 +88,7 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
 
 /* Parking last: the caller's frame may be gone as far as the processor is concerned. It may be one
  * of several waits of a call. */
-long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+long cr_blocking_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     int err = cr_wait_on(w);
     if (err == 0)
@@ -100,7 +100,8 @@ long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *
 
 /* Blocking the loop is bad, losing what must be done is worse. As on a worker, a pipe whose reader
  * has gone is an error and no signal. */
-long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+long cr_blocking_call_uncancellable(
+    const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     const cr_sys *sys = w->loop->sys;
     if (submit(w, fn, arg, name) < 0)
