@@ -6,7 +6,7 @@
  * its error message into the job, never into the record. A queued job's record is linked to the job
  * by the word that links fibers in the ready line, where it never stands.
  *
- * Owns: the way between a task and its job. Does not own the threads (pool.c) or what an end
+ * Owns: the way between a task and its job. Does not own the threads (pool.h) or what an end
  * means (task/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
@@ -158,5 +158,5 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 size_t crank_thread_count(void)
 {
     crank_loop *loop = cr_loop_here;
-    return loop && loop->io ? atomic_load(&((cr_workers *)loop->io)->live) : 0;
+    return loop && loop->workers ? atomic_load(&((cr_workers *)loop->workers)->live) : 0;
 }
