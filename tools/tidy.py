@@ -12,11 +12,11 @@ import statistics
 import subprocess
 import sys
 
-LAYERS = ["base", "context", "loop", "error", "task", "scope", "group", "generator", "sync", "io", "run", "inspect",
-          "cli"]
+LAYERS = ["base", "context", "loop", "error", "task", "scope", "group", "generator", "sync", "thread", "io", "run",
+          "inspect", "cli"]
 # Public headers by the layer they belong to: which of them a file of src may include.
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "loop", "error": "error", "task": "task",
-               "scope": "scope", "generator": "generator", "sync": "sync", "thread": "io", "stream": "io",
+               "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
                "explore": "inspect"}
 
 # Files that include each other in a circle, and why.

@@ -22,7 +22,7 @@ typedef struct cr_task cr_task;
 typedef struct cr_ext cr_ext;
 
 /* Roughly in the order in which a task passes through them: spawn.c makes it alive, group.c may
- * hold it, thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
+ * hold it, to_thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
  * leads back but the record's release. */
 enum cr_life {
     CR_FREE,     /* in the free list */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* workers.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
+/* real_pool.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
  *
  * Waking another core is dear (20-60 us), so it is done once per burst, not once per job:
  * whoever puts a job wakes a worker only when none is searching; a searcher that finds a job
@@ -13,9 +13,7 @@
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
-#include "io/workers.h"
-#include "base/check.h"
-#include "base/fork.h"
+#include "thread/pool.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -33,38 +31,8 @@
  * it than to wake one more for each. So soon the loop sees. */
 #define BURST_NS 10000
 #define RAMP_SECONDS 50e-6
-/* Jobs are ordinary C, which is used to the stacks of main threads; untouched pages cost
- * nothing. */
-#define STACK_BYTES (8u << 20)
 
-__thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
-
-/* ---- Starting and waking ---- */
-
-/* Places are used again: a thread that has ended is joined only when its place is needed, or at
- * the end of all. It counts as searching from birth, so that nobody wakes a second one for the
- * same job while the first is still starting. */
-int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker)
-{
-    const cr_sys *sys = workers->loop->sys;
-    cr_worker *worker = workers->all;
-    while (worker->life == CR_WORKER_LIVE)
-        worker++;
-    if (worker->life == CR_WORKER_OVER)
-        (void)sys->thread_join(sys->context, worker->thread);
-    worker->life = CR_WORKER_NONE;
-    worker->thread = 0;
-    worker->workers = workers;
-    worker->woken = false;
-    worker->searching = true;
-    int err = sys->thread_start(sys->context, &worker->thread, body, worker, STACK_BYTES);
-    if (err < 0)
-        return err;
-    worker->life = CR_WORKER_LIVE;
-    atomic_fetch_add(&workers->live, 1);
-    *ret_worker = worker;
-    return 0;
-}
+/* ---- Waking ---- */
 
 /* A worker's whole life. What a job does to its thread (thread-locals, signal mask) the next one
  * finds: as in every pool. */
@@ -222,11 +190,16 @@ static cr_job *next_job(cr_worker *self)
     }
 }
 
-void cr_worker_gone(void *arg)
+/* ---- What has run comes back ---- */
+
+/* While the loop will look by itself and there is more to do for the workers, it is left alone. */
+static void job_done(cr_workers *workers, cr_job *job)
 {
-    (void)arg;
-    cr_check_failed("pthread_exit: called in a thread job, or pthread_cancel for the thread of "
-                    "one; let the job return instead");
+    cr_jobs_give_back(&workers->jobs, job);
+    /* With nothing more to do this may be the last result for long: it is not kept waiting. */
+    if (atomic_load(&workers->looking) && cr_jobs_waiting(&workers->jobs))
+        return;
+    cr_workers_signal(workers);
 }
 
 static void *work(void *arg)
@@ -236,44 +209,10 @@ static void *work(void *arg)
     pthread_cleanup_push(cr_worker_gone, NULL);
     for (cr_job *job = next_job(self); job; job = next_job(self)) {
         job->type->run(job);
-        cr_job_done(self->workers, job);
+        job_done(self->workers, job);
     }
     pthread_cleanup_pop(0);
     return NULL;
-}
-
-/* ---- What has run comes back ---- */
-
-/* While the loop will look by itself and there is more to do for the workers, it is left alone. */
-void cr_job_done(cr_workers *workers, cr_job *job)
-{
-    cr_jobs_give_back(&workers->jobs, job);
-    /* With nothing more to do this may be the last result for long: it is not kept waiting. */
-    if (atomic_load(&workers->looking) && cr_jobs_waiting(&workers->jobs))
-        return;
-    if (!atomic_load(&workers->signalled) && !atomic_exchange(&workers->signalled, true))
-        (void)cr_loop_post(workers->loop, &workers->signal);
-}
-
-/* Cancelled jobs come back too, only to be freed: their tasks ended when they were cancelled.
- * What finished calls may submit new jobs, which is why the list is taken off whole before. */
-size_t cr_workers_collect(cr_workers *workers)
-{
-    crank_loop *loop = workers->loop;
-    size_t count = 0;
-    cr_job *job = cr_jobs_collect(&workers->jobs);
-    while (job) {
-        cr_job *next = job->next;
-        if (atomic_load_explicit(&job->state, memory_order_relaxed) == CR_JOB_RUNNING) {
-            loop->outside--;
-            workers->out--;
-            count++;
-            job->type->finished(loop, job);
-        }
-        cr_pool_put(&workers->memory, job);
-        job = next;
-    }
-    return count;
 }
 
 /* With a core to spare, what is out may come back within microseconds: worth spinning, until
@@ -288,7 +227,7 @@ static void plan_spin(cr_workers *workers)
     else if (workers->vain >= vain_max && ++workers->vain == vain_max + again)
         workers->vain = vain_max - 1;
     bool spare = busy > 0 && busy < workers->cores;
-    workers->spinning = spare && !workers->baton && workers->vain < vain_max;
+    workers->spinning = spare && workers->vain < vain_max;
     loop->spin_ns = workers->spinning ? SPIN_NS : 0;
 }
 
@@ -370,7 +309,7 @@ static void signal_delivered(cr_post *post)
     cr_workers *workers = cr_container_of(post, cr_workers, signal);
     atomic_store(&workers->signalled, false);
     size_t count = cr_workers_collect(workers);
-    if (!workers->baton && !workers->look && count > 0 && cr_jobs_waiting(&workers->jobs))
+    if (!workers->look && count > 0 && cr_jobs_waiting(&workers->jobs))
         (void)look_in(workers, NAP_SECONDS);
     plan_spin(workers);
 }
@@ -391,63 +330,24 @@ static int call_worker(cr_workers *workers)
     return searched ? 0 : summon(workers);
 }
 
-/* ---- The loop's side ---- */
+/* ---- The contract ---- */
 
-/* From a pool of the loop's, which needs no lock, for only the loop's thread makes and frees
- * jobs. */
-void *cr_job_new(cr_workers *workers, const cr_job_type *type)
+static int open_pool(cr_workers *workers)
 {
-    cr_job *job = cr_pool_get(&workers->memory);
-    if (job) {
-        job->type = type;
-        atomic_init(&job->state, CR_JOB_QUEUED);
-        atomic_store_explicit(&job->about, NULL, memory_order_relaxed);
-    }
-    return job;
-}
-
-void cr_job_free(cr_workers *workers, void *job) { cr_pool_put(&workers->memory, job); }
-
-/* No thread could be made and there is none: nobody but the loop can empty the queue. */
-static CR_COLD int nobody_works(cr_workers *workers, cr_job *job, int err)
-{
-    if (atomic_load(&workers->live) > 0 || !cr_job_cancel(workers, job))
-        return 0;
-    (void)cr_jobs_take(&workers->jobs);
-    (void)cr_workers_collect(workers);
-    return err;
-}
-
-/* The job counts as outside from here on: while it is out, the loop waits rather than report a
- * deadlock. */
-int cr_job_submit(cr_workers *workers, cr_job *job)
-{
-    int err = cr_jobs_put(&workers->jobs, job);
-    if (CR_UNLIKELY(err < 0)) {
-        cr_pool_put(&workers->memory, job);
-        return err;
-    }
-    workers->loop->outside++;
-    workers->out++;
-    if (CR_UNLIKELY(workers->baton != NULL))
-        err = cr_baton_job(workers);
-    else
-        err = call_worker(workers);
-    if (CR_UNLIKELY(err < 0))
-        return nobody_works(workers, job, err);
-    plan_spin(workers);
+    workers->signal.deliver = signal_delivered;
     return 0;
 }
 
-/* It stays where it is in the ring, and comes back when its turn has come. */
-bool cr_job_cancel(cr_workers *workers, cr_job *job)
+static int submit(cr_workers *workers, cr_job *job)
 {
-    uint32_t queued = CR_JOB_QUEUED;
-    if (!atomic_compare_exchange_strong(&job->state, &queued, CR_JOB_CANCELLED))
-        return false;
-    workers->loop->outside--;
-    workers->out--;
-    return true;
+    int err = cr_job_put(workers, job);
+    if (CR_UNLIKELY(err < 0))
+        return err;
+    err = call_worker(workers);
+    if (CR_UNLIKELY(err < 0))
+        return cr_job_refused(workers, job, err);
+    plan_spin(workers);
+    return 0;
 }
 
 /* A job still at work (one that was abandoned) may have submitted to this loop and wait for the
@@ -470,106 +370,21 @@ static void await_ends(cr_workers *workers)
     pthread_mutex_unlock(&workers->lock);
 }
 
-/* Every thread has ended. */
-static void free_workers(cr_workers *workers)
+static bool close_pool(cr_workers *workers)
 {
-    const cr_sys *sys = workers->loop->sys;
-    if (workers->baton)
-        cr_baton_free(workers);
-    for (unsigned i = 0; i < workers->max; i++)
-        pthread_cond_destroy(&workers->all[i].wake);
-    pthread_cond_destroy(&workers->ended);
-    pthread_mutex_destroy(&workers->lock);
-    cr_jobs_deinit(&workers->jobs);
-    cr_pool_deinit(&workers->memory);
-    cr_free(sys, workers);
-}
-
-/* Called when the run ends, with the tasks' memory still there: jobs that were abandoned end
- * their tasks now. */
-static void close_workers(crank_loop *loop, cr_closer *closer)
-{
-    cr_workers *workers = cr_container_of(closer, cr_workers, closer);
-    const cr_sys *sys = loop->sys;
-    bool whole = true;
-    if (workers->baton)
-        whole = cr_baton_close(workers);
-    else
-        await_ends(workers);
-    for (unsigned i = 0; i < workers->max; i++)
-        if (workers->all[i].thread && !workers->all[i].lost)
-            (void)sys->thread_join(sys->context, workers->all[i].thread);
+    await_ends(workers);
+    cr_workers_join(workers);
     if (workers->look)
         (void)crank_handle_cancel(workers->look);
-    cr_wakeup_deliver(loop->wakeup); /* our signal may be on its way */
-    (void)cr_workers_collect(workers);
-    loop->io = NULL;
-    loop->spin_ns = 0;
-    if (whole)
-        free_workers(workers);
+    return true;
 }
 
-/* More threads than cores, since jobs often wait; as Python's executor chooses. Under the simulator
- * nothing depends on the machine: a seed means the same everywhere. */
-static void choose_size(crank_loop *loop, unsigned *ret_cores, unsigned *ret_max)
-{
-    enum { cores_simulated = 4, max_usual = 32 };
-    unsigned cores = loop->simulated ? cores_simulated : loop->sys->cores(loop->sys->context);
-    unsigned max = cores + 4 < max_usual ? cores + 4 : max_usual;
-    *ret_cores = cores;
-    *ret_max = loop->options.threads_max ? loop->options.threads_max : max;
-}
+/* What it has is in the workers themselves. */
+static void free_pool(cr_workers *workers) { (void)workers; }
 
-/* Conditions wait by the clock that the table's now reads, which no administrator sets. */
-static void init_locks(cr_workers *workers)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->ended, &monotonic);
-    for (unsigned i = 0; i < workers->max; i++)
-        pthread_cond_init(&workers->all[i].wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-}
-
-/* In the child of a fork that a job has called: its thread is a worker no more. */
-static void forget_worker(void) { cr_worker_here = NULL; }
-static pthread_once_t prepared = PTHREAD_ONCE_INIT;
-static void prepare(void) { cr_fork_prepare(forget_worker); }
-
-/* No thread is made yet: a program that needs none has none. */
-static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
-{
-    unsigned cores, max;
-    (void)pthread_once(&prepared, prepare);
-    choose_size(loop, &cores, &max);
-    cr_workers *workers = cr_alloc_zero(loop->sys, sizeof *workers + max * sizeof workers->all[0]);
-    if (!workers)
-        return NULL;
-    workers->loop = loop;
-    workers->cores = cores;
-    workers->max = max;
-    workers->signal.deliver = signal_delivered;
-    workers->closer.close = close_workers;
-    cr_pool_init(&workers->memory, loop->sys, CR_JOB_BYTES);
-    if (cr_jobs_init(&workers->jobs, loop->sys) < 0)
-        goto no_jobs;
-    if (loop->simulated && cr_baton_new(workers) < 0)
-        goto no_baton;
-    init_locks(workers);
-    cr_loop_at_close(loop, &workers->closer);
-    loop->io = workers;
-    return workers;
-no_baton:
-    cr_jobs_deinit(&workers->jobs);
-no_jobs:
-    cr_free(loop->sys, workers);
-    return NULL;
-}
-
-/* Made by the first who needs one: a program without jobs has no workers' memory. */
-cr_workers *cr_workers_of(crank_loop *loop)
-{
-    return CR_LIKELY(loop->io != NULL) ? loop->io : workers_new(loop);
-}
+const cr_pool_ops cr_real_pool_ops = {
+    .open = open_pool,
+    .submit = submit,
+    .close = close_pool,
+    .free = free_pool,
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* call.c: a job that one parked task waits for.
+/* blocking.c: a job that one parked task waits for.
  *
  * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one
  * small object while it is out. The parked task is woken with the result.
@@ -9,12 +9,12 @@
  * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
  * when the call returns. It being heap memory is also why both waits may nap: no worker touches
  * a stack. */
-#include "io/call.h"
+#include "thread/blocking.h"
 #include "task/wait.h"
 
 #include <stdio.h>
 
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* What the worker needs, and who is to be woken. The task's record points here by its on, and to
  * the name by its place. */
@@ -89,7 +89,7 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
 
 /* Parking last: the caller's frame may be gone as far as the processor is concerned. It may be one
  * of several waits of a call. */
-long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+long cr_blocking_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     int err = cr_wait_on(w);
     if (err == 0)
@@ -101,7 +101,8 @@ long cr_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *
 
 /* Blocking the loop is bad, losing what must be done is worse. As on a worker, a pipe whose reader
  * has gone is an error and no signal. */
-long cr_call_surely(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+long cr_blocking_call_uncancellable(
+    const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     const cr_sys *sys = w->loop->sys;
     if (submit(w, fn, arg, name) < 0)

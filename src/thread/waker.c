@@ -11,10 +11,11 @@
 #include <crank/thread.h>
 
 #include <sched.h>
+#include <stdatomic.h>
 
 #include "base/check.h"
 #include "loop/inherit.h"
-#include "io/workers.h"
+#include "loop/loop.h"
 
 /* The post belongs to the loop from posted to delivered; all else to the loop's thread, but for
  * the three atomics. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* jobs.c: the queue between a loop and its workers.
+/* job_queue.c: the queue between a loop and its workers.
  *
  * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a
  * position is taken by whoever moves head past it, and what was read from the ring before that
@@ -7,7 +7,7 @@
  * because a worker may be reading it, but its pages are given back: it reads NULL then, and looks
  * again. A job's own state says who has it, so that it can be
  * cancelled in place; a cancelled one leaves the ring when its turn comes. */
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* Two kilobytes: a program with few jobs at a time never grows it. */
 #define RING_FIRST 256u

@@ -19,7 +19,7 @@
 #include "task/report.h"
 #include "task/result.h"
 #include "scope/spawn.h"
-#include "io/workers.h"
+#include "thread/pool.h"
 #include "loop/registry.h"
 
 /* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
@@ -76,7 +76,7 @@ static void let_go(bool held)
 {
     if (held)
         cr_registry_release();
-    cr_baton_point();
+    cr_sim_preempt();
 }
 
 /* ---- Posts ---- */
@@ -145,7 +145,7 @@ static void complete(crank_submission *submission, long value, const char *messa
         (void)crank_handle_cancel(submission->timer);
     submission->timer = NULL;
     if (waiter)
-        cr_baton_go_on(waiter);
+        cr_sim_resume(waiter);
     give_up(submission);
 }
 
@@ -234,7 +234,7 @@ static void end_wait(crank_submission *submission, int err)
     submission->wait_error = err;
     submission->waiter = NULL;
     if (waiter)
-        cr_baton_go_on(waiter);
+        cr_sim_resume(waiter);
 }
 
 static void limit_passed(void *arg) { end_wait(arg, -ETIMEDOUT); }
@@ -334,7 +334,7 @@ static int wait_as_worker(crank_submission *submission, cr_worker *self, double 
     submission->wait_error = 0;
     while (!submission->done && submission->wait_error == 0) {
         submission->waiter = self;
-        cr_baton_wait(self);
+        cr_sim_wait(self);
     }
     return submission->wait_error;
 }
@@ -367,7 +367,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     if (span < 0)
         return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
-    bool simulated = self && self->workers->baton && !self->lost;
+    bool simulated = self && self->workers->sim && !self->lost;
     int err = -ETIMEDOUT;
     if (simulated && self->workers->loop == submission->loop)
         err = wait_as_worker(submission, self, timeout);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* thread.c: crank_to_thread: a captured call as a task that runs on a worker.
+/* to_thread.c: crank_to_thread: a captured call as a task that runs on a worker.
  *
  * The task has no fiber: its record holds the captured arguments until the worker loads them, and
  * the loop leaves those bytes alone until the job has come back. The worker writes its result and
  * its error message into the job, never into the record. A queued job's record is linked to the job
  * by the word that links fibers in the ready line, where it never stands.
  *
- * Owns: the way between a task and its job. Does not own the threads (workers.c) or what an end
+ * Owns: the way between a task and its job. Does not own the threads (pool.h) or what an end
  * means (scope/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
@@ -22,7 +22,7 @@
 #include "task/local.h"
 #include "task/report.h"
 #include "scope/spawn.h"
-#include "io/workers.h"
+#include "thread/pool.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {
@@ -164,5 +164,5 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 size_t crank_thread_count(void)
 {
     crank_loop *loop = cr_loop_here;
-    return loop && loop->io ? atomic_load(&((cr_workers *)loop->io)->live) : 0;
+    return loop && loop->workers ? atomic_load(&((cr_workers *)loop->workers)->live) : 0;
 }
