@@ -13,7 +13,7 @@
  * another is chosen. */
 #include "inspect/sample.h"
 #include "base/valgrind.h"
-#include "task/tasks.h"
+#include "task/record.h"
 
 #include <fcntl.h>
 #include <signal.h>

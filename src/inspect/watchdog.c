@@ -19,7 +19,8 @@
 #include "inspect/call.h"
 #include "inspect/sample.h"
 #include "base/place.h"
-#include "task/tasks.h"
+#include "task/record.h"
+#include "task/report.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c: files as streams, and whole files at once.
  *
- * A regular file blocks whoever reads it, so it is opened, read and written on workers (call.h);
- * what the kernel has in memory already is read at once, where it can tell (RWF_NOWAIT). What
- * may have nothing to give for long (a pipe, a terminal) is waited for by the backend, so that
- * waiting for it can be cancelled and holds no worker. A file open for reading and writing is
- * addressed by explicit places, one for both. */
+ * A regular file blocks whoever reads it, so it is opened, read and written on workers
+ * (thread/blocking.h); what the kernel has in memory already is read at once, where it can tell
+ * (RWF_NOWAIT). What may have nothing to give for long (a pipe, a terminal) is waited for by the
+ * backend, so that waiting for it can be cancelled and holds no worker. A file open for reading and
+ * writing is addressed by explicit places, one for both. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +14,10 @@
 #include <sys/uio.h>
 
 #include "base/check.h"
-#include "io/call.h"
+#include "task/error.h"
+#include "task/wait.h"
+#include "thread/blocking.h"
 #include "io/stream.h"
-#include "io/workers.h"
 
 /* From so much on a file of unknown size grows by half, not to twice: memory is short before
  * address space is. */
@@ -222,7 +223,7 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
         return await_op(w, f);
     }
     long n = read_now(w, f);
-    return n != -EAGAIN ? n : cr_call(w, do_read, f, f->path);
+    return n != -EAGAIN ? n : cr_blocking_call(w, do_read, f, f->path);
 }
 
 /* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's,
@@ -244,8 +245,8 @@ static long file_drain(const cr_waiting *w, crank_stream *stream, const char *fr
         if (f->size > PIPE_PIECE)
             f->size = PIPE_PIECE;
     }
-    return stream->closing ? cr_call_surely(w, do_write, f, f->path)
-                           : cr_call(w, do_write, f, f->path);
+    return stream->closing ? cr_blocking_call_uncancellable(w, do_write, f, f->path)
+                           : cr_blocking_call(w, do_write, f, f->path);
 }
 
 /* Closing what was only read does not wait; closing what was written may (network file systems). */
@@ -253,7 +254,7 @@ static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
-    return (int)(written ? cr_call_surely(w, do_close, f, f->path) : do_close(f));
+    return (int)(written ? cr_blocking_call_uncancellable(w, do_close, f, f->path) : do_close(f));
 }
 
 /* Counted from the buffer's side, since the kernel's place runs ahead of it. */
@@ -337,7 +338,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
     file *f = file_new(w.loop->sys, path, flags);
     if (!f)
         return cannot("open", path, -ENOMEM);
-    err = (int)cr_call(&w, do_open, f, f->path);
+    err = (int)cr_blocking_call(&w, do_open, f, f->path);
     if (err < 0) {
         cr_free(w.loop->sys, f);
         return cannot("open", path, err);
@@ -441,11 +442,11 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
     whole *all = whole_new(sys, path);
     if (!all)
         return cannot("open", path, -ENOMEM);
-    err = (int)cr_call(&w, open_and_read, all, all->path);
+    err = (int)cr_blocking_call(&w, open_and_read, all, all->path);
     while (err == 0 && !all->ended) {
         err = cr_wait_begin(&w, "crank_read_file");
         if (err == 0)
-            err = (int)cr_call(&w, read_on, all, all->path);
+            err = (int)cr_blocking_call(&w, read_on, all, all->path);
     }
     bool opened = all->fd >= 0;
     if (opened)
@@ -499,7 +500,7 @@ int crank_write_file(const char *path, const void *data, size_t size)
         memcpy(copy, data, size);
     all->data = copy ? copy : (char *)(uintptr_t)data;
     all->size = size;
-    err = (int)cr_call(&w, write_all, all, all->path);
+    err = (int)cr_blocking_call(&w, write_all, all, all->path);
     if (err < 0)
         err = cannot(all->fd >= 0 ? "write" : "open", path, err);
     cr_free(sys, copy);

@@ -15,6 +15,10 @@
 
 #include "base/check.h"
 #include "scope/scope.h"
+#include "task/describe.h"
+#include "task/error.h"
+#include "task/report.h"
+#include "task/wait.h"
 
 /* As much as a pipe holds, and where reading a cached file stops getting faster. */
 #define ROOM_FIRST ((size_t)64 * 1024)

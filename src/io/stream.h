@@ -8,7 +8,7 @@
 #ifndef CR_STREAM_H
 #define CR_STREAM_H
 #include <crank/stream.h>
-#include "task/tasks.h"
+#include "task/wait.h"
 
 /* Full bytes lie together, so that a line can be looked for and returned without a copy in
  * between. */

@@ -86,7 +86,7 @@ struct crank_loop {
     struct cr_watch *watch; /* readers, writers, callbacks of crank/loop.h: callback.c */
     /* before sleeping look so long for a post: somebody outside is about to make one */
     int64_t spin_ns;
-    void *io; /* the io layer's state */
+    void *workers; /* the thread layer's state */
     cr_watched watched;
     crank_loop *next_alive; /* all loops of the process: registry.c */
     uint64_t serial;        /* of all loops of the process, from 1; addresses are used again */

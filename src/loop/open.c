@@ -62,7 +62,7 @@ static void destroy(crank_loop *loop, const cr_sys *sys)
 }
 
 /* The list comes from the environment where the program gave none. With a budget of 1 each waiting
- * call takes the slow way, where it is chosen whether it makes room (task/waiting.c). */
+ * call takes the slow way, where it is chosen whether it makes room (task/checkpoint.c). */
 static void explore(crank_loop *loop, bool continued)
 {
     const crank_options *options = &loop->options;

@@ -17,7 +17,9 @@
  * For example: a limit of 1 s around a sleep, and a request at 1 s. The limit interrupts the sleep,
  * the request is absorbed, the sleep gives -ECANCELED once. The limit does not claim it, because
  * the request shares it: crank_within gives -ECANCELED, and the next wait works. */
+#include "scope/cancel.h"
 #include "scope/scope.h"
+#include "task/error.h"
 
 static cr_scope *innermost(const cr_task *task) { return task->fiber.scope; }
 

@@ -9,6 +9,7 @@
  * not delivered. The idea is Trio's cancel scopes; the delivery is asyncio's, once per request, so
  * that cleanup code inside a scope that has fired may wait. */
 #include "scope/scope.h"
+#include "scope/cancel.h"
 #include "base/check.h"
 #include <string.h>
 

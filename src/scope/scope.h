@@ -8,13 +8,15 @@
 #ifndef CR_SCOPE_H
 #define CR_SCOPE_H
 #include <crank/scope.h>
-#include "task/tasks.h"
+#include "task/record.h"
+
+/* One size for all objects of scopes, so that opening one is taking it from a pool. */
+#define CR_SCOPE_SIZE 256
 
 /* The type decides what the rest of the object is: a group's own fields follow behind its scope. */
 enum cr_scope_type { CR_TIMEOUT, CR_GROUP, CR_SHIELD };
 
 typedef struct cr_scope cr_scope;
-struct cr_delivery;
 /* fired and undelivered are two things: a request is delivered once, but what fired stays so
  * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
@@ -108,29 +110,9 @@ bool cr_generators_closing_since(const cr_task *task, uint64_t moment);
 /* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 
-/* run.c: crank_run_raw on another OS table (NULL: the real one), for tests. */
-long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(void *), void *arg);
-
 /* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make
  * their failure its own. */
 int cr_group_leave(crank_loop *loop, cr_scope *scope);
-/* group.c: the part of a group that owns its children; a CHECK naming call where it has ended. */
-cr_owner *cr_group_owner(const crank_group *group, const char *call);
-/* group.c: a task that is its parent's becomes a child of the group's. It may have ended, or end
- * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
- * result. */
-int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, struct cr_delivery *delivery);
-/* group.c: it has failed or was cancelled, and takes no children. */
-bool cr_group_ending(cr_owner *owner);
-/* group.c: memory was short for a child: the group fails. */
-void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call);
-/* unclosed.c: before the first generator is made. */
-void cr_generators_open(crank_loop *loop);
-/* Everybody has ended: is there a generator left open? Then a detached task is made
- * that closes them, and true given. */
-bool cr_generators_end(crank_loop *loop);
-/* Free what is left of them, without running anything. */
-void cr_generators_free(crank_loop *loop);
 /* The object behind an anchor that is not NULL: a CHECK naming call where it has ended. */
 cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call);
 #endif

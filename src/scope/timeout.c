@@ -8,6 +8,7 @@
  * A timeout for which there was no memory has no state: its block's first wait fails (scope.c),
  * and everything here takes a NULL state for that. */
 #include "scope/scope.h"
+#include "task/error.h"
 #include "base/check.h"
 
 /* timed is cleared first: the timer has been taken off, and closing must not stop it again. */

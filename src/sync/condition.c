@@ -8,7 +8,8 @@
  * goes to the next in the condition's line. The request is delivered when it is accepted, not
  * when the lock comes: one that comes meanwhile is answered with it. */
 #include "sync/lock.h"
-#include "task/tasks.h"
+#include "task/record.h"
+#include "task/wait.h"
 
 struct crank_condition {
     cr_object object;

@@ -2,7 +2,7 @@
 /* object.h: what locks, events, conditions, semaphores, barriers and queues have in common.
  *
  * Owns: where an object's memory comes from, to which loop it belongs, and the quick way into a
- * waiting call. Does not own waiting itself (task/park.h). An object belongs to the loop that
+ * waiting call. Does not own waiting itself (task/wait.h). An object belongs to the loop that
  * last used it; it may change loops only while that one does not run and nobody holds the object
  * or waits on it, so that neither a wake-up nor a plain access crosses threads. Its lines are
  * empty when no loop runs. */
@@ -11,7 +11,7 @@
 #include <crank/sync.h>
 #include <stdalign.h>
 #include "base/check.h"
-#include "task/park.h"
+#include "task/wait.h"
 
 typedef struct cr_object {
     crank_loop *loop;  /* CR_NO_LOOP until a loop has used it; never NULL */

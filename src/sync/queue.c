@@ -8,6 +8,8 @@
  * left to do. A waiting task's place is its own variable: where the element goes, or comes from. */
 #include <stdio.h>
 #include "sync/object.h"
+#include "task/hibernate.h"
+#include "task/wait.h"
 #include "sync/store.h"
 
 /* What a quick put or get reads comes first, and lies together. */

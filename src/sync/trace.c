@@ -10,7 +10,9 @@
  * was left in the middle of a change, and whoever went on with it would not know. */
 #include "base/place.h"
 #include "sync/lock.h"
-#include "task/tasks.h"
+#include "task/describe.h"
+#include "task/record.h"
+#include "task/report.h"
 #include <stdio.h>
 
 void cr_lock_untrace(crank_lock *lock)

@@ -8,7 +8,10 @@
  * group ends before what was declared before it. But where the result of one is to be written into
  * a variable (crank_group_spawn_into), its frame is looked for when the child ends: a function that
  * is handed a group and returns before the group has ended may not name a variable of its own. */
-#include "task/tasks.h"
+#include "task/debug.h"
+#include "task/describe.h"
+#include "task/record.h"
+#include "task/report.h"
 #include "base/check.h"
 #include <stdio.h>
 
@@ -101,4 +104,27 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
         "gone; declare the variable before the group",
 
         cr_task_name(child), child->site->function, child->site->file, child->site->line);
+}
+
+/* In debug mode: a place whose ended children pile up because nobody gives their handles up.
+ * Counting one place takes a walk over all records, so the total must reach the limit first and
+ * must double before the next walk: the work stays proportional to the spawns. */
+CR_NOINLINE void cr_debug_unclaimed(crank_loop *loop, cr_task *task)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    task->fiber.flags |= CR_TASK_COUNTED;
+    if (++tasks->unclaimed < 1000 || tasks->unclaimed < tasks->unclaimed_next)
+        return;
+    size_t same = 0, at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
+        same += t->site == task->site && (t->fiber.flags & CR_TASK_COUNTED);
+    if (same < 1000)
+        return;
+    tasks->unclaimed_next = tasks->unclaimed * 2;
+    char text[400];
+    snprintf(text, sizeof text,
+        "%zu ended tasks of %s, spawned at %s:%d, keep their records, because their handles were "
+        "not given up: await them, crank_drop them, or spawn them in a group\n",
+        same, task->site->function, task->site->file, task->site->line);
+    cr_report(loop, CRANK_REPORT_UNCLAIMED, 0, task, text);
 }

@@ -12,7 +12,9 @@
  * fiber.next, which waking overwrites; those it finds still marked go to sleep. Nothing is done in
  * a wait or a wake, and where nothing has run since the last scan there is no next one. In builds
  * whose switches are announced stacks stay: a tool's shadow of them could not follow. */
-#include "task/tasks.h"
+#include "task/hibernate.h"
+#include "task/record.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <string.h>
 

@@ -11,7 +11,8 @@
  *
  * References are counted without atomics: all tasks that share an array are of one loop, and a
  * worker counts for none. */
-#include "task/tasks.h"
+#include "task/local.h"
+#include "task/error.h"
 #include "base/check.h"
 #include <string.h>
 

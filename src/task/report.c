@@ -7,7 +7,12 @@
  * decided where it is found, nor how a task reads (describe.c). Reports come when memory may be
  * short and stacks small: every text has a bounded size, larger ones are allocated, and without
  * memory a shorter sentence is said instead of none. */
-#include "task/tasks.h"
+#include "task/report.h"
+#include "error/failure.h"
+#include "task/describe.h"
+#include "task/record.h"
+#include "task/result.h"
+#include "task/wait.h"
 #include "base/check.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *
  * A task is a record of 192 bytes, three cache lines, in a slab of its loop. life says where it is:
  * see enum cr_life. Who may touch what: the fiber part belongs to context/, the rest to this
- * folder; the layers above use the functions of park.h and below.
+ * folder; the layers above use the functions of wait.h and the other headers.
  *
  * Fields are shared by what is never needed at once: the captured arguments lie where the
  * running task keeps its wait, its timer and its children; a waiting task's node where it has a
@@ -22,7 +22,7 @@ typedef struct cr_task cr_task;
 typedef struct cr_ext cr_ext;
 
 /* Roughly in the order in which a task passes through them: spawn.c makes it alive, group.c may
- * hold it, thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
+ * hold it, to_thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
  * leads back but the record's release. */
 enum cr_life {
     CR_FREE,     /* in the free list */
@@ -123,7 +123,8 @@ typedef struct cr_slab {
     size_t index; /* in the table */
     size_t used;  /* records ever handed out */
     cr_task *records;
-    int64_t *since; /* by record, when its last wait began: since.c; NULL while nobody notes it */
+    int64_t
+        *since; /* by record, when its last wait began: wait_times.c; NULL while nobody notes it */
     uint64_t put_off[CR_SLAB_RECORDS / 64]; /* a bit by record: to be cancelled (cancel.c) */
 } cr_slab;
 /* Looked up by any thread, for a handle may be shown to the wrong one; written when a slab is

@@ -12,7 +12,7 @@
  * that is not cancelled has done its work, one that is has taken nothing: the row's judge says what that means. */
 #ifndef TEST_POINTS_H
 #define TEST_POINTS_H
-#include "task/tasks.h"
+#include "task/record.h"
 #include "trail.h"
 
 enum { ACTS_MAX = 4, POINTS_MAX = 400, LOOKS_PATIENT = 300 };

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 #include "scratch.h"
-#include "task/tasks.h"
+#include "task/record.h"
 
 /* The request made of the running task is still there, and is answered once. */
 static int expect_request(void)

@@ -5,8 +5,8 @@
  * counted. */
 #ifndef FAULTS_H
 #define FAULTS_H
+#include "base/sys.h"
 #include <stdatomic.h>
-#include "scope/scope.h"
 #include "test.h"
 
 typedef struct faults {

@@ -3,7 +3,7 @@
  * At half of them a task gets no stack and says so; whatever else the program does goes on. tests/unit/stack.c has the
  * pool alone. */
 #include "base/base.h"
-#include "scope/scope.h"
+#include "run/run.h"
 #include "test.h"
 
 #include <errno.h>

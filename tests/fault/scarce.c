@@ -3,6 +3,7 @@
  * short: arguments on the stack, inherited locals, failures that are copied, waits by several, debug mode,
  * hibernation. */
 #include "sweep.h"
+#include "run/run.h"
 
 /* In three kinds of runs: plain, in debug mode, with every stack put away at once. */
 #define SWEEP_ALL(name, scenario) \

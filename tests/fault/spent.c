@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 #include "faults.h"
-#include "io/call.h"
+#include "run/run.h"
+#include "task/wait.h"
+#include "thread/blocking.h"
 
 /* A table that works until it is told not to. */
 static faults table;
@@ -273,7 +275,7 @@ static long call_without_a_thread(void *arg)
     cr_waiting w = { cr_loop_here, cr_self() };
     EXPECT_EQ(cr_wait_begin(&w, "test"), 0);
     out_of_memory(true);
-    EXPECT_EQ(cr_call_surely(&w, write_to_nobody, &ends[1], "a pipe"), -EPIPE);
+    EXPECT_EQ(cr_blocking_call_uncancellable(&w, write_to_nobody, &ends[1], "a pipe"), -EPIPE);
     out_of_memory(false);
     close(ends[1]);
     EXPECT_EQ(sigpending(&mask), 0);

@@ -3,6 +3,7 @@
 #ifndef SWEEP_H
 #define SWEEP_H
 #include "faults.h"
+#include "run/run.h"
 
 static inline void no_report(const crank_report *report, void *arg)
 {

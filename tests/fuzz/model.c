@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c: the director and its actors. model.h says what they are. */
 #include "model.h"
+#include "task/record.h"
+#include "task/wait.h"
 
 /* What the director can do beside the model's own steps. */
 enum { PASS_TURN, SETTLE, ASK, FIRE, TAKE_BACK, DIRECTOR_OPS };

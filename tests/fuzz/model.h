@@ -11,7 +11,6 @@
 #ifndef FUZZ_MODEL_H
 #define FUZZ_MODEL_H
 #include "fuzz.h"
-#include "task/tasks.h"
 
 enum { ACTORS = 5 };
 

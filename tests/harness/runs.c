@@ -7,7 +7,7 @@
  * (--wrap=cr_tasks_close); where that cannot be (link-time optimisation) the counts stay zero. A test without the
  * layers above has none of what is named here, so all of it is weak. */
 #include "internal.h"
-#include "task/tasks.h"
+#include "scope/owner.h"
 #include <stdatomic.h>
 
 extern void __real_cr_tasks_close(crank_loop *loop);
@@ -50,7 +50,7 @@ static size_t count_arguments(const cr_tasks *tasks)
 void __wrap_cr_tasks_close(crank_loop *loop)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    bool given_up = tasks->stuck > 0 && (tasks->root || tasks->detached.alive > 0);
+    bool given_up = tasks->stuck > 0 && (tasks->root || tasks->detached->alive > 0);
     if (!given_up) {
         tasks_lost += count_records(tasks);
         stacks_lost += cr_stacks_in_use(tasks->stacks);

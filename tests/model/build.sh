@@ -21,7 +21,7 @@ compile() {
     $CC $3 -c -o "$2" "$1"
 }
 objects=()
-for folder in base context loop task scope sync io inspect; do
+for folder in base context loop error task scope group generator sync thread io run inspect; do
     for source in src/"$folder"/*.c; do
         [ -e "$source" ] || continue
         name=$(basename "$source" .c)

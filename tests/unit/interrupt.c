@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "scope/scope.h"
+#include "run/run.h"
 #include "test.h"
 
 static bool returned; /* app has */

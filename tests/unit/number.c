@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* number.c: the numbers of tasks begin again after 2^40. */
-#include "task/tasks.h"
+#include "task/record.h"
 #include "test.h"
 
 enum { COUNT = 600 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* probe.c: a listener hears of every task's life, in order, and of nothing else. */
 #include "../behaviour/trail.h"
-#include "task/tasks.h"
+#include "task/describe.h"
+#include "task/wait.h"
 
 static void hear(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
 {

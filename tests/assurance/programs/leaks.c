@@ -2,7 +2,8 @@
 /* leaks.c: tests that leave something behind, one kind each. All but the first must fail, and say which kind it was:
  * 05_audit.sh knows what each says. */
 #include "test.h"
-#include "task/tasks.h"
+#include "scope/owner.h"
+#include "scope/spawn.h"
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>

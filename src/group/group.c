@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/* group.c: children that end before the block does.
+ *
+ * A group is a scope that owns tasks (Trio's nursery, asyncio's TaskGroup). The first child to fail
+ * fires it: the siblings are cancelled, the opener's wait inside the block is interrupted, and at
+ * the edge the request becomes that child's error. Failures are kept in the order in which they
+ * happened, as children of one. With a limit, children beyond it are held back: they have no stack
+ * and no turn until another has ended. A pool is a group that keeps its children's results.
+ *
+ * Owns: the children from their spawning to their release, and what the opener is told. Does not
+ * own how a request is delivered (scope.c) or how a task ends (end.c).
+ *
+ * Invariants: the block is never left with a child alive; going is the number of children that
+ * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
+ * After a wait has been concluded the group is as new, and may be filled again. */
+#include "group/group.h"
+#include "group/results.h"
+#include "scope/cancel.h"
+#include "scope/end.h"
+#include "scope/owner.h"
+#include "scope/reap.h"
+#include "scope/scope.h"
+#include "scope/spawn.h"
+#include "task/describe.h"
+#include "task/error.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/wait.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct cr_group {
+    cr_scope scope; /* first */
+    cr_owner owner;
+    cr_task *held, *held_last; /* first come, first served; through fiber.next */
+    size_t limit;              /* 0: none */
+    size_t going;              /* children alive and not held */
+    cr_failure *failure;       /* of all children that failed; NULL where memory was short */
+    int error;                 /* the first's */
+    bool waiting;              /* the opener is parked until the last has ended */
+    bool leaving;              /* it is, to leave the block: nothing is concluded for it */
+    bool closing;              /* cancelled: nobody may be added */
+    bool interrupted;          /* the opener was asked to stop while it waited for us */
+    bool named;                /* a child that does not end was reported */
+    bool is_pool;
+    cr_results *results; /* a pool's; NULL for a group */
+} cr_group;
+_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
+
+static cr_group *group_of(const crank_group *group, const char *call)
+{
+    return (cr_group *)(void *)cr_scope_of(group->state, CR_GROUP, call);
+}
+
+bool cr_group_busy(const cr_scope *scope)
+{
+    return ((const cr_group *)(const void *)scope)->owner.alive > 0;
+}
+
+/* A child that asks the generator it was spawned in would wait for itself. */
+void cr_group_belongs(cr_scope *scope, cr_task *task)
+{
+    cr_group *group = (cr_group *)(void *)scope;
+    for (const cr_task *up = task; up; up = cr_task_parent(up))
+        CR_CHECK(!(up->fiber.flags & CR_TASK_IN_GROUP) || up->owner != &group->owner,
+            "crank_next: task '%s' is a child of a group inside the generator that it asks, or of "
+            "such a child's, and would wait for itself",
+            cr_task_name(task));
+    group->owner.opener = task;
+}
+
+static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
+
+/* ---- failing */
+
+/* The first failure of all, a cancellation from inside, or the opener's: all children are
+ * cancelled, once, whatever else comes; only the grace period's timer repeats it. Where that ends
+ * the last child at once, a waiting opener has been woken and the group is as new. */
+static void stop_all(crank_loop *loop, cr_group *group)
+{
+    if (group->closing)
+        return;
+    group->closing = true;
+    cr_children_cancel(loop, group->owner.child);
+}
+
+/* A first failure. Where the opener waits for us already there is nothing to interrupt. A later
+ * failure is kept, but changes nothing: everybody has been asked to end. Firing is last, for it
+ * may wake the opener. */
+static void fail(crank_loop *loop, cr_group *group, int error)
+{
+    if (group->error)
+        return;
+    group->error = error;
+    stop_all(loop, group);
+    if (group->error)
+        cr_scope_fire(loop, &group->scope, error);
+}
+
+/* ---- waiting for the end */
+
+/* What the opener's wait gives once all children have ended. The group is as new then. The group's
+ * error beats an interruption from outside, which then stays pending: the opener would otherwise
+ * never learn of the failure. An -ECANCELED by which the opener has learned of the group's end is
+ * claimed by this result, and what shared it is pending again. Resetting the scope comes first, so
+ * that deliverable is not answered by the group itself. */
+static int conclude(crank_loop *loop, cr_group *group)
+{
+    cr_task *opener = group->scope.task;
+    int result = group->error;
+    cr_scope_restore_shared(&group->scope);
+    cr_scope_reset(&group->scope);
+    if (result < 0) {
+        if (group->failure)
+            cr_failure_give(loop, opener, group->failure);
+    } else if (group->interrupted && cr_scopes_deliverable(opener)) {
+        cr_scopes_interrupt(opener);
+        result = -ECANCELED;
+    }
+    group->failure = NULL;
+    group->error = 0;
+    group->closing = group->interrupted = group->named = false;
+    return result;
+}
+
+static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
+{
+    const cr_group *group = opener->on;
+    int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive,
+        group->owner.alive == 1 ? "" : "ren");
+    return n > 0 ? (size_t)n : 0;
+}
+/* Any child will do: the list's first is the oldest. */
+static cr_task *wait_holder(const cr_task *opener)
+{
+    return ((const cr_group *)opener->on)->owner.child;
+}
+
+static bool wait_undo(cr_task *opener);
+static void wait_due(crank_loop *loop, cr_task *opener);
+static const cr_wait group_wait = {
+    .what = "waits for", .undo = wait_undo, .describe = wait_describe, .holder = wait_holder
+};
+/* The same after the children were asked to end: with the grace period's timer running. */
+static const cr_wait group_end_wait = { .what = "waits for",
+    .undo = wait_undo,
+    .due = wait_due,
+    .describe = wait_describe,
+    .holder = wait_holder };
+
+/* How the opener waits from now on: with a timer, if there is memory for one. */
+static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
+{
+    return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
+}
+
+/* The opener is cancelled. Where its own group failed, the children have been cancelled then; where
+ * the reason lies outside, they are cancelled now. The opener goes on when they have ended, and
+ * only what came from outside is pending then. */
+static bool wait_undo(cr_task *opener)
+{
+    cr_group *group = opener->on;
+    crank_loop *loop = cr_loop_here;
+    cr_scope_quiet(&group->scope);
+    if (cr_scopes_deliverable(opener)) {
+        group->interrupted = true;
+        stop_all(loop, group);
+    }
+    if (opener->fiber.wait == &group_wait)
+        opener->fiber.wait = with_grace(loop, opener);
+    return false;
+}
+
+/* A grace period has passed: name a child that has not ended, and ask again. */
+static void wait_due(crank_loop *loop, cr_task *opener)
+{
+    cr_group *group = opener->on;
+    bool more = cr_grace_over(loop);
+    if (!group->named && group->owner.child)
+        cr_report_swallowed(loop, group->owner.child);
+    group->named = true;
+    opener->fiber.wait = more ? with_grace(loop, opener) : &group_wait;
+    cr_children_cancel(loop, group->owner.child);
+}
+
+/* Held children that may go now. Pushed in the order in which they were spawned; one that has
+ * waited is never overtaken, since a new child is held as long as going is at the limit. In a
+ * closing group they are being cancelled one after another, and none may slip through. */
+static void start_held(crank_loop *loop, cr_group *group)
+{
+    while (group->held && group->going < group->limit && !group->closing) {
+        cr_task *task = group->held;
+        group->held = cr_task_of_fiber(task->fiber.next);
+        group->going++;
+        task->fiber.life = CR_ALIVE;
+        cr_task_ready(loop, task);
+    }
+}
+
+/* A held child is cancelled: it never runs. It counts as going until its end, which follows. */
+static void unhold(cr_owner *owner, cr_task *child)
+{
+    cr_group *group = group_of_owner(owner);
+    cr_task *before = NULL;
+    for (cr_task *t = group->held; t != child; t = cr_task_of_fiber(t->fiber.next))
+        before = t;
+    if (before)
+        before->fiber.next = child->fiber.next;
+    else
+        group->held = cr_task_of_fiber(child->fiber.next);
+    if (group->held_last == child)
+        group->held_last = before;
+    group->going++;
+}
+
+/* The last child has ended: the opener goes on. An opener that is only leaving is given 0: what
+ * there is to say has been kept for the block's edge. */
+static void wake_opener(crank_loop *loop, cr_group *group)
+{
+    cr_task *opener = group->scope.task;
+    group->waiting = false;
+    if (opener->fiber.wait == &group_end_wait)
+        cr_grace_stop(loop, opener);
+    cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
+}
+
+/* Called from within the end, after the joiner and before anybody else runs. The failure is kept
+ * before the record goes; held children start before the count is looked at, and the opener is
+ * woken last of all. Claimed first: the group is told of every failure, so nobody else need be. */
+static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
+{
+    cr_group *group = group_of_owner(owner);
+    int error = cr_task_error(child);
+    group->going--;
+    child->fiber.flags |= CR_TASK_CLAIMED;
+    if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
+        cr_failure_collect(loop, &group->failure, child, error);
+        fail(loop, group, error);
+    }
+    if (CR_UNLIKELY(group->results != NULL))
+        cr_results_keep(group->results, child);
+    cr_task_release(loop, child);
+    if (CR_UNLIKELY(group->held != NULL))
+        start_held(loop, group);
+    if (owner->alive == 0 && group->waiting)
+        wake_opener(loop, group);
+}
+
+/* There was no memory for the group: it has no children, and its first wait says so. */
+static CR_COLD int missing(cr_waiting *w)
+{
+    int err = cr_wait_begin(w, "crank_group_wait");
+    return err < 0 ? err
+                   : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
+}
+
+/* The group's own request is withdrawn first: the opener is about to look at its error. A
+ * request from outside stops the children and is delivered by conclude, when they have ended; so
+ * this wait never returns with a child alive. */
+int crank_group_wait(crank_group *g)
+{
+    CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
+    cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    if (CR_UNLIKELY(!g->state))
+        return missing(&w);
+    cr_group *group = group_of(g, "crank_group_wait");
+    CR_CHECK(group->scope.task == w.self,
+        "crank_group_wait: only the task that opened the group can wait for it");
+    int err = cr_wait_room(&w);
+    if (CR_UNLIKELY(err < 0))
+        fail(w.loop, group, err);
+    cr_scope_quiet(&group->scope);
+    if (CR_UNLIKELY(cr_wait_noticed(&w))) {
+        group->interrupted = true;
+        stop_all(w.loop, group);
+    }
+    if (group->owner.alive == 0)
+        return conclude(w.loop, group);
+    group->waiting = true;
+    w.self->on = group;
+    return cr_park_int(&w, group->closing ? with_grace(w.loop, w.self) : &group_wait);
+}
+
+/* ---- opening, adding, leaving */
+
+/* The object is zero but for the scope's part: an empty group with no limit. */
+static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    cr_scope *scope = cr_scope_open(CR_GROUP, &g->state, "CRANK_GROUP");
+    cr_group *group = (cr_group *)(void *)scope;
+    if (!group)
+        return NULL;
+    scope->function = function;
+    scope->frame = frame;
+    cr_owner_init(&group->owner, child_ended);
+    group->owner.opener = scope->task;
+    group->owner.unhold = unhold;
+    group->limit = limit;
+    return group;
+}
+
+/* A spawn that fails fails the group: who ignores the NULL hears of it from the wait. */
+static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *call)
+{
+    if (!group->failure) {
+        const cr_task *self = cr_self(); /* the opener may be away, asleep with a generator */
+        group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
+        if (group->failure)
+            cr_failure_message(group->failure, "%s: out of memory", call);
+    }
+    fail(loop, group, -ENOMEM);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void crank_group_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    (void)begin(g, limit, function, frame);
+}
+
+/* Without memory for results it fails like a spawn would: its wait says so. */
+void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+{
+    CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");
+    cr_group *group = begin(g, limit, function, frame);
+    if (!group)
+        return;
+    group->results = cr_results_new(cr_loop_here->sys);
+    group->is_pool = true;
+    if (!group->results)
+        (void)cannot_spawn(cr_loop_here, group, "crank_group_spawn");
+}
+
+/* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
+ * short. */
+static cr_task *make_child(
+    crank_loop *loop, cr_group *group, crank_function_ *fn, const crank_site *site, void *result)
+{
+    if (group->results && cr_results_grow(loop->sys, &group->results) < 0)
+        return NULL;
+    cr_task *task = cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_delivery delivery = { .result = result, .size = site->size, .kind = site->kind };
+    if (task && CR_UNLIKELY(result != NULL) &&
+        cr_deliver_at_end(loop, task, &delivery, group->owner.opener) < 0) {
+        cr_task_unmake(loop, task);
+        return NULL;
+    }
+    return task;
+}
+
+/* Any task may add children, not only the opener; a group that is being stopped takes no more. */
+static inline crank_task *spawn(
+    crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
+{
+    CR_CHECK(g, "crank_group_spawn: the group is NULL; give what CRANK_GROUP declared");
+    crank_loop *loop = cr_loop_checked("crank_group_spawn");
+    if (CR_UNLIKELY(!g->state)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    cr_group *group = group_of(g, "crank_group_spawn");
+    if (group->closing) {
+        errno = ECANCELED;
+        return NULL;
+    }
+    cr_task *task = make_child(loop, group, fn, site, result);
+    if (!task)
+        return cannot_spawn(loop, group, "crank_group_spawn");
+    if (group->results)
+        cr_results_add(group->results, task);
+    if (group->limit == 0 || group->going < group->limit) {
+        group->going++;
+        cr_task_ready(loop, task);
+        return cr_handle(task);
+    }
+    task->fiber.life = CR_HELD;
+    task->fiber.next = NULL;
+    if (group->held)
+        group->held_last->fiber.next = &task->fiber;
+    else
+        group->held = task;
+    group->held_last = task;
+    return cr_handle(task);
+}
+
+crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)
+{
+    return spawn(g, fn, site, NULL);
+}
+
+crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const crank_site *site)
+{
+    return spawn(into.group, fn, site, into.result);
+}
+
+/* A task that runs already, or has ended. In a group that is ending it is asked to end as its
+ * siblings were; it may end within the request, and then its record is gone. */
+int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, cr_delivery *delivery)
+{
+    cr_group *group = group_of_owner(owner);
+    bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
+    delivery->results = group->results ? &group->results : NULL;
+    int err = cr_deliver_added(loop, task, delivery, owner->opener);
+    cr_task_adopt(task, owner);
+    group->going++;
+    if (ended)
+        child_ended(loop, owner, task);
+    else if (closing)
+        (void)cr_task_cancel(loop, task);
+    return err;
+}
+
+cr_owner *cr_group_owner(const crank_group *g, const char *call)
+{
+    return &group_of(g, call)->owner;
+}
+
+bool cr_group_ending(cr_owner *owner) { return group_of_owner(owner)->closing; }
+
+void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call)
+{
+    (void)cannot_spawn(loop, group_of_owner(owner), call);
+}
+
+/* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile.
+ * Quiet again, for cancelling may have made a child fail and fire the group anew. */
+static void join_children(crank_loop *loop, cr_group *group)
+{
+    cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
+    CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
+    if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_NOTICE))
+        cr_scopes_run_on(w.self);
+    stop_all(loop, group);
+    cr_scope_quiet(&group->scope);
+    if (group->owner.alive == 0)
+        return;
+    group->waiting = group->leaving = true;
+    w.self->on = group;
+    (void)cr_park(&w, with_grace(loop, w.self));
+    group->leaving = false;
+}
+
+/* At the edge of a block nobody can be given an error, so one that was not waited for is
+ * reported. */
+void crank_group_end_(crank_group *g)
+{
+    if (!g->state)
+        return;
+    cr_group *group = group_of(g, "CRANK_GROUP");
+    crank_loop *loop = cr_loop_here;
+    CR_CHECK(group->scope.task == cr_self(),
+        "CRANK_GROUP: the block is left by another task than entered it");
+    join_children(loop, group);
+    if (group->failure) /* the block was left without waiting for the group */
+        cr_report_failure(loop, group->scope.task, group->failure, "in a group that was left: ");
+    cr_failure_free(group->failure);
+    if (group->results)
+        cr_free(loop->sys, group->results);
+    cr_scope_close(&group->scope);
+}
+
+/* The same by crank_try, which can return an error: so the failure is handed to the opener. The
+ * -ECANCELED that is being returned is claimed for it, and what shared that is pending again. */
+int cr_group_leave(crank_loop *loop, cr_scope *scope)
+{
+    cr_group *group = (cr_group *)(void *)scope;
+    join_children(loop, group);
+    if (group->error == 0)
+        return -ECANCELED;
+    cr_scope_restore_since(scope);
+    if (group->failure)
+        cr_failure_give(loop, scope->task, group->failure);
+    group->failure = NULL;
+    return group->error;
+}
+
+/* The opener's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */
+void crank_group_cancel(crank_group *g)
+{
+    CR_CHECK(g, "crank_group_cancel: the group is NULL; give what CRANK_GROUP declared");
+    if (!g->state)
+        return;
+    cr_group *group = group_of(g, "crank_group_cancel");
+    crank_loop *loop = cr_loop_here;
+    stop_all(loop, group);
+    if (group->closing)
+        cr_scope_fire(loop, &group->scope, -ECANCELED);
+}
+
+size_t crank_group_count(const crank_group *g)
+{
+    CR_CHECK(g, "crank_group_count: the group is NULL; give what CRANK_GROUP declared");
+    return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
+}
+
+/* The results are forgotten after: the next wait's begin with the next child spawned. */
+int crank_pool_wait_(crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
+{
+    CR_CHECK(g, "crank_pool_wait: the pool is NULL; give what CRANK_POOL declared");
+    CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
+        "crank_pool_wait: results is an array of integers, doubles or pointers, or NULL");
+    if (!g->state)
+        return crank_group_wait(g);
+    cr_group *group = group_of(g, "crank_pool_wait");
+    CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
+    int err = crank_group_wait(g);
+    if (!group->results)
+        return err < 0 ? err : -ENOMEM;
+    cr_results_take(
+        group->results, err < 0 ? NULL : ret_results, ret_results ? max : 0, size, kind);
+    return err;
+}
+
+int(crank_pool_wait)(crank_group *g, long *ret_results, size_t max)
+{
+    return crank_pool_wait_(g, ret_results, max, sizeof *ret_results, CRANK_KIND_SIGNED);
+}

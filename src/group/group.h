@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* group.h: a group, for those who add children to it. */
+#ifndef CR_GROUP_H
+#define CR_GROUP_H
+#include <crank/scope.h>
+#include "scope/owner.h"
+
+struct cr_delivery;
+
+/* The part of a group that owns its children; a CHECK naming call where it has ended. */
+cr_owner *cr_group_owner(const crank_group *group, const char *call);
+/* A task that is its parent's becomes a child of the group's. It may have ended, or end
+ * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
+ * result. */
+int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, struct cr_delivery *delivery);
+/* It has failed or was cancelled, and takes no children. */
+bool cr_group_ending(cr_owner *owner);
+/* Memory was short for a child: the group fails. */
+void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call);
+#endif

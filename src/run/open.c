@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c: the tasks of a loop, from before the first to after the last.
+ *
+ * Owns: the opening and closing of what all ranks keep in cr_tasks. Does not own the records
+ * (record.c) nor who runs in them (run.c). */
+#include "run/open.h"
+#include "group/results.h"
+#include "scope/end.h"
+#include "scope/release.h"
+#include "scope/scope.h"
+#include "task/wait_times.h"
+#include <stdatomic.h>
+
+/* The first spare is taken here, for the root's call is captured into it. */
+int cr_tasks_open(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_alloc_zero(loop->sys, sizeof *tasks);
+    if (!tasks)
+        return -ENOMEM;
+    tasks->loop = loop;
+    cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
+    cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
+    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
+    cr_pool_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
+    size_t usable = loop->options.stack_size;
+    int err = cr_stacks_new(
+        loop->sys, usable ? usable : (size_t)192 * 1024, &loop->runner.stacks, &tasks->stacks);
+    if (err == 0)
+        loop->runner.stack_usable = (uint32_t)cr_stacks_usable(tasks->stacks);
+    tasks->spare = err < 0 ? NULL : cr_record_get(tasks);
+    loop->tasks = tasks;
+    if (err == 0 && !tasks->spare)
+        err = -ENOMEM;
+    if (err < 0)
+        cr_tasks_close(loop);
+    else if (loop->options.debug)
+        cr_since_listen(tasks);
+    return err;
+}
+
+/* Half-opened ones too. A slab leaves the table before its memory goes: a stale handle that
+ * another thread looks up finds nothing rather than an unmapped page. */
+void cr_tasks_close(crank_loop *loop)
+{
+    cr_tasks *tasks = cr_tasks_of(loop);
+    if (tasks->leave_locks)
+        tasks->leave_locks(loop, NULL);
+    cr_loop_ends(loop);
+    size_t at = 0;
+    for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
+        if (t->ext) { /* one that could not be made to end: a deadlock */
+            cr_dones_free(loop, t->ext);
+            cr_ext_free(tasks, t);
+        }
+    }
+    while (tasks->slabs) {
+        cr_slab *slab = tasks->slabs;
+        tasks->slabs = slab->next;
+        atomic_store(&cr_slabs[slab->index], NULL);
+        loop->sys->unmap(loop->sys->context, slab->records, CR_SLAB_RECORDS * sizeof(cr_task));
+        cr_free(loop->sys, slab->since);
+        cr_free(loop->sys, slab);
+    }
+    cr_free(loop->sys, tasks->put_off);
+    cr_pool_deinit(&tasks->exts);
+    cr_pool_deinit(&tasks->scopes);
+    cr_pool_deinit(&tasks->manys);
+    cr_pool_deinit(&tasks->deliveries);
+    if (tasks->stacks)
+        cr_stacks_free(tasks->stacks);
+    cr_free(loop->sys, tasks);
+    loop->tasks = NULL;
+}

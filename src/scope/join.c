@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+/* join.c: waiting for a task's end.
+ *
+ * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a
+ * task, or with bit 0 set a gather; and the watchers, who only want to know. Does not own the end
+ * itself, which is end.c's: it calls cr_join_deliver there.
+ *
+ * A result crosses to the waiter in the ending task's context, so that an awaiting task resumes
+ * straight in its own code. While a task awaits, its on is the task awaited and its place says,
+ * when it resumes, whether that failed: the bits alone cannot tell a double from an error.
+ *
+ * A cancelled await cancels the task and waits for its end, as Trio's nurseries do and asyncio
+ * does not: in C, an orphan goes on writing into frames that have gone. If it ends with a result
+ * all the same, the result stands and the request stays pending. If it ends with -ECANCELED, for
+ * whatever reason, that answers all that is pending for the waiter. */
+#include "scope/join.h"
+#include "scope/cancel.h"
+#include "scope/end.h"
+#include "scope/owner.h"
+#include "scope/reap.h"
+#include "task/describe.h"
+#include "task/error.h"
+#include "task/report.h"
+#include "task/result.h"
+#include "task/wait.h"
+#include "base/check.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The failure moves before the record goes, since it hangs off the record. A group's child is
+ * released by its group, which is told of the end only after its joiner: here it merely loses
+ * the joiner. */
+void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
+{
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
+        task->fiber.flags |= CR_TASK_CLAIMED;
+        if (task->fiber.flags & CR_TASK_IN_GROUP)
+            cr_failure_copy(loop, task, to); /* its group keeps its children's failures */
+        else
+            cr_failure_move(loop, task, to);
+    }
+    if (!(task->fiber.flags & CR_TASK_IN_GROUP))
+        cr_task_release(loop, task);
+    else
+        task->joiner = 0; /* its group releases it */
+}
+
+/* The waiter is cancelled: so is the task it waits for. */
+static bool join_undo(cr_task *waiter);
+static void cancel_awaited(cr_task *waiter);
+/* It has not ended within the grace period. */
+static void join_due(crank_loop *loop, cr_task *waiter);
+static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
+static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
+{
+    const cr_task *task = waiter->on;
+    const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
+    int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
+    return n > 0 ? (size_t)n : 0;
+}
+/* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
+ * waiter's own timer runs for the grace period. Neither may nap: the task awaited is nearly
+ * always a child, and children may hold pointers into the waiter's frame. */
+const cr_wait cr_join_wait = { .what = "awaits",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .holder = join_holder,
+    .describe = join_describe };
+static const cr_wait join_end_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .due = join_due,
+    .holder = join_holder,
+    .describe = join_describe };
+/* The same two for an await that gives an error known from the start: its task's end answers
+ * nothing. */
+static const cr_wait fixed_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .holder = join_holder,
+    .describe = join_describe };
+static const cr_wait fixed_end_wait = { .what = "awaits the end of",
+    .undo = join_undo,
+    .repeat = cancel_awaited,
+    .due = join_due,
+    .holder = join_holder,
+    .describe = join_describe };
+static bool with_grace(const cr_wait *wait)
+{
+    return wait == &join_end_wait || wait == &fixed_end_wait;
+}
+static bool is_fixed(const cr_wait *wait) { return wait == &fixed_wait || wait == &fixed_end_wait; }
+
+/* The order matters: the timer is off before anything is handed over, the failure has moved to
+ * the waiter before it is made ready, and waking is last, for it overwrites what the wait used. */
+void cr_join_deliver(crank_loop *loop, cr_task *task)
+{
+    cr_gather *gather = cr_join_gather(task);
+    if (CR_UNLIKELY(gather != NULL)) {
+        gather->ended(loop, gather, task);
+        return;
+    }
+    cr_task *waiter = (cr_task *)task->joiner;
+    if (CR_UNLIKELY(with_grace(waiter->fiber.wait)))
+        cr_grace_stop(loop, waiter);
+    uint64_t bits = cr_task_bits(task);
+    bool failed = task->fiber.flags & CR_TASK_FAILED;
+    waiter->place = (void *)(uintptr_t)failed;
+    waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
+    if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
+        cr_tasks_of(loop)->interrupt(waiter);
+    cr_task_claim(loop, task, waiter);
+    cr_wake(loop, waiter, (long)bits);
+}
+
+/* Where the request ends the awaited task at once the waiter has been woken, and waits no more. */
+static void cancel_awaited(cr_task *waiter)
+{
+    crank_loop *loop = cr_loop_here;
+    if (!with_grace(waiter->fiber.wait))
+        waiter->place = NULL; /* the first request: the awaited task has not been named yet */
+    (void)cr_task_cancel(loop, waiter->on);
+    if (waiter->fiber.wait == &cr_join_wait)
+        (void)cr_grace_start(loop, waiter, &join_end_wait);
+    else if (waiter->fiber.wait == &fixed_wait)
+        (void)cr_grace_start(loop, waiter, &fixed_end_wait);
+}
+
+static bool join_undo(cr_task *waiter)
+{
+    waiter->fiber.flags |= CR_TASK_DELIVERING;
+    cancel_awaited(waiter);
+    return false;
+}
+
+static void join_due(crank_loop *loop, cr_task *waiter)
+{
+    bool more = cr_grace_over(loop);
+    if (!waiter->place)
+        cr_report_swallowed(loop, waiter->on);
+    bool fixed = is_fixed(waiter->fiber.wait);
+    waiter->fiber.wait = fixed ? &fixed_wait : &cr_join_wait;
+    if (more)
+        (void)cr_grace_start(loop, waiter, fixed ? &fixed_end_wait : &join_end_wait);
+    waiter->place = waiter->on;
+    (void)cr_task_cancel(loop, waiter->on);
+}
+
+void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call)
+{
+    CR_CHECK(task != self, "%s: a task cannot wait for itself", call);
+    for (const cr_task *up = cr_task_parent(self); up; up = cr_task_parent(up))
+        CR_CHECK(up != task,
+            "%s: the task awaited is an ancestor of the caller, and does not end before it", call);
+}
+
+/* Is anything known to be wrong with waiting for this? An exclusive await gives the handle up,
+ * so there can be one only. */
+static void exclusive_check(const cr_task *self, const cr_task *task, const char *call)
+{
+    cr_join_check(self, task, call);
+    CR_CHECK(!(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_DETACHED)),
+        "%s: the handle of task '%s' was given up before: it was dropped or detached", call,
+        cr_task_name(task));
+    CR_CHECK(!task->joiner,
+        "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait",
+        call, cr_task_name(task));
+}
+
+/* A future's site is of no kind until it is set, so what it holds is looked at then
+ * (kind_check). */
+static void integer_check(const cr_task *task, const char *call)
+{
+    CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
+        task->site->kind == CRANK_KIND_POINTER ? "pointer" : "floating point number",
+        task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
+}
+
+/* What the awaited task failed with, when the caller is told of its own cancellation instead. */
+static CR_COLD void report_hidden(cr_waiting *w, long error)
+{
+    cr_failure *failure = cr_failure_take(w->self);
+    if (!failure) {
+        failure = cr_failure_new((int)error, NULL);
+        if (!failure)
+            return;
+        cr_failure_message(failure, "%s", cr_error_words(error));
+    }
+    cr_report_failure(w->loop, w->self, failure, "");
+    cr_failure_free(failure);
+}
+
+/* A cancelled caller, or one whose timeout could not be made: the task is cancelled too, and has
+ * ended when this returns err. Its result is nobody's, a failure is reported. Out of line, so that
+ * the plain path of an await stays short enough to be inlined. */
+static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
+{
+    if (task->fiber.life == CR_ENDED) {
+        cr_task_release(w->loop, task);
+        return err;
+    }
+    task->joiner = (uintptr_t)w->self;
+    w->self->on = task;
+    w->self->fiber.wait = &fixed_wait; /* a task that ends at once finds a waiter it can wake */
+    if (err == -ECANCELED)
+        w->self->fiber.flags |= CR_TASK_INTERRUPTED; /* what comes meanwhile is answered by err */
+    cancel_awaited(w->self);
+    long bits = cr_park(w, w->self->fiber.wait);
+    if (w->self->place && bits != -ECANCELED)
+        report_hidden(w, bits);
+    if (err != -ECANCELED)
+        return cr_wait_without_scope(w->loop); /* said anew: the task's end came after */
+    return err;
+}
+
+/* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
+static CR_NOINLINE long await_asked(cr_waiting *w)
+{
+    w->self->place = NULL; /* not named yet */
+    bool graced = cr_grace_start(w->loop, w->self, &join_end_wait);
+    return cr_park(w, graced ? &join_end_wait : &cr_join_wait);
+}
+
+/* Inlined into each call of the family, which keeps parking their tail call. The claim comes
+ * after the bits are read: it may give the record back. */
+static inline long await_task(cr_task *task, cr_waiting *w, int err)
+{
+    if (CR_UNLIKELY(err < 0))
+        return await_cancelled(w, task, err);
+    if (task->fiber.life == CR_ENDED) {
+        w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        long bits = (long)cr_task_bits(task);
+        cr_task_claim(w->loop, task, w->self);
+        cr_wait_end(w);
+        return bits;
+    }
+    task->joiner = (uintptr_t)w->self;
+    w->self->on = task;
+    if (CR_UNLIKELY(CR_TALLY_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
+        return await_asked(w);
+    return cr_park(w, &cr_join_wait);
+}
+
+/* Marked as claimed first: the caller has a reason of its own to end it (gather has no memory to
+ * wait for it with), and the failure that follows would only hide that one. A second request would
+ * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
+void cr_task_end_of(cr_task *task)
+{
+    cr_waiting w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
+    if (task->fiber.flags & CR_TASK_FUTURE)
+        return;
+    task->fiber.flags |= CR_TASK_CLAIMED;
+    if (task->fiber.life == CR_ENDED) {
+        cr_task_release(w.loop, task);
+        return;
+    }
+    task->joiner = (uintptr_t)w.self;
+    w.self->on = task;
+    (void)await_asked(&w);
+}
+
+/* A failed spawn may be awaited, so that a program checks once, where it waits. It is a waiting
+ * call all the same: a pending cancellation comes first. */
+static CR_NOINLINE int await_null(const char *call)
+{
+    cr_waiting w;
+    int err = cr_wait_begin(&w, call);
+    return err < 0 ? err
+                   : cr_failed(-ENOMEM,
+                         "%s: the task could not be spawned: out of memory, or its group is ending",
+                         call);
+}
+
+/* Several may watch a task; a watcher of an awaiting task lies in its own record. At the end of
+ * the list: they are told in the order in which they asked. */
+void cr_task_watch(cr_task *task, cr_watcher *watcher)
+{
+    watcher->next = NULL;
+    cr_watcher **last = &task->ext->watchers;
+    while (*last)
+        last = &(*last)->next;
+    *last = watcher;
+}
+
+/* A walk, for watchers are few: a list linked both ways would not fit the record's node. */
+void cr_task_unwatch(cr_task *task, cr_watcher *watcher)
+{
+    for (cr_watcher **at = &task->ext->watchers; *at; at = &(*at)->next) {
+        if (*at == watcher) {
+            *at = watcher->next;
+            return;
+        }
+    }
+}
+
+/* What a result is awaited with. */
+enum result_class { AN_INTEGER, A_REAL, A_POINTER };
+static enum result_class class_of(const cr_task *task)
+{
+    unsigned char kind = task->site->kind;
+    return kind == CRANK_KIND_POINTER                              ? A_POINTER
+           : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL
+                                                                   : AN_INTEGER;
+}
+
+/* A task that watches stands in no line, so its node has room for the watcher: waiting for a
+ * task that is shared allocates nothing in the waiter. */
+static cr_watcher *own_watcher(cr_task *self) { return (cr_watcher *)(void *)&self->node; }
+
+/* A future's kind is known once it is set: is it the one it is awaited with? */
+static void kind_check(const cr_task *task, enum result_class expected)
+{
+    static const char *const calls[] = { "crank_await", "crank_await_double", "crank_await_ptr" };
+    if (!(task->fiber.flags & CR_TASK_FUTURE) || (task->fiber.flags & CR_TASK_FAILED))
+        return;
+    enum result_class found = class_of(task);
+    CR_CHECK(found == expected, "%s: the future was set to a value for %s", calls[expected],
+        calls[found]);
+}
+
+/* place holds the class that was asked for until the end, and from then on whether the task
+ * failed. The failure is copied, not moved: others may wait for the same task. */
+static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
+{
+    cr_task *waiter = cr_container_of(watcher, cr_task, node);
+    kind_check(task, (enum result_class)(uintptr_t)waiter->place);
+    waiter->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+    if (task->fiber.flags & CR_TASK_FAILED) {
+        task->fiber.flags |= CR_TASK_CLAIMED;
+        if (cr_task_error(task) == -ECANCELED)
+            cr_tasks_of(loop)->interrupt(waiter);
+        cr_failure_copy(loop, task, waiter);
+    }
+    cr_wake(loop, waiter, (long)cr_task_bits(task));
+}
+
+/* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
+static bool shared_undo(cr_task *waiter)
+{
+    waiter->place = (void *)1;
+    cr_task_unwatch(waiter->on, own_watcher(waiter));
+    return true;
+}
+/* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
+static bool future_undo(cr_task *waiter)
+{
+    cr_task *future = waiter->on;
+    waiter->place = (void *)1;
+    cr_task_unwatch(future, own_watcher(waiter));
+    (void)cr_task_cancel(cr_loop_here, future);
+    return true;
+}
+/* These may nap: the task is not the waiter's to get results from by pointer, and its record,
+ * where the watcher lies, is never put away. A future has no holder: anybody may set it. */
+static const cr_wait shared_wait = { .what = "awaits",
+    .may_nap = true,
+    .undo = shared_undo,
+    .holder = join_holder,
+    .describe = join_describe };
+static const cr_wait future_wait = {
+    .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe
+};
+
+/* Everything that can fail comes before the watcher is linked, since parking is the last step. */
+static long await_shared(
+    cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
+{
+    cr_waiting w;
+    int err = cr_wait_begin_at_once(&w, call);
+    if (err < 0) {
+        if (wait == &future_wait)
+            (void)cr_task_cancel(w.loop, task);
+        return err;
+    }
+    cr_join_check(w.self, task, call);
+    if (task->fiber.life == CR_ENDED) {
+        kind_check(task, expected);
+        w.self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        if (task->fiber.flags & CR_TASK_FAILED) {
+            task->fiber.flags |= CR_TASK_CLAIMED;
+            cr_failure_copy(w.loop, task, w.self);
+        }
+        long bits = (long)cr_task_bits(task);
+        cr_wait_end(&w);
+        return bits;
+    }
+    if (!cr_task_ext(cr_tasks_of(w.loop), task)) {
+        cr_wait_end(&w);
+        return cr_failed(-ENOMEM, "%s: out of memory", call);
+    }
+    cr_watcher *watcher = own_watcher(w.self);
+    watcher->ended = shared_ended;
+    w.self->on = task;
+    w.self->place = (void *)(uintptr_t)expected;
+    cr_task_watch(task, watcher);
+    return cr_park(&w, wait);
+}
+
+/* Give up a plain child that has ended; gives its value. */
+static inline long claim_plain(const cr_waiting *w, cr_task *task, long value)
+{
+    w->self->place = NULL;
+    cr_task_release_plain(cr_tasks_of(w->loop), w->self, task);
+    return value;
+}
+
+/* The handle is looked at before the wait is opened, so that a stale one is found even where a
+ * cancellation is pending. */
+static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await";
+    if (CR_UNLIKELY(what == CRANK_IS_AWAITABLE_))
+        return x ? ((const crank_awaitable *)x)->await((crank_awaitable *)(uintptr_t)x)
+                 : await_null(call);
+    if (CR_UNLIKELY(!x))
+        return await_null(call);
+    cr_task *task = cr_task_of(x, call);
+    integer_check(task, call);
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE))
+        return await_shared(task, call, &future_wait, AN_INTEGER);
+    cr_waiting w;
+    int err = cr_wait_begin_at_once(&w, call);
+    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
+        long value = claim_plain(&w, task, cr_task_value(task));
+        cr_wait_end(&w);
+        return value;
+    }
+    exclusive_check(w.self, task, call);
+    return await_task(task, &w, err);
+}
+
+/* What most awaits are, in one piece that needs no frame: of a plain child of the caller's that
+ * returns an int. All others go the full way: also one that was asked to end, for which the grace
+ * period must run, and where no loop runs, which has no records. Spending budget is the last
+ * condition, or an await that goes the full way would spend twice. */
+long crank_await_(const void *x, enum crank_awaited what)
+{
+    crank_loop *loop = cr_loop_here;
+    cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
+    cr_waiting w;
+    if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
+                    task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
+                    CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
+        return await_fully(x, what);
+    if (task->fiber.life == CR_ENDED)
+        return claim_plain(&w, task, (int32_t)task->fiber.result);
+    task->joiner = (uintptr_t)w.self;
+    w.self->on = task;
+    return cr_park(&w, &cr_join_wait);
+}
+
+/* An awaitable's await says itself whether it can be shared, and NULL is the same for both. */
+long crank_await_shared_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_shared";
+    if (what == CRANK_IS_AWAITABLE_ || !x)
+        return crank_await_(x, what);
+    cr_task *task = cr_task_of(x, call);
+    integer_check(task, call);
+    return await_shared(
+        task, call, task->fiber.flags & CR_TASK_FUTURE ? &future_wait : &shared_wait, AN_INTEGER);
+}
+
+/* Await for a result that is no integer: its bits, and whether the task failed. */
+static long await_bits(
+    cr_task *task, const char *call, enum result_class expected, bool *ret_failed)
+{
+    long bits;
+    if (task->fiber.flags & CR_TASK_FUTURE) {
+        cr_task *self = cr_self_checked(call);
+        self->place = (void *)1; /* for a wait that is cancelled before it begins */
+        bits = await_shared(task, call, &future_wait, expected);
+        *ret_failed = self->place != NULL;
+        return bits;
+    }
+    cr_waiting w;
+    int err = cr_wait_begin_at_once(&w, call);
+    exclusive_check(w.self, task, call);
+    bits = await_task(task, &w, err);
+    *ret_failed = err < 0 || w.self->place != NULL;
+    return bits;
+}
+
+/* A real result has no values to spare for errors but NaN; crank_error() has the reason. */
+double crank_await_double_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_double";
+    CR_CHECK(
+        what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    if (!x) {
+        (void)await_null(call);
+        return (double)NAN;
+    }
+    cr_task *task = cr_task_of(x, call);
+    CR_CHECK(class_of(task) == A_REAL || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr",
+        call, cr_task_name(task));
+    bool failed;
+    long bits = await_bits(task, call, A_REAL, &failed);
+    if (failed)
+        return (double)NAN;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A pointer's failure is NULL with errno set last, after the switch: other tasks have run in
+ * between and set the thread's errno as they pleased. */
+void *crank_await_ptr_(const void *x, enum crank_awaited what)
+{
+    const char *call = "crank_await_ptr";
+    CR_CHECK(
+        what != CRANK_IS_AWAITABLE_, "%s: an awaitable gives an integer; use crank_await", call);
+    if (!x) {
+        errno = -await_null(call);
+        return NULL;
+    }
+    cr_task *task = cr_task_of(x, call);
+    CR_CHECK(class_of(task) == A_POINTER || (task->fiber.flags & CR_TASK_FUTURE),
+        "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call,
+        cr_task_name(task));
+    bool failed;
+    long bits = await_bits(task, call, A_POINTER, &failed);
+    if (!failed)
+        return (void *)(uintptr_t)bits;
+    errno = (int)-bits;
+    return NULL;
+}

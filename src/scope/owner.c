@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* owner.c: who owns which tasks.
+ *
+ * Owns: the moves of a task from one owner to another, and what is counted meanwhile. Does not own
+ * what becomes of the children when their owner ends (end.c, group.c). */
+#include "scope/owner.h"
+
+void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *))
+{
+    *owner = (cr_owner){ .child_ended = child_ended };
+}
+
+/* Futures have nothing that could end. */
+cr_task *cr_child_alive(cr_task *first)
+{
+    cr_task *child = first;
+    while (child && (child->fiber.life == CR_ENDED || (child->fiber.flags & CR_TASK_FUTURE)))
+        child = child->sibling_next;
+    return child;
+}
+
+void cr_future_uncount(crank_loop *loop, cr_task *future)
+{
+    cr_tasks_of(loop)->alive--;
+    ((cr_task *)future->owner)->fiber.tally -= CR_TALLY_CHILD;
+}
+
+/* Another owner than its parent, who may be told of it now. A future is counted by neither,
+ * nor is a task that has ended. */
+void cr_task_adopt(cr_task *task, cr_owner *owner)
+{
+    cr_child_unlink(cr_children_of(task), task);
+    if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {
+        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
+        owner->alive++;
+    }
+    task->fiber.flags |= CR_TASK_IN_GROUP;
+    task->owner = owner;
+    cr_child_link(&owner->child, task);
+}
+
+/* NULL means the running task, as in all calls that ask. */
+crank_task *crank_parent(crank_task *task)
+{
+    const cr_task *asked =
+        task ? cr_task_of(task, "crank_parent") : cr_self_checked("crank_parent");
+    const cr_task *parent = cr_task_parent(asked);
+    return parent ? cr_handle(parent) : NULL;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* checkpoint.c: the slow half of opening a wait.
+ *
+ * A waiting call first notices a pending cancellation; then, if its task has made many calls
+ * without a wait, it lets the others run. Both are rare, so the fast half in wait.h is two tests.
+ *
+ * Owns: the checkpoint, and what is told of parking and waking. Trio makes every waiting call a
+ * switch; in C a call that need not wait costs a few nanoseconds and a switch several times that,
+ * so the budget stands in for it: what is promised is that nobody is starved, not that everybody
+ * runs at each call. */
+#include "task/error.h"
+#include "task/wait.h"
+#include "base/check.h"
+#include "loop/inherit.h"
+#include "loop/registry.h"
+
+/* To the end of the line: everybody who is ready now runs before. */
+static void yield(const cr_waiting *w)
+{
+    w->self->fiber.wake = 0;
+    cr_runner_push(&w->loop->runner, &w->self->fiber);
+    (void)cr_park(w, NULL);
+}
+
+/* The flags may say asked while a shield hides it: the chain of scopes decides. */
+bool cr_wait_noticed(const cr_waiting *w)
+{
+    return (w->self->fiber.flags & CR_TASK_NOTICE) && cr_tasks_of(w->loop)->deliverable(w->self);
+}
+
+/* A timeout or group of the running task could not be made: its block must not go on as if it were
+ * there. */
+int cr_wait_without_scope(crank_loop *loop)
+{
+    cr_tasks_of(loop)->out_of_memory = 0;
+    loop->runner.budget = 1; /* who came by the fast half has spent the last of it */
+    return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
+}
+
+/* The budget is spent. How large it is nobody is promised: where choices are explored each call may
+ * be the one that makes room, if there is anybody to make it for. */
+static bool makes_room(crank_loop *loop)
+{
+    if (!loop->explored)
+        return true;
+    loop->runner.budget = 1;
+    bool others = loop->runner.head || loop->in_flight > 0 || !cr_wakeup_empty(loop->wakeup);
+    return others && cr_choose(loop, 2) == 1;
+}
+
+/* For calls that must not return before others have ended: whether they are cancelled is asked
+ * after, with cr_wait_noticed, and a request stays to be delivered. */
+int cr_wait_room(const cr_waiting *w)
+{
+    if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_NOTICE))
+        cr_tasks_of(w->loop)->run_on(w->self);
+    if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
+        return cr_wait_without_scope(w->loop);
+    w->loop->runner.budget--;
+    cr_wait_end(w);
+    return 0;
+}
+
+/* Mistakes that look alike to the fast half, told apart for the reader of the message. Where no
+ * loop is alive the call came before or after the run; else it may be in a thread job. */
+CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)
+{
+    if (loop && loop->running)
+        cr_check_failed(
+            "%s: called in a callback of the loop, which must not wait; spawn a task that does",
+            call);
+    cr_check_failed(
+        "%s: called outside a task; only a function that crank_run or crank_spawn runs can "
+        "wait%s%s",
+        call, cr_fork_note(),
+        cr_registry_empty() ? ""
+                            : ", a thread job or another thread cannot: call crank_post or "
+                              "crank_submit there");
+}
+
+/* The cancellation comes first, the budget second: where it is 0, room is due. */
+int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call)
+{
+    cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
+    if (!self)
+        not_in_a_task(loop, call);
+    cr_waiting w = { loop, self };
+    if (cr_tasks_of(loop)->out_of_memory == self->id)
+        return cr_wait_without_scope(loop);
+    if (self->fiber.flags & CR_TASK_NOTICE) {
+        if (cr_wait_on_slow(&w) < 0)
+            return -ECANCELED;
+        if (loop->runner.budget > 0)
+            loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
+    }
+    return 0;
+}
+
+void cr_wait_end_slow(crank_loop *loop)
+{
+    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
+    if (makes_room(loop))
+        yield(&w);
+}
+
+/* After making room the flags are looked at again, for the others may have asked meanwhile. */
+int cr_wait_begin_slow(crank_loop *loop, const char *call)
+{
+    int err = cr_wait_begin_at_once_slow(loop, call);
+    if (err < 0 || loop->runner.budget > 0)
+        return err;
+    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
+    cr_wait_end(&w);
+    return cr_wait_on(&w);
+}
+
+int cr_wait_on_slow(const cr_waiting *w)
+{
+    cr_tasks_of(w->loop)->run_on(w->self);
+    if (!cr_wait_noticed(w))
+        return 0;
+    cr_tasks_of(w->loop)->interrupt(w->self);
+    return -ECANCELED;
+}
+
+/* What runs after is told of by the loop, to which the processor goes: see cr_loop_listen. */
+long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait)
+{
+    cr_tell(runner->listener, CR_EVENT_WAITS, self, (uintptr_t)wait);
+    return cr_fiber_park(runner, self, wait);
+}
+
+void cr_wake_told(crank_loop *loop, cr_task *task, long result)
+{
+    cr_tell(loop->runner.listener, CR_EVENT_WOKEN, task, (uintptr_t)result);
+    cr_wake_untold(loop, task, result);
+}
+
+/* The loop's hook: a task's own timer is due. */
+void cr_task_timer_due(crank_loop *loop, cr_timer *timer)
+{
+    cr_task *task = cr_container_of(timer, cr_task, timer);
+    const cr_wait *wait = task->fiber.wait;
+    if (CR_UNLIKELY(wait->due != NULL))
+        wait->due(loop, task);
+    else
+        cr_wake(loop, task, 0);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* hibernate.h: idle tasks give their stack's pages back. */
+#ifndef CR_HIBERNATE_H
+#define CR_HIBERNATE_H
+#include "task/task.h"
+
+/* Before memory of the user's that may lie on a parked task's stack is read or written. */
+extern __thread struct cr_naps *cr_naps_here
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+bool cr_nap_touched(const void *address);
+static inline void cr_stack_touch(const void *address)
+{
+    if (CR_UNLIKELY(cr_naps_here != NULL))
+        (void)cr_nap_touched(address);
+}
+
+int cr_naps_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
+void cr_naps_close(crank_loop *loop);
+/* Give a task's stack back: it is on the ready line and has a turn. */
+void cr_nap_wake(cr_task *task);
+void cr_naps_due(crank_loop *loop, cr_timer *timer);
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h: the one way to wait. Everything that can wait is built on this page.
+ *
+ * A waiting call looks like this:
+ *
+ *     int crank_event_wait(crank_event *event)
+ *     {
+ *         cr_waiting w;
+ *         int err = cr_wait_begin(&w, "crank_event_wait");
+ *         if (err < 0)
+ *             return err;
+ *         if (event->raised)
+ *             return 0;
+ *         return cr_waitq_park(&w, &event->line, &event_wait);
+ *     }
+ *
+ * cr_wait_begin sees that it is called in a task, delivers a cancellation that is pending, and lets
+ * the others run where the task's budget is spent: so every waiting call is a checkpoint, also
+ * where it need not wait. Parking is its last thing: the processor is handed to the next task from
+ * there, and that one is resumed by a jump to where its own parking call was called from.
+ *
+ * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
+ * results; the wake value is what the call returns. A cancellation calls wait->undo. Memory of the
+ * user's on a parked task's stack is written only after cr_stack_touch.
+ *
+ * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
+ * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
+ * table and nothing else. */
+#ifndef CR_WAIT_H
+#define CR_WAIT_H
+#include "task/task.h"
+
+/* What a task can wait for; one static const per kind. A task's wait (fiber.wait) may be changed
+ * while it is parked, by whoever owns the wait: that is how a wait gets a grace period, or moves
+ * from a condition to its lock. */
+typedef struct cr_wait {
+    const char *what; /* "waits for a lock": for descriptions and reports */
+    /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
+     * touches it, and whoever ends the wait reads or writes user memory on it only after
+     * cr_stack_touch. */
+    bool may_nap;
+    /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
+     * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
+     * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
+    bool (*undo)(cr_task *task);
+    /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
+     * case: pass it on to the tasks that are waited for. NULL: nobody else need hear of it. */
+    void (*repeat)(cr_task *task);
+    /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
+    void (*due)(crank_loop *loop, cr_task *task);
+    /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
+     * if none is known. */
+    cr_task *(*holder)(const cr_task *task);
+    /* The name of the thing waited for into buf ("lock 0x..."); NULL: just what. */
+    size_t (*describe)(const cr_task *task, char *buf, size_t size);
+} cr_wait;
+
+/* An open waiting call, on the stack of who waits. What is needed of it after parking must be
+ * read before: see cr_wait_begin_slow. */
+typedef struct cr_waiting {
+    crank_loop *loop;
+    cr_task *self;
+} cr_waiting;
+
+/* A request or a scope that fired is pending, or the last wait was interrupted: the fast half looks
+ * no further. */
+#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED | CR_TASK_INTERRUPTED)
+/* The fast half of opening a waiting call: false where there is more to do, or no task. */
+static inline bool cr_wait_open(cr_waiting *w)
+{
+    w->loop = cr_loop_here;
+    w->self = w->loop ? cr_task_of_fiber(w->loop->runner.current) : NULL;
+    return w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --w->loop->runner.budget;
+}
+/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget
+ * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
+ * would make parking a tail call. */
+CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
+/* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
+static inline int cr_wait_begin(cr_waiting *w, const char *call)
+{
+    if (CR_LIKELY(cr_wait_open(w)))
+        return 0;
+    int err = cr_wait_begin_slow(w->loop, call);
+    CR_ASSUME(w->self != NULL);
+    return err;
+}
+/* As cr_wait_begin, for a call that has looked something up by a handle, which may be gone when the
+ * others have run: no room is made yet. Where it parks at once there is no need; else cr_wait_end
+ * is the last thing it does. */
+CR_NOINLINE int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call);
+static inline int cr_wait_begin_at_once(cr_waiting *w, const char *call)
+{
+    if (CR_LIKELY(cr_wait_open(w)))
+        return 0;
+    int err = cr_wait_begin_at_once_slow(w->loop, call);
+    CR_ASSUME(w->self != NULL);
+    return err;
+}
+CR_NOINLINE void cr_wait_end_slow(crank_loop *loop);
+static inline void cr_wait_end(const cr_waiting *w)
+{
+    if (CR_UNLIKELY(w->loop->runner.budget == 0))
+        cr_wait_end_slow(w->loop);
+}
+/* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
+ * some of which it spends. Where it is false, or the call must wait, the full way follows from
+ * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
+ * needs no frame. */
+static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
+{
+    w->loop = loop;
+    w->self = cr_task_of_fiber(loop->runner.current);
+    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
+        return false;
+    if (CR_LIKELY(--loop->runner.budget))
+        return true;
+    loop->runner.budget = 1; /* for the full way to spend */
+    return false;
+}
+/* Before the second wait of a call and those after it: a request that came too late to undo the one
+ * before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
+int cr_wait_on_slow(const cr_waiting *w);
+static inline int cr_wait_on(const cr_waiting *w)
+{
+    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_wait_on_slow(w);
+}
+/* What cr_wait_begin fails with where a scope of the task's could not be made: -ENOMEM, said. */
+CR_COLD int cr_wait_without_scope(crank_loop *loop);
+/* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
+ * than one. */
+static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)
+{
+    uint32_t left = w->loop->runner.budget;
+    w->loop->runner.budget = left > cost ? left - (cost - 1) : 1;
+}
+static inline bool cr_wait_quick(cr_waiting *w)
+{
+    return cr_loop_here && cr_wait_quick_in(cr_loop_here, w);
+}
+
+/* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
+CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait);
+CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);
+/* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
+static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
+{
+    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
+        return cr_park_told(&w->loop->runner, &w->self->fiber, wait);
+    return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
+}
+/* The same for calls that give int: a call whose result must be narrowed is no tail call. */
+static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
+{
+    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
+        return (int)cr_park_told(&w->loop->runner, &w->self->fiber, wait);
+    return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);
+}
+/* The waking itself; for cr_wake. */
+static inline void cr_wake_untold(crank_loop *loop, cr_task *task, long result)
+{
+    task->fiber.wake = result;
+    task->fiber.wait = NULL;
+    cr_runner_push(&loop->runner, &task->fiber);
+}
+/* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
+ * all, so that nobody finds a task that is ready and seems to wait. */
+static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
+{
+    if (CR_UNLIKELY(loop->runner.listener != NULL))
+        cr_wake_told(loop, task, result);
+    else
+        cr_wake_untold(loop, task, result);
+}
+/* Tasks in line for one thing, first come first served. A task is in the line or has been woken,
+ * never both. Zeroed memory is an empty line. */
+typedef struct cr_waitq {
+    cr_task *head;
+    cr_task *tail;
+} cr_waitq;
+/* The links are in the task's record: standing in line allocates nothing and cannot fail. */
+static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
+{
+    task->node.next = NULL;
+    task->node.prev = line->tail;
+    if (line->tail)
+        line->tail->node.next = task;
+    else
+        line->head = task;
+    line->tail = task;
+}
+/* From anywhere in the line, without a walk: a cancelled task leaves as cheaply as it came. */
+static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
+{
+    if (task->node.prev)
+        task->node.prev->node.next = task->node.next;
+    else
+        line->head = task->node.next;
+    if (task->node.next)
+        task->node.next->node.prev = task->node.prev;
+    else
+        line->tail = task->node.prev;
+}
+/* Take the first out of the line, NULL when it is empty. */
+static inline cr_task *cr_waitq_pop(cr_waitq *line)
+{
+    cr_task *first = line->head;
+    if (!first)
+        return NULL;
+    line->head = first->node.next;
+    if (line->head)
+        line->head->node.prev = NULL;
+    else
+        line->tail = NULL;
+    return first;
+}
+/* Stand at the end of the line (task->on is the line then) and park. What the waker must know
+ * stands in task->place before. */
+static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
+{
+    w->self->on = line;
+    cr_waitq_join(line, w->self);
+    return cr_park_int(w, wait);
+}
+/* The loop's hook: a task's own timer is due. */
+void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
+/* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
+bool cr_wait_noticed(const cr_waiting *w);
+/* Spend the budget as cr_wait_begin does, delivering nothing. 0, or -ENOMEM where a scope of the
+ * task could not be made. */
+int cr_wait_room(const cr_waiting *w);
+#endif

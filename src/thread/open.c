@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c: the pool of a loop, real or simulated: made when the first job needs it, closed when the
+ * run ends.
+ *
+ * Owns: the memory of the workers, and which pool a loop has. Does not own what either does
+ * between: real_pool.c and sim_pool.c. */
+#include "base/fork.h"
+#include "thread/pool.h"
+
+/* Every thread has ended. */
+static void free_workers(cr_workers *workers)
+{
+    const cr_sys *sys = workers->loop->sys;
+    workers->ops->free(workers);
+    for (unsigned i = 0; i < workers->max; i++)
+        pthread_cond_destroy(&workers->all[i].wake);
+    pthread_cond_destroy(&workers->ended);
+    pthread_mutex_destroy(&workers->lock);
+    cr_jobs_deinit(&workers->jobs);
+    cr_pool_deinit(&workers->memory);
+    cr_free(sys, workers);
+}
+
+/* Called when the run ends, with the tasks' memory still there: jobs that were abandoned end
+ * their tasks now. */
+static void close_workers(crank_loop *loop, cr_closer *closer)
+{
+    cr_workers *workers = cr_container_of(closer, cr_workers, closer);
+    bool whole = workers->ops->close(workers);
+    cr_wakeup_deliver(loop->wakeup); /* our signal may be on its way */
+    (void)cr_workers_collect(workers);
+    loop->workers = NULL;
+    loop->spin_ns = 0;
+    if (whole)
+        free_workers(workers);
+}
+
+/* More threads than cores, since jobs often wait; as Python's executor chooses. Under the simulator
+ * nothing depends on the machine: a seed means the same everywhere. */
+static void choose_size(crank_loop *loop, unsigned *ret_cores, unsigned *ret_max)
+{
+    enum { cores_simulated = 4, max_usual = 32 };
+    unsigned cores = loop->simulated ? cores_simulated : loop->sys->cores(loop->sys->context);
+    unsigned max = cores + 4 < max_usual ? cores + 4 : max_usual;
+    *ret_cores = cores;
+    *ret_max = loop->options.threads_max ? loop->options.threads_max : max;
+}
+
+/* Conditions wait by the clock that the table's now reads, which no administrator sets. */
+static void init_locks(cr_workers *workers)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->ended, &monotonic);
+    for (unsigned i = 0; i < workers->max; i++)
+        pthread_cond_init(&workers->all[i].wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+/* In the child of a fork that a job has called: its thread is a worker no more. */
+static void forget_worker(void) { cr_worker_here = NULL; }
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static void prepare(void) { cr_fork_prepare(forget_worker); }
+
+/* No thread is made yet: a program that needs none has none. */
+static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
+{
+    unsigned cores, max;
+    (void)pthread_once(&prepared, prepare);
+    choose_size(loop, &cores, &max);
+    cr_workers *workers = cr_alloc_zero(loop->sys, sizeof *workers + max * sizeof workers->all[0]);
+    if (!workers)
+        return NULL;
+    workers->loop = loop;
+    workers->ops = loop->simulated ? &cr_sim_pool_ops : &cr_real_pool_ops;
+    workers->cores = cores;
+    workers->max = max;
+    workers->closer.close = close_workers;
+    cr_pool_init(&workers->memory, loop->sys, CR_JOB_BYTES);
+    if (cr_jobs_init(&workers->jobs, loop->sys) < 0)
+        goto no_jobs;
+    if (workers->ops->open(workers) < 0)
+        goto no_pool;
+    init_locks(workers);
+    cr_loop_at_close(loop, &workers->closer);
+    loop->workers = workers;
+    return workers;
+no_pool:
+    cr_jobs_deinit(&workers->jobs);
+no_jobs:
+    cr_free(loop->sys, workers);
+    return NULL;
+}
+
+/* Made by the first who needs one: a program without jobs has no workers' memory. */
+cr_workers *cr_workers_of(crank_loop *loop)
+{
+    return CR_LIKELY(loop->workers != NULL) ? loop->workers : workers_new(loop);
+}
