@@ -144,19 +144,21 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
 #define CRANK_IS_LARGE_(...) CRANK_CAT_(CRANK_LARGE_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
 /* Save it: without arguments there is nothing to save. */
 #define CRANK_STUB_0(type, large, f) ((void)0)
-#define CRANK_STUB_N(type, large, f, ...) ((void)((type)((large) ? crank_many_() : crank_few_()))(__VA_ARGS__))
+#define CRANK_STUB_1(type, large, f, ...) ((void)((type)((large) ? crank_many_() : crank_few_()))(__VA_ARGS__))
 
 #define CRANK_FIRST_(f, ...) f
 #define CRANK_TYPE_CALL_0(t, f) t()
-#define CRANK_TYPE_CALL_N(t, f, ...) t(__VA_ARGS__)
-#define CRANK_ZERO_OR_N_(...) CRANK_PICK_(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, 0, 0)
+#define CRANK_TYPE_CALL_1(t, f, ...) t(__VA_ARGS__)
+/* 1 where an argument follows the function, else 0. A pick chooses from numbers, not from letters: the program may
+ * define a macro N. */
+#define CRANK_HAS_ARGS_(...) CRANK_PICK_(__VA_ARGS__, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0)
 
 /* Capture fn(args...) and hand it to make(owner, fn, site). id is a number unique to the expansion. */
 #define CRANK_CAPTURE_(id, make, owner, ...) \
     __extension__({ \
         __typeof__(owner) CRANK_CAT_(crank_o_, id) = (owner); \
         __typeof__(&*(CRANK_FIRST_(__VA_ARGS__, 0))) CRANK_CAT_(crank_f_, id) = (CRANK_FIRST_(__VA_ARGS__, 0)); \
-        __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+        __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_HAS_ARGS_(__VA_ARGS__))( \
             CRANK_CAT_(crank_f_, id), __VA_ARGS__)) *const CRANK_CAT_(crank_r_, id) = 0; \
         _Static_assert(CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))) \
                 != CRANK_KIND_NONE, \
@@ -170,7 +172,7 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
             CRANK_BITS_(CRANK_IS_INTEGER_, __VA_ARGS__) }; \
         if (__builtin_expect(!CRANK_CAT_(crank_f_, id), 0)) \
             crank_no_function_(#make, &CRANK_CAT_(crank_s_, id)); \
-        CRANK_CAT_(CRANK_STUB_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+        CRANK_CAT_(CRANK_STUB_, CRANK_HAS_ARGS_(__VA_ARGS__))( \
             __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_IS_LARGE_(__VA_ARGS__), __VA_ARGS__); \
         make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \
             &CRANK_CAT_(crank_s_, id)); \

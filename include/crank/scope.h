@@ -114,7 +114,7 @@ CRANK_API crank_task *crank_group_spawn_(crank_group *group, crank_function_ *fn
     })
 /* The type of the result of a function with its arguments. */
 #define CRANK_RESULT_OF_(...) \
-    __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_ZERO_OR_N_(__VA_ARGS__))( \
+    __typeof__(CRANK_CAT_(CRANK_TYPE_CALL_, CRANK_HAS_ARGS_(__VA_ARGS__))( \
         (CRANK_FIRST_(__VA_ARGS__, 0)), __VA_ARGS__))
 typedef struct crank_into_ {
     crank_group *group;

@@ -111,6 +111,29 @@ for compiler in $(compilers); do
     done
 done
 
+# A program's macros of one letter do not reach into crank's.
+{
+    echo '#include <crank.h>'
+    printf '#define %s 100\n' {A..Z}
+    cat <<'END'
+static int none(void) { return 0; }
+static int square(int n) { return n * n; }
+int use(void);
+int use(void)
+{
+    int result = 0;
+    CRANK_GROUP(group);
+    crank_group_spawn_into(&group, &result, square, N);
+    crank_try(crank_group_wait(&group));
+    crank_try(crank_gather(NULL, crank_spawn(none), crank_spawn(square, N)));
+    return crank_try(crank_any(NULL, crank_to_thread(square, N))) + result;
+}
+END
+} >"$SCRATCH/letters.c"
+for compiler in $(compilers); do
+    check "macros of one letter with $compiler" silent $compiler -std=c11 -O2 $strict "$SCRATCH/letters.c"
+done
+
 # Loops whose body does not look at the loop's variable, in either standard.
 cat >"$SCRATCH/loops.c" <<'END'
 #include <crank.h>
