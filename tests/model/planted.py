@@ -4,7 +4,7 @@
 
 planted.py FOLDER [PART OF A NAME]...: FOLDER holds a built model (build.sh). A plant is a file, what stands in it and
 what stands there instead. Prints what was not found; last "N passed, N failed, 0 skipped". planted.py --list prints the
-names.
+names; --check tells, without building anything, whether what each plant replaces still stands in its file.
 """
 import os
 import re
@@ -75,15 +75,34 @@ PLANTS = [
 ]
 
 
-def plant(folder, built, plant_):
-    """None when the model found it and found it again, else what it did; built is an empty folder."""
-    name, path, changes, scenarios = plant_
+def changed(path, changes):
+    """The file's text with the fault in it, and why that cannot be; one of the two is None."""
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
     for before, after in changes:
         if before not in text:
-            return f"{path} has changed: what is to be replaced is not there"
+            return None, f"{path} has changed: what is to be replaced is not there"
         text = text.replace(before, after, 1)
+    return text, None
+
+
+def check():
+    failed = 0
+    for name, path, changes, _ in PLANTS:
+        _, why = changed(path, changes)
+        if why:
+            failed += 1
+            print(f"FAIL planted: {name}: {why}")
+    print(f"{len(PLANTS) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+def plant(folder, built, plant_):
+    """None when the model found it and found it again, else what it did; built is an empty folder."""
+    name, path, changes, scenarios = plant_
+    text, why = changed(path, changes)
+    if why:
+        return why
     copy = os.path.join(built, "planted.c")
     for entry in os.listdir(folder):
         if entry.endswith(".o"):
@@ -109,6 +128,8 @@ def main():
     if sys.argv[1:] == ["--list"]:
         print("\n".join(plant_[0] for plant_ in PLANTS))
         return 0
+    if sys.argv[1:] == ["--check"]:
+        return check()
     folder = os.path.abspath(sys.argv[1])
     os.chdir(ROOT)
     chosen = [p for p in PLANTS if len(sys.argv) < 3 or any(word in p[0] for word in sys.argv[2:])]
