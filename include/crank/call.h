@@ -51,97 +51,55 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
     sizeof *__builtin_choose_expr(__builtin_types_compatible_p(__typeof__(*(p)), void), (char *)0, (p))
 #define CRANK_VALUE_CLASS_(p) (__builtin_classify_type(*(p)) == 5 ? CRANK_KIND_POINTER : CRANK_KIND_STRUCT)
 
-#define CRANK_ARG_OK_(arg) \
+/* CRANK_EACH_(m, f, args...) writes m(i, arg) for each argument that follows f, i counted from 0 (as 0 + 1 + 1). It
+ * writes nothing for 15, which the callers refuse. */
+#define CRANK_EACH_(m, ...) CRANK_CAT_(CRANK_EACH_, CRANK_ARGS_(__VA_ARGS__))(m, 0, __VA_ARGS__)
+#define CRANK_EACH_0(m, i, f)
+#define CRANK_EACH_1(m, i, f, a) m(i, a)
+#define CRANK_EACH_2(m, i, f, a, ...) m(i, a) CRANK_EACH_1(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_3(m, i, f, a, ...) m(i, a) CRANK_EACH_2(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_4(m, i, f, a, ...) m(i, a) CRANK_EACH_3(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_5(m, i, f, a, ...) m(i, a) CRANK_EACH_4(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_6(m, i, f, a, ...) m(i, a) CRANK_EACH_5(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_7(m, i, f, a, ...) m(i, a) CRANK_EACH_6(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_8(m, i, f, a, ...) m(i, a) CRANK_EACH_7(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_9(m, i, f, a, ...) m(i, a) CRANK_EACH_8(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_10(m, i, f, a, ...) m(i, a) CRANK_EACH_9(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_11(m, i, f, a, ...) m(i, a) CRANK_EACH_10(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_12(m, i, f, a, ...) m(i, a) CRANK_EACH_11(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_13(m, i, f, a, ...) m(i, a) CRANK_EACH_12(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_14(m, i, f, a, ...) m(i, a) CRANK_EACH_13(m, i + 1, f, __VA_ARGS__)
+#define CRANK_EACH_15(m, i, f, ...)
+
+#define CRANK_ARG_OK_(i, arg) \
     _Static_assert(sizeof(__typeof__(((void)0, (arg)))) <= 16, \
         "crank: an argument of a task is a scalar or a struct of at most 16 bytes; pass a pointer: " #arg);
 /* Words the arguments take, and those that never fit a register: what the large stub saves is limited. */
 #define CRANK_WORDS_(arg) ((sizeof(__typeof__(((void)0, (arg)))) + 7) / 8)
-#define CRANK_LONG_DOUBLE_(arg) \
-    (__builtin_types_compatible_p(__typeof__(((void)0, (arg))), long double) ? 2u : 0u)
-#define CRANK_SUM_1(w, a) w(a)
-#define CRANK_SUM_2(w, a, ...) w(a) + CRANK_SUM_1(w, __VA_ARGS__)
-#define CRANK_SUM_3(w, a, ...) w(a) + CRANK_SUM_2(w, __VA_ARGS__)
-#define CRANK_SUM_4(w, a, ...) w(a) + CRANK_SUM_3(w, __VA_ARGS__)
-#define CRANK_SUM_5(w, a, ...) w(a) + CRANK_SUM_4(w, __VA_ARGS__)
-#define CRANK_SUM_6(w, a, ...) w(a) + CRANK_SUM_5(w, __VA_ARGS__)
-#define CRANK_SUM_7(w, a, ...) w(a) + CRANK_SUM_6(w, __VA_ARGS__)
-#define CRANK_SUM_8(w, a, ...) w(a) + CRANK_SUM_7(w, __VA_ARGS__)
-#define CRANK_SUM_9(w, a, ...) w(a) + CRANK_SUM_8(w, __VA_ARGS__)
-#define CRANK_SUM_10(w, a, ...) w(a) + CRANK_SUM_9(w, __VA_ARGS__)
-#define CRANK_SUM_11(w, a, ...) w(a) + CRANK_SUM_10(w, __VA_ARGS__)
-#define CRANK_SUM_12(w, a, ...) w(a) + CRANK_SUM_11(w, __VA_ARGS__)
-#define CRANK_SUM_13(w, a, ...) w(a) + CRANK_SUM_12(w, __VA_ARGS__)
-#define CRANK_SUM_14(w, a, ...) w(a) + CRANK_SUM_13(w, __VA_ARGS__)
-#define CRANK_FITS_(n, f, ...) \
-    _Static_assert(CRANK_SUM_##n(CRANK_WORDS_, __VA_ARGS__) <= 22 && \
-            CRANK_SUM_##n(CRANK_LONG_DOUBLE_, __VA_ARGS__) <= 16, \
-        "crank: the arguments of a task take at most 176 bytes together; put them in a struct and pass a pointer");
-#define CRANK_ARGS_OK_0(f)
-#define CRANK_ARGS_OK_1(f, a) CRANK_ARG_OK_(a)
-#define CRANK_ARGS_OK_2(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_1(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_3(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_2(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_4(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_3(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_5(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_4(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_6(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_5(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_7(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_6(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_8(f, ...) CRANK_FITS_(8, f, __VA_ARGS__) CRANK_EACH_OK_8(f, __VA_ARGS__)
-#define CRANK_EACH_OK_8(f, a, ...) CRANK_ARG_OK_(a) CRANK_ARGS_OK_7(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_9(f, ...) CRANK_FITS_(9, f, __VA_ARGS__) CRANK_EACH_OK_9(f, __VA_ARGS__)
-#define CRANK_EACH_OK_9(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_8(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_10(f, ...) CRANK_FITS_(10, f, __VA_ARGS__) CRANK_EACH_OK_10(f, __VA_ARGS__)
-#define CRANK_EACH_OK_10(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_9(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_11(f, ...) CRANK_FITS_(11, f, __VA_ARGS__) CRANK_EACH_OK_11(f, __VA_ARGS__)
-#define CRANK_EACH_OK_11(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_10(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_12(f, ...) CRANK_FITS_(12, f, __VA_ARGS__) CRANK_EACH_OK_12(f, __VA_ARGS__)
-#define CRANK_EACH_OK_12(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_11(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_13(f, ...) CRANK_FITS_(13, f, __VA_ARGS__) CRANK_EACH_OK_13(f, __VA_ARGS__)
-#define CRANK_EACH_OK_13(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_12(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_14(f, ...) CRANK_FITS_(14, f, __VA_ARGS__) CRANK_EACH_OK_14(f, __VA_ARGS__)
-#define CRANK_EACH_OK_14(f, a, ...) CRANK_ARG_OK_(a) CRANK_EACH_OK_13(f, __VA_ARGS__)
-#define CRANK_ARGS_OK_15(f, ...) \
-    _Static_assert(0, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer");
+#define CRANK_PLUS_WORDS_(i, arg) +CRANK_WORDS_(arg)
+#define CRANK_PLUS_LONG_DOUBLE_(i, arg) \
+    +(__builtin_types_compatible_p(__typeof__(((void)0, (arg))), long double) ? 2u : 0u)
+/* The sum of either, over 3, 4 or 8 to 14 arguments. For other counts no check below needs it and it is 0: each further
+ * copy of an argument takes time to compile, above all where calls nest. */
+#define CRANK_SUM_(m, ...) \
+    CRANK_CAT_(CRANK_SUM_, CRANK_PICK_(__VA_ARGS__, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0))(m, __VA_ARGS__)
+#define CRANK_SUM_0(m, ...) 0
+#define CRANK_SUM_1(m, ...) (0 CRANK_EACH_(m, __VA_ARGS__))
+#define CRANK_ARGS_OK_(n, words, ...) \
+    _Static_assert((n) <= 14, "crank: a task takes at most 14 arguments; put them in a struct and pass a pointer"); \
+    _Static_assert((n) < 8 || ((words) <= 22 && CRANK_SUM_(CRANK_PLUS_LONG_DOUBLE_, __VA_ARGS__) <= 16), \
+        "crank: the arguments of a task take at most 176 bytes together; put them in a struct and pass a pointer"); \
+    CRANK_EACH_(CRANK_ARG_OK_, __VA_ARGS__)
 
-/* A bit for each argument that is a w, the first in bit 0. */
-#define CRANK_BITS_0(w, f) 0
-#define CRANK_BITS_1(w, f, a) w(a)
-#define CRANK_BITS_2(w, f, a, ...) (w(a) | CRANK_BITS_1(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_3(w, f, a, ...) (w(a) | CRANK_BITS_2(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_4(w, f, a, ...) (w(a) | CRANK_BITS_3(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_5(w, f, a, ...) (w(a) | CRANK_BITS_4(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_6(w, f, a, ...) (w(a) | CRANK_BITS_5(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_7(w, f, a, ...) (w(a) | CRANK_BITS_6(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_8(w, f, a, ...) (w(a) | CRANK_BITS_7(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_9(w, f, a, ...) (w(a) | CRANK_BITS_8(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_10(w, f, a, ...) (w(a) | CRANK_BITS_9(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_11(w, f, a, ...) (w(a) | CRANK_BITS_10(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_12(w, f, a, ...) (w(a) | CRANK_BITS_11(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_13(w, f, a, ...) (w(a) | CRANK_BITS_12(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_14(w, f, a, ...) (w(a) | CRANK_BITS_13(w, f, __VA_ARGS__) << 1)
-#define CRANK_BITS_15(w, f, ...) 0
+/* A bit for each argument that is a pointer, and for each that is an integer, the first in bit 0. */
 #define CRANK_CLASS_(arg) __builtin_classify_type(*(__typeof__(((void)0, (arg))) *)0)
-#define CRANK_IS_POINTER_(arg) (CRANK_CLASS_(arg) == 5)
-#define CRANK_IS_INTEGER_(arg) \
-    (CRANK_CLASS_(arg) == 1 && CRANK_WORDS_(arg) == 1 && !__builtin_constant_p(arg))
-#define CRANK_BITS_(w, ...) ((unsigned short)CRANK_CAT_(CRANK_BITS_, CRANK_ARGS_(__VA_ARGS__))(w, __VA_ARGS__))
+#define CRANK_POINTER_BIT_(i, arg) | (CRANK_CLASS_(arg) == 5) << (i)
+#define CRANK_INTEGER_BIT_(i, arg) \
+    | (CRANK_CLASS_(arg) == 1 && CRANK_WORDS_(arg) == 1 && !__builtin_constant_p(arg)) << (i)
+#define CRANK_BITS_(bit, ...) ((unsigned short)(0 CRANK_EACH_(bit, __VA_ARGS__)))
 
 /* Which form a call is saved in: the small one holds two arguments of any type, and up to four of one word each. */
-#define CRANK_LARGE_0(f) 0
-#define CRANK_LARGE_1(f, ...) 0
-#define CRANK_LARGE_2(f, ...) 0
-#define CRANK_LARGE_3(f, ...) (CRANK_SUM_3(CRANK_WORDS_, __VA_ARGS__) > 3)
-#define CRANK_LARGE_4(f, ...) (CRANK_SUM_4(CRANK_WORDS_, __VA_ARGS__) > 4)
-#define CRANK_LARGE_5(f, ...) 1
-#define CRANK_LARGE_6(f, ...) 1
-#define CRANK_LARGE_7(f, ...) 1
-#define CRANK_LARGE_8(f, ...) 1
-#define CRANK_LARGE_9(f, ...) 1
-#define CRANK_LARGE_10(f, ...) 1
-#define CRANK_LARGE_11(f, ...) 1
-#define CRANK_LARGE_12(f, ...) 1
-#define CRANK_LARGE_13(f, ...) 1
-#define CRANK_LARGE_14(f, ...) 1
-#define CRANK_LARGE_15(f, ...) 1
-#define CRANK_IS_LARGE_(...) CRANK_CAT_(CRANK_LARGE_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
+#define CRANK_IS_LARGE_(n, words) ((n) > 4 || ((n) > 2 && (words) > (n)))
 /* Save it: without arguments there is nothing to save. */
 #define CRANK_STUB_0(type, large, f) ((void)0)
 #define CRANK_STUB_1(type, large, f, ...) ((void)((type)((large) ? crank_many_() : crank_few_()))(__VA_ARGS__))
@@ -163,17 +121,20 @@ static inline crank_function_ *crank_many_(void) { return crank_capture_many_; }
         _Static_assert(CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))) \
                 != CRANK_KIND_NONE, \
             "crank: a task returns a scalar of at most 8 bytes or void; return through a pointer argument"); \
-        CRANK_CAT_(CRANK_ARGS_OK_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__) \
+        enum { \
+            CRANK_CAT_(crank_w_, id) = CRANK_SUM_(CRANK_PLUS_WORDS_, __VA_ARGS__), \
+            CRANK_CAT_(crank_l_, id) = CRANK_IS_LARGE_(CRANK_ARGS_(__VA_ARGS__), CRANK_CAT_(crank_w_, id)) \
+        }; \
+        CRANK_ARGS_OK_(CRANK_ARGS_(__VA_ARGS__), CRANK_CAT_(crank_w_, id), __VA_ARGS__) \
         static const crank_site CRANK_CAT_(crank_s_, id) = { \
             CRANK_STRING_(CRANK_FIRST_(__VA_ARGS__, 0)), __FILE__, __func__, __LINE__, \
             CRANK_KIND_OF_(CRANK_CAT_(crank_r_, id), CRANK_RESULT_CLASS_(CRANK_CAT_(crank_r_, id))), \
-            (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__), \
-            CRANK_IS_LARGE_(__VA_ARGS__), CRANK_BITS_(CRANK_IS_POINTER_, __VA_ARGS__), \
-            CRANK_BITS_(CRANK_IS_INTEGER_, __VA_ARGS__) }; \
+            (unsigned char)sizeof(*CRANK_CAT_(crank_r_, id)), CRANK_ARGS_(__VA_ARGS__), CRANK_CAT_(crank_l_, id), \
+            CRANK_BITS_(CRANK_POINTER_BIT_, __VA_ARGS__), CRANK_BITS_(CRANK_INTEGER_BIT_, __VA_ARGS__) }; \
         if (__builtin_expect(!CRANK_CAT_(crank_f_, id), 0)) \
             crank_no_function_(#make, &CRANK_CAT_(crank_s_, id)); \
         CRANK_CAT_(CRANK_STUB_, CRANK_HAS_ARGS_(__VA_ARGS__))( \
-            __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_IS_LARGE_(__VA_ARGS__), __VA_ARGS__); \
+            __typeof__(CRANK_CAT_(crank_f_, id)), CRANK_CAT_(crank_l_, id), __VA_ARGS__); \
         make(CRANK_CAT_(crank_o_, id), (crank_function_ *)CRANK_CAT_(crank_f_, id), \
             &CRANK_CAT_(crank_s_, id)); \
     })

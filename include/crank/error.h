@@ -71,33 +71,13 @@ CRANK_API long crank_null_error_(void);
 /* The value of expr; where it is a failure (negative, or a NULL pointer) return it from this function, which must
  * return an integer, noting the place. Where this return leaves a timeout or group opened in this same function that
  * caused an -ECANCELED, what is returned is the scope's own error: -ETIMEDOUT, or the failed child's. */
-#define crank_try(expr) CRANK_TRY_(__COUNTER__, #expr, expr)
-#define CRANK_TRY_(id, text, expr) \
-    __extension__({ \
-        __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
-        CRANK_TRY_OK_(CRANK_CAT_(crank_v_, id)); \
-        long CRANK_CAT_(crank_e_, id) = CRANK_TRY_ERROR_(CRANK_CAT_(crank_v_, id)); \
-        if (__builtin_expect(CRANK_CAT_(crank_e_, id) < 0, 0)) \
-            return CRANK_TRACED_(text, CRANK_CAT_(crank_e_, id)); \
-        CRANK_CAT_(crank_v_, id); \
-    })
+#define crank_try(expr) CRANK_TRY_(__COUNTER__, #expr, expr, return crank_failed_)
 /* The same in a function that returns a pointer: returns NULL, errno and the message are set. */
-#define crank_try_null(expr) CRANK_TRY_NULL_(__COUNTER__, #expr, expr)
-#define CRANK_TRY_NULL_(id, text, expr) \
-    __extension__({ \
-        __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
-        CRANK_TRY_OK_(CRANK_CAT_(crank_v_, id)); \
-        long CRANK_CAT_(crank_e_, id) = CRANK_TRY_ERROR_(CRANK_CAT_(crank_v_, id)); \
-        if (__builtin_expect(CRANK_CAT_(crank_e_, id) < 0, 0)) { \
-            errno = -CRANK_TRACED_(text, CRANK_CAT_(crank_e_, id)); \
-            return NULL; \
-        } \
-        CRANK_CAT_(crank_v_, id); \
-    })
+#define crank_try_null(expr) CRANK_TRY_(__COUNTER__, #expr, expr, errno = -crank_failed_; return NULL)
 /* The same, running statement instead of returning: crank_try_or(f(), goto out). In it crank_failed_ is the error:
  * crank_try_or(f(), err = crank_failed_; goto out). */
-#define crank_try_or(expr, statement) CRANK_TRY_DO_(__COUNTER__, #expr, expr, statement)
-#define CRANK_TRY_DO_(id, text, expr, statement) \
+#define crank_try_or(expr, statement) CRANK_TRY_(__COUNTER__, #expr, expr, statement)
+#define CRANK_TRY_(id, text, expr, statement) \
     __extension__({ \
         __typeof__(expr) CRANK_CAT_(crank_v_, id) = (expr); \
         CRANK_TRY_OK_(CRANK_CAT_(crank_v_, id)); \

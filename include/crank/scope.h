@@ -242,7 +242,7 @@ typedef struct crank_outcome {
     crank_must_use_(CRANK_GATHER_(__COUNTER__, crank_gather_, results, __VA_ARGS__))
 #define CRANK_GATHER_(id, call, results, ...) \
     __extension__({ \
-        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        CRANK_TASKS_(id, __VA_ARGS__); \
         call(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (results), CRANK_SIZEOF_AT_(results), \
             CRANK_KIND_OF_((results), CRANK_RESULTS_CLASS_(results))); \
     })
@@ -259,7 +259,7 @@ typedef struct crank_outcome {
     crank_must_use_(CRANK_SETTLED_(__COUNTER__, outcomes, __VA_ARGS__))
 #define CRANK_SETTLED_(id, outcomes, ...) \
     __extension__({ \
-        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        CRANK_TASKS_(id, __VA_ARGS__); \
         crank_gather_settled_n(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (outcomes)); \
     })
 /* Wait for the first to succeed: its index, from 0. The others are cancelled then, and it returns when all have ended;
@@ -270,27 +270,15 @@ typedef struct crank_outcome {
 #define crank_any(outcomes, ...) crank_must_use_(CRANK_ANY_(__COUNTER__, outcomes, __VA_ARGS__))
 #define CRANK_ANY_(id, outcomes, ...) \
     __extension__({ \
-        crank_task *const CRANK_CAT_(crank_a_, id)[] = { CRANK_TASKS_OF_(__VA_ARGS__) }; \
+        CRANK_TASKS_(id, __VA_ARGS__); \
         crank_any_n(CRANK_CAT_(crank_a_, id), CRANK_COUNT(CRANK_CAT_(crank_a_, id)), (outcomes)); \
     })
-#define CRANK_TASKS_OF_(...) CRANK_CAT_(CRANK_TASKS_, CRANK_ARGS_(__VA_ARGS__))(__VA_ARGS__)
-#define CRANK_TASKS_0(a) CRANK_TASK_OF_(a)
-#define CRANK_TASKS_1(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_0(__VA_ARGS__)
-#define CRANK_TASKS_2(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_1(__VA_ARGS__)
-#define CRANK_TASKS_3(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_2(__VA_ARGS__)
-#define CRANK_TASKS_4(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_3(__VA_ARGS__)
-#define CRANK_TASKS_5(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_4(__VA_ARGS__)
-#define CRANK_TASKS_6(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_5(__VA_ARGS__)
-#define CRANK_TASKS_7(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_6(__VA_ARGS__)
-#define CRANK_TASKS_8(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_7(__VA_ARGS__)
-#define CRANK_TASKS_9(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_8(__VA_ARGS__)
-#define CRANK_TASKS_10(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_9(__VA_ARGS__)
-#define CRANK_TASKS_11(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_10(__VA_ARGS__)
-#define CRANK_TASKS_12(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_11(__VA_ARGS__)
-#define CRANK_TASKS_13(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_12(__VA_ARGS__)
-#define CRANK_TASKS_14(a, ...) CRANK_TASK_OF_(a), CRANK_TASKS_13(__VA_ARGS__)
-#define CRANK_TASKS_15(a, ...) \
-    (__extension__({ _Static_assert(0, "crank_gather takes at most 15; use crank_gather_n"); (crank_task *)0; }))
+#define CRANK_TASKS_(id, ...) \
+    _Static_assert(CRANK_ARGS_(__VA_ARGS__) <= 14, "crank_gather takes at most 15; use crank_gather_n"); \
+    crank_task *const CRANK_CAT_(crank_a_, id)[] = { \
+        CRANK_TASK_OF_(CRANK_FIRST_(__VA_ARGS__, 0)) /* which CRANK_EACH_ passes over */ \
+        CRANK_EACH_(CRANK_AND_TASK_OF_, __VA_ARGS__) }
+#define CRANK_AND_TASK_OF_(i, task) , CRANK_TASK_OF_(task)
 #endif
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_gather_(crank_task *const *tasks, size_t n, void *results,
     size_t size, unsigned char kind);
