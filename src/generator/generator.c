@@ -50,7 +50,7 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     else if (site->args > 0)
         g->few = *cr_captured_few();
     const cr_task *self = cr_self();
-    g->up = self ? running(self) : NULL;
+    g->body.up = self ? self->fiber.generator : NULL;
     return g;
 }
 
@@ -65,9 +65,9 @@ crank_generator *crank_generate_(int zero, crank_function_ *fn, const crank_site
 /* Scopes opened since it was entered are those above below: they leave the task's chain with it. */
 static void go_to_sleep(crank_generator *g, cr_task *self)
 {
-    if (CR_UNLIKELY(self->fiber.scope != g->below))
-        cr_scopes_detach(self, g->below, &g->scope_top, &g->scope_bottom);
-    self->fiber.generator = g->up;
+    if (CR_UNLIKELY(self->fiber.scope != g->body.below))
+        cr_scopes_detach(self, g->body.below, &g->scope_top, &g->scope_bottom);
+    self->fiber.generator = g->body.up;
 }
 
 /* The body, at the base of the generator's stack. Pushing the stack while still on it is safe:
@@ -105,8 +105,8 @@ static int first_run(crank_generator *g)
  * to our caller. */
 static inline int enter(crank_generator *g, cr_task *self, cr_scope *below, int thrown)
 {
-    g->up = running(self);
-    g->below = below;
+    g->body.up = self->fiber.generator;
+    g->body.below = below;
     g->state = CR_GENERATOR_RUNNING;
     self->fiber.generator = g;
     return cr_side_swap(&g->asker, &g->own, thrown);
@@ -149,7 +149,7 @@ static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
     cr_generator_check(g, call);
     const crank_generator *up = running(cr_self_checked(call));
     while (up && up != g)
-        up = up->up;
+        up = (const crank_generator *)(const void *)up->body.up;
     CR_CHECK(!up, "%s: generator %s asks itself for a value", call, name_of(g));
     CR_CHECK(g->state != CR_GENERATOR_RUNNING,
         "%s: generator %s is asked by another task already, and waits; only one may ask at a time",
@@ -228,27 +228,6 @@ int crank_throw(crank_generator *g, int error)
 
 /* ---- closing */
 
-/* Only scopes outside of the body count: what its own timeouts and groups do is its own
- * business. */
-void cr_generators_interrupted(const cr_task *task, uint64_t interruption, bool requested)
-{
-    for (const crank_generator *g = running(task); g; g = g->up) {
-        if (!g->closing)
-            continue;
-        g->closing->asked |= requested;
-        for (const cr_scope *s = g->below; s; s = s->up)
-            g->closing->fired |= s->interruption == interruption;
-    }
-}
-
-bool cr_generators_closing_since(const cr_task *task, uint64_t moment)
-{
-    for (const crank_generator *g = running(task); g; g = g->up)
-        if (g->closing && g->closing->begun > moment)
-            return true;
-    return false;
-}
-
 /* Has the body's -ECANCELED more to say than that it was closed? A request that was taken back
  * meanwhile does not count. */
 static bool interrupted(const cr_closing *closing)
@@ -266,7 +245,7 @@ static int end(crank_generator *g, cr_closing *closing)
         return 0;
     if (may_ask(g, "crank_generator_close") > 0 && g->state == CR_GENERATOR_SLEEPING) {
         g->thrown = -ECANCELED;
-        g->closing = closing;
+        g->body.closing = closing;
         result = cr_generator_ask(g, (cr_place){ 0 }, (cr_place){ 0 }, "crank_generator_close");
     }
     CR_CHECK(result <= 0,
@@ -446,7 +425,7 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
     cr_task *self = cr_self();
     crank_generator *g = self ? running(self) : NULL;
     if (CR_UNLIKELY(!g || !g->out.at || g->out.size != size || g->out.kind != kind ||
-                    self->fiber.scope != g->below))
+                    self->fiber.scope != g->body.below))
         return yield(value, size, kind, line);
     if (size == sizeof(long))
         memcpy(g->out.at, value, sizeof(long));
@@ -456,7 +435,7 @@ int crank_yield_(const void *value, size_t size, unsigned char kind, int line)
         return yield(value, size, kind, line);
     g->line = line;
     g->state = CR_GENERATOR_SLEEPING;
-    self->fiber.generator = g->up;
+    self->fiber.generator = g->body.up;
     return cr_side_swap(&g->own, &g->asker, 1);
 }
 
@@ -507,7 +486,7 @@ long crank_yield_from(crank_generator *inner)
     int more = cr_generator_ask(inner, g->out, (cr_place){ 0 }, "crank_yield_from");
     while (more > 0) {
         int thrown = sleep_here(g, cr_self(), inner->line); /* perhaps another task than before */
-        if (thrown < 0 && g->closing) {
+        if (thrown < 0 && g->body.closing) {
             more = thrown;
         } else if (thrown < 0) {
             inner->thrown = thrown;
@@ -516,7 +495,7 @@ long crank_yield_from(crank_generator *inner)
             more = cr_generator_ask(inner, g->out, g->in, "crank_yield_from");
         }
     }
-    if (more < 0 && !g->closing) {
+    if (more < 0 && !g->body.closing) {
         crank_generator_end_(inner);
         return more;
     }

@@ -22,21 +22,13 @@ typedef struct cr_place {
     uint8_t kind;
 } cr_place;
 
-/* What reached the task from outside of a body while that was being ended: a request to the task, a
- * scope that fired. On the stack of the function that ends it. */
-typedef struct cr_closing {
-    bool asked, fired;
-    uint64_t begun; /* a moment, where the end of a block closes it; else 0 */
-} cr_closing;
-
-/* In a pool of the loop's, owned by whoever made it until crank_generator_close. What a switch
- * needs comes first; the captured arguments, read once, come last. */
+/* In a pool of the loop's, owned by whoever made it until crank_generator_close. What scopes
+ * know and a switch needs comes first; the captured arguments, read once, come last. */
 struct crank_generator {
-    cr_side own, asker;  /* its stack, and the one it is asked from */
-    cr_place out;        /* where the asker wants the next value */
-    cr_place in;         /* what was sent */
-    crank_generator *up; /* the generator in which it was last asked, or made; NULL for none */
-    cr_scope *below;     /* the asker's innermost scope */
+    cr_body body;
+    cr_side own, asker;                 /* its stack, and the one it is asked from */
+    cr_place out;                       /* where the asker wants the next value */
+    cr_place in;                        /* what was sent */
     cr_scope *scope_top, *scope_bottom; /* its own scopes, while it sleeps */
     crank_loop *loop;                   /* the one it was made on */
     const crank_site *site;
@@ -46,7 +38,6 @@ struct crank_generator {
     int thrown;  /* what the yield it sleeps at will return */
     int line;    /* of the yield it sleeps at */
     enum cr_generator_state state;
-    cr_closing *closing;            /* what is thrown is its end; else NULL */
     crank_generator *sources[2];    /* an adaptor's, closed with it */
     void *plan;                     /* an adaptor's, freed with it */
     bool owned;                     /* is the source of an adaptor, which closes it */

@@ -61,7 +61,7 @@ static crank_generator *next_to_close(const cr_tasks *tasks, size_t *ret_outermo
         if (g->state != CR_GENERATOR_SLEEPING)
             continue;
         any = g;
-        if (g->up || g->owned)
+        if (g->body.up || g->owned)
             continue;
         outermost = g;
         ++*ret_outermost;

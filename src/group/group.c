@@ -48,18 +48,16 @@ typedef struct cr_group {
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
 
-static cr_group *group_of(const crank_group *group, const char *call)
-{
-    return (cr_group *)(void *)cr_scope_of(group->state, CR_GROUP, call);
-}
+static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
 
-bool cr_group_busy(const cr_scope *scope)
+/* Children alive may hold addresses in the opener's stack. */
+static bool pins_stack(const cr_scope *scope)
 {
     return ((const cr_group *)(const void *)scope)->owner.alive > 0;
 }
 
 /* A child that asks the generator it was spawned in would wait for itself. */
-void cr_group_belongs(cr_scope *scope, cr_task *task)
+static void moved(cr_scope *scope, cr_task *task)
 {
     cr_group *group = (cr_group *)(void *)scope;
     for (const cr_task *up = task; up; up = cr_task_parent(up))
@@ -70,7 +68,15 @@ void cr_group_belongs(cr_scope *scope, cr_task *task)
     group->owner.opener = task;
 }
 
-static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
+static int leave(crank_loop *loop, cr_scope *scope);
+static const cr_scope_ops group_ops = {
+    .name = "group", .leave = leave, .moved = moved, .pins_stack = pins_stack
+};
+
+static cr_group *group_of(const crank_group *group, const char *call)
+{
+    return (cr_group *)(void *)cr_scope_of(group->state, &group_ops, call);
+}
 
 /* ---- failing */
 
@@ -287,7 +293,7 @@ int crank_group_wait(crank_group *g)
 /* The object is zero but for the scope's part: an empty group with no limit. */
 static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
 {
-    cr_scope *scope = cr_scope_open(CR_GROUP, &g->state, "CRANK_GROUP");
+    cr_scope *scope = cr_scope_open(&group_ops, &g->state, "CRANK_GROUP");
     cr_group *group = (cr_group *)(void *)scope;
     if (!group)
         return NULL;
@@ -462,9 +468,11 @@ void crank_group_end_(crank_group *g)
 
 /* The same by crank_try, which can return an error: so the failure is handed to the opener. The
  * -ECANCELED that is being returned is claimed for it, and what shared that is pending again. */
-int cr_group_leave(crank_loop *loop, cr_scope *scope)
+static int leave(crank_loop *loop, cr_scope *scope)
 {
     cr_group *group = (cr_group *)(void *)scope;
+    if (!scope->fired)
+        return -ECANCELED;
     join_children(loop, group);
     if (group->error == 0)
         return -ECANCELED;

@@ -27,17 +27,27 @@ static cr_scope *innermost(const cr_task *task) { return task->fiber.scope; }
 static const cr_scope *shield_of(const cr_task *task)
 {
     const cr_scope *s = innermost(task);
-    while (s && s->type != CR_SHIELD)
+    while (s && !s->ops->hides)
         s = s->up;
     return s;
 }
 bool cr_scopes_shielded(const cr_task *task) { return shield_of(task); }
 
+/* Does the task run a cleanup, of a generator that the end of a block closes, which began after
+ * that moment? */
+static bool closing_since(const cr_task *task, uint64_t moment)
+{
+    for (const cr_body *b = task->fiber.generator; b; b = b->up)
+        if (b->closing && b->closing->begun > moment)
+            return true;
+    return false;
+}
+
 /* Is it only for the next wait of the task's own code, and the task runs a cleanup at the end of a
  * block? */
 static inline bool is_deferred(const cr_task *task, uint64_t deferred_at)
 {
-    return CR_UNLIKELY(deferred_at > 0) && cr_generators_closing_since(task, deferred_at);
+    return CR_UNLIKELY(deferred_at > 0) && closing_since(task, deferred_at);
 }
 
 bool cr_scopes_requested(const cr_task *task)
@@ -48,7 +58,7 @@ bool cr_scopes_requested(const cr_task *task)
 
 bool cr_scopes_deliverable(const cr_task *task)
 {
-    for (const cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+    for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->undelivered && !is_deferred(task, s->deferred_at))
             return true;
     return cr_scopes_requested(task);
@@ -57,12 +67,27 @@ bool cr_scopes_deliverable(const cr_task *task)
 unsigned cr_scopes_pending(const cr_task *task)
 {
     unsigned count = 0;
-    for (const cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+    for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         count += s->undelivered && !is_deferred(task, s->deferred_at);
     return count + (cr_scopes_requested(task) ? cr_task_requests(task) : 0);
 }
 
 /* ---- Interrupting */
+
+/* This interruption has told the task of all scopes that bear its number, and of a request where
+ * requested: bodies that are being ended are told so. Only scopes outside of the body count: what
+ * its own timeouts and groups do is its own business. */
+static CR_NOINLINE void bodies_interrupted(
+    const cr_task *task, uint64_t interruption, bool requested)
+{
+    for (const cr_body *b = task->fiber.generator; b; b = b->up) {
+        if (!b->closing)
+            continue;
+        b->closing->asked |= requested;
+        for (const cr_scope *s = b->below; s; s = s->up)
+            b->closing->fired |= s->interruption == interruption;
+    }
+}
 
 static void deliver_scope(cr_scope *scope, uint64_t interruption)
 {
@@ -96,7 +121,7 @@ void cr_scopes_interrupt(cr_task *task)
 {
     uint64_t now = ++cr_tasks_of(cr_loop_here)->moments;
     bool requested = cr_scopes_requested(task);
-    for (cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+    for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->undelivered && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
     if (requested) {
@@ -111,7 +136,7 @@ void cr_scopes_interrupt(cr_task *task)
     if (cr_loop_here->runner.current != &task->fiber)
         task->fiber.flags |= CR_TASK_INTERRUPTED;
     if (CR_UNLIKELY(task->fiber.generator != NULL))
-        cr_generators_interrupted(task, now, requested);
+        bodies_interrupted(task, now, requested);
 }
 
 /* The chain has not changed since the interruption: its number stands in the innermost scope. A
@@ -125,7 +150,7 @@ bool cr_scopes_absorb(cr_task *task)
     if (task->ext && task->ext->reason)
         cr_reason_deliver(task);
     if (CR_UNLIKELY(task->fiber.generator != NULL))
-        cr_generators_interrupted(task, interruption, true);
+        bodies_interrupted(task, interruption, true);
     return true;
 }
 
@@ -133,11 +158,11 @@ bool cr_scope_absorb(cr_scope *scope)
 {
     cr_task *task = scope->task;
     for (const cr_scope *s = innermost(task); s != scope; s = s->up)
-        if (s->type == CR_SHIELD)
+        if (s->ops->hides)
             return false;
     deliver_scope(scope, innermost(task)->latest_interruption);
     if (CR_UNLIKELY(task->fiber.generator != NULL))
-        cr_generators_interrupted(task, scope->interruption, false);
+        bodies_interrupted(task, scope->interruption, false);
     return true;
 }
 
@@ -164,7 +189,7 @@ bool cr_scope_caused(const cr_scope *scope)
     if (!scope->fired || scope->interruption == 0)
         return false;
     for (const cr_scope *outer = scope->up; outer; outer = outer->up) {
-        if (outer->type == CR_SHIELD)
+        if (outer->ops->hides)
             return true;
         uint64_t since = outer->entered == scope->entered ? scope->opened : scope->entered;
         if (outer->fired && !outer->own && outer->fired_at > since)
@@ -179,7 +204,7 @@ void cr_scopes_answer(cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
     uint64_t now = ++tasks->moments;
-    for (cr_scope *s = innermost(task); s && s->type != CR_SHIELD; s = s->up)
+    for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->undelivered && !s->own && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
     bool own = tasks->own_requests.id == task->id;
@@ -194,7 +219,7 @@ void cr_scopes_answer(cr_task *task)
     }
     cr_scopes_refresh(task);
     if (CR_UNLIKELY(task->fiber.generator != NULL))
-        cr_generators_interrupted(task, now, requested);
+        bodies_interrupted(task, now, requested);
 }
 
 /* Of what lies further out, all that was told of from first to last is pending again, and so is the
@@ -205,7 +230,7 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool request
     cr_scope *outer = scope->up;
     if (first == 0)
         return;
-    for (; outer && outer->type != CR_SHIELD; outer = outer->up)
+    for (; outer && !outer->ops->hides; outer = outer->up)
         if (outer->fired && outer->interruption >= first && outer->interruption <= last)
             outer->undelivered = true;
     if (requested && !outer && CR_TALLY_REQUESTS(task) > 0) {
@@ -228,7 +253,7 @@ void cr_scope_restore_since(cr_scope *scope)
     uint64_t first = scope->interruption;
     if (first == 0) {
         first = scope->request_interruption;
-        for (const cr_scope *s = scope->up; s && s->type != CR_SHIELD; s = s->up)
+        for (const cr_scope *s = scope->up; s && !s->ops->hides; s = s->up)
             first = s->interruption > first ? s->interruption : first;
         if (first < scope->opened)
             return;
@@ -245,11 +270,7 @@ int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const
     bool edge = false;
     for (; scope && scope->frame == frame && scope->function == function; scope = scope->up) {
         edge = true;
-        int error = -ECANCELED;
-        if (scope->type == CR_GROUP && scope->fired)
-            error = cr_group_leave(loop, scope);
-        else if (scope->type == CR_TIMEOUT && cr_scope_caused(scope))
-            error = cr_timeout_failed(scope);
+        int error = scope->ops->leave ? scope->ops->leave(loop, scope) : -ECANCELED;
         if (error != -ECANCELED)
             return error;
     }

@@ -15,10 +15,10 @@
 
 /* An anchor is cleared when its scope closes: what is behind one that is set is alive, if not the
  * anchor itself lies in a frame that has gone, where another may stand by now. */
-cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call)
+cr_scope *cr_scope_of(void *state, const cr_scope_ops *ops, const char *call)
 {
     cr_scope *scope = state;
-    CR_CHECK(scope->type == type, "%s: the block it was declared in has ended", call);
+    CR_CHECK(scope->ops == ops, "%s: the block it was declared in has ended", call);
     return scope;
 }
 
@@ -39,7 +39,7 @@ static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
 }
 
 /* asked, opened and entered are what cr_scope_caused compares with later. */
-cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call)
+cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
@@ -51,7 +51,7 @@ cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call
         return NULL;
     }
     memset(scope, 0, CR_SCOPE_SIZE);
-    scope->type = (uint8_t)type;
+    scope->ops = ops;
     scope->task = self;
     scope->asked = dealt_with(self);
     scope->opened = scope->entered = ++tasks->moments;
@@ -80,9 +80,7 @@ void cr_scope_close(cr_scope *scope)
     CR_CHECK(task && task == cr_self() && task->fiber.scope == scope,
         "a %s is left out of order: the block inside it was left by longjmp, or it is left by "
         "another task",
-        scope->type == CR_GROUP     ? "group"
-        : scope->type == CR_TIMEOUT ? "timeout"
-                                    : "shield");
+        scope->ops->name);
     if (scope->timed)
         cr_timer_stop(cr_loop_here, &scope->timer);
     task->fiber.scope = scope->up;
@@ -137,7 +135,7 @@ void cr_scope_reset(cr_scope *scope)
 bool cr_scopes_may_nap(const cr_task *task)
 {
     for (const cr_scope *s = task->fiber.scope; s; s = s->up)
-        if (s->type == CR_GROUP && cr_group_busy(s))
+        if (s->ops->pins_stack && s->ops->pins_stack(s))
             return false;
     return true;
 }
@@ -145,8 +143,8 @@ bool cr_scopes_may_nap(const cr_task *task)
 static void belong(cr_scope *scope, cr_task *task)
 {
     scope->task = task;
-    if (scope->type == CR_GROUP)
-        cr_group_belongs(scope, task);
+    if (scope->ops->moved)
+        scope->ops->moved(scope, task);
 }
 
 /* A yield inside a scope, of which there is one at least: the part of the chain that the

@@ -13,16 +13,29 @@
 /* One size for all objects of scopes, so that opening one is taking it from a pool. */
 #define CR_SCOPE_SIZE 256
 
-/* The type decides what the rest of the object is: a group's own fields follow behind its scope. */
-enum cr_scope_type { CR_TIMEOUT, CR_GROUP, CR_SHIELD };
-
 typedef struct cr_scope cr_scope;
+
+/* What a kind of scope is and does: one static const per kind. A kind's own fields follow behind
+ * its scope. */
+typedef struct cr_scope_ops {
+    const char *name; /* "timeout", for messages */
+    bool hides;       /* what is requested outside of it is not delivered inside */
+    /* crank_try leaves the scope with -ECANCELED: what this becomes at the scope's edge, -ECANCELED
+     * where nothing else. NULL: always that. */
+    int (*leave)(crank_loop *loop, cr_scope *scope);
+    /* Another task has the scope from now on, which has come back with a generator; or none (NULL):
+     * it sleeps with one. NULL: the scope need not know. */
+    void (*moved)(cr_scope *scope, cr_task *task);
+    /* May somebody else touch the stack of the task that has the scope? NULL: nobody. */
+    bool (*pins_stack)(const cr_scope *scope);
+} cr_scope_ops;
+
 /* fired and undelivered are two things: a request is delivered once, but what fired stays so
  * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
     cr_scope *up;
     cr_task *task; /* NULL while it sleeps with a generator */
-    uint8_t type;  /* enum cr_scope_type */
+    const cr_scope_ops *ops;
     bool fired;
     bool undelivered;          /* no wait has returned -ECANCELED for it yet */
     bool own;                  /* the task itself made it fire, and has not waited since */
@@ -43,15 +56,28 @@ struct cr_scope {
     cr_timer timer;
 };
 
+/* What reached the task from outside of a body while that was being ended: a request to the task, a
+ * scope that fired. On the stack of the function that ends it. */
+typedef struct cr_closing {
+    bool asked, fired;
+    uint64_t begun; /* a moment, where the end of a block closes it; else 0 */
+} cr_closing;
+
+/* A generator's body, as far as scopes know of it: a stretch of the task's life on another stack.
+ * The first part of a crank_generator; the innermost body that runs is at fiber.generator. */
+typedef struct cr_body {
+    struct cr_body *up;  /* the one in which it was last asked, or made; NULL for none */
+    cr_scope *below;     /* the asker's innermost scope */
+    cr_closing *closing; /* it is being ended; else NULL */
+} cr_body;
+
 /* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL
  * when memory is short: then the anchor is NULL too, and the task's next wait fails with
  * -ENOMEM. The anchor is how the block's end finds it, and how anybody who uses the block's name
  * after its end is caught. */
-cr_scope *cr_scope_open(enum cr_scope_type type, void **anchor, const char *call);
+cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
-/* What an -ECANCELED that a timeout has caused becomes, with its message. */
-int cr_timeout_failed(const cr_scope *scope);
 /* Ask for its end. */
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */
@@ -97,22 +123,9 @@ void cr_scopes_uncancelled(cr_task *task);
 int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 
-/* group.c: has the group children alive? They may hold addresses in the opener's stack. */
-bool cr_group_busy(const cr_scope *scope);
-/* group.c: its opener is another task from now on, or nobody while it sleeps with a generator. */
-void cr_group_belongs(cr_scope *scope, cr_task *task);
-/* generator.c: this interruption has told the task of all scopes that bear its number, and of a
- * request where requested. */
-void cr_generators_interrupted(const cr_task *task, uint64_t interruption, bool requested);
-/* generator.c: does the task run a cleanup, of a generator that the end of a block closes, which
- * began after that moment? */
-bool cr_generators_closing_since(const cr_task *task, uint64_t moment);
 /* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 
-/* group.c: an opener leaves the block with the group's own -ECANCELED: join the children, and make
- * their failure its own. */
-int cr_group_leave(crank_loop *loop, cr_scope *scope);
 /* The object behind an anchor that is not NULL: a CHECK naming call where it has ended. */
-cr_scope *cr_scope_of(void *state, enum cr_scope_type type, const char *call);
+cr_scope *cr_scope_of(void *state, const cr_scope_ops *ops, const char *call);
 #endif

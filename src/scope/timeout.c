@@ -45,15 +45,25 @@ static const char *reason(int error)
                               : "timed out";
 }
 
-int cr_timeout_failed(const cr_scope *scope)
+/* What an -ECANCELED that a timeout has caused becomes, with its message. */
+static int timed_out(const cr_scope *scope)
 {
     return cr_failed(scope->error, "%s", reason(scope->error));
 }
 
+static int timeout_leave(crank_loop *loop, cr_scope *scope)
+{
+    (void)loop;
+    return cr_scope_caused(scope) ? timed_out(scope) : -ECANCELED;
+}
+
+static const cr_scope_ops timeout_ops = { .name = "timeout", .leave = timeout_leave };
+static const cr_scope_ops shield_ops = { .name = "shield", .hides = true };
+
 static void begin(
     crank_timeout *t, double seconds, const char *call, const char *function, const void *frame)
 {
-    cr_scope *scope = cr_scope_open(CR_TIMEOUT, &t->state, call);
+    cr_scope *scope = cr_scope_open(&timeout_ops, &t->state, call);
     if (!scope)
         return;
     scope->function = function;
@@ -76,7 +86,7 @@ void crank_within_begin_(crank_timeout *t, double seconds, const char *function,
 void crank_timeout_end_(crank_timeout *t)
 {
     if (t->state)
-        cr_scope_close(cr_scope_of(t->state, CR_TIMEOUT, "CRANK_TIMEOUT"));
+        cr_scope_close(cr_scope_of(t->state, &timeout_ops, "CRANK_TIMEOUT"));
 }
 
 /* The value was computed inside: a result beats the timeout, and only an -ECANCELED that nothing
@@ -85,11 +95,11 @@ long crank_within_end_(crank_timeout *t, long value)
 {
     if (!t->state)
         return value;
-    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_within");
+    const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_within");
     if (CR_LIKELY(value != -ECANCELED))
         return value;
     if (cr_scope_caused(scope))
-        return cr_timeout_failed(scope);
+        return timed_out(scope);
     cr_scopes_answer(scope->task);
     return value;
 }
@@ -109,7 +119,7 @@ int crank_reschedule(crank_timeout *t, double seconds)
     CR_CHECK(t, "crank_reschedule: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
-    cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_reschedule");
+    cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_reschedule");
     int64_t span = cr_nanoseconds(seconds);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
@@ -129,7 +139,7 @@ bool crank_expired(const crank_timeout *t)
     CR_CHECK(t, "crank_expired: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return false;
-    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_expired");
+    const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_expired");
     return scope->fired && scope->error == -ETIMEDOUT;
 }
 
@@ -139,7 +149,7 @@ double crank_remaining(const crank_timeout *t)
     CR_CHECK(t, "crank_remaining: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
         return CRANK_FOREVER;
-    const cr_scope *scope = cr_scope_of(t->state, CR_TIMEOUT, "crank_remaining");
+    const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_remaining");
     if (scope->fired)
         return (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9;
     return scope->timed ? (double)(scope->timer.deadline - cr_now(cr_loop_here)) / 1e9
@@ -148,10 +158,10 @@ double crank_remaining(const crank_timeout *t)
 
 void crank_shield_begin_(crank_timeout *t)
 {
-    (void)cr_scope_open(CR_SHIELD, &t->state, "crank_shield");
+    (void)cr_scope_open(&shield_ops, &t->state, "crank_shield");
 }
 void crank_shield_end_(crank_timeout *t)
 {
     if (t->state)
-        cr_scope_close(cr_scope_of(t->state, CR_SHIELD, "crank_shield"));
+        cr_scope_close(cr_scope_of(t->state, &shield_ops, "crank_shield"));
 }

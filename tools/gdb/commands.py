@@ -155,7 +155,7 @@ def generators_of(task):
     found, generator = [], task.generator if task.has_stack else 0
     while generator and len(found) < 1000:
         found.append(generator)
-        generator = field(generator, "crank_generator", "up")
+        generator = field(generator, "crank_generator", "body.up")
     return found
 
 
