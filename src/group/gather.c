@@ -21,7 +21,6 @@
 #include "task/describe.h"
 #include "task/error.h"
 #include "task/hibernate.h"
-#include "task/report.h"
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
@@ -103,18 +102,25 @@ static void note_for_any(gather *g, const cr_task *task)
  * timer. */
 static bool gather_undo(cr_task *self);
 static void gather_repeat(cr_task *self);
-static void gather_due(crank_loop *loop, cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
+static cr_task *gather_unnamed(cr_task *self);
+static void gather_ask(crank_loop *loop, cr_task *self);
 static size_t gather_describe(const cr_task *self, char *buf, size_t size);
+static const cr_wait gather_wait, gather_end_wait;
+static const cr_reap gather_reap = {
+    .plain = &gather_wait, .graced = &gather_end_wait, .unnamed = gather_unnamed, .ask = gather_ask
+};
 static const cr_wait gather_wait = { .what = "gathers",
     .undo = gather_undo,
     .repeat = gather_repeat,
+    .reap = &gather_reap,
     .holder = gather_holder,
     .describe = gather_describe };
 static const cr_wait gather_end_wait = { .what = "gathers",
     .undo = gather_undo,
     .repeat = gather_repeat,
-    .due = gather_due,
+    .due = cr_reap_due,
+    .reap = &gather_reap,
     .holder = gather_holder,
     .describe = gather_describe };
 
@@ -123,8 +129,7 @@ static inline void go_on(crank_loop *loop, gather *g)
     if (g->left > 0 || !g->waiting)
         return;
     g->waiting = false;
-    if (g->self->fiber.wait == &gather_end_wait)
-        cr_grace_stop(loop, g->self);
+    cr_reap_end(loop, g->self, &gather_reap);
     g->self->fiber.flags = (uint16_t)(g->self->fiber.flags & ~CR_TASK_DELIVERING);
     cr_wake(loop, g->self, 0);
 }
@@ -186,23 +191,21 @@ static size_t gather_describe(const cr_task *self, char *buf, size_t size)
 static void stop_all(gather *g)
 {
     cancel_rest(g);
-    if (g->waiting && g->self->fiber.wait == &gather_wait)
-        (void)cr_grace_start(g->loop, g->self, &gather_end_wait);
+    if (g->waiting)
+        cr_reap_asked(g->loop, g->self, &gather_reap);
 }
 
-/* Named once, asked again each time: a report per period would bury the first. */
-static void gather_due(crank_loop *loop, cr_task *self)
+static cr_task *gather_unnamed(cr_task *self)
 {
     gather *g = self->on;
-    bool more = cr_grace_over(loop);
-    if (!g->named)
-        cr_report_swallowed(loop, gather_holder(self));
+    bool named = g->named;
     g->named = true;
-    self->fiber.wait = &gather_wait;
-    if (more)
-        stop_all(g);
-    else
-        cancel_rest(g);
+    return named ? NULL : gather_holder(self);
+}
+static void gather_ask(crank_loop *loop, cr_task *self)
+{
+    (void)loop;
+    cancel_rest(self->on);
 }
 
 /* Does a result of this kind fit the results' array? A future's kind is not known before it is set,
@@ -308,8 +311,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     if (g->left > 0) {
         g->waiting = true;
         w.self->on = g;
-        bool graced = g->stopped && cr_grace_start(w.loop, w.self, &gather_end_wait);
-        (void)cr_park(&w, graced ? &gather_end_wait : &gather_wait);
+        (void)cr_park(&w, g->stopped ? cr_reap_begin(w.loop, w.self, &gather_reap) : &gather_wait);
     }
     return outcome(g, pending);
 }

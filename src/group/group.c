@@ -144,22 +144,33 @@ static cr_task *wait_holder(const cr_task *opener)
 }
 
 static bool wait_undo(cr_task *opener);
-static void wait_due(crank_loop *loop, cr_task *opener);
-static const cr_wait group_wait = {
-    .what = "waits for", .undo = wait_undo, .describe = wait_describe, .holder = wait_holder
+static cr_task *wait_unnamed(cr_task *opener)
+{
+    cr_group *group = opener->on;
+    bool named = group->named;
+    group->named = true;
+    return named ? NULL : group->owner.child;
+}
+static void wait_ask(crank_loop *loop, cr_task *opener)
+{
+    cr_children_cancel(loop, ((cr_group *)opener->on)->owner.child);
+}
+static const cr_wait group_wait, group_end_wait;
+static const cr_reap group_reap = {
+    .plain = &group_wait, .graced = &group_end_wait, .unnamed = wait_unnamed, .ask = wait_ask
 };
+static const cr_wait group_wait = { .what = "waits for",
+    .undo = wait_undo,
+    .reap = &group_reap,
+    .describe = wait_describe,
+    .holder = wait_holder };
 /* The same after the children were asked to end: with the grace period's timer running. */
 static const cr_wait group_end_wait = { .what = "waits for",
     .undo = wait_undo,
-    .due = wait_due,
+    .due = cr_reap_due,
+    .reap = &group_reap,
     .describe = wait_describe,
     .holder = wait_holder };
-
-/* How the opener waits from now on: with a timer, if there is memory for one. */
-static const cr_wait *with_grace(crank_loop *loop, cr_task *opener)
-{
-    return cr_grace_start(loop, opener, &group_end_wait) ? &group_end_wait : &group_wait;
-}
 
 /* The opener is cancelled. Where its own group failed, the children have been cancelled then; where
  * the reason lies outside, they are cancelled now. The opener goes on when they have ended, and
@@ -173,21 +184,8 @@ static bool wait_undo(cr_task *opener)
         group->interrupted = true;
         stop_all(loop, group);
     }
-    if (opener->fiber.wait == &group_wait)
-        opener->fiber.wait = with_grace(loop, opener);
+    cr_reap_asked(loop, opener, &group_reap);
     return false;
-}
-
-/* A grace period has passed: name a child that has not ended, and ask again. */
-static void wait_due(crank_loop *loop, cr_task *opener)
-{
-    cr_group *group = opener->on;
-    bool more = cr_grace_over(loop);
-    if (!group->named && group->owner.child)
-        cr_report_swallowed(loop, group->owner.child);
-    group->named = true;
-    opener->fiber.wait = more ? with_grace(loop, opener) : &group_wait;
-    cr_children_cancel(loop, group->owner.child);
 }
 
 /* Held children that may go now. Pushed in the order in which they were spawned; one that has
@@ -226,8 +224,7 @@ static void wake_opener(crank_loop *loop, cr_group *group)
 {
     cr_task *opener = group->scope.task;
     group->waiting = false;
-    if (opener->fiber.wait == &group_end_wait)
-        cr_grace_stop(loop, opener);
+    cr_reap_end(loop, opener, &group_reap);
     cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
 }
 
@@ -285,7 +282,8 @@ int crank_group_wait(crank_group *g)
         return conclude(w.loop, group);
     group->waiting = true;
     w.self->on = group;
-    return cr_park_int(&w, group->closing ? with_grace(w.loop, w.self) : &group_wait);
+    return cr_park_int(
+        &w, group->closing ? cr_reap_begin(w.loop, w.self, &group_reap) : &group_wait);
 }
 
 /* ---- opening, adding, leaving */
@@ -443,7 +441,7 @@ static void join_children(crank_loop *loop, cr_group *group)
         return;
     group->waiting = group->leaving = true;
     w.self->on = group;
-    (void)cr_park(&w, with_grace(loop, w.self));
+    (void)cr_park(&w, cr_reap_begin(loop, w.self, &group_reap));
     group->leaving = false;
 }
 

@@ -24,7 +24,6 @@
 #include "task/describe.h"
 #include "task/error.h"
 #include "task/hibernate.h"
-#include "task/report.h"
 #include "task/result.h"
 #include "task/wait.h"
 
@@ -58,18 +57,34 @@ static size_t start_describe(const cr_task *self, char *buf, size_t size)
 
 static bool start_undo(cr_task *self);
 static void start_repeat(cr_task *self);
-static void start_due(crank_loop *loop, cr_task *self);
+static cr_task *start_unnamed(cr_task *self)
+{
+    start *s = self->on;
+    bool named = s->named;
+    s->named = true;
+    return named ? NULL : s->child;
+}
+static void start_ask(crank_loop *loop, cr_task *self)
+{
+    (void)cr_task_cancel(loop, ((start *)self->on)->child);
+}
+static const cr_wait start_wait, start_end_wait;
+static const cr_reap start_reap = {
+    .plain = &start_wait, .graced = &start_end_wait, .unnamed = start_unnamed, .ask = start_ask
+};
 /* The same wait twice: the second after the child was asked to end, with the grace period's
  * timer. */
 static const cr_wait start_wait = { .what = "waits for the start of",
     .undo = start_undo,
     .repeat = start_repeat,
+    .reap = &start_reap,
     .holder = start_holder,
     .describe = start_describe };
 static const cr_wait start_end_wait = { .what = "waits for the end of",
     .undo = start_undo,
     .repeat = start_repeat,
-    .due = start_due,
+    .due = cr_reap_due,
+    .reap = &start_reap,
     .holder = start_holder,
     .describe = start_describe };
 
@@ -77,8 +92,8 @@ static const cr_wait start_end_wait = { .what = "waits for the end of",
 static void ask_child(start *s)
 {
     (void)cr_task_cancel(s->loop, s->child);
-    if (s->child && s->self->fiber.wait == &start_wait)
-        (void)cr_grace_start(s->loop, s->self, &start_end_wait);
+    if (s->child)
+        cr_reap_asked(s->loop, s->self, &start_reap);
 }
 
 static bool start_undo(cr_task *self)
@@ -91,25 +106,10 @@ static bool start_undo(cr_task *self)
 }
 static void start_repeat(cr_task *self) { ask_child(self->on); }
 
-static void start_due(crank_loop *loop, cr_task *self)
-{
-    start *s = self->on;
-    bool more = cr_grace_over(loop);
-    if (!s->named)
-        cr_report_swallowed(loop, s->child);
-    s->named = true;
-    self->fiber.wait = &start_wait;
-    if (more)
-        ask_child(s);
-    else
-        (void)cr_task_cancel(loop, s->child);
-}
-
 static void wake_starter(start *s)
 {
     s->child = NULL;
-    if (s->self->fiber.wait == &start_end_wait)
-        cr_grace_stop(s->loop, s->self);
+    cr_reap_end(s->loop, s->self, &start_reap);
     s->self->fiber.flags = (uint16_t)(s->self->fiber.flags & ~CR_TASK_DELIVERING);
     cr_wake(s->loop, s->self, 0);
 }

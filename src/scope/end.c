@@ -126,27 +126,24 @@ bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
            ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
 
-static void unwanted_due(crank_loop *loop, cr_task *task);
-static const cr_wait unwanted_wait = { .what = "awaits the end of", .due = unwanted_due };
-
-/* Asking may end the last child, and this task with it: that is last. place says whether one was
- * named. Where nothing else is going to happen this timer must not hide it: then the run starves,
- * and what can be done about that is done. */
-static void unwanted_due(crank_loop *loop, cr_task *task)
+/* place says whether one was named. */
+static cr_task *unwanted_unnamed(cr_task *task)
 {
-    const cr_task *child = cr_child_alive(task->child);
-    bool more = cr_grace_over(loop), named = task->place;
-    uint64_t id = task->id;
+    bool named = task->place;
     task->place = task;
-    task->fiber.wait = NULL;
-    if (!named && child)
-        cr_report_swallowed(loop, child);
-    if (cr_task_find(id) != task || task->fiber.life != CR_RETURNED)
-        return; /* the hook has given up its last child */
-    if (more)
-        (void)cr_grace_start(loop, task, &unwanted_wait);
-    cr_children_cancel(loop, task->child);
+    return named ? NULL : cr_child_alive(task->child);
 }
+
+/* It may end the last child, and this task with it. */
+static void unwanted_ask(crank_loop *loop, cr_task *task) { cr_children_cancel(loop, task->child); }
+
+static const cr_wait unwanted_wait;
+static const cr_reap unwanted_reap = {
+    .graced = &unwanted_wait, .unnamed = unwanted_unnamed, .ask = unwanted_ask
+};
+static const cr_wait unwanted_wait = {
+    .what = "awaits the end of", .due = cr_reap_due, .reap = &unwanted_reap
+};
 
 /* Said once: a program may mean it so, and reports at each grace period would bury the first. */
 static void wanted_due(crank_loop *loop, cr_task *task)

@@ -49,8 +49,6 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 /* The waiter is cancelled: so is the task it waits for. */
 static bool join_undo(cr_task *waiter);
 static void cancel_awaited(cr_task *waiter);
-/* It has not ended within the grace period. */
-static void join_due(crank_loop *loop, cr_task *waiter);
 static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
 static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
@@ -59,31 +57,52 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
     int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
     return n > 0 ? (size_t)n : 0;
 }
-/* The same wait twice: under join_end_wait the awaited task has been asked to end, and the
- * waiter's own timer runs for the grace period. Neither may nap: the task awaited is nearly
- * always a child, and children may hold pointers into the waiter's frame. */
+/* place says whether it was named. */
+static cr_task *join_unnamed(cr_task *waiter)
+{
+    cr_task *task = waiter->place ? NULL : waiter->on;
+    waiter->place = waiter->on;
+    return task;
+}
+static void join_ask(crank_loop *loop, cr_task *waiter) { (void)cr_task_cancel(loop, waiter->on); }
+
+/* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
+ * own timer runs for the grace period. Neither may nap: the task awaited is nearly always a child,
+ * and children may hold pointers into the waiter's frame. */
+static const cr_wait join_end_wait;
+static const cr_reap join_reap = {
+    .plain = &cr_join_wait, .graced = &join_end_wait, .unnamed = join_unnamed, .ask = join_ask
+};
 const cr_wait cr_join_wait = { .what = "awaits",
     .undo = join_undo,
     .repeat = cancel_awaited,
+    .reap = &join_reap,
     .holder = join_holder,
     .describe = join_describe };
 static const cr_wait join_end_wait = { .what = "awaits the end of",
     .undo = join_undo,
     .repeat = cancel_awaited,
-    .due = join_due,
+    .due = cr_reap_due,
+    .reap = &join_reap,
     .holder = join_holder,
     .describe = join_describe };
 /* The same two for an await that gives an error known from the start: its task's end answers
  * nothing. */
+static const cr_wait fixed_wait, fixed_end_wait;
+static const cr_reap fixed_reap = {
+    .plain = &fixed_wait, .graced = &fixed_end_wait, .unnamed = join_unnamed, .ask = join_ask
+};
 static const cr_wait fixed_wait = { .what = "awaits the end of",
     .undo = join_undo,
     .repeat = cancel_awaited,
+    .reap = &fixed_reap,
     .holder = join_holder,
     .describe = join_describe };
 static const cr_wait fixed_end_wait = { .what = "awaits the end of",
     .undo = join_undo,
     .repeat = cancel_awaited,
-    .due = join_due,
+    .due = cr_reap_due,
+    .reap = &fixed_reap,
     .holder = join_holder,
     .describe = join_describe };
 static bool with_grace(const cr_wait *wait)
@@ -118,13 +137,11 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
 static void cancel_awaited(cr_task *waiter)
 {
     crank_loop *loop = cr_loop_here;
+    const cr_reap *reap = is_fixed(waiter->fiber.wait) ? &fixed_reap : &join_reap;
     if (!with_grace(waiter->fiber.wait))
         waiter->place = NULL; /* the first request: the awaited task has not been named yet */
     (void)cr_task_cancel(loop, waiter->on);
-    if (waiter->fiber.wait == &cr_join_wait)
-        (void)cr_grace_start(loop, waiter, &join_end_wait);
-    else if (waiter->fiber.wait == &fixed_wait)
-        (void)cr_grace_start(loop, waiter, &fixed_end_wait);
+    cr_reap_asked(loop, waiter, reap);
 }
 
 static bool join_undo(cr_task *waiter)
@@ -132,19 +149,6 @@ static bool join_undo(cr_task *waiter)
     waiter->fiber.flags |= CR_TASK_DELIVERING;
     cancel_awaited(waiter);
     return false;
-}
-
-static void join_due(crank_loop *loop, cr_task *waiter)
-{
-    bool more = cr_grace_over(loop);
-    if (!waiter->place)
-        cr_report_swallowed(loop, waiter->on);
-    bool fixed = is_fixed(waiter->fiber.wait);
-    waiter->fiber.wait = fixed ? &fixed_wait : &cr_join_wait;
-    if (more)
-        (void)cr_grace_start(loop, waiter, fixed ? &fixed_end_wait : &join_end_wait);
-    waiter->place = waiter->on;
-    (void)cr_task_cancel(loop, waiter->on);
 }
 
 void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call)
@@ -219,8 +223,7 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
 static CR_NOINLINE long await_asked(cr_waiting *w)
 {
     w->self->place = NULL; /* not named yet */
-    bool graced = cr_grace_start(w->loop, w->self, &join_end_wait);
-    return cr_park(w, graced ? &join_end_wait : &cr_join_wait);
+    return cr_park(w, cr_reap_begin(w->loop, w->self, &join_reap));
 }
 
 /* Inlined into each call of the family, which keeps parking their tail call. The claim comes

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* reap.c: the grace period of tasks that were asked to end.
+/* reap.c: waiting for the end of tasks that were asked to end.
  *
- * Owns: the timer of a task that waits for others it has asked to end, which is its own; how many
- * of these run, and whether they hide that nothing else happens. Does not own who is named and
- * asked again when one is due: that is the waiter's. */
+ * Owns: the grace period of every such wait (an await, a group, a gather, a start, a task that has
+ * returned): its timer, which is the waiter's own, how many of these run, whether they hide that
+ * nothing else happens, and what is done when one is due. Who is named and who is asked is the
+ * wait's to say (cr_reap). */
 #include "scope/reap.h"
 #include "task/record.h"
+#include "task/report.h"
 #include "task/wait.h"
 
 /* The timer is the waiter's own, which is free: a task that waits for others has no sleep
@@ -36,4 +38,41 @@ bool cr_grace_over(crank_loop *loop)
         tasks->grace_more = cr_loop_expects(loop, tasks->graces);
     tasks->grace_at = loop->polled_at;
     return tasks->grace_more;
+}
+
+const cr_wait *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
+{
+    return cr_grace_start(loop, waiter, reap->graced) ? reap->graced : reap->plain;
+}
+
+void cr_reap_asked(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
+{
+    if (waiter->fiber.wait == reap->plain)
+        (void)cr_grace_start(loop, waiter, reap->graced);
+}
+
+void cr_reap_end(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
+{
+    if (waiter->fiber.wait == reap->graced)
+        cr_grace_stop(loop, waiter);
+}
+
+/* Named once: a report per period would bury the first. The report's hook may end what is waited
+ * for, and the waiter be woken or gone after it. Asking may do so too, and is last. */
+void cr_reap_due(crank_loop *loop, cr_task *waiter)
+{
+    const cr_reap *reap = ((const cr_wait *)waiter->fiber.wait)->reap;
+    bool more = cr_grace_over(loop);
+    cr_task *late = reap->unnamed(waiter);
+    uint64_t id = waiter->id;
+    uint8_t life = waiter->fiber.life;
+    waiter->fiber.wait = reap->plain;
+    if (late)
+        cr_report_swallowed(loop, late);
+    if (cr_task_find(id) != waiter || waiter->fiber.life != life ||
+        waiter->fiber.wait != reap->plain)
+        return;
+    if (more)
+        (void)cr_grace_start(loop, waiter, reap->graced);
+    reap->ask(loop, waiter);
 }

@@ -48,6 +48,9 @@ typedef struct cr_wait {
     void (*repeat)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*due)(crank_loop *loop, cr_task *task);
+    /* How tasks that are waited for are asked to end, and named when they do not: see scope/reap.h.
+     * NULL: nobody is asked. */
+    const struct cr_reap *reap;
     /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
      * if none is known. */
     cr_task *(*holder)(const cr_task *task);

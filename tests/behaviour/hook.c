@@ -137,6 +137,46 @@ static void drop_in_hook(const crank_report *report, void *arg)
     (void)arg;
     crank_drop(known);
 }
+static int deaf(void)
+{
+    double until = crank_time() + 30;
+    while (crank_time() < until)
+        (void)crank_sleep(1);
+    return 0;
+}
+static int leaves_a_deaf_one(void)
+{
+    known = crank_spawn(deaf);
+    return 0;
+}
+/* The report names the task that is awaited, which then ends within it. */
+static void detach_in_hook(const crank_report *report, void *arg)
+{
+    (void)arg;
+    if (report->kind != CRANK_REPORT_SWALLOWED || !report->task || strcmp(report->task, "leaver") != 0)
+        return;
+    reports++;
+    crank_detach(known);
+}
+static int awaits_a_leaver(void)
+{
+    crank_task *leaver = crank_spawn(leaves_a_deaf_one);
+    crank_set_name(leaver, "leaver");
+    crank_try(crank_sleep(1));
+    crank_cancel(leaver);
+    crank_try(crank_await(leaver));
+    double start = crank_time();
+    crank_try(crank_sleep(15));
+    return crank_time() - start == 15 ? 0 : 1;
+}
+TEST(report_hook, may_end_the_task_that_is_awaited_and_named)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .on_report = detach_in_hook };
+    reset_all();
+    EXPECT_EQ(crank_run_with(&options, awaits_a_leaver), 0);
+    EXPECT_EQ(reports, 1);
+}
+
 static int keeps_a_known_failure(void)
 {
     known = crank_spawn(fail);
