@@ -6,6 +6,7 @@
  * one that has it. Knows no task: whose a failure is, and how it passes from task to task, is
  * error.c's. */
 #include "error/failure.h"
+#include "base/text.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,41 +201,20 @@ cr_failure *cr_failure_outlive(cr_failure *failure)
 
 /* ---- as text */
 
-struct text {
-    char *buf;
-    size_t size;
-    size_t length; /* it would have */
-};
-
-/* Counts on where the buffer is full, so that a pass without a buffer gives the length to
- * allocate. */
-static void add(struct text *text, const char *format, ...) CRANK_PRINTF(2, 3);
-static void add(struct text *text, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    bool room = text->length < text->size;
-    int n = vsnprintf(
-        room ? text->buf + text->length : NULL, room ? text->size - text->length : 0, format, args);
-    va_end(args);
-    if (n > 0)
-        text->length += (size_t)n;
-}
-
 /* Places are printed from where the error was made outwards, which is the order they were noted
  * in. */
-static void add_trace(struct text *text, const crank_failure *failure, int depth)
+static void add_trace(cr_text *text, const crank_failure *failure, int depth)
 {
     for (size_t i = 0; i < failure->trace_count; i++) {
         const crank_trace_entry *e = &failure->trace[i];
         if (e->spawned && e->line > 0 && strcmp(e->what, "(future)") == 0)
-            add(text, "%*s  future, made at %s:%d in %s()\n", depth, "", e->file, e->line,
+            cr_text_add(text, "%*s  future, made at %s:%d in %s()\n", depth, "", e->file, e->line,
                 e->function);
         else if (e->spawned && e->line > 0)
-            add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what, e->file,
-                e->line, e->function);
+            cr_text_add(text, "%*s  task %s, spawned at %s:%d in %s()\n", depth, "", e->what,
+                e->file, e->line, e->function);
         else if (!e->spawned)
-            add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function,
+            cr_text_add(text, "%*s  %s:%d in %s()%s%s\n", depth, "", e->file, e->line, e->function,
                 e->what ? ": " : "", e->what ? e->what : "");
     }
 }
@@ -253,13 +233,13 @@ static const cr_failure *following(const cr_failure *at, const cr_failure *top, 
 }
 
 /* Deep nesting is not shown by ever longer indents. */
-static void add_children(struct text *text, const cr_failure *top)
+static void add_children(cr_text *text, const cr_failure *top)
 {
     enum { INDENT = 4, LEVELS_SHOWN = 16 };
     int level = 0;
     for (const cr_failure *at = top; (at = following(at, top, &level));) {
         int depth = INDENT * (level < LEVELS_SHOWN ? level : LEVELS_SHOWN);
-        add(text, "%*s  %zu. %s: %s [%s]\n", depth - INDENT, "", at->index + 1, at->name,
+        cr_text_add(text, "%*s  %zu. %s: %s [%s]\n", depth - INDENT, "", at->index + 1, at->name,
             at->message, crank_errno_name(at->public.error));
         add_trace(text, &at->public, depth);
     }
@@ -268,11 +248,11 @@ static void add_children(struct text *text, const cr_failure *top)
 /* Gives the length the whole text would have, as snprintf does. */
 size_t cr_failure_format(const cr_failure *failure, char *buf, size_t size)
 {
-    struct text text = { buf, size, 0 };
+    cr_text text = { buf, size, 0 };
     const crank_failure *f = &failure->public;
     if (f->task[0])
-        add(&text, "%s '%s' failed: ", failure->of_future ? "future" : "task", f->task);
-    add(&text, "%s [%s]\n", f->message, crank_errno_name(f->error));
+        cr_text_add(&text, "%s '%s' failed: ", failure->of_future ? "future" : "task", f->task);
+    cr_text_add(&text, "%s [%s]\n", f->message, crank_errno_name(f->error));
     add_trace(&text, f, 0);
     add_children(&text, failure);
     if (size > 0)

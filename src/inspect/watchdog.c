@@ -21,6 +21,7 @@
 #include "base/place.h"
 #include "task/record.h"
 #include "task/report.h"
+#include "base/text.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -65,17 +66,6 @@ static int64_t now(void) { return cr_sys_real.now(cr_sys_real.context); }
 
 /* ---- what is said */
 
-static void say(size_t *used, const char *format, ...) CRANK_PRINTF(2, 3);
-static void say(size_t *used, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(text + *used, sizeof text - *used, format, args);
-    va_end(args);
-    if (length > 0)
-        *used += (size_t)length < sizeof text - *used ? (size_t)length : sizeof text - *used - 1;
-}
-
 /* Who runs: as much of the task's record as is said, copied while its thread may go on. Records and
  * what hangs off them are never unmapped while the loop lives. */
 typedef struct cr_culprit {
@@ -100,62 +90,64 @@ CR_RACY static cr_culprit culprit_of(const crank_loop *loop)
     return culprit;
 }
 
-static void say_stance(size_t *used, enum cr_stance stance, long call)
+static void say_stance(cr_text *said, enum cr_stance stance, long call)
 {
     const char *name = cr_call_name(call);
     if (stance != CR_STANCE_WAITS)
-        say(used, "computes");
+        cr_text_add(said, "computes");
     else if (call < 0)
-        say(used, "waits for a page of memory");
+        cr_text_add(said, "waits for a page of memory");
     else if (name)
-        say(used, "waits in %s", name);
+        cr_text_add(said, "waits in %s", name);
     else
-        say(used, "waits in system call %ld", call);
+        cr_text_add(said, "waits in system call %ld", call);
 }
 
 /* As cr_task_describe writes a task. */
-static void say_culprit(size_t *used, const cr_culprit *culprit)
+static void say_culprit(cr_text *said, const cr_culprit *culprit)
 {
     const crank_site *site = culprit->site;
     if (!site)
         return;
     const char *slash = strrchr(site->file, '/');
-    say(used, "  <Task running name='%s' fn=%s", culprit->name, site->function);
+    cr_text_add(said, "  <Task running name='%s' fn=%s", culprit->name, site->function);
     if (site->line > 0)
-        say(used, " spawned at %s:%d", slash ? slash + 1 : site->file, site->line);
-    say(used, ">\n");
+        cr_text_add(said, " spawned at %s:%d", slash ? slash + 1 : site->file, site->line);
+    cr_text_add(said, ">\n");
 }
 
-static void say_frames(size_t *used)
+static void say_frames(cr_text *said)
 {
     cr_frame frames[FRAMES];
     char place[160];
     size_t count = cr_walk(&copy, frames, FRAMES);
     for (size_t i = 0; i < count; i++) {
         (void)cr_place_print(frames[i].address, place, sizeof place);
-        say(used, "  #%zu %s%s\n", i, frames[i].sure ? "" : "? ", place);
+        cr_text_add(said, "  #%zu %s%s\n", i, frames[i].sure ? "" : "? ", place);
     }
     if (count == 0)
-        say(used, "  (it went on before its stack could be copied)\n");
+        cr_text_add(said, "  (it went on before its stack could be copied)\n");
 }
 
 static void report(crank_loop *loop, const cr_culprit *culprit, enum cr_stance stance, long call)
 {
     cr_watched *w = &loop->watched;
-    size_t used = cr_report_head(CRANK_REPORT_BLOCKED, text, sizeof text);
-    say(&used, "nothing else has run for %lld ms, since ",
+    cr_text said = { text, sizeof text, 0 };
+    said.length = cr_report_head(CRANK_REPORT_BLOCKED, text, sizeof text);
+    cr_text_add(&said, "nothing else has run for %lld ms, since ",
         (long long)((now() - w->since) / MILLISECOND));
     if (culprit->site)
-        say(&used, "task '%s' ", culprit->name);
+        cr_text_add(&said, "task '%s' ", culprit->name);
     else
-        say(&used, "a callback ");
-    say_stance(&used, stance, call);
+        cr_text_add(&said, "a callback ");
+    say_stance(&said, stance, call);
     if (w->untold)
-        say(&used, " (and %u times before)", w->untold);
-    say(&used, "\n");
-    say_culprit(&used, culprit);
-    say_frames(&used);
-    say(&used, "  what waits outside crank or computes for long belongs in crank_to_thread\n");
+        cr_text_add(&said, " (and %u times before)", w->untold);
+    cr_text_add(&said, "\n");
+    say_culprit(&said, culprit);
+    say_frames(&said);
+    cr_text_add(
+        &said, "  what waits outside crank or computes for long belongs in crank_to_thread\n");
     cr_report_plainly(loop, &(crank_report){ .kind = CRANK_REPORT_BLOCKED,
                                 .task = culprit->site ? culprit->name : NULL,
                                 .text = text });

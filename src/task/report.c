@@ -14,6 +14,7 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,24 +171,6 @@ void cr_report_swallowed(crank_loop *loop, const cr_task *task)
 
 /* ---- deadlock, and tasks that do not end */
 
-/* Text that grows in one block of fixed size: what does not fit any more is left out. */
-struct listing {
-    char *text;
-    size_t size, length;
-};
-
-static void line(struct listing *l, const char *format, ...) CRANK_PRINTF(2, 3);
-static void line(struct listing *l, const char *format, ...)
-{
-    if (l->length >= l->size)
-        return;
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(l->text + l->length, l->size - l->length, format, args);
-    va_end(args);
-    l->length += n > 0 ? (size_t)n : 0;
-}
-
 /* One step along the edges of the waits-for graph, of which every task has one at most. */
 static cr_task *holder_of(const cr_task *task)
 {
@@ -200,42 +183,42 @@ static cr_task *holder_of(const cr_task *task)
 /* Does following holders from task come back to it? Then name the ring. With one edge per task
  * there is nothing to search: follow it, for at most 64 steps, since a ring that task is not
  * part of would lead on for ever. */
-static bool list_cycle(struct listing *l, const cr_task *task)
+static bool list_cycle(cr_text *l, const cr_task *task)
 {
     const cr_task *slow = task, *fast = holder_of(task);
     for (size_t steps = 0; fast && fast != task && steps < 64; steps++)
         fast = holder_of(fast);
     if (fast != task)
         return false;
-    line(l, "  cycle: '%s'", cr_task_name(task));
+    cr_text_add(l, "  cycle: '%s'", cr_task_name(task));
     do {
         slow = holder_of(slow);
-        line(l, " -> '%s'", cr_task_name(slow));
+        cr_text_add(l, " -> '%s'", cr_task_name(slow));
     } while (slow != task);
-    line(l, "\n");
+    cr_text_add(l, "\n");
     return true;
 }
 
 /* Who can end its wait is named beside it: often that is all one needs to know. */
-static void list_task(struct listing *l, const cr_task *task)
+static void list_task(cr_text *l, const cr_task *task)
 {
     char text[512];
     (void)cr_task_describe(task, text, sizeof text);
-    line(l, "  %s\n", text);
+    cr_text_add(l, "  %s\n", text);
     const cr_task *holder = holder_of(task);
     if (holder && !(holder->fiber.flags & CR_TASK_FUTURE))
-        line(l, "    up to task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
+        cr_text_add(l, "    up to task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
     else if (holder)
-        line(l, "    up to future '%s'\n", cr_task_name(holder));
+        cr_text_add(l, "    up to future '%s'\n", cr_task_name(holder));
 }
 
 /* One ring is enough: it is the reason, and the others hang off it as a rule. A task that waits
  * for no other task may be one that a thread was going to wake: the loop cannot know of that. */
-static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
+static void list_deadlock(cr_text *l, size_t shown, crank_task **handles)
 {
     size_t count = crank_tasks(handles, shown);
     bool cycle = false, by_no_task = false;
-    line(l, "%zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
+    cr_text_add(l, "%zu task%s wait%s and nothing can wake %s\n", count, count == 1 ? "" : "s",
         count == 1 ? "s" : "", count == 1 ? "it" : "them");
     for (size_t i = 0; i < count && i < shown; i++) {
         const cr_task *task = cr_task_of(handles[i], "deadlock");
@@ -246,10 +229,11 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
             cycle = list_cycle(l, task);
     }
     if (count > shown)
-        line(l, "  and %zu more\n", count - shown);
+        cr_text_add(l, "  and %zu more\n", count - shown);
     if (by_no_task || count > shown)
-        line(l, "  if another thread is still going to wake one (crank_post, crank_submit), hold a "
-                "crank_waker until it has\n");
+        cr_text_add(l,
+            "  if another thread is still going to wake one (crank_post, crank_submit), hold a "
+            "crank_waker until it has\n");
 }
 
 /* Whole lists of a program with a million tasks help nobody: the oldest hundred are shown, the
@@ -257,14 +241,14 @@ static void list_deadlock(struct listing *l, size_t shown, crank_task **handles)
 void cr_report_deadlock(crank_loop *loop)
 {
     enum { SHOWN = 100, SIZE = 64 * 1024 };
-    struct listing l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
+    cr_text l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
     crank_task **handles = cr_alloc(loop->sys, SHOWN * sizeof(crank_task *));
-    if (l.text && handles)
+    if (l.buf && handles)
         list_deadlock(&l, SHOWN, handles);
     cr_report(loop, CRANK_REPORT_DEADLOCK, -EDEADLK, NULL,
-        l.length ? l.text : "tasks wait and nothing can wake them (out of memory to list them)");
+        l.length ? l.buf : "tasks wait and nothing can wake them (out of memory to list them)");
     cr_free(loop->sys, handles);
-    cr_free(loop->sys, l.text);
+    cr_free(loop->sys, l.buf);
 }
 
 /* Has it been asked to end, and not done so? Futures and the spare record are nobody's work. */
@@ -279,13 +263,13 @@ size_t cr_report_ignoring(crank_loop *loop, const char *what)
 {
     enum { SHOWN = 20, SIZE = 12 * 1024 };
     const cr_tasks *tasks = cr_tasks_of(loop);
-    struct listing l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
+    cr_text l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
     size_t count = 0, at = 0, shown = 0;
     for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t;
          t = cr_record_next(cr_tasks_of(loop), &at))
         count += ignores(tasks, t);
-    if (count > 0 && l.text) {
-        line(&l, "%zu task%s %s\n", count, count == 1 ? " has" : "s have", what);
+    if (count > 0 && l.buf) {
+        cr_text_add(&l, "%zu task%s %s\n", count, count == 1 ? " has" : "s have", what);
         at = 0;
         for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t && shown < SHOWN;
              t = cr_record_next(cr_tasks_of(loop), &at)) {
@@ -295,11 +279,11 @@ size_t cr_report_ignoring(crank_loop *loop, const char *what)
             shown++;
         }
         if (count > shown)
-            line(&l, "  and %zu more\n", count - shown);
+            cr_text_add(&l, "  and %zu more\n", count - shown);
     }
     if (count > 0)
         cr_report(loop, CRANK_REPORT_SWALLOWED, 0, NULL,
-            l.text ? l.text : "tasks were asked to end and have not (out of memory to list them)");
-    cr_free(loop->sys, l.text);
+            l.buf ? l.buf : "tasks were asked to end and have not (out of memory to list them)");
+    cr_free(loop->sys, l.buf);
     return count;
 }
