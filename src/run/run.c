@@ -79,14 +79,7 @@ static void tasks_prepare(cr_run *r)
 {
     cr_tasks *tasks = cr_tasks_of(r->loop);
     tasks->run = r;
-    tasks->deliverable = cr_scopes_deliverable;
-    tasks->interrupt = cr_scopes_interrupt;
-    tasks->run_on = cr_scopes_run_on;
-    tasks->absorb = cr_scopes_absorb;
-    tasks->shielded = cr_scopes_shielded;
-    tasks->uncancelled = cr_scopes_uncancelled;
-    tasks->leave_scopes = cr_scopes_leave;
-    tasks->may_nap = cr_scopes_may_nap;
+    tasks->pending = &cr_scopes_ops;
     cr_owner_init(&r->top, cr_root_ended);
     cr_owner_init(&r->detached, cr_detached_ended);
     tasks->detached = &r->detached;

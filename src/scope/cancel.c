@@ -26,14 +26,14 @@
  * wake-up, so that nobody sees a task that is both ready and asked. */
 void cr_task_notice(crank_loop *loop, cr_task *task)
 {
-    if (!cr_task_parked(task) || !cr_tasks_of(loop)->deliverable(task))
+    if (!cr_task_parked(task) || !cr_tasks_of(loop)->pending->deliverable(task))
         return;
     const cr_wait *wait = task->fiber.wait;
     if (!wait->undo)
         cr_waitq_leave(task->on, task);
     else if (!wait->undo(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
-    cr_tasks_of(loop)->interrupt(task);
+    cr_tasks_of(loop)->pending->interrupt(task);
     cr_wake(loop, task, -ECANCELED);
 }
 
@@ -67,7 +67,8 @@ static void request(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
     bool running = loop->runner.current == &task->fiber;
-    bool absorbed = !running && (task->fiber.flags & CR_TASK_INTERRUPTED) && tasks->absorb(task);
+    bool absorbed =
+        !running && (task->fiber.flags & CR_TASK_INTERRUPTED) && tasks->pending->absorb(task);
     if (running)
         count_own_request(tasks, task);
     if (!absorbed) {
@@ -77,7 +78,7 @@ static void request(crank_loop *loop, cr_task *task)
     }
     if (!(task->fiber.flags & (CR_TASK_DELIVERING | CR_TASK_INTERRUPTED))) {
         cr_task_notice(loop, task);
-    } else if (cr_task_parked(task) && !tasks->shielded(task)) {
+    } else if (cr_task_parked(task) && !tasks->pending->shielded(task)) {
         const cr_wait *wait = task->fiber.wait;
         if (wait->repeat)
             wait->repeat(task);
@@ -208,19 +209,6 @@ int(crank_cancel)(crank_task *task)
     return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
 
-/* A request is an error of the task's from the moment it is delivered: its reason takes the place
- * of the last error then and not before, when that may be one the task is still dealing with. That
- * of an earlier request never stands for this one. */
-void cr_reason_deliver(cr_task *task)
-{
-    cr_ext *ext = task->ext;
-    if (!ext || (!ext->reason && !(ext->failure && cr_failure_error(ext->failure) == -ECANCELED)))
-        return;
-    cr_failure_free(ext->failure);
-    ext->failure = ext->reason;
-    ext->reason = NULL;
-}
-
 /* The reason is kept before the request is made, because the request may end the task within the
  * call. */
 int(crank_cancel_because)(crank_task *handle, const char *format, ...)
@@ -282,7 +270,7 @@ unsigned crank_uncancel(crank_task *handle)
         }
     }
     if (task->fiber.life == CR_ALIVE && !cr_task_is_new(task))
-        cr_tasks_of(cr_loop_here)->uncancelled(task);
+        cr_tasks_of(cr_loop_here)->pending->uncancelled(task);
     return cr_task_requests(task);
 }
 

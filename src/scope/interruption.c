@@ -17,7 +17,6 @@
  * For example: a limit of 1 s around a sleep, and a request at 1 s. The limit interrupts the sleep,
  * the request is absorbed, the sleep gives -ECANCELED once. The limit does not claim it, because
  * the request shares it: crank_within gives -ECANCELED, and the next wait works. */
-#include "scope/cancel.h"
 #include "scope/scope.h"
 #include "task/error.h"
 
@@ -31,7 +30,7 @@ static const cr_scope *shield_of(const cr_task *task)
         s = s->up;
     return s;
 }
-bool cr_scopes_shielded(const cr_task *task) { return shield_of(task); }
+static bool shielded(const cr_task *task) { return shield_of(task); }
 
 /* Does the task run a cleanup, of a generator that the end of a block closes, which began after
  * that moment? */
@@ -141,7 +140,7 @@ void cr_scopes_interrupt(cr_task *task)
 
 /* The chain has not changed since the interruption: its number stands in the innermost scope. A
  * request without a reason leaves the reason of an earlier one. */
-bool cr_scopes_absorb(cr_task *task)
+static bool absorb(cr_task *task)
 {
     if (shield_of(task))
         return false;
@@ -264,7 +263,7 @@ void cr_scope_restore_since(cr_scope *scope)
 /* crank_try leaves a function with -ECANCELED: of the scopes that this very call opened (a
  * recursive one has another frame) the innermost that may claim it turns it into its own error. A
  * failed group always may: its failure would be lost else. */
-int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame)
+static int leave(crank_loop *loop, cr_task *task, const char *function, const void *frame)
 {
     cr_scope *scope = innermost(task);
     bool edge = false;
@@ -283,7 +282,7 @@ int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const
 
 /* What was taken back was known in all scopes. The next request is not, though it brings the count
  * no higher than it was. */
-void cr_scopes_uncancelled(cr_task *task)
+static void uncancelled(cr_task *task)
 {
     bool pending = task->fiber.flags & CR_TASK_ASKED;
     unsigned known = cr_task_requests(task) - pending;
@@ -312,3 +311,12 @@ void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
     }
     cr_scopes_refresh(task);
 }
+
+const cr_pending_ops cr_scopes_ops = { .deliverable = cr_scopes_deliverable,
+    .interrupt = cr_scopes_interrupt,
+    .run_on = cr_scopes_run_on,
+    .absorb = absorb,
+    .shielded = shielded,
+    .uncancelled = uncancelled,
+    .leave_scopes = leave,
+    .may_nap = cr_scopes_may_nap };

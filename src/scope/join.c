@@ -128,7 +128,7 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     waiter->place = (void *)(uintptr_t)failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
     if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
-        cr_tasks_of(loop)->interrupt(waiter);
+        cr_tasks_of(loop)->pending->interrupt(waiter);
     cr_task_claim(loop, task, waiter);
     cr_wake(loop, waiter, (long)bits);
 }
@@ -333,7 +333,7 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (cr_task_error(task) == -ECANCELED)
-            cr_tasks_of(loop)->interrupt(waiter);
+            cr_tasks_of(loop)->pending->interrupt(waiter);
         cr_failure_copy(loop, task, waiter);
     }
     cr_wake(loop, waiter, (long)cr_task_bits(task));

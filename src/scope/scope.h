@@ -113,17 +113,15 @@ bool cr_scope_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
 unsigned cr_scopes_pending(const cr_task *task);
 
-/* The task layer's hooks. */
+/* What the tasks ask: see cr_pending_ops. The first three are also called from above. */
+extern const cr_pending_ops cr_scopes_ops;
 bool cr_scopes_deliverable(const cr_task *task);
 void cr_scopes_interrupt(cr_task *task);
 void cr_scopes_run_on(cr_task *task);
-bool cr_scopes_absorb(cr_task *task);
-bool cr_scopes_shielded(const cr_task *task);
-void cr_scopes_uncancelled(cr_task *task);
-int cr_scopes_leave(crank_loop *loop, cr_task *task, const char *function, const void *frame);
+/* The loop's hook: the limit of a scope has passed. */
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 
-/* The task layer's hook: may the task's stack be put away, as far as its scopes go? */
+/* May the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_may_nap(const cr_task *task);
 
 /* The object behind an anchor that is not NULL: a CHECK naming call where it has ended. */

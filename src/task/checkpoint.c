@@ -25,7 +25,8 @@ static void yield(const cr_waiting *w)
 /* The flags may say asked while a shield hides it: the chain of scopes decides. */
 bool cr_wait_noticed(const cr_waiting *w)
 {
-    return (w->self->fiber.flags & CR_TASK_NOTICE) && cr_tasks_of(w->loop)->deliverable(w->self);
+    return (w->self->fiber.flags & CR_TASK_NOTICE) &&
+           cr_tasks_of(w->loop)->pending->deliverable(w->self);
 }
 
 /* A timeout or group of the running task could not be made: its block must not go on as if it were
@@ -53,7 +54,7 @@ static bool makes_room(crank_loop *loop)
 int cr_wait_room(const cr_waiting *w)
 {
     if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_NOTICE))
-        cr_tasks_of(w->loop)->run_on(w->self);
+        cr_tasks_of(w->loop)->pending->run_on(w->self);
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return cr_wait_without_scope(w->loop);
     w->loop->runner.budget--;
@@ -116,10 +117,10 @@ int cr_wait_begin_slow(crank_loop *loop, const char *call)
 
 int cr_wait_on_slow(const cr_waiting *w)
 {
-    cr_tasks_of(w->loop)->run_on(w->self);
+    cr_tasks_of(w->loop)->pending->run_on(w->self);
     if (!cr_wait_noticed(w))
         return 0;
-    cr_tasks_of(w->loop)->interrupt(w->self);
+    cr_tasks_of(w->loop)->pending->interrupt(w->self);
     return -ECANCELED;
 }
 

@@ -96,7 +96,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     int err = error < INT32_MIN ? INT32_MIN : (int)error;
     cr_task *self = cr_self();
     if (err == -ECANCELED && self && self->fiber.scope)
-        err = cr_tasks_of(cr_loop_here)->leave_scopes(cr_loop_here, self, function, frame);
+        err = cr_tasks_of(cr_loop_here)->pending->leave_scopes(cr_loop_here, self, function, frame);
     cr_failure *failure = cr_failure_here();
     bool continued = failure && cr_failure_error(failure) == err;
     if (err == -ECANCELED && !continued)
@@ -165,6 +165,19 @@ void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
     }
     cr_failure_free(ext->failure);
     ext->failure = failure;
+}
+
+/* A request is an error of the task's from the moment it is delivered: its reason takes the place
+ * of the last error then and not before, when that may be one the task is still dealing with. That
+ * of an earlier request never stands for this one. */
+void cr_reason_deliver(cr_task *task)
+{
+    cr_ext *ext = task->ext;
+    if (!ext || (!ext->reason && !(ext->failure && cr_failure_error(ext->failure) == -ECANCELED)))
+        return;
+    cr_failure_free(ext->failure);
+    ext->failure = ext->reason;
+    ext->reason = NULL;
 }
 
 /* A task failed without a word: what its waiter said before is about something else. But the reason

@@ -18,6 +18,8 @@ void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to);
 void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure);
 /* Take a task's failure off; NULL if it has none. */
 cr_failure *cr_failure_take(cr_task *task);
+/* A request is delivered: its reason, if it has one, is the task's last error now. */
+void cr_reason_deliver(cr_task *task);
 /* Keep what a failed task (NULL: one that could not be spawned) has to say below *all. The first
  * stands for all: where *all is NULL it is made, with that one's error and message. Short memory
  * costs texts. */

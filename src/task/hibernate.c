@@ -178,7 +178,7 @@ static bool may_nap(const cr_tasks *tasks, const cr_task *task)
 {
     const cr_wait *wait = task->fiber.wait;
     return cr_task_parked(task) && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 &&
-           !task->fiber.generator && (!task->fiber.scope || tasks->may_nap(task));
+           !task->fiber.generator && (!task->fiber.scope || tasks->pending->may_nap(task));
 }
 
 /* A copy of the used part of its stack; NULL when there is no memory for it or too much to copy. */

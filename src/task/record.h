@@ -31,22 +31,10 @@ struct cr_ext {
     char name[64];
 };
 
-/* All of a run's tasks and what they share. Touched by the loop's own thread only; the hooks are
- * set by the layers above before the first task is made. */
-typedef struct cr_tasks {
-    crank_loop *loop;
-    cr_task *free;         /* records, through fiber.next */
-    cr_task *spare;        /* the record into which the next call is captured */
-    struct cr_slab *slabs; /* newest first */
-    struct cr_slab *oldest;
-    uint64_t number, number_end; /* task numbers reserved for this loop */
-    size_t alive;                /* tasks that have not ended */
-    cr_pool exts, scopes, manys, deliveries;
-    cr_stacks *stacks;
-    cr_task *root;
-    struct cr_owner *detached; /* who owns those of crank_detach: of the run */
-    /* The scope layer's: is anything pending (a request, a limit that passed, a group that failed)
-     * that no shield hides from the running or parked task? */
+/* What is pending for a task (requests, limits that passed, groups that failed) and what one
+ * -ECANCELED answers: asked for here, known to the scopes. */
+typedef struct cr_pending_ops {
+    /* Is anything pending that no shield hides from the running or parked task? */
     bool (*deliverable)(const cr_task *task);
     /* The task's wait gives -ECANCELED: all that is deliverable is answered by it, and so is what
      * comes before the task runs on. */
@@ -58,11 +46,29 @@ typedef struct cr_tasks {
     bool (*absorb)(cr_task *task);
     /* Would a request be hidden from the task by a shield? */
     bool (*shielded)(const cr_task *task);
-    /* The scope layer's: a running or parked task has fewer requests than it had. */
+    /* A running or parked task has fewer requests than it had. */
     void (*uncancelled)(cr_task *task);
-    /* The scope layer's: error (-ECANCELED) leaves a function by crank_try: what it becomes at the
-     * scopes opened there. */
+    /* -ECANCELED leaves a function by crank_try: what it becomes at the scopes opened there. */
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
+    /* None of the task's scopes has somebody who may touch its stack. */
+    bool (*may_nap)(const cr_task *task);
+} cr_pending_ops;
+
+/* All of a run's tasks and what they share. Touched by the loop's own thread only; the hooks are
+ * set by the ranks above before the first task is made. */
+typedef struct cr_tasks {
+    crank_loop *loop;
+    cr_task *free;         /* records, through fiber.next */
+    cr_task *spare;        /* the record into which the next call is captured */
+    struct cr_slab *slabs; /* newest first */
+    struct cr_slab *oldest;
+    uint64_t number, number_end; /* task numbers reserved for this loop */
+    size_t alive;                /* tasks that have not ended */
+    cr_pool exts, scopes, manys, deliveries;
+    cr_stacks *stacks;
+    cr_task *root;
+    struct cr_owner *detached;     /* who owns those of crank_detach: of the run */
+    const cr_pending_ops *pending; /* interruption.c's */
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
     /* The sync layer's, in debug mode: locks that are held, and what it does when a task that took
@@ -73,8 +79,6 @@ typedef struct cr_tasks {
     cr_pool generator_pool;             /* the generator rank's */
     void *run;                          /* run.c's */
     struct cr_naps *naps;               /* stacks put away; NULL where that is off */
-    /* the scope layer's: none of its scopes has somebody who may touch its stack */
-    bool (*may_nap)(const cr_task *task);
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
     unsigned chain;    /* calls of cr_task_cancel under way, one within the other */
@@ -145,4 +149,24 @@ cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
 cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
+
+/* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
+static inline unsigned cr_task_requests(const cr_task *task)
+{
+    unsigned count = CR_TALLY_REQUESTS(task);
+    return CR_LIKELY(count < CR_TALLY_REQUESTS_MAX) || !task->ext
+               ? count
+               : count + task->ext->more_requests;
+}
+/* May the task have had more than are counted? */
+static inline bool cr_task_requests_saturated(const cr_task *task)
+{
+    unsigned count = cr_task_requests(task);
+    return count == CR_REQUESTS_MAX || (count == CR_TALLY_REQUESTS_MAX && !task->ext);
+}
+/* Of those, how many it has made to itself since its last wait began. */
+static inline unsigned cr_task_own_requests(const cr_tasks *tasks, const cr_task *task)
+{
+    return tasks->own_requests.id == task->id ? tasks->own_requests.count : 0;
+}
 #endif

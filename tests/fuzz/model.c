@@ -52,7 +52,7 @@ static const cr_wait idle_wait = { .what = "waits to be told", .undo = idle_undo
 static long idle(void)
 {
     cr_waiting w = { cr_loop_here, cr_self() };
-    cr_tasks_of(w.loop)->run_on(w.self);
+    cr_tasks_of(w.loop)->pending->run_on(w.self);
     return cr_park(&w, &idle_wait);
 }
 
