@@ -11,7 +11,7 @@ import tidy  # noqa: E402
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 GOOD = {
     "src/base/list.h": SPDX + "/* list.h: a list. Owns nothing. */\n",
-    "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\n',
+    "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\nint cr_turn(int a);\n',
     "src/loop/loop.c": SPDX + '/* loop.c: turns. Owns time. */\n#include "loop/loop.h"\nint cr_turn(int a)\n{\n'
                               "    return a;\n}\n",
     ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\nBreakBeforeBraces: Linux\n"
@@ -53,7 +53,33 @@ BAD = [
     ("listed", "src/loop/more.c", LOOP.replace("loop.c", "more.c"), "is not in src/loop/meson.build"),
     ("listed", "src/loop/more.h", SPDX + "/* more.h: more. */\n", "nobody includes it"),
     ("layout", "src/loop/loop.c", LOOP + "int cr_x( int a );\n", "not laid out"),
+    ("declared", "src/loop/loop.c", LOOP + "int cr_sleeping(void)\n{\n    return 1;\n}\n",
+     "cr_sleeping is defined in loop and declared nowhere"),
+    ("hooks", "src/loop/loop.h",
+     GOOD["src/loop/loop.h"] + "struct crank_loop {\n    int n;\n    void (*ends)(int n);\n};\n",
+     "the hook crank_loop.ends is not in HOOKS"),
+    ("hooks", "src/loop/loop.h", GOOD["src/loop/loop.h"] + "extern int (*cr_asked)(int n);\n",
+     "the hook cr_asked is not in HOOKS"),
     ("comment_share", "src/loop/loop.c", LOOP + "int cr_x;\n" * 600, "of the lines are comments"),
+]
+# The same where it takes several files.
+def several(n, text):
+    """n files of loop, each with its own number in the text in place of N, and of the next in place of M."""
+    return {f"src/loop/f{i}.c": SPDX + f"/* f{i}.c: more. */\n" + text.replace("N", str(i)).replace(
+        "M", str((i + 1) % n)) for i in range(n)}
+
+
+BAD_TREES = [
+    ("circles", several(4, "int cr_fN(int a)\n{\n    return cr_fM(a);\n}\n"),
+     "4 files call each other: loop/f0, loop/f1"),
+    ("broad_headers", several(6, '#include "loop/loop.h"\n'), "6 of 7 files of its folder include it"),
+    ("declared", {"src/base/more.h": SPDX + "/* more.h: more. */\nint cr_sleeping(void);\n",
+                  "src/loop/more.c": SPDX + "/* more.c: more. */\nint cr_sleeping(void)\n{\n    return 1;\n}\n"},
+     "cr_sleeping is defined in loop and declared in base"),
+]
+GOOD_TREES = [
+    ("circles", several(3, "int cr_fN(int a)\n{\n    return cr_fM(a);\n}\n")),
+    ("broad_headers", several(3, '#include "loop/loop.h"\n')),
 ]
 # What looks like a breach and is none.
 HARMLESS = [
@@ -102,10 +128,16 @@ def main():
         if rule.__name__ == "listed":
             seen = [c for c in seen if "list.h" not in c]
         expect(f"{rule.__name__} is content with a good tree", not seen, seen)
-        expect(f"{rule.__name__} is tested", any(bad[0] == rule.__name__ for bad in BAD), "no case")
+        expect(f"{rule.__name__} is tested", any(bad[0] == rule.__name__ for bad in BAD + BAD_TREES), "no case")
     for rule, path, text, part in BAD:
         seen = complaints({**GOOD, path: text}, rule)
         expect(f"{rule} sees {part}", any(part in c and c.startswith(path.split("/")[0]) for c in seen), seen)
+    for rule, files, part in BAD_TREES:
+        seen = complaints({**GOOD, **files}, rule)
+        expect(f"{rule} sees {part}", any(part in c for c in seen), seen)
+    for rule, files in GOOD_TREES:
+        seen = complaints({**GOOD, **files}, rule)
+        expect(f"{rule} takes {len(files)} files as harmless", not seen, seen)
     for rule, text in HARMLESS:
         seen = complaints({**GOOD, "src/loop/loop.c": LOOP + text}, rule)
         expect(f"{rule} takes {text.strip()[:40]!r} as harmless", not seen, seen)

@@ -3,7 +3,8 @@
 """Style as a test: sizes, layers, names, documentation, banned words and calls.
 
 Prints file:line, what is wrong and why the rule exists; last "N passed, N failed", one per rule. tidy.py [ROOT] checks
-the tree at ROOT (this one by default); --list names the rules, other words choose among them. test_tidy.py tests it.
+the tree at ROOT (this one by default); --list names the rules, --circles prints the circles of files by calls and the
+hooks that point upwards, other words choose among the rules. test_tidy.py tests it.
 """
 import os
 import re
@@ -11,6 +12,9 @@ import shutil
 import statistics
 import subprocess
 import sys
+
+from tidy_ranks import broad_headers, circles, declared, hooks, print_circles
+from tidy_tree import COMMENT, INCLUDE, Tree, functions_of, line_of, source_functions
 
 LAYERS = ["base", "context", "loop", "error", "task", "scope", "group", "generator", "sync", "thread", "io", "run",
           "inspect", "cli"]
@@ -55,119 +59,8 @@ SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_run
 SWITCH_ALLOWED = re.compile(
     r"^(context/|task/(wait\.h|checkpoint\.c)$|scope/(spawn|end)\.c$|loop/turn\.c$|generator/generator\.)")
 
-COMMENT = re.compile(r"/\*.*?\*/", re.S)
-STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'')
-INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(crank[^>]*)>)', re.M)
 PROTOTYPE = re.compile(r"^CRANK_API\b[^;{]*?\b(crank_\w+)\s*\([^;{]*;", re.M | re.S)
-SIGNATURE_NAME = re.compile(r"\b([a-z_]\w*)\s*\(")
 ERRNO = re.compile(r"-E[A-Z0-9]+\b")
-
-
-class Tree:
-    """The files of a tree, read once, and the complaints about them."""
-
-    def __init__(self, root):
-        self.root, self.texts, self.complaints = root, {}, []
-
-    def files(self, *prefixes, ends=()):
-        """Paths tracked by git (or found, where there is no git) that begin and end so."""
-        return [p for p in self.all_files() if p.startswith(prefixes or "") and p.endswith(tuple(ends) or "")]
-
-    def all_files(self):
-        if not hasattr(self, "paths"):
-            try:
-                git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard"],
-                                     capture_output=True, text=True, check=True)
-                paths = git.stdout.split("\n")[:-1]
-            except (FileNotFoundError, subprocess.CalledProcessError):
-                paths = self.walk()
-            self.paths = sorted(p for p in paths if os.path.isfile(os.path.join(self.root, p)))
-        return self.paths
-
-    def walk(self):
-        """What git would list: all but its own folder and what .gitignore names."""
-        for folder, folders, names in os.walk(self.root):
-            here = os.path.relpath(folder, self.root)
-            folders[:] = [f for f in folders if f not in (".git", "__pycache__")
-                          and not (here == "." and f.startswith("build"))]
-            yield from (os.path.normpath(os.path.join(here, name)) for name in names if name != ".git")
-
-    def text(self, path):
-        if path not in self.texts:
-            with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
-                self.texts[path] = file.read()
-        return self.texts[path]
-
-    def code(self, path):
-        """The text with comments and strings blanked out, lines kept."""
-        key = ("code", path)
-        if key not in self.texts:
-            self.texts[key] = STRING.sub('""', COMMENT.sub(blank, self.text(path)))
-        return self.texts[key]
-
-    def complain(self, path, line, what, why):
-        self.complaints.append(f"{path}:{line}: {what} ({why})")
-
-
-def blank(match):
-    return "\n" * match.group().count("\n")
-
-
-def line_of(text, offset):
-    return text.count("\n", 0, offset) + 1
-
-
-class Function:
-    """A function's definition: where it is, its name, its length in lines and how many parameters it takes."""
-
-    def __init__(self, path, line, signature, length):
-        self.path, self.line, self.length = path, line, length
-        signature = re.sub(r"\((crank_\w+)\)\(", r" \1(", signature)  # a macro has the same name
-        names = SIGNATURE_NAME.findall(signature)
-        names = [n for n in names if n not in ("__attribute__", "CRANK_PRINTF", "visibility")]
-        self.name = names[0] if names else "?"
-        self.is_static = re.search(r"\bstatic\b", signature) is not None
-        self.parameters = count_parameters(signature[signature.find(self.name + "("):])
-
-
-def count_parameters(text):
-    depth, count, seen = 0, 1, ""
-    for c in text[text.find("("):]:
-        depth += (c == "(") - (c == ")")
-        if depth == 0:
-            break
-        if depth == 1 and c == ",":
-            count += 1
-        seen += c
-    seen = seen[1:].strip()
-    if seen in ("", "void"):
-        return 0
-    return count - seen.endswith("...")
-
-
-def functions_of(tree, path):
-    """Definitions with the brace in column 0, and those written on one line."""
-    lines = tree.code(path).split("\n")
-    for at, line in enumerate(lines):
-        one = re.match(r"^[a-zA-Z_][^;={]*\)\s*\{.*\}\s*$", line)
-        if one and not line.startswith(("#", "struct", "enum", "typedef")):
-            yield Function(path, at + 1, line[:line.find("{")], 1)
-        if line.rstrip() != "{" or at == 0 or lines[at - 1].rstrip().endswith("\\"):
-            continue
-        start = at
-        while start > 0 and lines[start - 1].strip() and not re.match(r"^[#}]|.*;\s*$", lines[start - 1]):
-            start -= 1
-        end = at
-        while end < len(lines) and lines[end].rstrip() not in ("}", "};"):
-            end += 1
-        signature = " ".join(lines[start:at])
-        if "(" in signature and not re.match(r"^\s*(typedef|enum|struct \w+\s*$)", signature):
-            yield Function(path, start + 1, signature, end - start + 1)
-
-
-def source_functions(tree):
-    for path in tree.files("src/", "include/", ends=(".c", ".h")):
-        yield from functions_of(tree, path)
 
 
 # ---- rules: each looks at the tree and complains ------------------------------------------------------------------
@@ -433,7 +326,8 @@ def layout(tree):
 
 
 RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
-         documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout]
+         documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout, declared, hooks,
+         broad_headers, circles]
 
 
 def run(root, rules=None):
@@ -453,13 +347,17 @@ def main():
         print("\n".join(by_name))
         return 0
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+    if "--circles" in arguments:
+        print_circles(Tree(root))
+        return 0
     for argument in list(arguments):
         if os.path.isdir(argument):
             root = argument
             arguments.remove(argument)
     unknown = [a for a in arguments if a not in by_name]
     if unknown:
-        print(f"tidy: unknown {unknown[0]}; known are --list, a folder and {', '.join(by_name)}", file=sys.stderr)
+        known = ", ".join(["--list", "--circles", "a folder", *by_name])
+        print(f"tidy: unknown {unknown[0]}; known are {known}", file=sys.stderr)
         return 2
     rules = [by_name[a] for a in arguments] or RULES
     complaints, clean = run(root, rules)
