@@ -164,7 +164,8 @@ def excused(path):
     for number, text in enumerate(lines, 1):
         if EXCUSED.search(text):
             first = number + 1 if text.strip().startswith("/*") else number
-            whole.update(range(first, block_end(lines, first) + 1))
+            opening = first + 1 if lines[first].strip() == "{" else first  # a function's brace has a line of its own
+            whole.update(range(first, block_end(lines, opening) + 1))
         if INTERNAL.search(text):
             end = statement_end(lines, number)
             if "CR_CHECK" not in text or "\"internal:" in " ".join(lines[number - 1:end]):

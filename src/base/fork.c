@@ -12,7 +12,7 @@ unsigned cr_forks;
 
 static pthread_once_t counted = PTHREAD_ONCE_INIT;
 
-static void count_child(void) { cr_forks++; }
+static void count_child(void) { cr_forks++; } /* unreached: see begin_child of loop/inherit.c */
 static void count(void) { (void)pthread_atfork(NULL, NULL, count_child); }
 
 void cr_fork_prepare(void (*in_child)(void))

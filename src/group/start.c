@@ -183,7 +183,7 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     int err = cr_wait_begin(&w, "crank_group_start");
     if (err == 0 && !task)
         err = cr_failed(-ENOMEM, "crank_group_start: out of memory");
-    start *s = err < 0 ? NULL : prepare(&w, task, &how, &err);
+    start *s = err < 0 || !task ? NULL : prepare(&w, task, &how, &err);
     if (!s) {
         if (task)
             cr_task_unmake(loop, task);

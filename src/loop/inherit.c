@@ -20,6 +20,7 @@ static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 static __thread bool forked_in_run;
 
 /* In the child, on its only thread, before fork returns there. */
+/* unreached: as fork returns gcov forgets what the child has counted. */
 static void begin_child(void)
 {
     forked_in_run = forked_in_run || cr_loop_here;

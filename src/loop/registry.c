@@ -55,6 +55,7 @@ bool cr_registry_hold(const crank_loop *loop)
 void cr_registry_release(void) { pthread_rwlock_unlock(&lock); }
 
 /* A thread of the parent's may have held the lock, which no thread here gives back. */
+/* unreached: in a child, before fork returns, whose counts gcov then forgets. */
 void cr_registry_forget(void)
 {
     static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;

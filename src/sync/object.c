@@ -45,6 +45,7 @@ extern const char __stop_crank_quick[] __attribute__((visibility("hidden")));
 
 /* In the handler of a fault. What lies in the section but is none of these is out-of-line code of
  * the one before it. */
+/* unreached: the build that counts is not optimised, and faults outside of the section. */
 static void quick_call_faulted(uintptr_t at)
 {
     static const struct {
