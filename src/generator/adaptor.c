@@ -7,6 +7,7 @@
  * function over values is called as its own type wants it: the value stands in the first integer
  * and in the first floating point register, of which it reads one. */
 #include "generator/generator.h"
+#include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
 #include <string.h>
@@ -156,7 +157,7 @@ static int map_body(plan *p)
     place.at = &value;
     while ((more = cr_generator_ask(p->a, place, (cr_place){ 0 }, "crank_map")) > 0) {
         cr_returned returned = call_with(p, &value);
-        bool real = p->result.kind == CRANK_KIND_FLOAT || p->result.kind == CRANK_KIND_DOUBLE;
+        bool real = cr_kind_is_real(p->result.kind);
         const void *from = real ? (const void *)&returned.real : (const void *)&returned.integer;
         int err = crank_yield_(from, p->result.size, p->result.kind, __LINE__);
         if (err < 0)

@@ -18,11 +18,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_real(unsigned char kind)
-{
-    return kind == CRANK_KIND_FLOAT || kind == CRANK_KIND_DOUBLE;
-}
-
 bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
 {
     unsigned char found = site->kind;
@@ -30,7 +25,7 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
     case CRANK_KIND_SIGNED:
     case CRANK_KIND_UNSIGNED:
         return found == CRANK_KIND_VOID || (found <= CRANK_KIND_UNSIGNED && size >= site->size);
-    case CRANK_KIND_DOUBLE: return found == CRANK_KIND_VOID || is_real(found);
+    case CRANK_KIND_DOUBLE: return found == CRANK_KIND_VOID || cr_kind_is_real(found);
     case CRANK_KIND_POINTER: return found == CRANK_KIND_VOID || found == CRANK_KIND_POINTER;
     default: return kind == CRANK_KIND_VOID;
     }
@@ -38,7 +33,7 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
 
 const char *cr_result_words(const crank_site *site)
 {
-    return is_real(site->kind)                ? "floating point"
+    return cr_kind_is_real(site->kind)        ? "floating point"
            : site->kind == CRANK_KIND_POINTER ? "a pointer"
                                               : "an integer";
 }
@@ -103,7 +98,7 @@ static uint64_t bits_of(const cr_task *task)
         return cr_task_bits(task);
     if (task->site->kind == CRANK_KIND_POINTER)
         return 0;
-    if (!is_real(task->site->kind))
+    if (!cr_kind_is_real(task->site->kind))
         return (uint64_t)cr_task_value(task);
     double none = (double)NAN;
     uint64_t bits;

@@ -78,7 +78,7 @@ void cr_root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
     uint64_t bits = cr_task_bits(root);
     double real;
     memcpy(&real, &bits, sizeof real);
-    bool is_real = root->site->kind == CRANK_KIND_DOUBLE || root->site->kind == CRANK_KIND_FLOAT;
+    bool is_real = cr_kind_is_real(root->site->kind);
     r->ended = true;
     r->failed = root->fiber.flags & CR_TASK_FAILED;
     r->result = is_real && !r->failed ? (long)real : (long)bits;

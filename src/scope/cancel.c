@@ -3,7 +3,7 @@
  *
  * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A
  * request is delivered once, by the next wait that may notice it: at once where the task is parked,
- * by undoing that wait. What may be delivered now is the scope layer's to say, which knows shields.
+ * by undoing that wait. What may be delivered now is interruption.c's to say, which knows shields.
  *
  * Edge-triggered and counted, as in asyncio (Trio's is level-triggered): once delivered, cleanup
  * code may wait again without being told again, and crank_uncancel takes a request back. One
@@ -232,15 +232,9 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
     return cr_task_cancel(loop, task);
 }
 
-/* NULL means the running task, in all calls of this family. */
-static cr_task *asked_about(crank_task *task, const char *call)
-{
-    return task ? cr_task_of(task, call) : cr_self_checked(call);
-}
-
 unsigned crank_cancelling(crank_task *task)
 {
-    return cr_task_requests(asked_about(task, "crank_cancelling"));
+    return cr_task_requests(cr_task_or_self(task, "crank_cancelling"));
 }
 
 /* Of those the task has made to itself the last first. */
@@ -260,7 +254,7 @@ static void take_back(cr_tasks *tasks, cr_task *task)
  * if nobody had asked. */
 unsigned crank_uncancel(crank_task *handle)
 {
-    cr_task *task = asked_about(handle, "crank_uncancel");
+    cr_task *task = cr_task_or_self(handle, "crank_uncancel");
     take_back(cr_tasks_of(cr_loop_here), task);
     if (CR_TALLY_REQUESTS(task) == 0) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);

@@ -334,7 +334,7 @@ CRANK_NORETURN static CR_NOINLINE void return_fully(
         "%s returned while a timeout, group or generator of it was open: was it left by longjmp?",
         task->site->function);
     cr_stack_push(&loop->runner.stacks, task->fiber.stack);
-    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT)
+    if (cr_kind_is_real(task->site->kind))
         memcpy(&integer, &real, sizeof integer);
     task->fiber.result = integer;
     loop->runner.current = NULL;
@@ -422,7 +422,7 @@ static void drop_arguments(crank_loop *loop, cr_task *task)
 void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
     drop_arguments(loop, task);
-    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT)
+    if (cr_kind_is_real(task->site->kind))
         memcpy(&integer, &real, sizeof integer);
     task->fiber.result = integer;
     finish(loop, task, 0);

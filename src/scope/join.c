@@ -303,9 +303,7 @@ enum result_class { AN_INTEGER, A_REAL, A_POINTER };
 static enum result_class class_of(const cr_task *task)
 {
     unsigned char kind = task->site->kind;
-    return kind == CRANK_KIND_POINTER                              ? A_POINTER
-           : kind == CRANK_KIND_DOUBLE || kind == CRANK_KIND_FLOAT ? A_REAL
-                                                                   : AN_INTEGER;
+    return kind == CRANK_KIND_POINTER ? A_POINTER : cr_kind_is_real(kind) ? A_REAL : AN_INTEGER;
 }
 
 /* A task that watches stands in no line, so its node has room for the watcher: waiting for a

@@ -39,11 +39,8 @@ void cr_task_adopt(cr_task *task, cr_owner *owner)
     cr_child_link(&owner->child, task);
 }
 
-/* NULL means the running task, as in all calls that ask. */
 crank_task *crank_parent(crank_task *task)
 {
-    const cr_task *asked =
-        task ? cr_task_of(task, "crank_parent") : cr_self_checked("crank_parent");
-    const cr_task *parent = cr_task_parent(asked);
+    const cr_task *parent = cr_task_parent(cr_task_or_self(task, "crank_parent"));
     return parent ? cr_handle(parent) : NULL;
 }

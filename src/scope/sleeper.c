@@ -6,7 +6,9 @@
  * do. In all that can be seen from outside it is a task like any other: it begins at its turn, not
  * when it is spawned, it is cancelled, awaited, named and described the same way.
  *
- * A turn on the ready line begins it or ends it; which of the two, fiber.run says. */
+ * A turn on the ready line begins it or ends it; which of the two, fiber.run says. Owns also
+ * cr_need_stack: what is done with whatever the runner cannot run by itself, such a task among
+ * them. */
 #include "scope/sleeper.h"
 #include "scope/end.h"
 #include "scope/spawn.h"

@@ -10,15 +10,9 @@
 #include "base/check.h"
 #include <stdio.h>
 
-/* NULL means the running task, in all calls that ask. */
-static cr_task *asked(crank_task *task, const char *call)
-{
-    return task ? cr_task_of(task, call) : cr_self_checked(call);
-}
-
 size_t(crank_describe)(crank_task *task, char *buf, size_t size)
 {
-    return cr_task_describe(asked(task, "crank_describe"), buf, size);
+    return cr_task_describe(cr_task_or_self(task, "crank_describe"), buf, size);
 }
 
 crank_task *crank_self(void)
@@ -29,7 +23,7 @@ crank_task *crank_self(void)
 
 void(crank_set_name)(crank_task *handle, const char *name)
 {
-    cr_task *task = asked(handle, "crank_set_name");
+    cr_task *task = cr_task_or_self(handle, "crank_set_name");
     cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
     if (ext) /* short memory costs the name, no more */
         snprintf(ext->name, sizeof ext->name, "%s", name ? name : "");
@@ -38,7 +32,7 @@ void(crank_set_name)(crank_task *handle, const char *name)
 /* The caller may keep it: a task without a name of its own has its number for one from now on. */
 const char *(crank_name)(crank_task *handle)
 {
-    cr_task *task = asked(handle, "crank_name");
+    cr_task *task = cr_task_or_self(handle, "crank_name");
     cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
     if (ext && !ext->name[0])
         snprintf(ext->name, sizeof ext->name, "%s", cr_task_name(task));

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c: what debug mode looks for: children that were given a pointer into a frame that has
- * gone.
+ * gone, and handles that nobody gives up.
  *
  * When a task is spawned, its arguments are searched for addresses in the spawner's own stack; the
  * lowest is kept. A frame has gone when the spawner's stack no longer reaches down to it: looked at
  * when it spawns again and when its function returns. Children of a group need no such care: the
  * group ends before what was declared before it. But where the result of one is to be written into
  * a variable (crank_group_spawn_into), its frame is looked for when the child ends: a function that
- * is handed a group and returns before the group has ended may not name a variable of its own. */
+ * is handed a group and returns before the group has ended may not name a variable of its own.
+ *
+ * And ended tasks of one place that pile up, because nobody gives their handles up. */
 #include "task/debug.h"
 #include "task/describe.h"
 #include "task/record.h"

@@ -69,7 +69,7 @@ uint64_t cr_task_bits_of_kind(const cr_task *task)
         return task->fiber.result;
     if (task->site->kind == CRANK_KIND_POINTER && (task->fiber.flags & CR_TASK_FAILED))
         return (uint64_t)(int64_t)cr_task_error(task);
-    if (task->site->kind == CRANK_KIND_DOUBLE || task->site->kind == CRANK_KIND_FLOAT) {
+    if (cr_kind_is_real(task->site->kind)) {
         double value = real_value(task);
         uint64_t bits;
         memcpy(&bits, &value, sizeof bits);

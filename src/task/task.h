@@ -163,4 +163,9 @@ static inline cr_task *cr_self(void)
 }
 /* The running task: a CHECK naming call outside one. */
 cr_task *cr_self_checked(const char *call);
+/* For calls that ask of a task: NULL is the running one. */
+static inline cr_task *cr_task_or_self(const crank_task *handle, const char *call)
+{
+    return handle ? cr_task_of(handle, call) : cr_self_checked(call);
+}
 #endif
