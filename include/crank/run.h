@@ -48,7 +48,7 @@ typedef struct crank_report {
 /* One open choice of a simulated run: which of how many, from 0. Of none where a loop begins. */
 typedef struct crank_choice {
     uint32_t chosen;
-    uint32_t of;
+    uint32_t options;
 } crank_choice;
 
 /* Every field may be zero: its default. */

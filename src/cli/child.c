@@ -152,7 +152,7 @@ static int verdict_of(const cr_child *child, pid_t pid)
 }
 
 /* What it has written down, of which there may be more than is wanted. */
-static void read_choices(const cr_child *child, crank_made *made)
+static void read_choices(const cr_child *child, crank_choice_log *made)
 {
     off_t end = lseek(child->choices, 0, SEEK_END);
     size_t bytes = 0, room = made->room * sizeof *made->choices;
@@ -173,7 +173,7 @@ static int empty(int file)
     return 0;
 }
 
-int cr_child_run(void *arg, const char *choices, uint64_t seed, crank_made *made)
+int cr_child_run(void *arg, const char *choices, uint64_t seed, crank_choice_log *made)
 {
     cr_child *child = arg;
     pid_t pid;

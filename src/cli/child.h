@@ -27,7 +27,7 @@ int cr_child_open(cr_child *child);
 /* A signal that has come meanwhile ends the process here. */
 void cr_child_close(cr_child *child);
 /* One run: the function of a crank_exploration; arg is the cr_child. */
-int cr_child_run(void *arg, const char *choices, uint64_t seed, crank_made *made);
+int cr_child_run(void *arg, const char *choices, uint64_t seed, crank_choice_log *made);
 /* The last that it printed, at most size - 1 bytes. */
 void cr_child_output(const cr_child *child, char *buf, size_t size);
 #endif

@@ -144,7 +144,7 @@ static int take_options(request *r, int argc, char **argv)
 
 /* The first record is the beginning of a loop on the simulator: without one there is nothing to
  * explore, and no failure of the program's schedule. */
-static int run(void *arg, const char *choices, uint64_t seed, crank_made *made)
+static int run(void *arg, const char *choices, uint64_t seed, crank_choice_log *made)
 {
     request *r = arg;
     int verdict = cr_child_run(&r->child, choices, seed, made);
@@ -205,7 +205,7 @@ static void print_output(const request *r)
     }
 }
 
-static void print_failure(const request *r, const crank_explored *explored)
+static void print_failure(const request *r, const crank_explore_result *explored)
 {
     print_output(r);
     printf("crank explore: ");
@@ -216,9 +216,9 @@ static void print_failure(const request *r, const crank_explored *explored)
         printf(" with seed %ld", explored->seeds);
     else
         printf(" in schedule %ld", explored->schedules);
-    printf(" (of %zu choice%s, shrunk from %zu)\n", explored->left, explored->left == 1 ? "" : "s",
-        explored->found);
-    if (!explored->repeats)
+    printf(" (of %zu choice%s, shrunk from %zu)\n", explored->choices_after,
+        explored->choices_after == 1 ? "" : "s", explored->choices_before);
+    if (!explored->reproducible)
         printf("but not when run again: it depends on something that is not crank's choice\n");
     printf("again: CRANK_BACKEND=sim CRANK_CHOICES=%s ", explored->choices);
     if (explored->seed)
@@ -227,17 +227,17 @@ static void print_failure(const request *r, const crank_explored *explored)
     putchar('\n');
 }
 
-static void print_success(const request *r, const crank_explored *explored)
+static void print_success(const request *r, const crank_explore_result *explored)
 {
     printf("crank explore: ");
     print_command(r, stdout);
     printf(": passed; %ld schedule%s", explored->schedules, explored->schedules == 1 ? "" : "s");
-    if (explored->all)
+    if (explored->exhaustive)
         printf(", which are all");
     else
         printf(", all with at most %u choice%s not plain, and %ld by chance", explored->deviations,
             explored->deviations == 1 ? "" : "s", explored->seeds);
-    printf("; at most %zu choices in a run\n", explored->longest);
+    printf("; at most %zu choices in a run\n", explored->max_choices);
     if (explored->diverged > 0)
         printf("but %ld run%s did not choose as told: the program depends on something that is not "
                "crank's choice\n",
@@ -258,7 +258,7 @@ static void print_impossible(const request *r, int err)
 int cr_command_explore(int argc, char **argv)
 {
     request r = { .child.timeout = 10 };
-    crank_explored explored;
+    crank_explore_result explored;
     int options = take_options(&r, argc, argv);
     if (options > 0)
         fputs(help, stdout);
@@ -279,7 +279,7 @@ int cr_command_explore(int argc, char **argv)
     else if (err == 0 && !r.quiet)
         print_success(&r, &explored);
     int status = explored.failure ? CR_STATUS_FOUND : CR_STATUS_FINE;
-    crank_explored_free(&explored);
+    crank_explore_result_free(&explored);
     cr_child_close(&r.child);
     return err < 0 ? CR_STATUS_BROKEN : status;
 }

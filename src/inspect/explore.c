@@ -41,9 +41,9 @@ typedef struct node {
 
 typedef struct search {
     crank_exploration asked; /* with the defaults filled in */
-    crank_explored *out;
-    crank_made made; /* by the last run, its beginnings left out */
-    deviation *list; /* of the schedule that is run */
+    crank_explore_result *out;
+    crank_choice_log made; /* by the last run, its beginnings left out */
+    deviation *list;       /* of the schedule that is run */
     size_t count;
     char *text; /* the same */
     node *nodes;
@@ -76,15 +76,15 @@ static int write_list(search *s)
 /* Where loops began is of no interest here. */
 static void leave_out_beginnings(search *s)
 {
-    crank_made *made = &s->made;
+    crank_choice_log *made = &s->made;
     size_t known = made->count < made->room ? made->count : made->room;
     size_t kept = 0;
     for (size_t i = 0; i < known; i++)
-        if (made->choices[i].of > 0)
+        if (made->choices[i].options > 0)
             made->choices[kept++] = made->choices[i];
     made->count -= known - kept;
-    if (kept > s->out->longest)
-        s->out->longest = kept;
+    if (kept > s->out->max_choices)
+        s->out->max_choices = kept;
 }
 
 /* Did the run choose what it was told? A program that depends on more than its choices need not
@@ -152,7 +152,7 @@ static int add_successors(search *s, uint32_t index)
     uint32_t depth = s->nodes[index].depth + 1;
     size_t known = s->made.count < s->made.room ? s->made.count : s->made.room;
     for (size_t at = s->nodes[index].last.at; at < known; at++) {
-        uint32_t of = s->made.choices[at].of;
+        uint32_t of = s->made.choices[at].options;
         uint32_t count = of - 1 < s->asked.width ? of - 1 : s->asked.width;
         if (count < of - 1)
             leave_out(s, depth);
@@ -210,7 +210,7 @@ static int run_all(search *s)
         else if (verdict == 0)
             verdict = add_successors(s, i);
     }
-    s->out->all = verdict == 0 && !s->cut && s->out->diverged == 0;
+    s->out->exhaustive = verdict == 0 && !s->cut && s->out->diverged == 0;
     if (s->cut && s->out->deviations >= s->cut_depth)
         s->out->deviations = s->cut_depth - 1;
     return verdict;
@@ -335,18 +335,18 @@ static int shrink(search *s)
 /* The failing run is s->list: shrink it, and see that it fails again. */
 static int settle(search *s)
 {
-    crank_explored *out = s->out;
+    crank_explore_result *out = s->out;
     int err = 0;
-    out->found = s->count;
+    out->choices_before = s->count;
     if (out->seed == 0)
         err = shrink(s);
     if (err < 0)
         return err;
-    out->left = s->count;
+    out->choices_after = s->count;
     int again = run_list(s, out->seed);
     if (again < 0)
         return again;
-    out->repeats = again == out->failure;
+    out->reproducible = again == out->failure;
     err = write_list(s);
     if (err == 0) {
         out->choices = s->text;
@@ -360,7 +360,7 @@ static int settle(search *s)
 static int explore(search *s)
 {
     int verdict = run_all(s);
-    if (verdict == 0 && !s->out->all)
+    if (verdict == 0 && !s->out->exhaustive)
         verdict = run_seeds(s);
     if (verdict <= 0)
         return verdict;
@@ -380,10 +380,10 @@ static void fill_defaults(crank_exploration *asked)
         asked->width = WIDTH_DEFAULT;
 }
 
-int crank_explore(const crank_exploration *exploration, crank_explored *ret_explored)
+int crank_explore(const crank_exploration *exploration, crank_explore_result *ret_explored)
 {
     search s = { .asked = *exploration, .out = ret_explored };
-    *ret_explored = (crank_explored){ .schedules = 0 };
+    *ret_explored = (crank_explore_result){ .schedules = 0 };
     fill_defaults(&s.asked);
     s.made.room = CHOICES_MAX;
     s.made.choices = grow(NULL, CHOICES_MAX * sizeof *s.made.choices);
@@ -395,7 +395,7 @@ int crank_explore(const crank_exploration *exploration, crank_explored *ret_expl
     return err;
 }
 
-void crank_explored_free(crank_explored *explored)
+void crank_explore_result_free(crank_explore_result *explored)
 {
     cr_free(&cr_sys_real, explored->choices);
     explored->choices = NULL;

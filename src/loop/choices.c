@@ -85,7 +85,7 @@ void cr_choices_tell(const cr_choices *choices, size_t chosen, size_t of)
 {
     crank_choice choice = {
         .chosen = chosen < UINT32_MAX ? (uint32_t)chosen : UINT32_MAX,
-        .of = of < UINT32_MAX ? (uint32_t)of : UINT32_MAX,
+        .options = of < UINT32_MAX ? (uint32_t)of : UINT32_MAX,
     };
     if (choices->to)
         (void)choices->sys->write(choices->sys->context, choices->to, &choice, sizeof choice);

@@ -17,7 +17,7 @@ typedef struct tree {
     char seen[4096][TREE_MAX + 1];
 } tree;
 
-static int run_tree(void *arg, const char *list, uint64_t seed, crank_made *made)
+static int run_tree(void *arg, const char *list, uint64_t seed, crank_choice_log *made)
 {
     tree *t = arg;
     uint32_t chosen[TREE_MAX] = { 0 };
@@ -38,9 +38,9 @@ static int run_tree(void *arg, const char *list, uint64_t seed, crank_made *made
     return t->wrong ? t->wrong(chosen, t->choices) : 0;
 }
 
-static crank_explored search(tree *t, crank_exploration asked)
+static crank_explore_result search(tree *t, crank_exploration asked)
 {
-    crank_explored explored;
+    crank_explore_result explored;
     memset(t->seen, 0, sizeof t->seen);
     t->runs = 0;
     asked.run = run_tree;
@@ -54,10 +54,10 @@ static tree t;
 TEST(explore, runs_each_schedule_once)
 {
     t = (tree){ .choices = 5, .of = 3 };
-    crank_explored explored = search(&t, (crank_exploration){ 0 });
-    EXPECT(explored.all && explored.failure == 0 && !explored.choices);
+    crank_explore_result explored = search(&t, (crank_exploration){ 0 });
+    EXPECT(explored.exhaustive && explored.failure == 0 && !explored.choices);
     EXPECT_EQ(explored.schedules, 3 * 3 * 3 * 3 * 3);
-    EXPECT_EQ(explored.longest, 5);
+    EXPECT_EQ(explored.max_choices, 5);
     for (long i = 0; i < t.runs; i++)
         for (long j = 0; j < i; j++)
             EXPECT(strcmp(t.seen[i], t.seen[j]) != 0);
@@ -74,8 +74,8 @@ static size_t deviations(const char *seen)
 TEST(explore, runs_those_nearest_to_the_plain_order_first)
 {
     t = (tree){ .choices = 6, .of = 3 };
-    crank_explored explored = search(&t, (crank_exploration){ .schedules = 200, .seeds = -1 });
-    EXPECT(!explored.all);
+    crank_explore_result explored = search(&t, (crank_exploration){ .schedules = 200, .seeds = -1 });
+    EXPECT(!explored.exhaustive);
     EXPECT_EQ(explored.schedules, 200);
     EXPECT_EQ(explored.deviations, 2); /* 1, 12, 60 and some of the 160 with three */
     for (long i = 1; i < t.runs; i++)
@@ -85,17 +85,17 @@ TEST(explore, runs_those_nearest_to_the_plain_order_first)
 TEST(explore, keeps_to_the_deviations_allowed)
 {
     t = (tree){ .choices = 6, .of = 2 };
-    crank_explored explored = search(&t, (crank_exploration){ .deviations = 2, .seeds = -1 });
+    crank_explore_result explored = search(&t, (crank_exploration){ .deviations = 2, .seeds = -1 });
     EXPECT_EQ(explored.schedules, 1 + 6 + 15);
-    EXPECT(!explored.all && explored.deviations == 2);
+    EXPECT(!explored.exhaustive && explored.deviations == 2);
 }
 
 TEST(explore, tries_some_of_very_many)
 {
     t = (tree){ .choices = 1, .of = 1000 };
-    crank_explored explored = search(&t, (crank_exploration){ .width = 4, .seeds = -1 });
+    crank_explore_result explored = search(&t, (crank_exploration){ .width = 4, .seeds = -1 });
     EXPECT_EQ(explored.schedules, 5);
-    EXPECT(!explored.all && explored.deviations == 0);
+    EXPECT(!explored.exhaustive && explored.deviations == 0);
 }
 
 static int second_and_fourth(const uint32_t *chosen, size_t count)
@@ -106,11 +106,11 @@ static int second_and_fourth(const uint32_t *chosen, size_t count)
 TEST(explore, finds_a_failure_and_says_how_it_comes_again)
 {
     t = (tree){ .choices = 8, .of = 3, .wrong = second_and_fourth };
-    crank_explored explored = search(&t, (crank_exploration){ 0 });
+    crank_explore_result explored = search(&t, (crank_exploration){ 0 });
     EXPECT_EQ(explored.failure, 7);
     EXPECT_STR(explored.choices, "2:2,4:1");
-    EXPECT(explored.repeats && explored.left == 2);
-    crank_explored_free(&explored);
+    EXPECT(explored.reproducible && explored.choices_after == 2);
+    crank_explore_result_free(&explored);
     EXPECT(!explored.choices);
 }
 
@@ -126,25 +126,25 @@ static int high(const uint32_t *chosen, size_t count)
 TEST(explore, shrinks_what_chance_has_found)
 {
     t = (tree){ .choices = 40, .of = 5, .wrong = high };
-    crank_explored explored = search(&t, (crank_exploration){ .schedules = 50 });
+    crank_explore_result explored = search(&t, (crank_exploration){ .schedules = 50 });
     EXPECT_EQ(explored.failure, 3);
     EXPECT(explored.seeds > 0 && explored.schedules == 50);
-    EXPECT(explored.found > 10);
-    EXPECT_EQ(explored.left, 5);
-    EXPECT(explored.seed == 0 && explored.repeats);
+    EXPECT(explored.choices_before > 10);
+    EXPECT_EQ(explored.choices_after, 5);
+    EXPECT(explored.seed == 0 && explored.reproducible);
     EXPECT_EQ(strstr(explored.choices, ":1") || strstr(explored.choices, ":3") || strstr(explored.choices, ":4"), 0);
-    crank_explored_free(&explored);
+    crank_explore_result_free(&explored);
 }
 
 TEST(explore, notices_a_program_that_does_not_do_as_told)
 {
     t = (tree){ .choices = 3, .of = 2, .forgetful = true };
-    crank_explored explored = search(&t, (crank_exploration){ .seeds = -1 });
-    EXPECT(!explored.all);
+    crank_explore_result explored = search(&t, (crank_exploration){ .seeds = -1 });
+    EXPECT(!explored.exhaustive);
     EXPECT_EQ(explored.diverged, 3);
 }
 
-static int broken(void *arg, const char *list, uint64_t seed, crank_made *made)
+static int broken(void *arg, const char *list, uint64_t seed, crank_choice_log *made)
 {
     (void)arg;
     (void)list;
@@ -155,15 +155,15 @@ static int broken(void *arg, const char *list, uint64_t seed, crank_made *made)
 
 TEST(explore, ends_where_no_run_can_be_made)
 {
-    crank_explored explored;
+    crank_explore_result explored;
     EXPECT_EQ(crank_explore(&(crank_exploration){ .run = broken }, &explored), -ENOENT);
-    crank_explored_free(&explored);
+    crank_explore_result_free(&explored);
 }
 
 /* The failure is found in the second run; the first that is to be smaller cannot be made. */
 static long runs_left;
 
-static int breaks_down(void *arg, const char *list, uint64_t seed, crank_made *made)
+static int breaks_down(void *arg, const char *list, uint64_t seed, crank_choice_log *made)
 {
     return runs_left-- > 0 ? run_tree(arg, list, seed, made) : -ENOENT;
 }
@@ -172,12 +172,12 @@ static int not_plain_at_first(const uint32_t *chosen, size_t count) { return cou
 
 TEST(explore, ends_where_none_can_be_made_while_it_shrinks)
 {
-    crank_explored explored;
+    crank_explore_result explored;
     t = (tree){ .choices = 2, .of = 2, .wrong = not_plain_at_first };
     runs_left = 2;
     EXPECT_EQ(crank_explore(&(crank_exploration){ .run = breaks_down, .arg = &t }, &explored), -ENOENT);
     EXPECT_EQ(explored.shrinks, 1);
-    crank_explored_free(&explored);
+    crank_explore_result_free(&explored);
 }
 
 /* ---- lists */
@@ -208,7 +208,7 @@ TEST(choices, are_told_to_a_descriptor)
     EXPECT(!cr_choices_take(&choices, &chosen));
     rewind(file);
     EXPECT_EQ(fread(told, sizeof *told, 3, file), 3);
-    EXPECT(told[0].of == 0 && told[1].of == 4 && told[2].chosen == 1 && told[2].of == 2);
+    EXPECT(told[0].options == 0 && told[1].options == 4 && told[2].chosen == 1 && told[2].options == 2);
     fclose(file);
 }
 

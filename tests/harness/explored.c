@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Only files with such a test pull it in. */
-#pragma weak crank_explored_free
+#pragma weak crank_explore_result_free
 
 enum { RUN_PATIENCE_MS = 5000, VERDICT_SIGNAL = 1000, VERDICT_HANGS = 2000, VERDICT_SKIPPED = 3000 };
 
@@ -117,7 +117,7 @@ static int end_worker(exploration *e, bool hangs)
     return WEXITSTATUS(status) == TEST_EXIT_PASSED ? 0 : 1 + WEXITSTATUS(status);
 }
 
-static void read_choices(const exploration *e, crank_made *made)
+static void read_choices(const exploration *e, crank_choice_log *made)
 {
     off_t end = lseek(e->choices, 0, SEEK_END);
     made->count = (size_t)end / sizeof *made->choices;
@@ -133,7 +133,7 @@ static void empty(int file)
         test_fail(__FILE__, __LINE__, "a worker's file cannot be emptied");
 }
 
-static int run(void *arg, const char *choices, uint64_t seed, crank_made *made)
+static int run(void *arg, const char *choices, uint64_t seed, crank_choice_log *made)
 {
     exploration *e = arg;
     demand asked = { seed, strlen(choices) };
@@ -165,7 +165,7 @@ void test_explore(const test_item *item, const test_options *options)
 {
     const test_case *test = item->test;
     exploration e = { .item = item, .asked = options };
-    crank_explored explored;
+    crank_explore_result explored;
     e.choices = memfd_create("choices", MFD_CLOEXEC);
     e.output = memfd_create("output", MFD_CLOEXEC);
     crank_exploration asked = {
@@ -184,18 +184,19 @@ void test_explore(const test_item *item, const test_options *options)
         _exit(TEST_EXIT_SKIPPED);
     if (explored.failure)
         test_fail(test->file, test->line, "fails in schedule %ld, seed %ld%s; again: %s --choices %s '%s'",
-            explored.schedules, explored.seeds, explored.repeats ? "" : " (but not each time)", options->program,
+            explored.schedules, explored.seeds, explored.reproducible ? "" : " (but not each time)", options->program,
             explored.choices, item->name);
     if (explored.diverged)
         test_fail(test->file, test->line, "%ld runs did not choose what they were told", explored.diverged);
-    if (explored.longest == 0)
+    if (explored.max_choices == 0)
         test_fail(test->file, test->line, "there is nothing to choose in it");
     if (e.worker && end_worker(&e, false) != 0) {
         show_output(&e);
         test_fail(test->file, test->line, "a worker failed after its last schedule");
     }
-    crank_explored_free(&explored);
+    crank_explore_result_free(&explored);
     close(e.choices);
     close(e.output);
-    printf("%ld schedules%s, %ld seeds\n", explored.schedules, explored.all ? ", which are all" : "", explored.seeds);
+    printf("%ld schedules%s, %ld seeds\n", explored.schedules, explored.exhaustive ? ", which are all" : "",
+        explored.seeds);
 }

@@ -53,7 +53,7 @@ typedef struct test_case {
     const char *says;            /* what the abort must say, NULL when it must not abort */
     uint64_t seeds;
     uint64_t schedules;
-    int (*explore)(const crank_exploration *exploration, crank_explored *ret_explored);
+    int (*explore)(const crank_exploration *exploration, crank_explore_result *ret_explored);
     struct test_case *next;
 } test_case;
 

@@ -124,13 +124,13 @@ TEST(sim, takes_and_tells_choices_by_their_number_and_none_where_there_is_one_wa
     submit(&a);
     await(&a);
     EXPECT_EQ(read(told[0], &choice, sizeof choice), sizeof choice);
-    EXPECT_EQ(choice.of, 0);
+    EXPECT_EQ(choice.options, 0);
     EXPECT_EQ(read(told[0], &choice, sizeof choice), -1);
     EXPECT_EQ(cr_choose(loop, 5), 3);
     EXPECT_EQ(cr_choose(loop, 5), 0);
     EXPECT_EQ(cr_choose(loop, 5), 2);
     EXPECT_EQ(read(told[0], &choice, sizeof choice), sizeof choice);
-    EXPECT(choice.chosen == 3 && choice.of == 5);
+    EXPECT(choice.chosen == 3 && choice.options == 5);
     close_both(told);
     close_both(ends);
     crank_loop_free(loop);
