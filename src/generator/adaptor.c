@@ -226,9 +226,9 @@ crank_generator *crank_zip_(
 ssize_t crank_collect_(
     crank_generator *source, void *array, size_t max, size_t size, unsigned char kind)
 {
-    cr_waiting w;
+    cr_caller w;
     size_t count = 0;
-    int more = cr_wait_begin(&w, "crank_collect");
+    int more = cr_checkpoint(&w, "crank_collect");
     while (more >= 0 && count < max &&
            (more = crank_next_(source, (char *)array + count * size, size, kind)) > 0)
         count++;

@@ -290,7 +290,7 @@ static int outcome(gather *g, bool pending)
  * be claimed. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
-    cr_waiting w = { cr_loop_checked(g->call), cr_self_checked(g->call) };
+    cr_caller w = { cr_loop_checked(g->call), cr_self_checked(g->call) };
     *g = (gather){ .base.ended = g->any ? one_of_any_ended : one_ended,
         .loop = w.loop,
         .self = w.self,
@@ -300,12 +300,12 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
         .any = g->any,
         .settled = g->settled };
     take_over(g, size, kind);
-    int err = cr_wait_room(&w);
+    int err = cr_checkpoint_no_cancel(&w);
     if (CR_UNLIKELY(err < 0)) {
         g->error = err;
         g->any = false; /* that is what it fails with, whoever may succeed */
     }
-    bool pending = g->interrupted = cr_wait_noticed(&w);
+    bool pending = g->interrupted = cr_cancel_pending(&w);
     if ((g->any ? g->won != 0 : g->error != 0) || pending)
         cancel_rest(g);
     if (g->left > 0) {
@@ -520,8 +520,8 @@ static int give_up_all(gather *g)
 
 static int any_of_none(void)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_any");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_any");
     return err < 0 ? err : cr_failed(-EINVAL, "crank_any: there is nothing to wait for");
 }
 

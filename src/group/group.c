@@ -251,9 +251,9 @@ static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
 }
 
 /* There was no memory for the group: it has no children, and its first wait says so. */
-static CR_COLD int missing(cr_waiting *w)
+static CR_COLD int missing(cr_caller *w)
 {
-    int err = cr_wait_begin(w, "crank_group_wait");
+    int err = cr_checkpoint(w, "crank_group_wait");
     return err < 0 ? err
                    : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
 }
@@ -264,17 +264,17 @@ static CR_COLD int missing(cr_waiting *w)
 int crank_group_wait(crank_group *g)
 {
     CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
-    cr_waiting w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    cr_caller w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
     CR_CHECK(group->scope.task == w.self,
         "crank_group_wait: only the task that opened the group can wait for it");
-    int err = cr_wait_room(&w);
+    int err = cr_checkpoint_no_cancel(&w);
     if (CR_UNLIKELY(err < 0))
         fail(w.loop, group, err);
     cr_scope_quiet(&group->scope);
-    if (CR_UNLIKELY(cr_wait_noticed(&w))) {
+    if (CR_UNLIKELY(cr_cancel_pending(&w))) {
         group->interrupted = true;
         stop_all(w.loop, group);
     }
@@ -431,7 +431,7 @@ void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call)
  * Quiet again, for cancelling may have made a child fail and fire the group anew. */
 static void join_children(crank_loop *loop, cr_group *group)
 {
-    cr_waiting w = { loop, cr_self_checked("CRANK_GROUP") };
+    cr_caller w = { loop, cr_self_checked("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_NOTICE))
         cr_scopes_run_on(w.self);

@@ -143,7 +143,7 @@ static int outcome(const start *s, const crank_site *site)
 /* ---- starting */
 
 /* Everything that can fail, before the child is made ready. NULL and *ret_err where it has. */
-static start *prepare(const cr_waiting *w, cr_task *task, const crank_start_ *how, int *ret_err)
+static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how, int *ret_err)
 {
     static const char call[] = "crank_group_start";
     cr_tasks *tasks = cr_tasks_of(w->loop);
@@ -179,8 +179,8 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     (void)cr_self_checked("crank_group_start");
     cr_check_site = NULL;
     cr_task *task = cr_task_make(loop, fn, site);
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_group_start");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_group_start");
     if (err == 0 && !task)
         err = cr_failed(-ENOMEM, "crank_group_start: out of memory");
     start *s = err < 0 || !task ? NULL : prepare(&w, task, &how, &err);

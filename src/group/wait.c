@@ -158,7 +158,7 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
 /* Park until enough have ended or span has passed. Whoever ends the wait has stopped its timer. */
 static int wait_parked(waiter *w, int64_t span)
 {
-    cr_waiting waiting = { w->loop, w->self };
+    cr_caller waiting = { w->loop, w->self };
     if (span != CR_NEVER) {
         int err = cr_timer_start(
             w->loop, &w->self->timer, CR_TIMER_TASK, cr_after(cr_now(w->loop), span));
@@ -213,9 +213,9 @@ static size_t partition(crank_task **tasks, size_t n)
 /* Where enough have ended already nothing is allocated, and nothing waits. */
 ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout)
 {
-    cr_waiting w;
+    cr_caller w;
     CR_CHECK(tasks || n == 0, "crank_wait: the array of tasks is NULL");
-    int err = cr_wait_begin(&w, "crank_wait");
+    int err = cr_checkpoint(&w, "crank_wait");
     if (err < 0)
         return err;
     int64_t span = timeout < 0 ? 0 : cr_nanoseconds(timeout);

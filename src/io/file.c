@@ -41,9 +41,9 @@ typedef struct file {
     int64_t at;     /* what a worker is to do: where (-1: where the file stands), with what */
     char *bytes;
     size_t size;
-    cr_op op;              /* the one in flight, of a pipe or terminal */
-    cr_waiting op_waiting; /* who waits for it */
-    char path[];           /* for messages */
+    cr_op op;             /* the one in flight, of a pipe or terminal */
+    cr_caller op_waiting; /* who waits for it */
+    char path[];          /* for messages */
 } file;
 
 /* A stream of this type is always part of a file. */
@@ -166,17 +166,17 @@ static const cr_wait op_wait = {
 };
 
 /* What has been asked of the task since the wait before, delivered where the call delivers. */
-static int look_up(const cr_waiting *w, const file *f)
+static int look_up(const cr_caller *w, const file *f)
 {
     if (f->stream.closing)
         return cr_stream_abandoned(w, &f->stream) ? -ECANCELED : 0;
-    return cr_wait_on(w);
+    return cr_checkpoint_again(w);
 }
 
 /* Have the backend do f->op and wait for its end; it may be one of several waits of a call. Where
  * it ended because a request to cancel undid it, the request has been answered. It is the file's
  * operation and not the task's record's: a file is read by one task at a time. */
-static long await_op(const cr_waiting *w, file *f)
+static long await_op(const cr_caller *w, file *f)
 {
     int err = look_up(w, f);
     if (err < 0)
@@ -198,7 +198,7 @@ static long await_op(const cr_waiting *w, file *f)
 /* ---- The stream's type ---- */
 
 /* What the kernel has in memory. Not under the simulator, whose runs must not depend on that. */
-static long read_now(const cr_waiting *w, file *f)
+static long read_now(const cr_caller *w, file *f)
 {
     struct iovec piece = { .iov_base = f->bytes, .iov_len = f->size };
     if (w->loop->simulated || f->no_now)
@@ -211,7 +211,7 @@ static long read_now(const cr_waiting *w, file *f)
 }
 
 /* For a file of both directions the place is counted: the kernel's own is not where the user is. */
-static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, size_t size)
+static long file_fill(const cr_caller *w, crank_stream *stream, char *into, size_t size)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -230,7 +230,7 @@ static long file_fill(const cr_waiting *w, crank_stream *stream, char *into, siz
  * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
  * can be cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes:
  * the kernel would often have to allocate, and then wait. */
-static long file_drain(const cr_waiting *w, crank_stream *stream, const char *from, size_t size)
+static long file_drain(const cr_caller *w, crank_stream *stream, const char *from, size_t size)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -250,7 +250,7 @@ static long file_drain(const cr_waiting *w, crank_stream *stream, const char *fr
 }
 
 /* Closing what was only read does not wait; closing what was written may (network file systems). */
-static int file_shut(const cr_waiting *w, crank_stream *stream, bool written)
+static int file_shut(const cr_caller *w, crank_stream *stream, bool written)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -326,8 +326,8 @@ static int cannot(const char *verb, const char *path, int err)
 /* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */
 static int open_file(const char *path, const char *mode, file **ret_file)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_open");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_open");
     if (err < 0)
         return err;
     int flags = flags_of(mode);
@@ -432,10 +432,10 @@ static whole *whole_new(const cr_sys *sys, const char *path)
  * is noticed. */
 int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
 {
-    cr_waiting w;
+    cr_caller w;
     CR_CHECK(path && ret_data && ret_size,
         "crank_read_file: the path, or where to put data or size, is NULL");
-    int err = cr_wait_begin(&w, "crank_read_file");
+    int err = cr_checkpoint(&w, "crank_read_file");
     if (err < 0)
         return err;
     const cr_sys *sys = w.loop->sys;
@@ -444,7 +444,7 @@ int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
         return cannot("open", path, -ENOMEM);
     err = (int)cr_blocking_call(&w, open_and_read, all, all->path);
     while (err == 0 && !all->ended) {
-        err = cr_wait_begin(&w, "crank_read_file");
+        err = cr_checkpoint(&w, "crank_read_file");
         if (err == 0)
             err = (int)cr_blocking_call(&w, read_on, all, all->path);
     }
@@ -484,9 +484,9 @@ static long write_all(void *arg)
 int crank_write_file(const char *path, const void *data, size_t size)
 {
     enum { stack_max = 8 << 20 };
-    cr_waiting w;
+    cr_caller w;
     CR_CHECK(path && (data || size == 0), "crank_write_file: the path or the data is NULL");
-    int err = cr_wait_begin(&w, "crank_write_file");
+    int err = cr_checkpoint(&w, "crank_write_file");
     if (err < 0)
         return err;
     const cr_sys *sys = w.loop->sys;

@@ -74,13 +74,13 @@ static void check_alone(const crank_stream *stream, const cr_task *other, const 
 
 /* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this.
  * Whether the stream is open for this comes last: misuse is found also where it is not. */
-static int begin(cr_waiting *w, crank_stream *stream, bool reads, const char *call)
+static int begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
 {
     CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
-    int err = cr_wait_begin(w, call);
+    int err = cr_checkpoint(w, call);
     if (err < 0)
         return err;
-    cr_wait_costs(w, CR_BUDGET_STREAM);
+    cr_checkpoint_costs(w, CR_BUDGET_STREAM);
     bool both = stream->readable && stream->writable;
     if (reads || both)
         check_alone(stream, stream->reader, call);
@@ -106,7 +106,7 @@ static void taken(crank_stream *stream, size_t size)
 
 /* Everything in the out buffer to the kernel. On failure the rest stays. writer is set while it
  * waits: a second writer is found by check_alone, not by mixed bytes. */
-static int write_out(const cr_waiting *w, crank_stream *stream)
+static int write_out(const cr_caller *w, crank_stream *stream)
 {
     cr_buffer *out = &stream->out;
     stream->writer = w->self;
@@ -138,7 +138,7 @@ static void shrink(const cr_sys *sys, cr_buffer *buffer)
 
 /* Room for size more bytes: what is in the buffer goes out first where they do not fit behind
  * it. */
-static int make_room(const cr_waiting *w, crank_stream *stream, size_t size)
+static int make_room(const cr_caller *w, crank_stream *stream, size_t size)
 {
     cr_buffer *out = &stream->out;
     /* A buffer not made yet counts with the size it will have. */
@@ -173,7 +173,7 @@ static void put(crank_stream *stream, size_t size)
  * of its own. */
 int crank_write(crank_stream *stream, const void *buf, size_t size)
 {
-    cr_waiting w;
+    cr_caller w;
     int err = begin(&w, stream, false, "crank_write");
     if (err < 0 || size == 0)
         return err;
@@ -190,7 +190,7 @@ int crank_write(crank_stream *stream, const void *buf, size_t size)
  * to. */
 int crank_printf(crank_stream *stream, const char *format, ...)
 {
-    cr_waiting w;
+    cr_caller w;
     va_list args;
     int err = begin(&w, stream, false, "crank_printf");
     if (err < 0)
@@ -228,7 +228,7 @@ int crank_printf(crank_stream *stream, const char *format, ...)
 /* What a failure leaves in the buffer the next flush tries again. */
 int crank_flush(crank_stream *stream)
 {
-    cr_waiting w;
+    cr_caller w;
     int err = begin(&w, stream, false, "crank_flush");
     if (err < 0)
         return err;
@@ -239,14 +239,14 @@ int crank_flush(crank_stream *stream)
 
 /* ---- Closing ---- */
 
-bool cr_stream_abandoned(const cr_waiting *w, const crank_stream *stream)
+bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
 {
     return cr_scopes_pending(w->self) > stream->asked;
 }
 
 /* A cancelled task's bytes are written all the same: it asked for that before. No request is
  * delivered: whether one is answered is known when it is known what the call returns. */
-static int finish(const cr_waiting *w, crank_stream *stream)
+static int finish(const cr_caller *w, crank_stream *stream)
 {
     check_alone(stream, stream->reader, "crank_close");
     check_alone(stream, stream->writer, "crank_close");
@@ -272,21 +272,21 @@ int crank_stream_close(crank_stream *stream)
 {
     if (!stream)
         return 0;
-    cr_waiting w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
-    int missing = cr_wait_room(&w);
-    bool asked = cr_wait_noticed(&w);
+    cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    int missing = cr_checkpoint_no_cancel(&w);
+    bool asked = cr_cancel_pending(&w);
     int err = finish(&w, stream);
     stream_free(w.loop->sys, stream);
     if (err == 0)
         err = missing;
     if (err == -ECANCELED || (err == 0 && asked))
-        return cr_wait_on(&w) < 0 ? -ECANCELED : err;
+        return cr_checkpoint_again(&w) < 0 ? -ECANCELED : err;
     return err;
 }
 
 /* A failure that a call has given before is no news, nor is one that has lost nothing; whoever asks
  * a task to end while a pipe is full has asked for the loss. */
-static void report_loss(const cr_waiting *w, const crank_stream *stream, int err)
+static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
 {
     char text[768];
     bool lost = stream->written || held(&stream->out) > 0;
@@ -304,13 +304,13 @@ static void report_loss(const cr_waiting *w, const crank_stream *stream, int err
  * error with which the block is being left is kept apart meanwhile. */
 void crank_stream_end_(crank_stream *stream)
 {
-    cr_waiting w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
     cr_tasks *tasks = cr_tasks_of(w.loop);
     cr_failure *before = cr_failure_take(w.self);
     bool scopeless = tasks->out_of_memory == w.self->id;
     if (scopeless)
         tasks->out_of_memory = 0;
-    (void)cr_wait_room(&w);
+    (void)cr_checkpoint_no_cancel(&w);
     report_loss(&w, stream, finish(&w, stream));
     stream_free(w.loop->sys, stream);
     if (scopeless) {
@@ -326,7 +326,7 @@ void crank_stream_end_(crank_stream *stream)
 
 /* More bytes into the in buffer, behind those it has, at least one where its end has not come;
  * want in all would do. How many, 0 at the end, or a negative errno. */
-static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
+static long read_in(const cr_caller *w, crank_stream *stream, size_t want)
 {
     cr_buffer *in = &stream->in;
     if (held(&stream->out) > 0) {
@@ -352,7 +352,7 @@ static long read_in(const cr_waiting *w, crank_stream *stream, size_t want)
 /* No more than one trip for more: what is there is better than what might come. */
 ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
 {
-    cr_waiting w;
+    cr_caller w;
     long n = begin(&w, stream, true, "crank_read");
     if (n < 0 || size == 0)
         return n;
@@ -371,7 +371,7 @@ ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
 /* All of it is gathered in the buffer first, so that a cancelled call leaves it there. */
 ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
 {
-    cr_waiting w;
+    cr_caller w;
     long n = begin(&w, stream, true, "crank_read_exactly");
     if (n < 0)
         return n;
@@ -408,7 +408,7 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
  * that come. */
 ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
 {
-    cr_waiting w;
+    cr_caller w;
     long n = begin(&w, stream, true, "crank_read_line");
     if (n < 0)
         return n;

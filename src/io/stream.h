@@ -22,14 +22,14 @@ typedef struct cr_buffer {
 typedef struct cr_stream_type {
     /* Read up to size bytes, at least one, into a part of the in buffer. How many; 0 at the end;
      * a negative errno. */
-    long (*fill)(const cr_waiting *w, crank_stream *stream, char *into, size_t size);
+    long (*fill)(const cr_caller *w, crank_stream *stream, char *into, size_t size);
     /* Write some of these bytes, which lie in the out buffer. How many, or a negative errno. Of a
      * stream that is being closed they are given up only where cr_stream_abandoned says so, and no
      * request is delivered. */
-    long (*drain)(const cr_waiting *w, crank_stream *stream, const char *from, size_t size);
+    long (*drain)(const cr_caller *w, crank_stream *stream, const char *from, size_t size);
     /* Let go of the descriptor, also when cancelled. 0 or a negative errno. The stream's memory
      * stays. */
-    int (*shut)(const cr_waiting *w, crank_stream *stream, bool written);
+    int (*shut)(const cr_caller *w, crank_stream *stream, bool written);
     /* The next byte to be read or written moves by so many: bytes were taken from or put into a
      * buffer. NULL: nothing to do. */
     void (*moved)(crank_stream *stream, size_t size);
@@ -53,7 +53,7 @@ struct crank_stream {
 
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
  * ends no wait of the closing's. */
-bool cr_stream_abandoned(const cr_waiting *w, const crank_stream *stream);
+bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream);
 
 /* The failed call's message, naming the stream; gives err. */
 int cr_stream_failed(const crank_stream *stream, const char *verb, int err);

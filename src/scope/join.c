@@ -183,7 +183,7 @@ static void integer_check(const cr_task *task, const char *call)
 }
 
 /* What the awaited task failed with, when the caller is told of its own cancellation instead. */
-static CR_COLD void report_hidden(cr_waiting *w, long error)
+static CR_COLD void report_hidden(cr_caller *w, long error)
 {
     cr_failure *failure = cr_failure_take(w->self);
     if (!failure) {
@@ -199,7 +199,7 @@ static CR_COLD void report_hidden(cr_waiting *w, long error)
 /* A cancelled caller, or one whose timeout could not be made: the task is cancelled too, and has
  * ended when this returns err. Its result is nobody's, a failure is reported. Out of line, so that
  * the plain path of an await stays short enough to be inlined. */
-static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
+static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
 {
     if (task->fiber.life == CR_ENDED) {
         cr_task_release(w->loop, task);
@@ -220,7 +220,7 @@ static CR_NOINLINE long await_cancelled(cr_waiting *w, cr_task *task, int err)
 }
 
 /* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
-static CR_NOINLINE long await_asked(cr_waiting *w)
+static CR_NOINLINE long await_asked(cr_caller *w)
 {
     w->self->place = NULL; /* not named yet */
     return cr_park(w, cr_reap_begin(w->loop, w->self, &join_reap));
@@ -228,7 +228,7 @@ static CR_NOINLINE long await_asked(cr_waiting *w)
 
 /* Inlined into each call of the family, which keeps parking their tail call. The claim comes
  * after the bits are read: it may give the record back. */
-static inline long await_task(cr_task *task, cr_waiting *w, int err)
+static inline long await_task(cr_task *task, cr_caller *w, int err)
 {
     if (CR_UNLIKELY(err < 0))
         return await_cancelled(w, task, err);
@@ -236,7 +236,7 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
         w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
         long bits = (long)cr_task_bits(task);
         cr_task_claim(w->loop, task, w->self);
-        cr_wait_end(w);
+        cr_checkpoint_yield(w);
         return bits;
     }
     task->joiner = (uintptr_t)w->self;
@@ -251,7 +251,7 @@ static inline long await_task(cr_task *task, cr_waiting *w, int err)
  * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
 void cr_task_end_of(cr_task *task)
 {
-    cr_waiting w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
+    cr_caller w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
@@ -268,8 +268,8 @@ void cr_task_end_of(cr_task *task)
  * call all the same: a pending cancellation comes first. */
 static CR_NOINLINE int await_null(const char *call)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, call);
+    cr_caller w;
+    int err = cr_checkpoint(&w, call);
     return err < 0 ? err
                    : cr_failed(-ENOMEM,
                          "%s: the task could not be spawned: out of memory, or its group is ending",
@@ -368,8 +368,8 @@ static const cr_wait future_wait = {
 static long await_shared(
     cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
 {
-    cr_waiting w;
-    int err = cr_wait_begin_at_once(&w, call);
+    cr_caller w;
+    int err = cr_checkpoint_no_yield(&w, call);
     if (err < 0) {
         if (wait == &future_wait)
             (void)cr_task_cancel(w.loop, task);
@@ -384,11 +384,11 @@ static long await_shared(
             cr_failure_copy(w.loop, task, w.self);
         }
         long bits = (long)cr_task_bits(task);
-        cr_wait_end(&w);
+        cr_checkpoint_yield(&w);
         return bits;
     }
     if (!cr_task_ext(cr_tasks_of(w.loop), task)) {
-        cr_wait_end(&w);
+        cr_checkpoint_yield(&w);
         return cr_failed(-ENOMEM, "%s: out of memory", call);
     }
     cr_watcher *watcher = own_watcher(w.self);
@@ -400,7 +400,7 @@ static long await_shared(
 }
 
 /* Give up a plain child that has ended; gives its value. */
-static inline long claim_plain(const cr_waiting *w, cr_task *task, long value)
+static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 {
     w->self->place = NULL;
     cr_task_release_plain(cr_tasks_of(w->loop), w->self, task);
@@ -421,11 +421,11 @@ static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
     integer_check(task, call);
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FUTURE))
         return await_shared(task, call, &future_wait, AN_INTEGER);
-    cr_waiting w;
-    int err = cr_wait_begin_at_once(&w, call);
+    cr_caller w;
+    int err = cr_checkpoint_no_yield(&w, call);
     if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
         long value = claim_plain(&w, task, cr_task_value(task));
-        cr_wait_end(&w);
+        cr_checkpoint_yield(&w);
         return value;
     }
     exclusive_check(w.self, task, call);
@@ -440,10 +440,10 @@ long crank_await_(const void *x, enum crank_awaited what)
 {
     crank_loop *loop = cr_loop_here;
     cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
-    cr_waiting w;
+    cr_caller w;
     if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
                     task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
-                    CR_TALLY_REQUESTS(task) > 0 || !cr_wait_quick_in(loop, &w)))
+                    CR_TALLY_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
         return await_fully(x, what);
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);
@@ -476,8 +476,8 @@ static long await_bits(
         *ret_failed = self->place != NULL;
         return bits;
     }
-    cr_waiting w;
-    int err = cr_wait_begin_at_once(&w, call);
+    cr_caller w;
+    int err = cr_checkpoint_no_yield(&w, call);
     exclusive_check(w.self, task, call);
     bits = await_task(task, &w, err);
     *ret_failed = err < 0 || w.self->place != NULL;

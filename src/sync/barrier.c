@@ -85,9 +85,9 @@ static void let_through(crank_barrier *barrier)
 /* The last to come does not wait, and does not switch: the others run when it does. */
 int crank_barrier_wait(crank_barrier *barrier)
 {
-    cr_waiting w;
+    cr_caller w;
     cr_object_given(barrier, "crank_barrier_wait");
-    int err = cr_wait_begin(&w, "crank_barrier_wait");
+    int err = cr_checkpoint(&w, "crank_barrier_wait");
     if (err < 0)
         return err;
     cr_object_use(&barrier->object, w.loop, barrier->waiting, "crank_barrier_wait");

@@ -143,9 +143,9 @@ static void check_held(const crank_condition *condition, const cr_task *self, co
 /* Between the release and the place in line nothing runs: no notification falls in the gap. */
 int crank_condition_wait(crank_condition *condition)
 {
-    cr_waiting w;
+    cr_caller w;
     cr_object_given(condition, "crank_condition_wait");
-    int err = cr_wait_begin(&w, "crank_condition_wait");
+    int err = cr_checkpoint(&w, "crank_condition_wait");
     if (err < 0)
         return err;
     check_held(condition, w.self, "crank_condition_wait");

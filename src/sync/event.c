@@ -65,8 +65,8 @@ bool crank_event_is_set(const crank_event *event)
 /* The whole way: notices a cancellation, and waits in line. */
 static CR_NOINLINE int wait_for_event(crank_event *event)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_event_wait");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_event_wait");
     if (err < 0)
         return err;
     cr_object_use(&event->object, w.loop, event->line.head, "crank_event_wait");
@@ -77,7 +77,7 @@ static CR_NOINLINE int wait_for_event(crank_event *event)
 
 CR_QUICK int crank_event_wait(crank_event *event)
 {
-    cr_waiting w;
+    cr_caller w;
     if (cr_object_quick(&event->object, &w) && event->raised)
         return 0;
     return wait_for_event(event);

@@ -85,8 +85,8 @@ static inline void check_holder(const crank_lock *lock, uint64_t id, const cr_ta
 /* The whole way: notices a cancellation, checks, and waits in line. */
 static CR_NOINLINE int acquire(crank_lock *lock)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_lock_acquire");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_lock_acquire");
     if (err < 0)
         return err;
     uint64_t holder = cr_lock_holder_id(lock);
@@ -116,9 +116,9 @@ static inline bool can_join(const crank_lock *lock)
 /* The whole way, but for who only has to join a line. */
 static CR_NOINLINE int acquire_held(crank_lock *lock)
 {
-    cr_waiting w;
+    cr_caller w;
     crank_loop *loop = cr_loop_here;
-    if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_wait_quick_in(loop, &w))) {
+    if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_checkpoint_fast_in(loop, &w))) {
         w.self->place = NULL;
         return cr_waitq_park(&w, &lock->line, &lock_wait);
     }
@@ -128,9 +128,9 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
 /* A free lock has nobody in line, so that taking it overtakes nobody. */
 CR_QUICK int crank_lock_acquire(crank_lock *lock)
 {
-    cr_waiting w;
+    cr_caller w;
     crank_loop *loop = cr_loop_here;
-    if (CR_LIKELY(lock->quick == (uintptr_t)loop && cr_wait_quick_in(loop, &w))) {
+    if (CR_LIKELY(lock->quick == (uintptr_t)loop && cr_checkpoint_fast_in(loop, &w))) {
         lock->quick = w.self->id;
         return 0;
     }

@@ -62,12 +62,12 @@ static inline void cr_object_look(const cr_object *object, const char *call)
         cr_object_check_thread(object, call);
 }
 
-/* cr_wait_quick for a call that uses an object: also false where it is not the loop's. That there
- * is a loop need not be asked then. */
-static inline bool cr_object_quick(const cr_object *object, cr_waiting *w)
+/* cr_checkpoint_fast for a call that uses an object: also false where it is not the loop's. That
+ * there is a loop need not be asked then. */
+static inline bool cr_object_quick(const cr_object *object, cr_caller *w)
 {
     crank_loop *loop = cr_loop_here;
-    return CR_LIKELY(object->loop == loop) && cr_wait_quick_in(loop, w);
+    return CR_LIKELY(object->loop == loop) && cr_checkpoint_fast_in(loop, w);
 }
 
 /* What describe functions return: snprintf, with the length as a size. */

@@ -197,8 +197,8 @@ static int put(crank_queue *queue, const void *value)
  * value stays where its caller has it until a getter takes it. */
 static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t type)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_put");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_put");
     if (err < 0)
         return err;
     check_call(queue, type, "crank_put");
@@ -214,7 +214,7 @@ static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t
 CR_QUICK int crank_queue_put_(
     crank_queue *queue, const void *value, size_t size, unsigned char kind)
 {
-    cr_waiting w;
+    cr_caller w;
     size_t type = type_of(size, kind);
     if (CR_LIKELY(cr_object_quick(&queue->object, &w) && queue->type == type &&
                   !queue->getters.head && queue->store.count < queue->quick &&
@@ -255,8 +255,8 @@ static int take(crank_queue *queue, void *ret)
 /* The whole way, as put_or_wait. */
 static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_get");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_get");
     if (err < 0)
         return err;
     check_call(queue, type, "crank_get");
@@ -270,7 +270,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
 /* With no putter in line, taking an element changes nothing for anybody else. */
 CR_QUICK int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
 {
-    cr_waiting w;
+    cr_caller w;
     size_t type = type_of(size, kind);
     if (CR_LIKELY(cr_object_quick(&queue->object, &w) && queue->type == type &&
                   queue->store.count && !queue->putters.head &&
@@ -306,9 +306,9 @@ void crank_queue_done(crank_queue *queue)
  * too. */
 int crank_queue_join(crank_queue *queue)
 {
-    cr_waiting w;
+    cr_caller w;
     cr_object_given(queue, "crank_queue_join");
-    int err = cr_wait_begin(&w, "crank_queue_join");
+    int err = cr_checkpoint(&w, "crank_queue_join");
     if (err < 0)
         return err;
     cr_object_use(&queue->object, w.loop, in_use(queue), "crank_queue_join");

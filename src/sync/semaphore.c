@@ -62,8 +62,8 @@ void crank_semaphore_free(crank_semaphore *semaphore)
 /* The whole way: notices a cancellation, and waits in line. */
 static CR_NOINLINE int acquire(crank_semaphore *semaphore)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_semaphore_acquire");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_semaphore_acquire");
     if (err < 0)
         return err;
     cr_object_use(&semaphore->object, w.loop, semaphore->line.head, "crank_semaphore_acquire");
@@ -77,7 +77,7 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
 /* The quick way: with a permit free nobody is in line, so taking it overtakes nobody. */
 CR_QUICK int crank_semaphore_acquire(crank_semaphore *semaphore)
 {
-    cr_waiting w;
+    cr_caller w;
     if (CR_LIKELY(cr_object_quick(&semaphore->object, &w) && semaphore->permits)) {
         semaphore->permits--;
         return 0;

@@ -15,7 +15,7 @@
 #include "loop/registry.h"
 
 /* To the end of the line: everybody who is ready now runs before. */
-static void yield(const cr_waiting *w)
+static void yield(const cr_caller *w)
 {
     w->self->fiber.wake = 0;
     cr_runner_push(&w->loop->runner, &w->self->fiber);
@@ -23,7 +23,7 @@ static void yield(const cr_waiting *w)
 }
 
 /* The flags may say asked while a shield hides it: the chain of scopes decides. */
-bool cr_wait_noticed(const cr_waiting *w)
+bool cr_cancel_pending(const cr_caller *w)
 {
     return (w->self->fiber.flags & CR_TASK_NOTICE) &&
            cr_tasks_of(w->loop)->pending->deliverable(w->self);
@@ -50,15 +50,15 @@ static bool makes_room(crank_loop *loop)
 }
 
 /* For calls that must not return before others have ended: whether they are cancelled is asked
- * after, with cr_wait_noticed, and a request stays to be delivered. */
-int cr_wait_room(const cr_waiting *w)
+ * after, with cr_cancel_pending, and a request stays to be delivered. */
+int cr_checkpoint_no_cancel(const cr_caller *w)
 {
     if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_NOTICE))
         cr_tasks_of(w->loop)->pending->run_on(w->self);
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return cr_wait_without_scope(w->loop);
     w->loop->runner.budget--;
-    cr_wait_end(w);
+    cr_checkpoint_yield(w);
     return 0;
 }
 
@@ -80,16 +80,16 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
 }
 
 /* The cancellation comes first, the budget second: where it is 0, room is due. */
-int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call)
+int cr_checkpoint_no_yield_slow(crank_loop *loop, const char *call)
 {
     cr_task *self = loop ? cr_task_of_fiber(loop->runner.current) : NULL;
     if (!self)
         not_in_a_task(loop, call);
-    cr_waiting w = { loop, self };
+    cr_caller w = { loop, self };
     if (cr_tasks_of(loop)->out_of_memory == self->id)
         return cr_wait_without_scope(loop);
     if (self->fiber.flags & CR_TASK_NOTICE) {
-        if (cr_wait_on_slow(&w) < 0)
+        if (cr_checkpoint_again_slow(&w) < 0)
             return -ECANCELED;
         if (loop->runner.budget > 0)
             loop->runner.budget--; /* hidden by a shield: the fast half did not count this call */
@@ -97,28 +97,28 @@ int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call)
     return 0;
 }
 
-void cr_wait_end_slow(crank_loop *loop)
+void cr_checkpoint_yield_slow(crank_loop *loop)
 {
-    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
+    cr_caller w = { loop, cr_task_of_fiber(loop->runner.current) };
     if (makes_room(loop))
         yield(&w);
 }
 
 /* After making room the flags are looked at again, for the others may have asked meanwhile. */
-int cr_wait_begin_slow(crank_loop *loop, const char *call)
+int cr_checkpoint_slow(crank_loop *loop, const char *call)
 {
-    int err = cr_wait_begin_at_once_slow(loop, call);
+    int err = cr_checkpoint_no_yield_slow(loop, call);
     if (err < 0 || loop->runner.budget > 0)
         return err;
-    cr_waiting w = { loop, cr_task_of_fiber(loop->runner.current) };
-    cr_wait_end(&w);
-    return cr_wait_on(&w);
+    cr_caller w = { loop, cr_task_of_fiber(loop->runner.current) };
+    cr_checkpoint_yield(&w);
+    return cr_checkpoint_again(&w);
 }
 
-int cr_wait_on_slow(const cr_waiting *w)
+int cr_checkpoint_again_slow(const cr_caller *w)
 {
     cr_tasks_of(w->loop)->pending->run_on(w->self);
-    if (!cr_wait_noticed(w))
+    if (!cr_cancel_pending(w))
         return 0;
     cr_tasks_of(w->loop)->pending->interrupt(w->self);
     return -ECANCELED;

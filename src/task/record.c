@@ -123,7 +123,7 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
         call, (const void *)handle);
 }
 
-/* For calls that need a task and do not wait; those that wait ask by cr_wait_begin. */
+/* For calls that need a task and do not wait; those that wait ask by cr_checkpoint. */
 cr_task *cr_self_checked(const char *call)
 {
     cr_task *self = cr_self();

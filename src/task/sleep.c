@@ -37,7 +37,7 @@ static CR_NOINLINE int cannot_sleep(int err, const char *call)
 }
 
 /* Parking last, so that the compiler makes it a tail call out of the public function. */
-static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *call)
+static inline int sleep_to(const cr_caller *w, int64_t deadline, const char *call)
 {
     int err = cr_timer_start(w->loop, &w->self->timer, CR_TIMER_TASK, deadline);
     if (CR_UNLIKELY(err < 0))
@@ -47,7 +47,7 @@ static inline int sleep_to(const cr_waiting *w, int64_t deadline, const char *ca
 
 /* No time to wait still makes room: every ready task runs once. Where none is, a switch would come
  * straight back: it counts as one, towards the loop's next look at the world. */
-static inline int make_room(const cr_waiting *w)
+static inline int make_room(const cr_caller *w)
 {
     cr_runner *runner = &w->loop->runner;
     if (!runner->head && runner->steps > 0 && CR_LIKELY(!runner->listener)) {
@@ -62,8 +62,8 @@ static inline int make_room(const cr_waiting *w)
 
 static CR_NOINLINE int sleep_for(double seconds)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_sleep");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_sleep");
     if (CR_UNLIKELY(err < 0))
         return err;
     if (seconds <= 0)
@@ -77,8 +77,8 @@ static CR_NOINLINE int sleep_for(double seconds)
 /* crank_sleep(0) is how a task lets the others run: the way there has no frame of its own. */
 int crank_sleep(double seconds)
 {
-    cr_waiting w;
-    if (seconds <= 0 && CR_LIKELY(cr_wait_quick(&w)))
+    cr_caller w;
+    if (seconds <= 0 && CR_LIKELY(cr_checkpoint_fast(&w)))
         return make_room(&w);
     return sleep_for(seconds);
 }
@@ -86,8 +86,8 @@ int crank_sleep(double seconds)
 /* An instant that has passed is no error; it makes room like a sleep of nothing. */
 int crank_sleep_until(double time)
 {
-    cr_waiting w;
-    int err = cr_wait_begin(&w, "crank_sleep_until");
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_sleep_until");
     if (CR_UNLIKELY(err < 0))
         return err;
     int64_t deadline = cr_instant(time);

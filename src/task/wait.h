@@ -5,8 +5,8 @@
  *
  *     int crank_event_wait(crank_event *event)
  *     {
- *         cr_waiting w;
- *         int err = cr_wait_begin(&w, "crank_event_wait");
+ *         cr_caller w;
+ *         int err = cr_checkpoint(&w, "crank_event_wait");
  *         if (err < 0)
  *             return err;
  *         if (event->raised)
@@ -14,7 +14,7 @@
  *         return cr_waitq_park(&w, &event->line, &event_wait);
  *     }
  *
- * cr_wait_begin sees that it is called in a task, delivers a cancellation that is pending, and lets
+ * cr_checkpoint sees that it is called in a task, delivers a cancellation that is pending, and lets
  * the others run where the task's budget is spent: so every waiting call is a checkpoint, also
  * where it need not wait. Parking is its last thing: the processor is handed to the next task from
  * there, and that one is resumed by a jump to where its own parking call was called from.
@@ -59,58 +59,58 @@ typedef struct cr_wait {
 } cr_wait;
 
 /* An open waiting call, on the stack of who waits. What is needed of it after parking must be
- * read before: see cr_wait_begin_slow. */
-typedef struct cr_waiting {
+ * read before: see cr_checkpoint_slow. */
+typedef struct cr_caller {
     crank_loop *loop;
     cr_task *self;
-} cr_waiting;
+} cr_caller;
 
 /* A request or a scope that fired is pending, or the last wait was interrupted: the fast half looks
  * no further. */
 #define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED | CR_TASK_INTERRUPTED)
 /* The fast half of opening a waiting call: false where there is more to do, or no task. */
-static inline bool cr_wait_open(cr_waiting *w)
+static inline bool cr_checkpoint_open(cr_caller *w)
 {
     w->loop = cr_loop_here;
     w->self = w->loop ? cr_task_of_fiber(w->loop->runner.current) : NULL;
     return w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --w->loop->runner.budget;
 }
-/* The slow half of cr_wait_begin: delivers a cancellation (-ECANCELED), or yields when the budget
+/* The slow half of cr_checkpoint: delivers a cancellation (-ECANCELED), or yields when the budget
  * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
  * would make parking a tail call. */
-CR_NOINLINE int cr_wait_begin_slow(crank_loop *loop, const char *call);
+CR_NOINLINE int cr_checkpoint_slow(crank_loop *loop, const char *call);
 /* Open a waiting call. A CHECK outside a task. 0 or -ECANCELED. */
-static inline int cr_wait_begin(cr_waiting *w, const char *call)
+static inline int cr_checkpoint(cr_caller *w, const char *call)
 {
-    if (CR_LIKELY(cr_wait_open(w)))
+    if (CR_LIKELY(cr_checkpoint_open(w)))
         return 0;
-    int err = cr_wait_begin_slow(w->loop, call);
+    int err = cr_checkpoint_slow(w->loop, call);
     CR_ASSUME(w->self != NULL);
     return err;
 }
-/* As cr_wait_begin, for a call that has looked something up by a handle, which may be gone when the
- * others have run: no room is made yet. Where it parks at once there is no need; else cr_wait_end
- * is the last thing it does. */
-CR_NOINLINE int cr_wait_begin_at_once_slow(crank_loop *loop, const char *call);
-static inline int cr_wait_begin_at_once(cr_waiting *w, const char *call)
+/* As cr_checkpoint, for a call that has looked something up by a handle, which may be gone when the
+ * others have run: no room is made yet. Where it parks at once there is no need; else
+ * cr_checkpoint_yield is the last thing it does. */
+CR_NOINLINE int cr_checkpoint_no_yield_slow(crank_loop *loop, const char *call);
+static inline int cr_checkpoint_no_yield(cr_caller *w, const char *call)
 {
-    if (CR_LIKELY(cr_wait_open(w)))
+    if (CR_LIKELY(cr_checkpoint_open(w)))
         return 0;
-    int err = cr_wait_begin_at_once_slow(w->loop, call);
+    int err = cr_checkpoint_no_yield_slow(w->loop, call);
     CR_ASSUME(w->self != NULL);
     return err;
 }
-CR_NOINLINE void cr_wait_end_slow(crank_loop *loop);
-static inline void cr_wait_end(const cr_waiting *w)
+CR_NOINLINE void cr_checkpoint_yield_slow(crank_loop *loop);
+static inline void cr_checkpoint_yield(const cr_caller *w)
 {
     if (CR_UNLIKELY(w->loop->runner.budget == 0))
-        cr_wait_end_slow(w->loop);
+        cr_checkpoint_yield_slow(w->loop);
 }
 /* The quick way into a waiting call: true when there is nothing to deliver and budget is left,
  * some of which it spends. Where it is false, or the call must wait, the full way follows from
- * cr_wait_begin on, in a function of its own that is called in tail position: so the quick way
+ * cr_checkpoint on, in a function of its own that is called in tail position: so the quick way
  * needs no frame. */
-static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
+static inline bool cr_checkpoint_fast_in(crank_loop *loop, cr_caller *w)
 {
     w->loop = loop;
     w->self = cr_task_of_fiber(loop->runner.current);
@@ -123,37 +123,37 @@ static inline bool cr_wait_quick_in(crank_loop *loop, cr_waiting *w)
 }
 /* Before the second wait of a call and those after it: a request that came too late to undo the one
  * before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
-int cr_wait_on_slow(const cr_waiting *w);
-static inline int cr_wait_on(const cr_waiting *w)
+int cr_checkpoint_again_slow(const cr_caller *w);
+static inline int cr_checkpoint_again(const cr_caller *w)
 {
-    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_wait_on_slow(w);
+    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_checkpoint_again_slow(w);
 }
-/* What cr_wait_begin fails with where a scope of the task's could not be made: -ENOMEM, said. */
+/* What cr_checkpoint fails with where a scope of the task's could not be made: -ENOMEM, said. */
 CR_COLD int cr_wait_without_scope(crank_loop *loop);
-/* Behind cr_wait_begin, in calls that take longer than the quick ones: spend what they cost more
+/* Behind cr_checkpoint, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
-static inline void cr_wait_costs(const cr_waiting *w, uint32_t cost)
+static inline void cr_checkpoint_costs(const cr_caller *w, uint32_t cost)
 {
     uint32_t left = w->loop->runner.budget;
     w->loop->runner.budget = left > cost ? left - (cost - 1) : 1;
 }
-static inline bool cr_wait_quick(cr_waiting *w)
+static inline bool cr_checkpoint_fast(cr_caller *w)
 {
-    return cr_loop_here && cr_wait_quick_in(cr_loop_here, w);
+    return cr_loop_here && cr_checkpoint_fast_in(cr_loop_here, w);
 }
 
 /* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
 CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait);
 CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
-static inline long cr_park(const cr_waiting *w, const cr_wait *wait)
+static inline long cr_park(const cr_caller *w, const cr_wait *wait)
 {
     if (CR_UNLIKELY(w->loop->runner.listener != NULL))
         return cr_park_told(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The same for calls that give int: a call whose result must be narrowed is no tail call. */
-static inline int cr_park_int(const cr_waiting *w, const cr_wait *wait)
+static inline int cr_park_int(const cr_caller *w, const cr_wait *wait)
 {
     if (CR_UNLIKELY(w->loop->runner.listener != NULL))
         return (int)cr_park_told(&w->loop->runner, &w->self->fiber, wait);
@@ -219,7 +219,7 @@ static inline cr_task *cr_waitq_pop(cr_waitq *line)
 }
 /* Stand at the end of the line (task->on is the line then) and park. What the waker must know
  * stands in task->place before. */
-static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wait *wait)
+static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait *wait)
 {
     w->self->on = line;
     cr_waitq_join(line, w->self);
@@ -227,9 +227,9 @@ static inline int cr_waitq_park(const cr_waiting *w, cr_waitq *line, const cr_wa
 }
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
-/* As cr_wait_begin, without delivering a cancellation: true when one is to be delivered. */
-bool cr_wait_noticed(const cr_waiting *w);
-/* Spend the budget as cr_wait_begin does, delivering nothing. 0, or -ENOMEM where a scope of the
+/* As cr_checkpoint, without delivering a cancellation: true when one is to be delivered. */
+bool cr_cancel_pending(const cr_caller *w);
+/* Spend the budget as cr_checkpoint does, delivering nothing. 0, or -ENOMEM where a scope of the
  * task could not be made. */
-int cr_wait_room(const cr_waiting *w);
+int cr_checkpoint_no_cancel(const cr_caller *w);
 #endif

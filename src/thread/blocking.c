@@ -73,7 +73,7 @@ static const cr_wait sure_wait = {
 };
 
 /* On failure nothing is out and the task must not park. */
-static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+static int submit(const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     cr_workers *workers = cr_workers_of(w->loop);
     call_job *call = workers ? cr_job_new(workers, &call_type) : NULL;
@@ -89,9 +89,9 @@ static int submit(const cr_waiting *w, long (*fn)(void *arg), void *arg, const c
 
 /* Parking last: the caller's frame may be gone as far as the processor is concerned. It may be one
  * of several waits of a call. */
-long cr_blocking_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+long cr_blocking_call(const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name)
 {
-    int err = cr_wait_on(w);
+    int err = cr_checkpoint_again(w);
     if (err == 0)
         err = submit(w, fn, arg, name);
     if (err < 0)
@@ -102,7 +102,7 @@ long cr_blocking_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, con
 /* Blocking the loop is bad, losing what must be done is worse. As on a worker, a pipe whose reader
  * has gone is an error and no signal. */
 long cr_blocking_call_uncancellable(
-    const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name)
+    const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name)
 {
     const cr_sys *sys = w->loop->sys;
     if (submit(w, fn, arg, name) < 0)

@@ -12,9 +12,9 @@
  * Gives what fn gives. Fails with -ECANCELED when cancelled before fn has started: then it never
  * does. Once it has, its result stands and a request to cancel stays pending. Fails with
  * -ENOMEM, -EAGAIN (no thread). */
-long cr_blocking_call(const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name);
+long cr_blocking_call(const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name);
 /* The same for what must be done, also when the task is cancelled: nothing interrupts it, and
  * where no worker can be had it is done here, blocking the loop. */
 long cr_blocking_call_uncancellable(
-    const cr_waiting *w, long (*fn)(void *arg), void *arg, const char *name);
+    const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name);
 #endif

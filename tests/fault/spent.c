@@ -272,8 +272,8 @@ static long call_without_a_thread(void *arg)
     (void)arg;
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     close(ends[0]);
-    cr_waiting w = { cr_loop_here, cr_self() };
-    EXPECT_EQ(cr_wait_begin(&w, "test"), 0);
+    cr_caller w = { cr_loop_here, cr_self() };
+    EXPECT_EQ(cr_checkpoint(&w, "test"), 0);
     out_of_memory(true);
     EXPECT_EQ(cr_blocking_call_uncancellable(&w, write_to_nobody, &ends[1], "a pipe"), -EPIPE);
     out_of_memory(false);

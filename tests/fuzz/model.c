@@ -51,7 +51,7 @@ static bool idle_undo(cr_task *task)
 static const cr_wait idle_wait = { .what = "waits to be told", .undo = idle_undo };
 static long idle(void)
 {
-    cr_waiting w = { cr_loop_here, cr_self() };
+    cr_caller w = { cr_loop_here, cr_self() };
     cr_tasks_of(w.loop)->pending->run_on(w.self);
     return cr_park(&w, &idle_wait);
 }
