@@ -14,7 +14,7 @@ UPWARD = {
     "cr_watchdog_postpone": "the same",
 }
 # Functions that a higher rank hangs into a lower one's shared state, by where the pointer is. Tables of functions that
-# a lower rank defines and calls (cr_hooks, cr_wait, cr_scope_ops) are interfaces and need no entry.
+# a lower rank defines and calls (cr_hooks, cr_wait_ops, cr_scope_ops) are interfaces and need no entry.
 TASKS_HOOKS_MAX = 3
 HOOKS = {
     "cr_tasks.cancel_job": "a request may end a job that no worker has taken: the queue is the rank thread's",

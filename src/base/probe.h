@@ -13,7 +13,7 @@
 enum cr_event {
     CR_EVENT_SPAWNED, /* detail: the task that spawned it, 0 where none did */
     CR_EVENT_RUNS,    /* it gets the processor, for the first time or again */
-    CR_EVENT_WAITS,   /* detail: the cr_wait; 0 where it only lets the others run */
+    CR_EVENT_WAITS,   /* detail: the cr_wait_ops; 0 where it only lets the others run */
     CR_EVENT_WOKEN,   /* detail: what its waiting call will return */
     CR_EVENT_ASKED,   /* to stop */
     CR_EVENT_ENDED,   /* its result stands */

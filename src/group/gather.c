@@ -100,28 +100,28 @@ static void note_for_any(gather *g, const cr_task *task)
 
 /* The plain wait and the one after everybody was asked to end, which has the grace period's
  * timer. */
-static bool gather_undo(cr_task *self);
+static bool gather_abort(cr_task *self);
 static void gather_repeat(cr_task *self);
 static cr_task *gather_holder(const cr_task *self);
 static cr_task *gather_unnamed(cr_task *self);
 static void gather_ask(crank_loop *loop, cr_task *self);
 static size_t gather_describe(const cr_task *self, char *buf, size_t size);
-static const cr_wait gather_wait, gather_end_wait;
+static const cr_wait_ops gather_wait, gather_end_wait;
 static const cr_reap gather_reap = {
     .plain = &gather_wait, .graced = &gather_end_wait, .unnamed = gather_unnamed, .ask = gather_ask
 };
-static const cr_wait gather_wait = { .what = "gathers",
-    .undo = gather_undo,
+static const cr_wait_ops gather_wait = { .what = "gathers",
+    .abort = gather_abort,
     .repeat = gather_repeat,
     .reap = &gather_reap,
-    .holder = gather_holder,
+    .blocked_by = gather_holder,
     .describe = gather_describe };
-static const cr_wait gather_end_wait = { .what = "gathers",
-    .undo = gather_undo,
+static const cr_wait_ops gather_end_wait = { .what = "gathers",
+    .abort = gather_abort,
     .repeat = gather_repeat,
-    .due = cr_reap_due,
+    .on_timeout = cr_reap_due,
     .reap = &gather_reap,
-    .holder = gather_holder,
+    .blocked_by = gather_holder,
     .describe = gather_describe };
 
 static inline void go_on(crank_loop *loop, gather *g)
@@ -157,7 +157,7 @@ static void one_of_any_ended(crank_loop *loop, cr_gather *base, cr_task *task)
 
 /* A request is passed on also where a failure has stopped them all before; a limit that passes then
  * has no more to ask of them. */
-static bool gather_undo(cr_task *self)
+static bool gather_abort(cr_task *self)
 {
     gather *g = self->on;
     self->fiber.flags |= CR_TASK_DELIVERING;

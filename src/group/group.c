@@ -143,7 +143,7 @@ static cr_task *wait_holder(const cr_task *opener)
     return ((const cr_group *)opener->on)->owner.child;
 }
 
-static bool wait_undo(cr_task *opener);
+static bool wait_abort(cr_task *opener);
 static cr_task *wait_unnamed(cr_task *opener)
 {
     cr_group *group = opener->on;
@@ -155,27 +155,27 @@ static void wait_ask(crank_loop *loop, cr_task *opener)
 {
     cr_children_cancel(loop, ((cr_group *)opener->on)->owner.child);
 }
-static const cr_wait group_wait, group_end_wait;
+static const cr_wait_ops group_wait, group_end_wait;
 static const cr_reap group_reap = {
     .plain = &group_wait, .graced = &group_end_wait, .unnamed = wait_unnamed, .ask = wait_ask
 };
-static const cr_wait group_wait = { .what = "waits for",
-    .undo = wait_undo,
+static const cr_wait_ops group_wait = { .what = "waits for",
+    .abort = wait_abort,
     .reap = &group_reap,
     .describe = wait_describe,
-    .holder = wait_holder };
+    .blocked_by = wait_holder };
 /* The same after the children were asked to end: with the grace period's timer running. */
-static const cr_wait group_end_wait = { .what = "waits for",
-    .undo = wait_undo,
-    .due = cr_reap_due,
+static const cr_wait_ops group_end_wait = { .what = "waits for",
+    .abort = wait_abort,
+    .on_timeout = cr_reap_due,
     .reap = &group_reap,
     .describe = wait_describe,
-    .holder = wait_holder };
+    .blocked_by = wait_holder };
 
 /* The opener is cancelled. Where its own group failed, the children have been cancelled then; where
  * the reason lies outside, they are cancelled now. The opener goes on when they have ended, and
  * only what came from outside is pending then. */
-static bool wait_undo(cr_task *opener)
+static bool wait_abort(cr_task *opener)
 {
     cr_group *group = opener->on;
     crank_loop *loop = cr_loop_here;

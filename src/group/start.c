@@ -55,7 +55,7 @@ static size_t start_describe(const cr_task *self, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-static bool start_undo(cr_task *self);
+static bool start_abort(cr_task *self);
 static void start_repeat(cr_task *self);
 static cr_task *start_unnamed(cr_task *self)
 {
@@ -68,24 +68,24 @@ static void start_ask(crank_loop *loop, cr_task *self)
 {
     (void)cr_task_cancel(loop, ((start *)self->on)->child);
 }
-static const cr_wait start_wait, start_end_wait;
+static const cr_wait_ops start_wait, start_end_wait;
 static const cr_reap start_reap = {
     .plain = &start_wait, .graced = &start_end_wait, .unnamed = start_unnamed, .ask = start_ask
 };
 /* The same wait twice: the second after the child was asked to end, with the grace period's
  * timer. */
-static const cr_wait start_wait = { .what = "waits for the start of",
-    .undo = start_undo,
+static const cr_wait_ops start_wait = { .what = "waits for the start of",
+    .abort = start_abort,
     .repeat = start_repeat,
     .reap = &start_reap,
-    .holder = start_holder,
+    .blocked_by = start_holder,
     .describe = start_describe };
-static const cr_wait start_end_wait = { .what = "waits for the end of",
-    .undo = start_undo,
+static const cr_wait_ops start_end_wait = { .what = "waits for the end of",
+    .abort = start_abort,
     .repeat = start_repeat,
-    .due = cr_reap_due,
+    .on_timeout = cr_reap_due,
     .reap = &start_reap,
-    .holder = start_holder,
+    .blocked_by = start_holder,
     .describe = start_describe };
 
 /* The child may end within the request, and the starter have been woken. */
@@ -96,7 +96,7 @@ static void ask_child(start *s)
         cr_reap_asked(s->loop, s->self, &start_reap);
 }
 
-static bool start_undo(cr_task *self)
+static bool start_abort(cr_task *self)
 {
     start *s = self->on;
     self->fiber.flags |= CR_TASK_DELIVERING;

@@ -68,7 +68,7 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
 }
 
 /* The watchers stay: wait_until takes them off, on the way out. */
-static bool wait_undo(cr_task *self)
+static bool wait_abort(cr_task *self)
 {
     wait_over(self->on);
     return true;
@@ -95,10 +95,10 @@ static cr_task *wait_holder(const cr_task *self)
             return cr_task_find((uint64_t)(uintptr_t)w->tasks[i]);
     return NULL;
 }
-static const cr_wait some_wait = { .what = "waits for",
-    .undo = wait_undo,
-    .due = wait_due,
-    .holder = wait_holder,
+static const cr_wait_ops some_wait = { .what = "waits for",
+    .abort = wait_abort,
+    .on_timeout = wait_due,
+    .blocked_by = wait_holder,
     .describe = wait_describe };
 
 /* A spawn that failed has ended, and failed. A task whose record went while we waited, with its

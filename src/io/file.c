@@ -144,7 +144,7 @@ static void op_completed(cr_op *op, void *arg)
 }
 
 /* The backend ends it soon, with -ECANCELED or with what it had read by then, which is kept. */
-static bool op_undo(cr_task *task)
+static bool op_abort(cr_task *task)
 {
     file *f = task->on;
     cr_loop_cancel(f->op_waiting.loop, &f->op);
@@ -158,10 +158,10 @@ static size_t op_describe(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
-static const cr_wait op_wait = {
+static const cr_wait_ops op_wait = {
     .what = "waits for",
-    .may_nap = true,
-    .undo = op_undo,
+    .hibernatable = true,
+    .abort = op_abort,
     .describe = op_describe,
 };
 

@@ -28,10 +28,10 @@ void cr_task_notice(crank_loop *loop, cr_task *task)
 {
     if (!cr_task_parked(task) || !cr_tasks_of(loop)->pending->deliverable(task))
         return;
-    const cr_wait *wait = task->fiber.wait;
-    if (!wait->undo)
+    const cr_wait_ops *wait = task->fiber.wait;
+    if (!wait->abort)
         cr_waitq_leave(task->on, task);
-    else if (!wait->undo(task) || !task->fiber.wait)
+    else if (!wait->abort(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
     cr_tasks_of(loop)->pending->interrupt(task);
     cr_wake(loop, task, -ECANCELED);
@@ -79,13 +79,13 @@ static void request(crank_loop *loop, cr_task *task)
     if (!(task->fiber.flags & (CR_TASK_DELIVERING | CR_TASK_INTERRUPTED))) {
         cr_task_notice(loop, task);
     } else if (cr_task_parked(task) && !tasks->pending->shielded(task)) {
-        const cr_wait *wait = task->fiber.wait;
+        const cr_wait_ops *wait = task->fiber.wait;
         if (wait->repeat)
             wait->repeat(task);
     }
 }
 
-/* What has no fiber has no wait to undo: a future ends here; a job ends here only where no
+/* What has no fiber has no wait to abort: a future ends here; a job ends here only where no
  * worker has taken it yet, else when it comes back. */
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {

@@ -137,12 +137,12 @@ static cr_task *unwanted_unnamed(cr_task *task)
 /* It may end the last child, and this task with it. */
 static void unwanted_ask(crank_loop *loop, cr_task *task) { cr_children_cancel(loop, task->child); }
 
-static const cr_wait unwanted_wait;
+static const cr_wait_ops unwanted_wait;
 static const cr_reap unwanted_reap = {
     .graced = &unwanted_wait, .unnamed = unwanted_unnamed, .ask = unwanted_ask
 };
-static const cr_wait unwanted_wait = {
-    .what = "awaits the end of", .due = cr_reap_due, .reap = &unwanted_reap
+static const cr_wait_ops unwanted_wait = {
+    .what = "awaits the end of", .on_timeout = cr_reap_due, .reap = &unwanted_reap
 };
 
 /* Said once: a program may mean it so, and reports at each grace period would bury the first. */
@@ -158,7 +158,7 @@ static void wanted_due(crank_loop *loop, cr_task *task)
     cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
 }
 
-static const cr_wait wanted_wait = { .what = "has returned", .due = wanted_due };
+static const cr_wait_ops wanted_wait = { .what = "has returned", .on_timeout = wanted_due };
 
 /* asyncio.run is silent about them: a program that came from there may wonder where they went. The
  * next one is looked up after the report, whose hook may end it. */

@@ -47,7 +47,7 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 }
 
 /* The waiter is cancelled: so is the task it waits for. */
-static bool join_undo(cr_task *waiter);
+static bool join_abort(cr_task *waiter);
 static void cancel_awaited(cr_task *waiter);
 static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
 static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
@@ -69,47 +69,50 @@ static void join_ask(crank_loop *loop, cr_task *waiter) { (void)cr_task_cancel(l
 /* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
  * own timer runs for the grace period. Neither may nap: the task awaited is nearly always a child,
  * and children may hold pointers into the waiter's frame. */
-static const cr_wait join_end_wait;
+static const cr_wait_ops join_end_wait;
 static const cr_reap join_reap = {
     .plain = &cr_join_wait, .graced = &join_end_wait, .unnamed = join_unnamed, .ask = join_ask
 };
-const cr_wait cr_join_wait = { .what = "awaits",
-    .undo = join_undo,
+const cr_wait_ops cr_join_wait = { .what = "awaits",
+    .abort = join_abort,
     .repeat = cancel_awaited,
     .reap = &join_reap,
-    .holder = join_holder,
+    .blocked_by = join_holder,
     .describe = join_describe };
-static const cr_wait join_end_wait = { .what = "awaits the end of",
-    .undo = join_undo,
+static const cr_wait_ops join_end_wait = { .what = "awaits the end of",
+    .abort = join_abort,
     .repeat = cancel_awaited,
-    .due = cr_reap_due,
+    .on_timeout = cr_reap_due,
     .reap = &join_reap,
-    .holder = join_holder,
+    .blocked_by = join_holder,
     .describe = join_describe };
 /* The same two for an await that gives an error known from the start: its task's end answers
  * nothing. */
-static const cr_wait fixed_wait, fixed_end_wait;
+static const cr_wait_ops fixed_wait, fixed_end_wait;
 static const cr_reap fixed_reap = {
     .plain = &fixed_wait, .graced = &fixed_end_wait, .unnamed = join_unnamed, .ask = join_ask
 };
-static const cr_wait fixed_wait = { .what = "awaits the end of",
-    .undo = join_undo,
+static const cr_wait_ops fixed_wait = { .what = "awaits the end of",
+    .abort = join_abort,
     .repeat = cancel_awaited,
     .reap = &fixed_reap,
-    .holder = join_holder,
+    .blocked_by = join_holder,
     .describe = join_describe };
-static const cr_wait fixed_end_wait = { .what = "awaits the end of",
-    .undo = join_undo,
+static const cr_wait_ops fixed_end_wait = { .what = "awaits the end of",
+    .abort = join_abort,
     .repeat = cancel_awaited,
-    .due = cr_reap_due,
+    .on_timeout = cr_reap_due,
     .reap = &fixed_reap,
-    .holder = join_holder,
+    .blocked_by = join_holder,
     .describe = join_describe };
-static bool with_grace(const cr_wait *wait)
+static bool with_grace(const cr_wait_ops *wait)
 {
     return wait == &join_end_wait || wait == &fixed_end_wait;
 }
-static bool is_fixed(const cr_wait *wait) { return wait == &fixed_wait || wait == &fixed_end_wait; }
+static bool is_fixed(const cr_wait_ops *wait)
+{
+    return wait == &fixed_wait || wait == &fixed_end_wait;
+}
 
 /* The order matters: the timer is off before anything is handed over, the failure has moved to
  * the waiter before it is made ready, and waking is last, for it overwrites what the wait used. */
@@ -144,7 +147,7 @@ static void cancel_awaited(cr_task *waiter)
     cr_reap_asked(loop, waiter, reap);
 }
 
-static bool join_undo(cr_task *waiter)
+static bool join_abort(cr_task *waiter)
 {
     waiter->fiber.flags |= CR_TASK_DELIVERING;
     cancel_awaited(waiter);
@@ -338,14 +341,14 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 }
 
 /* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
-static bool shared_undo(cr_task *waiter)
+static bool shared_abort(cr_task *waiter)
 {
     waiter->place = (void *)1;
     cr_task_unwatch(waiter->on, own_watcher(waiter));
     return true;
 }
 /* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
-static bool future_undo(cr_task *waiter)
+static bool future_abort(cr_task *waiter)
 {
     cr_task *future = waiter->on;
     waiter->place = (void *)1;
@@ -355,18 +358,18 @@ static bool future_undo(cr_task *waiter)
 }
 /* These may nap: the task is not the waiter's to get results from by pointer, and its record,
  * where the watcher lies, is never put away. A future has no holder: anybody may set it. */
-static const cr_wait shared_wait = { .what = "awaits",
-    .may_nap = true,
-    .undo = shared_undo,
-    .holder = join_holder,
+static const cr_wait_ops shared_wait = { .what = "awaits",
+    .hibernatable = true,
+    .abort = shared_abort,
+    .blocked_by = join_holder,
     .describe = join_describe };
-static const cr_wait future_wait = {
-    .what = "awaits", .may_nap = true, .undo = future_undo, .describe = join_describe
+static const cr_wait_ops future_wait = {
+    .what = "awaits", .hibernatable = true, .abort = future_abort, .describe = join_describe
 };
 
 /* Everything that can fail comes before the watcher is linked, since parking is the last step. */
 static long await_shared(
-    cr_task *task, const char *call, const cr_wait *wait, enum result_class expected)
+    cr_task *task, const char *call, const cr_wait_ops *wait, enum result_class expected)
 {
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);

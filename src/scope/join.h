@@ -26,7 +26,7 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
 void cr_task_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
 void cr_task_unwatch(cr_task *task, cr_watcher *watcher);
 /* Does the task wait in an await that nobody has interrupted? */
-extern const cr_wait cr_join_wait;
+extern const cr_wait_ops cr_join_wait;
 static inline bool cr_join_waits_plainly(const cr_task *waiter)
 {
     return waiter->fiber.wait == &cr_join_wait && !(waiter->fiber.flags & CR_TASK_DELIVERING);

@@ -12,7 +12,7 @@
 
 /* The timer is the waiter's own, which is free: a task that waits for others has no sleep
  * running. */
-bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait *graced)
+bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
 {
     int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
     if (cr_tasks_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
@@ -40,7 +40,7 @@ bool cr_grace_over(crank_loop *loop)
     return tasks->grace_more;
 }
 
-const cr_wait *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
+const cr_wait_ops *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
 {
     return cr_grace_start(loop, waiter, reap->graced) ? reap->graced : reap->plain;
 }
@@ -61,7 +61,7 @@ void cr_reap_end(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
  * for, and the waiter be woken or gone after it. Asking may do so too, and is last. */
 void cr_reap_due(crank_loop *loop, cr_task *waiter)
 {
-    const cr_reap *reap = ((const cr_wait *)waiter->fiber.wait)->reap;
+    const cr_reap *reap = ((const cr_wait_ops *)waiter->fiber.wait)->reap;
     bool more = cr_grace_over(loop);
     cr_task *late = reap->unnamed(waiter);
     uint64_t id = waiter->id;

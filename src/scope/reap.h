@@ -9,8 +9,8 @@
 
 /* One static const per kind of wait; both of the waits point to it. */
 typedef struct cr_reap {
-    const cr_wait *plain;  /* no timer runs; NULL where the waiter has no fiber */
-    const cr_wait *graced; /* the timer runs; its due is cr_reap_due */
+    const cr_wait_ops *plain;  /* no timer runs; NULL where the waiter has no fiber */
+    const cr_wait_ops *graced; /* the timer runs; its due is cr_reap_due */
     /* A task waited for, to be named: NULL where one was named before, or none is left. */
     cr_task *(*unnamed)(cr_task *waiter);
     /* Ask them to end once more. It may end them, and wake the waiter. */
@@ -19,7 +19,7 @@ typedef struct cr_reap {
 
 /* They were asked: the grace period begins. Gives the wait to park on: the plain one where there is
  * no memory for a timer. */
-const cr_wait *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap);
+const cr_wait_ops *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap);
 /* The same where the waiter is parked, or has been woken by what was asked: it still waits plainly,
  * or there is nothing to do. */
 void cr_reap_asked(crank_loop *loop, cr_task *waiter, const cr_reap *reap);
@@ -32,7 +32,7 @@ void cr_reap_due(crank_loop *loop, cr_task *waiter);
 
 /* From now on the waiter's timer runs for the grace period, and its wait is graced. False, and no
  * change, where there is no memory for a timer. */
-bool cr_grace_start(crank_loop *loop, cr_task *waiter, const cr_wait *graced);
+bool cr_grace_start(crank_loop *loop, cr_task *waiter, const cr_wait_ops *graced);
 /* Whoever wakes the waiter stops it. */
 void cr_grace_stop(crank_loop *loop, cr_task *waiter);
 /* It is due. Is anything else going to happen by itself? If not, the period is not begun again: the

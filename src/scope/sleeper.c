@@ -20,7 +20,7 @@
 #include "base/check.h"
 #include <string.h>
 
-static bool native_undo(cr_task *task)
+static bool native_abort(cr_task *task)
 {
     cr_timer_stop(cr_loop_here, &task->timer);
     return true;
@@ -28,9 +28,9 @@ static bool native_undo(cr_task *task)
 
 static void native_due(crank_loop *loop, cr_task *task) { cr_task_complete(loop, task, 0, 0); }
 
-/* No may_nap: there is nothing to put away. */
-static const cr_wait native_wait = {
-    .what = "sleeps", .undo = native_undo, .due = native_due, .describe = cr_sleep_describe
+/* No hibernatable: there is nothing to put away. */
+static const cr_wait_ops native_wait = {
+    .what = "sleeps", .abort = native_abort, .on_timeout = native_due, .describe = cr_sleep_describe
 };
 
 static void fail(crank_loop *loop, cr_task *task, int err)

@@ -26,7 +26,7 @@ static crank_barrier *barrier_of(const cr_task *task)
 }
 
 /* The others wait on, for one more than before. */
-static bool barrier_undo(cr_task *task)
+static bool barrier_abort(cr_task *task)
 {
     crank_barrier *barrier = barrier_of(task);
     cr_waitq_leave(&barrier->line, task);
@@ -41,10 +41,10 @@ static size_t barrier_describe(const cr_task *task, char *buf, size_t size)
         barrier->waiting, barrier->parties);
 }
 
-static const cr_wait barrier_wait = {
-    .may_nap = true,
+static const cr_wait_ops barrier_wait = {
+    .hibernatable = true,
     .what = "waits at a barrier",
-    .undo = barrier_undo,
+    .abort = barrier_abort,
     .describe = barrier_describe,
 };
 

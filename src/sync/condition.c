@@ -28,7 +28,7 @@ static void will_be_cancelled(cr_task *task)
 
 /* Cancelled with the notification at hand: the task stays in the lock's line, its notification
  * does not. */
-static bool retake_undo(cr_task *task)
+static bool retake_abort(cr_task *task)
 {
     crank_condition *condition = task->place;
     if ((intptr_t)condition < 0)
@@ -40,11 +40,11 @@ static bool retake_undo(cr_task *task)
 
 /* A wait of its own, so that reports name the lock and its holder, and a cancel finds the
  * notification in place. */
-static const cr_wait retake_wait = {
-    .may_nap = true,
+static const cr_wait_ops retake_wait = {
+    .hibernatable = true,
     .what = "waits to take a condition's lock again",
-    .undo = retake_undo,
-    .holder = cr_lock_holder,
+    .abort = retake_abort,
+    .blocked_by = cr_lock_holder,
     .describe = cr_lock_describe,
 };
 
@@ -73,7 +73,7 @@ static crank_condition *condition_of(const cr_task *task)
 
 /* Cancelled before a notification: with a free lock the wait is over, else it goes on for the
  * lock. */
-static bool wait_undo(cr_task *task)
+static bool wait_abort(cr_task *task)
 {
     crank_condition *condition = condition_of(task);
     crank_lock *lock = condition->lock;
@@ -93,10 +93,10 @@ static size_t condition_describe(const cr_task *task, char *buf, size_t size)
 }
 
 /* No holder: whoever may notify is not known. */
-static const cr_wait condition_wait = {
-    .may_nap = true,
+static const cr_wait_ops condition_wait = {
+    .hibernatable = true,
     .what = "waits for a condition",
-    .undo = wait_undo,
+    .abort = wait_abort,
     .describe = condition_describe,
 };
 

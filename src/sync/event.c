@@ -20,9 +20,9 @@ static size_t event_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "%p", (const void *)event);
 }
 
-/* No undo: leaving the line is all. */
-static const cr_wait event_wait = {
-    .may_nap = true,
+/* No abort: leaving the line is all. */
+static const cr_wait_ops event_wait = {
+    .hibernatable = true,
     .what = "waits for an event",
     .describe = event_describe,
 };

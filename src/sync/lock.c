@@ -12,11 +12,11 @@
 #include <inttypes.h>
 #include "sync/lock.h"
 
-/* No undo: a task in line has nothing but its place there. */
-static const cr_wait lock_wait = {
-    .may_nap = true,
+/* No abort: a task in line has nothing but its place there. */
+static const cr_wait_ops lock_wait = {
+    .hibernatable = true,
     .what = "waits for a lock",
-    .holder = cr_lock_holder,
+    .blocked_by = cr_lock_holder,
     .describe = cr_lock_describe,
 };
 

@@ -55,15 +55,15 @@ static size_t describe_join(const cr_task *task, char *buf, size_t size)
     return describe(cr_container_of(task->on, crank_queue, joiners), buf, size);
 }
 
-/* None has an undo: a task in line leaves it, and nothing else has happened yet. */
-static const cr_wait get_wait = {
-    .may_nap = true, .what = "waits to get from a queue", .describe = describe_get
+/* None has an abort: a task in line leaves it, and nothing else has happened yet. */
+static const cr_wait_ops get_wait = {
+    .hibernatable = true, .what = "waits to get from a queue", .describe = describe_get
 };
-static const cr_wait put_wait = {
-    .may_nap = true, .what = "waits to put into a queue", .describe = describe_put
+static const cr_wait_ops put_wait = {
+    .hibernatable = true, .what = "waits to put into a queue", .describe = describe_put
 };
-static const cr_wait join_wait = {
-    .may_nap = true,
+static const cr_wait_ops join_wait = {
+    .hibernatable = true,
     .what = "waits for a queue's elements to be done",
     .describe = describe_join,
 };

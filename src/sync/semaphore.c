@@ -23,9 +23,9 @@ static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "%p", (const void *)semaphore);
 }
 
-/* No undo: a permit is given with the wake-up, never before. */
-static const cr_wait semaphore_wait = {
-    .may_nap = true,
+/* No abort: a permit is given with the wake-up, never before. */
+static const cr_wait_ops semaphore_wait = {
+    .hibernatable = true,
     .what = "waits for a permit",
     .describe = semaphore_describe,
 };

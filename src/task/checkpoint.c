@@ -125,7 +125,7 @@ int cr_checkpoint_again_slow(const cr_caller *w)
 }
 
 /* What runs after is told of by the loop, to which the processor goes: see cr_loop_listen. */
-long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait)
+long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait)
 {
     cr_tell(runner->listener, CR_EVENT_WAITS, self, (uintptr_t)wait);
     return cr_fiber_park(runner, self, wait);
@@ -141,9 +141,9 @@ void cr_wake_told(crank_loop *loop, cr_task *task, long result)
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer)
 {
     cr_task *task = cr_container_of(timer, cr_task, timer);
-    const cr_wait *wait = task->fiber.wait;
-    if (CR_UNLIKELY(wait->due != NULL))
-        wait->due(loop, task);
+    const cr_wait_ops *wait = task->fiber.wait;
+    if (CR_UNLIKELY(wait->on_timeout != NULL))
+        wait->on_timeout(loop, task);
     else
         cr_wake(loop, task, 0);
 }

@@ -2,7 +2,7 @@
 /* describe.c: a task in words: its name, state, place and what it waits for.
  *
  * Owns: the text of one task, as reports, CHECKs and crank_describe give it. Does not own what a
- * wait is called, which the wait itself says (cr_wait). Allocates nothing: it is called where
+ * wait is called, which the wait itself says (cr_wait_ops). Allocates nothing: it is called where
  * memory has run out and from the handler of a stack overflow, and its frames are kept small,
  * for the caller may be a task with little stack left. */
 #include "task/describe.h"
@@ -62,7 +62,7 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
         snprintf(place, sizeof place, " %s at %s:%d", future ? "made" : "spawned",
             file ? file + 1 : site->file, site->line);
     if (cr_task_parked(task)) {
-        const cr_wait *w = task->fiber.wait;
+        const cr_wait_ops *w = task->fiber.wait;
         char what[120] = "";
         if (w->describe)
             (void)w->describe(task, what, sizeof what);

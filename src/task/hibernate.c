@@ -6,7 +6,7 @@
  * same address. The runtime itself touches nothing on a parked task's stack, but for user memory
  * after cr_stack_touch; whoever else of this thread touches it takes a fault, which restores it and
  * goes on. What the kernel or another thread may touch is never put away: only waits that say
- * may_nap, of tasks without children, generators or a group with children.
+ * hibernatable, of tasks without children, generators or a group with children.
  *
  * A scan goes over all tasks once per hibernate_after and marks those that are parked in
  * fiber.next, which waking overwrites; those it finds still marked go to sleep. Nothing is done in
@@ -174,11 +174,11 @@ void cr_nap_wake(cr_task *task)
 
 /* The wait, the scopes and the family must all agree: anybody who holds an address in this stack
  * would have to touch it. */
-static bool may_nap(const cr_tasks *tasks, const cr_task *task)
+static bool hibernatable(const cr_tasks *tasks, const cr_task *task)
 {
-    const cr_wait *wait = task->fiber.wait;
-    return cr_task_parked(task) && wait->may_nap && CR_TALLY_CHILDREN(task) == 0 &&
-           !task->fiber.generator && (!task->fiber.scope || tasks->pending->may_nap(task));
+    const cr_wait_ops *wait = task->fiber.wait;
+    return cr_task_parked(task) && wait->hibernatable && CR_TALLY_CHILDREN(task) == 0 &&
+           !task->fiber.generator && (!task->fiber.scope || tasks->pending->hibernatable(task));
 }
 
 /* A copy of the used part of its stack; NULL when there is no memory for it or too much to copy. */
@@ -250,7 +250,7 @@ static void put_away(struct cr_naps *naps)
 static void consider(struct cr_naps *naps, cr_task *task)
 {
     if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
-        !may_nap(cr_tasks_of(naps->loop), task))
+        !hibernatable(cr_tasks_of(naps->loop), task))
         return;
     if (naps->period > AT_ONCE && task->fiber.next != &mark) {
         task->fiber.next = (cr_fiber *)(uintptr_t)&mark; /* compared, never followed */

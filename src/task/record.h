@@ -51,7 +51,7 @@ typedef struct cr_pending_ops {
     /* -ECANCELED leaves a function by crank_try: what it becomes at the scopes opened there. */
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
     /* None of the task's scopes has somebody who may touch its stack. */
-    bool (*may_nap)(const cr_task *task);
+    bool (*hibernatable)(const cr_task *task);
 } cr_pending_ops;
 
 /* All of a run's tasks and what they share. Touched by the loop's own thread only; the hooks are

@@ -176,8 +176,8 @@ static cr_task *holder_of(const cr_task *task)
 {
     if (!cr_task_parked(task))
         return NULL;
-    const cr_wait *wait = task->fiber.wait;
-    return wait->holder ? wait->holder(task) : NULL;
+    const cr_wait_ops *wait = task->fiber.wait;
+    return wait->blocked_by ? wait->blocked_by(task) : NULL;
 }
 
 /* Does following holders from task come back to it? Then name the ring. With one edge per task

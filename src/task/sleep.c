@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static bool sleep_undo(cr_task *task)
+static bool sleep_abort(cr_task *task)
 {
     cr_timer_stop(cr_loop_here, &task->timer);
     return true;
@@ -25,8 +25,8 @@ size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size)
 }
 
 /* Nothing of a sleep lies on the stack, and nobody holds it: it ends by its own timer. */
-static const cr_wait sleep_wait = {
-    .what = "sleeps", .may_nap = true, .undo = sleep_undo, .describe = cr_sleep_describe
+static const cr_wait_ops sleep_wait = {
+    .what = "sleeps", .hibernatable = true, .abort = sleep_abort, .describe = cr_sleep_describe
 };
 
 /* Out of line: the plain path of a sleep is a timer and a jump. */

@@ -20,7 +20,7 @@
  * there, and that one is resumed by a jump to where its own parking call was called from.
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
- * results; the wake value is what the call returns. A cancellation calls wait->undo. Memory of the
+ * results; the wake value is what the call returns. A cancellation calls wait->abort. Memory of the
  * user's on a parked task's stack is written only after cr_stack_touch.
  *
  * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
@@ -33,30 +33,30 @@
 /* What a task can wait for; one static const per kind. A task's wait (fiber.wait) may be changed
  * while it is parked, by whoever owns the wait: that is how a wait gets a grace period, or moves
  * from a condition to its lock. */
-typedef struct cr_wait {
+typedef struct cr_wait_ops {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
      * touches it, and whoever ends the wait reads or writes user memory on it only after
      * cr_stack_touch. */
-    bool may_nap;
+    bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
      * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
-    bool (*undo)(cr_task *task);
+    bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
      * case: pass it on to the tasks that are waited for. NULL: nobody else need hear of it. */
     void (*repeat)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
-    void (*due)(crank_loop *loop, cr_task *task);
+    void (*on_timeout)(crank_loop *loop, cr_task *task);
     /* How tasks that are waited for are asked to end, and named when they do not: see scope/reap.h.
      * NULL: nobody is asked. */
     const struct cr_reap *reap;
     /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
      * if none is known. */
-    cr_task *(*holder)(const cr_task *task);
+    cr_task *(*blocked_by)(const cr_task *task);
     /* The name of the thing waited for into buf ("lock 0x..."); NULL: just what. */
     size_t (*describe)(const cr_task *task, char *buf, size_t size);
-} cr_wait;
+} cr_wait_ops;
 
 /* An open waiting call, on the stack of who waits. What is needed of it after parking must be
  * read before: see cr_checkpoint_slow. */
@@ -121,8 +121,8 @@ static inline bool cr_checkpoint_fast_in(crank_loop *loop, cr_caller *w)
     loop->runner.budget = 1; /* for the full way to spend */
     return false;
 }
-/* Before the second wait of a call and those after it: a request that came too late to undo the one
- * before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
+/* Before the second wait of a call and those after it: a request that came too late to abort the
+ * one before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
 int cr_checkpoint_again_slow(const cr_caller *w);
 static inline int cr_checkpoint_again(const cr_caller *w)
 {
@@ -143,17 +143,17 @@ static inline bool cr_checkpoint_fast(cr_caller *w)
 }
 
 /* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
-CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait *wait);
+CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait);
 CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
-static inline long cr_park(const cr_caller *w, const cr_wait *wait)
+static inline long cr_park(const cr_caller *w, const cr_wait_ops *wait)
 {
     if (CR_UNLIKELY(w->loop->runner.listener != NULL))
         return cr_park_told(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The same for calls that give int: a call whose result must be narrowed is no tail call. */
-static inline int cr_park_int(const cr_caller *w, const cr_wait *wait)
+static inline int cr_park_int(const cr_caller *w, const cr_wait_ops *wait)
 {
     if (CR_UNLIKELY(w->loop->runner.listener != NULL))
         return (int)cr_park_told(&w->loop->runner, &w->self->fiber, wait);
@@ -219,7 +219,7 @@ static inline cr_task *cr_waitq_pop(cr_waitq *line)
 }
 /* Stand at the end of the line (task->on is the line then) and park. What the waker must know
  * stands in task->place before. */
-static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait *wait)
+static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait_ops *wait)
 {
     w->self->on = line;
     cr_waitq_join(line, w->self);

@@ -7,7 +7,7 @@
  * is no memory for a block its tasks have no instant, and all else goes on. */
 #include "task/wait_times.h"
 
-/* Making room for others is no wait: only what has a cr_wait is noted. */
+/* Making room for others is no wait: only what has a cr_wait_ops is noted. */
 static void hear(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
 {
     const cr_tasks *tasks = cr_container_of(listener, cr_tasks, since);

@@ -45,9 +45,12 @@ static void call_finished(crank_loop *loop, cr_job *job)
 static const cr_job_type call_type = { .run = call_run, .finished = call_finished };
 
 /* The worker that has started goes on and wakes the task in time: false. */
-static bool undo(cr_task *task) { return cr_job_cancel(cr_workers_of(cr_loop_here), task->on); }
+static bool abort_call(cr_task *task)
+{
+    return cr_job_cancel(cr_workers_of(cr_loop_here), task->on);
+}
 
-static bool undo_nothing(cr_task *task)
+static bool abort_nothing(cr_task *task)
 {
     (void)task;
     return false;
@@ -59,16 +62,16 @@ static size_t describe(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
-static const cr_wait call_wait = {
+static const cr_wait_ops call_wait = {
     .what = "waits for a file",
-    .may_nap = true,
-    .undo = undo,
+    .hibernatable = true,
+    .abort = abort_call,
     .describe = describe,
 };
-static const cr_wait sure_wait = {
+static const cr_wait_ops sure_wait = {
     .what = "waits for a file",
-    .may_nap = true,
-    .undo = undo_nothing,
+    .hibernatable = true,
+    .abort = abort_nothing,
     .describe = describe,
 };
 

@@ -48,7 +48,7 @@ static bool idle_undo(cr_task *task)
     (void)task;
     return false;
 }
-static const cr_wait idle_wait = { .what = "waits to be told", .undo = idle_undo };
+static const cr_wait_ops idle_wait = { .what = "waits to be told", .abort = idle_undo };
 static long idle(void)
 {
     cr_caller w = { cr_loop_here, cr_self() };

@@ -12,7 +12,7 @@ static void hear(cr_listener *listener, enum cr_event event, const void *fiber, 
     switch (event) {
     case CR_EVENT_SPAWNED: say("%s spawns", cr_task_name((const cr_task *)detail)); break;
     case CR_EVENT_RUNS: say("%s runs", name); break;
-    case CR_EVENT_WAITS: say("%s %s", name, detail ? ((const cr_wait *)detail)->what : "makes room"); break;
+    case CR_EVENT_WAITS: say("%s %s", name, detail ? ((const cr_wait_ops *)detail)->what : "makes room"); break;
     case CR_EVENT_WOKEN: say("%s is woken with %d", name, (int)detail); break;
     case CR_EVENT_ASKED: say("%s is asked", name); break;
     case CR_EVENT_ENDED: say("%s ends", name); break;

@@ -312,8 +312,8 @@ def wait_text(task, clock):
         return f"has returned; {task.tally & 0xffffff} children have not ended"
     if not task.parked:
         return ""
-    what = text(field(task.wait, "cr_wait", "what"))
-    describe = field(task.wait, "cr_wait", "describe")
+    what = text(field(task.wait, "cr_wait_ops", "what"))
+    describe = field(task.wait, "cr_wait_ops", "describe")
     try:
         function = gdb.block_for_pc(describe).function if describe else None
         thing = thing_text(task, clock, function) if function else None
