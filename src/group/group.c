@@ -179,7 +179,7 @@ static bool wait_abort(cr_task *opener)
 {
     cr_group *group = opener->on;
     crank_loop *loop = cr_loop_here;
-    cr_scope_quiet(&group->scope);
+    cr_scope_clear_pending(&group->scope);
     if (cr_scopes_deliverable(opener)) {
         group->interrupted = true;
         stop_all(loop, group);
@@ -273,7 +273,7 @@ int crank_group_wait(crank_group *g)
     int err = cr_checkpoint_no_cancel(&w);
     if (CR_UNLIKELY(err < 0))
         fail(w.loop, group, err);
-    cr_scope_quiet(&group->scope);
+    cr_scope_clear_pending(&group->scope);
     if (CR_UNLIKELY(cr_cancel_pending(&w))) {
         group->interrupted = true;
         stop_all(w.loop, group);
@@ -433,10 +433,10 @@ static void join_children(crank_loop *loop, cr_group *group)
 {
     cr_caller w = { loop, cr_self_checked("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
-    if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_NOTICE))
+    if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_ANY_PENDING))
         cr_scopes_run_on(w.self);
     stop_all(loop, group);
-    cr_scope_quiet(&group->scope);
+    cr_scope_clear_pending(&group->scope);
     if (group->owner.alive == 0)
         return;
     group->waiting = group->leaving = true;

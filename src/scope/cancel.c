@@ -24,7 +24,7 @@
 /* A wait that cannot be undone at once answers false and stays as it is: its own completion
  * wakes the task and says then whether the request was delivered. Delivered comes before the
  * wake-up, so that nobody sees a task that is both ready and asked. */
-void cr_task_notice(crank_loop *loop, cr_task *task)
+void cr_cancel_deliver(crank_loop *loop, cr_task *task)
 {
     if (!cr_task_parked(task) || !cr_tasks_of(loop)->pending->deliverable(task))
         return;
@@ -56,7 +56,7 @@ static void count_own_request(cr_tasks *tasks, const cr_task *task)
     if (tasks->own_requests.id != task->id) {
         tasks->own_requests.id = task->id;
         tasks->own_requests.count = 0;
-        tasks->own_requests.alone = !(task->fiber.flags & CR_TASK_ASKED);
+        tasks->own_requests.alone = !(task->fiber.flags & CR_TASK_CANCEL_PENDING);
     }
     tasks->own_requests.count++;
 }
@@ -72,12 +72,12 @@ static void request(crank_loop *loop, cr_task *task)
     if (running)
         count_own_request(tasks, task);
     if (!absorbed) {
-        task->fiber.flags |= CR_TASK_ASKED;
+        task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (task->ext)
             task->ext->deferred_at = 0;
     }
     if (!(task->fiber.flags & (CR_TASK_DELIVERING | CR_TASK_INTERRUPTED))) {
-        cr_task_notice(loop, task);
+        cr_cancel_deliver(loop, task);
     } else if (cr_task_parked(task) && !tasks->pending->shielded(task)) {
         const cr_wait_ops *wait = task->fiber.wait;
         if (wait->repeat)
@@ -257,7 +257,7 @@ unsigned crank_uncancel(crank_task *handle)
     cr_task *task = cr_task_or_self(handle, "crank_uncancel");
     take_back(cr_tasks_of(cr_loop_here), task);
     if (CR_TALLY_REQUESTS(task) == 0) {
-        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
         if (task->ext) {
             cr_failure_free(task->ext->reason);
             task->ext->reason = NULL;

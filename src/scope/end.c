@@ -116,9 +116,9 @@ static int error_of(const cr_task *task, int number)
  * they like, which is worth a line in debug mode only.
  *
  * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
- * set once a child was named, so that none is named twice. CR_TASK_ASKED says that the children
- * have been cancelled: a later request to the task does not cancel them again, only the timer
- * does. */
+ * set once a child was named, so that none is named twice. CR_TASK_CANCEL_PENDING says that the
+ * children have been cancelled: a later request to the task does not cancel them again, only the
+ * timer does. */
 
 bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
@@ -186,9 +186,9 @@ static void returned_over(crank_loop *loop, cr_task *task)
 
 void cr_returned_cancel(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.flags & CR_TASK_ASKED)
+    if (task->fiber.flags & CR_TASK_CANCEL_PENDING)
         return;
-    task->fiber.flags |= CR_TASK_ASKED;
+    task->fiber.flags |= CR_TASK_CANCEL_PENDING;
     returned_over(loop, task);
     if (cr_tasks_of(loop)->stuck == 0)
         (void)cr_grace_start(loop, task, &unwanted_wait);
@@ -199,7 +199,7 @@ static void returned_begin(crank_loop *loop, cr_task *task)
 {
     bool debug = loop->options.debug;
     task->fiber.life = CR_RETURNED;
-    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
     task->place = NULL;
     if (CR_UNLIKELY(debug))

@@ -51,14 +51,14 @@ static inline bool is_deferred(const cr_task *task, uint64_t deferred_at)
 
 bool cr_scopes_requested(const cr_task *task)
 {
-    return (task->fiber.flags & CR_TASK_ASKED) && !shield_of(task) &&
+    return (task->fiber.flags & CR_TASK_CANCEL_PENDING) && !shield_of(task) &&
            !(task->ext && is_deferred(task, task->ext->deferred_at));
 }
 
 bool cr_scopes_deliverable(const cr_task *task)
 {
     for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->undelivered && !is_deferred(task, s->deferred_at))
+        if (s->pending && !is_deferred(task, s->deferred_at))
             return true;
     return cr_scopes_requested(task);
 }
@@ -67,7 +67,7 @@ unsigned cr_scopes_pending(const cr_task *task)
 {
     unsigned count = 0;
     for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        count += s->undelivered && !is_deferred(task, s->deferred_at);
+        count += s->pending && !is_deferred(task, s->deferred_at);
     return count + (cr_scopes_requested(task) ? cr_task_requests(task) : 0);
 }
 
@@ -90,7 +90,7 @@ static CR_NOINLINE void bodies_interrupted(
 
 static void deliver_scope(cr_scope *scope, uint64_t interruption)
 {
-    scope->undelivered = scope->own = false;
+    scope->pending = scope->own = false;
     scope->deferred_at = 0;
     scope->interruption = interruption;
     scope->with_request = scope->request_interruption == interruption;
@@ -109,7 +109,7 @@ static void number_request(const cr_task *task, uint64_t interruption)
 static void take_request(cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
-    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_ASKED);
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     if (tasks->own_requests.id == task->id)
         tasks->own_requests.id = 0;
     if (task->ext)
@@ -121,7 +121,7 @@ void cr_scopes_interrupt(cr_task *task)
     uint64_t now = ++cr_tasks_of(cr_loop_here)->moments;
     bool requested = cr_scopes_requested(task);
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->undelivered && !is_deferred(task, s->deferred_at))
+        if (s->pending && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
     if (requested) {
         take_request(task);
@@ -171,7 +171,7 @@ void cr_scopes_run_on(cr_task *task)
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_INTERRUPTED);
     if (tasks->own_requests.id == task->id)
         tasks->own_requests.id = 0;
-    if (task->fiber.flags & CR_TASK_SCOPE_ASKED)
+    if (task->fiber.flags & CR_TASK_SCOPE_PENDING)
         for (cr_scope *s = innermost(task); s; s = s->up)
             s->own = false;
 }
@@ -182,7 +182,7 @@ void cr_scopes_run_on(cr_task *task)
  * caused that. What was pending or delivered before this scope was opened was known then and does
  * not count, with one exception: scopes that came back with a generator together were open to each
  * other all the time. */
-bool cr_scope_caused(const cr_scope *scope)
+bool cr_scope_owns_cancel(const cr_scope *scope)
 {
     const cr_task *task = scope->task;
     if (!scope->fired || scope->interruption == 0)
@@ -204,7 +204,7 @@ void cr_scopes_answer(cr_task *task)
     cr_tasks *tasks = cr_tasks_of(cr_loop_here);
     uint64_t now = ++tasks->moments;
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->undelivered && !s->own && !is_deferred(task, s->deferred_at))
+        if (s->pending && !s->own && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
     bool own = tasks->own_requests.id == task->id;
     bool requested = cr_scopes_requested(task) && !(own && tasks->own_requests.alone);
@@ -231,10 +231,10 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool request
         return;
     for (; outer && !outer->ops->hides; outer = outer->up)
         if (outer->fired && outer->interruption >= first && outer->interruption <= last)
-            outer->undelivered = true;
+            outer->pending = true;
     if (requested && !outer && CR_TALLY_REQUESTS(task) > 0) {
         const cr_failure *reason = cr_failure_of(task);
-        task->fiber.flags |= CR_TASK_ASKED;
+        task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (reason && cr_failure_error(reason) == -ECANCELED && !task->ext->reason)
             task->ext->reason = cr_failure_take(task);
     }
@@ -284,7 +284,7 @@ static int leave(crank_loop *loop, cr_task *task, const char *function, const vo
  * no higher than it was. */
 static void uncancelled(cr_task *task)
 {
-    bool pending = task->fiber.flags & CR_TASK_ASKED;
+    bool pending = task->fiber.flags & CR_TASK_CANCEL_PENDING;
     unsigned known = cr_task_requests(task) - pending;
     for (cr_scope *s = innermost(task); s; s = s->up)
         if (s->asked > known)
@@ -299,13 +299,13 @@ void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
     uint64_t now = ++tasks->moments;
     for (cr_scope *s = innermost(task); s; s = s->up) {
         if (s->fired && s->interruption > since) {
-            s->undelivered = true;
+            s->pending = true;
             s->deferred_at = now;
         }
     }
     if (requested) {
         cr_ext *ext = cr_task_ext(tasks, task);
-        task->fiber.flags |= CR_TASK_ASKED;
+        task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (ext)
             ext->deferred_at = now;
     }

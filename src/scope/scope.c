@@ -5,9 +5,9 @@
  * scope means. Does not own why it fires (timeout.c, group.c), nor what the -ECANCELED that follows
  * answers and who may claim it (interruption.c).
  *
- * Invariant: CR_TASK_SCOPE_ASKED is set on a task exactly while a scope of its chain has fired and
- * not delivered. The idea is Trio's cancel scopes; the delivery is asyncio's, once per request, so
- * that cleanup code inside a scope that has fired may wait. */
+ * Invariant: CR_TASK_SCOPE_PENDING is set on a task exactly while a scope of its chain has fired
+ * and not delivered. The idea is Trio's cancel scopes; the delivery is asyncio's, once per request,
+ * so that cleanup code inside a scope that has fired may wait. */
 #include "scope/scope.h"
 #include "scope/cancel.h"
 #include "base/check.h"
@@ -26,7 +26,7 @@ cr_scope *cr_scope_of(void *state, const cr_scope_ops *ops, const char *call)
  * will be so inside it, and counts as asked there. */
 static uint16_t dealt_with(const cr_task *task)
 {
-    bool pending = task->fiber.flags & CR_TASK_ASKED;
+    bool pending = task->fiber.flags & CR_TASK_CANCEL_PENDING;
     return (uint16_t)(cr_task_requests(task) - pending);
 }
 
@@ -34,11 +34,11 @@ static uint16_t dealt_with(const cr_task *task)
 static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
 {
     for (cr_scope *outer = scope->up; outer; outer = outer->up)
-        if (outer->undelivered)
+        if (outer->pending)
             outer->fired_at = ++tasks->moments;
 }
 
-/* asked, opened and entered are what cr_scope_caused compares with later. */
+/* asked, opened and entered are what cr_scope_owns_cancel compares with later. */
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
@@ -58,7 +58,7 @@ cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call
     scope->anchor = anchor;
     scope->up = self->fiber.scope;
     self->fiber.scope = scope;
-    if (CR_UNLIKELY(self->fiber.flags & CR_TASK_SCOPE_ASKED))
+    if (CR_UNLIKELY(self->fiber.flags & CR_TASK_SCOPE_PENDING))
         refire_outer(tasks, scope);
     return scope;
 }
@@ -66,10 +66,10 @@ cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call
 /* Only after a change: asking the chain in every wait would cost them all. */
 void cr_scopes_refresh(cr_task *task)
 {
-    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_SCOPE_ASKED);
+    task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_SCOPE_PENDING);
     for (const cr_scope *s = task->fiber.scope; s; s = s->up)
-        if (s->undelivered)
-            task->fiber.flags |= CR_TASK_SCOPE_ASKED;
+        if (s->pending)
+            task->fiber.flags |= CR_TASK_SCOPE_PENDING;
 }
 
 /* Innermost first, always by the task that opened it: a chain that is left in another order was
@@ -84,7 +84,7 @@ void cr_scope_close(cr_scope *scope)
     if (scope->timed)
         cr_timer_stop(cr_loop_here, &scope->timer);
     task->fiber.scope = scope->up;
-    if (scope->undelivered)
+    if (scope->pending)
         cr_scopes_refresh(task);
     *scope->anchor = NULL;
     cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, scope);
@@ -98,7 +98,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     if (scope->fired)
         return;
     scope->fired = true;
-    scope->undelivered = true;
+    scope->pending = true;
     scope->error = error;
     scope->fired_at = ++cr_tasks_of(loop)->moments;
     cr_task *task = scope->task;
@@ -107,17 +107,17 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     scope->own = loop->runner.current == &task->fiber;
     if (!scope->own && (task->fiber.flags & CR_TASK_INTERRUPTED) && cr_scope_absorb(scope))
         return;
-    task->fiber.flags |= CR_TASK_SCOPE_ASKED;
+    task->fiber.flags |= CR_TASK_SCOPE_PENDING;
     if (!(task->fiber.flags & CR_TASK_DELIVERING)) /* else its wait is being aborted already */
-        cr_task_notice(loop, task);
+        cr_cancel_deliver(loop, task);
 }
 
 /* The request is withdrawn, what fired stays fired: the opener is about to look at it itself. */
-void cr_scope_quiet(cr_scope *scope)
+void cr_scope_clear_pending(cr_scope *scope)
 {
-    if (!scope->undelivered)
+    if (!scope->pending)
         return;
-    scope->undelivered = scope->own = false;
+    scope->pending = scope->own = false;
     scope->deferred_at = 0;
     if (scope->task)
         cr_scopes_refresh(scope->task);
@@ -129,7 +129,7 @@ void cr_scope_reset(cr_scope *scope)
     scope->error = 0;
     scope->interruption = 0;
     scope->with_request = false;
-    cr_scope_quiet(scope);
+    cr_scope_clear_pending(scope);
 }
 
 bool cr_scopes_may_nap(const cr_task *task)
@@ -175,7 +175,7 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
         s->asked = dealt_with(task);
         s->entered = now;
     }
-    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_SCOPE_ASKED))
+    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_SCOPE_PENDING))
         refire_outer(tasks, bottom);
     task->fiber.scope = top;
     cr_scopes_refresh(task);

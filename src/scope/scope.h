@@ -30,14 +30,14 @@ typedef struct cr_scope_ops {
     bool (*pins_stack)(const cr_scope *scope);
 } cr_scope_ops;
 
-/* fired and undelivered are two things: a request is delivered once, but what fired stays so
+/* fired and pending are two things: a request is delivered once, but what fired stays so
  * until the edge, which must know whose the -ECANCELED was. */
 struct cr_scope {
     cr_scope *up;
     cr_task *task; /* NULL while it sleeps with a generator */
     const cr_scope_ops *ops;
     bool fired;
-    bool undelivered;          /* no wait has returned -ECANCELED for it yet */
+    bool pending;              /* no wait has returned -ECANCELED for it yet */
     bool own;                  /* the task itself made it fire, and has not waited since */
     bool with_request;         /* the interruption that told of it told of a request too */
     bool timed;                /* the timer runs */
@@ -83,10 +83,10 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */
 void cr_scope_reset(cr_scope *scope);
 /* Its opener knows already: no wait need be interrupted for it any more. */
-void cr_scope_quiet(cr_scope *scope);
+void cr_scope_clear_pending(cr_scope *scope);
 /* May it claim an -ECANCELED at its edge: it fired, and nothing further out has been pending since
  * it was opened, or since it came back with a generator? */
-bool cr_scope_caused(const cr_scope *scope);
+bool cr_scope_owns_cancel(const cr_scope *scope);
 /* The edge of a group claims the -ECANCELED that told of the group: whatever lies further out and
  * was told of by the same one is pending again. */
 void cr_scope_restore_shared(cr_scope *scope);
@@ -106,7 +106,7 @@ void cr_scopes_answer(cr_task *task);
 /* Is a request pending that no shield hides? */
 bool cr_scopes_requested(const cr_task *task);
 
-/* Set or clear CR_TASK_SCOPE_ASKED by what the chain says. */
+/* Set or clear CR_TASK_SCOPE_PENDING by what the chain says. */
 void cr_scopes_refresh(cr_task *task);
 /* A scope has fired while an -ECANCELED is on its way to the task: true where that answers it. */
 bool cr_scope_absorb(cr_scope *scope);

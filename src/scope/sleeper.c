@@ -65,7 +65,7 @@ static void begin(crank_loop *loop, cr_task *task)
     task->fiber.generator = NULL;
     task->child = NULL;
     task->timer = (cr_timer){ 0 };
-    if (task->fiber.flags & CR_TASK_NOTICE) {
+    if (task->fiber.flags & CR_TASK_ANY_PENDING) {
         cr_tasks_of(loop)->pending->interrupt(task);
         cr_task_complete(loop, task, (uint64_t)(int64_t)-ECANCELED, 0);
         return;

@@ -54,7 +54,7 @@ static int timed_out(const cr_scope *scope)
 static int timeout_leave(crank_loop *loop, cr_scope *scope)
 {
     (void)loop;
-    return cr_scope_caused(scope) ? timed_out(scope) : -ECANCELED;
+    return cr_scope_owns_cancel(scope) ? timed_out(scope) : -ECANCELED;
 }
 
 static const cr_scope_ops timeout_ops = { .name = "timeout", .leave = timeout_leave };
@@ -98,7 +98,7 @@ long crank_within_end_(crank_timeout *t, long value)
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_within");
     if (CR_LIKELY(value != -ECANCELED))
         return value;
-    if (cr_scope_caused(scope))
+    if (cr_scope_owns_cancel(scope))
         return timed_out(scope);
     cr_scopes_answer(scope->task);
     return value;

@@ -25,7 +25,7 @@ static void yield(const cr_caller *w)
 /* The flags may say asked while a shield hides it: the chain of scopes decides. */
 bool cr_cancel_pending(const cr_caller *w)
 {
-    return (w->self->fiber.flags & CR_TASK_NOTICE) &&
+    return (w->self->fiber.flags & CR_TASK_ANY_PENDING) &&
            cr_tasks_of(w->loop)->pending->deliverable(w->self);
 }
 
@@ -53,7 +53,7 @@ static bool makes_room(crank_loop *loop)
  * after, with cr_cancel_pending, and a request stays to be delivered. */
 int cr_checkpoint_no_cancel(const cr_caller *w)
 {
-    if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_NOTICE))
+    if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_ANY_PENDING))
         cr_tasks_of(w->loop)->pending->run_on(w->self);
     if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
         return cr_wait_without_scope(w->loop);
@@ -88,7 +88,7 @@ int cr_checkpoint_no_yield_slow(crank_loop *loop, const char *call)
     cr_caller w = { loop, self };
     if (cr_tasks_of(loop)->out_of_memory == self->id)
         return cr_wait_without_scope(loop);
-    if (self->fiber.flags & CR_TASK_NOTICE) {
+    if (self->fiber.flags & CR_TASK_ANY_PENDING) {
         if (cr_checkpoint_again_slow(&w) < 0)
             return -ECANCELED;
         if (loop->runner.budget > 0)

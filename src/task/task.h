@@ -41,12 +41,12 @@ enum cr_life {
  * set by the waits for other tasks (join.c, gather.c), from the abort until those tasks have
  * ended. */
 enum {
-    CR_TASK_ASKED = 1 << 1,       /* a request to cancel is not yet delivered */
-    CR_TASK_SCOPE_ASKED = 1 << 2, /* a scope of it fired and has not delivered */
-    CR_TASK_DROPPED = 1 << 3,     /* nobody holds the handle */
-    CR_TASK_FAILED = 1 << 4,      /* ended with a failure */
-    CR_TASK_CANCELED = 1 << 5,    /* ended with -ECANCELED after being asked */
-    CR_TASK_IN_GROUP = 1 << 6,    /* owner is a group */
+    CR_TASK_CANCEL_PENDING = 1 << 1, /* a request to cancel is not yet delivered */
+    CR_TASK_SCOPE_PENDING = 1 << 2,  /* a scope of it fired and has not delivered */
+    CR_TASK_DROPPED = 1 << 3,        /* nobody holds the handle */
+    CR_TASK_FAILED = 1 << 4,         /* ended with a failure */
+    CR_TASK_CANCELED = 1 << 5,       /* ended with -ECANCELED after being asked */
+    CR_TASK_IN_GROUP = 1 << 6,       /* owner is a group */
     CR_TASK_DETACHED = 1 << 7,
     CR_TASK_FUTURE = 1 << 9,
     CR_TASK_CLAIMED = 1 << 10, /* its failure was seen by somebody */

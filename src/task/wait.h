@@ -67,13 +67,13 @@ typedef struct cr_caller {
 
 /* A request or a scope that fired is pending, or the last wait was interrupted: the fast half looks
  * no further. */
-#define CR_TASK_NOTICE (CR_TASK_ASKED | CR_TASK_SCOPE_ASKED | CR_TASK_INTERRUPTED)
+#define CR_TASK_ANY_PENDING (CR_TASK_CANCEL_PENDING | CR_TASK_SCOPE_PENDING | CR_TASK_INTERRUPTED)
 /* The fast half of opening a waiting call: false where there is more to do, or no task. */
 static inline bool cr_checkpoint_open(cr_caller *w)
 {
     w->loop = cr_loop_here;
     w->self = w->loop ? cr_task_of_fiber(w->loop->runner.current) : NULL;
-    return w->self && !(w->self->fiber.flags & CR_TASK_NOTICE) && --w->loop->runner.budget;
+    return w->self && !(w->self->fiber.flags & CR_TASK_ANY_PENDING) && --w->loop->runner.budget;
 }
 /* The slow half of cr_checkpoint: delivers a cancellation (-ECANCELED), or yields when the budget
  * is spent. It takes the loop (NULL: a CHECK) and not w: were w's address given away, no compiler
@@ -114,7 +114,7 @@ static inline bool cr_checkpoint_fast_in(crank_loop *loop, cr_caller *w)
 {
     w->loop = loop;
     w->self = cr_task_of_fiber(loop->runner.current);
-    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_NOTICE)))
+    if (CR_UNLIKELY(!w->self || (w->self->fiber.flags & CR_TASK_ANY_PENDING)))
         return false;
     if (CR_LIKELY(--loop->runner.budget))
         return true;
@@ -126,7 +126,8 @@ static inline bool cr_checkpoint_fast_in(crank_loop *loop, cr_caller *w)
 int cr_checkpoint_again_slow(const cr_caller *w);
 static inline int cr_checkpoint_again(const cr_caller *w)
 {
-    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_NOTICE)) ? 0 : cr_checkpoint_again_slow(w);
+    return CR_LIKELY(!(w->self->fiber.flags & CR_TASK_ANY_PENDING)) ? 0
+                                                                    : cr_checkpoint_again_slow(w);
 }
 /* What cr_checkpoint fails with where a scope of the task's could not be made: -ENOMEM, said. */
 CR_COLD int cr_wait_without_scope(crank_loop *loop);
