@@ -2,8 +2,8 @@
 /* probe.h: tracepoints: the places that tell who listens what a task does.
  *
  * They lie in the lower layers and whoever listens sits above, so a trace, a debugger or a test
- * sees the inside without the inside knowing of it. One listener per loop, in its runner; where
- * there is none a place costs a load and a branch. A listener is called on the loop's thread, in
+ * sees the inside without the inside knowing of it. One tracer per loop, in its runner; where
+ * there is none a place costs a load and a branch. A tracer is called on the loop's thread, in
  * the middle of what it hears of: it looks and notes, and calls nothing that waits, wakes or
  * spawns. */
 #ifndef CR_PROBE_H
@@ -19,16 +19,16 @@ enum cr_event {
     CR_EVENT_ENDED,   /* its result stands */
 };
 
-typedef struct cr_listener cr_listener;
-struct cr_listener {
+typedef struct cr_tracer cr_tracer;
+struct cr_tracer {
     /* fiber is the task's, and stays its address until it has ended. */
-    void (*hear)(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail);
+    void (*on_event)(cr_tracer *tracer, enum cr_event event, const void *fiber, uintptr_t detail);
 };
 
-static inline void cr_tell(
-    cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
+static inline void cr_trace_emit(
+    cr_tracer *tracer, enum cr_event event, const void *fiber, uintptr_t detail)
 {
-    if (CR_UNLIKELY(listener != NULL))
-        listener->hear(listener, event, fiber, detail);
+    if (CR_UNLIKELY(tracer != NULL))
+        tracer->on_event(tracer, event, fiber, detail);
 }
 #endif

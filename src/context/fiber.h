@@ -151,9 +151,9 @@ struct cr_runner {
     uint64_t fp; /* floating point control a new fiber starts with */
     uint32_t budget_full;
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
-    void *many_free; /* cr_many_args blocks given back by first runs, linked through their first
+    void *many_free;   /* cr_many_args blocks given back by first runs, linked through their first
                         word */
-    cr_listener *listener; /* NULL: nobody listens */
+    cr_tracer *tracer; /* NULL: nobody listens */
 };
 
 /* Builds whose switches are announced to a tool take them in C (announced.c), all others in

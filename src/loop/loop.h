@@ -128,11 +128,11 @@ int64_t cr_nanoseconds(double seconds);
 /* An instant of crank_time as nanoseconds, never before it: the nearest one may be. NaN
  * gives -1. */
 int64_t cr_instant(double time);
-/* From the next switch on every event of this loop's tasks is told to listener; NULL: to nobody.
+/* From the next switch on every event of this loop's tasks is told to tracer; NULL: to nobody.
  * In the loop's thread. */
-static inline void cr_loop_listen(crank_loop *loop, cr_listener *listener)
+static inline void cr_loop_trace(crank_loop *loop, cr_tracer *tracer)
 {
-    loop->runner.listener = listener;
+    loop->runner.tracer = tracer;
     loop->runner.steps = 0; /* what runs now passes the processor to the loop */
 }
 /* Will anything happen by itself, beside so many timers: is anything ready, planned, in flight,

@@ -92,7 +92,7 @@ static void announce(const cr_runner *runner)
 {
     cr_fiber *head = runner->head;
     if (head->run == CR_RUN_RESUME || (head->run == CR_RUN_NEW && runner->stacks))
-        cr_tell(runner->listener, CR_EVENT_RUNS, head, 0);
+        cr_trace_emit(runner->tracer, CR_EVENT_RUNS, head, 0);
 }
 
 /* The pass has run out of steps amid an eager start. What it takes beyond them is charged to the
@@ -139,7 +139,7 @@ static long run_ready(crank_loop *loop)
     uint64_t before = runner->switches;
     long services = 0;
     cr_fiber *fiber;
-    if (CR_UNLIKELY(runner->listener != NULL)) {
+    if (CR_UNLIKELY(runner->tracer != NULL)) {
         services = run_announced(loop);
         before = runner->switches;
     } else {

@@ -34,7 +34,7 @@ int cr_tasks_open(crank_loop *loop)
     if (err < 0)
         cr_tasks_close(loop);
     else if (loop->options.debug)
-        cr_since_listen(tasks);
+        cr_since_trace(tasks);
     return err;
 }
 

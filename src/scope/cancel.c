@@ -62,7 +62,7 @@ static void count_own_request(cr_tasks *tasks, const cr_task *task)
 }
 
 /* A request to a task that can notice by itself. Where its wait is being aborted already, or gives
- * -ECANCELED in any case, the tasks it waits for hear of this request too. */
+ * -ECANCELED in any case, the tasks it waits for on_event of this request too. */
 static void request(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -98,7 +98,7 @@ static void cancel_aside(crank_loop *loop, cr_task *task)
  * on. */
 static void cancel_now(crank_loop *loop, cr_task *task)
 {
-    cr_tell(loop->runner.listener, CR_EVENT_ASKED, task, 0);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_ASKED, task, 0);
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE:
     case CR_ENDED: return;

@@ -254,7 +254,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     cr_tasks *tasks = cr_tasks_of(loop);
     if (CR_UNLIKELY(task->fiber.life == CR_RETURNED))
         returned_over(loop, task);
-    cr_tell(loop->runner.listener, CR_EVENT_ENDED, task, 0);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_ENDED, task, 0);
     task->fiber.life = CR_ENDED;
     task->fiber.wake = (long)tasks->ended++;
     while (CR_UNLIKELY(task->child != NULL))
@@ -348,7 +348,7 @@ static inline long plain_value(const crank_loop *loop, const cr_task *task, uint
 {
     const crank_site *site = task->site;
     if (task->fiber.scope || task->fiber.generator || task->ext || task->child ||
-        (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || loop->runner.listener)
+        (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || loop->runner.tracer)
         return -1;
     if (site->kind == CRANK_KIND_SIGNED && site->size == sizeof(int))
         return (int32_t)integer;
@@ -392,7 +392,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     if (awaited) {
         parent->place = NULL;
         cr_task_release_plain(tasks, parent, task);
-        cr_wake_untold(loop, parent, value);
+        cr_wake_untraced(loop, parent, value);
         cr_fiber_leave(&loop->runner);
     }
     task->fiber.result = integer;

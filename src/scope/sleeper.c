@@ -46,7 +46,7 @@ static void fail(crank_loop *loop, cr_task *task, int err)
 
 static void wait_for_timer(crank_loop *loop, cr_task *task)
 {
-    cr_tell(loop->runner.listener, CR_EVENT_WAITS, task, (uintptr_t)&native_wait);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_WAITS, task, (uintptr_t)&native_wait);
     task->fiber.wait = &native_wait;
 }
 

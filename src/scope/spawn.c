@@ -118,7 +118,7 @@ static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const cran
         task->fiber.flags = CR_FIBER_FLAG_MANY;
         task->fiber.many = many;
     }
-    cr_tell(loop->runner.listener, CR_EVENT_SPAWNED, task, (uintptr_t)loop->runner.current);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_SPAWNED, task, (uintptr_t)loop->runner.current);
     return task;
 }
 
@@ -224,7 +224,7 @@ static CR_INLINE cr_task *make_plainly(
     cr_task *task = tasks->spare, *next = tasks->free;
     if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large != large ||
                     !next || tasks->number == tasks->number_end || parent->ext ||
-                    parent->fiber.life != CR_ALIVE || loop->runner.listener || loop->options.debug))
+                    parent->fiber.life != CR_ALIVE || loop->runner.tracer || loop->options.debug))
         return NULL;
     cr_many_args *many = NULL;
     if (large) {
@@ -306,7 +306,7 @@ static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const cran
     cr_task *task = CR_UNLIKELY(stopped) ? no_record() : make_child(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
-    cr_tell(loop->runner.listener, CR_EVENT_WAITS, self, 0);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_WAITS, self, 0);
     return run_first(loop, &self->fiber, task);
 }
 

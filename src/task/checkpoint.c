@@ -124,17 +124,17 @@ int cr_checkpoint_again_slow(const cr_caller *w)
     return -ECANCELED;
 }
 
-/* What runs after is told of by the loop, to which the processor goes: see cr_loop_listen. */
-long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait)
+/* What runs after is told of by the loop, to which the processor goes: see cr_loop_trace. */
+long cr_park_traced(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait)
 {
-    cr_tell(runner->listener, CR_EVENT_WAITS, self, (uintptr_t)wait);
+    cr_trace_emit(runner->tracer, CR_EVENT_WAITS, self, (uintptr_t)wait);
     return cr_fiber_park(runner, self, wait);
 }
 
-void cr_wake_told(crank_loop *loop, cr_task *task, long result)
+void cr_wake_traced(crank_loop *loop, cr_task *task, long result)
 {
-    cr_tell(loop->runner.listener, CR_EVENT_WOKEN, task, (uintptr_t)result);
-    cr_wake_untold(loop, task, result);
+    cr_trace_emit(loop->runner.tracer, CR_EVENT_WOKEN, task, (uintptr_t)result);
+    cr_wake_untraced(loop, task, result);
 }
 
 /* The loop's hook: a task's own timer is due. */

@@ -100,7 +100,7 @@ typedef struct cr_tasks {
     } own_requests;
     /* ended children whose handles are kept; when to look again */
     size_t unclaimed, unclaimed_next;
-    cr_listener since; /* debug mode's: notes when waits begin */
+    cr_tracer since; /* debug mode's: notes when waits begin */
 } cr_tasks;
 
 /* Its record holds captured arguments where it will have its wait. */

@@ -50,7 +50,7 @@ static inline int sleep_to(const cr_caller *w, int64_t deadline, const char *cal
 static inline int make_room(const cr_caller *w)
 {
     cr_runner *runner = &w->loop->runner;
-    if (!runner->head && runner->steps > 0 && CR_LIKELY(!runner->listener)) {
+    if (!runner->head && runner->steps > 0 && CR_LIKELY(!runner->tracer)) {
         runner->steps--;
         runner->budget = runner->budget_full;
         return 0;

@@ -44,7 +44,7 @@ typedef struct cr_wait_ops {
      * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
     bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
-     * case: pass it on to the tasks that are waited for. NULL: nobody else need hear of it. */
+     * case: pass it on to the tasks that are waited for. NULL: nobody else need on_event of it. */
     void (*repeat)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*on_timeout)(crank_loop *loop, cr_task *task);
@@ -143,25 +143,25 @@ static inline bool cr_checkpoint_fast(cr_caller *w)
     return cr_loop_here && cr_checkpoint_fast_in(cr_loop_here, w);
 }
 
-/* The same with a listener: apart, so that nothing need be kept over the call that tells it. */
-CR_COLD long cr_park_told(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait);
-CR_COLD void cr_wake_told(crank_loop *loop, cr_task *task, long result);
+/* The same with a tracer: apart, so that nothing need be kept over the call that tells it. */
+CR_COLD long cr_park_traced(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait);
+CR_COLD void cr_wake_traced(crank_loop *loop, cr_task *task, long result);
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
 static inline long cr_park(const cr_caller *w, const cr_wait_ops *wait)
 {
-    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
-        return cr_park_told(&w->loop->runner, &w->self->fiber, wait);
+    if (CR_UNLIKELY(w->loop->runner.tracer != NULL))
+        return cr_park_traced(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The same for calls that give int: a call whose result must be narrowed is no tail call. */
 static inline int cr_park_int(const cr_caller *w, const cr_wait_ops *wait)
 {
-    if (CR_UNLIKELY(w->loop->runner.listener != NULL))
-        return (int)cr_park_told(&w->loop->runner, &w->self->fiber, wait);
+    if (CR_UNLIKELY(w->loop->runner.tracer != NULL))
+        return (int)cr_park_traced(&w->loop->runner, &w->self->fiber, wait);
     return cr_fiber_park_int(&w->loop->runner, &w->self->fiber, wait);
 }
 /* The waking itself; for cr_wake. */
-static inline void cr_wake_untold(crank_loop *loop, cr_task *task, long result)
+static inline void cr_wake_untraced(crank_loop *loop, cr_task *task, long result)
 {
     task->fiber.wake = result;
     task->fiber.wait = NULL;
@@ -171,10 +171,10 @@ static inline void cr_wake_untold(crank_loop *loop, cr_task *task, long result)
  * all, so that nobody finds a task that is ready and seems to wait. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
 {
-    if (CR_UNLIKELY(loop->runner.listener != NULL))
-        cr_wake_told(loop, task, result);
+    if (CR_UNLIKELY(loop->runner.tracer != NULL))
+        cr_wake_traced(loop, task, result);
     else
-        cr_wake_untold(loop, task, result);
+        cr_wake_untraced(loop, task, result);
 }
 /* Tasks in line for one thing, first come first served. A task is in the line or has been woken,
  * never both. Zeroed memory is an empty line. */

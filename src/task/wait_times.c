@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* wait_times.c: when each task began to wait, noted in debug mode for whoever looks from outside.
  *
- * A record has no room for it and a wait no instruction to spare, so it is a listener's work
+ * A record has no room for it and a wait no instruction to spare, so it is a tracer's work
  * (base/probe.h): an instant per record, in a block beside each slab. Nothing in the program reads
- * it; a debugger does (tools/gdb/records.py), as long as this is the loop's listener. Where there
+ * it; a debugger does (tools/gdb/records.py), as long as this is the loop's tracer. Where there
  * is no memory for a block its tasks have no instant, and all else goes on. */
 #include "task/wait_times.h"
 
 /* Making room for others is no wait: only what has a cr_wait_ops is noted. */
-static void hear(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
+static void on_event(cr_tracer *tracer, enum cr_event event, const void *fiber, uintptr_t detail)
 {
-    const cr_tasks *tasks = cr_container_of(listener, cr_tasks, since);
+    const cr_tasks *tasks = cr_container_of(tracer, cr_tasks, since);
     const cr_task *task = fiber;
     if (event != CR_EVENT_WAITS || !detail)
         return;
@@ -21,8 +21,8 @@ static void hear(cr_listener *listener, enum cr_event event, const void *fiber, 
         slab->since[task - slab->records] = cr_now(tasks->loop);
 }
 
-void cr_since_listen(cr_tasks *tasks)
+void cr_since_trace(cr_tasks *tasks)
 {
-    tasks->since.hear = hear;
-    cr_loop_listen(tasks->loop, &tasks->since);
+    tasks->since.on_event = on_event;
+    cr_loop_trace(tasks->loop, &tasks->since);
 }

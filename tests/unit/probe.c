@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* probe.c: a listener hears of every task's life, in order, and of nothing else. */
+/* probe.c: a tracer hears of every task's life, in order, and of nothing else. */
 #include "../behaviour/trail.h"
 #include "task/describe.h"
 #include "task/wait.h"
 
-static void hear(cr_listener *listener, enum cr_event event, const void *fiber, uintptr_t detail)
+static void hear(cr_tracer *tracer, enum cr_event event, const void *fiber, uintptr_t detail)
 {
-    (void)listener;
+    (void)tracer;
     const cr_task *task = fiber;
     const char *name = cr_task_name(task);
     switch (event) {
@@ -18,8 +18,8 @@ static void hear(cr_listener *listener, enum cr_event event, const void *fiber, 
     case CR_EVENT_ENDED: say("%s ends", name); break;
     }
 }
-static cr_listener listener = { .hear = hear };
-static void listen(bool on) { cr_loop_listen(cr_loop_here, on ? &listener : NULL); }
+static cr_tracer tracer = { .on_event = hear };
+static void listen(bool on) { cr_loop_trace(cr_loop_here, on ? &tracer : NULL); }
 
 static int sleeper(const char *name)
 {

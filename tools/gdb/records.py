@@ -242,9 +242,9 @@ def since(task, clock):
     if not task.parked:
         return ""
     tasks = field(task.loop, "crank_loop", "tasks")
-    listener = tasks + Types.offset("cr_tasks", "since")
+    tracer = tasks + Types.offset("cr_tasks", "since")
     noted = field(task.slab["address"], "cr_slab", "since")
-    if noted and field(task.loop, "cr_runner", "listener") == listener:
+    if noted and field(task.loop, "cr_runner", "tracer") == tracer:
         return "for " + clock.span(word(noted + 8 * task.index))
     if not clock.awake and clock.exact:
         return f"for at least {max(clock.seen - clock.idle_since, 0) / 1e9:.3f} s"
