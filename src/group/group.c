@@ -203,7 +203,7 @@ static void start_held(crank_loop *loop, cr_group *group)
 }
 
 /* A held child is cancelled: it never runs. It counts as going until its end, which follows. */
-static void unhold(cr_owner *owner, cr_task *child)
+static void undefer(cr_owner *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
     cr_task *before = NULL;
@@ -299,7 +299,7 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
     scope->frame = frame;
     cr_owner_init(&group->owner, child_ended);
     group->owner.opener = scope->task;
-    group->owner.unhold = unhold;
+    group->owner.undefer = undefer;
     group->limit = limit;
     return group;
 }
@@ -378,7 +378,7 @@ static inline crank_task *spawn(
         cr_task_ready(loop, task);
         return cr_handle(task);
     }
-    task->fiber.life = CR_HELD;
+    task->fiber.life = CR_DEFERRED;
     task->fiber.next = NULL;
     if (group->held)
         group->held_last->fiber.next = &task->fiber;

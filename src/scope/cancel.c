@@ -102,16 +102,16 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE:
     case CR_ENDED: return;
-    case CR_HELD:
+    case CR_DEFERRED:
         count_request(cr_tasks_of(loop), task);
-        ((cr_owner *)task->owner)->unhold(task->owner, task);
+        ((cr_owner *)task->owner)->undefer(task->owner, task);
         cr_task_complete_error(loop, task, -ECANCELED);
         return;
-    case CR_ASIDE:
+    case CR_EXTERNAL:
         count_request(cr_tasks_of(loop), task);
         cancel_aside(loop, task);
         return;
-    case CR_RETURNED:
+    case CR_COMPLETING:
         count_request(cr_tasks_of(loop), task);
         cr_returned_cancel(loop, task);
         return;

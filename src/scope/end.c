@@ -198,7 +198,7 @@ void cr_returned_cancel(crank_loop *loop, cr_task *task)
 static void returned_begin(crank_loop *loop, cr_task *task)
 {
     bool debug = loop->options.debug;
-    task->fiber.life = CR_RETURNED;
+    task->fiber.life = CR_COMPLETING;
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
     task->place = NULL;
@@ -242,7 +242,7 @@ static CR_NOINLINE void leave_ext(crank_loop *loop, cr_task *task)
 
 static bool waits_for_none(const cr_task *parent)
 {
-    return parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0;
+    return parent->fiber.life == CR_COMPLETING && CR_TALLY_CHILDREN(parent) == 0;
 }
 
 /* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
@@ -252,7 +252,7 @@ static bool waits_for_none(const cr_task *parent)
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_tasks *tasks = cr_tasks_of(loop);
-    if (CR_UNLIKELY(task->fiber.life == CR_RETURNED))
+    if (CR_UNLIKELY(task->fiber.life == CR_COMPLETING))
         returned_over(loop, task);
     cr_trace_emit(loop->runner.tracer, CR_EVENT_ENDED, task, 0);
     task->fiber.life = CR_ENDED;
@@ -461,6 +461,6 @@ void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
  * away. */
 void cr_task_left(crank_loop *loop, cr_task *parent)
 {
-    if (parent->fiber.life == CR_RETURNED && CR_TALLY_CHILDREN(parent) == 0)
+    if (parent->fiber.life == CR_COMPLETING && CR_TALLY_CHILDREN(parent) == 0)
         end(loop, parent);
 }

@@ -26,7 +26,7 @@ crank_future *crank_future_new_(const crank_site *site)
     cr_task *task = cr_task_make(loop, NULL, site);
     if (!task)
         return NULL;
-    task->fiber.life = CR_ASIDE;
+    task->fiber.life = CR_EXTERNAL;
     task->fiber.run = CR_RUN_RESUME;
     task->fiber.wait = NULL;
     task->fiber.flags |= CR_TASK_FUTURE;

@@ -16,7 +16,7 @@ struct cr_owner {
     /* A child has ended; called before its record is released. */
     void (*child_ended)(crank_loop *loop, cr_owner *owner, cr_task *child);
     /* A held child is being cancelled: forget it; its end follows. */
-    void (*unhold)(cr_owner *owner, cr_task *child);
+    void (*undefer)(cr_owner *owner, cr_task *child);
 };
 /* The children of an owner or a parent. The list is not circular, but the first one's sibling_prev
  * is the last one: linking at the end, in spawn order, takes no walk. */

@@ -74,12 +74,12 @@ void crank_abandon(crank_task *handle)
         return;
     cr_task *task = cr_task_of(handle, "crank_abandon");
     give_up_check(task, "crank_abandon");
-    bool is_job = task->fiber.life == CR_ASIDE; /* a future's handle is not given up so */
+    bool is_job = task->fiber.life == CR_EXTERNAL; /* a future's handle is not given up so */
     if (is_job)
         task->fiber.flags |= CR_TASK_CLAIMED; /* whatever becomes of it is nobody's */
     detach(task, "crank_abandon");
     task = is_job ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
-    if (task && task->fiber.life == CR_ASIDE)
+    if (task && task->fiber.life == CR_EXTERNAL)
         (void)cr_task_cancel(cr_loop_here, task);
 }
 

@@ -162,7 +162,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
 bool cr_spawn_unwanted(crank_loop *loop)
 {
     const cr_task *root = cr_tasks_of(loop)->root;
-    return !loop->runner.current && root && root->fiber.life == CR_RETURNED &&
+    return !loop->runner.current && root && root->fiber.life == CR_COMPLETING &&
            cr_children_unwanted(loop, root);
 }
 

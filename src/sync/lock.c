@@ -76,7 +76,7 @@ static inline void check_holder(const crank_lock *lock, uint64_t id, const cr_ta
         "crank_lock_acquire: the running task already holds lock %p; a lock cannot be taken twice",
         (const void *)lock);
     const cr_task *holder = cr_task_find(id);
-    CR_CHECK(holder && holder->fiber.life != CR_ENDED && holder->fiber.life != CR_RETURNED,
+    CR_CHECK(holder && holder->fiber.life != CR_ENDED && holder->fiber.life != CR_COMPLETING,
         "crank_lock_acquire: lock %p is still held by task %s (number %" PRIu64 "), which has "
         "ended; release a lock on every way out, as CRANK_WITH_LOCK does",
         (const void *)lock, name_of(holder), id & CR_NUMBER_MASK);

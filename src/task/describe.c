@@ -34,9 +34,9 @@ static const char *state_of(const cr_task *task)
 {
     switch ((enum cr_life)task->fiber.life) {
     case CR_FREE: return "free";
-    case CR_HELD: return "held";
-    case CR_ASIDE: return task->fiber.flags & CR_TASK_FUTURE ? "unset" : "in a thread";
-    case CR_RETURNED: return "returned, waits for its children";
+    case CR_DEFERRED: return "held";
+    case CR_EXTERNAL: return task->fiber.flags & CR_TASK_FUTURE ? "unset" : "in a thread";
+    case CR_COMPLETING: return "returned, waits for its children";
     case CR_ENDED:
         return task->fiber.flags & CR_TASK_CANCELED ? "cancelled"
                : task->fiber.flags & CR_TASK_FAILED ? "failed"

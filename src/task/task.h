@@ -25,11 +25,11 @@ typedef struct cr_ext cr_ext;
  * hold it, to_thread.c and future.c put it aside; only end.c takes it to the last two, and nothing
  * leads back but the record's release. */
 enum cr_life {
-    CR_FREE,     /* in the free list */
-    CR_HELD,     /* spawned into a full group, not yet ready */
-    CR_ALIVE,    /* spawned; new, ready, running or parked */
-    CR_ASIDE,    /* a thread job or a future: alive without a fiber */
-    CR_RETURNED, /* its function has returned, its children have not */
+    CR_FREE,       /* in the free list */
+    CR_DEFERRED,   /* spawned into a full group, not yet ready */
+    CR_ALIVE,      /* spawned; new, ready, running or parked */
+    CR_EXTERNAL,   /* a thread job or a future: alive without a fiber */
+    CR_COMPLETING, /* its function has returned, its children have not */
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 

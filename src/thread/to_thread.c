@@ -40,7 +40,7 @@ static cr_task *task_of(const task_job *job)
     return atomic_load_explicit(&job->job.about, memory_order_relaxed);
 }
 
-/* Only while the task's life is CR_ASIDE. */
+/* Only while the task's life is CR_EXTERNAL. */
 static task_job *job_of(const cr_task *task) { return (task_job *)(void *)task->fiber.next; }
 
 static bool is_real(const crank_site *site)
@@ -124,7 +124,7 @@ static cr_task *make_task(
     cr_task *task = cr_task_make(loop, fn, site);
     if (!task)
         return NULL;
-    task->fiber.life = CR_ASIDE;
+    task->fiber.life = CR_EXTERNAL;
     task->fiber.next = (cr_fiber *)(void *)job;
     atomic_store_explicit(&job->job.about, task, memory_order_relaxed);
     job->failure = NULL;
