@@ -17,7 +17,7 @@
 #include "group/results.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/reap.h"
 #include "scope/scope.h"
 #include "scope/spawn.h"
@@ -32,7 +32,7 @@
 
 typedef struct cr_group {
     cr_scope scope; /* first */
-    cr_owner owner;
+    cr_nursery owner;
     cr_task *held, *held_last; /* first come, first served; through fiber.next */
     size_t limit;              /* 0: none */
     size_t going;              /* children alive and not held */
@@ -48,7 +48,10 @@ typedef struct cr_group {
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
 
-static cr_group *group_of_owner(cr_owner *owner) { return cr_container_of(owner, cr_group, owner); }
+static cr_group *group_of_owner(cr_nursery *owner)
+{
+    return cr_container_of(owner, cr_group, owner);
+}
 
 /* Children alive may hold addresses in the opener's stack. */
 static bool pins_stack(const cr_scope *scope)
@@ -203,7 +206,7 @@ static void start_held(crank_loop *loop, cr_group *group)
 }
 
 /* A held child is cancelled: it never runs. It counts as going until its end, which follows. */
-static void undefer(cr_owner *owner, cr_task *child)
+static void undefer(cr_nursery *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
     cr_task *before = NULL;
@@ -231,7 +234,7 @@ static void wake_opener(crank_loop *loop, cr_group *group)
 /* Called from within the end, after the joiner and before anybody else runs. The failure is kept
  * before the record goes; held children start before the count is looked at, and the opener is
  * woken last of all. Claimed first: the group is told of every failure, so nobody else need be. */
-static void child_ended(crank_loop *loop, cr_owner *owner, cr_task *child)
+static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
     int error = cr_task_error(child);
@@ -297,7 +300,7 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
         return NULL;
     scope->function = function;
     scope->frame = frame;
-    cr_owner_init(&group->owner, child_ended);
+    cr_nursery_init(&group->owner, child_ended);
     group->owner.opener = scope->task;
     group->owner.undefer = undefer;
     group->limit = limit;
@@ -400,7 +403,7 @@ crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const
 
 /* A task that runs already, or has ended. In a group that is ending it is asked to end as its
  * siblings were; it may end within the request, and then its record is gone. */
-int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, cr_delivery *delivery)
+int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, cr_delivery *delivery)
 {
     cr_group *group = group_of_owner(owner);
     bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
@@ -415,14 +418,14 @@ int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, cr_delivery 
     return err;
 }
 
-cr_owner *cr_group_owner(const crank_group *g, const char *call)
+cr_nursery *cr_group_nursery(const crank_group *g, const char *call)
 {
     return &group_of(g, call)->owner;
 }
 
-bool cr_group_ending(cr_owner *owner) { return group_of_owner(owner)->closing; }
+bool cr_group_ending(cr_nursery *owner) { return group_of_owner(owner)->closing; }
 
-void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call)
+void cr_group_lacks(crank_loop *loop, cr_nursery *owner, const char *call)
 {
     (void)cannot_spawn(loop, group_of_owner(owner), call);
 }

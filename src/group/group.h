@@ -3,18 +3,18 @@
 #ifndef CR_GROUP_H
 #define CR_GROUP_H
 #include <crank/scope.h>
-#include "scope/owner.h"
+#include "scope/nursery.h"
 
 struct cr_delivery;
 
 /* The part of a group that owns its children; a CHECK naming call where it has ended. */
-cr_owner *cr_group_owner(const crank_group *group, const char *call);
+cr_nursery *cr_group_nursery(const crank_group *group, const char *call);
 /* A task that is its parent's becomes a child of the group's. It may have ended, or end
  * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
  * result. */
-int cr_group_take(crank_loop *loop, cr_owner *owner, cr_task *task, struct cr_delivery *delivery);
+int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, struct cr_delivery *delivery);
 /* It has failed or was cancelled, and takes no children. */
-bool cr_group_ending(cr_owner *owner);
+bool cr_group_ending(cr_nursery *owner);
 /* Memory was short for a child: the group fails. */
-void cr_group_lacks(crank_loop *loop, cr_owner *owner, const char *call);
+void cr_group_lacks(crank_loop *loop, cr_nursery *owner, const char *call);
 #endif

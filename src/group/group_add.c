@@ -13,7 +13,7 @@
 #include "group/results.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "task/describe.h"
 #include "task/error.h"
 
@@ -35,7 +35,7 @@ static void check_giver(crank_loop *loop, const cr_task *task, const char *call)
 
 /* The opener waits for the group: one that descends from the task would wait for its own end. Of
  * the tasks above the opener those from the caller upwards are no children of the caller's. */
-static void check_opener(const cr_owner *group, const cr_task *task, const char *call)
+static void check_opener(const cr_nursery *group, const cr_task *task, const char *call)
 {
     for (const cr_task *up = group->opener; up && up != task->owner; up = cr_task_parent(up))
         CR_CHECK(up != task,
@@ -61,7 +61,7 @@ static int add(crank_group *g, crank_task *handle, cr_delivery *delivery, const 
         check_giver(loop, task, call);
     if (CR_UNLIKELY(!g->state))
         return no_group(loop, task, call);
-    cr_owner *group = cr_group_owner(g, call);
+    cr_nursery *group = cr_group_nursery(g, call);
     int err = -ENOMEM;
     if (task) {
         check_opener(group, task, call);

@@ -17,7 +17,7 @@
 #include "scope/cancel.h"
 #include "scope/end.h"
 #include "scope/join.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/reap.h"
 #include "scope/scope.h"
 #include "scope/spawn.h"
@@ -32,7 +32,7 @@ typedef struct start {
     crank_loop *loop;
     cr_task *self;  /* the starter */
     cr_task *child; /* NULL: it has started, or ended */
-    cr_owner *group;
+    cr_nursery *group;
     void *result; /* where the value goes; NULL: nowhere */
     size_t size;
     unsigned char kind;
@@ -147,7 +147,7 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
 {
     static const char call[] = "crank_group_start";
     cr_tasks *tasks = cr_tasks_of(w->loop);
-    cr_owner *group = how->group->state ? cr_group_owner(how->group, call) : NULL;
+    cr_nursery *group = how->group->state ? cr_group_nursery(how->group, call) : NULL;
     if (group && cr_group_ending(group)) {
         *ret_err = -ECANCELED;
         return NULL;
@@ -245,7 +245,7 @@ void crank_started_(const void *value, size_t size, unsigned char kind)
     self->joiner = 0;
     s->started = true;
     crank_loop *loop = s->loop;
-    cr_owner *group = s->group;
+    cr_nursery *group = s->group;
     wake_starter(s);
     if (cr_group_take(loop, group, self, &(cr_delivery){ .result = NULL }) < 0)
         cr_group_lacks(loop, group, "crank_group_start");

@@ -3,12 +3,12 @@
 #ifndef CR_PROGRAM_H
 #define CR_PROGRAM_H
 #include "error/failure.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 
 typedef struct cr_run {
     crank_loop *loop;
-    cr_owner top;        /* owns the root */
-    cr_owner detached;   /* owns what crank_detach gives up */
+    cr_nursery top;      /* owns the root */
+    cr_nursery detached; /* owns what crank_detach gives up */
     bool ended;          /* the root has */
     long result;         /* of the root, as a long */
     bool failed;         /* the root did */

@@ -17,7 +17,7 @@
 #include "run/open.h"
 #include "run/program.h"
 #include "run/shutdown.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/release.h"
 #include "scope/scope.h"
 #include "scope/sleeper.h"
@@ -80,8 +80,8 @@ static void tasks_prepare(cr_run *r)
     cr_tasks *tasks = cr_tasks_of(r->loop);
     tasks->run = r;
     tasks->pending = &cr_scopes_ops;
-    cr_owner_init(&r->top, cr_root_ended);
-    cr_owner_init(&r->detached, cr_detached_ended);
+    cr_nursery_init(&r->top, cr_root_ended);
+    cr_nursery_init(&r->detached, cr_detached_ended);
     tasks->detached = &r->detached;
     cr_generators_open(r->loop);
     r->loop->hooks = &hooks;

@@ -10,7 +10,7 @@
 #include "run/program.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/reap.h"
 #include "task/error.h"
 #include "task/report.h"
@@ -71,7 +71,7 @@ void cr_run_start_grace(cr_run *r)
 }
 
 /* The failure is copied to memory that outlives the loop before the root's record goes. */
-void cr_root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
+void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 {
     cr_run *r = cr_container_of(owner, cr_run, top);
     cr_tasks *tasks = cr_tasks_of(loop);
@@ -97,7 +97,7 @@ void cr_root_ended(crank_loop *loop, cr_owner *owner, cr_task *root)
 }
 
 /* Nobody holds a detached task's handle: its failure, if any, is reported by the release. */
-void cr_detached_ended(crank_loop *loop, cr_owner *owner, cr_task *task)
+void cr_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
 {
     (void)owner;
     cr_task_release(loop, task);

@@ -14,7 +14,7 @@
 #include "scope/cancel.h"
 #include "error/failure.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "task/describe.h"
 #include "task/wait.h"
 #include "base/check.h"
@@ -104,7 +104,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     case CR_ENDED: return;
     case CR_DEFERRED:
         count_request(cr_tasks_of(loop), task);
-        ((cr_owner *)task->owner)->undefer(task->owner, task);
+        ((cr_nursery *)task->owner)->undefer(task->owner, task);
         cr_task_complete_error(loop, task, -ECANCELED);
         return;
     case CR_EXTERNAL:

@@ -15,7 +15,7 @@
 #include "scope/end.h"
 #include "scope/cancel.h"
 #include "scope/join.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/reap.h"
 #include "task/debug.h"
 #include "task/describe.h"
@@ -269,7 +269,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     tasks->alive--;
     uintptr_t joiner = task->joiner;
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_IN_GROUP)) {
-        cr_owner *owner = task->owner;
+        cr_nursery *owner = task->owner;
         owner->alive--;
         if (joiner)
             cr_join_deliver(loop, task);
@@ -449,7 +449,7 @@ void cr_task_unmake(crank_loop *loop, cr_task *task)
     drop_arguments(loop, task);
     cr_tasks_of(loop)->alive--;
     if (task->fiber.flags & CR_TASK_IN_GROUP)
-        ((cr_owner *)task->owner)->alive--;
+        ((cr_nursery *)task->owner)->alive--;
     else
         ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
     cr_task_release(loop, task);

@@ -2,7 +2,7 @@
 /* end.h: a task's end, from its function's return to the release of its record. */
 #ifndef CR_END_H
 #define CR_END_H
-#include "scope/owner.h"
+#include "scope/nursery.h"
 
 /* End a task without a fiber (a job, a future, a held or stackless one) with what its function
  * returned. */

@@ -11,7 +11,7 @@
  * up. */
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/spawn.h"
 #include "task/describe.h"
 #include "task/error.h"

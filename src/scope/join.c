@@ -16,7 +16,7 @@
 #include "scope/join.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/reap.h"
 #include "task/describe.h"
 #include "task/error.h"

@@ -10,7 +10,7 @@
 #include "scope/cancel.h"
 #include "scope/end.h"
 #include "scope/join.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "task/describe.h"
 #include "task/error.h"
 #include "base/check.h"

@@ -13,7 +13,7 @@
 #include "scope/spawn.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "task/debug.h"
 #include "task/local.h"
 #include "base/check.h"
@@ -183,7 +183,7 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
 /* The owner is a group: the child is counted there and not with its opener, which may be another
  * task than the one that spawns. */
 cr_task *cr_task_make_owned(
-    crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site)
+    crank_loop *loop, cr_nursery *owner, crank_function_ *fn, const crank_site *site)
 {
     cr_task *task = make(loop, fn, site);
     if (CR_UNLIKELY(!task))

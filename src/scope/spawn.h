@@ -2,7 +2,7 @@
 /* spawn.h: from a captured call to a task. */
 #ifndef CR_SPAWN_H
 #define CR_SPAWN_H
-#include "scope/owner.h"
+#include "scope/nursery.h"
 
 /* A record with the captured call in it, alive, new, owned by the running task (outside a task by
  * the root), not yet ready. NULL when memory is short (errno ENOMEM). */
@@ -11,7 +11,7 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
 bool cr_spawn_unwanted(crank_loop *loop);
 /* The same, owned by owner. */
 cr_task *cr_task_make_owned(
-    crank_loop *loop, cr_owner *owner, crank_function_ *fn, const crank_site *site);
+    crank_loop *loop, cr_nursery *owner, crank_function_ *fn, const crank_site *site);
 /* Copy the captured call into a task made elsewhere (the arguments of one posted from another
  * thread). */
 cr_task *cr_task_make_from(

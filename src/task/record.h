@@ -9,7 +9,7 @@
 
 struct cr_failure;
 struct cr_locals;
-struct cr_owner;
+struct cr_nursery;
 struct cr_watcher;
 struct start;
 
@@ -67,7 +67,7 @@ typedef struct cr_tasks {
     cr_pool exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
-    struct cr_owner *detached;     /* who owns those of crank_detach: of the run */
+    struct cr_nursery *detached;   /* who owns those of crank_detach: of the run */
     const cr_pending_ops *pending; /* interruption.c's */
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);

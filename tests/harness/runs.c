@@ -7,7 +7,7 @@
  * (--wrap=cr_tasks_close); where that cannot be (link-time optimisation) the counts stay zero. A test without the
  * layers above has none of what is named here, so all of it is weak. */
 #include "internal.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include <stdatomic.h>
 
 extern void __real_cr_tasks_close(crank_loop *loop);

@@ -2,7 +2,7 @@
 /* leaks.c: tests that leave something behind, one kind each. All but the first must fail, and say which kind it was:
  * 05_audit.sh knows what each says. */
 #include "test.h"
-#include "scope/owner.h"
+#include "scope/nursery.h"
 #include "scope/spawn.h"
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -113,13 +113,13 @@ TEST_EACH_BACKEND(leak, block_that_grew)
 }
 
 /* An owner who forgets what it owns. */
-static void forget(crank_loop *loop, cr_owner *owner, cr_task *child) { (void)loop, (void)owner, (void)child; }
+static void forget(crank_loop *loop, cr_nursery *owner, cr_task *child) { (void)loop, (void)owner, (void)child; }
 static cr_task *make_task(void)
 {
     static const crank_site site = { "nothing", "", __FILE__, __LINE__, CRANK_KIND_SIGNED, sizeof(int), 0, false, 0,
         0 };
-    static cr_owner owner;
-    cr_owner_init(&owner, forget);
+    static cr_nursery owner;
+    cr_nursery_init(&owner, forget);
     cr_task *task = cr_task_make_owned(cr_loop_here, &owner, (crank_function_ *)nothing, &site);
     EXPECT(task != NULL);
     return task;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* owner.c: who owns which tasks.
+/* nursery.c: who owns which tasks.
  *
  * Owns: the moves of a task from one owner to another, and what is counted meanwhile. Does not own
  * what becomes of the children when their owner ends (end.c, group.c). */
-#include "scope/owner.h"
+#include "scope/nursery.h"
 
-void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *))
+void cr_nursery_init(cr_nursery *owner, void (*child_ended)(crank_loop *, cr_nursery *, cr_task *))
 {
-    *owner = (cr_owner){ .child_ended = child_ended };
+    *owner = (cr_nursery){ .child_ended = child_ended };
 }
 
 /* Futures have nothing that could end. */
@@ -27,7 +27,7 @@ void cr_future_uncount(crank_loop *loop, cr_task *future)
 
 /* Another owner than its parent, who may be told of it now. A future is counted by neither,
  * nor is a task that has ended. */
-void cr_task_adopt(cr_task *task, cr_owner *owner)
+void cr_task_adopt(cr_task *task, cr_nursery *owner)
 {
     cr_child_unlink(cr_children_of(task), task);
     if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* owner.h: who owns which tasks.
+/* nursery.h: who owns which tasks.
  *
  * A task is owned by its parent, or by an owner that is no task: a group, the loop's detached
  * ones. */
-#ifndef CR_OWNER_H
-#define CR_OWNER_H
+#ifndef CR_NURSERY_H
+#define CR_NURSERY_H
 #include "task/record.h"
 
 /* Whoever owns tasks and is none itself: a group, the loop's detached ones. */
-typedef struct cr_owner cr_owner;
-struct cr_owner {
+typedef struct cr_nursery cr_nursery;
+struct cr_nursery {
     cr_task *opener; /* who waits for the children; NULL for the loop's own */
     cr_task *child;  /* first; its sibling_prev is the last, the last's sibling_next is NULL */
     size_t alive;
     /* A child has ended; called before its record is released. */
-    void (*child_ended)(crank_loop *loop, cr_owner *owner, cr_task *child);
+    void (*child_ended)(crank_loop *loop, cr_nursery *owner, cr_task *child);
     /* A held child is being cancelled: forget it; its end follows. */
-    void (*undefer)(cr_owner *owner, cr_task *child);
+    void (*undefer)(cr_nursery *owner, cr_task *child);
 };
 /* The children of an owner or a parent. The list is not circular, but the first one's sibling_prev
  * is the last one: linking at the end, in spawn order, takes no walk. */
@@ -48,21 +48,21 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
 /* The task it belongs to, by way of a group too; NULL at the top. */
 static inline cr_task *cr_task_parent(const cr_task *task)
 {
-    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_owner *)task->owner)->opener
+    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_nursery *)task->owner)->opener
                                                 : (cr_task *)task->owner;
 }
 /* The list that a task is in: its group's or its parent's; the sibling links do not say which. */
 static inline cr_task **cr_children_of(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_IN_GROUP)
-        return &((cr_owner *)task->owner)->child;
+        return &((cr_nursery *)task->owner)->child;
     return &((cr_task *)task->owner)->child;
 }
-void cr_owner_init(cr_owner *owner, void (*child_ended)(crank_loop *, cr_owner *, cr_task *));
+void cr_nursery_init(cr_nursery *owner, void (*child_ended)(crank_loop *, cr_nursery *, cr_task *));
 /* The first of a list of children that has not ended and can; NULL. */
 cr_task *cr_child_alive(cr_task *first);
 /* From a parent to another owner. */
-void cr_task_adopt(cr_task *task, cr_owner *owner);
+void cr_task_adopt(cr_task *task, cr_nursery *owner);
 /* A future made as a task: it does not keep its owner from ending. */
 void cr_future_uncount(crank_loop *loop, cr_task *future);
 #endif
