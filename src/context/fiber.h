@@ -38,11 +38,11 @@
 #define CR_RUNNER_MANY 80
 
 /* What the head of the ready line needs before it can go on. */
-#define CR_RUN_RESUME 0  /* it has a stack and a place to return to */
-#define CR_RUN_NEW 1     /* it has only captured arguments */
-#define CR_RUN_NAP 3     /* its stack was put away: sp is the task layer's */
-#define CR_RUN_SERVICE 2 /* it is not a fiber but a callback: the loop's business */
-#define CR_RUN_NATIVE 4  /* it has only captured arguments and needs no stack: the task layer's */
+#define CR_RUN_RESUME 0     /* it has a stack and a place to return to */
+#define CR_RUN_NEW 1        /* it has only captured arguments */
+#define CR_RUN_HIBERNATED 3 /* its stack was put away: sp is the task layer's */
+#define CR_RUN_SERVICE 2    /* it is not a fiber but a callback: the loop's business */
+#define CR_RUN_NATIVE 4 /* it has only captured arguments and needs no stack: the task layer's */
 #define CR_RUN_NATIVE_ENDS 5 /* the same, begun; its wake is its result */
 
 #define CR_FIBER_FLAG_MANY \

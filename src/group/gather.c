@@ -7,7 +7,7 @@
  * first success stops, in place of the first failure. crank_wait only watches.
  *
  * The state lies in the scopes' pool and not on the stack while it waits; the array of handles is
- * the caller's and may lie on its stack, so it is touched (cr_stack_touch) before it is read from
+ * the caller's and may lie on its stack, so it is touched (cr_stack_ensure) before it is read from
  * outside.
  *
  * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
@@ -50,7 +50,7 @@ typedef struct gather {
 static void cancel_rest(gather *g)
 {
     g->stopped = true;
-    cr_stack_touch(g->tasks);
+    cr_stack_ensure(g->tasks);
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
         if (task && task->fiber.life != CR_ENDED)

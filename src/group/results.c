@@ -157,7 +157,7 @@ static void deliver(const cr_delivery *delivery, const cr_task *task)
         return;
     bool is_float = delivery->kind == CRANK_KIND_FLOAT;
     uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
-    cr_stack_touch(delivery->result);
+    cr_stack_ensure(delivery->result);
     memcpy(delivery->result, &bits, delivery->size);
 }
 

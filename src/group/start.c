@@ -226,7 +226,7 @@ static void store(const start *s, const void *value, size_t size, unsigned char 
         "for %zu-byte %s",
         cr_result_words(&site), size, s->size, cr_variables_words(s->kind));
     uint64_t bits = bits_of(value, size, kind);
-    cr_stack_touch(s->result);
+    cr_stack_ensure(s->result);
     memcpy(s->result, &bits, s->size);
 }
 

@@ -49,7 +49,7 @@ static const cr_hooks hooks = {
     .idle = idle,
     .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
         [CR_TIMER_SCOPE] = cr_scope_timer_due,
-        [CR_TIMER_OTHER] = cr_naps_due },
+        [CR_TIMER_OTHER] = cr_hibernate_due },
 };
 
 /* On the alternate stack of a thread that is about to die, perhaps inside of malloc or printf. */
@@ -134,7 +134,7 @@ static int drive(
     cr_capture_into(cr_fiber_few(&cr_tasks_of(loop)->spare->fiber));
     err = cr_overflow_install(loop->sys, cr_tasks_of(loop)->stacks, report_overflow);
     if (err == 0) {
-        err = cr_naps_open(loop);
+        err = cr_hibernate_open(loop);
         bool interrupts_here = cr_interrupts_handle(r);
         if (err == 0)
             err = start_root(r, fn, site, args);
@@ -146,7 +146,7 @@ static int drive(
         }
         if (r->grace)
             (void)crank_handle_cancel(r->grace);
-        cr_naps_close(loop);
+        cr_hibernate_close(loop);
         if (interrupts_here)
             cr_interrupts_leave();
         cr_overflow_remove(cr_tasks_of(loop)->stacks);

@@ -319,4 +319,4 @@ const cr_pending_ops cr_scopes_ops = { .deliverable = cr_scopes_deliverable,
     .shielded = shielded,
     .uncancelled = uncancelled,
     .leave_scopes = leave,
-    .hibernatable = cr_scopes_may_nap };
+    .hibernatable = cr_scopes_hibernatable };

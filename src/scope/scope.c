@@ -132,7 +132,7 @@ void cr_scope_reset(cr_scope *scope)
     cr_scope_clear_pending(scope);
 }
 
-bool cr_scopes_may_nap(const cr_task *task)
+bool cr_scopes_hibernatable(const cr_task *task)
 {
     for (const cr_scope *s = task->fiber.scope; s; s = s->up)
         if (s->ops->pins_stack && s->ops->pins_stack(s))

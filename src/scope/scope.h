@@ -122,7 +122,7 @@ void cr_scopes_run_on(cr_task *task);
 void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
 
 /* May the task's stack be put away, as far as its scopes go? */
-bool cr_scopes_may_nap(const cr_task *task);
+bool cr_scopes_hibernatable(const cr_task *task);
 
 /* The object behind an anchor that is not NULL: a CHECK naming call where it has ended. */
 cr_scope *cr_scope_of(void *state, const cr_scope_ops *ops, const char *call);

@@ -101,8 +101,8 @@ void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
         turn(loop, cr_task_of_fiber(fiber));
         return;
     }
-    if (fiber->run == CR_RUN_NAP) {
-        cr_nap_wake(cr_task_of_fiber(fiber));
+    if (fiber->run == CR_RUN_HIBERNATED) {
+        cr_hibernate_wake(cr_task_of_fiber(fiber));
         cr_runner_push_front(&loop->runner, fiber);
         return;
     }

@@ -179,7 +179,7 @@ static int put(crank_queue *queue, const void *value)
     cr_task *getter = cr_waitq_pop(&queue->getters);
     if (getter) {
         /* The element goes into the getter's own variable, which may lie on its parked stack. */
-        cr_stack_touch(getter->place);
+        cr_stack_ensure(getter->place);
         cr_element_copy(getter->place, value, queue->store.size);
         cr_wake(queue->object.loop, getter, 0);
     } else {
@@ -244,7 +244,7 @@ static int take(crank_queue *queue, void *ret)
     cr_task *putter = cr_waitq_pop(&queue->putters);
     if (putter) {
         /* There is room and memory for one, for one has just been taken. */
-        cr_stack_touch(putter->place);
+        cr_stack_ensure(putter->place);
         cr_store_put(&queue->store, putter->place);
         queue->unfinished++;
         cr_wake(queue->object.loop, putter, 0);

@@ -4,8 +4,8 @@
  * Owns: the naps. While a task has been parked for long, the used part of its stack is copied to
  * the heap and the pages are dropped and guarded; waking removes the guard and copies back, to the
  * same address. The runtime itself touches nothing on a parked task's stack, but for user memory
- * after cr_stack_touch; whoever else of this thread touches it takes a fault, which restores it and
- * goes on. What the kernel or another thread may touch is never put away: only waits that say
+ * after cr_stack_ensure; whoever else of this thread touches it takes a fault, which restores it
+ * and goes on. What the kernel or another thread may touch is never put away: only waits that say
  * hibernatable, of tasks without children, generators or a group with children.
  *
  * A scan goes over all tasks once per hibernate_after and marks those that are parked in
@@ -37,7 +37,7 @@ struct nap {
     char kept[];
 };
 
-struct cr_naps {
+struct cr_hibernation {
     crank_loop *loop;  /* whose tasks these are */
     nap **buckets;     /* by the slot's lowest address */
     size_t n_buckets;  /* a power of two */
@@ -56,21 +56,22 @@ struct cr_naps {
 
 static const cr_fiber mark; /* what fiber.next of a parked task points to after a scan */
 
-__thread struct cr_naps *cr_naps_here;
+__thread struct cr_hibernation *cr_hibernation_here;
 
 /* Keyed by the slot's lowest address, which is what a faulting address can be brought to. */
-static nap **bucket_of(const struct cr_naps *naps, const char *low)
+static nap **bucket_of(const struct cr_hibernation *naps, const char *low)
 {
     uint64_t hash = (uint64_t)(uintptr_t)low * UINT64_C(0x9e3779b97f4a7c15);
     return &naps->buckets[(hash >> 32) & (naps->n_buckets - 1)];
 }
 
 /* The new table is filled before the old one goes: without memory for it the old one stays. */
-static int grow_buckets(struct cr_naps *naps)
+static int grow_buckets(struct cr_hibernation *naps)
 {
     const cr_sys *sys = naps->loop->sys;
     size_t n = naps->n_buckets ? 2 * naps->n_buckets : 64;
-    struct cr_naps grown = { .buckets = cr_alloc_zero(sys, n * sizeof(nap *)), .n_buckets = n };
+    struct cr_hibernation grown = { .buckets = cr_alloc_zero(sys, n * sizeof(nap *)),
+        .n_buckets = n };
     if (!grown.buckets)
         return -ENOMEM;
     for (size_t i = 0; i < naps->n_buckets; i++) {
@@ -90,7 +91,7 @@ static int grow_buckets(struct cr_naps *naps)
 
 /* ---- waking. Also in the fault handler: system calls and copying only. */
 
-static void forget(struct cr_naps *naps, nap *one)
+static void forget(struct cr_hibernation *naps, nap *one)
 {
     nap **at = bucket_of(naps, one->low);
     while (*at != one)
@@ -100,7 +101,7 @@ static void forget(struct cr_naps *naps, nap *one)
 }
 
 /* Its guard is gone. */
-static void bring_back(struct cr_naps *naps, nap *one)
+static void bring_back(struct cr_hibernation *naps, nap *one)
 {
     memcpy(one->sp, one->kept, one->used);
     one->task->fiber.sp = one->sp;
@@ -110,7 +111,7 @@ static void bring_back(struct cr_naps *naps, nap *one)
 }
 
 /* Out of the table first, then the guard, then the copy: the copy writes to the guarded pages. */
-static void restore(struct cr_naps *naps, nap *one)
+static void restore(struct cr_hibernation *naps, nap *one)
 {
     const cr_sys *sys = naps->loop->sys;
     forget(naps, one);
@@ -119,7 +120,7 @@ static void restore(struct cr_naps *naps, nap *one)
     bring_back(naps, one);
 }
 
-static void free_ended(struct cr_naps *naps)
+static void free_ended(struct cr_hibernation *naps)
 {
     while (naps->ended) {
         nap *one = naps->ended;
@@ -128,11 +129,11 @@ static void free_ended(struct cr_naps *naps)
     }
 }
 
-/* Called by cr_stack_touch and by the fault handler. Restoring is all it does: the record is
+/* Called by cr_stack_ensure and by the fault handler. Restoring is all it does: the record is
  * freed later, since a signal handler must not. */
-bool cr_nap_touched(const void *address)
+bool cr_stack_ensure_slow(const void *address)
 {
-    struct cr_naps *naps = cr_naps_here;
+    struct cr_hibernation *naps = cr_hibernation_here;
     char *low, *high;
     if (!naps || naps->count == 0 ||
         !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, address, &low, &high))
@@ -148,15 +149,15 @@ bool cr_nap_touched(const void *address)
 
 /* Those that stand in line behind it come back with it: one call takes all their guards off, and
  * one commits their pages, which by touch would come one fault each. */
-void cr_nap_wake(cr_task *task)
+void cr_hibernate_wake(cr_task *task)
 {
-    struct cr_naps *naps = cr_naps_here;
+    struct cr_hibernation *naps = cr_hibernation_here;
     cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
     const cr_fiber *next = naps->loop->runner.head;
     size_t n = 0;
     naps->batch[n++] = task->fiber.sp;
     for (size_t looked = 1; next && looked < WAKE_AT_ONCE; looked++, next = next->next)
-        if (next->run == CR_RUN_NAP)
+        if (next->run == CR_RUN_HIBERNATED)
             naps->batch[n++] = next->sp;
     for (size_t i = 0; i < n; i++) {
         forget(naps, naps->batch[i]);
@@ -182,7 +183,7 @@ static bool hibernatable(const cr_tasks *tasks, const cr_task *task)
 }
 
 /* A copy of the used part of its stack; NULL when there is no memory for it or too much to copy. */
-static nap *nap_new(struct cr_naps *naps, cr_task *task)
+static nap *nap_new(struct cr_hibernation *naps, cr_task *task)
 {
     char *sp = task->fiber.sp, *top = task->fiber.stack, *low, *high;
     size_t used = (size_t)(top - sp);
@@ -207,7 +208,7 @@ static nap *nap_new(struct cr_naps *naps, cr_task *task)
 }
 
 /* No guard was to be had: what was put up comes down, and everybody stays awake. */
-static void call_off(struct cr_naps *naps)
+static void call_off(struct cr_hibernation *naps)
 {
     const cr_sys *sys = naps->loop->sys;
     for (size_t i = 0; i < naps->n_batch; i++) {
@@ -223,7 +224,7 @@ static void call_off(struct cr_naps *naps)
 /* All pages are dropped, and what was in use is guarded. In this order, for then the guards find no
  * pages to drop, each with a flush of all cores' address caches; dropped first they share one. Only
  * then does the task count as away. */
-static void put_away(struct cr_naps *naps)
+static void put_away(struct cr_hibernation *naps)
 {
     cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
     if (naps->n_batch == 0)
@@ -239,7 +240,7 @@ static void put_away(struct cr_naps *naps)
         one->next = *bucket;
         *bucket = one;
         one->task->fiber.sp = one;
-        one->task->fiber.run = CR_RUN_NAP;
+        one->task->fiber.run = CR_RUN_HIBERNATED;
         naps->count++;
     }
     naps->n_batch = 0;
@@ -247,7 +248,7 @@ static void put_away(struct cr_naps *naps)
 
 /* Found parked twice: the mark in fiber.next has survived a whole period, for waking overwrites
  * it. */
-static void consider(struct cr_naps *naps, cr_task *task)
+static void consider(struct cr_hibernation *naps, cr_task *task)
 {
     if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
         !hibernatable(cr_tasks_of(naps->loop), task))
@@ -265,7 +266,7 @@ static void consider(struct cr_naps *naps, cr_task *task)
 }
 
 /* Where memory for the timer is short there are no naps until the next program: nothing is lost. */
-static void start_timer(struct cr_naps *naps)
+static void start_timer(struct cr_hibernation *naps)
 {
     int64_t deadline = cr_after(cr_now(naps->loop), naps->period);
     naps->switches = naps->loop->runner.switches;
@@ -274,9 +275,9 @@ static void start_timer(struct cr_naps *naps)
 
 /* One scan. It starts the timer again only if something has run since, or has been marked and
  * must be looked at once more: a program that does nothing is left to sleep. */
-void cr_naps_due(crank_loop *loop, cr_timer *timer)
+void cr_hibernate_due(crank_loop *loop, cr_timer *timer)
 {
-    struct cr_naps *naps = cr_container_of(timer, struct cr_naps, timer);
+    struct cr_hibernation *naps = cr_container_of(timer, struct cr_hibernation, timer);
     cr_tasks *tasks = cr_tasks_of(loop);
     size_t at = 0;
     free_ended(naps);
@@ -299,11 +300,11 @@ void cr_naps_due(crank_loop *loop, cr_timer *timer)
 /* ---- beginning and end */
 
 /* again is set from the start, so that the first scan is followed by a second whatever happens. */
-int cr_naps_open(crank_loop *loop)
+int cr_hibernate_open(crank_loop *loop)
 {
     if (loop->options.hibernate_after <= 0 || CR_ANNOUNCED)
         return 0;
-    struct cr_naps *naps = cr_alloc_zero(loop->sys, sizeof *naps);
+    struct cr_hibernation *naps = cr_alloc_zero(loop->sys, sizeof *naps);
     if (!naps)
         return -ENOMEM;
     naps->loop = loop;
@@ -312,17 +313,17 @@ int cr_naps_open(crank_loop *loop)
         naps->period = 1;
     naps->again = true;
     naps->armed = true;
-    cr_naps_here = naps;
-    cr_stack_restore = cr_nap_touched;
+    cr_hibernation_here = naps;
+    cr_stack_restore = cr_stack_ensure_slow;
     cr_tasks_of(loop)->naps = naps;
     start_timer(naps);
     return 0;
 }
 
 /* Tasks that still sleep are lost with their stacks: a deadlock that no cancellation ended. */
-void cr_naps_close(crank_loop *loop)
+void cr_hibernate_close(crank_loop *loop)
 {
-    struct cr_naps *naps = cr_tasks_of(loop)->naps;
+    struct cr_hibernation *naps = cr_tasks_of(loop)->naps;
     if (!naps)
         return;
     for (size_t i = 0; i < naps->n_buckets; i++)
@@ -334,6 +335,6 @@ void cr_naps_close(crank_loop *loop)
     cr_free(loop->sys, naps->buckets);
     cr_free(loop->sys, naps);
     cr_tasks_of(loop)->naps = NULL;
-    cr_naps_here = NULL;
+    cr_hibernation_here = NULL;
     cr_stack_restore = NULL;
 }

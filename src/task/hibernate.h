@@ -5,18 +5,18 @@
 #include "task/task.h"
 
 /* Before memory of the user's that may lie on a parked task's stack is read or written. */
-extern __thread struct cr_naps *cr_naps_here
+extern __thread struct cr_hibernation *cr_hibernation_here
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-bool cr_nap_touched(const void *address);
-static inline void cr_stack_touch(const void *address)
+bool cr_stack_ensure_slow(const void *address);
+static inline void cr_stack_ensure(const void *address)
 {
-    if (CR_UNLIKELY(cr_naps_here != NULL))
-        (void)cr_nap_touched(address);
+    if (CR_UNLIKELY(cr_hibernation_here != NULL))
+        (void)cr_stack_ensure_slow(address);
 }
 
-int cr_naps_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
-void cr_naps_close(crank_loop *loop);
+int cr_hibernate_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
+void cr_hibernate_close(crank_loop *loop);
 /* Give a task's stack back: it is on the ready line and has a turn. */
-void cr_nap_wake(cr_task *task);
-void cr_naps_due(crank_loop *loop, cr_timer *timer);
+void cr_hibernate_wake(cr_task *task);
+void cr_hibernate_due(crank_loop *loop, cr_timer *timer);
 #endif

@@ -21,7 +21,7 @@
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
  * results; the wake value is what the call returns. A cancellation calls wait->abort. Memory of the
- * user's on a parked task's stack is written only after cr_stack_touch.
+ * user's on a parked task's stack is written only after cr_stack_ensure.
  *
  * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
  * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
@@ -37,7 +37,7 @@ typedef struct cr_wait_ops {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
      * touches it, and whoever ends the wait reads or writes user memory on it only after
-     * cr_stack_touch. */
+     * cr_stack_ensure. */
     bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever

@@ -114,9 +114,9 @@ def backtrace(registers, arguments):
 def nap_lines(task):
     """A stack that is put away: its bytes are on the heap, where gdb does not look for them. So frame pointers are
     followed, as far as they lead."""
-    nap = ("nap", "cr_nap_wake")
+    nap = ("nap", "cr_hibernate_wake")
     sp, used = field(task.sp, nap[0], "sp", nap[1]), field(task.sp, nap[0], "used", nap[1])
-    kept = task.sp + Types.offset("nap", "kept", "cr_nap_wake")
+    kept = task.sp + Types.offset("nap", "kept", "cr_hibernate_wake")
     registers = registers_of(kept, False)
     aarch64 = "pc" in registers
     pc, frame = registers["pc" if aarch64 else "rip"], registers["x29" if aarch64 else "rbp"]
