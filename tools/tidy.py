@@ -55,7 +55,7 @@ BANNED_WORDS = {
     "/tmp/brief": "the project stands alone",
 }
 # Who may name the switch of stacks: one place where a task can stop.
-SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_runner_enter)\b")
+SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_sched_enter)\b")
 SWITCH_ALLOWED = re.compile(
     r"^(context/|task/(wait\.h|checkpoint\.c)$|scope/(spawn|end)\.c$|loop/turn\.c$|generator/generator\.)")
 

@@ -17,15 +17,15 @@ UPWARD = {
 # a lower rank defines and calls (cr_hooks, cr_wait_ops, cr_scope_ops) are interfaces and need no entry.
 TASKS_HOOKS_MAX = 3
 HOOKS = {
-    "cr_tasks.cancel_job": "a request may end a job that no worker has taken: the queue is the rank thread's",
-    "cr_tasks.leave_locks": "a task that has returned with a lock is named by the lock's rank",
+    "cr_task_state.cancel_job": "a request may end a job that no worker has taken: the queue is the rank thread's",
+    "cr_task_state.leave_locks": "a task that has returned with a lock is named by the lock's rank",
     "cr_check_hook": "a failed CHECK names the running task",
     "cr_null_faulted": "a fault at a small address is described by who knows tasks",
     "cr_stack_restore": "a fault in a stack that is put away brings it back",
     "cr_watchdog_sleeps": "a test sees when the watchdog sleeps",
 }
 # The state that all ranks share, where a pointer to a function is a hook.
-SHARED_STATE = ("cr_tasks", "crank_loop")
+SHARED_STATE = ("cr_task_state", "crank_loop")
 # Headers that more than half of their folder includes: the rank's own type, or with another reason.
 BROAD = {
     "group/results.h": "each of them gives results to variables, and says the same when one does not fit",
@@ -76,9 +76,9 @@ def hooks(tree):
         if name not in HOOKS:
             tree.complain(path, line, f"the hook {name} is not in HOOKS, with the reason why it must point upwards",
                           "what a lower rank needs from a higher one is a table it defines, or has a reason")
-    inside = [name for name, _, _ in found if name.startswith("cr_tasks.")]
+    inside = [name for name, _, _ in found if name.startswith("cr_task_state.")]
     if len(inside) > TASKS_HOOKS_MAX:
-        tree.complain("src", 1, f"cr_tasks has {len(inside)} hooks, at most {TASKS_HOOKS_MAX}",
+        tree.complain("src", 1, f"cr_task_state has {len(inside)} hooks, at most {TASKS_HOOKS_MAX}",
                       "what cannot be declared below its caller goes through few hooks")
 
 

@@ -101,12 +101,12 @@ static void swap(struct place *from, struct place *to)
 /* What a fresh stack must be told; it lies on the old one, which is read before it is used
  * again. */
 struct first {
-    cr_runner *runner;
+    cr_sched *runner;
     cr_fiber *fiber;
     void *stack;
 };
 
-static void place_on(struct place *place, cr_runner *runner, void *top)
+static void place_on(struct place *place, cr_sched *runner, void *top)
 {
     place->low = (char *)top - runner->stack_usable;
     place->size = runner->stack_usable;
@@ -148,7 +148,7 @@ CRANK_NORETURN static void first_run(void *arg)
 
 /* Where to go next: the head's place (a fresh one is made in *fresh), or the loop's. */
 static struct place *next_place(
-    cr_runner *runner, struct place *fresh, struct first *first, cr_fiber **ret_service)
+    cr_sched *runner, struct place *fresh, struct first *first, cr_fiber **ret_service)
 {
     *ret_service = NULL;
     cr_fiber *fiber = runner->head;
@@ -184,7 +184,7 @@ static struct place *next_place(
 /* What the loop is told when a fiber hands over to it; per thread, set just before the switch. */
 static __thread cr_fiber *service;
 
-long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait)
+long cr_fiber_park(cr_sched *runner, cr_fiber *self, const void *wait)
 {
     struct place mine, fresh;
     struct first first;
@@ -200,7 +200,7 @@ long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait)
     return self->wake;
 }
 
-cr_fiber *cr_runner_enter(cr_runner *runner)
+cr_fiber *cr_sched_enter(cr_sched *runner)
 {
     struct place mine, fresh;
     struct first first;
@@ -216,7 +216,7 @@ cr_fiber *cr_runner_enter(cr_runner *runner)
 
 /* Each leaver's place to come from is never come back to; the fresh fiber's first frame is read
  * before it is reused. */
-CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
+CRANK_NORETURN void cr_fiber_leave(cr_sched *runner)
 {
     static __thread struct place nowhere, fresh;
     static __thread struct first first;
@@ -231,7 +231,7 @@ CRANK_NORETURN void cr_fiber_leave(cr_runner *runner)
 /* ---- generators: the sides of one fiber */
 
 void cr_side_prepare(
-    cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg)
+    cr_side *side, cr_sched *runner, void *top, void (*entry)(void *arg), void *arg)
 {
     struct place place = { 0 };
 #if CR_ASAN

@@ -22,18 +22,18 @@ AT(cr_fiber, stack, CR_FIBER_STACK);
 AT(cr_fiber, scope, CR_FIBER_SCOPE);
 AT(cr_fiber, generator, CR_FIBER_GENERATOR);
 AT(cr_fiber, many, CR_FIBER_ARGS);
-AT(cr_runner, head, CR_RUNNER_HEAD);
-AT(cr_runner, tail, CR_RUNNER_TAIL);
-AT(cr_runner, current, CR_RUNNER_CURRENT);
-AT(cr_runner, sp, CR_RUNNER_SP);
-AT(cr_runner, budget, CR_RUNNER_BUDGET);
-AT(cr_runner, steps, CR_RUNNER_STEPS);
-AT(cr_runner, stacks, CR_RUNNER_STACKS);
-AT(cr_runner, errno_at, CR_RUNNER_ERRNO);
-AT(cr_runner, switches, CR_RUNNER_SWITCHES);
-AT(cr_runner, fp, CR_RUNNER_FP);
-AT(cr_runner, budget_full, CR_RUNNER_BUDGET_FULL);
-AT(cr_runner, many_free, CR_RUNNER_MANY);
+AT(cr_sched, head, CR_SCHED_HEAD);
+AT(cr_sched, tail, CR_SCHED_TAIL);
+AT(cr_sched, current, CR_SCHED_CURRENT);
+AT(cr_sched, sp, CR_SCHED_SP);
+AT(cr_sched, budget, CR_SCHED_BUDGET);
+AT(cr_sched, steps, CR_SCHED_STEPS);
+AT(cr_sched, stacks, CR_SCHED_STACKS);
+AT(cr_sched, errno_at, CR_SCHED_ERRNO);
+AT(cr_sched, switches, CR_SCHED_SWITCHES);
+AT(cr_sched, fp, CR_SCHED_FP);
+AT(cr_sched, budget_full, CR_SCHED_BUDGET_FULL);
+AT(cr_sched, many_free, CR_SCHED_MANY);
 _Static_assert(sizeof(cr_fiber) == 64, "a fiber is one cache line");
 _Static_assert(sizeof(cr_few_args) == 112, "a record keeps 112 bytes free");
 
@@ -82,7 +82,7 @@ void cr_floating_control_set(uint64_t control)
 }
 
 /* The control words of the thread that makes the runner are what new fibers start with. */
-void cr_runner_init(cr_runner *runner)
+void cr_sched_init(cr_sched *runner)
 {
     memset(runner, 0, sizeof *runner);
     runner->tail = &runner->head;

@@ -23,19 +23,19 @@
 #define CR_FIBER_GENERATOR 56
 #define CR_FIBER_ARGS 24
 #define CR_FIBER_CHILD 128
-/* cr_runner */
-#define CR_RUNNER_HEAD 0
-#define CR_RUNNER_TAIL 8
-#define CR_RUNNER_CURRENT 16
-#define CR_RUNNER_SP 24
-#define CR_RUNNER_BUDGET 32
-#define CR_RUNNER_STEPS 36
-#define CR_RUNNER_STACKS 40
-#define CR_RUNNER_ERRNO 48
-#define CR_RUNNER_SWITCHES 56
-#define CR_RUNNER_FP 64
-#define CR_RUNNER_BUDGET_FULL 72
-#define CR_RUNNER_MANY 80
+/* cr_sched */
+#define CR_SCHED_HEAD 0
+#define CR_SCHED_TAIL 8
+#define CR_SCHED_CURRENT 16
+#define CR_SCHED_SP 24
+#define CR_SCHED_BUDGET 32
+#define CR_SCHED_STEPS 36
+#define CR_SCHED_STACKS 40
+#define CR_SCHED_ERRNO 48
+#define CR_SCHED_SWITCHES 56
+#define CR_SCHED_FP 64
+#define CR_SCHED_BUDGET_FULL 72
+#define CR_SCHED_MANY 80
 
 /* What the head of the ready line needs before it can go on. */
 #define CR_RUN_RESUME 0     /* it has a stack and a place to return to */
@@ -56,7 +56,7 @@
 #endif
 
 typedef struct cr_fiber cr_fiber;
-typedef struct cr_runner cr_runner;
+typedef struct cr_sched cr_sched;
 
 /* Argument registers and stack words as the small stub leaves them: enough for two arguments of any
  * type, and for four of one word each. */
@@ -138,7 +138,7 @@ enum {
 #define CR_WAIT_EAGER ((const void *)1)
 
 /* One per loop, at its very beginning: the loop's thread reaches both by one pointer. */
-struct cr_runner {
+struct cr_sched {
     cr_fiber *head; /* ready line */
     cr_fiber **tail;
     cr_fiber *current; /* NULL in the loop */
@@ -162,7 +162,7 @@ struct cr_runner {
 #define CR_PARK_SYMBOL "cr_fiber_park"
 #else
 #define CR_PARK_SYMBOL "cr_fiber_park_fast"
-#define cr_runner_enter cr_runner_enter_fast
+#define cr_sched_enter cr_sched_enter_fast
 #define cr_fiber_park cr_fiber_park_fast
 #define cr_fiber_leave cr_fiber_leave_fast
 #endif
@@ -170,15 +170,15 @@ struct cr_runner {
 /* The loop's side: run the ready line until it is empty, steps are used up, or its head needs
  * service. Gives that head (a callback, or a new fiber for which there is no stack), taken off the
  * line; else NULL. */
-cr_fiber *cr_runner_enter(cr_runner *runner);
-void cr_runner_init(cr_runner *runner);
+cr_fiber *cr_sched_enter(cr_sched *runner);
+void cr_sched_init(cr_sched *runner);
 /* This thread's rounding mode and floating point traps, in the form of runner->fp. */
 uint64_t cr_floating_control(void);
 void cr_floating_control_set(uint64_t control);
 
 /* First in, first out; tail points at the link to be set, so that an empty line is no special
  * case. */
-static inline void cr_runner_push(cr_runner *runner, cr_fiber *fiber)
+static inline void cr_sched_push(cr_sched *runner, cr_fiber *fiber)
 {
     fiber->next = NULL;
     *runner->tail = fiber;
@@ -186,7 +186,7 @@ static inline void cr_runner_push(cr_runner *runner, cr_fiber *fiber)
 }
 /* For one that was at the front already (it had no stack), and for eager spawns: nobody else may
  * overtake the line. */
-static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
+static inline void cr_sched_push_front(cr_sched *runner, cr_fiber *fiber)
 {
     fiber->next = runner->head;
     if (!runner->head)
@@ -196,10 +196,10 @@ static inline void cr_runner_push_front(cr_runner *runner, cr_fiber *fiber)
 
 /* The current fiber's side. Park: note what it waits for, run the others, and give, once it has
  * been pushed on the ready line again, its wake. Must be the last thing a waiting call does. */
-long cr_fiber_park(cr_runner *runner, cr_fiber *self, const void *wait);
-int cr_fiber_park_int(cr_runner *runner, cr_fiber *self, const void *wait) __asm__(CR_PARK_SYMBOL);
+long cr_fiber_park(cr_sched *runner, cr_fiber *self, const void *wait);
+int cr_fiber_park_int(cr_sched *runner, cr_fiber *self, const void *wait) __asm__(CR_PARK_SYMBOL);
 /* Leave for good; the stack must already be in the free list or kept by somebody else. */
-CRANK_NORETURN void cr_fiber_leave(cr_runner *runner);
+CRANK_NORETURN void cr_fiber_leave(cr_sched *runner);
 /* Called on the fiber's own stack when its function has returned; the task layer's. Does not
  * return. */
 CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
@@ -256,7 +256,7 @@ CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value);
 /* The first thing on a fresh side. */
 void cr_side_entered(cr_side *self);
 void cr_side_prepare(
-    cr_side *side, cr_runner *runner, void *top, void (*entry)(void *arg), void *arg);
+    cr_side *side, cr_sched *runner, void *top, void (*entry)(void *arg), void *arg);
 #else
 #define cr_side_swap(from, to, value) cr_stack_swap_int(&(from)->sp, (to)->sp, (value))
 #define cr_side_leave(from, to, value) \

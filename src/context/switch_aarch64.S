@@ -96,19 +96,19 @@
 /* The current context's floating point control and errno, under its registers. */
     .macro save_control
     mrs x3, fpcr
-    ldr x4, [x0, #CR_RUNNER_ERRNO]
+    ldr x4, [x0, #CR_SCHED_ERRNO]
     ldr w4, [x4]
     stp x3, x4, [sp, #FRAME_CONTROL]
     mov x5, sp
     .endm
     /* A fiber starts with a full budget whenever it gets the processor. */
     .macro count_switch
-    str x1, [x0, #CR_RUNNER_CURRENT]
-    ldr w7, [x0, #CR_RUNNER_BUDGET_FULL]
-    str w7, [x0, #CR_RUNNER_BUDGET]
-    ldr x7, [x0, #CR_RUNNER_SWITCHES]
+    str x1, [x0, #CR_SCHED_CURRENT]
+    ldr w7, [x0, #CR_SCHED_BUDGET_FULL]
+    str w7, [x0, #CR_SCHED_BUDGET]
+    ldr x7, [x0, #CR_SCHED_SWITCHES]
     add x7, x7, #1
-    str x7, [x0, #CR_RUNNER_SWITCHES]
+    str x7, [x0, #CR_SCHED_SWITCHES]
     .endm
 
 /* From the saved block at base to where a call expects its arguments; x0 and x1 come last. */
@@ -148,7 +148,7 @@
 
     .text
 
-/* long cr_fiber_park_fast(cr_runner *x0, cr_fiber *x1, const void *x2) */
+/* long cr_fiber_park_fast(cr_sched *x0, cr_fiber *x1, const void *x2) */
     function cr_fiber_park_fast
     sign_return
     str x2, [x1, #CR_FIBER_WAIT]
@@ -157,15 +157,15 @@
     str x5, [x1, #CR_FIBER_SP]
 /* The next in line, or back to the loop with x6: NULL or the head that needs service. */
 .Lnext:
-    ldr x1, [x0, #CR_RUNNER_HEAD]
+    ldr x1, [x0, #CR_SCHED_HEAD]
     mov x6, #0 /* what the loop is told: no service wanted */
     cbz x1, .Lloop
-    ldr w7, [x0, #CR_RUNNER_STEPS]
+    ldr w7, [x0, #CR_SCHED_STEPS]
     subs w7, w7, #1
-    str w7, [x0, #CR_RUNNER_STEPS]
+    str w7, [x0, #CR_SCHED_STEPS]
     b.mi .Lloop
     ldr x7, [x1, #CR_FIBER_NEXT]
-    str x7, [x0, #CR_RUNNER_HEAD]
+    str x7, [x0, #CR_SCHED_HEAD]
     cbz x7, .Llast
 /* Many tasks' stacks are in no cache: the one after this begins to come while this one runs. */
     ldr x8, [x7, #CR_FIBER_SP]
@@ -188,7 +188,7 @@
     b.eq .Lcontrol_loaded
     msr fpcr, x3
 .Lcontrol_loaded:
-    ldr x7, [x0, #CR_RUNNER_ERRNO]
+    ldr x7, [x0, #CR_SCHED_ERRNO]
     str w4, [x7]
     mov x0, x6
     .cfi_remember_state
@@ -197,7 +197,7 @@
     ret
     .cfi_restore_state
 .Llast:
-    str x0, [x0, #CR_RUNNER_TAIL] /* the head is the runner's first field */
+    str x0, [x0, #CR_SCHED_TAIL] /* the head is the runner's first field */
     b .Lcheck
     endfunction cr_fiber_park_fast
 
@@ -207,12 +207,12 @@
     mov x6, x1 /* the head, for the loop to serve */
     cmp w7, #CR_RUN_NEW
     b.ne .Lloop
-    ldr x2, [x0, #CR_RUNNER_STACKS]
+    ldr x2, [x0, #CR_SCHED_STACKS]
     cbnz x2, cr_fiber_first_run
 /* The loop's own context is a frame like the others. */
 .Lloop:
-    str xzr, [x0, #CR_RUNNER_CURRENT] /* the loop is no fiber */
-    ldr x5, [x0, #CR_RUNNER_SP]
+    str xzr, [x0, #CR_SCHED_CURRENT] /* the loop is no fiber */
+    ldr x5, [x0, #CR_SCHED_SP]
     b .Lresume
     endfunction cr_fiber_to_loop
 
@@ -220,19 +220,19 @@
  * stack: an unwinder stops here. The arguments overlay what the fiber keeps later. */
     local cr_fiber_first_run
     ldr x7, [x2] /* off the list of hot stacks */
-    str x7, [x0, #CR_RUNNER_STACKS]
+    str x7, [x0, #CR_SCHED_STACKS]
     count_switch
     mov sp, x2 /* onto the fresh stack */
     mov x19, x0 /* kept where no call destroys them */
     mov x20, x1
     mov x21, x2
-    ldr x7, [x0, #CR_RUNNER_FP]
+    ldr x7, [x0, #CR_SCHED_FP]
     mrs x8, fpcr
     cmp x8, x7
     b.eq .Lfirst_controlled
     msr fpcr, x7
 .Lfirst_controlled:
-    ldr x7, [x0, #CR_RUNNER_ERRNO]
+    ldr x7, [x0, #CR_SCHED_ERRNO]
     str wzr, [x7] /* errno starts at 0 */
     strb wzr, [x1, #CR_FIBER_RUN] /* CR_RUN_RESUME */
     ldr x22, [x1, #CR_FIBER_SP]   /* the function */
@@ -256,22 +256,22 @@
 .Lmany:
     ldr x23, [x20, #CR_FIBER_ARGS]
     load_many x23
-    ldr x9, [x19, #CR_RUNNER_MANY]
+    ldr x9, [x19, #CR_SCHED_MANY]
     str x9, [x23]
-    str x23, [x19, #CR_RUNNER_MANY] /* the block has been read: it is free */
+    str x23, [x19, #CR_SCHED_MANY] /* the block has been read: it is free */
     b .Lstart
     endfunction cr_fiber_first_run
 
-/* cr_fiber *cr_runner_enter_fast(cr_runner *x0) */
-    function cr_runner_enter_fast
+/* cr_fiber *cr_sched_enter_fast(cr_sched *x0) */
+    function cr_sched_enter_fast
     sign_return
     save_frame FRAME_PARKED
     save_control
-    str x5, [x0, #CR_RUNNER_SP]
+    str x5, [x0, #CR_SCHED_SP]
     b .Lnext
-    endfunction cr_runner_enter_fast
+    endfunction cr_sched_enter_fast
 
-/* void cr_fiber_leave_fast(cr_runner *x0) */
+/* void cr_fiber_leave_fast(cr_sched *x0) */
     function cr_fiber_leave_fast
     .cfi_undefined x30
     bti c

@@ -78,7 +78,7 @@
 
     .text
 
-/* long cr_fiber_park_fast(cr_runner *rdi, cr_fiber *rsi, const void *rdx) */
+/* long cr_fiber_park_fast(cr_sched *rdi, cr_fiber *rsi, const void *rdx) */
     function cr_fiber_park_fast
     /* What it waits for is noted before anybody else can run and ask. */
     movq %rdx, CR_FIBER_WAIT(%rsi)
@@ -87,7 +87,7 @@
     .cfi_adjust_cfa_offset FRAME_SAVED
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
-    movq CR_RUNNER_ERRNO(%rdi), %rax
+    movq CR_SCHED_ERRNO(%rdi), %rax
     movl (%rax), %eax
     movl %eax, FRAME_ERRNO(%rsp)
     movq %rsp, CR_FIBER_SP(%rsi)
@@ -95,14 +95,14 @@
 /* The next in line, or back to the loop. Falls in with the frame of a parked context on the stack
  * it loads; at r10 lies the floating point control there is now. */
 .Lnext:
-    movq CR_RUNNER_HEAD(%rdi), %rsi /* the next in line */
+    movq CR_SCHED_HEAD(%rdi), %rsi /* the next in line */
     xorl %eax, %eax /* what the loop is told: no service wanted */
     testq %rsi, %rsi
     jz .Lloop
-    decl CR_RUNNER_STEPS(%rdi) /* enough for this turn? */
+    decl CR_SCHED_STEPS(%rdi) /* enough for this turn? */
     js .Lloop
     movq CR_FIBER_NEXT(%rsi), %rcx
-    movq %rcx, CR_RUNNER_HEAD(%rdi)
+    movq %rcx, CR_SCHED_HEAD(%rdi)
     testq %rcx, %rcx
     jz .Llast
 /* Many tasks' stacks are in no cache: the one after this begins to come while this one runs. What
@@ -114,10 +114,10 @@
 .Lcheck:
     cmpb $CR_RUN_RESUME, CR_FIBER_RUN(%rsi)
     jne .Lnot_resumable
-    movq %rsi, CR_RUNNER_CURRENT(%rdi)
-    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx /* a fiber starts with a full budget */
-    movl %ecx, CR_RUNNER_BUDGET(%rdi)
-    incq CR_RUNNER_SWITCHES(%rdi)
+    movq %rsi, CR_SCHED_CURRENT(%rdi)
+    movl CR_SCHED_BUDGET_FULL(%rdi), %ecx /* a fiber starts with a full budget */
+    movl %ecx, CR_SCHED_BUDGET(%rdi)
+    incq CR_SCHED_SWITCHES(%rdi)
     movq CR_FIBER_SP(%rsi), %rsp /* from here on its stack */
     movq CR_FIBER_WAKE(%rsi), %rax /* what its parking call returns */
 .Lresume:
@@ -133,7 +133,7 @@
  * runner's. */
 .Lcontrol:
     movl FRAME_ERRNO(%rsp), %ecx /* its errno */
-    movq CR_RUNNER_ERRNO(%rdi), %rdx
+    movq CR_SCHED_ERRNO(%rdi), %rdx
     movl %ecx, (%rdx)
     .cfi_remember_state
     addq $FRAME_SAVED, %rsp
@@ -148,7 +148,7 @@
     fldcw 4(%rsp)
     jmp .Lcontrol
 .Llast:
-    movq %rdi, CR_RUNNER_TAIL(%rdi) /* empty: the head is the runner's first field */
+    movq %rdi, CR_SCHED_TAIL(%rdi) /* empty: the head is the runner's first field */
     jmp .Lcheck
     endfunction cr_fiber_park_fast
 
@@ -162,13 +162,13 @@ cr_fiber_to_loop:
     movq %rsi, %rax /* the head, for the loop to serve */
     cmpb $CR_RUN_NEW, CR_FIBER_RUN(%rsi)
     jne .Lloop
-    movq CR_RUNNER_STACKS(%rdi), %rdx
+    movq CR_SCHED_STACKS(%rdi), %rdx
     testq %rdx, %rdx
     jnz cr_fiber_first_run
 /* The loop's own context is a frame like the others. */
 .Lloop:
-    movq $0, CR_RUNNER_CURRENT(%rdi) /* the loop is no fiber */
-    movq CR_RUNNER_SP(%rdi), %rsp
+    movq $0, CR_SCHED_CURRENT(%rdi) /* the loop is no fiber */
+    movq CR_SCHED_SP(%rdi), %rsp
     jmp .Lresume
     endfunction cr_fiber_to_loop
 
@@ -179,11 +179,11 @@ cr_fiber_first_run:
     .cfi_startproc
     .cfi_undefined rip
     movq (%rdx), %rcx /* off the list of hot stacks */
-    movq %rcx, CR_RUNNER_STACKS(%rdi)
-    movq %rsi, CR_RUNNER_CURRENT(%rdi)
-    movl CR_RUNNER_BUDGET_FULL(%rdi), %ecx
-    movl %ecx, CR_RUNNER_BUDGET(%rdi)
-    incq CR_RUNNER_SWITCHES(%rdi)
+    movq %rcx, CR_SCHED_STACKS(%rdi)
+    movq %rsi, CR_SCHED_CURRENT(%rdi)
+    movl CR_SCHED_BUDGET_FULL(%rdi), %ecx
+    movl %ecx, CR_SCHED_BUDGET(%rdi)
+    incq CR_SCHED_SWITCHES(%rdi)
 /* What has just ended may have left its stack, with these words, to be the fresh one: a signal
  * that comes once rsp is at its top writes over them. */
     movl (%r10), %r8d
@@ -192,15 +192,15 @@ cr_fiber_first_run:
     movq %rdi, %r12 /* kept where no call destroys them */
     movq %rsi, %rbx
     movq %rdx, %r13
-    xorl CR_RUNNER_FP(%rdi), %r8d
+    xorl CR_SCHED_FP(%rdi), %r8d
     testl $MXCSR_CONTROL, %r8d
     jnz .Lfirst_control
-    cmpw CR_RUNNER_FP + 4(%rdi), %r9w
+    cmpw CR_SCHED_FP + 4(%rdi), %r9w
     jne .Lfirst_control
 /* The arguments are loaded last, for everything before needs registers. What overlays them in
  * the record (wait, stack, scope, generator, child) is written only after. */
 .Lfirst_controlled:
-    movq CR_RUNNER_ERRNO(%r12), %rax
+    movq CR_SCHED_ERRNO(%r12), %rax
     movl $0, (%rax) /* errno starts at 0 */
     movb $CR_RUN_RESUME, CR_FIBER_RUN(%rbx)
     movq CR_FIBER_SP(%rbx), %r14 /* the function, before its first run */
@@ -232,8 +232,8 @@ cr_fiber_first_run:
     call cr_fiber_returned
     ud2 /* cr_fiber_returned does not return */
 .Lfirst_control:
-    ldmxcsr CR_RUNNER_FP(%r12)
-    fldcw CR_RUNNER_FP + 4(%r12)
+    ldmxcsr CR_SCHED_FP(%r12)
+    fldcw CR_SCHED_FP + 4(%r12)
     jmp .Lfirst_controlled
 /* All sixteen words are copied, whatever the call had: the pool's block is that large. Each is read
  * in the size it was written in a moment ago, which the processor forwards; the compiler writes
@@ -263,28 +263,28 @@ cr_fiber_first_run:
     movq 24(%r15), %rcx
     movq 32(%r15), %r8
     movq 40(%r15), %r9
-    movq CR_RUNNER_MANY(%r12), %rax
+    movq CR_SCHED_MANY(%r12), %rax
     movq %rax, (%r15)
-    movq %r15, CR_RUNNER_MANY(%r12) /* the block has been read: it is free */
+    movq %r15, CR_SCHED_MANY(%r12) /* the block has been read: it is free */
     jmp .Lstart
     endfunction cr_fiber_first_run
 
-/* cr_fiber *cr_runner_enter_fast(cr_runner *rdi) */
-    function cr_runner_enter_fast
+/* cr_fiber *cr_sched_enter_fast(cr_sched *rdi) */
+    function cr_sched_enter_fast
     save_registers
     subq $FRAME_SAVED, %rsp
     .cfi_adjust_cfa_offset FRAME_SAVED
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
-    movq CR_RUNNER_ERRNO(%rdi), %rax
+    movq CR_SCHED_ERRNO(%rdi), %rax
     movl (%rax), %eax
     movl %eax, FRAME_ERRNO(%rsp)
-    movq %rsp, CR_RUNNER_SP(%rdi)
+    movq %rsp, CR_SCHED_SP(%rdi)
     movq %rsp, %r10
     jmp .Lnext
-    endfunction cr_runner_enter_fast
+    endfunction cr_sched_enter_fast
 
-/* void cr_fiber_leave_fast(cr_runner *rdi) */
+/* void cr_fiber_leave_fast(cr_sched *rdi) */
     function cr_fiber_leave_fast
     .cfi_undefined rip
     /* Nothing is saved of a fiber that leaves; only its control words are needed, to compare

@@ -93,7 +93,7 @@ CRANK_NORETURN static void body(void *arg)
 static int first_run(crank_generator *g)
 {
     crank_loop *loop = g->loop;
-    if (!loop->runner.stacks && cr_stacks_refill(cr_tasks_of(loop)->stacks) < 0)
+    if (!loop->runner.stacks && cr_stacks_refill(cr_task_state_of(loop)->stacks) < 0)
         return cr_failed(
             -ENOMEM, "crank_next: no memory for the stack of generator %s", name_of(g));
     g->stack = cr_stack_pop(&loop->runner.stacks);
@@ -309,7 +309,7 @@ void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
     crank_loop *loop = cr_loop_here;
-    uint64_t since = loop ? cr_tasks_of(loop)->moments++ : 0;
+    uint64_t since = loop ? cr_task_state_of(loop)->moments++ : 0;
     cr_closing closing = { .begun = since + 1 };
     cr_failure *before = self ? cr_failure_take(self)
                               : NULL; /* the error that leaves the block stays the caller's */

@@ -19,12 +19,12 @@
 
 void cr_generators_open(crank_loop *loop)
 {
-    cr_pool_init(&cr_tasks_of(loop)->generator_pool, loop->sys, sizeof(crank_generator));
+    cr_pool_init(&cr_task_state_of(loop)->generator_pool, loop->sys, sizeof(crank_generator));
 }
 
 crank_generator *cr_generator_get(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     crank_generator *g = cr_pool_get(&tasks->generator_pool);
     if (!g)
         return NULL;
@@ -39,7 +39,7 @@ crank_generator *cr_generator_get(crank_loop *loop)
 
 void cr_generator_put(crank_generator *g)
 {
-    cr_tasks *tasks = cr_tasks_of(g->loop);
+    cr_task_state *tasks = cr_task_state_of(g->loop);
     if (g->newer)
         g->newer->older = g->older;
     else
@@ -53,7 +53,7 @@ void cr_generator_put(crank_generator *g)
 
 /* The oldest that sleeps and is asked by no other generator; else the oldest that sleeps, left open
  * by a body that has ended. */
-static crank_generator *next_to_close(const cr_tasks *tasks, size_t *ret_outermost)
+static crank_generator *next_to_close(const cr_task_state *tasks, size_t *ret_outermost)
 {
     crank_generator *outermost = NULL, *any = NULL;
     *ret_outermost = 0;
@@ -87,7 +87,7 @@ static void close_all(void)
     crank_loop *loop = cr_loop_here;
     size_t count;
     bool said = false;
-    for (crank_generator *g; (g = next_to_close(cr_tasks_of(loop), &count));) {
+    for (crank_generator *g; (g = next_to_close(cr_task_state_of(loop), &count));) {
         if (!said)
             report(loop, g, count);
         said = true;
@@ -99,7 +99,7 @@ bool cr_generators_end(crank_loop *loop)
 {
     static const crank_site site = { "(closes generators)", "", "", 0, CRANK_KIND_VOID, 1, 0, false,
         0, 0 };
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     size_t count;
     if (CR_LIKELY(!tasks->generators) || !next_to_close(tasks, &count))
         return false;
@@ -112,7 +112,7 @@ bool cr_generators_end(crank_loop *loop)
 
 void cr_generators_free(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     while (tasks->generators)
         cr_generator_put(tasks->generators);
     cr_pool_deinit(&tasks->generator_pool);

@@ -338,7 +338,7 @@ static void give_up(gather *g, cr_task *task, int result)
     bool ours = task->id == g->failed && result == g->error && result < 0;
     task->joiner = 0;
     if (CR_LIKELY(cr_task_is_plain(g->self, task))) {
-        cr_task_release_plain(cr_tasks_of(g->loop), g->self, task);
+        cr_task_release_plain(cr_task_state_of(g->loop), g->self, task);
         return;
     }
     task->fiber.flags |= CR_TASK_CLAIMED;
@@ -359,7 +359,7 @@ static void give_up(gather *g, cr_task *task, int result)
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
-    gather *g = cr_pool_get(&cr_tasks_of(cr_loop_checked(call))->scopes);
+    gather *g = cr_pool_get(&cr_task_state_of(cr_loop_checked(call))->scopes);
     if (!g)
         return NULL;
     g->call = call;
@@ -418,7 +418,7 @@ int crank_gather_(
         }
         give_up(g, task, result);
     }
-    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
+    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -456,7 +456,7 @@ int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *re
         fill_outcome(&ret_outcomes[i], task);
         give_up(g, task, 0);
     }
-    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
+    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -543,6 +543,6 @@ int crank_any_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
     if (g->any && result < 0 && result != -ECANCELED)
         collect_failures(g);
     int won = give_up_all(g);
-    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, g);
+    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result < 0 ? result : won;
 }

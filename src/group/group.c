@@ -379,7 +379,7 @@ static inline crank_task *spawn(
     if (group->limit == 0 || group->going < group->limit) {
         group->going++;
         cr_task_ready(loop, task);
-        return cr_handle(task);
+        return cr_task_handle(task);
     }
     task->fiber.life = CR_DEFERRED;
     task->fiber.next = NULL;
@@ -388,7 +388,7 @@ static inline crank_task *spawn(
     else
         group->held = task;
     group->held_last = task;
-    return cr_handle(task);
+    return cr_task_handle(task);
 }
 
 crank_task *crank_group_spawn_(crank_group *g, crank_function_ *fn, const crank_site *site)

@@ -22,7 +22,7 @@ static void check_giver(crank_loop *loop, const cr_task *task, const char *call)
 {
     const cr_task *caller = cr_self();
     if (!caller)
-        caller = cr_tasks_of(loop)->root;
+        caller = cr_task_state_of(loop)->root;
     CR_CHECK(!(task->fiber.flags & CR_TASK_FUTURE),
         "%s: this is the handle of a future, which no group can own; await it", call);
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),

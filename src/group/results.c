@@ -167,13 +167,13 @@ static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     if (pending->delivery.stack_of)
         cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
     deliver(&pending->delivery, task);
-    cr_pool_put(&cr_tasks_of(loop)->deliveries, pending);
+    cr_pool_put(&cr_task_state_of(loop)->deliveries, pending);
 }
 
 int cr_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
     if (!pending)
         return -ENOMEM;

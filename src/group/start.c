@@ -146,7 +146,7 @@ static int outcome(const start *s, const crank_site *site)
 static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how, int *ret_err)
 {
     static const char call[] = "crank_group_start";
-    cr_tasks *tasks = cr_tasks_of(w->loop);
+    cr_task_state *tasks = cr_task_state_of(w->loop);
     cr_nursery *group = how->group->state ? cr_group_nursery(how->group, call) : NULL;
     if (group && cr_group_ending(group)) {
         *ret_err = -ECANCELED;
@@ -193,7 +193,7 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     w.self->on = s;
     (void)cr_park(&w, &start_wait);
     err = outcome(s, site);
-    cr_pool_put(&cr_tasks_of(loop)->scopes, s);
+    cr_pool_put(&cr_task_state_of(loop)->scopes, s);
     return err;
 }
 

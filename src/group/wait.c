@@ -139,7 +139,7 @@ static int watch_all(waiter *w, crank_task *const *tasks)
             continue;
         cr_task *task = cr_task_of(tasks[i], "crank_wait");
         cr_join_check(w->self, task, "crank_wait");
-        if (!cr_task_ext(cr_tasks_of(w->loop), task))
+        if (!cr_task_ext(cr_task_state_of(w->loop), task))
             return -ENOMEM;
         w->watches[i] = (watch){ { NULL, one_ended }, w, true };
         cr_task_watch(task, &w->watches[i].base);

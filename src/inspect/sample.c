@@ -99,7 +99,7 @@ int64_t cr_sample_delayed(const crank_loop *loop)
  * The slabs' list only grows, so that it may be read from a handler and from another thread. */
 static void find_top(const crank_loop *loop, cr_stack_copy *copy)
 {
-    const cr_tasks *tasks = loop->tasks;
+    const cr_task_state *tasks = loop->tasks;
     uintptr_t last = (uintptr_t)loop->watched.frame;
     char *low, *high;
     copy->top = copy->last = 0;

@@ -305,7 +305,7 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
 void crank_stream_end_(crank_stream *stream)
 {
     cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
-    cr_tasks *tasks = cr_tasks_of(w.loop);
+    cr_task_state *tasks = cr_task_state_of(w.loop);
     cr_failure *before = cr_failure_take(w.self);
     bool scopeless = tasks->out_of_memory == w.self->id;
     if (scopeless)

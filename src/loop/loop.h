@@ -57,7 +57,7 @@ struct cr_closer {
 /* Everything here is the loop's own thread's, but for wakeup, which has its own rules, and sys
  * and options, which do not change. */
 struct crank_loop {
-    cr_runner runner; /* first: the assembly finds it at the loop's address */
+    cr_sched runner; /* first: the assembly finds it at the loop's address */
     const cr_sys *sys;
     const cr_sys *base_sys; /* what the loop was opened with; sys is the backend's */
     cr_backend *backend;

@@ -109,7 +109,7 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     loop->base_sys = sys;
     loop->bare = bare;
     loop->options = filled;
-    cr_runner_init(&loop->runner);
+    cr_sched_init(&loop->runner);
     err = furnish(loop);
     if (err < 0) {
         destroy(loop, sys);

@@ -15,6 +15,6 @@ struct cr_service {
 static inline void cr_service_push(crank_loop *loop, cr_service *service)
 {
     service->item.run = CR_RUN_SERVICE;
-    cr_runner_push(&loop->runner, &service->item);
+    cr_sched_push(&loop->runner, &service->item);
 }
 #endif

@@ -78,7 +78,7 @@ static void serve(crank_loop *loop, cr_fiber *fiber)
 
 /* Has a fiber at the front of the line started another eagerly? Then that one, which has perhaps
  * not begun, and the starter behind it run before anything else does. */
-static bool in_eager_start(const cr_runner *runner)
+static bool in_eager_start(const cr_sched *runner)
 {
     const cr_fiber *at = runner->head;
     for (int i = 0; at && i < 2; i++, at = at->next)
@@ -88,7 +88,7 @@ static bool in_eager_start(const cr_runner *runner)
 }
 
 /* To whoever listens: the head is about to run, having all it needs to. */
-static void announce(const cr_runner *runner)
+static void announce(const cr_sched *runner)
 {
     cr_fiber *head = runner->head;
     if (head->run == CR_RUN_RESUME || (head->run == CR_RUN_NEW && runner->stacks))
@@ -99,14 +99,14 @@ static void announce(const cr_runner *runner)
  * starter: its next waiting call finds its budget spent and lets the others run. */
 static CR_NOINLINE void run_overtime(crank_loop *loop)
 {
-    cr_runner *runner = &loop->runner;
+    cr_sched *runner = &loop->runner;
     uint32_t full = runner->budget_full;
     do {
         announce(runner);
         if (runner->head->run == CR_RUN_RESUME)
             runner->budget_full = 1;
         runner->steps = 1;
-        cr_fiber *fiber = cr_runner_enter(runner);
+        cr_fiber *fiber = cr_sched_enter(runner);
         runner->budget_full = full;
         if (fiber)
             serve(loop, fiber);
@@ -117,25 +117,25 @@ static CR_NOINLINE void run_overtime(crank_loop *loop)
  * when it has all it needs to run. */
 static CR_NOINLINE long run_announced(crank_loop *loop)
 {
-    cr_runner *runner = &loop->runner;
+    cr_sched *runner = &loop->runner;
     long ran = 0;
     for (; runner->head && ran < CR_STEPS; ran++) {
         announce(runner);
         runner->steps = 1;
-        cr_fiber *fiber = cr_runner_enter(runner);
+        cr_fiber *fiber = cr_sched_enter(runner);
         if (fiber)
             serve(loop, fiber);
     }
     return ran;
 }
 
-/* One pass: at most CR_STEPS items of the ready line. Gives how many ran. cr_runner_enter comes
+/* One pass: at most CR_STEPS items of the ready line. Gives how many ran. cr_sched_enter comes
  * back where something needs the loop itself: a callback, which has no stack of its own, or a
  * fiber without one. What becomes ready during the pass is run in it too, up to its limit;
  * switches counts the fibers, which pass from one to the next without coming here. */
 static long run_ready(crank_loop *loop)
 {
-    cr_runner *runner = &loop->runner;
+    cr_sched *runner = &loop->runner;
     uint64_t before = runner->switches;
     long services = 0;
     cr_fiber *fiber;
@@ -144,7 +144,7 @@ static long run_ready(crank_loop *loop)
         before = runner->switches;
     } else {
         runner->steps = CR_STEPS;
-        while ((fiber = cr_runner_enter(runner))) {
+        while ((fiber = cr_sched_enter(runner))) {
             serve(loop, fiber);
             services++;
         }

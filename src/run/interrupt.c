@@ -49,7 +49,8 @@ static void interrupted(cr_post *post)
     if (r->ended)
         return;
     cr_run_start_grace(r);
-    (void)crank_cancel_because(cr_handle(cr_tasks_of(r->loop)->root), "interrupted (Ctrl-C)");
+    (void)crank_cancel_because(
+        cr_task_handle(cr_task_state_of(r->loop)->root), "interrupted (Ctrl-C)");
 }
 
 /* In the child of a fork the run goes on no more. */

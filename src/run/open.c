@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* open.c: the tasks of a loop, from before the first to after the last.
  *
- * Owns: the opening and closing of what all ranks keep in cr_tasks. Does not own the records
+ * Owns: the opening and closing of what all ranks keep in cr_task_state. Does not own the records
  * (record.c) nor who runs in them (run.c). */
 #include "run/open.h"
 #include "group/results.h"
@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 
 /* The first spare is taken here, for the root's call is captured into it. */
-int cr_tasks_open(crank_loop *loop)
+int cr_task_state_open(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_alloc_zero(loop->sys, sizeof *tasks);
+    cr_task_state *tasks = cr_alloc_zero(loop->sys, sizeof *tasks);
     if (!tasks)
         return -ENOMEM;
     tasks->loop = loop;
@@ -32,7 +32,7 @@ int cr_tasks_open(crank_loop *loop)
     if (err == 0 && !tasks->spare)
         err = -ENOMEM;
     if (err < 0)
-        cr_tasks_close(loop);
+        cr_task_state_close(loop);
     else if (loop->options.debug)
         cr_since_trace(tasks);
     return err;
@@ -40,9 +40,9 @@ int cr_tasks_open(crank_loop *loop)
 
 /* Half-opened ones too. A slab leaves the table before its memory goes: a stale handle that
  * another thread looks up finds nothing rather than an unmapped page. */
-void cr_tasks_close(crank_loop *loop)
+void cr_task_state_close(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (tasks->leave_locks)
         tasks->leave_locks(loop, NULL);
     cr_loop_ends(loop);

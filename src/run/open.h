@@ -4,6 +4,6 @@
 #define CR_OPEN_H
 #include "task/record.h"
 
-int cr_tasks_open(crank_loop *loop); /* 0 or -ENOMEM */
-void cr_tasks_close(crank_loop *loop);
+int cr_task_state_open(crank_loop *loop); /* 0 or -ENOMEM */
+void cr_task_state_close(crank_loop *loop);
 #endif

@@ -18,5 +18,5 @@ typedef struct cr_run {
     bool named;          /* those that do not end were reported */
     cr_post interrupt;   /* Ctrl-C has come: on its way until the loop is closed, at the latest */
 } cr_run;
-static inline cr_run *cr_run_of(crank_loop *loop) { return cr_tasks_of(loop)->run; }
+static inline cr_run *cr_run_of(crank_loop *loop) { return cr_task_state_of(loop)->run; }
 #endif

@@ -37,7 +37,7 @@
 static enum cr_idle idle(crank_loop *loop)
 {
     enum { KEEP = 64 };
-    cr_stacks *stacks = cr_tasks_of(loop)->stacks;
+    cr_stacks *stacks = cr_task_state_of(loop)->stacks;
     if (cr_stacks_trim(stacks))
         return CR_IDLE_NOW;
     return cr_stacks_set_aside(stacks, KEEP) ? CR_IDLE_LATER : CR_IDLE_DONE;
@@ -77,7 +77,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
 /* The hooks by which lower layers reach up: set before the first task exists. */
 static void tasks_prepare(cr_run *r)
 {
-    cr_tasks *tasks = cr_tasks_of(r->loop);
+    cr_task_state *tasks = cr_task_state_of(r->loop);
     tasks->run = r;
     tasks->pending = &cr_scopes_ops;
     cr_nursery_init(&r->top, cr_root_ended);
@@ -104,7 +104,7 @@ static int start_root(
     if (!root)
         return -ENOMEM;
     root->fiber.flags |= CR_TASK_ROOT;
-    cr_tasks_of(r->loop)->root = root;
+    cr_task_state_of(r->loop)->root = root;
     cr_task_ready(r->loop, root);
     return 0;
 }
@@ -126,13 +126,13 @@ static int drive(
     cr_run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
     crank_loop *loop = r->loop;
-    int err = cr_tasks_open(loop);
+    int err = cr_task_state_open(loop);
     if (err < 0)
         return err;
     cr_loop_here = loop;
     tasks_prepare(r);
-    cr_capture_into(cr_fiber_few(&cr_tasks_of(loop)->spare->fiber));
-    err = cr_overflow_install(loop->sys, cr_tasks_of(loop)->stacks, report_overflow);
+    cr_capture_into(cr_fiber_few(&cr_task_state_of(loop)->spare->fiber));
+    err = cr_overflow_install(loop->sys, cr_task_state_of(loop)->stacks, report_overflow);
     if (err == 0) {
         err = cr_hibernate_open(loop);
         bool interrupts_here = cr_interrupts_handle(r);
@@ -149,10 +149,10 @@ static int drive(
         cr_hibernate_close(loop);
         if (interrupts_here)
             cr_interrupts_leave();
-        cr_overflow_remove(cr_tasks_of(loop)->stacks);
+        cr_overflow_remove(cr_task_state_of(loop)->stacks);
     }
     cr_generators_free(loop);
-    cr_tasks_close(loop);
+    cr_task_state_close(loop);
     cr_capture_into(NULL);
     cr_capture_into_block(NULL);
     cr_loop_here = NULL;

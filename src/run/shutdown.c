@@ -23,11 +23,11 @@
  * more detached task. */
 static void stop_if_done(cr_run *r)
 {
-    if (!r->ended || cr_tasks_of(r->loop)->detached->alive > 0)
+    if (!r->ended || cr_task_state_of(r->loop)->detached->alive > 0)
         return;
     if (r->grace) {
         (void)crank_handle_cancel(r->grace);
-        cr_tasks_of(r->loop)->graces--;
+        cr_task_state_of(r->loop)->graces--;
     }
     r->grace = NULL;
     if (!cr_generators_end(r->loop))
@@ -40,7 +40,7 @@ static void grace_over(void *arg)
 {
     cr_run *r = arg;
     crank_loop *loop = r->loop;
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     bool more = cr_grace_over(loop);
     char what[128];
     r->grace = NULL;
@@ -63,7 +63,7 @@ static void grace_over(void *arg)
  * nothing else happens. */
 void cr_run_start_grace(cr_run *r)
 {
-    cr_tasks *tasks = cr_tasks_of(r->loop);
+    cr_task_state *tasks = cr_task_state_of(r->loop);
     if (r->grace || tasks->stuck > 0)
         return;
     r->grace = crank_call_later(r->loop, r->loop->options.grace, grace_over, r);
@@ -74,7 +74,7 @@ void cr_run_start_grace(cr_run *r)
 void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 {
     cr_run *r = cr_container_of(owner, cr_run, top);
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     uint64_t bits = cr_task_bits(root);
     double real;
     memcpy(&real, &bits, sizeof real);
@@ -111,7 +111,7 @@ void cr_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
  * itself. */
 static void cancel_all(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (tasks->stuck == 1) {
         if (tasks->root)
             (void)cr_task_cancel(loop, tasks->root);
@@ -129,7 +129,7 @@ static void cancel_all(crank_loop *loop)
 bool cr_run_starved(crank_loop *loop)
 {
     enum { TRIES = 8 };
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_run *r = cr_run_of(loop);
     if (tasks->stuck++ == 0) {
         r->error = -EDEADLK;

@@ -26,20 +26,20 @@
  * wake-up, so that nobody sees a task that is both ready and asked. */
 void cr_cancel_deliver(crank_loop *loop, cr_task *task)
 {
-    if (!cr_task_parked(task) || !cr_tasks_of(loop)->pending->deliverable(task))
+    if (!cr_task_parked(task) || !cr_task_state_of(loop)->pending->deliverable(task))
         return;
     const cr_wait_ops *wait = task->fiber.wait;
     if (!wait->abort)
         cr_waitq_leave(task->on, task);
     else if (!wait->abort(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
-    cr_tasks_of(loop)->pending->interrupt(task);
+    cr_task_state_of(loop)->pending->interrupt(task);
     cr_wake(loop, task, -ECANCELED);
 }
 
 /* Eight bits of tally hold the count; few tasks need the rest of it, which lies in the ext. At the
  * top it sticks, since wrapping would lose all requests. */
-static void count_request(cr_tasks *tasks, cr_task *task)
+static void count_request(cr_task_state *tasks, cr_task *task)
 {
     if (CR_LIKELY(CR_TALLY_REQUESTS(task) < CR_TALLY_REQUESTS_MAX)) {
         task->fiber.tally += CR_TALLY_ASKED;
@@ -51,7 +51,7 @@ static void count_request(cr_tasks *tasks, cr_task *task)
 }
 
 /* The running task has asked itself. */
-static void count_own_request(cr_tasks *tasks, const cr_task *task)
+static void count_own_request(cr_task_state *tasks, const cr_task *task)
 {
     if (tasks->own_requests.id != task->id) {
         tasks->own_requests.id = task->id;
@@ -65,7 +65,7 @@ static void count_own_request(cr_tasks *tasks, const cr_task *task)
  * -ECANCELED in any case, the tasks it waits for on_event of this request too. */
 static void request(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     bool running = loop->runner.current == &task->fiber;
     bool absorbed =
         !running && (task->fiber.flags & CR_TASK_INTERRUPTED) && tasks->pending->absorb(task);
@@ -89,7 +89,7 @@ static void request(crank_loop *loop, cr_task *task)
  * worker has taken it yet, else when it comes back. */
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.flags & CR_TASK_FUTURE || cr_tasks_of(loop)->cancel_job(loop, task))
+    if (task->fiber.flags & CR_TASK_FUTURE || cr_task_state_of(loop)->cancel_job(loop, task))
         cr_task_complete_error(loop, task, -ECANCELED);
 }
 
@@ -103,20 +103,20 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     case CR_FREE:
     case CR_ENDED: return;
     case CR_DEFERRED:
-        count_request(cr_tasks_of(loop), task);
+        count_request(cr_task_state_of(loop), task);
         ((cr_nursery *)task->owner)->undefer(task->owner, task);
         cr_task_complete_error(loop, task, -ECANCELED);
         return;
     case CR_EXTERNAL:
-        count_request(cr_tasks_of(loop), task);
+        count_request(cr_task_state_of(loop), task);
         cancel_aside(loop, task);
         return;
     case CR_COMPLETING:
-        count_request(cr_tasks_of(loop), task);
+        count_request(cr_task_state_of(loop), task);
         cr_returned_cancel(loop, task);
         return;
     case CR_ALIVE:
-        count_request(cr_tasks_of(loop), task);
+        count_request(cr_task_state_of(loop), task);
         request(loop, task);
         return;
     }
@@ -127,7 +127,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
  * those above are through: in the order in which they came, or, where there is no memory to note
  * that, in any. */
 enum { CHAIN_MAX = 16, MARKS = 64 };
-static void put_off(cr_tasks *tasks, const cr_task *task)
+static void put_off(cr_task_state *tasks, const cr_task *task)
 {
     if (tasks->put_off_count == tasks->put_off_room) {
         size_t room = tasks->put_off_room ? 2 * tasks->put_off_room : 64;
@@ -146,7 +146,7 @@ static void put_off(cr_tasks *tasks, const cr_task *task)
 }
 
 /* One that has ended meanwhile is free: nothing is spawned while requests go down. */
-static CR_COLD void ask_marked(crank_loop *loop, cr_tasks *tasks)
+static CR_COLD void ask_marked(crank_loop *loop, cr_task_state *tasks)
 {
     for (cr_slab *slab = tasks->slabs; slab; slab = slab->next) {
         for (size_t word = 0; word < CR_SLAB_RECORDS / MARKS; word++) {
@@ -161,7 +161,7 @@ static CR_COLD void ask_marked(crank_loop *loop, cr_tasks *tasks)
 }
 
 /* By id, for one put off may have ended meanwhile, and its record have gone. */
-static void ask_put_off(crank_loop *loop, cr_tasks *tasks)
+static void ask_put_off(crank_loop *loop, cr_task_state *tasks)
 {
     do {
         for (size_t i = 0; i < tasks->put_off_count; i++) {
@@ -177,7 +177,7 @@ static void ask_put_off(crank_loop *loop, cr_tasks *tasks)
 
 int cr_task_cancel(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (task->fiber.life == CR_ENDED || task->fiber.life == CR_FREE)
         return -ESRCH;
     if (CR_UNLIKELY(tasks->chain == CHAIN_MAX)) {
@@ -219,7 +219,7 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
     cr_task *task = cr_task_of(handle, "crank_cancel_because");
     if (task->fiber.life == CR_ENDED)
         return -ESRCH;
-    cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
+    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
     cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_task_name(task)) : NULL;
     if (reason) { /* short memory costs the reason, not the request */
         va_list args;
@@ -238,7 +238,7 @@ unsigned crank_cancelling(crank_task *task)
 }
 
 /* Of those the task has made to itself the last first. */
-static void take_back(cr_tasks *tasks, cr_task *task)
+static void take_back(cr_task_state *tasks, cr_task *task)
 {
     if (task->ext && task->ext->more_requests > 0)
         task->ext->more_requests--;
@@ -255,7 +255,7 @@ static void take_back(cr_tasks *tasks, cr_task *task)
 unsigned crank_uncancel(crank_task *handle)
 {
     cr_task *task = cr_task_or_self(handle, "crank_uncancel");
-    take_back(cr_tasks_of(cr_loop_here), task);
+    take_back(cr_task_state_of(cr_loop_here), task);
     if (CR_TALLY_REQUESTS(task) == 0) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
         if (task->ext) {
@@ -264,7 +264,7 @@ unsigned crank_uncancel(crank_task *handle)
         }
     }
     if (task->fiber.life == CR_ALIVE && !cr_task_is_new(task))
-        cr_tasks_of(cr_loop_here)->pending->uncancelled(task);
+        cr_task_state_of(cr_loop_here)->pending->uncancelled(task);
     return cr_task_requests(task);
 }
 

@@ -40,7 +40,7 @@ static void disown(cr_task *task)
 
 /* Its owner or maker has gone, and a gather has been told of its end but has not gone on yet: what
  * it gave is still wanted, and the gather releases it. */
-static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
+static CR_COLD void leave_to_gather(cr_task_state *tasks, cr_task *task)
 {
     if (task->owner)
         cr_child_unlink(cr_children_of(task), task);
@@ -49,7 +49,7 @@ static CR_COLD void leave_to_gather(cr_tasks *tasks, cr_task *task)
     disown(task);
 }
 
-CR_NOINLINE void cr_ext_free(cr_tasks *tasks, cr_task *task)
+CR_NOINLINE void cr_ext_free(cr_task_state *tasks, cr_task *task)
 {
     cr_ext *ext = task->ext;
     cr_failure_free(ext->failure);
@@ -65,7 +65,7 @@ CR_NOINLINE void cr_ext_free(cr_tasks *tasks, cr_task *task)
  * the task nobody's child: it may end the parent. */
 void cr_task_release(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     uint16_t flags = task->fiber.flags;
     if (CR_UNLIKELY(task->joiner & 1)) {
         leave_to_gather(tasks, task);
@@ -190,7 +190,7 @@ void cr_returned_cancel(crank_loop *loop, cr_task *task)
         return;
     task->fiber.flags |= CR_TASK_CANCEL_PENDING;
     returned_over(loop, task);
-    if (cr_tasks_of(loop)->stuck == 0)
+    if (cr_task_state_of(loop)->stuck == 0)
         (void)cr_grace_start(loop, task, &unwanted_wait);
     cr_children_cancel(loop, task->child);
 }
@@ -205,7 +205,7 @@ static void returned_begin(crank_loop *loop, cr_task *task)
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
     if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
-        cr_tasks_of(loop)->leave_locks(loop, task); /* its children may wait for one */
+        cr_task_state_of(loop)->leave_locks(loop, task); /* its children may wait for one */
     if (cr_children_unwanted(loop, task)) {
         if (task->fiber.flags & CR_TASK_ROOT)
             cr_name_leftovers(loop, task->child);
@@ -232,7 +232,7 @@ static void release_child(crank_loop *loop, cr_task *child)
 static CR_NOINLINE void leave_ext(crank_loop *loop, cr_task *task)
 {
     if (task->ext->took_locks)
-        cr_tasks_of(loop)->leave_locks(loop, task);
+        cr_task_state_of(loop)->leave_locks(loop, task);
     while (task->ext && task->ext->watchers) {
         cr_watcher *watcher = task->ext->watchers;
         task->ext->watchers = watcher->next;
@@ -251,7 +251,7 @@ static bool waits_for_none(const cr_task *parent)
  * the joiner, which takes the record; the group's child_ended comes last, for the same reason. */
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (CR_UNLIKELY(task->fiber.life == CR_COMPLETING))
         returned_over(loop, task);
     cr_trace_emit(loop->runner.tracer, CR_EVENT_ENDED, task, 0);
@@ -374,7 +374,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     crank_loop *loop = cr_loop_here;
     if (CR_UNLIKELY(!loop))
         cr_fork_came_back();
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
     long value = plain_value(loop, task, integer);
     if (CR_UNLIKELY(value < 0 || parent->fiber.life != CR_ALIVE))
@@ -447,7 +447,7 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
 void cr_task_unmake(crank_loop *loop, cr_task *task)
 {
     drop_arguments(loop, task);
-    cr_tasks_of(loop)->alive--;
+    cr_task_state_of(loop)->alive--;
     if (task->fiber.flags & CR_TASK_IN_GROUP)
         ((cr_nursery *)task->owner)->alive--;
     else

@@ -12,7 +12,7 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error);
 /* Give the record back: unlinks it; reports a failure nobody saw. */
 void cr_task_release(crank_loop *loop, cr_task *task);
 /* Give back what few tasks have; it has one. */
-void cr_ext_free(cr_tasks *tasks, cr_task *task);
+void cr_ext_free(cr_task_state *tasks, cr_task *task);
 /* A task that has returned: is it one whose children are cancelled rather than awaited? */
 bool cr_children_unwanted(const crank_loop *loop, const cr_task *task);
 /* A child of the parent's as it was spawned, for which nobody waits: no flag, ext or joiner.
@@ -23,7 +23,7 @@ static inline bool cr_task_is_plain(const cr_task *parent, const cr_task *task)
     return task->owner == parent && !task->ext && !task->joiner &&
            !(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
 }
-static inline void cr_task_release_plain(cr_tasks *tasks, cr_task *parent, cr_task *task)
+static inline void cr_task_release_plain(cr_task_state *tasks, cr_task *parent, cr_task *task)
 {
     cr_child_unlink(&parent->child, task);
     cr_record_put(tasks, task);

@@ -34,7 +34,7 @@ crank_future *crank_future_new_(const crank_site *site)
     cr_future_uncount(loop, task);
     if (CR_UNLIKELY(cr_spawn_unwanted(loop)))
         (void)cr_task_cancel(loop, task);
-    return (crank_future *)(void *)cr_handle(task);
+    return (crank_future *)(void *)cr_task_handle(task);
 }
 
 /* For bindings and C++, whose places are not known. */

@@ -8,10 +8,10 @@
  * it; what an edge claims for itself leaves the rest of it pending again.
  *
  * Owns: the numbers of interruptions in scopes, and the comparisons at the edges. An interruption's
- * number is a moment (cr_tasks.moments); every scope bears the number of the last one that told of
- * it, and of the last one that told of a request while it was open, so that an edge can see what
- * came together. Nothing runs at the instant a task resumes, for parking is a tail call: that a
- * task has not run on yet is told by CR_TASK_INTERRUPTED, which its next waiting call clears
+ * number is a moment (cr_task_state.moments); every scope bears the number of the last one that
+ * told of it, and of the last one that told of a request while it was open, so that an edge can see
+ * what came together. Nothing runs at the instant a task resumes, for parking is a tail call: that
+ * a task has not run on yet is told by CR_TASK_INTERRUPTED, which its next waiting call clears
  * (run_on).
  *
  * For example: a limit of 1 s around a sleep, and a request at 1 s. The limit interrupts the sleep,
@@ -108,7 +108,7 @@ static void number_request(const cr_task *task, uint64_t interruption)
 /* The request's flag goes, and with it all that is known of it. */
 static void take_request(cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     if (tasks->own_requests.id == task->id)
         tasks->own_requests.id = 0;
@@ -118,7 +118,7 @@ static void take_request(cr_task *task)
 
 void cr_scopes_interrupt(cr_task *task)
 {
-    uint64_t now = ++cr_tasks_of(cr_loop_here)->moments;
+    uint64_t now = ++cr_task_state_of(cr_loop_here)->moments;
     bool requested = cr_scopes_requested(task);
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->pending && !is_deferred(task, s->deferred_at))
@@ -167,7 +167,7 @@ bool cr_scope_absorb(cr_scope *scope)
 
 void cr_scopes_run_on(cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_INTERRUPTED);
     if (tasks->own_requests.id == task->id)
         tasks->own_requests.id = 0;
@@ -194,14 +194,14 @@ bool cr_scope_owns_cancel(const cr_scope *scope)
         if (outer->fired && !outer->own && outer->fired_at > since)
             return false;
     }
-    unsigned own = cr_task_own_requests(cr_tasks_of(cr_loop_here), task);
+    unsigned own = cr_task_own_requests(cr_task_state_of(cr_loop_here), task);
     return cr_task_requests(task) - own <= scope->asked && !cr_task_requests_saturated(task);
 }
 
 /* What the task did itself since its last wait stays pending for the next. */
 void cr_scopes_answer(cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     uint64_t now = ++tasks->moments;
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->pending && !s->own && !is_deferred(task, s->deferred_at))
@@ -295,7 +295,7 @@ static void uncancelled(cr_task *task)
  * requests would be. */
 void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
 {
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     uint64_t now = ++tasks->moments;
     for (cr_scope *s = innermost(task); s; s = s->up) {
         if (s->fired && s->interruption > since) {

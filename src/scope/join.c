@@ -131,7 +131,7 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     waiter->place = (void *)(uintptr_t)failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
     if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
-        cr_tasks_of(loop)->pending->interrupt(waiter);
+        cr_task_state_of(loop)->pending->interrupt(waiter);
     cr_task_claim(loop, task, waiter);
     cr_wake(loop, waiter, (long)bits);
 }
@@ -334,7 +334,7 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (cr_task_error(task) == -ECANCELED)
-            cr_tasks_of(loop)->pending->interrupt(waiter);
+            cr_task_state_of(loop)->pending->interrupt(waiter);
         cr_failure_copy(loop, task, waiter);
     }
     cr_wake(loop, waiter, (long)cr_task_bits(task));
@@ -390,7 +390,7 @@ static long await_shared(
         cr_checkpoint_yield(&w);
         return bits;
     }
-    if (!cr_task_ext(cr_tasks_of(w.loop), task)) {
+    if (!cr_task_ext(cr_task_state_of(w.loop), task)) {
         cr_checkpoint_yield(&w);
         return cr_failed(-ENOMEM, "%s: out of memory", call);
     }
@@ -406,7 +406,7 @@ static long await_shared(
 static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 {
     w->self->place = NULL;
-    cr_task_release_plain(cr_tasks_of(w->loop), w->self, task);
+    cr_task_release_plain(cr_task_state_of(w->loop), w->self, task);
     return value;
 }
 

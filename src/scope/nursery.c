@@ -21,7 +21,7 @@ cr_task *cr_child_alive(cr_task *first)
 
 void cr_future_uncount(crank_loop *loop, cr_task *future)
 {
-    cr_tasks_of(loop)->alive--;
+    cr_task_state_of(loop)->alive--;
     ((cr_task *)future->owner)->fiber.tally -= CR_TALLY_CHILD;
 }
 
@@ -42,5 +42,5 @@ void cr_task_adopt(cr_task *task, cr_nursery *owner)
 crank_task *crank_parent(crank_task *task)
 {
     const cr_task *parent = cr_task_parent(cr_task_or_self(task, "crank_parent"));
-    return parent ? cr_handle(parent) : NULL;
+    return parent ? cr_task_handle(parent) : NULL;
 }

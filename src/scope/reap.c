@@ -15,24 +15,24 @@
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
 {
     int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
-    if (cr_tasks_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
+    if (cr_task_state_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
         return false;
     if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)
         return false;
     task->fiber.wait = graced;
-    cr_tasks_of(loop)->graces++;
+    cr_task_state_of(loop)->graces++;
     return true;
 }
 
 void cr_grace_stop(crank_loop *loop, cr_task *task)
 {
     cr_timer_stop(loop, &task->timer);
-    cr_tasks_of(loop)->graces--;
+    cr_task_state_of(loop)->graces--;
 }
 
 bool cr_grace_over(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     tasks->graces--;
     if (tasks->grace_at != loop->polled_at) /* else what the others set going would be seen */
         tasks->grace_more = cr_loop_expects(loop, tasks->graces);

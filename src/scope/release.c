@@ -45,7 +45,7 @@ void crank_drop(crank_task *handle)
 static void detach(cr_task *task, const char *call)
 {
     crank_loop *loop = cr_loop_here;
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     give_up_check(task, call);
     if (task->fiber.life == CR_ENDED) {
         cr_task_release(loop, task);
@@ -102,8 +102,8 @@ static void done_over(crank_loop *loop, struct done *done)
     cr_task *task = done->task;
     cr_free(loop->sys, done);
     if (--task->ext->pins == 0 && task->ext->released) {
-        cr_ext_free(cr_tasks_of(loop), task);
-        cr_record_put(cr_tasks_of(loop), task);
+        cr_ext_free(cr_task_state_of(loop), task);
+        cr_record_put(cr_task_state_of(loop), task);
     }
 }
 
@@ -120,7 +120,7 @@ static void done_call(crank_loop *loop, cr_service *service)
     struct done *done = cr_container_of(service, struct done, service);
     if (done->fn) {
         done_unlink(done);
-        done->fn(cr_handle(done->task), done->arg);
+        done->fn(cr_task_handle(done->task), done->arg);
     }
     done_over(loop, done);
 }
@@ -150,7 +150,7 @@ int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), 
     CR_CHECK(fn, "crank_on_done: the function is NULL");
     crank_loop *loop = cr_loop_here;
     struct done *done = cr_alloc(loop->sys, sizeof *done);
-    if (!done || !cr_task_ext(cr_tasks_of(loop), task)) {
+    if (!done || !cr_task_ext(cr_task_state_of(loop), task)) {
         cr_free(loop->sys, done);
         return cr_failed(-ENOMEM, "crank_on_done: out of memory");
     }
@@ -198,7 +198,7 @@ int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void 
 /* What else is ready keeps its place: it is its owner's to free. */
 void cr_dones_left(crank_loop *loop)
 {
-    cr_runner *runner = &loop->runner;
+    cr_sched *runner = &loop->runner;
     cr_fiber *next = runner->head;
     runner->head = NULL;
     runner->tail = &runner->head;
@@ -206,7 +206,7 @@ void cr_dones_left(crank_loop *loop)
         next = item->next;
         cr_service *service = cr_container_of(item, cr_service, item);
         if (item->run != CR_RUN_SERVICE || service->run != done_call) {
-            cr_runner_push(runner, item);
+            cr_sched_push(runner, item);
             continue;
         }
         struct done *done = cr_container_of(service, struct done, service);

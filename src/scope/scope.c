@@ -31,7 +31,7 @@ static uint16_t dealt_with(const cr_task *task)
 }
 
 /* The same for scopes around it: one that has fired and not delivered fires, as it were, now. */
-static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
+static void refire_outer(cr_task_state *tasks, const cr_scope *scope)
 {
     for (cr_scope *outer = scope->up; outer; outer = outer->up)
         if (outer->pending)
@@ -42,7 +42,7 @@ static void refire_outer(cr_tasks *tasks, const cr_scope *scope)
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
     cr_task *self = cr_self_checked(call);
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     cr_scope *scope = cr_pool_get(&tasks->scopes);
     *anchor = scope;
     if (!scope) { /* the next wait fails; nobody else runs before it */
@@ -87,7 +87,7 @@ void cr_scope_close(cr_scope *scope)
     if (scope->pending)
         cr_scopes_refresh(task);
     *scope->anchor = NULL;
-    cr_pool_put(&cr_tasks_of(cr_loop_here)->scopes, scope);
+    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, scope);
 }
 
 /* Once: the first reason stands. A scope that sleeps with a generator has no task to interrupt;
@@ -100,7 +100,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     scope->fired = true;
     scope->pending = true;
     scope->error = error;
-    scope->fired_at = ++cr_tasks_of(loop)->moments;
+    scope->fired_at = ++cr_task_state_of(loop)->moments;
     cr_task *task = scope->task;
     if (!task)
         return;
@@ -165,7 +165,7 @@ void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_sco
  * what is around them now they are as new. */
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (!top)
         return;
     bottom->up = task->fiber.scope;

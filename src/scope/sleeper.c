@@ -66,7 +66,7 @@ static void begin(crank_loop *loop, cr_task *task)
     task->child = NULL;
     task->timer = (cr_timer){ 0 };
     if (task->fiber.flags & CR_TASK_ANY_PENDING) {
-        cr_tasks_of(loop)->pending->interrupt(task);
+        cr_task_state_of(loop)->pending->interrupt(task);
         cr_task_complete(loop, task, (uint64_t)(int64_t)-ECANCELED, 0);
         return;
     }
@@ -103,12 +103,12 @@ void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
     }
     if (fiber->run == CR_RUN_HIBERNATED) {
         cr_hibernate_wake(cr_task_of_fiber(fiber));
-        cr_runner_push_front(&loop->runner, fiber);
+        cr_sched_push_front(&loop->runner, fiber);
         return;
     }
-    int err = cr_stacks_refill(cr_tasks_of(loop)->stacks);
+    int err = cr_stacks_refill(cr_task_state_of(loop)->stacks);
     if (err == 0)
-        cr_runner_push_front(&loop->runner, fiber);
+        cr_sched_push_front(&loop->runner, fiber);
     else
         cr_task_complete_error(loop, cr_task_of_fiber(fiber), err);
 }

@@ -28,7 +28,7 @@ static CR_NOINLINE cr_task *no_record(void)
 }
 
 /* The spare record, which holds a small call's arguments already; the next one takes its place. */
-static inline cr_task *take_spare(cr_tasks *tasks, const crank_site *site)
+static inline cr_task *take_spare(cr_task_state *tasks, const crank_site *site)
 {
     cr_task *task = tasks->spare;
     if (CR_UNLIKELY(!task)) { /* memory was short at the last spawn: the arguments lie in the
@@ -48,7 +48,7 @@ static inline cr_task *take_spare(cr_tasks *tasks, const crank_site *site)
 
 /* A block for a large call. Blocks come back to a list of the runner's, for the assembly of the
  * first run gives them back. */
-static cr_many_args *block(cr_tasks *tasks)
+static cr_many_args *block(cr_task_state *tasks)
 {
     void **list = &tasks->loop->runner.many_free;
     cr_many_args *many = *list;
@@ -61,7 +61,7 @@ static cr_many_args *block(cr_tasks *tasks)
 /* The block that a large call was captured into, in whose place the next one comes. Where memory
  * was short, or at the first of a run, it lies in the thread's buffer and is copied. NULL when
  * memory is short. */
-static CR_NOINLINE cr_many_args *take_many(cr_tasks *tasks)
+static CR_NOINLINE cr_many_args *take_many(cr_task_state *tasks)
 {
     cr_many_args *many = cr_capture_block;
     if (CR_UNLIKELY(!many)) {
@@ -77,7 +77,7 @@ static CR_NOINLINE cr_many_args *take_many(cr_tasks *tasks)
 /* The fields that a first run sets (child, wait, the place for arguments) are left alone: the
  * captured call lies in them. */
 static inline void task_init(
-    cr_tasks *tasks, cr_task *task, uint8_t run, crank_function_ *fn, const crank_site *site)
+    cr_task_state *tasks, cr_task *task, uint8_t run, crank_function_ *fn, const crank_site *site)
 {
     task->fiber.run = run;
     task->fiber.life = CR_ALIVE;
@@ -95,7 +95,7 @@ static inline void task_init(
  * changed. */
 static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_many_args *many = NULL;
     if (CR_UNLIKELY(site->large)) {
         many = take_many(tasks);
@@ -133,7 +133,7 @@ static CR_COLD cr_task *after_the_end(void)
  * an error hook is called also while the ended root's children are released. */
 static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(!parent)) {
         parent = tasks->root;
@@ -161,7 +161,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
 /* A callback makes children of the root, also while it ends those it has. */
 bool cr_spawn_unwanted(crank_loop *loop)
 {
-    const cr_task *root = cr_tasks_of(loop)->root;
+    const cr_task *root = cr_task_state_of(loop)->root;
     return !loop->runner.current && root && root->fiber.life == CR_COMPLETING &&
            cr_children_unwanted(loop, root);
 }
@@ -194,7 +194,7 @@ cr_task *cr_task_make_owned(
     owner->alive++;
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals) &&
-        !cr_locals_inherit(cr_tasks_of(loop), task, parent)) {
+        !cr_locals_inherit(cr_task_state_of(loop), task, parent)) {
         cr_task_unmake(loop, task);
         return no_record();
     }
@@ -219,7 +219,7 @@ static CR_INLINE cr_task *make_plainly(
 {
     if (CR_UNLIKELY(!loop || !loop->runner.current))
         return NULL;
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     cr_task *task = tasks->spare, *next = tasks->free;
     if (CR_UNLIKELY(!task || fn == (crank_function_ *)crank_sleep || site->large != large ||
@@ -258,7 +258,7 @@ static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_task_ready(loop, task);
-    return cr_handle(task);
+    return cr_task_handle(task);
 }
 
 static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site *site)
@@ -268,7 +268,7 @@ static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site
     if (CR_UNLIKELY(!task))
         return spawn_fully(fn, site);
     cr_task_ready(loop, task);
-    return cr_handle(task);
+    return cr_task_handle(task);
 }
 
 /* zero stands where the capture macro hands other makers their owner: a group, a loop. */
@@ -280,7 +280,7 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     if (CR_UNLIKELY(!task))
         return site->large ? spawn_large(fn, site) : spawn_fully(fn, site);
     cr_task_ready(loop, task);
-    return cr_handle(task);
+    return cr_task_handle(task);
 }
 
 /* The new task and behind it the caller go to the front of the ready line: no other task, callback
@@ -289,7 +289,7 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
 static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task *task)
 {
     self->wake = (long)task->id;
-    cr_runner_push_front(&loop->runner, self);
+    cr_sched_push_front(&loop->runner, self);
     task->fiber.next = self;
     loop->runner.head = &task->fiber;
     return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, self, CR_WAIT_EAGER);
@@ -302,7 +302,7 @@ static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const cran
     cr_task *self = cr_self_checked("crank_spawn_eager");
     cr_check_site = NULL;
     /* Without a scope it declared nothing runs before the next wait, which says so. */
-    bool stopped = cr_tasks_of(loop)->out_of_memory == self->id;
+    bool stopped = cr_task_state_of(loop)->out_of_memory == self->id;
     cr_task *task = CR_UNLIKELY(stopped) ? no_record() : make_child(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
@@ -314,7 +314,8 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
 {
     (void)zero;
     crank_loop *loop = cr_loop_here;
-    bool one_stopped = loop && loop->tasks && cr_tasks_of(loop)->out_of_memory; /* perhaps this */
+    bool one_stopped =
+        loop && loop->tasks && cr_task_state_of(loop)->out_of_memory; /* perhaps this */
     cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
         return spawn_eager_fully(fn, site);

@@ -18,6 +18,6 @@ cr_task *cr_task_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args);
 static inline void cr_task_ready(crank_loop *loop, cr_task *task)
 {
-    cr_runner_push(&loop->runner, &task->fiber);
+    cr_sched_push(&loop->runner, &task->fiber);
 }
 #endif

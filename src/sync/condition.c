@@ -23,7 +23,7 @@ static void notify_first(crank_condition *condition);
 static void will_be_cancelled(cr_task *task)
 {
     task->place = (void *)(intptr_t)-ECANCELED;
-    cr_tasks_of(cr_loop_here)->pending->interrupt(task);
+    cr_task_state_of(cr_loop_here)->pending->interrupt(task);
 }
 
 /* Cancelled with the notification at hand: the task stays in the lock's line, its notification

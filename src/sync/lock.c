@@ -36,7 +36,7 @@ size_t cr_lock_describe(const cr_task *task, char *buf, size_t size)
     const crank_lock *lock = lock_of(task);
     const cr_task *holder = cr_task_find(cr_lock_holder_id(lock));
     return cr_object_print(buf, size, "%p, held by %s", (const void *)lock,
-        holder ? crank_name(cr_handle(holder)) : "a task that has ended");
+        holder ? crank_name(cr_task_handle(holder)) : "a task that has ended");
 }
 
 crank_lock *crank_lock_new(void)
@@ -65,7 +65,7 @@ void crank_lock_free(crank_lock *lock)
 /* For messages: a holder whose record is gone, or is another thread's, has no name to be known. */
 static const char *name_of(const cr_task *holder)
 {
-    return holder ? crank_name(cr_handle(holder)) : "unknown here";
+    return holder ? crank_name(cr_task_handle(holder)) : "unknown here";
 }
 
 /* A holder whose function has returned will never release: to stand in line for it would be to

@@ -40,7 +40,7 @@ static void report(crank_loop *loop, const cr_task *task, const crank_lock *lock
  * after the report, whose hook may free any lock that nobody holds. */
 static void leave(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     if (task)
         task->ext->took_locks = false;
     for (crank_lock *lock = tasks->locks, *next; lock; lock = next) {
@@ -55,7 +55,7 @@ static void leave(crank_loop *loop, cr_task *task)
 
 void cr_lock_trace_waiter(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_ext *ext = cr_task_ext(tasks, task);
     if (ext)
         ext->took_locks = true;
@@ -64,7 +64,7 @@ void cr_lock_trace_waiter(crank_loop *loop, cr_task *task)
 
 void cr_lock_trace(crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     cr_lock_trace_waiter(loop, task);
     lock->taken_by = task->id;
     lock->taken_at = taken_at;

@@ -18,13 +18,13 @@ size_t(crank_describe)(crank_task *task, char *buf, size_t size)
 crank_task *crank_self(void)
 {
     const cr_task *self = cr_self();
-    return self ? cr_handle(self) : NULL;
+    return self ? cr_task_handle(self) : NULL;
 }
 
 void(crank_set_name)(crank_task *handle, const char *name)
 {
     cr_task *task = cr_task_or_self(handle, "crank_set_name");
-    cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
+    cr_ext *ext = cr_task_ext(cr_task_state_of(cr_loop_here), task);
     if (ext) /* short memory costs the name, no more */
         snprintf(ext->name, sizeof ext->name, "%s", name ? name : "");
 }
@@ -33,7 +33,7 @@ void(crank_set_name)(crank_task *handle, const char *name)
 const char *(crank_name)(crank_task *handle)
 {
     cr_task *task = cr_task_or_self(handle, "crank_name");
-    cr_ext *ext = cr_task_ext(cr_tasks_of(cr_loop_here), task);
+    cr_ext *ext = cr_task_ext(cr_task_state_of(cr_loop_here), task);
     if (ext && !ext->name[0])
         snprintf(ext->name, sizeof ext->name, "%s", cr_task_name(task));
     return cr_task_name(task);
@@ -80,7 +80,7 @@ int(crank_result)(crank_task *handle, long *ret_value)
  * what counts is how long before the next one, at the loop, it was given. */
 static uint64_t order_of(const crank_task *handle)
 {
-    return cr_number_after((uintptr_t)handle, cr_tasks_of(cr_loop_here)->number);
+    return cr_number_after((uintptr_t)handle, cr_task_state_of(cr_loop_here)->number);
 }
 
 /* The oldest max of all tasks, without memory of its own: in order while they come in order, else a
@@ -148,13 +148,13 @@ static void put_in_order(listing *list)
 /* The spare record looks alive to the walk, but is nobody's task. */
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
-    cr_tasks *tasks = cr_tasks_of(cr_loop_checked("crank_tasks"));
+    cr_task_state *tasks = cr_task_state_of(cr_loop_checked("crank_tasks"));
     listing list = { .at = ret_tasks, .max = max, .ordered = true };
     size_t count = 0, at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
         if (t->fiber.life == CR_ENDED || (t->fiber.flags & CR_TASK_FUTURE) || t == tasks->spare)
             continue;
-        add(&list, cr_handle(t));
+        add(&list, cr_task_handle(t));
         count++;
     }
     put_in_order(&list);

@@ -18,7 +18,7 @@
 static void yield(const cr_caller *w)
 {
     w->self->fiber.wake = 0;
-    cr_runner_push(&w->loop->runner, &w->self->fiber);
+    cr_sched_push(&w->loop->runner, &w->self->fiber);
     (void)cr_park(w, NULL);
 }
 
@@ -26,14 +26,14 @@ static void yield(const cr_caller *w)
 bool cr_cancel_pending(const cr_caller *w)
 {
     return (w->self->fiber.flags & CR_TASK_ANY_PENDING) &&
-           cr_tasks_of(w->loop)->pending->deliverable(w->self);
+           cr_task_state_of(w->loop)->pending->deliverable(w->self);
 }
 
 /* A timeout or group of the running task could not be made: its block must not go on as if it were
  * there. */
 int cr_wait_without_scope(crank_loop *loop)
 {
-    cr_tasks_of(loop)->out_of_memory = 0;
+    cr_task_state_of(loop)->out_of_memory = 0;
     loop->runner.budget = 1; /* who came by the fast half has spent the last of it */
     return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
 }
@@ -54,8 +54,8 @@ static bool makes_room(crank_loop *loop)
 int cr_checkpoint_no_cancel(const cr_caller *w)
 {
     if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_ANY_PENDING))
-        cr_tasks_of(w->loop)->pending->run_on(w->self);
-    if (cr_tasks_of(w->loop)->out_of_memory == w->self->id)
+        cr_task_state_of(w->loop)->pending->run_on(w->self);
+    if (cr_task_state_of(w->loop)->out_of_memory == w->self->id)
         return cr_wait_without_scope(w->loop);
     w->loop->runner.budget--;
     cr_checkpoint_yield(w);
@@ -86,7 +86,7 @@ int cr_checkpoint_no_yield_slow(crank_loop *loop, const char *call)
     if (!self)
         not_in_a_task(loop, call);
     cr_caller w = { loop, self };
-    if (cr_tasks_of(loop)->out_of_memory == self->id)
+    if (cr_task_state_of(loop)->out_of_memory == self->id)
         return cr_wait_without_scope(loop);
     if (self->fiber.flags & CR_TASK_ANY_PENDING) {
         if (cr_checkpoint_again_slow(&w) < 0)
@@ -117,15 +117,15 @@ int cr_checkpoint_slow(crank_loop *loop, const char *call)
 
 int cr_checkpoint_again_slow(const cr_caller *w)
 {
-    cr_tasks_of(w->loop)->pending->run_on(w->self);
+    cr_task_state_of(w->loop)->pending->run_on(w->self);
     if (!cr_cancel_pending(w))
         return 0;
-    cr_tasks_of(w->loop)->pending->interrupt(w->self);
+    cr_task_state_of(w->loop)->pending->interrupt(w->self);
     return -ECANCELED;
 }
 
 /* What runs after is told of by the loop, to which the processor goes: see cr_loop_trace. */
-long cr_park_traced(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait)
+long cr_park_traced(cr_sched *runner, cr_fiber *self, const cr_wait_ops *wait)
 {
     cr_trace_emit(runner->tracer, CR_EVENT_WAITS, self, (uintptr_t)wait);
     return cr_fiber_park(runner, self, wait);

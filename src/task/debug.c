@@ -47,7 +47,7 @@ void cr_debug_spawned(crank_loop *loop, cr_task *task)
     uintptr_t low = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)parent->fiber.stack;
     if (n == 0 || parent->fiber.generator || low > high || high - low > loop->options.stack_size)
         return;
-    cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
+    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
     if (!ext)
         return;
     for (size_t i = 0; i < n && i < room; i++) {
@@ -113,7 +113,7 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
  * must double before the next walk: the work stays proportional to the spawns. */
 CR_NOINLINE void cr_debug_unclaimed(crank_loop *loop, cr_task *task)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     task->fiber.flags |= CR_TASK_COUNTED;
     if (++tasks->unclaimed < 1000 || tasks->unclaimed < tasks->unclaimed_next)
         return;

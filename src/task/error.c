@@ -21,7 +21,7 @@ static cr_failure **slot_here(bool make)
     cr_task *self = cr_self();
     if (!self)
         return cr_failure_thread(make);
-    cr_ext *ext = make ? cr_task_ext(cr_tasks_of(cr_loop_here), self) : self->ext;
+    cr_ext *ext = make ? cr_task_ext(cr_task_state_of(cr_loop_here), self) : self->ext;
     return ext ? &ext->failure : NULL;
 }
 
@@ -96,7 +96,8 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     int err = error < INT32_MIN ? INT32_MIN : (int)error;
     cr_task *self = cr_self();
     if (err == -ECANCELED && self && self->fiber.scope)
-        err = cr_tasks_of(cr_loop_here)->pending->leave_scopes(cr_loop_here, self, function, frame);
+        err = cr_task_state_of(cr_loop_here)
+                  ->pending->leave_scopes(cr_loop_here, self, function, frame);
     cr_failure *failure = cr_failure_here();
     bool continued = failure && cr_failure_error(failure) == err;
     if (err == -ECANCELED && !continued)
@@ -158,7 +159,7 @@ cr_failure *cr_failure_take(cr_task *task)
 /* Short memory costs the task its failure's text; its error is in its result. */
 void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
 {
-    cr_ext *ext = cr_task_ext(cr_tasks_of(loop), task);
+    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
     if (!ext) {
         cr_failure_free(failure);
         return;

@@ -136,7 +136,7 @@ bool cr_stack_ensure_slow(const void *address)
     struct cr_hibernation *naps = cr_hibernation_here;
     char *low, *high;
     if (!naps || naps->count == 0 ||
-        !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, address, &low, &high))
+        !cr_stacks_find(cr_task_state_of(naps->loop)->stacks, address, &low, &high))
         return false;
     for (nap *one = *bucket_of(naps, low); one; one = one->next) {
         if (one->low == low) {
@@ -152,7 +152,7 @@ bool cr_stack_ensure_slow(const void *address)
 void cr_hibernate_wake(cr_task *task)
 {
     struct cr_hibernation *naps = cr_hibernation_here;
-    cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
+    cr_stacks *stacks = cr_task_state_of(naps->loop)->stacks;
     const cr_fiber *next = naps->loop->runner.head;
     size_t n = 0;
     naps->batch[n++] = task->fiber.sp;
@@ -175,7 +175,7 @@ void cr_hibernate_wake(cr_task *task)
 
 /* The wait, the scopes and the family must all agree: anybody who holds an address in this stack
  * would have to touch it. */
-static bool hibernatable(const cr_tasks *tasks, const cr_task *task)
+static bool hibernatable(const cr_task_state *tasks, const cr_task *task)
 {
     const cr_wait_ops *wait = task->fiber.wait;
     return cr_task_parked(task) && wait->hibernatable && CR_TALLY_CHILDREN(task) == 0 &&
@@ -187,7 +187,7 @@ static nap *nap_new(struct cr_hibernation *naps, cr_task *task)
 {
     char *sp = task->fiber.sp, *top = task->fiber.stack, *low, *high;
     size_t used = (size_t)(top - sp);
-    if (used > USED_MAX || !cr_stacks_find(cr_tasks_of(naps->loop)->stacks, sp, &low, &high))
+    if (used > USED_MAX || !cr_stacks_find(cr_task_state_of(naps->loop)->stacks, sp, &low, &high))
         return NULL;
     if (naps->count + naps->n_batch >= naps->n_buckets && grow_buckets(naps) < 0)
         return NULL;
@@ -226,7 +226,7 @@ static void call_off(struct cr_hibernation *naps)
  * then does the task count as away. */
 static void put_away(struct cr_hibernation *naps)
 {
-    cr_stacks *stacks = cr_tasks_of(naps->loop)->stacks;
+    cr_stacks *stacks = cr_task_state_of(naps->loop)->stacks;
     if (naps->n_batch == 0)
         return;
     (void)cr_stacks_advise(stacks, naps->whole, naps->n_batch, MADV_DONTNEED);
@@ -251,7 +251,7 @@ static void put_away(struct cr_hibernation *naps)
 static void consider(struct cr_hibernation *naps, cr_task *task)
 {
     if (task->fiber.life != CR_ALIVE || task->fiber.run != CR_RUN_RESUME ||
-        !hibernatable(cr_tasks_of(naps->loop), task))
+        !hibernatable(cr_task_state_of(naps->loop), task))
         return;
     if (naps->period > AT_ONCE && task->fiber.next != &mark) {
         task->fiber.next = (cr_fiber *)(uintptr_t)&mark; /* compared, never followed */
@@ -278,7 +278,7 @@ static void start_timer(struct cr_hibernation *naps)
 void cr_hibernate_due(crank_loop *loop, cr_timer *timer)
 {
     struct cr_hibernation *naps = cr_container_of(timer, struct cr_hibernation, timer);
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     size_t at = 0;
     free_ended(naps);
     /* An emulator may ignore guards and say nothing: what the stacks have found out holds. */
@@ -315,7 +315,7 @@ int cr_hibernate_open(crank_loop *loop)
     naps->armed = true;
     cr_hibernation_here = naps;
     cr_stack_restore = cr_stack_ensure_slow;
-    cr_tasks_of(loop)->naps = naps;
+    cr_task_state_of(loop)->naps = naps;
     start_timer(naps);
     return 0;
 }
@@ -323,7 +323,7 @@ int cr_hibernate_open(crank_loop *loop)
 /* Tasks that still sleep are lost with their stacks: a deadlock that no cancellation ended. */
 void cr_hibernate_close(crank_loop *loop)
 {
-    struct cr_hibernation *naps = cr_tasks_of(loop)->naps;
+    struct cr_hibernation *naps = cr_task_state_of(loop)->naps;
     if (!naps)
         return;
     for (size_t i = 0; i < naps->n_buckets; i++)
@@ -334,7 +334,7 @@ void cr_hibernate_close(crank_loop *loop)
         cr_timer_stop(loop, &naps->timer);
     cr_free(loop->sys, naps->buckets);
     cr_free(loop->sys, naps);
-    cr_tasks_of(loop)->naps = NULL;
+    cr_task_state_of(loop)->naps = NULL;
     cr_hibernation_here = NULL;
     cr_stack_restore = NULL;
 }

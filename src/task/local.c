@@ -45,14 +45,14 @@ void cr_locals_keep(const cr_task *task)
         task->ext->locals->references++;
 }
 
-void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals)
+void cr_locals_drop(cr_task_state *tasks, struct cr_locals *locals)
 {
     if (--locals->references == 0)
         cr_free(tasks->loop->sys, locals);
 }
 
 /* Costs a spawner with locals one ext per child, and one without them nothing. */
-bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent)
+bool cr_locals_inherit(cr_task_state *tasks, cr_task *child, const cr_task *parent)
 {
     cr_ext *ext = cr_task_ext(tasks, child);
     if (!ext)
@@ -82,7 +82,7 @@ void *crank_local_get(const crank_local *key)
 }
 
 /* The task's own array with room for one more, in place of the one it has. */
-static struct cr_locals *own_copy(cr_tasks *tasks, cr_ext *ext)
+static struct cr_locals *own_copy(cr_task_state *tasks, cr_ext *ext)
 {
     size_t count = ext->locals ? ext->locals->count : 0;
     struct cr_locals *copy =
@@ -106,7 +106,7 @@ int crank_local_set(const crank_local *key, void *value)
         "crank_local_set: called in a thread job, which can only read the values that its task had "
         "when it was spawned; set them before crank_to_thread, or return what the job has found");
     cr_task *self = cr_self_checked("crank_local_set");
-    cr_tasks *tasks = cr_tasks_of(cr_loop_here);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     size_t i = find(cr_locals_of(self), key);
     struct cr_locals *locals = self->ext ? self->ext->locals : NULL;
     if (!locals || i == locals->count || locals->references > 1) {

@@ -5,8 +5,8 @@
 #include "task/record.h"
 
 /* false: no memory */
-bool cr_locals_inherit(cr_tasks *tasks, cr_task *child, const cr_task *parent);
-void cr_locals_drop(cr_tasks *tasks, struct cr_locals *locals);
+bool cr_locals_inherit(cr_task_state *tasks, cr_task *child, const cr_task *parent);
+void cr_locals_drop(cr_task_state *tasks, struct cr_locals *locals);
 /* A task's values, for a thread job to read; never NULL. */
 const struct cr_locals *cr_locals_of(const cr_task *task);
 /* What crank_local_get reads on this thread, which runs a job; NULL after the job. */

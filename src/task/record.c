@@ -24,7 +24,7 @@ _Atomic uint64_t cr_numbers = 1;
 /* A slab enters the table by one exchange against NULL: loops of other threads look for a free
  * entry at the same time. The table has room for 16 million records in the process; then spawns
  * fail. */
-static cr_slab *slab_new(cr_tasks *tasks)
+static cr_slab *slab_new(cr_task_state *tasks)
 {
     const cr_sys *sys = tasks->loop->sys;
     cr_slab *slab = cr_alloc_zero(sys, sizeof *slab);
@@ -54,7 +54,7 @@ static cr_slab *slab_new(cr_tasks *tasks)
 
 /* A record never used before: the newest slab hands them out in order, so that memory is touched
  * only as needed. */
-CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
+CR_NOINLINE cr_task *cr_record_fresh(cr_task_state *tasks)
 {
     cr_slab *slab = tasks->slabs;
     if (!slab || slab->used == CR_SLAB_RECORDS)
@@ -74,7 +74,7 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_tasks *tasks)
  * given up so long ago is no longer known for one. 0 is left out, which is no task's, and so are
  * those among which is the loop's address, cut to a number: no task's id is that address
  * (sync/lock.h). */
-void cr_numbers_reserve(cr_tasks *tasks)
+void cr_numbers_reserve(cr_task_state *tasks)
 {
     uint64_t taken;
     do {
@@ -87,7 +87,7 @@ void cr_numbers_reserve(cr_tasks *tasks)
 
 /* An index and not a pointer, so that a caller may release the one it was given, and others,
  * between two calls. */
-cr_task *cr_record_next(cr_tasks *tasks, size_t *at)
+cr_task *cr_record_next(cr_task_state *tasks, size_t *at)
 {
     cr_slab *slab = tasks->oldest;
     size_t i = 0;
@@ -134,7 +134,7 @@ cr_task *cr_self_checked(const char *call)
 }
 
 /* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
-cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task)
+cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task)
 {
     if (!task->ext) {
         task->ext = cr_pool_get(&tasks->exts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* record.h: all tasks of one loop, and the records they lie in.
  *
- * One cr_tasks hangs off each loop that runs a program. */
+ * One cr_task_state hangs off each loop that runs a program. */
 #ifndef CR_RECORD_H
 #define CR_RECORD_H
 #include "context/stack.h"
@@ -56,7 +56,7 @@ typedef struct cr_pending_ops {
 
 /* All of a run's tasks and what they share. Touched by the loop's own thread only; the hooks are
  * set by the ranks above before the first task is made. */
-typedef struct cr_tasks {
+typedef struct cr_task_state {
     crank_loop *loop;
     cr_task *free;         /* records, through fiber.next */
     cr_task *spare;        /* the record into which the next call is captured */
@@ -101,7 +101,7 @@ typedef struct cr_tasks {
     /* ended children whose handles are kept; when to look again */
     size_t unclaimed, unclaimed_next;
     cr_tracer since; /* debug mode's: notes when waits begin */
-} cr_tasks;
+} cr_task_state;
 
 /* Its record holds captured arguments where it will have its wait. */
 static inline bool cr_task_is_new(const cr_task *task)
@@ -114,7 +114,7 @@ static inline bool cr_task_parked(const cr_task *task)
     return task->fiber.life == CR_ALIVE && !cr_task_is_new(task) &&
            (uintptr_t)task->fiber.wait > (uintptr_t)CR_WAIT_EAGER;
 }
-static inline cr_tasks *cr_tasks_of(crank_loop *loop) { return loop->tasks; }
+static inline cr_task_state *cr_task_state_of(crank_loop *loop) { return loop->tasks; }
 /* The loop of this thread, a CHECK naming call where no program runs. */
 crank_loop *cr_loop_checked(const char *call);
 /* The failure of an ended or parked task; NULL. */
@@ -123,9 +123,9 @@ static inline struct cr_failure *cr_failure_of(const cr_task *task)
     return task->ext ? task->ext->failure : NULL;
 }
 
-cr_task *cr_record_fresh(cr_tasks *tasks); /* one never used before */
+cr_task *cr_record_fresh(cr_task_state *tasks); /* one never used before */
 /* Not cleared; NULL when memory is short. */
-static inline cr_task *cr_record_get(cr_tasks *tasks)
+static inline cr_task *cr_record_get(cr_task_state *tasks)
 {
     cr_task *task = tasks->free;
     if (CR_UNLIKELY(!task))
@@ -134,21 +134,21 @@ static inline cr_task *cr_record_get(cr_tasks *tasks)
     return task;
 }
 /* The number is cleared and the slot stays: a handle never matches a free record. */
-static inline void cr_record_put(cr_tasks *tasks, cr_task *task)
+static inline void cr_record_put(cr_task_state *tasks, cr_task *task)
 {
     task->id &= ~CR_NUMBER_MASK;
     task->fiber.life = CR_FREE;
     task->fiber.next = (cr_fiber *)(void *)tasks->free;
     tasks->free = task;
 }
-void cr_numbers_reserve(cr_tasks *tasks);
+void cr_numbers_reserve(cr_task_state *tasks);
 /* The next ones nobody has reserved; a test may set it before the first loop. */
 extern _Atomic uint64_t cr_numbers;
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
-cr_task *cr_record_next(cr_tasks *tasks, size_t *at);
+cr_task *cr_record_next(cr_task_state *tasks, size_t *at);
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
-cr_ext *cr_task_ext(cr_tasks *tasks, cr_task *task);
+cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task);
 
 /* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
 static inline unsigned cr_task_requests(const cr_task *task)
@@ -165,7 +165,7 @@ static inline bool cr_task_requests_saturated(const cr_task *task)
     return count == CR_REQUESTS_MAX || (count == CR_TALLY_REQUESTS_MAX && !task->ext);
 }
 /* Of those, how many it has made to itself since its last wait began. */
-static inline unsigned cr_task_own_requests(const cr_tasks *tasks, const cr_task *task)
+static inline unsigned cr_task_own_requests(const cr_task_state *tasks, const cr_task *task)
 {
     return tasks->own_requests.id == task->id ? tasks->own_requests.count : 0;
 }

@@ -252,7 +252,7 @@ void cr_report_deadlock(crank_loop *loop)
 }
 
 /* Has it been asked to end, and not done so? Futures and the spare record are nobody's work. */
-static bool ignores(const cr_tasks *tasks, const cr_task *task)
+static bool ignores(const cr_task_state *tasks, const cr_task *task)
 {
     return task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE) &&
            task != tasks->spare && CR_TALLY_REQUESTS(task) > 0;
@@ -262,17 +262,17 @@ static bool ignores(const cr_tasks *tasks, const cr_task *task)
 size_t cr_report_ignoring(crank_loop *loop, const char *what)
 {
     enum { SHOWN = 20, SIZE = 12 * 1024 };
-    const cr_tasks *tasks = cr_tasks_of(loop);
+    const cr_task_state *tasks = cr_task_state_of(loop);
     cr_text l = { cr_alloc(loop->sys, SIZE), SIZE, 0 };
     size_t count = 0, at = 0, shown = 0;
-    for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t;
-         t = cr_record_next(cr_tasks_of(loop), &at))
+    for (cr_task *t = cr_record_next(cr_task_state_of(loop), &at); t;
+         t = cr_record_next(cr_task_state_of(loop), &at))
         count += ignores(tasks, t);
     if (count > 0 && l.buf) {
         cr_text_add(&l, "%zu task%s %s\n", count, count == 1 ? " has" : "s have", what);
         at = 0;
-        for (cr_task *t = cr_record_next(cr_tasks_of(loop), &at); t && shown < SHOWN;
-             t = cr_record_next(cr_tasks_of(loop), &at)) {
+        for (cr_task *t = cr_record_next(cr_task_state_of(loop), &at); t && shown < SHOWN;
+             t = cr_record_next(cr_task_state_of(loop), &at)) {
             if (!ignores(tasks, t))
                 continue;
             list_task(&l, t);

@@ -49,14 +49,14 @@ static inline int sleep_to(const cr_caller *w, int64_t deadline, const char *cal
  * straight back: it counts as one, towards the loop's next look at the world. */
 static inline int make_room(const cr_caller *w)
 {
-    cr_runner *runner = &w->loop->runner;
+    cr_sched *runner = &w->loop->runner;
     if (!runner->head && runner->steps > 0 && CR_LIKELY(!runner->tracer)) {
         runner->steps--;
         runner->budget = runner->budget_full;
         return 0;
     }
     w->self->fiber.wake = 0;
-    cr_runner_push(runner, &w->self->fiber);
+    cr_sched_push(runner, &w->self->fiber);
     return cr_park_int(w, NULL);
 }
 

@@ -101,7 +101,7 @@ _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears 
 
 /* The fiber is the record's first member: the same address, two views. */
 static inline cr_task *cr_task_of_fiber(cr_fiber *fiber) { return (cr_task *)(void *)fiber; }
-static inline crank_task *cr_handle(const cr_task *task)
+static inline crank_task *cr_task_handle(const cr_task *task)
 {
     return (crank_task *)(uintptr_t)task->id;
 }

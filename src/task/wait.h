@@ -144,7 +144,7 @@ static inline bool cr_checkpoint_fast(cr_caller *w)
 }
 
 /* The same with a tracer: apart, so that nothing need be kept over the call that tells it. */
-CR_COLD long cr_park_traced(cr_runner *runner, cr_fiber *self, const cr_wait_ops *wait);
+CR_COLD long cr_park_traced(cr_sched *runner, cr_fiber *self, const cr_wait_ops *wait);
 CR_COLD void cr_wake_traced(crank_loop *loop, cr_task *task, long result);
 /* Park. The last thing a waiting call does: its caller's frame may be left without a return. */
 static inline long cr_park(const cr_caller *w, const cr_wait_ops *wait)
@@ -165,7 +165,7 @@ static inline void cr_wake_untraced(crank_loop *loop, cr_task *task, long result
 {
     task->fiber.wake = result;
     task->fiber.wait = NULL;
-    cr_runner_push(&loop->runner, &task->fiber);
+    cr_sched_push(&loop->runner, &task->fiber);
 }
 /* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
  * all, so that nobody finds a task that is ready and seems to wait. */

@@ -10,7 +10,7 @@
 /* Making room for others is no wait: only what has a cr_wait_ops is noted. */
 static void on_event(cr_tracer *tracer, enum cr_event event, const void *fiber, uintptr_t detail)
 {
-    const cr_tasks *tasks = cr_container_of(tracer, cr_tasks, since);
+    const cr_task_state *tasks = cr_container_of(tracer, cr_task_state, since);
     const cr_task *task = fiber;
     if (event != CR_EVENT_WAITS || !detail)
         return;
@@ -21,7 +21,7 @@ static void on_event(cr_tracer *tracer, enum cr_event event, const void *fiber, 
         slab->since[task - slab->records] = cr_now(tasks->loop);
 }
 
-void cr_since_trace(cr_tasks *tasks)
+void cr_since_trace(cr_task_state *tasks)
 {
     tasks->since.on_event = on_event;
     cr_loop_trace(tasks->loop, &tasks->since);

@@ -4,5 +4,5 @@
 #define CR_WAIT_TIMES_H
 #include "task/record.h"
 
-void cr_since_trace(cr_tasks *tasks);
+void cr_since_trace(cr_task_state *tasks);
 #endif

@@ -176,7 +176,7 @@ static void arrived(cr_post *post)
 {
     crank_submission *submission = cr_container_of(post, crank_submission, arrival);
     crank_loop *loop = submission->loop;
-    cr_tasks *tasks = cr_loop_here ? cr_tasks_of(loop) : NULL;
+    cr_task_state *tasks = cr_loop_here ? cr_task_state_of(loop) : NULL;
     if (!tasks || !tasks->root || tasks->root->fiber.life == CR_ENDED) {
         complete(submission, -ESHUTDOWN, "the loop has ended");
         return;

@@ -154,11 +154,11 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
         cr_job_free(workers, job);
         return NULL;
     }
-    cr_tasks_of(loop)->cancel_job = cancel_job;
+    cr_task_state_of(loop)->cancel_job = cancel_job;
     int err = cr_job_submit(workers, &job->job);
     if (CR_UNLIKELY(err < 0))
         end_failed(loop, task, err, err == -EAGAIN ? "no thread can be made" : "out of memory");
-    return cr_handle(task);
+    return cr_task_handle(task);
 }
 
 size_t crank_thread_count(void)

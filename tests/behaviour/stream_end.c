@@ -95,7 +95,7 @@ static int leave_without_a_scope(void)
 {
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open("/dev/null", "w"));
     crank_try(crank_write(s, "x", 1));
-    cr_tasks_of(cr_loop_here)->out_of_memory = cr_self()->id; /* as where a scope could not be made */
+    cr_task_state_of(cr_loop_here)->out_of_memory = cr_self()->id; /* as where a scope could not be made */
     return 0;
 }
 TEST_SIM(auto_stream, leaves_it_to_the_next_wait_to_say_that_a_scope_could_not_be_made)

@@ -86,7 +86,7 @@ for target in "\$@"; do
     source=tests/\${name/_//}.c
     [ "$SCRATCH/\$name" -nt "\$source" ] || gcc -std=gnu11 -D_GNU_SOURCE -I"$root"/{include,src,tests/harness} \\
         -o "$SCRATCH/\$name" "\$source" "$BUILD/tests/libharness.a" "$BUILD/libcrank.a" -pthread -lm \\
-        -Wl,--wrap=cr_sys_real -Wl,--wrap=cr_tasks_close || exit 1
+        -Wl,--wrap=cr_sys_real -Wl,--wrap=cr_task_state_close || exit 1
     cp "$SCRATCH/\$name" "\$folder/\$target"
 done
 S

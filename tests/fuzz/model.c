@@ -52,7 +52,7 @@ static const cr_wait_ops idle_wait = { .what = "waits to be told", .abort = idle
 static long idle(void)
 {
     cr_caller w = { cr_loop_here, cr_self() };
-    cr_tasks_of(w.loop)->pending->run_on(w.self);
+    cr_task_state_of(w.loop)->pending->run_on(w.self);
     return cr_park(&w, &idle_wait);
 }
 

@@ -4,15 +4,15 @@
  * Owns the counts of what was lost so, over all runs of the process: that memory is given back whole, so neither the
  * heap nor the mappings would show a task or a stack that nobody has any more. A run that was given up since its tasks
  * ignored being cancelled is not counted: it says so, and ends with -EDEADLK. Bound in by the linker
- * (--wrap=cr_tasks_close); where that cannot be (link-time optimisation) the counts stay zero. A test without the
+ * (--wrap=cr_task_state_close); where that cannot be (link-time optimisation) the counts stay zero. A test without the
  * layers above has none of what is named here, so all of it is weak. */
 #include "internal.h"
 #include "scope/nursery.h"
 #include <stdatomic.h>
 
-extern void __real_cr_tasks_close(crank_loop *loop);
-extern void __wrap_cr_tasks_close(crank_loop *loop);
-#pragma weak __real_cr_tasks_close
+extern void __real_cr_task_state_close(crank_loop *loop);
+extern void __wrap_cr_task_state_close(crank_loop *loop);
+#pragma weak __real_cr_task_state_close
 #pragma weak cr_stacks_in_use
 
 static atomic_size_t tasks_lost;
@@ -28,7 +28,7 @@ void test_runs_count(test_lost *ret_lost)
 
 /* Records that are not free, but for the one that waits for the next call: of tasks that have not ended, of ended ones
  * that nobody has given back, and those that nobody has any more. */
-static size_t count_records(const cr_tasks *tasks)
+static size_t count_records(const cr_task_state *tasks)
 {
     size_t count = 0;
     for (const cr_slab *slab = tasks->slabs; slab; slab = slab->next)
@@ -39,7 +39,7 @@ static size_t count_records(const cr_tasks *tasks)
 }
 
 /* Blocks of arguments come back to a list of the runner's, and one waits for the next call. */
-static size_t count_arguments(const cr_tasks *tasks)
+static size_t count_arguments(const cr_task_state *tasks)
 {
     size_t count = tasks->manys.in_use - (cr_capture_block != NULL);
     for (void *block = tasks->loop->runner.many_free; block; block = *(void **)block)
@@ -47,14 +47,14 @@ static size_t count_arguments(const cr_tasks *tasks)
     return count;
 }
 
-void __wrap_cr_tasks_close(crank_loop *loop)
+void __wrap_cr_task_state_close(crank_loop *loop)
 {
-    cr_tasks *tasks = cr_tasks_of(loop);
+    cr_task_state *tasks = cr_task_state_of(loop);
     bool given_up = tasks->stuck > 0 && (tasks->root || tasks->detached->alive > 0);
     if (!given_up) {
         tasks_lost += count_records(tasks);
         stacks_lost += cr_stacks_in_use(tasks->stacks);
         objects_lost += tasks->exts.in_use + tasks->scopes.in_use + count_arguments(tasks);
     }
-    __real_cr_tasks_close(loop);
+    __real_cr_task_state_close(loop);
 }

@@ -12,7 +12,7 @@
 enum { RECORD_BYTES = 192 };
 typedef void function(void);
 
-static cr_runner runner;
+static cr_sched runner;
 static cr_stacks *stacks;
 static char trail[64];
 static size_t trail_length;
@@ -26,7 +26,7 @@ static void note(char letter)
 
 static void open_runner(void)
 {
-    cr_runner_init(&runner);
+    cr_sched_init(&runner);
     runner.steps = 1000;
     trail_length = 0;
     EXPECT_EQ(cr_stacks_new(&cr_sys_real, 0, &runner.stacks, &stacks), 0);
@@ -66,7 +66,7 @@ static cr_fiber *new_fiber(function *fn, bool many)
 static cr_fiber *start(function *fn)
 {
     cr_fiber *fiber = new_fiber(fn, false);
-    cr_runner_push(&runner, fiber);
+    cr_sched_push(&runner, fiber);
     return fiber;
 }
 
@@ -74,13 +74,13 @@ static cr_fiber *start(function *fn)
 static void run_all(void)
 {
     for (;;) {
-        cr_fiber *asked = cr_runner_enter(&runner);
+        cr_fiber *asked = cr_sched_enter(&runner);
         if (!asked)
             break;
         EXPECT_EQ(asked->run, CR_RUN_NEW);
         EXPECT(runner.stacks == NULL);
         EXPECT_EQ(cr_stacks_refill(stacks), 0);
-        cr_runner_push_front(&runner, asked);
+        cr_sched_push_front(&runner, asked);
     }
 }
 
@@ -98,7 +98,7 @@ static long park(void) { return cr_fiber_park(&runner, self(), &runner); }
 static long yield(long wake)
 {
     self()->wake = wake;
-    cr_runner_push(&runner, self());
+    cr_sched_push(&runner, self());
     return park();
 }
 
@@ -144,7 +144,7 @@ TEST(fiber, a_parked_one_waits_until_it_is_pushed)
     run_all();
     EXPECT_STR(trail, "p");
     fiber->wake = 42;
-    cr_runner_push(&runner, fiber);
+    cr_sched_push(&runner, fiber);
     run_all();
     EXPECT_STR(trail, "pw");
     free(fiber);
@@ -163,7 +163,7 @@ TEST(fiber, a_new_one_begins_with_nothing_of_its_arguments_left_in_its_fields)
     char *high;
     EXPECT(cr_stacks_find(stacks, fiber->stack, &low, &high));
     fiber->wake = 42;
-    cr_runner_push(&runner, fiber);
+    cr_sched_push(&runner, fiber);
     run_all();
     EXPECT(runner.stacks == fiber->stack);
     free(fiber);
@@ -179,14 +179,14 @@ TEST(fiber, the_loop_gets_the_processor_back_when_the_steps_are_used_up)
     run_all();
     for (int i = 0; i < 3; i++) {
         fibers[i]->wake = 42;
-        cr_runner_push(&runner, fibers[i]);
+        cr_sched_push(&runner, fibers[i]);
     }
     runner.steps = 2;
-    EXPECT(cr_runner_enter(&runner) == NULL);
+    EXPECT(cr_sched_enter(&runner) == NULL);
     EXPECT_STR(trail, "pppww");
     EXPECT(runner.head == fibers[2]);
     runner.steps = 2;
-    EXPECT(cr_runner_enter(&runner) == NULL);
+    EXPECT(cr_sched_enter(&runner) == NULL);
     EXPECT_STR(trail, "pppwww");
     EXPECT(runner.head == NULL && runner.tail == &runner.head);
     for (int i = 0; i < 3; i++)
@@ -200,14 +200,14 @@ TEST(fiber, what_is_no_fiber_is_handed_to_the_loop)
     cr_fiber *fiber = start(park_once);
     cr_fiber callback = { .run = CR_RUN_SERVICE };
     EXPECT_EQ(cr_stacks_refill(stacks), 0);
-    cr_runner_push(&runner, &callback);
-    EXPECT(cr_runner_enter(&runner) == &callback);
+    cr_sched_push(&runner, &callback);
+    EXPECT(cr_sched_enter(&runner) == &callback);
     EXPECT_STR(trail, "p");
     EXPECT(runner.head == NULL && runner.current == NULL);
-    cr_runner_push(&runner, &callback);
-    EXPECT(cr_runner_enter(&runner) == &callback);
+    cr_sched_push(&runner, &callback);
+    EXPECT(cr_sched_enter(&runner) == &callback);
     fiber->wake = 42;
-    cr_runner_push(&runner, fiber);
+    cr_sched_push(&runner, fiber);
     run_all();
     free(fiber);
     close_runner();
@@ -390,8 +390,8 @@ TEST(fiber, gets_the_arguments_its_call_was_captured_with)
     cr_fiber *large = new_fiber((function *)many_then_leave, true);
     memset(cr_captured_few(), 0, sizeof(cr_few_args));
     memset(cr_captured_many(), 0, sizeof(cr_many_args));
-    cr_runner_push(&runner, small);
-    cr_runner_push(&runner, large);
+    cr_sched_push(&runner, small);
+    cr_sched_push(&runner, large);
     run_all();
     EXPECT_STR(trail, "fm");
     EXPECT(runner.many_free != NULL);

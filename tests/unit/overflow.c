@@ -139,8 +139,8 @@ static void close_stacks(void)
 
 static void run_on_stack(void (*function)(void))
 {
-    cr_runner runner;
-    cr_runner_init(&runner);
+    cr_sched runner;
+    cr_sched_init(&runner);
     EXPECT_EQ(hot ? 0 : cr_stacks_refill(stacks), 0);
     char *top = cr_stack_pop(&hot);
     EXPECT(cr_stacks_find(stacks, top, &low, &high));

@@ -138,7 +138,7 @@ def nap_lines(task):
 def thread_of(task):
     """The thread that runs a task: whose stack pointer is in the task's stack, or in one of its generators'."""
     tops = [task.stack] + [field(g, "crank_generator", "stack") for g in generators_of(task)]
-    usable = field(task.loop, "cr_runner", "stack_usable", size=4)
+    usable = field(task.loop, "cr_sched", "stack_usable", size=4)
     for thread in gdb.selected_inferior().threads():
         thread.switch()
         frame = gdb.newest_frame()
@@ -309,7 +309,7 @@ def stacks_in_use():
         if not task.running and not task.generator:
             yield task.sp, task.stack
             continue
-        usable = field(task.loop, "cr_runner", "stack_usable", size=4)
+        usable = field(task.loop, "cr_sched", "stack_usable", size=4)
         tops = [task.stack] + [field(g, "crank_generator", "stack") for g in generators_of(task)]
         yield from ((top - usable, top) for top in tops if top)
 

@@ -141,7 +141,7 @@ class Task:
 
     @property
     def running(self):
-        return field(self.loop, "cr_runner", "current") == self.address
+        return field(self.loop, "cr_sched", "current") == self.address
 
     @property
     def parked(self):
@@ -187,7 +187,7 @@ def all_tasks():
     life, number = Types.offset("cr_task", "fiber.life"), Types.offset("cr_task", "id")
     for slab in slabs():
         if slab["loop"] not in spares:
-            spares[slab["loop"]] = field(field(slab["loop"], "crank_loop", "tasks"), "cr_tasks", "spare")
+            spares[slab["loop"]] = field(field(slab["loop"], "crank_loop", "tasks"), "cr_task_state", "spare")
         data = memory(slab["records"], size * slab["used"]) if slab["used"] else b""
         for index in range(slab["used"]):
             at = index * size
@@ -230,7 +230,7 @@ class Clock:
         if not simulated and connection and connection.type == "native":
             self.seen, self.exact = time.clock_gettime_ns(time.CLOCK_MONOTONIC), True
         self.idle_since = field(loop, "crank_loop", "polled_at")
-        self.awake = field(loop, "cr_runner", "current") or field(loop, "cr_runner", "head")
+        self.awake = field(loop, "cr_sched", "current") or field(loop, "cr_sched", "head")
 
     def span(self, since):
         return f"{'' if self.exact else 'at least '}{max(self.seen - since, 0) / 1e9:.3f} s"
@@ -242,9 +242,9 @@ def since(task, clock):
     if not task.parked:
         return ""
     tasks = field(task.loop, "crank_loop", "tasks")
-    tracer = tasks + Types.offset("cr_tasks", "since")
+    tracer = tasks + Types.offset("cr_task_state", "since")
     noted = field(task.slab["address"], "cr_slab", "since")
-    if noted and field(task.loop, "cr_runner", "tracer") == tracer:
+    if noted and field(task.loop, "cr_sched", "tracer") == tracer:
         return "for " + clock.span(word(noted + 8 * task.index))
     if not clock.awake and clock.exact:
         return f"for at least {max(clock.seen - clock.idle_since, 0) / 1e9:.3f} s"
