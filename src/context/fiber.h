@@ -95,11 +95,11 @@ typedef struct cr_returned {
 /* One cache line: all that a switch reads and writes of the fiber that is resumed. run and life
  * tell which of the unions' members hold. */
 struct cr_fiber {
-    cr_fiber *next; /* in the ready line */
-    uint8_t run;    /* CR_RUN_ */
-    uint8_t life;   /* the task layer's */
-    uint16_t flags; /* CR_FIBER_FLAG_MANY and the task layer's */
-    uint32_t tally; /* the task layer's */
+    cr_fiber *next;  /* in the ready line */
+    uint8_t run;     /* CR_RUN_ */
+    uint8_t life;    /* the task layer's */
+    uint16_t flags;  /* CR_FIBER_FLAG_MANY and the task layer's */
+    uint32_t counts; /* the task layer's */
     union {
         void *sp;               /* while it does not run */
         void (*function)(void); /* before its first run */

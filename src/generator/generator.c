@@ -232,7 +232,7 @@ int crank_throw(crank_generator *g, int error)
  * meanwhile does not count. */
 static bool interrupted(const cr_closing *closing)
 {
-    return closing->fired || (closing->asked && CR_TALLY_REQUESTS(cr_self()) > 0);
+    return closing->fired || (closing->asked && CR_COUNTS_REQUESTS(cr_self()) > 0);
 }
 
 /* The body is resumed with -ECANCELED and must end: its cleanup runs, and its scopes close, on
@@ -295,7 +295,7 @@ static cr_failure *report_closing(
 static cr_failure *leave_to_next_wait(
     cr_task *self, const cr_closing *closing, uint64_t since, cr_failure *failure)
 {
-    bool asked = closing->asked && CR_TALLY_REQUESTS(self) > 0;
+    bool asked = closing->asked && CR_COUNTS_REQUESTS(self) > 0;
     cr_scopes_defer(self, since, asked);
     if (!asked || !failure || cr_failure_error(failure) != -ECANCELED || self->ext->reason)
         return failure;
@@ -309,7 +309,7 @@ void crank_generator_end_(crank_generator *g)
 {
     cr_task *self = cr_self();
     crank_loop *loop = cr_loop_here;
-    uint64_t since = loop ? cr_task_state_of(loop)->moments++ : 0;
+    uint64_t since = loop ? cr_task_state_of(loop)->sequence++ : 0;
     cr_closing closing = { .begun = since + 1 };
     cr_failure *before = self ? cr_failure_take(self)
                               : NULL; /* the error that leaves the block stays the caller's */

@@ -67,9 +67,9 @@ struct crank_loop {
     crank_options options; /* as given, defaults filled in */
     int64_t polled_at;     /* when the world was last looked at */
     cr_closer *closers;    /* newest first */
-    size_t outside;        /* who may still wake us: jobs, readers, wakers, submissions */
+    size_t external_refs;  /* who may still wake us: jobs, readers, wakers, submissions */
     size_t in_flight;      /* operations the backend owns */
-    size_t remarks;        /* timers that only say something: nobody waits for them */
+    size_t unref_timers;   /* timers that only say something: nobody waits for them */
     uint32_t busy;         /* turns with something ready for which the simulated clock has stood */
     uint32_t at_instant;   /* turns of any kind at the instant that it shows */
     int64_t instant;
@@ -140,7 +140,7 @@ static inline void cr_loop_trace(crank_loop *loop, cr_tracer *tracer)
 static inline bool cr_loop_expects(const crank_loop *loop, size_t timers)
 {
     return loop->runner.head || cr_timers_count(loop->timers) > timers || loop->in_flight > 0 ||
-           loop->outside > 0;
+           loop->external_refs > 0;
 }
 /* now + span without overflow. */
 static inline int64_t cr_after(int64_t now, int64_t span)
@@ -158,9 +158,9 @@ static inline void cr_timer_stop(crank_loop *loop, cr_timer *timer)
     cr_timers_stop(loop->timers, timer);
 }
 
-/* From any thread that may (loop->outside holds it): deliver post in the loop's thread. Lock-free,
- * one eventfd write where the loop sleeps. False: the program that the loop ran has ended, and post
- * will not be delivered. */
+/* From any thread that may (loop->external_refs holds it): deliver post in the loop's thread.
+ * Lock-free, one eventfd write where the loop sleeps. False: the program that the loop ran has
+ * ended, and post will not be delivered. */
 static inline bool cr_loop_post(crank_loop *loop, cr_post *post)
 {
     bool accepted = cr_wakeup_post(loop->wakeup, post);

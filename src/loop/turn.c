@@ -216,12 +216,13 @@ static void look(crank_loop *loop, int64_t now)
 
 /* Could anything still happen? A timer that never comes counts for a real program, whose wait
  * Ctrl-C ends. A post may already stand there without a count of outside: so that is asked too. */
-static bool hopeless(const crank_loop *loop, int64_t next)
+static bool nothing_pending(const crank_loop *loop, int64_t next)
 {
-    bool planned = cr_timers_count(loop->timers) > loop->remarks;
+    bool planned = cr_timers_count(loop->timers) > loop->unref_timers;
     if (next == CR_NEVER && (loop->simulated || !loop->tasks))
         planned = false;
-    return !planned && loop->in_flight == 0 && loop->outside == 0 && cr_wakeup_empty(loop->wakeup);
+    return !planned && loop->in_flight == 0 && loop->external_refs == 0 &&
+           cr_wakeup_empty(loop->wakeup);
 }
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
@@ -277,7 +278,7 @@ static void oversleep(crank_loop *loop, int64_t woken_at)
 static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
     int64_t next = next_timer(loop);
-    if (limit == CR_NEVER && hopeless(loop, next))
+    if (limit == CR_NEVER && nothing_pending(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
     int64_t deadline = tidy(loop, now, next < limit ? next : limit);
     if (loop->spin_ns > 0 && deadline > now &&

@@ -83,7 +83,7 @@ void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
     r->failed = root->fiber.flags & CR_TASK_FAILED;
     r->result = is_real && !r->failed ? (long)real : (long)bits;
     r->failure = r->failed ? cr_failure_outlive(cr_failure_take(root)) : NULL;
-    if (r->error == -EINTR && CR_TALLY_REQUESTS(root) == 0)
+    if (r->error == -EINTR && CR_COUNTS_REQUESTS(root) == 0)
         r->error = 0; /* app took the request back: it has dealt with it, and its result stands */
     root->fiber.flags |= CR_TASK_CLAIMED;
     tasks->root = NULL;

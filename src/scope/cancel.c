@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cancel.c: requests to stop.
  *
- * Owns: the count of requests a task has had (fiber.tally) and the flag of one not yet delivered. A
- * request is delivered once, by the next wait that may notice it: at once where the task is parked,
- * by undoing that wait. What may be delivered now is interruption.c's to say, which knows shields.
+ * Owns: the count of requests a task has had (fiber.counts) and the flag of one not yet delivered.
+ * A request is delivered once, by the next wait that may notice it: at once where the task is
+ * parked, by undoing that wait. What may be delivered now is interruption.c's to say, which knows
+ * shields.
  *
  * Edge-triggered and counted, as in asyncio (Trio's is level-triggered): once delivered, cleanup
  * code may wait again without being told again, and crank_uncancel takes a request back. One
@@ -37,16 +38,16 @@ void cr_cancel_deliver(crank_loop *loop, cr_task *task)
     cr_wake(loop, task, -ECANCELED);
 }
 
-/* Eight bits of tally hold the count; few tasks need the rest of it, which lies in the ext. At the
+/* Eight bits of counts hold the count; few tasks need the rest of it, which lies in the ext. At the
  * top it sticks, since wrapping would lose all requests. */
 static void count_request(cr_task_state *tasks, cr_task *task)
 {
-    if (CR_LIKELY(CR_TALLY_REQUESTS(task) < CR_TALLY_REQUESTS_MAX)) {
-        task->fiber.tally += CR_TALLY_ASKED;
+    if (CR_LIKELY(CR_COUNTS_REQUESTS(task) < CR_COUNTS_REQUESTS_MAX)) {
+        task->fiber.counts += CR_COUNTS_ASKED;
         return;
     }
     cr_ext *ext = cr_task_ext(tasks, task);
-    if (ext && ext->more_requests < CR_REQUESTS_MAX - CR_TALLY_REQUESTS_MAX)
+    if (ext && ext->more_requests < CR_REQUESTS_MAX - CR_COUNTS_REQUESTS_MAX)
         ext->more_requests++;
 }
 
@@ -242,11 +243,11 @@ static void take_back(cr_task_state *tasks, cr_task *task)
 {
     if (task->ext && task->ext->more_requests > 0)
         task->ext->more_requests--;
-    else if (CR_TALLY_REQUESTS(task) > 0)
-        task->fiber.tally -= CR_TALLY_ASKED;
+    else if (CR_COUNTS_REQUESTS(task) > 0)
+        task->fiber.counts -= CR_COUNTS_ASKED;
     if (tasks->own_requests.id != task->id)
         return;
-    if (CR_TALLY_REQUESTS(task) == 0 || --tasks->own_requests.count == 0)
+    if (CR_COUNTS_REQUESTS(task) == 0 || --tasks->own_requests.count == 0)
         tasks->own_requests.id = 0;
 }
 
@@ -256,7 +257,7 @@ unsigned crank_uncancel(crank_task *handle)
 {
     cr_task *task = cr_task_or_self(handle, "crank_uncancel");
     take_back(cr_task_state_of(cr_loop_here), task);
-    if (CR_TALLY_REQUESTS(task) == 0) {
+    if (CR_COUNTS_REQUESTS(task) == 0) {
         task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
         if (task->ext) {
             cr_failure_free(task->ext->reason);
@@ -268,4 +269,4 @@ unsigned crank_uncancel(crank_task *handle)
     return cr_task_requests(task);
 }
 
-bool crank_cancelled(void) { return CR_TALLY_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }
+bool crank_cancelled(void) { return CR_COUNTS_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }

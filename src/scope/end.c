@@ -103,7 +103,7 @@ static int error_of(const cr_task *task, int number)
     if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && cr_failure_of(task))
         return cr_failure_error(cr_failure_of(task));
     if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && number == ECANCELED &&
-        CR_TALLY_REQUESTS(task) > 0)
+        CR_COUNTS_REQUESTS(task) > 0)
         return -ECANCELED;
     return 0;
 }
@@ -122,7 +122,7 @@ static int error_of(const cr_task *task, int number)
 
 bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
-    return (task->fiber.flags & CR_TASK_FAILED) || CR_TALLY_REQUESTS(task) > 0 ||
+    return (task->fiber.flags & CR_TASK_FAILED) || CR_COUNTS_REQUESTS(task) > 0 ||
            ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
 
@@ -149,7 +149,7 @@ static const cr_wait_ops unwanted_wait = {
 static void wanted_due(crank_loop *loop, cr_task *task)
 {
     char line[512], text[800];
-    loop->remarks--;
+    loop->unref_timers--;
     (void)cr_grace_over(loop);
     task->fiber.wait = NULL;
     (void)cr_task_describe(task, line, sizeof line);
@@ -180,7 +180,7 @@ static void returned_over(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.wait)
         cr_grace_stop(loop, task);
-    loop->remarks -= task->fiber.wait == &wanted_wait;
+    loop->unref_timers -= task->fiber.wait == &wanted_wait;
     task->fiber.wait = NULL;
 }
 
@@ -211,7 +211,7 @@ static void returned_begin(crank_loop *loop, cr_task *task)
             cr_name_leftovers(loop, task->child);
         cr_returned_cancel(loop, task);
     } else if (CR_UNLIKELY(debug)) {
-        loop->remarks += cr_grace_start(loop, task, &wanted_wait);
+        loop->unref_timers += cr_grace_start(loop, task, &wanted_wait);
     }
 }
 
@@ -242,7 +242,7 @@ static CR_NOINLINE void leave_ext(crank_loop *loop, cr_task *task)
 
 static bool waits_for_none(const cr_task *parent)
 {
-    return parent->fiber.life == CR_COMPLETING && CR_TALLY_CHILDREN(parent) == 0;
+    return parent->fiber.life == CR_COMPLETING && CR_COUNTS_CHILDREN(parent) == 0;
 }
 
 /* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
@@ -277,7 +277,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
         return NULL;
     }
     cr_task *parent = task->owner;
-    parent->fiber.tally -= CR_TALLY_CHILD;
+    parent->fiber.counts -= CR_COUNTS_CHILD;
     /* Looked at now: telling the joiner may give back the record that says so. */
     bool last = waits_for_none(parent);
     if (CR_LIKELY(joiner))
@@ -317,9 +317,9 @@ static void finish(crank_loop *loop, cr_task *task, int number)
         forget_others(task, err);
         if (err == -ECANCELED)
             task->fiber.flags |=
-                CR_TALLY_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;
+                CR_COUNTS_REQUESTS(task) ? CR_TASK_CANCELED | CR_TASK_CLAIMED : CR_TASK_CLAIMED;
     }
-    if (CR_LIKELY(CR_TALLY_CHILDREN(task) == 0)) {
+    if (CR_LIKELY(CR_COUNTS_CHILDREN(task) == 0)) {
         end(loop, task);
         return;
     }
@@ -388,7 +388,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     loop->runner.current = NULL;
     tasks->alive--;
     tasks->ended++;
-    parent->fiber.tally -= CR_TALLY_CHILD;
+    parent->fiber.counts -= CR_COUNTS_CHILD;
     if (awaited) {
         parent->place = NULL;
         cr_task_release_plain(tasks, parent, task);
@@ -451,7 +451,7 @@ void cr_task_unmake(crank_loop *loop, cr_task *task)
     if (task->fiber.flags & CR_TASK_IN_GROUP)
         ((cr_nursery *)task->owner)->alive--;
     else
-        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
+        ((cr_task *)task->owner)->fiber.counts -= CR_COUNTS_CHILD;
     cr_task_release(loop, task);
 }
 
@@ -461,6 +461,6 @@ void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
  * away. */
 void cr_task_left(crank_loop *loop, cr_task *parent)
 {
-    if (parent->fiber.life == CR_COMPLETING && CR_TALLY_CHILDREN(parent) == 0)
+    if (parent->fiber.life == CR_COMPLETING && CR_COUNTS_CHILDREN(parent) == 0)
         end(loop, parent);
 }

@@ -8,7 +8,7 @@
  * it; what an edge claims for itself leaves the rest of it pending again.
  *
  * Owns: the numbers of interruptions in scopes, and the comparisons at the edges. An interruption's
- * number is a moment (cr_task_state.moments); every scope bears the number of the last one that
+ * number is a moment (cr_task_state.sequence); every scope bears the number of the last one that
  * told of it, and of the last one that told of a request while it was open, so that an edge can see
  * what came together. Nothing runs at the instant a task resumes, for parking is a tail call: that
  * a task has not run on yet is told by CR_TASK_INTERRUPTED, which its next waiting call clears
@@ -118,7 +118,7 @@ static void take_request(cr_task *task)
 
 void cr_scopes_interrupt(cr_task *task)
 {
-    uint64_t now = ++cr_task_state_of(cr_loop_here)->moments;
+    uint64_t now = ++cr_task_state_of(cr_loop_here)->sequence;
     bool requested = cr_scopes_requested(task);
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->pending && !is_deferred(task, s->deferred_at))
@@ -202,7 +202,7 @@ bool cr_scope_owns_cancel(const cr_scope *scope)
 void cr_scopes_answer(cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
-    uint64_t now = ++tasks->moments;
+    uint64_t now = ++tasks->sequence;
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->pending && !s->own && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
@@ -232,7 +232,7 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool request
     for (; outer && !outer->ops->hides; outer = outer->up)
         if (outer->fired && outer->interruption >= first && outer->interruption <= last)
             outer->pending = true;
-    if (requested && !outer && CR_TALLY_REQUESTS(task) > 0) {
+    if (requested && !outer && CR_COUNTS_REQUESTS(task) > 0) {
         const cr_failure *reason = cr_failure_of(task);
         task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (reason && cr_failure_error(reason) == -ECANCELED && !task->ext->reason)
@@ -296,7 +296,7 @@ static void uncancelled(cr_task *task)
 void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
 {
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
-    uint64_t now = ++tasks->moments;
+    uint64_t now = ++tasks->sequence;
     for (cr_scope *s = innermost(task); s; s = s->up) {
         if (s->fired && s->interruption > since) {
             s->pending = true;

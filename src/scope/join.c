@@ -244,7 +244,7 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
     }
     task->joiner = (uintptr_t)w->self;
     w->self->on = task;
-    if (CR_UNLIKELY(CR_TALLY_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
+    if (CR_UNLIKELY(CR_COUNTS_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
         return await_asked(w);
     return cr_park(w, &cr_join_wait);
 }
@@ -446,7 +446,7 @@ long crank_await_(const void *x, enum crank_awaited what)
     cr_caller w;
     if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
                     task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
-                    CR_TALLY_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
+                    CR_COUNTS_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
         return await_fully(x, what);
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);

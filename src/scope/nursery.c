@@ -22,7 +22,7 @@ cr_task *cr_child_alive(cr_task *first)
 void cr_future_uncount(crank_loop *loop, cr_task *future)
 {
     cr_task_state_of(loop)->alive--;
-    ((cr_task *)future->owner)->fiber.tally -= CR_TALLY_CHILD;
+    ((cr_task *)future->owner)->fiber.counts -= CR_COUNTS_CHILD;
 }
 
 /* Another owner than its parent, who may be told of it now. A future is counted by neither,
@@ -31,7 +31,7 @@ void cr_task_adopt(cr_task *task, cr_nursery *owner)
 {
     cr_child_unlink(cr_children_of(task), task);
     if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {
-        ((cr_task *)task->owner)->fiber.tally -= CR_TALLY_CHILD;
+        ((cr_task *)task->owner)->fiber.counts -= CR_COUNTS_CHILD;
         owner->alive++;
     }
     task->fiber.flags |= CR_TASK_IN_GROUP;

@@ -35,7 +35,7 @@ static void refire_outer(cr_task_state *tasks, const cr_scope *scope)
 {
     for (cr_scope *outer = scope->up; outer; outer = outer->up)
         if (outer->pending)
-            outer->fired_at = ++tasks->moments;
+            outer->fired_at = ++tasks->sequence;
 }
 
 /* asked, opened and entered are what cr_scope_owns_cancel compares with later. */
@@ -54,7 +54,7 @@ cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call
     scope->ops = ops;
     scope->task = self;
     scope->asked = dealt_with(self);
-    scope->opened = scope->entered = ++tasks->moments;
+    scope->opened = scope->entered = ++tasks->sequence;
     scope->anchor = anchor;
     scope->up = self->fiber.scope;
     self->fiber.scope = scope;
@@ -100,7 +100,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     scope->fired = true;
     scope->pending = true;
     scope->error = error;
-    scope->fired_at = ++cr_task_state_of(loop)->moments;
+    scope->fired_at = ++cr_task_state_of(loop)->sequence;
     cr_task *task = scope->task;
     if (!task)
         return;
@@ -169,7 +169,7 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
     if (!top)
         return;
     bottom->up = task->fiber.scope;
-    uint64_t now = ++tasks->moments;
+    uint64_t now = ++tasks->sequence;
     for (cr_scope *s = top; s != bottom->up; s = s->up) {
         belong(s, task);
         s->asked = dealt_with(task);

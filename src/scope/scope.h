@@ -43,9 +43,9 @@ struct cr_scope {
     bool timed;                /* the timer runs */
     uint16_t asked;            /* requests the task had had when it was entered */
     int error;                 /* what -ECANCELED becomes at the edge, once it has fired */
-    uint64_t opened, fired_at; /* moments: which came first */
+    uint64_t opened, fired_at; /* sequence: which came first */
     uint64_t entered;          /* opened, or the moment at which it came back with a generator */
-    /* The interruptions (moments: one for each -ECANCELED given to the task) that told of this
+    /* The interruptions (sequence: one for each -ECANCELED given to the task) that told of this
      * scope, and, last, of a request while it was open; 0: none. */
     uint64_t interruption, request_interruption;
     uint64_t latest_interruption; /* of the task, while this was its innermost scope */

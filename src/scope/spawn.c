@@ -82,7 +82,7 @@ static inline void task_init(
     task->fiber.run = run;
     task->fiber.life = CR_ALIVE;
     task->fiber.flags = 0;
-    task->fiber.tally = 0;
+    task->fiber.counts = 0;
     task->fiber.function = fn;
     task->id = (task->id & ~CR_NUMBER_MASK) | tasks->number++;
     task->site = site;
@@ -145,7 +145,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
         return NULL;
     task->owner = parent;
     cr_child_link(&parent->child, task);
-    parent->fiber.tally += CR_TALLY_CHILD;
+    parent->fiber.counts += CR_COUNTS_CHILD;
     if (CR_UNLIKELY(loop->options.debug) && loop->runner.current) {
         cr_debug_frames(parent, (uintptr_t)__builtin_frame_address(0));
         cr_debug_spawned(loop, task);
@@ -245,7 +245,7 @@ static CR_INLINE cr_task *make_plainly(
     }
     task->owner = parent;
     cr_child_link(&parent->child, task);
-    parent->fiber.tally += CR_TALLY_CHILD;
+    parent->fiber.counts += CR_COUNTS_CHILD;
     return task;
 }
 

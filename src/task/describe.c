@@ -45,7 +45,7 @@ static const char *state_of(const cr_task *task)
     }
     if (cr_self() == task)
         return "running";
-    if (CR_TALLY_REQUESTS(task))
+    if (CR_COUNTS_REQUESTS(task))
         return "cancelling";
     return cr_task_is_new(task) ? "new" : "pending";
 }

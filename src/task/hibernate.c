@@ -178,7 +178,7 @@ void cr_hibernate_wake(cr_task *task)
 static bool hibernatable(const cr_task_state *tasks, const cr_task *task)
 {
     const cr_wait_ops *wait = task->fiber.wait;
-    return cr_task_parked(task) && wait->hibernatable && CR_TALLY_CHILDREN(task) == 0 &&
+    return cr_task_parked(task) && wait->hibernatable && CR_COUNTS_CHILDREN(task) == 0 &&
            !task->fiber.generator && (!task->fiber.scope || tasks->pending->hibernatable(task));
 }
 

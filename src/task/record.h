@@ -19,7 +19,7 @@ struct cr_ext {
     struct cr_failure *failure;
     struct cr_failure *reason; /* of a request that is not yet delivered */
     uint64_t deferred_at; /* scope.c's: since when the pending request is the next own wait's; 0 */
-    uint16_t more_requests; /* beyond CR_TALLY_REQUESTS_MAX */
+    uint16_t more_requests; /* beyond CR_COUNTS_REQUESTS_MAX */
     struct cr_locals *locals;
     struct start *start; /* the group rank's: who waits until it says that it has started */
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
@@ -89,8 +89,8 @@ typedef struct cr_task_state {
     size_t graces;         /* timers of grace periods that run */
     int64_t grace_at;      /* when some ended last, and whether anything else went on then */
     bool grace_more;
-    uint64_t ended;   /* counts ends: the order of an ended task, in its fiber.wake */
-    uint64_t moments; /* counts scopes opened and fired, to tell which came first */
+    uint64_t ended;    /* counts ends: the order of an ended task, in its fiber.wake */
+    uint64_t sequence; /* counts scopes opened and fired, to tell which came first */
     /* Requests that the running task has made to itself since its last wait began: no -ECANCELED
      * from before answers them. */
     struct {
@@ -153,8 +153,8 @@ cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task);
 /* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
 static inline unsigned cr_task_requests(const cr_task *task)
 {
-    unsigned count = CR_TALLY_REQUESTS(task);
-    return CR_LIKELY(count < CR_TALLY_REQUESTS_MAX) || !task->ext
+    unsigned count = CR_COUNTS_REQUESTS(task);
+    return CR_LIKELY(count < CR_COUNTS_REQUESTS_MAX) || !task->ext
                ? count
                : count + task->ext->more_requests;
 }
@@ -162,7 +162,7 @@ static inline unsigned cr_task_requests(const cr_task *task)
 static inline bool cr_task_requests_saturated(const cr_task *task)
 {
     unsigned count = cr_task_requests(task);
-    return count == CR_REQUESTS_MAX || (count == CR_TALLY_REQUESTS_MAX && !task->ext);
+    return count == CR_REQUESTS_MAX || (count == CR_COUNTS_REQUESTS_MAX && !task->ext);
 }
 /* Of those, how many it has made to itself since its last wait began. */
 static inline unsigned cr_task_own_requests(const cr_task_state *tasks, const cr_task *task)

@@ -255,7 +255,7 @@ void cr_report_deadlock(crank_loop *loop)
 static bool ignores(const cr_task_state *tasks, const cr_task *task)
 {
     return task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE) &&
-           task != tasks->spare && CR_TALLY_REQUESTS(task) > 0;
+           task != tasks->spare && CR_COUNTS_REQUESTS(task) > 0;
 }
 
 /* The first of them in the order of their records, which is that of their spawns as a rule. */

@@ -88,15 +88,15 @@ struct cr_task {
 _Static_assert(sizeof(cr_task) == 192, "a task record is 192 bytes");
 _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears child");
 
-/* fiber.tally: children alive, and requests not taken back Both in one word, so that ending a
+/* fiber.counts: children alive, and requests not taken back Both in one word, so that ending a
  * child is one subtraction and asking whether any is left is one test. 24 bits of children are
  * as many as there are record slots. */
-#define CR_TALLY_CHILD 1u
-#define CR_TALLY_CHILDREN(t) ((t)->fiber.tally & 0xffffffu)
-#define CR_TALLY_ASKED 0x1000000u
-#define CR_TALLY_REQUESTS(t) ((t)->fiber.tally >> 24)
+#define CR_COUNTS_CHILD 1u
+#define CR_COUNTS_CHILDREN(t) ((t)->fiber.counts & 0xffffffu)
+#define CR_COUNTS_ASKED 0x1000000u
+#define CR_COUNTS_REQUESTS(t) ((t)->fiber.counts >> 24)
 /* Eight bits count requests up to this many; those beyond are counted in the task's ext. */
-#define CR_TALLY_REQUESTS_MAX 255u
+#define CR_COUNTS_REQUESTS_MAX 255u
 #define CR_REQUESTS_MAX 65535u
 
 /* The fiber is the record's first member: the same address, two views. */

@@ -79,7 +79,7 @@ bool cr_job_cancel(cr_workers *workers, cr_job *job)
     uint32_t queued = CR_JOB_QUEUED;
     if (!atomic_compare_exchange_strong(&job->state, &queued, CR_JOB_CANCELLED))
         return false;
-    workers->loop->outside--;
+    workers->loop->external_refs--;
     workers->out--;
     return true;
 }
@@ -104,7 +104,7 @@ size_t cr_workers_collect(cr_workers *workers)
     while (job) {
         cr_job *next = job->next;
         if (atomic_load_explicit(&job->state, memory_order_relaxed) == CR_JOB_RUNNING) {
-            loop->outside--;
+            loop->external_refs--;
             workers->out--;
             count++;
             job->type->finished(loop, job);

@@ -180,7 +180,7 @@ static inline int cr_job_put(cr_workers *workers, cr_job *job)
         cr_pool_put(&workers->memory, job);
         return err;
     }
-    workers->loop->outside++;
+    workers->loop->external_refs++;
     workers->out++;
     return 0;
 }

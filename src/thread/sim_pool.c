@@ -137,7 +137,7 @@ void cr_sim_wait(cr_worker *self)
     if (!self || holder_here() != self)
         return;
     self->turn = TURN_WAITING;
-    self->workers->loop->outside--; /* it can wake nobody while it waits */
+    self->workers->loop->external_refs--; /* it can wake nobody while it waits */
     (void)await_turn(self, true);
 }
 
@@ -145,7 +145,7 @@ void cr_sim_resume(cr_worker *worker)
 {
     if (worker->turn != TURN_WAITING)
         return;
-    worker->workers->loop->outside++;
+    worker->workers->loop->external_refs++;
     join_line(worker);
 }
 
@@ -188,7 +188,7 @@ static void hand_to(cr_worker *worker)
     pthread_mutex_unlock(&sim->lock);
     if (came_back)
         return;
-    workers->loop->outside--;
+    workers->loop->external_refs--;
     workers->out--;
     job->type->stuck(workers->loop, job);
 }

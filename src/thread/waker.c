@@ -7,7 +7,7 @@
  * inside, and from then on waking does nothing. So a foreign thread needs no lock of its own
  * against the loop's end.
  *
- * Owns: the post, and one count of loop->outside while the loop lives. */
+ * Owns: the post, and one count of loop->external_refs while the loop lives. */
 #include <crank/thread.h>
 
 #include <sched.h>
@@ -56,7 +56,7 @@ static void let_go_of_loop(crank_waker *waker)
 /* The run is over and its waker was not freed: it becomes one that does nothing. */
 static void loop_ends(crank_loop *loop, cr_closer *closer)
 {
-    loop->outside--;
+    loop->external_refs--;
     let_go_of_loop(cr_container_of(closer, crank_waker, closer));
 }
 
@@ -84,7 +84,7 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
     waker->fn = fn;
     waker->arg = arg;
     cr_loop_at_close(loop, &waker->closer);
-    loop->outside++;
+    loop->external_refs++;
     return waker;
 }
 
@@ -126,7 +126,7 @@ void crank_waker_free(crank_waker *waker)
     CR_CHECK(
         own(loop), "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);
-    loop->outside--;
+    loop->external_refs--;
     forget_closer(loop, &waker->closer);
     if (atomic_load(&waker->posted))
         waker->freed = true; /* its post goes with it when it arrives */

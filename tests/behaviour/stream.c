@@ -321,30 +321,30 @@ static int read_exactly(crank_stream *stream, size_t size)
 }
 TEST_EACH_BACKEND(read_exactly, is_cancelled_between_two_pieces)
 {
-    enum { moments = 150, piece = 4 };
+    enum { sequence = 150, piece = 4 };
     const char *path;
     int fd = open_pipe("p", &path);
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "r"));
-    for (int i = 0; i < moments; i++) {
-        crank_task *reader = crank_spawn(read_exactly, s, (size_t)(moments + 1) * piece);
+    for (int i = 0; i < sequence; i++) {
+        crank_task *reader = crank_spawn(read_exactly, s, (size_t)(sequence + 1) * piece);
         crank_try(crank_sleep(0.0002));
         EXPECT_EQ(write(fd, "abcd", piece), piece);
         crank_try(cancel_after(reader, i));
     }
     EXPECT_EQ(write(fd, "abcd", piece), piece);
-    EXPECT_EQ(read_exactly(s, (size_t)(moments + 1) * piece), (moments + 1) * piece);
+    EXPECT_EQ(read_exactly(s, (size_t)(sequence + 1) * piece), (sequence + 1) * piece);
     return 0;
 }
 TEST_EACH_BACKEND(flush, is_cancelled_between_two_pieces)
 {
-    enum { moments = 150, size = 4000000 };
+    enum { sequence = 150, size = 4000000 };
     static char piece[4096];
     const char *path;
     int fd = open_pipe("p", &path);
     EXPECT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     crank_stream *s = crank_try(crank_open(path, "w"));
     EXPECT_EQ(crank_write(s, test_memory(size), size), 0);
-    for (int i = 0; i < moments; i++) {
+    for (int i = 0; i < sequence; i++) {
         crank_task *writer = crank_spawn(crank_flush, s);
         do
             crank_try(crank_sleep(0.0002)); /* until the pipe is full, or nearly */

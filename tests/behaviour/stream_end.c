@@ -164,11 +164,11 @@ static int close_full_when_asked_before(const char *path)
 /* The next request comes at each moment: also when the task writes what fits, and will wait for the pipe after. */
 TEST_EACH_BACKEND(close, when_asked_before_is_given_up_at_the_next_request)
 {
-    enum { moments = 60 };
+    enum { sequence = 60 };
     static char piece[4096];
     const char *path;
     int fd = open_pipe(&path);
-    for (int i = 0; i < moments; i++) {
+    for (int i = 0; i < sequence; i++) {
         crank_task *closer = crank_spawn(close_full_when_asked_before, path);
         do
             crank_try(crank_sleep(0.0002)); /* until the pipe is full, or nearly */

@@ -163,7 +163,7 @@ static enum cr_idle idle_twice(crank_loop *loop)
 
 static void stop_loop(void *arg) { crank_loop_stop(arg); }
 
-/* Three moments until all is done, then none before a second has passed and something has run. */
+/* Three sequence until all is done, then none before a second has passed and something has run. */
 TEST(turn, gives_housekeeping_its_moments_once_a_second)
 {
     static const cr_hooks hooks = { .idle = idle_twice };

@@ -28,7 +28,7 @@ static void deliver(cr_post *post)
     struct parcel *parcel = cr_container_of(post, struct parcel, post);
     EXPECT_EQ(parcel->number, parcel->from->delivered);
     if (++parcel->from->delivered == POSTS)
-        parcel->from->loop->outside--;
+        parcel->from->loop->external_refs--;
 }
 
 static void *send_all(void *arg)
@@ -45,7 +45,7 @@ EACH_LOOP(post, from_several_threads_all_arrive_each_threads_in_order)
 {
     static sender senders[THREADS];
     memset(senders, 0, sizeof senders);
-    loop->outside = THREADS;
+    loop->external_refs = THREADS;
     for (int i = 0; i < THREADS; i++) {
         senders[i].loop = loop;
         EXPECT_EQ(pthread_create(&senders[i].thread, NULL, send_all, &senders[i]), 0);
@@ -69,7 +69,7 @@ static void give_back(cr_post *post)
 {
     rally *r = cr_container_of(post, rally, post);
     if (++r->returned == r->rounds)
-        r->loop->outside--;
+        r->loop->external_refs--;
     atomic_fetch_add(&r->served, 1);
 }
 
@@ -90,7 +90,7 @@ EACH_LOOP(post, never_loses_a_sleeping_loop)
 {
     rally r = { .post.deliver = give_back, .loop = loop, .rounds = 2000 };
     pthread_t thread;
-    loop->outside = 1;
+    loop->external_refs = 1;
     EXPECT_EQ(pthread_create(&thread, NULL, play, &r), 0);
     EXPECT_EQ(crank_loop_run(loop), 0);
     EXPECT_EQ(pthread_join(thread, NULL), 0);
@@ -154,10 +154,10 @@ EACH_LOOP(post, may_free_itself_when_delivered)
     mark *m = malloc(sizeof *m);
     EXPECT(m);
     *m = (mark){ .post.deliver = free_and_stop, .loop = loop };
-    loop->outside = 1;
+    loop->external_refs = 1;
     cr_loop_post(loop, &m->post);
     EXPECT_EQ(crank_loop_run(loop), 0);
-    loop->outside = 0;
+    loop->external_refs = 0;
 }
 
 static mark from_handler;
@@ -167,7 +167,7 @@ static void handler(int number)
     cr_loop_post(from_handler.loop, &from_handler.post);
 }
 
-static void end_outside(cr_post *post) { cr_container_of(post, mark, post)->loop->outside--; }
+static void end_outside(cr_post *post) { cr_container_of(post, mark, post)->loop->external_refs--; }
 
 static void *send_signal(void *arg)
 {
@@ -182,10 +182,10 @@ EACH_LOOP(post, of_a_signal_handler_wakes_the_loop)
     pthread_t thread;
     from_handler = (mark){ .post.deliver = end_outside, .loop = loop };
     sigaction(SIGUSR1, &action, NULL);
-    loop->outside = 1;
+    loop->external_refs = 1;
     EXPECT_EQ(pthread_create(&thread, NULL, send_signal, &self), 0);
     EXPECT_EQ(crank_loop_run(loop), 0);
-    EXPECT_EQ(loop->outside, 0);
+    EXPECT_EQ(loop->external_refs, 0);
     pthread_join(thread, NULL);
 }
 

@@ -124,7 +124,7 @@ class Task:
         self.address = slab["records"] + index * len(data)
         self.loop = slab["loop"]
         self.run, self.life, self.flags = get("fiber.run", "B"), get("fiber.life", "B"), get("fiber.flags", "H")
-        self.tally = get("fiber.tally", "I")
+        self.counts = get("fiber.counts", "I")
         self.sp, self.wait = get("fiber.sp", "Q"), get("fiber.wait", "Q")
         self.stack, self.generator = get("fiber.stack", "Q"), get("fiber.generator", "Q")
         self.on, self.place, self.deadline = get("on", "Q"), get("place", "Q"), get("timer.deadline", "q")
@@ -154,7 +154,7 @@ class Task:
     def state(self):
         """In the words of crank_describe."""
         if self.life == ALIVE:
-            return "running" if self.running else "cancelling" if self.tally >> 24 else "new" if self.is_new else \
+            return "running" if self.running else "cancelling" if self.counts >> 24 else "new" if self.is_new else \
                 "pending" if self.parked or self.run == NATIVE_ENDS else "ready"
         if self.life == ENDED:
             return "cancelled" if self.flags & CANCELED else "failed" if self.flags & FAILED else "finished"
@@ -309,7 +309,7 @@ def thing_text(task, clock, function):
 
 def wait_text(task, clock):
     if task.life == RETURNED:
-        return f"has returned; {task.tally & 0xffffff} children have not ended"
+        return f"has returned; {task.counts & 0xffffff} children have not ended"
     if not task.parked:
         return ""
     what = text(field(task.wait, "cr_wait_ops", "what"))
