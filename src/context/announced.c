@@ -125,14 +125,14 @@ CRANK_NORETURN static void first_run(void *arg)
     here.size = first.runner->stack_usable;
     cr_fiber *fiber = first.fiber;
     void (*function)(void) = fiber->function;
-    cr_many_args many_copy;
-    cr_few_args few = *cr_fiber_few(fiber);
-    cr_many_args *many = NULL;
-    if (fiber->flags & CR_FIBER_FLAG_MANY) {
+    cr_large_args many_copy;
+    cr_small_args few = *cr_fiber_small(fiber);
+    cr_large_args *many = NULL;
+    if (fiber->flags & CR_FIBER_FLAG_LARGE) {
         many_copy = *fiber->many;
         many = &many_copy;
-        *(void **)fiber->many = first.runner->many_free;
-        first.runner->many_free = fiber->many;
+        *(void **)fiber->many = first.runner->large_free;
+        first.runner->large_free = fiber->many;
     }
     fiber->wait = NULL;
     fiber->stack = first.stack;

@@ -33,21 +33,24 @@ AT(cr_sched, errno_at, CR_SCHED_ERRNO);
 AT(cr_sched, switches, CR_SCHED_SWITCHES);
 AT(cr_sched, fp, CR_SCHED_FP);
 AT(cr_sched, budget_full, CR_SCHED_BUDGET_FULL);
-AT(cr_sched, many_free, CR_SCHED_MANY);
+AT(cr_sched, large_free, CR_SCHED_LARGE);
 _Static_assert(sizeof(cr_fiber) == 64, "a fiber is one cache line");
-_Static_assert(sizeof(cr_few_args) == 112, "a record keeps 112 bytes free");
+_Static_assert(sizeof(cr_small_args) == 112, "a record keeps 112 bytes free");
 
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec"), visibility("hidden")))
-extern __thread cr_few_args cr_capture_own INITIAL_EXEC;
-extern __thread cr_many_args cr_capture_large INITIAL_EXEC;
-__thread cr_few_args *cr_capture_place;
-__thread cr_few_args cr_capture_own;
-__thread cr_many_args *cr_capture_block;
-__thread cr_many_args cr_capture_large;
+extern __thread cr_small_args cr_capture_own INITIAL_EXEC;
+extern __thread cr_large_args cr_capture_large INITIAL_EXEC;
+__thread cr_small_args *cr_capture_place;
+__thread cr_small_args cr_capture_own;
+__thread cr_large_args *cr_capture_block;
+__thread cr_large_args cr_capture_large;
 
 /* Where the stub wrote: it may be asked once per call, before the next capture. */
-cr_few_args *cr_captured_few(void) { return cr_capture_place ? cr_capture_place : &cr_capture_own; }
-cr_many_args *cr_captured_many(void)
+cr_small_args *cr_captured_small(void)
+{
+    return cr_capture_place ? cr_capture_place : &cr_capture_own;
+}
+cr_large_args *cr_captured_large(void)
 {
     return cr_capture_block ? cr_capture_block : &cr_capture_large;
 }

@@ -35,7 +35,7 @@
 #define CR_SCHED_SWITCHES 56
 #define CR_SCHED_FP 64
 #define CR_SCHED_BUDGET_FULL 72
-#define CR_SCHED_MANY 80
+#define CR_SCHED_LARGE 80
 
 /* What the head of the ready line needs before it can go on. */
 #define CR_RUN_RESUME 0     /* it has a stack and a place to return to */
@@ -45,8 +45,8 @@
 #define CR_RUN_NATIVE 4 /* it has only captured arguments and needs no stack: the task layer's */
 #define CR_RUN_NATIVE_ENDS 5 /* the same, begun; its wake is its result */
 
-#define CR_FIBER_FLAG_MANY \
-    1 /* the arguments are in a cr_many_args, whose address is at CR_FIBER_ARGS */
+#define CR_FIBER_FLAG_LARGE \
+    1 /* the arguments are in a cr_large_args, whose address is at CR_FIBER_ARGS */
 
 #ifndef __ASSEMBLER__
 #include "base/probe.h"
@@ -60,7 +60,7 @@ typedef struct cr_sched cr_sched;
 
 /* Argument registers and stack words as the small stub leaves them: enough for two arguments of any
  * type, and for four of one word each. */
-typedef struct cr_few_args {
+typedef struct cr_small_args {
 #if defined(__x86_64__)
     uint64_t general[4];
     uint64_t vector[4];
@@ -71,10 +71,10 @@ typedef struct cr_few_args {
     uint64_t vector[8];
     uint64_t vector_high[2];
 #endif
-} cr_few_args;
+} cr_small_args;
 
 /* The same for up to fourteen. */
-typedef struct cr_many_args {
+typedef struct cr_large_args {
 #if defined(__x86_64__)
     uint64_t general[6];
     uint64_t vector[8];
@@ -84,7 +84,7 @@ typedef struct cr_many_args {
     uint64_t vector[16];
     uint64_t stack[16];
 #endif
-} cr_many_args;
+} cr_large_args;
 
 /* What a captured call returned: which of the two counts is the site's business. */
 typedef struct cr_returned {
@@ -98,7 +98,7 @@ struct cr_fiber {
     cr_fiber *next;  /* in the ready line */
     uint8_t run;     /* CR_RUN_ */
     uint8_t life;    /* the task layer's */
-    uint16_t flags;  /* CR_FIBER_FLAG_MANY and the task layer's */
+    uint16_t flags;  /* CR_FIBER_FLAG_LARGE and the task layer's */
     uint32_t counts; /* the task layer's */
     union {
         void *sp;               /* while it does not run */
@@ -113,16 +113,16 @@ struct cr_fiber {
             void *scope;
             void *generator;
         };
-        cr_many_args *many; /* before its first run, with CR_FIBER_FLAG_MANY; else a cr_few_args
+        cr_large_args *many; /* before its first run, with CR_FIBER_FLAG_LARGE; else a cr_small_args
                                begins here */
     };
 };
 
 /* The captured arguments of a new fiber: they reach beyond the fiber into what its owner keeps free
  * until the first run. */
-static inline cr_few_args *cr_fiber_few(cr_fiber *fiber)
+static inline cr_small_args *cr_fiber_small(cr_fiber *fiber)
 {
-    return (cr_few_args *)(void *)((char *)fiber + CR_FIBER_ARGS);
+    return (cr_small_args *)(void *)((char *)fiber + CR_FIBER_ARGS);
 }
 
 /* What a fiber may do at a stretch, in waiting calls that need not wait. The quick ones take some
@@ -151,7 +151,7 @@ struct cr_sched {
     uint64_t fp; /* floating point control a new fiber starts with */
     uint32_t budget_full;
     uint32_t stack_usable; /* bytes below the top of each stack, for tools */
-    void *many_free;   /* cr_many_args blocks given back by first runs, linked through their first
+    void *large_free;  /* cr_large_args blocks given back by first runs, linked through their first
                         word */
     cr_tracer *tracer; /* NULL: nobody listens */
 };
@@ -207,16 +207,16 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real);
 /* Call a captured function here and now (worker threads, generators). many is NULL for the small
  * form. */
 void cr_call_captured(
-    void (*function)(void), const cr_few_args *few, const cr_many_args *many, cr_returned *ret);
+    void (*function)(void), const cr_small_args *few, const cr_large_args *many, cr_returned *ret);
 
 /* Where the stubs write: into the loop's spare record and spare block, or, where one is NULL, this
  * thread's own buffer. */
-extern __thread cr_few_args *cr_capture_place
+extern __thread cr_small_args *cr_capture_place
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-extern __thread cr_many_args *cr_capture_block
+extern __thread cr_large_args *cr_capture_block
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-static inline void cr_capture_into(cr_few_args *place) { cr_capture_place = place; }
-static inline void cr_capture_into_block(cr_many_args *block)
+static inline void cr_capture_into(cr_small_args *place) { cr_capture_place = place; }
+static inline void cr_capture_into_block(cr_large_args *block)
 {
     cr_capture_block = block;
 #if CR_MSAN
@@ -224,8 +224,8 @@ static inline void cr_capture_into_block(cr_many_args *block)
         __msan_unpoison(block, sizeof *block);
 #endif
 }
-cr_few_args *cr_captured_few(void); /* where it wrote last */
-cr_many_args *cr_captured_many(void);
+cr_small_args *cr_captured_small(void); /* where it wrote last */
+cr_large_args *cr_captured_large(void);
 
 #if CR_MSAN
 #define cr_call_captured(function, few, many, ret) \

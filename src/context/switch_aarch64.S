@@ -237,7 +237,7 @@
     strb wzr, [x1, #CR_FIBER_RUN] /* CR_RUN_RESUME */
     ldr x22, [x1, #CR_FIBER_SP]   /* the function */
     ldrh w7, [x1, #CR_FIBER_FLAGS]
-    tst w7, #CR_FIBER_FLAG_MANY
+    tst w7, #CR_FIBER_FLAG_LARGE
     b.ne .Lmany
     add x9, x20, #CR_FIBER_ARGS
     load_few x9, x10
@@ -256,9 +256,9 @@
 .Lmany:
     ldr x23, [x20, #CR_FIBER_ARGS]
     load_many x23
-    ldr x9, [x19, #CR_SCHED_MANY]
+    ldr x9, [x19, #CR_SCHED_LARGE]
     str x9, [x23]
-    str x23, [x19, #CR_SCHED_MANY] /* the block has been read: it is free */
+    str x23, [x19, #CR_SCHED_LARGE] /* the block has been read: it is free */
     b .Lstart
     endfunction cr_fiber_first_run
 
@@ -300,7 +300,7 @@
     brk #1
     endfunction cr_stack_base
 
-/* void cr_call_captured(void (*x0)(void), const cr_few_args *x1, const cr_many_args *x2,
+/* void cr_call_captured(void (*x0)(void), const cr_small_args *x1, const cr_large_args *x2,
  *     cr_returned *x3) */
     function cr_call_captured
     sign_return

@@ -204,7 +204,7 @@ cr_fiber_first_run:
     movl $0, (%rax) /* errno starts at 0 */
     movb $CR_RUN_RESUME, CR_FIBER_RUN(%rbx)
     movq CR_FIBER_SP(%rbx), %r14 /* the function, before its first run */
-    testb $CR_FIBER_FLAG_MANY, CR_FIBER_FLAGS(%rbx)
+    testb $CR_FIBER_FLAG_LARGE, CR_FIBER_FLAGS(%rbx)
     jnz .Lmany
     pushq CR_FIBER_ARGS + 88(%rbx) /* the stack arguments a small call can have */
     pushq CR_FIBER_ARGS + 80(%rbx)
@@ -263,9 +263,9 @@ cr_fiber_first_run:
     movq 24(%r15), %rcx
     movq 32(%r15), %r8
     movq 40(%r15), %r9
-    movq CR_SCHED_MANY(%r12), %rax
+    movq CR_SCHED_LARGE(%r12), %rax
     movq %rax, (%r15)
-    movq %r15, CR_SCHED_MANY(%r12) /* the block has been read: it is free */
+    movq %r15, CR_SCHED_LARGE(%r12) /* the block has been read: it is free */
     jmp .Lstart
     endfunction cr_fiber_first_run
 
@@ -313,7 +313,7 @@ cr_fiber_first_run:
     ud2
     endfunction cr_stack_base
 
-/* void cr_call_captured(void (*rdi)(void), const cr_few_args *rsi, const cr_many_args *rdx,
+/* void cr_call_captured(void (*rdi)(void), const cr_small_args *rsi, const cr_large_args *rdx,
  * cr_returned *rcx) */
     function cr_call_captured
     push_cfi rbp

@@ -38,7 +38,7 @@ static crank_generator *adapt(
     crank_generator *g = NULL;
     if (own) {
         *own = *given;
-        *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)own } };
+        *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)own } };
         g = cr_generator_make((crank_function_ *)body, site);
     }
     if (!g) { /* the sources were given to us: they end here */
@@ -100,7 +100,7 @@ crank_generator *crank_take_from(crank_generator *source, size_t n)
  * the caller's side of the ABI would do. */
 static cr_returned call_with(const plan *p, const void *value)
 {
-    cr_few_args args = { 0 };
+    cr_small_args args = { 0 };
     cr_returned returned = { 0 };
     uint64_t bits = 0;
     memcpy(&bits, value, p->element.size);

@@ -46,9 +46,9 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     g->function = fn;
     g->line = site->line;
     if (site->large)
-        g->many = *cr_captured_many();
+        g->many = *cr_captured_large();
     else if (site->args > 0)
-        g->few = *cr_captured_few();
+        g->few = *cr_captured_small();
     const cr_task *self = cr_self();
     g->body.up = self ? self->fiber.generator : NULL;
     return g;

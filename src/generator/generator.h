@@ -42,8 +42,8 @@ struct crank_generator {
     void *plan;                     /* an adaptor's, freed with it */
     bool owned;                     /* is the source of an adaptor, which closes it */
     crank_generator *older, *newer; /* all of its loop */
-    cr_few_args few;
-    cr_many_args many;
+    cr_small_args few;
+    cr_large_args many;
 };
 
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site);

@@ -20,7 +20,7 @@ int cr_task_state_open(crank_loop *loop)
     tasks->loop = loop;
     cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
     cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
-    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_many_args));
+    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_large_args));
     cr_pool_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
     size_t usable = loop->options.stack_size;
     int err = cr_stacks_new(

@@ -90,16 +90,16 @@ static void tasks_prepare(cr_run *r)
 
 /* The captured call as it was when crank_run was called: opening a loop must not disturb it. */
 struct captured {
-    cr_few_args few;
-    cr_many_args many;
+    cr_small_args few;
+    cr_large_args many;
 };
 
 /* The call was captured before there was a loop: it is put where spawning looks for it. */
 static int start_root(
     cr_run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
-    *cr_captured_few() = args->few;
-    *cr_captured_many() = args->many;
+    *cr_captured_small() = args->few;
+    *cr_captured_large() = args->many;
     cr_task *root = cr_task_make_owned(r->loop, &r->top, fn, site);
     if (!root)
         return -ENOMEM;
@@ -131,7 +131,7 @@ static int drive(
         return err;
     cr_loop_here = loop;
     tasks_prepare(r);
-    cr_capture_into(cr_fiber_few(&cr_task_state_of(loop)->spare->fiber));
+    cr_capture_into(cr_fiber_small(&cr_task_state_of(loop)->spare->fiber));
     err = cr_overflow_install(loop->sys, cr_task_state_of(loop)->stacks, report_overflow);
     if (err == 0) {
         err = cr_hibernate_open(loop);
@@ -177,7 +177,7 @@ static void note_ignored(crank_loop *loop)
 static void run_program(cr_run *r, const cr_sys *sys, const crank_options *options,
     crank_function_ *fn, const crank_site *site)
 {
-    struct captured args = { *cr_captured_few(), *cr_captured_many() };
+    struct captured args = { *cr_captured_small(), *cr_captured_large() };
     const char *why = NULL;
     CR_CHECK(!cr_loop_here,
         "crank_run: a program runs on this thread already; call the function itself, or spawn it");
@@ -214,7 +214,7 @@ long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(v
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
-    *cr_captured_few() = (cr_few_args){ .general = { (uint64_t)(uintptr_t)arg } };
+    *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);
 }
 

@@ -327,7 +327,7 @@ static void finish(crank_loop *loop, cr_task *task, int number)
 }
 
 /* Out of line and left for good, so that the plain end saves no registers. */
-CRANK_NORETURN static CR_NOINLINE void return_fully(
+CRANK_NORETURN static CR_NOINLINE void return_slow(
     crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
     CR_CHECK(!task->fiber.scope && !task->fiber.generator,
@@ -348,7 +348,7 @@ static inline long plain_value(const crank_loop *loop, const cr_task *task, uint
 {
     const crank_site *site = task->site;
     if (task->fiber.scope || task->fiber.generator || task->ext || task->child ||
-        (task->fiber.flags & ~CR_FIBER_FLAG_MANY) || loop->runner.tracer)
+        (task->fiber.flags & ~CR_FIBER_FLAG_LARGE) || loop->runner.tracer)
         return -1;
     if (site->kind == CRANK_KIND_SIGNED && site->size == sizeof(int))
         return (int32_t)integer;
@@ -378,12 +378,12 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
     long value = plain_value(loop, task, integer);
     if (CR_UNLIKELY(value < 0 || parent->fiber.life != CR_ALIVE))
-        return_fully(loop, task, integer, real);
+        return_slow(loop, task, integer, real);
     bool awaited = task->joiner == (uintptr_t)parent;
     if (CR_UNLIKELY(awaited        ? !cr_join_waits_plainly(parent)
                     : task->joiner ? !cr_join_gather(task)
                                    : loop->options.debug))
-        return_fully(loop, task, integer, real);
+        return_slow(loop, task, integer, real);
     cr_stack_push(&loop->runner.stacks, task->fiber.stack);
     loop->runner.current = NULL;
     tasks->alive--;
@@ -408,10 +408,10 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
  * empty before the task can be asked about or ended. */
 static void drop_arguments(crank_loop *loop, cr_task *task)
 {
-    if (task->fiber.flags & CR_FIBER_FLAG_MANY) {
-        *(void **)task->fiber.many = loop->runner.many_free;
-        loop->runner.many_free = task->fiber.many;
-        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
+    if (task->fiber.flags & CR_FIBER_FLAG_LARGE) {
+        *(void **)task->fiber.many = loop->runner.large_free;
+        loop->runner.large_free = task->fiber.many;
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_FIBER_FLAG_LARGE);
     }
     task->child = NULL;
     task->fiber.wait = NULL;

@@ -21,7 +21,7 @@ bool cr_children_unwanted(const crank_loop *loop, const cr_task *task);
 static inline bool cr_task_is_plain(const cr_task *parent, const cr_task *task)
 {
     return task->owner == parent && !task->ext && !task->joiner &&
-           !(task->fiber.flags & ~CR_FIBER_FLAG_MANY);
+           !(task->fiber.flags & ~CR_FIBER_FLAG_LARGE);
 }
 static inline void cr_task_release_plain(cr_task_state *tasks, cr_task *parent, cr_task *task)
 {

@@ -412,7 +412,7 @@ static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 
 /* The handle is looked at before the wait is opened, so that a stale one is found even where a
  * cancellation is pending. */
-static CR_NOINLINE long await_fully(const void *x, enum crank_awaited what)
+static CR_NOINLINE long await_slow(const void *x, enum crank_awaited what)
 {
     const char *call = "crank_await";
     if (CR_UNLIKELY(what == CRANK_IS_AWAITABLE_))
@@ -447,7 +447,7 @@ long crank_await_(const void *x, enum crank_awaited what)
     if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
                     task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
                     CR_COUNTS_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
-        return await_fully(x, what);
+        return await_slow(x, what);
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);
     task->joiner = (uintptr_t)w.self;

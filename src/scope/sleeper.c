@@ -56,7 +56,7 @@ static void wait_for_timer(crank_loop *loop, cr_task *task)
 static void begin(crank_loop *loop, cr_task *task)
 {
     double seconds;
-    memcpy(&seconds, cr_fiber_few(&task->fiber)->vector, sizeof seconds);
+    memcpy(&seconds, cr_fiber_small(&task->fiber)->vector, sizeof seconds);
     task->fiber.run = CR_RUN_NATIVE_ENDS;
     task->fiber.wake = 0;
     task->fiber.wait = NULL;

@@ -37,21 +37,21 @@ static inline cr_task *take_spare(cr_task_state *tasks, const crank_site *site)
         if (!task)
             return NULL;
         if (site->args > 0 && !site->large)
-            *cr_fiber_few(&task->fiber) = *cr_captured_few();
+            *cr_fiber_small(&task->fiber) = *cr_captured_small();
     }
     /* A spare that cannot be had is no failure of this spawn: the next call is captured into the
      * thread's buffer, and that spawn looks for a record itself. */
     tasks->spare = cr_record_get(tasks);
-    cr_capture_into(tasks->spare ? cr_fiber_few(&tasks->spare->fiber) : NULL);
+    cr_capture_into(tasks->spare ? cr_fiber_small(&tasks->spare->fiber) : NULL);
     return task;
 }
 
 /* A block for a large call. Blocks come back to a list of the runner's, for the assembly of the
  * first run gives them back. */
-static cr_many_args *block(cr_task_state *tasks)
+static cr_large_args *block(cr_task_state *tasks)
 {
-    void **list = &tasks->loop->runner.many_free;
-    cr_many_args *many = *list;
+    void **list = &tasks->loop->runner.large_free;
+    cr_large_args *many = *list;
     if (!many)
         return cr_pool_get(&tasks->manys);
     *list = *(void **)many;
@@ -61,14 +61,14 @@ static cr_many_args *block(cr_task_state *tasks)
 /* The block that a large call was captured into, in whose place the next one comes. Where memory
  * was short, or at the first of a run, it lies in the thread's buffer and is copied. NULL when
  * memory is short. */
-static CR_NOINLINE cr_many_args *take_many(cr_task_state *tasks)
+static CR_NOINLINE cr_large_args *take_many(cr_task_state *tasks)
 {
-    cr_many_args *many = cr_capture_block;
+    cr_large_args *many = cr_capture_block;
     if (CR_UNLIKELY(!many)) {
         many = block(tasks);
         if (!many)
             return NULL;
-        *many = *cr_captured_many();
+        *many = *cr_captured_large();
     }
     cr_capture_into_block(block(tasks));
     return many;
@@ -96,7 +96,7 @@ static inline void task_init(
 static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    cr_many_args *many = NULL;
+    cr_large_args *many = NULL;
     if (CR_UNLIKELY(site->large)) {
         many = take_many(tasks);
         if (!many)
@@ -105,8 +105,8 @@ static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const cran
     cr_task *task = take_spare(tasks, site);
     if (CR_UNLIKELY(!task)) {
         if (many) {
-            *(void **)many = loop->runner.many_free;
-            loop->runner.many_free = many;
+            *(void **)many = loop->runner.large_free;
+            loop->runner.large_free = many;
         }
         return no_record();
     }
@@ -115,7 +115,7 @@ static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const cran
     bool native = fn == (crank_function_ *)crank_sleep;
     task_init(tasks, task, native ? CR_RUN_NATIVE : CR_RUN_NEW, fn, site);
     if (CR_UNLIKELY(many)) {
-        task->fiber.flags = CR_FIBER_FLAG_MANY;
+        task->fiber.flags = CR_FIBER_FLAG_LARGE;
         task->fiber.many = many;
     }
     cr_trace_emit(loop->runner.tracer, CR_EVENT_SPAWNED, task, (uintptr_t)loop->runner.current);
@@ -167,7 +167,7 @@ bool cr_spawn_unwanted(crank_loop *loop)
 }
 
 /* One that is unwanted runs all the same, to find at its first wait that it was asked to end. */
-static CR_INLINE cr_task *make_fully(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+static CR_INLINE cr_task *make_slow(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     cr_task *task = make_child(loop, fn, site);
     if (CR_UNLIKELY(task && !loop->runner.current) && cr_spawn_unwanted(loop))
@@ -205,16 +205,16 @@ cr_task *cr_task_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
     if (site->large)
-        *cr_captured_many() = *(const cr_many_args *)args;
+        *cr_captured_large() = *(const cr_large_args *)args;
     else if (site->args > 0)
-        *cr_captured_few() = *(const cr_few_args *)args;
-    return make_fully(loop, fn, site);
+        *cr_captured_small() = *(const cr_small_args *)args;
+    return make_slow(loop, fn, site);
 }
 
 /* Most spawns need nothing but what is there already: what make_child does, in one piece that needs
  * no frame. NULL, and no change, where there is more to it. large is known where this is
  * inlined. */
-static CR_INLINE cr_task *make_plainly(
+static CR_INLINE cr_task *make_fast(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, bool large)
 {
     if (CR_UNLIKELY(!loop || !loop->runner.current))
@@ -226,21 +226,21 @@ static CR_INLINE cr_task *make_plainly(
                     !next || tasks->number == tasks->number_end || parent->ext ||
                     parent->fiber.life != CR_ALIVE || loop->runner.tracer || loop->options.debug))
         return NULL;
-    cr_many_args *many = NULL;
+    cr_large_args *many = NULL;
     if (large) {
-        void *next_block = loop->runner.many_free;
+        void *next_block = loop->runner.large_free;
         many = cr_capture_block;
         if (CR_UNLIKELY(!many || !next_block))
             return NULL;
-        loop->runner.many_free = *(void **)next_block;
+        loop->runner.large_free = *(void **)next_block;
         cr_capture_into_block(next_block);
     }
     tasks->free = (cr_task *)(void *)next->fiber.next;
     tasks->spare = next;
-    cr_capture_into(cr_fiber_few(&next->fiber));
+    cr_capture_into(cr_fiber_small(&next->fiber));
     task_init(tasks, task, CR_RUN_NEW, fn, site);
     if (large) {
-        task->fiber.flags = CR_FIBER_FLAG_MANY;
+        task->fiber.flags = CR_FIBER_FLAG_LARGE;
         task->fiber.many = many;
     }
     task->owner = parent;
@@ -249,12 +249,12 @@ static CR_INLINE cr_task *make_plainly(
     return task;
 }
 
-static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site *site)
+static CR_NOINLINE crank_task *spawn_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_spawn");
     cr_check_site = NULL;
-    cr_task *task = make_fully(loop, fn, site);
+    cr_task *task = make_slow(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
     cr_task_ready(loop, task);
@@ -264,9 +264,9 @@ static CR_NOINLINE crank_task *spawn_fully(crank_function_ *fn, const crank_site
 static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site *site)
 {
     crank_loop *loop = cr_loop_here;
-    cr_task *task = make_plainly(loop, fn, site, true);
+    cr_task *task = make_fast(loop, fn, site, true);
     if (CR_UNLIKELY(!task))
-        return spawn_fully(fn, site);
+        return spawn_slow(fn, site);
     cr_task_ready(loop, task);
     return cr_task_handle(task);
 }
@@ -276,9 +276,9 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
 {
     (void)zero;
     crank_loop *loop = cr_loop_here;
-    cr_task *task = make_plainly(loop, fn, site, false);
+    cr_task *task = make_fast(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
-        return site->large ? spawn_large(fn, site) : spawn_fully(fn, site);
+        return site->large ? spawn_large(fn, site) : spawn_slow(fn, site);
     cr_task_ready(loop, task);
     return cr_task_handle(task);
 }
@@ -295,7 +295,7 @@ static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task
     return (crank_task *)(uintptr_t)(uint64_t)cr_fiber_park(&loop->runner, self, CR_WAIT_EAGER);
 }
 
-static CR_NOINLINE crank_task *spawn_eager_fully(crank_function_ *fn, const crank_site *site)
+static CR_NOINLINE crank_task *spawn_eager_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
     crank_loop *loop = cr_loop_checked("crank_spawn_eager");
@@ -316,9 +316,9 @@ crank_task *crank_spawn_eager_(int zero, crank_function_ *fn, const crank_site *
     crank_loop *loop = cr_loop_here;
     bool one_stopped =
         loop && loop->tasks && cr_task_state_of(loop)->out_of_memory; /* perhaps this */
-    cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_plainly(loop, fn, site, false);
+    cr_task *task = CR_UNLIKELY(one_stopped) ? NULL : make_fast(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
-        return spawn_eager_fully(fn, site);
+        return spawn_eager_slow(fn, site);
     loop->runner.steps++; /* the two are one step of the turn; not so where each is announced */
     return run_first(loop, loop->runner.current, task);
 }
@@ -337,6 +337,7 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
     CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
-    cr_captured_few()->general[0] = (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
+    cr_captured_small()->general[0] =
+        (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }

@@ -39,10 +39,11 @@ void cr_debug_spawned(crank_loop *loop, cr_task *task)
 {
     cr_task *parent = task->owner;
     unsigned char arguments[16];
-    bool many = task->fiber.flags & CR_FIBER_FLAG_MANY;
-    const uint64_t *words = many ? task->fiber.many->general : cr_fiber_few(&task->fiber)->general;
+    bool many = task->fiber.flags & CR_FIBER_FLAG_LARGE;
+    const uint64_t *words =
+        many ? task->fiber.many->general : cr_fiber_small(&task->fiber)->general;
     size_t room = many ? CRANK_COUNT(task->fiber.many->general)
-                       : CRANK_COUNT(cr_fiber_few(&task->fiber)->general);
+                       : CRANK_COUNT(cr_fiber_small(&task->fiber)->general);
     size_t n = sure_words(task->site, arguments);
     uintptr_t low = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)parent->fiber.stack;
     if (n == 0 || parent->fiber.generator || low > high || high - low > loop->options.stack_size)

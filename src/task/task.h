@@ -33,7 +33,7 @@ enum cr_life {
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 
-/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_MANY. The two ASKED flags and INTERRUPTED are
+/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_LARGE. The two ASKED flags and INTERRUPTED are
  * what a waiting call tests; cancel.c sets the first and scope.c the second, and both are cleared
  * where a request is delivered. INTERRUPTED is set with the -ECANCELED that wakes a task and
  * cleared by the task's next waiting call. FAILED, CANCELED and BROKEN are set once, at the end.

@@ -50,8 +50,8 @@ struct crank_submission {
     crank_function_ *fn;
     const crank_site *site;
     union {
-        cr_few_args few;
-        cr_many_args many;
+        cr_small_args few;
+        cr_large_args many;
     } args;
 };
 
@@ -259,9 +259,9 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
     submission->fn = fn;
     submission->site = site;
     if (site->large)
-        submission->args.many = *cr_captured_many();
+        submission->args.many = *cr_captured_large();
     else if (site->args > 0)
-        submission->args.few = *cr_captured_few();
+        submission->args.few = *cr_captured_small();
 }
 
 /* Two hold it: whoever submitted, and the loop until the task has ended. */

@@ -54,10 +54,11 @@ static void task_run(cr_job *base)
     task_job *job = cr_container_of(base, task_job, job);
     const cr_task *task = task_of(job);
     const cr_fiber *fiber = &task->fiber;
-    const cr_many_args *many = task->site->large ? fiber->many : NULL;
+    const cr_large_args *many = task->site->large ? fiber->many : NULL;
     cr_returned returned;
     cr_locals_lend(job->locals);
-    cr_call_captured(fiber->function, cr_fiber_few((cr_fiber *)(uintptr_t)fiber), many, &returned);
+    cr_call_captured(
+        fiber->function, cr_fiber_small((cr_fiber *)(uintptr_t)fiber), many, &returned);
     cr_locals_lend(NULL);
     job->result = returned.integer;
     if (is_real(task->site))

@@ -42,7 +42,7 @@ static size_t count_records(const cr_task_state *tasks)
 static size_t count_arguments(const cr_task_state *tasks)
 {
     size_t count = tasks->manys.in_use - (cr_capture_block != NULL);
-    for (void *block = tasks->loop->runner.many_free; block; block = *(void **)block)
+    for (void *block = tasks->loop->runner.large_free; block; block = *(void **)block)
         count--;
     return count;
 }

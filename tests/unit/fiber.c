@@ -35,10 +35,10 @@ static void open_runner(void)
 
 static void close_runner(void)
 {
-    while (runner.many_free) {
-        void *next = *(void **)runner.many_free;
-        free(runner.many_free);
-        runner.many_free = next;
+    while (runner.large_free) {
+        void *next = *(void **)runner.large_free;
+        free(runner.large_free);
+        runner.large_free = next;
     }
     cr_stacks_free(stacks);
 }
@@ -51,14 +51,14 @@ static cr_fiber *new_fiber(function *fn, bool many)
     memset(memory, 0xa5, RECORD_BYTES);
     cr_fiber *fiber = memory;
     fiber->run = CR_RUN_NEW;
-    fiber->flags = many ? CR_FIBER_FLAG_MANY : 0;
+    fiber->flags = many ? CR_FIBER_FLAG_LARGE : 0;
     fiber->function = fn;
     if (!many)
-        *cr_fiber_few(fiber) = *cr_captured_few();
+        *cr_fiber_small(fiber) = *cr_captured_small();
     if (many) {
         fiber->many = malloc(sizeof *fiber->many);
         EXPECT(fiber->many != NULL);
-        *fiber->many = *cr_captured_many();
+        *fiber->many = *cr_captured_large();
     }
     return fiber;
 }
@@ -388,13 +388,13 @@ TEST(fiber, gets_the_arguments_its_call_was_captured_with)
     cr_fiber *small = new_fiber((function *)few_then_leave, false);
     ((__typeof__(&many_then_leave))crank_many_())(MANY_VALUES);
     cr_fiber *large = new_fiber((function *)many_then_leave, true);
-    memset(cr_captured_few(), 0, sizeof(cr_few_args));
-    memset(cr_captured_many(), 0, sizeof(cr_many_args));
+    memset(cr_captured_small(), 0, sizeof(cr_small_args));
+    memset(cr_captured_large(), 0, sizeof(cr_large_args));
     cr_sched_push(&runner, small);
     cr_sched_push(&runner, large);
     run_all();
     EXPECT_STR(trail, "fm");
-    EXPECT(runner.many_free != NULL);
+    EXPECT(runner.large_free != NULL);
     free(small);
     free(large);
     close_runner();
@@ -405,22 +405,22 @@ TEST(fiber, a_captured_call_can_be_made_here_and_now)
     cr_returned returned = { 0 };
     trail_length = 0;
     ((void (*)(pair, reals))crank_few_())((pair){ 1, -2 }, (reals){ 3.5, -4.25 });
-    cr_call_captured((function *)few, cr_captured_few(), NULL, &returned);
+    cr_call_captured((function *)few, cr_captured_small(), NULL, &returned);
     EXPECT(returned.real == 6.5);
     ((__typeof__(&many))crank_many_())(MANY_VALUES);
-    cr_call_captured((function *)many, NULL, cr_captured_many(), &returned);
+    cr_call_captured((function *)many, NULL, cr_captured_large(), &returned);
     EXPECT_EQ((long)returned.integer, -77);
     EXPECT_STR(trail, "fm");
 }
 
 TEST(fiber, the_small_stub_writes_where_it_is_told)
 {
-    cr_few_args place = { 0 };
+    cr_small_args place = { 0 };
     cr_capture_into(&place);
-    EXPECT(cr_captured_few() == &place);
+    EXPECT(cr_captured_small() == &place);
     ((void (*)(long, double))crank_few_())(5, 7.5);
     cr_capture_into(NULL);
-    EXPECT(cr_captured_few() != &place);
+    EXPECT(cr_captured_small() != &place);
     double real;
     memcpy(&real, &place.vector[0], sizeof real);
     EXPECT(place.general[0] == 5 && real == 7.5);
