@@ -14,6 +14,7 @@ GOOD = {
     "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\nint cr_turn(int a);\n',
     "src/loop/loop.c": SPDX + '/* loop.c: turns. Owns time. */\n#include "loop/loop.h"\nint cr_turn(int a)\n{\n'
                               "    return a;\n}\n",
+    "docs/glossary.md": "| word | is | not |\n|---|---|---|\n| counts | numbers | `tally` |\n",
     ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\nBreakBeforeBraces: Linux\n"
                      "AllowShortFunctionsOnASingleLine: None\n",
     "src/loop/meson.build": "# SPDX-License-Identifier: MIT\nlayer_sources = ['loop.c']\n",
@@ -60,6 +61,7 @@ BAD = [
      "the hook crank_loop.ends is not in HOOKS"),
     ("hooks", "src/loop/loop.h", GOOD["src/loop/loop.h"] + "extern int (*cr_asked)(int n);\n",
      "the hook cr_asked is not in HOOKS"),
+    ("glossary", "src/loop/loop.c", LOOP + "int cr_tally;\nint tally;\n", "tally: the word is counts"),
     ("comment_share", "src/loop/loop.c", LOOP + "int cr_x;\n" * 600, "of the lines are comments"),
 ]
 # The same where it takes several files.

@@ -325,9 +325,27 @@ def layout(tree):
         seen.add(path)
 
 
+def glossary(tree):
+    """No identifier that docs/glossary.md has another word for."""
+    if "docs/glossary.md" not in tree.all_files():
+        return
+    better = {}
+    for row in tree.text("docs/glossary.md").split("\n"):
+        cells = row.split("|")
+        if len(cells) == 5:
+            better.update((old, cells[1].strip()) for old in re.findall(r"`(\w+)`", cells[3]))
+    for path in tree.files("src/", "include/", ends=(".c", ".h", ".S")):
+        text = tree.code(path)
+        for match in re.finditer(r"\b[A-Za-z_]\w*\b", text):
+            if match.group() in better:
+                word = match.group()
+                tree.complain(path, line_of(text, match.start()), f"{word}: the word is {better[word]}",
+                              "one word, one meaning: docs/glossary.md")
+
+
 RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
          documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout, declared, hooks,
-         broad_headers, circles]
+         broad_headers, circles, glossary]
 
 
 def run(root, rules=None):
