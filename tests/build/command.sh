@@ -239,6 +239,37 @@ on_a_terminal() {
 }
 check "on a terminal it is a line that moves" on_a_terminal
 
+# A program that is silent, then prints its count and ends while the pipe is not looked at: the count is still read.
+reads_the_last_line() {
+    python3 - "$SCRATCH" <<'END'
+import os
+import sys
+import time
+sys.path.insert(0, "tools/suite")
+import jobs
+
+
+class Progress:
+    def __init__(self):
+        self.done = self.expected = 0
+
+    def __getattr__(self, name):
+        return lambda *arguments: None
+
+
+job = jobs.Program("gcc", "late", ["sh", "-c", "sleep 0.3; echo '1 passed, 0 failed, 0 skipped'"])
+pool = jobs.Pool(Progress(), sys.argv[1], lambda ended: None)
+pool.start(job)
+time.sleep(0.6)
+pool.selector.select = lambda timeout: []
+pool.look()
+pool.look()
+if job.passed != 1 or job.failed:
+    sys.exit(f"{job.passed} passed, {job.failed} failed: {job.texts}")
+END
+}
+check "the last line of one that has just ended is read" reads_the_last_line
+
 running() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -q 'command/build/gcc/tests/unit_gamm[a] --one'; }
 # stops SIGNAL STATUS: stopped amid a test it leaves no file and no process, and ends as one that was stopped.
 stops() {

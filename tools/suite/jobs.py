@@ -89,7 +89,7 @@ class Program(Job):
                 self.block.append(text)
         else:
             self.close_block()
-            if not COUNT.match(text) and not text.startswith(self.name + ": "):
+            if not COUNT.match(text) and not text.startswith(self.name.split(" ")[0] + ": "):
                 self.texts.append(text)
         self.last = text
 
@@ -194,18 +194,23 @@ class Pool:
         """Wait a little, take in what was printed and deal with the jobs that have ended."""
         for key, _ in self.selector.select(0.05):
             self.take_in(key.data)
-        now = time.monotonic()
         for job in list(self.running):
+            if job.process.poll() is None:
+                continue
+            # What it printed last may have come since the pipe was looked at.
+            while not job.process.stdout.closed and self.take_in(job):
+                pass
             # A process that it has left behind may keep the pipe open.
-            if job.process.poll() is not None and (job.process.stdout.closed or now - job.heard > 0.2):
+            if job.process.stdout.closed or time.monotonic() - job.heard > 0.2:
                 self.finish(job)
-        self.tell(now)
+        self.tell(time.monotonic())
 
     def take_in(self, job):
+        """Some of what it has printed, if there is any: then true."""
         try:
             read = os.read(job.process.stdout.fileno(), 1 << 16)
         except BlockingIOError:
-            return
+            return False
         before = job.done
         job.heard = time.monotonic()
         *lines, job.rest = (job.rest + read).split(b"\n")
@@ -217,6 +222,7 @@ class Pool:
             job.line(line.decode(errors="replace"))
         self.show(job)
         self.count_progress(job.done - before, job)
+        return True
 
     def count_progress(self, more, job):
         self.progress.done += more
