@@ -16,6 +16,7 @@
  * rest of the session would not fit into so many seconds, and once if a run takes longer than SLOW_RUN: a million
  * sleepers take Python a minute. */
 #define PEER_RUNS 3
+#define OWN_RUNS 9 /* of crank's beside them; alone it runs as often as the workload says */
 #define SESSION 640.0
 #define SLOW_RUN 4.0
 
@@ -205,6 +206,14 @@ static bool run_program(const workload *w, contender *who, record *r)
     return record_read(r, run.output) > 0;
 }
 
+/* How often crank runs. */
+static int own_runs(const command *c, const workload *w)
+{
+    if (c->runs)
+        return c->runs;
+    return c->with_peers && w->runs > OWN_RUNS ? OWN_RUNS : w->runs;
+}
+
 /* How often a peer may run in this workload, so that as often in all that follow fits into the session. */
 static int peer_runs(const command *c, size_t work)
 {
@@ -213,7 +222,7 @@ static int peer_runs(const command *c, size_t work)
         for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
             double cost = peer_does(&contenders[i], workloads[w].name) ? progress_cost(w, i) : 0;
             if (!contenders[i].folder)
-                fixed += cost * workloads[w].runs;
+                fixed += cost * own_runs(c, &workloads[w]);
             else if (cost > SLOW_RUN)
                 fixed += cost;
             else
@@ -228,7 +237,7 @@ static int wanted_runs(const command *c, const workload *w, const contender *who
 {
     int wanted = c->runs ? c->runs : w->runs;
     if (!who->folder)
-        return wanted;
+        return own_runs(c, w);
     if (!c->runs && wanted > r->most)
         wanted = r->most;
     return r->slow > 0 ? 1 : wanted;
