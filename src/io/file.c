@@ -79,7 +79,7 @@ static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t s
     return n == 0 && size > 0 ? -EIO : n;
 }
 
-/* Network file systems interrupt an open; nobody wants to on_event of that. */
+/* Network file systems interrupt an open; which is no error of the call's. */
 static int open_retrying(const cr_sys *sys, const char *path, int flags)
 {
     int fd;

@@ -343,7 +343,7 @@ static void rewind_to_clock(cr_timers *timers)
     timers->rewind_at = 2 * timers->heap_count + timers->count / 4 + REWIND_SLACK;
 }
 
-/* Heap first, for that may fail without anything to abort; the wheel is mapped, which clears it. */
+/* Heap first, for that may fail without anything to undo; the wheel is mapped, which clears it. */
 int cr_timers_new(const cr_sys *sys, int64_t now, cr_timers **ret_timers)
 {
     entry *heap = cr_alloc(sys, ROOM_FIRST * sizeof *heap);

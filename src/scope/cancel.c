@@ -63,7 +63,7 @@ static void count_own_request(cr_task_state *tasks, const cr_task *task)
 }
 
 /* A request to a task that can notice by itself. Where its wait is being aborted already, or gives
- * -ECANCELED in any case, the tasks it waits for on_event of this request too. */
+ * -ECANCELED in any case, the request is passed on to the tasks it waits for. */
 static void request(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);

@@ -43,7 +43,7 @@ struct cr_scope {
     bool timed;                /* the timer runs */
     uint16_t asked;            /* requests the task had had when it was entered */
     int error;                 /* what -ECANCELED becomes at the edge, once it has fired */
-    uint64_t opened, fired_at; /* sequence: which came first */
+    uint64_t opened, fired_at; /* sequence numbers: which came first */
     uint64_t entered;          /* opened, or the moment at which it came back with a generator */
     /* The interruptions (sequence: one for each -ECANCELED given to the task) that told of this
      * scope, and, last, of a request while it was open; 0: none. */

@@ -44,7 +44,7 @@ typedef struct cr_wait_ops {
      * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
     bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
-     * case: pass it on to the tasks that are waited for. NULL: nobody else need on_event of it. */
+     * case: pass it on to the tasks that are waited for. NULL: it concerns no other task. */
     void (*repeat)(cr_task *task);
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*on_timeout)(crank_loop *loop, cr_task *task);
