@@ -116,26 +116,38 @@ static void take_request(cr_task *task)
         task->ext->deferred_at = 0;
 }
 
-void cr_scopes_interrupt(cr_task *task)
+/* All that is pending and seen has been told of. An edge leaves pending what the task did itself
+ * since its last wait. */
+static CR_INLINE void deliver_all(cr_task *task, uint64_t now, bool edge)
 {
-    uint64_t now = ++cr_task_state_of(cr_loop_here)->sequence;
-    bool requested = cr_scopes_requested(task);
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->pending && !is_deferred(task, s->deferred_at))
+        if (s->pending && !(edge && s->own) && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
+    bool own = edge && tasks->own_requests.id == task->id;
+    bool requested = cr_scopes_requested(task) && !(own && tasks->own_requests.alone);
     if (requested) {
-        take_request(task);
+        if (own)
+            tasks->own_requests.alone = true;
+        else
+            take_request(task);
         number_request(task, now);
         cr_reason_deliver(task);
     }
-    if (innermost(task)) {
-        innermost(task)->latest_interruption = now;
+    if (innermost(task))
         cr_scopes_refresh(task);
-    }
-    if (cr_loop_here->runner.current != &task->fiber)
-        task->fiber.flags |= CR_TASK_INTERRUPTED;
     if (CR_UNLIKELY(task->fiber.generator != NULL))
         bodies_interrupted(task, now, requested);
+}
+
+void cr_scopes_interrupt(cr_task *task)
+{
+    uint64_t now = ++cr_task_state_of(cr_loop_here)->sequence;
+    deliver_all(task, now, false);
+    if (innermost(task))
+        innermost(task)->latest_interruption = now;
+    if (cr_loop_here->runner.current != &task->fiber)
+        task->fiber.flags |= CR_TASK_INTERRUPTED;
 }
 
 /* The chain has not changed since the interruption: its number stands in the innermost scope. A
@@ -198,27 +210,9 @@ bool cr_scope_owns_cancel(const cr_scope *scope)
     return cr_task_requests(task) - own <= scope->asked && !cr_task_requests_saturated(task);
 }
 
-/* What the task did itself since its last wait stays pending for the next. */
 void cr_scopes_answer(cr_task *task)
 {
-    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
-    uint64_t now = ++tasks->sequence;
-    for (cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->pending && !s->own && !is_deferred(task, s->deferred_at))
-            deliver_scope(s, now);
-    bool own = tasks->own_requests.id == task->id;
-    bool requested = cr_scopes_requested(task) && !(own && tasks->own_requests.alone);
-    if (requested) {
-        if (own)
-            tasks->own_requests.alone = true;
-        else
-            take_request(task);
-        number_request(task, now);
-        cr_reason_deliver(task);
-    }
-    cr_scopes_refresh(task);
-    if (CR_UNLIKELY(task->fiber.generator != NULL))
-        bodies_interrupted(task, now, requested);
+    deliver_all(task, ++cr_task_state_of(cr_loop_here)->sequence, true);
 }
 
 /* Of what lies further out, all that was told of from first to last is pending again, and so is the
