@@ -46,17 +46,12 @@ static void choose_size(crank_loop *loop, unsigned *ret_cores, unsigned *ret_max
     *ret_max = loop->options.threads_max ? loop->options.threads_max : max;
 }
 
-/* Conditions wait by the clock that the table's now reads, which no administrator sets. */
 static void init_locks(cr_workers *workers)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->ended, &monotonic);
+    cr_cond_init(&workers->ended);
     for (unsigned i = 0; i < workers->max; i++)
-        pthread_cond_init(&workers->all[i].wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+        cr_cond_init(&workers->all[i].wake);
 }
 
 /* In the child of a fork that a job has called: its thread is a worker no more. */

@@ -80,6 +80,15 @@ static inline bool cr_jobs_waiting(cr_jobs *jobs)
 }
 
 /* ---- The workers of a loop. */
+/* A condition whose timed waits go by the monotonic clock, which no administrator sets. */
+static inline void cr_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
 static inline struct timespec cr_timespec(int64_t instant)
 {
     return (struct timespec){ (time_t)(instant / CR_SECOND), (long)(instant % CR_SECOND) };

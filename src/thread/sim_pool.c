@@ -284,19 +284,14 @@ static void signal_delivered(cr_post *post)
 
 /* ---- The contract ---- */
 
-/* Conditions by the monotonic clock, as in open.c: patience is real time, whatever the clock
- * does. */
+/* Patience is real time, whatever the virtual clock does. */
 static int open_pool(cr_workers *workers)
 {
-    pthread_condattr_t monotonic;
     cr_sim_pool *sim = cr_alloc_zero(workers->loop->sys, sizeof *sim);
     if (!sim)
         return -ENOMEM;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&sim->lock, NULL);
-    pthread_cond_init(&sim->back, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cr_cond_init(&sim->back);
     sim->workers = workers;
     sim->pump.deliver = pump_delivered;
     workers->sim = sim;

@@ -267,7 +267,6 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
 /* Two hold it: whoever submitted, and the loop until the task has ended. */
 static crank_submission *submission_new(crank_loop *loop)
 {
-    pthread_condattr_t monotonic;
     crank_submission *submission = cr_alloc(loop->sys, sizeof *submission);
     if (!submission)
         return NULL;
@@ -278,10 +277,7 @@ static crank_submission *submission_new(crank_loop *loop)
     submission->limit.deliver = limit_arrived;
     atomic_init(&submission->refs, 2);
     pthread_mutex_init(&submission->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&submission->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cr_cond_init(&submission->ended);
     return submission;
 }
 
