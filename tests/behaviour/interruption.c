@@ -80,12 +80,8 @@ TEST_SIM(interruption, of_a_limit_and_a_request_while_an_await_is_aborted_is_one
 {
     for (double at = 0.5; at < 3; at += 1) {
         struct seen seen = { 0 }, child = { 0 };
-        crank_task *task = crank_spawn(limited_await, &seen, &child);
-        crank_task *canceller = crank_spawn(cancel_at, at, &task, 1);
-        EXPECT_EQ(crank_await_shared(task), 0);
+        run_cancelled(crank_spawn(limited_await, &seen, &child), at, 1);
         EXPECT_SEEN(seen, -ECANCELED, 0);
-        EXPECT_EQ(crank_await(canceller), 0);
-        crank_drop(task);
     }
     return 0;
 }
@@ -94,12 +90,8 @@ TEST_SIM(interruption, of_a_limit_and_a_request_while_a_gather_is_aborted_is_one
 {
     for (double at = 0.5; at < 3; at += 1) {
         struct seen seen = { 0 }, child = { 0 };
-        crank_task *task = crank_spawn(limited_gather, &seen, &child);
-        crank_task *canceller = crank_spawn(cancel_at, at, &task, 1);
-        EXPECT_EQ(crank_await_shared(task), 0);
+        run_cancelled(crank_spawn(limited_gather, &seen, &child), at, 1);
         EXPECT_SEEN(seen, -ECANCELED, 0);
-        EXPECT_EQ(crank_await(canceller), 0);
-        crank_drop(task);
     }
     return 0;
 }
@@ -115,13 +107,9 @@ TEST_SIM(interruption, of_a_limit_and_a_request_while_a_group_wait_is_aborted_is
 {
     for (double at = 0.5; at < 3; at += 1) {
         struct seen seen = { 0 }, child = { 0 };
-        crank_task *task = crank_spawn(limited_group, &seen, &child);
-        crank_task *canceller = crank_spawn(cancel_at, at, &task, 1);
-        EXPECT_EQ(crank_await_shared(task), 0);
+        run_cancelled(crank_spawn(limited_group, &seen, &child), at, 1);
         EXPECT_SEEN(seen, -ECANCELED, 0);
         EXPECT(child.tidy);
-        EXPECT_EQ(crank_await(canceller), 0);
-        crank_drop(task);
     }
     return 0;
 }
@@ -176,13 +164,9 @@ TEST_SIM(interruption, of_a_limit_and_a_request_while_a_condition_locks_again_is
 TEST_SIM(interruption, of_a_limit_is_answered_with_a_request_in_the_join_by_the_edge)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(limited_block, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(limited_block, &seen, &child), 1.5, 1);
     EXPECT_SEEN(seen, -ECANCELED, 0);
     EXPECT(child.tidy);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -205,13 +189,9 @@ static int tries_in_a_limit(struct seen *seen, struct seen *child)
 TEST_SIM(interruption, of_a_limit_that_crank_try_has_claimed_leaves_a_request_in_the_join)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(tries_in_a_limit, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(tries_in_a_limit, &seen, &child), 1.5, 1);
     EXPECT_SEEN(seen, -ETIMEDOUT, -ECANCELED);
     EXPECT(child.tidy);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -226,12 +206,8 @@ static int leaves_without_an_edge(struct seen *seen, struct seen *child)
 TEST_SIM(interruption, of_a_limit_without_an_edge_leaves_a_request_in_the_join)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(leaves_without_an_edge, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(leaves_without_an_edge, &seen, &child), 1.5, 1);
     EXPECT_SEEN(seen, -ECANCELED, -ECANCELED);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 

@@ -102,12 +102,8 @@ static int group_fails_in_its_cleanup(struct seen *seen, struct seen *child)
 TEST_SIM(interruption, of_a_group_wait_whose_child_then_fails_stays_for_the_next)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(group_fails_in_its_cleanup, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.0, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(group_fails_in_its_cleanup, &seen, &child), 1.0, 1);
     EXPECT_SEEN(seen, -EIO, -ECANCELED);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -152,13 +148,9 @@ TEST_SIM(interruption, of_a_wait_for_a_cancelled_group_is_told)
     EXPECT_EQ(seen.edge, -ETIMEDOUT);
     EXPECT(child.tidy);
 
-    crank_task *task = crank_spawn(cancelled_group, &seen, &child, 100.0);
-    crank_task *canceller = crank_spawn(cancel_at, 1.0, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(cancelled_group, &seen, &child, 100.0), 1.0, 1);
     EXPECT_EQ(seen.edge, -ECANCELED);
     EXPECT(child.tidy);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -175,13 +167,9 @@ TEST_SIM(interruption, of_an_await_whose_task_gives_a_value_or_fails_stays)
 {
     for (int result = 7; result >= -EIO; result -= 7 + EIO) {
         struct seen seen = { 0 }, child = { 0 };
-        crank_task *task = crank_spawn(awaits, &seen, &child, result);
-        crank_task *canceller = crank_spawn(cancel_at, 1.0, &task, 1);
-        EXPECT_EQ(crank_await_shared(task), 0);
+        run_cancelled(crank_spawn(awaits, &seen, &child, result), 1.0, 1);
         EXPECT_SEEN(seen, result, -ECANCELED);
         EXPECT(child.tidy);
-        EXPECT_EQ(crank_await(canceller), 0);
-        crank_drop(task);
     }
     return 0;
 }

@@ -104,13 +104,9 @@ static int ends_a_group(struct seen *seen, struct seen *child)
 TEST_SIM(interruption, of_a_group_that_is_ending_asks_its_children_no_more)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(ends_a_group, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.25, &task, 2);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(ends_a_group, &seen, &child), 1.25, 2);
     EXPECT(child.tidy);
     EXPECT_EQ(child.count, 1);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -118,13 +114,9 @@ TEST_SIM(interruption, of_a_group_that_is_ending_asks_its_children_no_more)
 TEST_SIM(interruption, of_a_group_whose_edge_is_passed_asks_its_children_once)
 {
     struct seen seen = { 0 }, child = { 0 };
-    crank_task *task = crank_spawn(limited_block, &seen, &child);
-    crank_task *canceller = crank_spawn(cancel_at, 1.5, &task, 2);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(limited_block, &seen, &child), 1.5, 2);
     EXPECT(child.tidy);
     EXPECT_EQ(child.count, 1);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -225,13 +217,9 @@ static int closes(struct seen *seen, struct seen *body)
 TEST_SIM(interruption, of_a_generators_cleanup_is_answered_by_its_close)
 {
     struct seen seen = { 0 }, body = { 0 };
-    crank_task *task = crank_spawn(closes, &seen, &body);
-    crank_task *canceller = crank_spawn(cancel_at, 0.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(closes, &seen, &body), 0.5, 1);
     EXPECT_SEEN(seen, -ECANCELED, 0);
     EXPECT_EQ(body.after, -ECANCELED);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -257,15 +245,11 @@ static int closes_three(struct seen *seen, struct seen bodies[3])
 TEST_SIM(interruption, of_a_block_that_closes_three_generators_cuts_one_cleanup_and_the_next_wait)
 {
     struct seen seen = { 0 }, bodies[3] = { { 0 } };
-    crank_task *task = crank_spawn(closes_three, &seen, bodies);
-    crank_task *canceller = crank_spawn(cancel_at, 0.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(closes_three, &seen, bodies), 0.5, 1);
     EXPECT_EQ(bodies[0].after, -ECANCELED);
     EXPECT(bodies[1].tidy);
     EXPECT(bodies[2].tidy);
     EXPECT_SEEN(seen, 0, -ECANCELED);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 
@@ -294,9 +278,7 @@ static int closes_nested(struct seen *outer, struct seen *seen, struct seen bodi
 TEST_SIM(interruption, of_a_block_in_a_cleanup_cuts_the_next_wait_of_that_cleanup)
 {
     struct seen outer = { 0 }, seen = { 0 }, bodies[3] = { { 0 } };
-    crank_task *task = crank_spawn(closes_nested, &outer, &seen, bodies);
-    crank_task *canceller = crank_spawn(cancel_at, 0.5, &task, 1);
-    EXPECT_EQ(crank_await_shared(task), 0);
+    run_cancelled(crank_spawn(closes_nested, &outer, &seen, bodies), 0.5, 1);
     EXPECT_EQ(bodies[0].after, -ECANCELED);
     EXPECT(bodies[1].tidy);
     EXPECT(bodies[2].tidy);
@@ -304,8 +286,6 @@ TEST_SIM(interruption, of_a_block_in_a_cleanup_cuts_the_next_wait_of_that_cleanu
     EXPECT_EQ(seen.after, 0);
     EXPECT_EQ(outer.next, -ECANCELED);
     EXPECT_EQ(outer.after, 0);
-    EXPECT_EQ(crank_await(canceller), 0);
-    crank_drop(task);
     return 0;
 }
 

@@ -51,6 +51,15 @@ __attribute__((unused)) static int cancel_at(double seconds, crank_task **task, 
     return 0;
 }
 
+/* Await the task, which is cancelled so often at that time, and give it up. */
+__attribute__((unused)) static void run_cancelled(crank_task *task, double at, int times)
+{
+    crank_task *canceller = crank_spawn(cancel_at, at, &task, times);
+    EXPECT_EQ(crank_await_shared(task), 0);
+    EXPECT_EQ(crank_await(canceller), 0);
+    crank_drop(task);
+}
+
 __attribute__((unused)) static int fail_at(double seconds)
 {
     crank_try(crank_sleep(seconds));
