@@ -31,7 +31,7 @@ import subprocess
 import sys
 import time
 
-LAYERS = ("base", "context", "loop", "error", "task", "scope", "group", "generator", "sync", "run")
+LAYERS = ("base", "context", "world", "backend", "loop", "error", "task", "scope", "group", "generator", "sync", "run")
 EXCUSED = re.compile(r"/\*\s*unreached:\s*\S")
 INTERNAL = re.compile(r"\bCR_ASSERT\s*\(|\bCR_ASSUME\s*\(|\bCR_CHECK\s*\(")
 

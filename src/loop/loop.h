@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "context/fiber.h"
-#include "loop/backend.h"
+#include "backend/backend.h"
 #include "loop/timer.h"
 #include "loop/watched.h"
 #include "loop/wakeup.h"

@@ -15,7 +15,7 @@
 #include "loop/loop.h"
 #include "loop/options.h"
 #include "loop/registry.h"
-#include "loop/sim.h"
+#include "backend/sim.h"
 
 /* The first housekeeping comes after the first second. */
 #define TIDY_FIRST_NS CR_SECOND

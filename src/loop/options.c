@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "loop/choices.h"
+#include "world/choices.h"
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
 #define STACK_MOST ((size_t)8 * 1024 * 1024)

@@ -15,7 +15,7 @@
 #include "loop/callback.h"
 #include "loop/inherit.h"
 #include "loop/loop.h"
-#include "loop/sim.h"
+#include "backend/sim.h"
 #include <pthread.h>
 
 #define LOOK_ONLY INT64_MIN

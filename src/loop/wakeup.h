@@ -6,7 +6,7 @@
  * lock-free and async-signal-safe. */
 #ifndef CR_WAKEUP_H
 #define CR_WAKEUP_H
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 typedef struct cr_wakeup cr_wakeup;
 

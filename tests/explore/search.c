@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* search.c: the search through schedules, on programs that are trees of choices and nothing else. */
 #include <crank/explore.h>
-#include "loop/choices.h"
+#include "world/choices.h"
 #include "test.h"
 #include <sys/mman.h>
 

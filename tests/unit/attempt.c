@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* attempt.c: an operation is tried without waiting, on every kind of descriptor, and on kernels that cannot promise
  * that for one. */
-#include "loop/attempt.h"
+#include "backend/attempt.h"
 #include "test.h"
 #include <errno.h>
 #include <fcntl.h>

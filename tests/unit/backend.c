@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* backend.c: the contract of loop/backend.h, the same on every backend. */
+/* backend.c: the contract of backend/backend.h, the same on every backend. */
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sys.c: the table that really calls the OS, also on a kernel that lacks what is new; and the simulator's, which stands
  * on another. A filter on this process's own system calls makes such a kernel. */
-#include "loop/sim.h"
+#include "backend/sim.h"
 #include "base/base.h"
 #include "test.h"
 #include <errno.h>

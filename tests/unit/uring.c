@@ -2,7 +2,7 @@
 /* uring.c: what is io_uring's own: a kernel that refuses, rings that are full, requests that come back. The contract
  * it shares with the other backends is in backend.c. */
 #include "base/check.h"
-#include "loop/backend.h"
+#include "backend/backend.h"
 #include "test.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #ifndef CR_ATTEMPT_H
 #define CR_ATTEMPT_H
 #include <sys/epoll.h>
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 /* The readiness an operation waits for. */
 static inline uint32_t cr_op_events(const cr_op *op)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sim_sys.c: the OS as the simulator shows it.
+/* table.c: the OS as the simulator shows it.
  *
  * Clock and chance are the simulator's; all else is the table it was opened with, whose entries
  * want their own context: hence a function for each. The clock moves only in the simulator's turn.
@@ -7,7 +7,7 @@
  *
  * Standing on the given table and not on the real one, it can be stacked on the failing table of
  * the tests: a fault is then injected into a run that the seed decides. */
-#include "loop/sim.h"
+#include "backend/sim.h"
 
 /* A clock at zero would be taken for no instant by careless code. */
 #define FIRST_INSTANT CR_SECOND

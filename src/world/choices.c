@@ -7,7 +7,7 @@
  *
  * Each choice is told by a write of its own and not kept back: a program that crashes, or is killed
  * because it hangs, has told what led there. */
-#include "loop/choices.h"
+#include "world/choices.h"
 
 #include <crank/run.h>
 

@@ -7,7 +7,7 @@
  * kernels, are polled before, and get no more than a pipe takes without waiting.
  *
  * Owns no state: the answer is the result or -EAGAIN, and what follows from it is the backend's. */
-#include "loop/attempt.h"
+#include "backend/attempt.h"
 
 #include <limits.h>
 #include <poll.h>

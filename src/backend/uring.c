@@ -13,11 +13,11 @@
  *
  * A cancel is a request like others and may be overtaken by the result; so it is never the
  * cancel that completes an operation, but its own completion, whatever that says. */
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 #include "base/check.h"
 #include "base/valgrind.h"
-#include "loop/ring.h"
+#include "backend/ring.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -14,13 +14,13 @@
  *
  * Invariant: a pending operation's slot stands in exactly one line: its descriptor's, or that of
  * the finished. armed is at least what those who wait for the descriptor want. */
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "loop/attempt.h"
+#include "backend/attempt.h"
 
 #define EVENTS_AT_ONCE 128 /* the rest comes with the next turn */
 #define ROOM_FIRST 16

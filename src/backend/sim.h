@@ -6,7 +6,7 @@
 
 #include "base/prng.h"
 #include "base/sys.h"
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 /* The real table with another clock and other chance. The clock is read by workers too. */
 typedef struct cr_sim_sys {

@@ -10,7 +10,7 @@
  *
  * Operations stand in an array in the order of their submission: few are pending in a simulation,
  * and a scan is easier to trust than an index. */
-#include "loop/backend.h"
+#include "backend/backend.h"
 
 #include <poll.h>
 #include <string.h>
@@ -18,9 +18,9 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
-#include "loop/attempt.h"
-#include "loop/choices.h"
-#include "loop/sim.h"
+#include "backend/attempt.h"
+#include "world/choices.h"
+#include "backend/sim.h"
 
 #define ROOM_FIRST 16
 #define HASH_START UINT64_C(0xcbf29ce484222325)

@@ -6,7 +6,7 @@
  * only one (and is told to: it then runs completions when that thread enters, and interrupts
  * nobody), unless it is shared. It is restricted to the few requests used here, for the filters
  * that guard system calls do not see what goes through a ring. */
-#include "loop/ring.h"
+#include "backend/ring.h"
 
 #include "base/check.h"
 
