@@ -77,3 +77,30 @@ long cr_attempt_waiting(const cr_sys *sys, const cr_op *op)
         return (long)(op->events & (EPOLLIN | EPOLLOUT));
     return transfer(sys, op, op->size, 0);
 }
+
+long cr_attempt_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
+{
+    bool taken = !op->buf;
+    if (taken)
+        op->buf = cr_buffers_take(&backend->buffers, (enum cr_buffer_size)op->size);
+    if (!op->buf)
+        return -ENOMEM;
+    ssize_t n;
+    do
+        n = sys->recv(sys->context, op->fd, op->buf, op->size, 0);
+    while (n == -EINTR);
+    if (n <= 0 && taken) {
+        cr_buffers_give(&backend->buffers, op->buf, (enum cr_buffer_size)op->size);
+        op->buf = NULL;
+    }
+    return n;
+}
+
+long cr_attempt_send(const cr_sys *sys, const cr_op *op)
+{
+    ssize_t n;
+    do
+        n = sys->send(sys->context, op->fd, op->buf, op->size, 0);
+    while (n == -EINTR);
+    return n;
+}

@@ -10,8 +10,10 @@
 static inline uint32_t cr_op_events(const cr_op *op)
 {
     switch (op->code) {
-    case CR_OP_READ: return EPOLLIN;
-    case CR_OP_WRITE: return EPOLLOUT;
+    case CR_OP_READ:
+    case CR_OP_RECV: return EPOLLIN;
+    case CR_OP_WRITE:
+    case CR_OP_SEND: return EPOLLOUT;
     case CR_OP_POLL: break;
     }
     return op->events;
@@ -22,4 +24,9 @@ static inline uint32_t cr_op_events(const cr_op *op)
 long cr_attempt(const cr_sys *sys, const cr_op *op);
 /* The same where waiting is fine: for files that are always ready. */
 long cr_attempt_waiting(const cr_sys *sys, const cr_op *op);
+/* RECV, now: as its operation says, or -EAGAIN. A buffer of the backend's is taken where the
+ * operation has none, and given back where nothing came. */
+long cr_attempt_receive(cr_backend *backend, const cr_sys *sys, cr_op *op);
+/* SEND, now: how many, or a negative errno; -EAGAIN. */
+long cr_attempt_send(const cr_sys *sys, const cr_op *op);
 #endif

@@ -7,6 +7,7 @@
  * that tasks exist. */
 #ifndef CR_BACKEND_H
 #define CR_BACKEND_H
+#include "backend/buffers.h"
 #include "base/sys.h"
 
 typedef struct cr_op cr_op;
@@ -19,13 +20,31 @@ enum cr_op_code {
     /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
     CR_OP_READ,
     CR_OP_WRITE, /* the same outwards */
+    /* Of an attached descriptor. Some bytes, at least one, into buf; result: how many, 0 at the
+     * end. buf NULL: size is an enum cr_buffer_size, and where the result is positive buf is a
+     * buffer of that size from backend->buffers, the submitter's from then on. */
+    CR_OP_RECV,
+    CR_OP_SEND, /* some of size bytes, at least one, from buf; a broken connection is no signal */
 };
+
+/* What a transfer of fewer bytes than were asked for says of a descriptor. */
+enum cr_fd_kind {
+    CR_FD_TCP,   /* there is nothing more now, or no more room */
+    CR_FD_OTHER, /* nothing: it stopped at a boundary of messages */
+};
+
+/* An attached descriptor: generation tells it from what has had the same number before. */
+typedef struct cr_fd {
+    int number;
+    uint32_t generation; /* never 0 */
+} cr_fd;
 
 /* Everything but slot and result is the submitter's, who writes it before submitting and not
  * again until the final completion; buf must stay as long, whatever happens to who waits. */
 struct cr_op {
     enum cr_op_code code;
     int fd;
+    uint32_t generation; /* of an attached descriptor; 0: fd is not attached */
     void *buf;
     size_t size;
     int64_t offset;
@@ -52,6 +71,16 @@ struct cr_backend_type {
      * it will be, exactly once, from a later turn. A failure to take it is CR_DONE_NOW with a
      * negative result. */
     enum cr_submitted (*submit)(cr_backend *backend, cr_op *op);
+    /* Take a descriptor of crank's own into the backend's care: from now on it is closed by
+     * close_fd, and RECV and SEND are for it. It is O_NONBLOCK. Registers nothing yet. 0 or
+     * -ENOMEM. At most one RECV and one SEND of it are pending at a time, and any number of POLLs.
+     * A POLL of it is submitted by a caller that has just tried in vain (or that has not tried
+     * yet): it completes with what becomes ready after that, and may complete with nothing new.
+     * An operation on one that is closed gives -EBADF, also where its number is used again. */
+    int (*attach)(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd);
+    /* Close it as soon as the kernel holds nothing of it. No operation of it may be pending. What
+     * close says is dropped: the descriptor is gone. */
+    void (*close_fd)(cr_backend *backend, cr_fd fd);
     /* Ask for an early end of a pending operation. The final completion still comes, with
      * -ECANCELED or, where the result was faster, with the result. */
     void (*cancel)(cr_backend *backend, cr_op *op);
@@ -87,6 +116,7 @@ struct cr_backend_type {
 };
 struct cr_backend {
     const cr_backend_type *type;
+    cr_buffers buffers; /* for what RECV brings, and for those who send */
 };
 
 extern const cr_backend_type cr_backend_sim;

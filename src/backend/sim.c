@@ -18,13 +18,12 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include "backend/attached.h"
 #include "backend/attempt.h"
-#include "world/choices.h"
 #include "backend/sim.h"
+#include "world/world.h"
 
 #define ROOM_FIRST 16
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-#define HASH_PRIME UINT64_C(0x100000001b3)
 
 typedef struct pending {
     cr_op *op;
@@ -36,13 +35,9 @@ typedef struct pending {
  * a wait in real time. */
 typedef struct sim {
     cr_backend base;
-    cr_sim_sys sys;
+    cr_world world;
+    cr_attached attached;
     const cr_sys *real; /* what the simulator stands on */
-    bool seeded;        /* the seed is not 0 */
-    bool listed;        /* choices come from the list first */
-    cr_prng chance;
-    cr_choices list;
-    uint64_t hash;      /* of all that happened */
     uint64_t submitted; /* numbers the operations */
     pending *ops;
     struct pollfd *polled; /* room for the operations and the wake descriptor */
@@ -54,30 +49,12 @@ typedef struct sim {
 
 static sim *sim_of(cr_backend *backend) { return cr_container_of(backend, sim, base); }
 
-/* FNV-1a, a word at a time. */
-static void note(sim *s, uint64_t word) { s->hash = (s->hash ^ word) * HASH_PRIME; }
-
-/* Also with nothing perturbed the choice is noted, so that runs with seed 0 have a hash as well. */
-static size_t choose(sim *s, size_t n)
-{
-    size_t chosen = 0;
-    if (s->listed && cr_choices_take(&s->list, &chosen))
-        chosen = chosen < n ? chosen : n - 1; /* a list made by another program */
-    else if (s->seeded)
-        chosen = cr_prng_below(&s->chance, n);
-    if (s->listed)
-        cr_choices_tell(&s->list, chosen, n);
-    note(s, n);
-    note(s, chosen);
-    return chosen;
-}
+static void note(sim *s, uint64_t word) { cr_world_note(&s->world, word); }
+static size_t choose(sim *s, size_t n) { return cr_world_choose(&s->world, n); }
 
 static size_t sim_choose(cr_backend *backend, size_t n) { return choose(sim_of(backend), n); }
 
-static uint64_t sim_trace_hash(cr_backend *backend) { return sim_of(backend)->hash; }
-
-/* Workers read the clock too, hence the atomic; only this file writes it. */
-static int64_t clock_of(sim *s) { return atomic_load_explicit(&s->sys.now, memory_order_relaxed); }
+static uint64_t sim_trace_hash(cr_backend *backend) { return sim_of(backend)->world.hash; }
 
 /* One more for the wake descriptor. Both arrays have grown, or neither counts. */
 static int reserve(sim *s)
@@ -99,16 +76,25 @@ static int reserve(sim *s)
 
 /* A transfer may be shorter than asked for: half of those that could be are. A file is read at
  * once, whether the kernel has it in memory or not: that must not show. */
-static long attempt(sim *s, const cr_op *op)
+static long attempt(sim *s, cr_op *op)
 {
-    cr_op part = *op;
     struct stat status;
-    int err = s->real->stat(s->real->context, op->fd, &status);
-    if (err < 0)
-        return err;
-    if (op->code != CR_OP_POLL && op->size > 1 && (s->seeded || s->listed) && choose(s, 2))
-        part.size = 1 + choose(s, op->size);
-    return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, &part);
+    size_t whole = op->size;
+    long n = s->real->stat(s->real->context, op->fd, &status);
+    if (n < 0)
+        return n;
+    if (op->code == CR_OP_RECV && !op->buf)
+        return cr_attempt_receive(&s->base, &s->world.table, op);
+    if (op->code != CR_OP_POLL && op->size > 1 && cr_world_perturbed(&s->world) && choose(s, 2))
+        op->size = 1 + choose(s, op->size);
+    if (op->code == CR_OP_RECV)
+        n = cr_attempt_receive(&s->base, &s->world.table, op);
+    else if (op->code == CR_OP_SEND)
+        n = cr_attempt_send(&s->world.table, op);
+    else
+        n = (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, op);
+    op->size = whole;
+    return n;
 }
 
 /* Noted in the hash like a completion: what was done at once is part of the run. */
@@ -125,6 +111,8 @@ static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
     sim *s = sim_of(backend);
     struct stat status;
     int err = s->real->stat(s->real->context, op->fd, &status);
+    if (op->generation && !cr_attached_has(&s->attached, op))
+        err = -EBADF;
     if (!err)
         err = reserve(s);
     if (err < 0)
@@ -136,6 +124,20 @@ static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
     }
     s->ops[s->count++] = (pending){ .op = op, .number = s->submitted++ };
     return CR_PENDING;
+}
+
+static int sim_attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd)
+{
+    sim *s = sim_of(backend);
+    (void)kind;
+    return cr_attached_add(&s->attached, s->real, fd, ret_fd);
+}
+
+static void sim_close_fd(cr_backend *backend, cr_fd fd)
+{
+    sim *s = sim_of(backend);
+    cr_attached_remove(&s->attached, fd);
+    (void)s->world.table.close(s->world.table.context, fd.number);
 }
 
 /* The contract's slow way: it is marked here and delivered by the turn. */
@@ -208,13 +210,10 @@ static bool take_wake(sim *s)
     return true;
 }
 
-static void pass(sim *s, int64_t instant)
+void cr_sim_pass(cr_backend *backend, int64_t instant)
 {
-    note(s, (uint64_t)instant);
-    atomic_store_explicit(&s->sys.now, instant, memory_order_relaxed);
+    cr_world_pass(&sim_of(backend)->world, instant);
 }
-
-void cr_sim_pass(cr_backend *backend, int64_t instant) { pass(sim_of(backend), instant); }
 
 /* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
  * before time passes. Time jumps only where nothing else has happened: that is the whole
@@ -228,8 +227,8 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
         finished = find_finished(s, -1);
         woken = take_wake(s);
     }
-    if (!finished && !woken && deadline > clock_of(s))
-        pass(s, deadline);
+    if (!finished && !woken && deadline > cr_world_now(&s->world))
+        cr_world_pass(&s->world, deadline);
     return deliver(s, finished);
 }
 
@@ -249,7 +248,7 @@ static int sim_pollable(cr_backend *backend)
     return -ENOTSUP;
 }
 
-static const cr_sys *sim_table(cr_backend *backend) { return &sim_of(backend)->sys.table; }
+static const cr_sys *sim_table(cr_backend *backend) { return &sim_of(backend)->world.table; }
 
 static void sim_leave_parent(cr_backend *backend)
 {
@@ -274,6 +273,8 @@ static void sim_close(cr_backend *backend)
     const cr_sys *real = s->real;
     if (s->wake_fd >= 0)
         real->close(real->context, s->wake_fd);
+    cr_buffers_deinit(&s->base.buffers);
+    cr_free(real, s->attached.generations);
     cr_free(real, s->ops);
     cr_free(real, s->polled);
     cr_free(real, s);
@@ -287,10 +288,8 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
         return -ENOMEM;
     s->base.type = &cr_backend_sim;
     s->real = sys;
-    s->seeded = seed != 0;
-    s->chance.state = seed;
-    s->hash = HASH_START;
-    cr_sim_sys_init(&s->sys, sys, seed);
+    cr_world_init(&s->world, sys, seed);
+    cr_buffers_init(&s->base.buffers, sys);
     atomic_init(&s->woken, false);
     s->wake_fd = sys->eventfd(sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = s->wake_fd < 0 ? s->wake_fd : reserve(s);
@@ -304,10 +303,7 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
 
 void cr_sim_follow(cr_backend *backend, const char *choices, bool continued, int to)
 {
-    sim *s = sim_of(backend);
-    s->listed = true;
-    s->list.sys = s->real;
-    cr_choices_begin(&s->list, choices, continued, to);
+    cr_world_follow(&sim_of(backend)->world, choices, continued, to);
 }
 
 const cr_backend_type cr_backend_sim = {
@@ -315,6 +311,8 @@ const cr_backend_type cr_backend_sim = {
     .open = sim_open,
     .close = sim_close,
     .submit = sim_submit,
+    .attach = sim_attach,
+    .close_fd = sim_close_fd,
     .cancel = sim_cancel,
     .turn = sim_turn,
     .wake = sim_wake,

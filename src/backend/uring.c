@@ -17,7 +17,9 @@
 
 #include "base/check.h"
 #include "base/valgrind.h"
-#include "backend/ring.h"
+#include "backend/attached.h"
+#include "backend/attempt.h"
+#include "backend/requests.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +32,6 @@
 
 enum {
     SLOTS_FIRST = 64,
-    TRANSFER_MAX = 0x7ffff000, /* what the kernel moves at most in one call */
 };
 #define NONE UINT32_MAX
 #define TAG_WAKE UINT64_MAX
@@ -69,6 +70,7 @@ struct uring {
     uint32_t backlog_head; /* NONE: it is empty */
     uint32_t backlog_tail;
     size_t live; /* slots not free */
+    cr_attached attached;
 };
 
 static struct uring *uring_of(cr_backend *backend)
@@ -153,66 +155,28 @@ static long finish(struct uring *uring, uint32_t index, long result)
     return 1;
 }
 
-/* Requests. Each gives false when the ring is full. */
+/* Requests. */
 
-/* Only the poll behind wake goes on after its first event; the others are one operation each. */
-static bool request_poll(struct uring *uring, int fd, uint32_t events, uint64_t tag)
-{
-    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = IORING_OP_POLL_ADD;
-    sqe->fd = fd;
-    sqe->poll32_events = events;
-    sqe->user_data = tag;
-    if (tag == TAG_WAKE)
-        sqe->len = IORING_POLL_ADD_MULTI;
-    cr_ring_push(&uring->ring);
-    return true;
-}
-
-/* Longer ones are cut, as the kernel itself would: a short transfer is an answer that callers
- * expect. */
-static bool request_transfer(struct uring *uring, const cr_op *op, uint64_t tag)
-{
-    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = op->code == CR_OP_READ ? IORING_OP_READ : IORING_OP_WRITE;
-    sqe->fd = op->fd;
-    sqe->off = (uint64_t)op->offset;
-    sqe->addr = (uint64_t)(uintptr_t)op->buf;
-    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
-    sqe->user_data = tag;
-    cr_ring_push(&uring->ring);
-    return true;
-}
-
-/* It is named by its tag: had the operation ended meanwhile, the kernel would find none, and
- * says so in a completion that nobody reads. */
 static bool request_cancel(struct uring *uring, uint64_t tag)
 {
-    struct io_uring_sqe *sqe = cr_ring_request(uring->sys, &uring->ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = IORING_OP_ASYNC_CANCEL;
-    sqe->addr = tag;
-    sqe->user_data = TAG_CANCEL;
-    cr_ring_push(&uring->ring);
-    return true;
+    return cr_requests_cancel(uring->sys, &uring->ring, tag, TAG_CANCEL);
 }
 
-/* A poll is asked for with 32 bits of events, the rest by reading or writing where it stands
- * (-1). */
+static bool is_transfer_of_file(const cr_op *op)
+{
+    return op->code == CR_OP_READ || op->code == CR_OP_WRITE;
+}
+
+/* RECV and SEND were tried in vain: the kernel is asked to poll for them. */
 static bool issue(struct uring *uring, uint32_t index)
 {
     struct slot *slot = &uring->slots[index];
     const cr_op *op = slot->op;
-    bool issued = op->code == CR_OP_POLL
-                      ? request_poll(uring, op->fd, op->events, tag_of(uring, index))
-                      : request_transfer(uring, op, tag_of(uring, index));
+    uint64_t tag = tag_of(uring, index);
+    bool issued = is_transfer_of_file(op) ? cr_requests_transfer(uring->sys, &uring->ring, op, tag)
+                                          : cr_requests_poll(uring->sys, &uring->ring, op, tag);
     if (issued)
-        slot->state = SLOT_ISSUED;
+        slot->state = op->code == CR_OP_RECV || op->code == CR_OP_SEND ? SLOT_POLLING : SLOT_ISSUED;
     return issued;
 }
 
@@ -230,8 +194,7 @@ static void issue_or_wait(struct uring *uring, uint32_t index)
 static void poll_first(struct uring *uring, uint32_t index)
 {
     struct slot *slot = &uring->slots[index];
-    uint32_t events = slot->op->code == CR_OP_READ ? POLLIN : POLLOUT;
-    if (request_poll(uring, slot->op->fd, events, tag_of(uring, index)))
+    if (cr_requests_poll(uring->sys, &uring->ring, slot->op, tag_of(uring, index)))
         slot->state = SLOT_POLLING;
     else
         issue_or_wait(uring, index);
@@ -269,6 +232,13 @@ static long run_backlog(struct uring *uring)
 
 /* Completions. */
 
+/* RECV or SEND of an attached descriptor. */
+static long transfer_now(struct uring *uring, cr_op *op)
+{
+    return op->code == CR_OP_RECV ? cr_attempt_receive(&uring->base, uring->sys, op)
+                                  : cr_attempt_send(uring->sys, op);
+}
+
 /* -EAGAIN is no answer for a completion backend: the file is polled and tried again; and a poll
  * that has come leads to a new try. One asked to end meanwhile is not tried again. */
 static long on_result(struct uring *uring, uint32_t index, long result)
@@ -279,6 +249,10 @@ static long on_result(struct uring *uring, uint32_t index, long result)
                         : slot->op->code != CR_OP_POLL && (result == -EAGAIN || result == -EINTR);
     if (again && slot->cancelled)
         return finish(uring, index, -ECANCELED);
+    if (again && polled && !is_transfer_of_file(slot->op)) {
+        result = transfer_now(uring, slot->op);
+        again = result == -EAGAIN;
+    }
     if (!again)
         return finish(uring, index, result);
     if (polled || result == -EINTR)
@@ -322,7 +296,7 @@ static long reap(struct uring *uring)
 static void arm_wake(struct uring *uring)
 {
     if (!uring->wake_armed)
-        uring->wake_armed = request_poll(uring, uring->wake_fd, POLLIN, TAG_WAKE);
+        uring->wake_armed = cr_requests_poll_on(uring->sys, &uring->ring, uring->wake_fd, TAG_WAKE);
 }
 
 /* The contract's calls. */
@@ -362,12 +336,18 @@ static enum cr_submitted refuse(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* Never done at once: the kernel is entered with the wait, and may find it done then. */
+/* RECV and SEND are tried first: an echo then costs two calls, as much as the kernel's own way of
+ * one completion each does for few connections. All others go to the kernel with the wait, and may
+ * be found done then. */
 static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
-    if (op->code != CR_OP_POLL && op->code != CR_OP_READ && op->code != CR_OP_WRITE)
-        return refuse(op, -EINVAL);
+    bool transfers = op->code == CR_OP_RECV || op->code == CR_OP_SEND;
+    if ((transfers || op->generation) && !cr_attached_has(&uring->attached, op))
+        return refuse(op, -EBADF);
+    long result = transfers ? transfer_now(uring, op) : -EAGAIN;
+    if (result != -EAGAIN)
+        return refuse(op, result);
     if (uring->free == NONE && !grow_slots(uring))
         return refuse(op, -ENOMEM);
     uint32_t index = uring->free;
@@ -380,6 +360,21 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
     issue_or_wait(uring, index);
     flush_embedded(uring);
     return CR_PENDING;
+}
+
+static int attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd)
+{
+    struct uring *uring = uring_of(backend);
+    (void)kind;
+    return cr_attached_add(&uring->attached, uring->sys, fd, ret_fd);
+}
+
+/* A request holds its file, but none is pending: so the kernel closes it at once. */
+static void close_fd(cr_backend *backend, cr_fd fd)
+{
+    struct uring *uring = uring_of(backend);
+    cr_attached_remove(&uring->attached, fd);
+    (void)uring->sys->close(uring->sys->context, fd.number);
 }
 
 /* Not given to the kernel yet: the backlog ends it in the next turn, since completions come only
@@ -495,6 +490,8 @@ static void close_backend(cr_backend *backend)
     cr_ring_close(sys, &uring->ring);
     if (uring->wake_fd >= 0)
         sys->close(sys->context, uring->wake_fd);
+    cr_buffers_deinit(&uring->base.buffers);
+    cr_free(sys, uring->attached.generations);
     cr_free(sys, uring->slots);
     cr_free(sys, uring);
 }
@@ -544,6 +541,7 @@ static int open_ring(const cr_sys *sys, bool shared, cr_backend **ret_backend)
     *uring = (struct uring){
         .base.type = &cr_backend_uring, .sys = sys, .free = NONE, .backlog_head = NONE
     };
+    cr_buffers_init(&uring->base.buffers, sys);
     int result = cr_ring_open(sys, &uring->ring, shared);
     if (result < 0) {
         cr_free(sys, uring);
@@ -576,6 +574,8 @@ const cr_backend_type cr_backend_uring = {
     .open = open_backend,
     .close = close_backend,
     .submit = submit,
+    .attach = attach,
+    .close_fd = close_fd,
     .cancel = cancel,
     .let_go = let_go,
     .turn = turn,

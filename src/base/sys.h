@@ -3,8 +3,8 @@
  *
  * Every syscall, mapping, allocation, clock reading, random number and thread start of crank's own
  * goes through loop->sys, a pointer to a constant table: per loop, inherited by its workers, never
- * process-wide. libc calls inside user code are outside it. No hot path calls it. Each entry
- * returns as the kernel does: a negative errno on failure (never -1 and errno); pointers are NULL
+ * process-wide. libc calls inside user code are outside it. Of its entries only recv, send and
+ * epoll_wait are called on hot paths. Each entry returns as the kernel does: a negative errno on failure (never -1 and errno); pointers are NULL
  * on failure. Implementations: cr_sys_real; the failing one of the tests; the simulator's, which
  * replaces clock and random. */
 #ifndef CR_SYS_H
@@ -15,6 +15,7 @@ struct epoll_event;
 struct iovec;
 struct io_uring_params;
 struct pollfd;
+struct sockaddr;
 struct stat;
 
 /* What io_uring_enter is asked for; arg and size as flags say. */
@@ -25,6 +26,14 @@ typedef struct cr_uring_enter {
     void *arg;
     size_t size;
 } cr_uring_enter;
+
+/* A socket option, as setsockopt and getsockopt name it. */
+typedef struct cr_socket_option {
+    int level;
+    int name;
+    void *value;
+    unsigned size; /* of value; getsockopt writes how much it has filled */
+} cr_socket_option;
 
 /* A signal for one thread, with a value for its handler. */
 typedef struct cr_signal {
@@ -89,6 +98,24 @@ struct cr_sys {
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
     ssize_t (*write_at)(
         void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
+
+    /* sockets: all of them close-on-exec and O_NONBLOCK */
+    int (*socket)(void *context, int family, int type, int protocol);
+    int (*socket_pair)(void *context, int family, int type, int ret_fds[2]);
+    int (*bind)(void *context, int fd, const struct sockaddr *address, unsigned size);
+    int (*listen)(void *context, int fd, int backlog);
+    /* *size is what address has room for, and then what the peer's address takes */
+    int (*accept)(void *context, int fd, struct sockaddr *address, unsigned *size);
+    int (*connect)(void *context, int fd, const struct sockaddr *address, unsigned size);
+    /* MSG_DONTWAIT, and send MSG_NOSIGNAL, are added to flags */
+    ssize_t (*recv)(void *context, int fd, void *buf, size_t size, int flags);
+    ssize_t (*send)(void *context, int fd, const void *buf, size_t size, int flags);
+    int (*shutdown)(void *context, int fd, int how);
+    int (*set_option)(void *context, int fd, const cr_socket_option *option);
+    int (*get_option)(void *context, int fd, cr_socket_option *option);
+    /* as accept's address: the socket's own, and its peer's */
+    int (*own_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
+    int (*peer_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
- * Owns nothing: each entry is one call, with the errno made negative. The only file of the library,
- * besides the switch and what handles signals, that speaks to the kernel and the allocator. Where a
+ * Owns nothing: each entry is one call, with the errno made negative. Sockets are called in
+ * sys_real_sockets.c. The only files of the library, besides the switch and what handles signals,
+ * that speak to the kernel and the allocator. Where a
  * call is newer than the kernels we run on, the older one stands in here, so that callers need not
  * know.
  *
@@ -10,6 +11,7 @@
  * call was for; and the failing table of the tests could not show it otherwise. */
 #include "base/sys.h"
 
+#include "base/sys_real_sockets.h"
 #include "base/valgrind.h"
 
 #include <fcntl.h>
@@ -479,6 +481,19 @@ const cr_sys cr_sys_real = {
     .stat = real_stat,
     .read_at = real_read_at,
     .write_at = real_write_at,
+    .socket = cr_sys_real_socket,
+    .socket_pair = cr_sys_real_socket_pair,
+    .bind = cr_sys_real_bind,
+    .listen = cr_sys_real_listen,
+    .accept = cr_sys_real_accept,
+    .connect = cr_sys_real_connect,
+    .recv = cr_sys_real_recv,
+    .send = cr_sys_real_send,
+    .shutdown = cr_sys_real_shutdown,
+    .set_option = cr_sys_real_set_option,
+    .get_option = cr_sys_real_get_option,
+    .own_name = cr_sys_real_own_name,
+    .peer_name = cr_sys_real_peer_name,
     .epoll_create = real_epoll_create,
     .epoll_ctl = real_epoll_ctl,
     .epoll_wait = real_epoll_wait,

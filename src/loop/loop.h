@@ -45,6 +45,15 @@ typedef struct cr_hooks {
     void (*timer_due[CR_TIMER_KINDS])(crank_loop *loop, cr_timer *timer);
 } cr_hooks;
 
+/* What is to be done once at the end of the pass over the ready line: sending what tasks have
+ * written meanwhile. It lies in its owner's record; place is NULL while it is in no list. */
+typedef struct cr_settle cr_settle;
+struct cr_settle {
+    cr_settle *next;
+    cr_settle **place; /* what points to this one */
+    void (*run)(crank_loop *loop, cr_settle *settle);
+};
+
 /* Told when the loop's life ends, where it runs a program when that does, with the tasks' memory
  * still there: by it the layers above end what they keep per loop (workers, wakers) without this
  * one knowing of them. */
@@ -63,15 +72,17 @@ struct crank_loop {
     cr_backend *backend;
     cr_timers *timers; /* all of the loop's, tasks' included */
     const cr_hooks *hooks;
-    void *tasks;           /* the task layer's state */
-    crank_options options; /* as given, defaults filled in */
-    int64_t polled_at;     /* when the world was last looked at */
-    cr_closer *closers;    /* newest first */
-    size_t external_refs;  /* who may still wake us: jobs, readers, wakers, submissions */
-    size_t in_flight;      /* operations the backend owns */
-    size_t unref_timers;   /* timers that only say something: nobody waits for them */
-    uint32_t busy;         /* turns with something ready for which the simulated clock has stood */
-    uint32_t at_instant;   /* turns of any kind at the instant that it shows */
+    void *tasks;            /* the task layer's state */
+    crank_options options;  /* as given, defaults filled in */
+    int64_t polled_at;      /* when the world was last looked at */
+    cr_closer *closers;     /* newest first */
+    cr_settle *settle;      /* at the end of the pass, in this order; NULL */
+    cr_settle **settle_end; /* where the next one is hung in */
+    size_t external_refs;   /* who may still wake us: jobs, readers, wakers, submissions */
+    size_t in_flight;       /* operations the backend owns */
+    size_t unref_timers;    /* timers that only say something: nobody waits for them */
+    uint32_t busy;          /* turns with something ready for which the simulated clock has stood */
+    uint32_t at_instant;    /* turns of any kind at the instant that it shows */
     int64_t instant;
     int64_t tidy_at;        /* when hooks->idle is due */
     uint64_t tidied;        /* runner.switches when it had nothing more to do */
@@ -186,6 +197,28 @@ static inline void cr_loop_cancel_poll(crank_loop *loop, cr_op *op)
     cr_loop_cancel(loop, op);
     if (loop->backend->type->let_go)
         loop->backend->type->let_go(loop->backend, op);
+}
+/* At the end of the pass, once; asking again before that changes nothing. */
+static inline void cr_loop_settle(crank_loop *loop, cr_settle *settle)
+{
+    if (settle->place)
+        return;
+    settle->next = NULL;
+    settle->place = loop->settle ? loop->settle_end : &loop->settle;
+    *settle->place = settle;
+    loop->settle_end = &settle->next;
+}
+/* No more. */
+static inline void cr_loop_unsettle(crank_loop *loop, cr_settle *settle)
+{
+    if (!settle->place)
+        return;
+    *settle->place = settle->next;
+    if (settle->next)
+        settle->next->place = settle->place;
+    else
+        loop->settle_end = settle->place;
+    settle->place = NULL;
 }
 /* The simulator's choice among n, 0 on a real backend. */
 size_t cr_choose(crank_loop *loop, size_t n);

@@ -154,6 +154,16 @@ static long run_ready(crank_loop *loop)
     return services + (long)(runner->switches - before);
 }
 
+/* What an item does may ask for another. */
+static CR_NOINLINE void settle_all(crank_loop *loop)
+{
+    while (loop->settle) {
+        cr_settle *first = loop->settle;
+        cr_loop_unsettle(loop, first);
+        first->run(loop, first);
+    }
+}
+
 /* Stands at the end of what is ready as a pass of callbacks begins: what they ask for stands behind
  * it and waits for the next turn. Reaching it ends the pass. */
 typedef struct marker {
@@ -345,7 +355,10 @@ long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
         loop->stopping = true;
-    return loop->tasks ? run_ready(loop) : run_callbacks(loop);
+    long ran = loop->tasks ? run_ready(loop) : run_callbacks(loop);
+    if (loop->settle)
+        settle_all(loop);
+    return ran;
 }
 
 /* The thread ends beneath its loop: nobody would run it any more, and nothing would say so. */

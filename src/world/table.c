@@ -7,13 +7,10 @@
  *
  * Standing on the given table and not on the real one, it can be stacked on the failing table of
  * the tests: a fault is then injected into a run that the seed decides. */
-#include "backend/sim.h"
-
-/* A clock at zero would be taken for no instant by careless code. */
-#define FIRST_INSTANT CR_SECOND
+#include "world/world.h"
 
 /* The context of this table is its record, of which the given table's entries must not know. */
-static const cr_sys *real_of(void *context) { return ((cr_sim_sys *)context)->real; }
+static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
 
 static void *sim_alloc(void *context, size_t size)
 {
@@ -224,23 +221,17 @@ static int sim_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 }
 
 /* Relaxed: a worker that reads it has the baton, and got it through a lock. */
-static int64_t sim_now(void *context)
-{
-    return atomic_load_explicit(&((cr_sim_sys *)context)->now, memory_order_relaxed);
-}
+static int64_t sim_now(void *context) { return cr_world_now(context); }
 
 /* Not thread-safe and need not be: one thread runs at a time. */
-static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_sim_sys *)context)->chance); }
+static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_world *)context)->random); }
 
 /* Every entry is named: one that is missing would be a NULL call. uring_map has none, for the
- * simulator opens no ring. The chance's stream differs from the choices' by its start. */
-void cr_sim_sys_init(cr_sim_sys *record, const cr_sys *real, uint64_t seed)
+ * simulator opens no ring. */
+void cr_world_make_table(cr_world *world)
 {
-    record->real = real;
-    record->chance.state = seed ^ UINT64_C(0x6368616e6365);
-    atomic_init(&record->now, FIRST_INSTANT);
-    record->table = (cr_sys){
-        .context = record,
+    world->table = (cr_sys){
+        .context = world,
         .alloc = sim_alloc,
         .alloc_zero = sim_alloc_zero,
         .resize = sim_resize,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sys.c: the table that really calls the OS, also on a kernel that lacks what is new; and the simulator's, which stands
  * on another. A filter on this process's own system calls makes such a kernel. */
-#include "backend/sim.h"
+#include "world/world.h"
 #include "base/base.h"
 #include "test.h"
 #include <errno.h>
@@ -316,10 +316,10 @@ static const cr_sys below = { .context = &below_context,
         EXPECT_EQ(calls, expect_before_ + 1); \
     } while (0)
 
-TEST(sim_sys, hands_every_call_to_the_table_it_stands_on)
+TEST(world, hands_every_call_to_the_table_it_stands_on)
 {
-    cr_sim_sys record;
-    cr_sim_sys_init(&record, &below, 1);
+    cr_world record;
+    cr_world_init(&record, &below, 1);
     const cr_sys *sim = &record.table;
     EXPECT(cr_alloc(sim, 3) == &below_context && cr_alloc_zero(sim, 3) == &below_context);
     EXPECT(cr_resize(sim, &calls, 3) == &below_context && sim->map(&record, 3) == &below_context);
@@ -356,17 +356,17 @@ TEST(sim_sys, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->uring_register(&record, 3, 4, &calls, 5));
 }
 
-TEST(sim_sys, has_its_own_clock_and_chance)
+TEST(world, has_its_own_clock_and_chance)
 {
-    cr_sim_sys first;
-    cr_sim_sys second;
-    cr_sim_sys_init(&first, &below, 1);
-    cr_sim_sys_init(&second, &below, 2);
+    cr_world first;
+    cr_world second;
+    cr_world_init(&first, &below, 1);
+    cr_world_init(&second, &below, 2);
     EXPECT_EQ(first.table.now(&first), CR_SECOND);
     uint64_t chance = first.table.random(&first);
     EXPECT(chance != first.table.random(&first));
     EXPECT(chance != second.table.random(&second));
-    cr_sim_sys_init(&second, &below, 1);
+    cr_world_init(&second, &below, 1);
     EXPECT_EQ(chance, second.table.random(&second));
     EXPECT_EQ(calls, 0);
 }

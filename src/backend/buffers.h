@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* buffers.h: memory for bytes on their way, of three sizes, kept for the next use.
+ *
+ * A connection that waits for bytes holds no buffer: the backend takes one when bytes are there.
+ * One pool per backend, used by the loop's thread alone. */
+#ifndef CR_BUFFERS_H
+#define CR_BUFFERS_H
+#include "base/sys.h"
+
+/* What a message of most protocols fits in, what a page of text does, and where a transfer in bulk
+ * stops getting faster. */
+enum cr_buffer_size {
+    CR_BUFFER_SMALL = 4 * 1024,
+    CR_BUFFER_MIDDLE = 16 * 1024,
+    CR_BUFFER_LARGE = 64 * 1024,
+};
+#define CR_BUFFER_SIZES 3
+
+typedef struct cr_buffers {
+    const cr_sys *sys;
+    struct {
+        void *first;   /* of those that are free; each begins with the address of the next */
+        uint32_t free; /* how many */
+    } sizes[CR_BUFFER_SIZES];
+} cr_buffers;
+
+void cr_buffers_init(cr_buffers *buffers, const cr_sys *sys);
+/* All that were taken have been given back. */
+void cr_buffers_deinit(cr_buffers *buffers);
+/* One of exactly that size, not cleared; NULL when memory is short. */
+void *cr_buffers_take(cr_buffers *buffers, enum cr_buffer_size size);
+void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffer_size size);
+/* The smallest size that holds so many bytes; the largest where none does. */
+static inline enum cr_buffer_size cr_buffers_fit(size_t size)
+{
+    if (size <= CR_BUFFER_SMALL)
+        return CR_BUFFER_SMALL;
+    return size <= CR_BUFFER_MIDDLE ? CR_BUFFER_MIDDLE : CR_BUFFER_LARGE;
+}
+#endif

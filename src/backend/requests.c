@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* requests.c: what the io_uring backend asks of the kernel.
+ *
+ * Owns nothing: each function fills in one request of the ring and pushes it. What the completion
+ * means is uring.c's to say. */
+#include "backend/requests.h"
+
+#include "backend/attempt.h"
+
+#define TRANSFER_MAX 0x7ffff000 /* what the kernel moves at most in one call */
+
+static bool poll_request(const cr_sys *sys, cr_ring *ring, const struct io_uring_sqe *asked)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
+    if (!sqe)
+        return false;
+    *sqe = *asked;
+    sqe->opcode = IORING_OP_POLL_ADD;
+    cr_ring_push(ring);
+    return true;
+}
+
+bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
+{
+    const struct io_uring_sqe asked = {
+        .fd = op->fd,
+        .poll32_events = cr_op_events(op),
+        .user_data = tag,
+    };
+    return poll_request(sys, ring, &asked);
+}
+
+bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)
+{
+    const struct io_uring_sqe asked = {
+        .fd = fd,
+        .poll32_events = EPOLLIN,
+        .user_data = tag,
+        .len = IORING_POLL_ADD_MULTI,
+    };
+    return poll_request(sys, ring, &asked);
+}
+
+/* Longer ones are cut, as the kernel itself would: a short transfer is an answer that callers
+ * expect. */
+bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = op->code == CR_OP_READ ? IORING_OP_READ : IORING_OP_WRITE;
+    sqe->fd = op->fd;
+    sqe->off = (uint64_t)op->offset;
+    sqe->addr = (uint64_t)(uintptr_t)op->buf;
+    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
+    sqe->user_data = tag;
+    cr_ring_push(ring);
+    return true;
+}
+
+/* By tag: had the operation ended meanwhile, the kernel finds none, and says so in a completion
+ * that is dropped. */
+bool cr_requests_cancel(const cr_sys *sys, cr_ring *ring, uint64_t tag, uint64_t tag_of_cancel)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = IORING_OP_ASYNC_CANCEL;
+    sqe->addr = tag;
+    sqe->user_data = tag_of_cancel;
+    cr_ring_push(ring);
+    return true;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* requests.h: what the io_uring backend asks of the kernel. Each gives false when the ring is full.
+ * tag comes back with the completion. */
+#ifndef CR_REQUESTS_H
+#define CR_REQUESTS_H
+#include "backend/backend.h"
+#include "backend/ring.h"
+
+/* The events are those of poll, 32 bits of them. */
+bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* Goes on after its first event, until it is cancelled or the kernel ends it. */
+bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag);
+/* READ or WRITE, at the operation's offset. */
+bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* Of the request with a tag. */
+bool cr_requests_cancel(const cr_sys *sys, cr_ring *ring, uint64_t tag, uint64_t tag_of_cancel);
+#endif

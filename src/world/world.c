@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* world.c: clock, chance, choices and hash of a simulated run.
+ *
+ * Whatever the contracts of backend and network leave open is one call of choose: with seed 0 the
+ * plain order, else a number from the seed, or from a list. Every choice and jump goes into the
+ * hash, which is thereby equal for equal runs. Only the loop's thread chooses, notes and lets time
+ * pass; workers read the clock. */
+#include "world/world.h"
+
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+#define HASH_PRIME UINT64_C(0x100000001b3)
+/* A clock at zero would be taken for no instant by careless code. */
+#define FIRST_INSTANT CR_SECOND
+/* The program's own chance differs from that of the choices by its start. */
+#define RANDOM_STREAM UINT64_C(0x6368616e6365)
+
+void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
+{
+    *world = (cr_world){
+        .real = real,
+        .random.state = seed ^ RANDOM_STREAM,
+        .seeded = seed != 0,
+        .chance.state = seed,
+        .hash = HASH_START,
+    };
+    atomic_init(&world->now, FIRST_INSTANT);
+    cr_world_make_table(world);
+}
+
+void cr_world_follow(cr_world *world, const char *choices, bool continued, int to)
+{
+    world->listed = true;
+    world->list.sys = world->real;
+    cr_choices_begin(&world->list, choices, continued, to);
+}
+
+/* FNV-1a, a word at a time. */
+void cr_world_note(cr_world *world, uint64_t word)
+{
+    world->hash = (world->hash ^ word) * HASH_PRIME;
+}
+
+/* A list made by another program may name a possibility that there is not. */
+size_t cr_world_choose(cr_world *world, size_t n)
+{
+    size_t chosen = 0;
+    if (world->listed && cr_choices_take(&world->list, &chosen))
+        chosen = chosen < n ? chosen : n - 1;
+    else if (world->seeded)
+        chosen = cr_prng_below(&world->chance, n);
+    if (world->listed)
+        cr_choices_tell(&world->list, chosen, n);
+    cr_world_note(world, n);
+    cr_world_note(world, chosen);
+    return chosen;
+}
+
+void cr_world_pass(cr_world *world, int64_t instant)
+{
+    cr_world_note(world, (uint64_t)instant);
+    atomic_store_explicit(&world->now, instant, memory_order_relaxed);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* world.h: what a simulated run is made of: its clock, its chance, its choices, and the hash of all
+ * that happens. It knows no loop and no backend: the simulator (backend/sim.c) asks it. */
+#ifndef CR_WORLD_H
+#define CR_WORLD_H
+#include <stdatomic.h>
+
+#include "base/prng.h"
+#include "base/sys.h"
+#include "world/choices.h"
+
+/* table is the OS as the program sees it: the given one, with the world's clock and chance. */
+typedef struct cr_world {
+    cr_sys table;        /* its context is this record, which does not move */
+    const cr_sys *real;  /* what the simulator stands on */
+    _Atomic int64_t now; /* workers read it too */
+    cr_prng random;      /* the program's own, a stream apart from the choices */
+    bool seeded;         /* the seed is not 0 */
+    bool listed;         /* choices come from the list first */
+    cr_prng chance;
+    cr_choices list;
+    uint64_t hash; /* of all that happened */
+} cr_world;
+
+void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed);
+/* Fill in world->table: table.c. */
+void cr_world_make_table(cr_world *world);
+/* Take the choices from a list and tell of them: options.choices and choices_to. continued: the
+ * list is the process's, see choices.h. */
+void cr_world_follow(cr_world *world, const char *choices, bool continued, int to);
+
+/* What happened becomes part of the hash. */
+void cr_world_note(cr_world *world, uint64_t word);
+/* One of n: 0 when nothing is perturbed, else the seed's or the list's. Noted, so that runs with
+ * seed 0 have a hash as well. */
+size_t cr_world_choose(cr_world *world, size_t n);
+/* Is there anything to choose: a seed, or a list? */
+static inline bool cr_world_perturbed(const cr_world *world)
+{
+    return world->seeded || world->listed;
+}
+static inline int64_t cr_world_now(cr_world *world)
+{
+    return atomic_load_explicit(&world->now, memory_order_relaxed);
+}
+/* The clock goes to an instant after the one it shows. */
+void cr_world_pass(cr_world *world, int64_t instant);
+#endif
