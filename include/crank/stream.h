@@ -21,7 +21,7 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mo
 /* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors,
  * -EBADF when not open for reading. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read(crank_stream *stream, void *buf, size_t size);
-/* Exactly size bytes. Fails with -EPIPE when the end comes before (what there was is lost to the stream); else as
+/* Exactly size bytes. Fails with -ENODATA when the end comes before (what there is stays, and can be read); else as
  * crank_read. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size);
 /* A line with its '\n' into buf, terminated; the last may lack it; 0 at the end. A line longer than size - 1 comes in

@@ -343,6 +343,8 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
     bool transfers = op->code == CR_OP_RECV || op->code == CR_OP_SEND;
+    if (op->code > CR_OP_SEND)
+        return refuse(op, -EINVAL);
     if ((transfers || op->generation) && !cr_attached_has(&uring->attached, op))
         return refuse(op, -EBADF);
     long result = transfers ? transfer_now(uring, op) : -EAGAIN;

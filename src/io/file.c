@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* file.c: files as streams, and whole files at once.
+/* file.c: files as streams.
  *
  * A regular file blocks whoever reads it, so it is opened, read and written on workers
  * (thread/blocking.h); what the kernel has in memory already is read at once, where it can tell
@@ -17,14 +17,11 @@
 #include "task/error.h"
 #include "task/wait.h"
 #include "thread/blocking.h"
+#include "io/file.h"
 #include "io/stream.h"
 
-/* From so much on a file of unknown size grows by half, not to twice: memory is short before
- * address space is. */
-#define PIECE ((size_t)1024 * 1024)
-/* A worker reads so much before the task may notice that it was asked to stop: some
- * milliseconds. */
-#define AT_ONCE ((size_t)16 * 1024 * 1024)
+/* As much as a pipe holds, and where reading a cached file stops getting faster. */
+#define ROOM_FIRST ((size_t)64 * 1024)
 /* PIPE_BUF on Linux: what a pipe that polls as writable takes without blocking. */
 #define PIPE_PIECE ((size_t)4096)
 
@@ -57,8 +54,7 @@ static bool is_regular(const struct stat *status)
 
 /* ---- On workers ---- */
 
-/* Signals that arrive on a worker interrupt nothing of the user's. */
-static ssize_t read_some(const cr_sys *sys, int fd, void *bytes, size_t size, int64_t at)
+ssize_t cr_file_read_some(const cr_sys *sys, int fd, void *bytes, size_t size, int64_t at)
 {
     struct iovec piece = { .iov_base = bytes, .iov_len = size };
     ssize_t n;
@@ -69,7 +65,7 @@ static ssize_t read_some(const cr_sys *sys, int fd, void *bytes, size_t size, in
 }
 
 /* A write of nothing would be tried for ever. */
-static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t size, int64_t at)
+ssize_t cr_file_write_some(const cr_sys *sys, int fd, const void *bytes, size_t size, int64_t at)
 {
     struct iovec piece = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
     ssize_t n;
@@ -80,7 +76,7 @@ static ssize_t write_some(const cr_sys *sys, int fd, const void *bytes, size_t s
 }
 
 /* Network file systems interrupt an open; which is no error of the call's. */
-static int open_retrying(const cr_sys *sys, const char *path, int flags)
+int cr_file_open_retrying(const cr_sys *sys, const char *path, int flags)
 {
     int fd;
     do
@@ -95,7 +91,7 @@ static long do_open(void *arg)
 {
     file *f = arg;
     struct stat status;
-    f->fd = open_retrying(f->sys, f->path, f->flags);
+    f->fd = cr_file_open_retrying(f->sys, f->path, f->flags);
     if (f->fd < 0)
         return f->fd;
     int err = f->sys->stat(f->sys->context, f->fd, &status);
@@ -113,7 +109,7 @@ static long do_open(void *arg)
 static long do_read(void *arg)
 {
     file *f = arg;
-    return read_some(f->sys, f->fd, f->bytes, f->size, f->at);
+    return cr_file_read_some(f->sys, f->fd, f->bytes, f->size, f->at);
 }
 
 /* After an append the file's end is where its place is. */
@@ -121,7 +117,7 @@ static long do_write(void *arg)
 {
     file *f = arg;
     struct stat status;
-    long n = write_some(f->sys, f->fd, f->bytes, f->size, f->at);
+    long n = cr_file_write_some(f->sys, f->fd, f->bytes, f->size, f->at);
     if (n > 0 && f->addressed && (f->flags & O_APPEND) &&
         f->sys->stat(f->sys->context, f->fd, &status) == 0)
         f->place = status.st_size;
@@ -195,7 +191,7 @@ static long await_op(const cr_caller *w, file *f)
     return result;
 }
 
-/* ---- The stream's type ---- */
+/* ---- Moving bytes ---- */
 
 /* What the kernel has in memory. Not under the simulator, whose runs must not depend on that. */
 static long read_now(const cr_caller *w, file *f)
@@ -210,8 +206,9 @@ static long read_now(const cr_caller *w, file *f)
     return -EAGAIN;
 }
 
-/* For a file of both directions the place is counted: the kernel's own is not where the user is. */
-static long file_fill(const cr_caller *w, crank_stream *stream, char *into, size_t size)
+/* Up to size bytes, at least one, into a part of the in buffer. For a file of both directions the
+ * place is counted: the kernel's own is not where the user is. */
+static long read_into(const cr_caller *w, crank_stream *stream, char *into, size_t size)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -230,7 +227,7 @@ static long file_fill(const cr_caller *w, crank_stream *stream, char *into, size
  * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
  * can be cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes:
  * the kernel would often have to allocate, and then wait. */
-static long file_drain(const cr_caller *w, crank_stream *stream, const char *from, size_t size)
+static long write_from(const cr_caller *w, crank_stream *stream, const char *from, size_t size)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
@@ -250,24 +247,150 @@ static long file_drain(const cr_caller *w, crank_stream *stream, const char *fro
 }
 
 /* Closing what was only read does not wait; closing what was written may (network file systems). */
-static int file_shut(const cr_caller *w, crank_stream *stream, bool written)
+static int shut(const cr_caller *w, crank_stream *stream, bool written)
 {
     file *f = file_of(stream);
     f->sys = w->loop->sys;
     return (int)(written ? cr_blocking_call_uncancellable(w, do_close, f, f->path) : do_close(f));
 }
 
-/* Counted from the buffer's side, since the kernel's place runs ahead of it. */
+/* ---- The stream's type ---- */
+
+/* Make room for size bytes in all, counted from the first full one. 0 or -ENOMEM; nothing is
+ * lost. Moved to the front first: one large move instead of a buffer that creeps through memory. */
+static int reserve(const cr_sys *sys, cr_buffer *buffer, size_t size)
+{
+    if (buffer->start > 0) {
+        memmove(buffer->bytes, cr_buffer_first(buffer), cr_buffer_held(buffer));
+        buffer->end -= buffer->start;
+        buffer->start = 0;
+    }
+    if (size <= buffer->room)
+        return 0;
+    size_t room = buffer->room ? buffer->room : ROOM_FIRST;
+    while (room < size && room <= SIZE_MAX / 2)
+        room *= 2;
+    if (room < size)
+        room = size;
+    char *bytes = buffer->bytes ? cr_resize(sys, buffer->bytes, room) : cr_alloc(sys, room);
+    if (!bytes)
+        return -ENOMEM;
+    buffer->bytes = bytes;
+    buffer->room = room;
+    return 0;
+}
+
+/* Everything in the out buffer to the kernel. On failure the rest stays. writer is set while it
+ * waits: a second writer is found by the CHECK, not by mixed bytes. */
+static int write_out(const cr_caller *w, crank_stream *stream)
+{
+    cr_buffer *out = &stream->out;
+    stream->writer = w->self;
+    long n = 0;
+    while (cr_buffer_held(out) > 0 && n >= 0) {
+        n = write_from(w, stream, cr_buffer_first(out), cr_buffer_held(out));
+        if (n > 0) {
+            out->start += (size_t)n;
+            stream->written = true;
+        }
+    }
+    stream->writer = NULL;
+    if (!stream->closing && n != -ECANCELED)
+        stream->told = n < 0 ? (int)n : 0;
+    if (n < 0)
+        return cr_stream_failed(stream, "write", (int)n);
+    cr_buffer_clear(out);
+    return 0;
+}
+
+/* What was written goes out before something is read. The buffer is grown only when full, and no
+ * further than it must: a line or a piece lies in it whole, nothing larger. */
+static long file_fill(const cr_caller *w, crank_stream *stream, size_t want)
+{
+    cr_buffer *in = &stream->in;
+    if (cr_buffer_held(&stream->out) > 0) {
+        int err = write_out(w, stream);
+        if (err < 0)
+            return err;
+    }
+    size_t room = in->room ? in->room : ROOM_FIRST;
+    size_t grown = cr_buffer_held(in) < room ? room : want < 2 * room ? want : 2 * room;
+    if (reserve(w->loop->sys, in, grown) < 0)
+        return -ENOMEM;
+    long n = read_into(w, stream, in->bytes + in->end, in->room - in->end);
+    if (n > 0)
+        in->end += (size_t)n;
+    return n;
+}
+
+/* Give back what one large write has made the buffer grow to. */
+static void shrink(const cr_sys *sys, cr_buffer *buffer)
+{
+    if (buffer->room > 4 * ROOM_FIRST && cr_buffer_held(buffer) == 0) {
+        cr_free(sys, buffer->bytes);
+        *buffer = (cr_buffer){ 0 };
+    }
+}
+
+/* What is in the buffer goes out first where size more bytes do not fit behind it. A buffer not
+ * made yet counts with the size it will have. */
+static int file_make_room(const cr_caller *w, crank_stream *stream, size_t size)
+{
+    cr_buffer *out = &stream->out;
+    size_t usual = out->room ? out->room : ROOM_FIRST;
+    if (cr_buffer_held(out) > 0 && size > usual - cr_buffer_held(out)) {
+        int err = write_out(w, stream);
+        if (err < 0)
+            return err;
+        shrink(w->loop->sys, out);
+    }
+    if (reserve(w->loop->sys, out, cr_buffer_held(out) + size) < 0)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    return 0;
+}
+
+/* What a failure leaves in the buffer the next flush tries again. */
+static int file_flush(const cr_caller *w, crank_stream *stream)
+{
+    int err = write_out(w, stream);
+    shrink(w->loop->sys, &stream->out);
+    return err;
+}
+
+/* The place of the next byte to be read or written, counted from the buffer's side, since the
+ * kernel's place runs ahead of it. */
 static void file_moved(crank_stream *stream, size_t size)
 {
     file_of(stream)->place += (int64_t)size;
 }
 
+/* A cancelled task's bytes are written all the same: it asked for that before. */
+static int file_finish(const cr_caller *w, crank_stream *stream)
+{
+    cr_stream_check_alone(stream, stream->reader, "crank_close");
+    cr_stream_check_alone(stream, stream->writer, "crank_close");
+    int err = write_out(w, stream);
+    int closed = shut(w, stream, stream->written);
+    if (err == 0 && closed < 0)
+        err = cr_stream_failed(stream, "close", closed);
+    return err;
+}
+
+static void file_free(crank_loop *loop, crank_stream *stream)
+{
+    cr_free(loop->sys, stream->in.bytes);
+    cr_free(loop->sys, stream->out.bytes);
+    cr_free(loop->sys, file_of(stream));
+}
+
 static const cr_stream_type file_type = {
     .fill = file_fill,
-    .drain = file_drain,
-    .shut = file_shut,
-    .moved = file_moved,
+    .make_room = file_make_room,
+    .put = file_moved,
+    .taken = file_moved,
+    .flush = file_flush,
+    .finish = file_finish,
+    .free = file_free,
 };
 
 /* ---- Opening ---- */
@@ -315,8 +438,7 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
     return f;
 }
 
-/* A cancellation is no failure with a sentence: it passes as it is. */
-static int cannot(const char *verb, const char *path, int err)
+int cr_file_failed(const char *verb, const char *path, int err)
 {
     if (err == -ECANCELED)
         return err;
@@ -337,11 +459,11 @@ static int open_file(const char *path, const char *mode, file **ret_file)
             mode ? mode : "(null)");
     file *f = file_new(w.loop->sys, path, flags);
     if (!f)
-        return cannot("open", path, -ENOMEM);
+        return cr_file_failed("open", path, -ENOMEM);
     err = (int)cr_blocking_call(&w, do_open, f, f->path);
     if (err < 0) {
         cr_free(w.loop->sys, f);
-        return cannot("open", path, err);
+        return cr_file_failed("open", path, err);
     }
     *ret_file = f;
     return 0;
@@ -357,153 +479,4 @@ crank_stream *crank_open(const char *path, const char *mode)
         return &f->stream;
     errno = -err;
     return NULL;
-}
-
-/* ---- Whole files ---- */
-
-/* One file read or written in a piece, in heap memory that a worker may use whatever becomes of
- * the task. */
-typedef struct whole {
-    const cr_sys *sys;
-    const char *path; /* a copy behind this struct */
-    char *data;
-    size_t size, room;
-    int fd;
-    bool ended;
-} whole;
-
-/* Read until the end, or so much that it is time to ask whether the task still wants it. */
-static long read_on(void *arg)
-{
-    whole *all = arg;
-    size_t before = all->size;
-    while (!all->ended && all->size - before < AT_ONCE) {
-        if (all->room - all->size < 2) {
-            size_t more = all->room < PIECE ? all->room * 2 : all->room + all->room / 2;
-            char *data = cr_resize(all->sys, all->data, more);
-            if (!data)
-                return -ENOMEM;
-            all->data = data;
-            all->room = more;
-        }
-        size_t room = all->room - all->size - 1;
-        ssize_t n = read_some(all->sys, all->fd, all->data + all->size, room, -1);
-        if (n < 0)
-            return n;
-        all->size += (size_t)n;
-        all->ended = n == 0;
-    }
-    return 0;
-}
-
-/* Room for the whole file and the 0 behind it, so that it is usually read by one call and its
- * end seen by the next. */
-static long open_and_read(void *arg)
-{
-    whole *all = arg;
-    struct stat status;
-    all->fd = open_retrying(all->sys, all->path, O_RDONLY);
-    if (all->fd < 0)
-        return all->fd;
-    int err = all->sys->stat(all->sys->context, all->fd, &status);
-    if (err < 0)
-        return err;
-    /* Files of the kernel say they are empty: their end is found by reading. */
-    bool known = S_ISREG(status.st_mode) && status.st_size > 0;
-    all->room = (known ? (size_t)status.st_size : 4096) + 2;
-    all->data = cr_alloc(all->sys, all->room);
-    return all->data ? read_on(all) : -ENOMEM;
-}
-
-/* The path is copied: the caller's may lie on the task's stack, which a worker must not need. */
-static whole *whole_new(const cr_sys *sys, const char *path)
-{
-    size_t length = strlen(path);
-    whole *all = cr_alloc_zero(sys, sizeof *all + length + 1);
-    if (!all)
-        return NULL;
-    all->sys = sys;
-    all->fd = -1;
-    all->path = memcpy(all + 1, path, length + 1);
-    return all;
-}
-
-/* One trip to a worker for all but huge files; between two pieces of those a request to cancel
- * is noticed. */
-int crank_read_file(const char *path, char **ret_data, size_t *ret_size)
-{
-    cr_caller w;
-    CR_CHECK(path && ret_data && ret_size,
-        "crank_read_file: the path, or where to put data or size, is NULL");
-    int err = cr_checkpoint(&w, "crank_read_file");
-    if (err < 0)
-        return err;
-    const cr_sys *sys = w.loop->sys;
-    whole *all = whole_new(sys, path);
-    if (!all)
-        return cannot("open", path, -ENOMEM);
-    err = (int)cr_blocking_call(&w, open_and_read, all, all->path);
-    while (err == 0 && !all->ended) {
-        err = cr_checkpoint(&w, "crank_read_file");
-        if (err == 0)
-            err = (int)cr_blocking_call(&w, read_on, all, all->path);
-    }
-    bool opened = all->fd >= 0;
-    if (opened)
-        (void)sys->close(sys->context, all->fd);
-    if (err == 0) {
-        all->data[all->size] = '\0';
-        *ret_data = all->data;
-        *ret_size = all->size;
-    } else {
-        cr_free(sys, all->data);
-        err = cannot(opened ? "read" : "open", path, err);
-    }
-    cr_free(sys, all);
-    return err;
-}
-
-/* What closing says counts too: a file system may report only then that it is full. */
-static long write_all(void *arg)
-{
-    whole *all = arg;
-    all->fd = open_retrying(all->sys, all->path, O_WRONLY | O_CREAT | O_TRUNC);
-    if (all->fd < 0)
-        return all->fd;
-    long err = 0;
-    for (size_t done = 0; done < all->size && err >= 0;) {
-        err = write_some(all->sys, all->fd, all->data + done, all->size - done, -1);
-        done += err > 0 ? (size_t)err : 0;
-    }
-    int closed = all->sys->close(all->sys->context, all->fd);
-    return err < 0 ? err : closed == -EINTR ? 0 : closed;
-}
-
-/* Data that may lie on the task's stack is copied: the worker must not depend on the stack of a
- * parked task. No stack is larger than what is copied. */
-int crank_write_file(const char *path, const void *data, size_t size)
-{
-    enum { stack_max = 8 << 20 };
-    cr_caller w;
-    CR_CHECK(path && (data || size == 0), "crank_write_file: the path or the data is NULL");
-    int err = cr_checkpoint(&w, "crank_write_file");
-    if (err < 0)
-        return err;
-    const cr_sys *sys = w.loop->sys;
-    whole *all = whole_new(sys, path);
-    char *copy = all && size > 0 && size <= stack_max ? cr_alloc(sys, size) : NULL;
-    if (!all || (size > 0 && size <= stack_max && !copy)) {
-        cr_free(sys, all);
-        return cannot("open", path, -ENOMEM);
-    }
-    if (copy)
-        memcpy(copy, data, size);
-    all->data = copy ? copy : (char *)(uintptr_t)data;
-    all->size = size;
-    err = (int)cr_blocking_call(&w, write_all, all, all->path);
-    if (err < 0)
-        err = cannot(all->fd >= 0 ? "write" : "open", path, err);
-    cr_free(sys, copy);
-    cr_free(sys, all);
-    return err;
 }

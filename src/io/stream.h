@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* stream.h: what a stream is to the files that read and write one.
  *
- * stream.c owns the buffers and the public calls; a stream's type moves bytes between a buffer
- * and the world (file.c; sockets to come). Buffers are heap memory, so that a worker or the
- * kernel may use them whatever becomes of the task. Bytes are taken from a buffer only by a call
- * that returns them: a cancelled call has taken nothing. */
+ * reading.c and writing.c own the public calls; a stream's type moves bytes between a buffer and
+ * the world (file.c, socketlike.c). Buffers are heap memory, so that a worker or the kernel may use
+ * them whatever becomes of the task. Bytes are taken from a buffer only by a call that returns
+ * them: a cancelled call has taken nothing. */
 #ifndef CR_STREAM_H
 #define CR_STREAM_H
 #include <crank/stream.h>
@@ -18,21 +18,35 @@ typedef struct cr_buffer {
     size_t room;
 } cr_buffer;
 
-/* Each may wait; w has been begun. */
+/* Each may wait, but for put and describe; w has been begun. */
 typedef struct cr_stream_type {
-    /* Read up to size bytes, at least one, into a part of the in buffer. How many; 0 at the end;
-     * a negative errno. */
-    long (*fill)(const cr_caller *w, crank_stream *stream, char *into, size_t size);
-    /* Write some of these bytes, which lie in the out buffer. How many, or a negative errno. Of a
-     * stream that is being closed they are given up only where cr_stream_abandoned says so, and no
-     * request is delivered. */
-    long (*drain)(const cr_caller *w, crank_stream *stream, const char *from, size_t size);
-    /* Let go of the descriptor, also when cancelled. 0 or a negative errno. The stream's memory
-     * stays. */
-    int (*shut)(const cr_caller *w, crank_stream *stream, bool written);
-    /* The next byte to be read or written moves by so many: bytes were taken from or put into a
-     * buffer. NULL: nothing to do. */
-    void (*moved)(crank_stream *stream, size_t size);
+    /* Several tasks may write at a time, and one may read beside them: what each call writes stays
+     * together. Else one task in all is in a call that writes; and in any call, where the stream is
+     * open for both directions. */
+    bool duplex;
+    /* More bytes into the in buffer, behind those it has: at least one, want in all would do. How
+     * many; 0 at the end; a negative errno. */
+    long (*fill)(const cr_caller *w, crank_stream *stream, size_t want);
+    /* Room for size more bytes behind those of the out buffer, of which none has been taken yet.
+     * 0, or a negative errno with its message. */
+    int (*make_room)(const cr_caller *w, crank_stream *stream, size_t size);
+    /* Write more than make_room has room for, from memory of the caller's: NULL where it has room
+     * for any size. */
+    int (*write_large)(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size);
+    /* So many bytes were put into the out buffer. */
+    void (*put)(crank_stream *stream, size_t size);
+    /* So many bytes were taken from the in buffer. */
+    void (*taken)(crank_stream *stream, size_t size);
+    /* Everything in the out buffer to the kernel. 0, or a negative errno with its message. */
+    int (*flush)(const cr_caller *w, crank_stream *stream);
+    /* Write out what is in the buffer, let go of the descriptor, also when cancelled. 0 or a
+     * negative errno with its message. The stream's memory stays. No request is delivered: whether
+     * one is answered is known when it is known what the call returns. */
+    int (*finish)(const cr_caller *w, crank_stream *stream);
+    /* Give back the type's own memory, and the stream's. */
+    void (*free)(crank_loop *loop, crank_stream *stream);
+    /* The name, made on demand, where stream->name is NULL. */
+    const char *(*describe)(crank_stream *stream);
 } cr_stream_type;
 
 /* The beginning of every stream; its type's own follows. */
@@ -40,21 +54,35 @@ struct crank_stream {
     const cr_stream_type *type;
     const char *name; /* for messages: a path */
     cr_buffer in, out;
-    cr_task *reader; /* in a call that reads, NULL when there is none */
-    cr_task *writer;
+    cr_task *reader; /* in a call that waits for bytes; NULL when there is none */
+    cr_task *writer; /* in a call that waits for room, or writes out */
     bool readable;
     bool writable;
     bool written; /* something has been given to the kernel */
+    bool lost;    /* bytes that were written never reached the kernel */
     bool placed;  /* what was read ahead can be read again: a pipe or terminal gives it once */
     bool closing;
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };
 
+/* Three words in which the rest speaks of a buffer. */
+static inline size_t cr_buffer_held(const cr_buffer *buffer) { return buffer->end - buffer->start; }
+static inline char *cr_buffer_first(const cr_buffer *buffer)
+{
+    return buffer->bytes + buffer->start;
+}
+static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
+
+/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
+int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
+/* A CHECK where another task is in a call that this one would disturb. */
+void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
  * ends no wait of the closing's. */
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream);
-
+/* For messages and reports. */
+const char *cr_stream_name(const crank_stream *stream);
 /* The failed call's message, naming the stream; gives err. */
 int cr_stream_failed(const crank_stream *stream, const char *verb, int err);
 #endif

@@ -71,6 +71,14 @@ unsigned cr_scopes_pending(const cr_task *task)
     return count + (cr_scopes_requested(task) ? cr_task_requests(task) : 0);
 }
 
+bool cr_scopes_fired(const cr_task *task)
+{
+    for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
+        if (s->fired)
+            return true;
+    return false;
+}
+
 /* ---- Interrupting */
 
 /* This interruption has told the task of all scopes that bear its number, and of a request where

@@ -113,6 +113,10 @@ bool cr_scope_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
 unsigned cr_scopes_pending(const cr_task *task);
 
+/* Has a limit of time passed, or a group failed, whose block the task is still in, and is that not
+ * hidden by a shield? */
+bool cr_scopes_fired(const cr_task *task);
+
 /* What the tasks ask: see cr_pending_ops. The first three are also called from above. */
 extern const cr_pending_ops cr_scopes_ops;
 bool cr_scopes_deliverable(const cr_task *task);

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* sending.c: bytes written to a socketlike leave by themselves.
+ *
+ * A write fills the out buffer. Sending starts when the stream is read and lacks bytes (there an
+ * echo is), else at the end of the pass over the ready line, else when the mark is reached. It is
+ * the stream's doing and no task's: the bytes on their way lie in going, out is filled meanwhile.
+ * Redis sends like this before it sleeps, uvloop at the end of an iteration.
+ *
+ * A write waits before it takes, and then takes all. While one waits the others stand behind it, so
+ * each call's bytes stay together, and all calls' come in the order of the calls. A write of more
+ * than the mark goes from the caller's memory straight to the kernel, so that memory never grows by
+ * what a peer does not read.
+ *
+ * Invariant: while bytes are unsent, SEND is pending, or settle is in the loop's list, or the task
+ * that wrote them is still in its call; or sending is broken. An error of sending is told once, by
+ * the next write, flush or close; then it is -EPIPE. */
+#include "io/socketlike.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "scope/scope.h"
+#include "task/error.h"
+
+static cr_socketlike *of(crank_stream *stream)
+{
+    return cr_container_of(stream, cr_socketlike, stream);
+}
+
+static size_t describe(const cr_socketlike *s, char *buf, size_t size)
+{
+    int length = snprintf(buf, size, "%s", cr_stream_name(&s->stream));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static size_t describe_progress(const cr_task *task, char *buf, size_t size)
+{
+    return describe(cr_container_of(task->on, cr_socketlike, progress), buf, size);
+}
+
+static size_t describe_turn(const cr_task *task, char *buf, size_t size)
+{
+    return describe(cr_container_of(task->on, cr_socketlike, turn), buf, size);
+}
+
+static size_t describe_direct(const cr_task *task, char *buf, size_t size)
+{
+    return describe(task->on, buf, size);
+}
+
+static cr_task *writer_before(const cr_task *task)
+{
+    return cr_container_of(task->on, cr_socketlike, turn)->stream.writer;
+}
+
+/* The backend ends it soon, with -ECANCELED or with what was sent by then. */
+static bool abort_direct(cr_task *task)
+{
+    cr_socketlike *s = task->on;
+    cr_loop_cancel(s->loop, &s->sending);
+    return false;
+}
+
+static const cr_wait_ops progress_wait = {
+    .what = "waits to send to",
+    .hibernatable = true,
+    .describe = describe_progress,
+};
+static const cr_wait_ops turn_wait = {
+    .what = "waits for another task to write to",
+    .hibernatable = true,
+    .blocked_by = writer_before,
+    .describe = describe_turn,
+};
+/* The bytes may lie on the task's stack. */
+static const cr_wait_ops direct_wait = {
+    .what = "waits to send to",
+    .abort = abort_direct,
+    .describe = describe_direct,
+};
+
+/* ---- Sending ---- */
+
+/* Those whose bytes are with the kernel, or all of them where nothing more will be. */
+static void wake_progress(cr_socketlike *s)
+{
+    for (cr_task *task = s->progress.head, *next; task; task = next) {
+        next = task->node.next;
+        if (!s->send_error && (uint64_t)(uintptr_t)task->place > s->sent)
+            continue;
+        cr_waitq_leave(&s->progress, task);
+        cr_wake(s->loop, task, 0);
+    }
+}
+
+/* going may be with the backend: then it is given back by the completion. */
+void cr_sending_break(cr_socketlike *s, int error)
+{
+    if (cr_sending_unsent(s) > 0)
+        s->stream.lost = true;
+    s->send_error = error;
+    cr_loop_unsettle(s->loop, &s->settle);
+    cr_socketlike_release(s, &s->stream.out);
+    if (s->send_pending)
+        cr_loop_cancel(s->loop, &s->sending);
+    else
+        cr_socketlike_release(s, &s->going);
+    wake_progress(s);
+}
+
+static void on_result(cr_socketlike *s, long n)
+{
+    if (n < 0) {
+        cr_sending_break(s, (int)n);
+        return;
+    }
+    s->going.start += (size_t)n;
+    s->sent += (uint64_t)n;
+    s->stream.written = true;
+    if (s->progress.head)
+        wake_progress(s);
+}
+
+static void prepare(cr_socketlike *s, const char *bytes, size_t size)
+{
+    s->sending.buf = (void *)(uintptr_t)bytes;
+    s->sending.size = size;
+    s->sending.fd = s->fd.number;
+    s->sending.generation = s->fd.generation;
+}
+
+/* What was filled meanwhile is on its way next. */
+static bool next_piece(cr_socketlike *s)
+{
+    if (cr_buffer_held(&s->going) > 0)
+        return true;
+    cr_socketlike_release(s, &s->going);
+    s->going = s->stream.out;
+    s->stream.out = (cr_buffer){ 0 };
+    return cr_buffer_held(&s->going) > 0;
+}
+
+/* A peer that is gone has seen the end. */
+static void send_eof(cr_socketlike *s)
+{
+    s->eof_sent = true;
+    (void)s->loop->sys->shutdown(s->loop->sys->context, s->fd.number, SHUT_WR);
+}
+
+void cr_sending_start(cr_socketlike *s)
+{
+    cr_loop_unsettle(s->loop, &s->settle);
+    while (!s->send_pending && !s->send_error && next_piece(s)) {
+        prepare(s, cr_buffer_first(&s->going), cr_buffer_held(&s->going));
+        if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
+            on_result(s, s->sending.result);
+        else
+            s->send_pending = true;
+    }
+    if (s->eof_asked && !s->eof_sent && !s->send_pending && !s->send_error)
+        send_eof(s);
+}
+
+static void completed(cr_op *op, void *arg)
+{
+    cr_socketlike *s = arg;
+    cr_task *direct = s->direct;
+    s->send_pending = false;
+    if (direct) {
+        s->direct = NULL;
+        cr_wake(s->loop, direct, op->result);
+    } else if (s->send_error) {
+        cr_socketlike_release(s, &s->going);
+    } else {
+        on_result(s, op->result);
+        cr_sending_start(s);
+    }
+    cr_socketlike_drop(s);
+}
+
+static void settle(crank_loop *loop, cr_settle *item)
+{
+    (void)loop;
+    cr_sending_start(cr_container_of(item, cr_socketlike, settle));
+}
+
+void cr_sending_init(cr_socketlike *s)
+{
+    s->high = CR_BUFFER_LARGE;
+    s->settle.run = settle;
+    s->sending = (cr_op){ .code = CR_OP_SEND, .completed = completed, .arg = s };
+}
+
+/* ---- Waiting ---- */
+
+/* Told once; then a write to this stream is one to a broken pipe. */
+static int broken(cr_socketlike *s)
+{
+    if (s->ended)
+        return s->ended;
+    if (s->send_error && s->stream.told != s->send_error)
+        return s->stream.told = s->send_error;
+    return s->send_error ? -EPIPE : 0;
+}
+
+int cr_sending_refuses(cr_socketlike *s)
+{
+    int err = broken(s);
+    return err == 0 && s->eof_asked ? -EPIPE : err;
+}
+
+/* A request to cancel that comes while another task keeps this one waiting is delivered; the
+ * closer's own waiting is in socketlike.c. */
+int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
+{
+    int err = 0;
+    cr_sending_start(s);
+    while (err == 0 && s->sent < sent) {
+        err = broken(s);
+        if (err == 0)
+            err = cr_checkpoint_again(w);
+        if (err < 0)
+            return err;
+        s->calls++;
+        w->self->place = (void *)(uintptr_t)sent;
+        err = cr_waitq_park(w, &s->progress, &progress_wait);
+        cr_socketlike_left(s);
+    }
+    return err;
+}
+
+/* stream.writer is set for the first in line by the one before. */
+int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s)
+{
+    if (!s->stream.writer) {
+        s->stream.writer = w->self;
+        return 0;
+    }
+    s->calls++;
+    int err = cr_waitq_park(w, &s->turn, &turn_wait);
+    cr_socketlike_left(s);
+    return err;
+}
+
+void cr_sending_give_turn(cr_socketlike *s)
+{
+    s->stream.writer = cr_waitq_pop(&s->turn);
+    if (s->stream.writer)
+        cr_wake(s->loop, s->stream.writer, 0);
+}
+
+void cr_sending_eject(cr_socketlike *s)
+{
+    for (cr_task *task; (task = cr_waitq_pop(&s->turn));)
+        cr_wake(s->loop, task, -ECONNABORTED);
+    for (cr_task *task; (task = cr_waitq_pop(&s->progress));)
+        cr_wake(s->loop, task, -ECONNABORTED);
+    if (s->direct)
+        cr_loop_cancel(s->loop, &s->sending);
+}
+
+static uint64_t total(const cr_socketlike *s) { return s->sent + cr_sending_unsent(s); }
+
+/* ---- The calls ---- */
+
+static bool has_room(const cr_socketlike *s, size_t size)
+{
+    size_t unsent = cr_sending_unsent(s);
+    return unsent == 0 || size <= s->high - (unsent < s->high ? unsent : s->high);
+}
+
+/* Until a quarter of the mark is unsent, or so much less that the bytes fit: with every byte that
+ * leaves waking a writer, each would make the peer a packet of its own. */
+static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
+{
+    size_t low = s->high / 4 < s->high - size ? s->high / 4 : s->high - size;
+    int err = cr_sending_take_turn(w, s);
+    if (err < 0)
+        return err;
+    while (err == 0 && !has_room(s, size))
+        err = cr_sending_wait(w, s, total(s) - low);
+    cr_sending_give_turn(s);
+    return err;
+}
+
+int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    int err = cr_sending_refuses(s);
+    if (err == 0 && size > s->high)
+        return -EMSGSIZE;
+    if (err == 0 && CR_UNLIKELY(stream->writer || !has_room(s, size)))
+        err = wait_for_room(w, s, size);
+    if (err == 0)
+        err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_socketlike_reserve(s, &stream->out, cr_buffer_held(&stream->out) + size);
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}
+
+void cr_sending_put(crank_stream *stream, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    (void)size;
+    if (cr_sending_unsent(s) >= s->high)
+        cr_sending_start(s);
+    else if (!s->send_pending)
+        cr_loop_settle(s->loop, &s->settle);
+}
+
+/* Some of the caller's bytes to the kernel. How many, or a negative errno. */
+static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes, size_t size)
+{
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_checkpoint_again(w);
+    if (err < 0)
+        return err;
+    prepare(s, bytes, size);
+    if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
+        return s->sending.result;
+    s->send_pending = true;
+    s->direct = w->self;
+    s->calls++;
+    w->self->on = s;
+    long n = cr_park(w, &direct_wait);
+    cr_socketlike_left(s);
+    if (n == -ECANCELED)
+        (void)cr_checkpoint_again(w);
+    return n == -ECANCELED && s->ended ? s->ended : n;
+}
+
+/* Half a write cannot be taken back: nothing more is sent after one. */
+static int end_large(cr_socketlike *s, size_t done, size_t size, int err)
+{
+    if (done > 0 || err != -ECANCELED) {
+        s->stream.lost = true;
+        cr_sending_break(s, err == -ECANCELED ? -EPIPE : err);
+        s->stream.told = s->send_error;
+    }
+    if (err == -ECANCELED && done > 0)
+        (void)cr_failed(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
+            cr_stream_name(&s->stream));
+    return err;
+}
+
+int cr_sending_write_large(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    size_t done = 0;
+    long n = cr_sending_take_turn(w, s);
+    if (n < 0)
+        return cr_stream_failed(stream, "write", (int)n);
+    n = cr_sending_wait(w, s, total(s));
+    while (n >= 0 && done < size) {
+        n = send_direct(w, s, bytes + done, size - done);
+        if (n > 0) {
+            done += (size_t)n;
+            s->sent += (uint64_t)n;
+            stream->written = true;
+        }
+    }
+    if (n < 0 && !s->send_error && !s->ended)
+        n = end_large(s, done, size, (int)n);
+    cr_sending_give_turn(s);
+    if (s->eof_asked)
+        cr_sending_start(s);
+    return n < 0 ? cr_stream_failed(stream, "write", (int)n) : 0;
+}
+
+int cr_sending_flush(const cr_caller *w, crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    int err = broken(s);
+    if (err == 0)
+        err = cr_sending_wait(w, s, total(s));
+    if (err == 0)
+        err = broken(s);
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* socketlike.c: attached descriptors as streams: reading them, and their end.
+ *
+ * Owns the descriptor, the pending RECV, the in buffer's memory, and the three ways to end: the
+ * end of writing (behind the bytes), abort (everything fails now, the handle stays) and close. A
+ * stream that waits for bytes holds no buffer: RECV brings one of the backend's, and one that has
+ * been read empty is given back before the next wait. Sending is sending.c's.
+ *
+ * A stream may be closed or aborted while other tasks are in calls on it: those calls fail with
+ * -ECONNABORTED, and the closer waits until they have left. The descriptor is closed when no
+ * operation of it is pending, so the kernel never writes to memory that has been freed.
+ *
+ * Invariant: receive_pending and send_pending say which of the two operations are the backend's;
+ * the record is freed when neither is, and calls is 0. */
+#include "io/socketlike.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "scope/scope.h"
+#include "task/error.h"
+
+static cr_socketlike *of(crank_stream *stream)
+{
+    return cr_container_of(stream, cr_socketlike, stream);
+}
+
+/* ---- Buffers ---- */
+
+void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer)
+{
+    if (buffer->bytes && buffer->room <= CR_BUFFER_LARGE)
+        cr_buffers_give(
+            &s->loop->backend->buffers, buffer->bytes, (enum cr_buffer_size)buffer->room);
+    else
+        cr_free(s->loop->sys, buffer->bytes);
+    *buffer = (cr_buffer){ 0 };
+}
+
+/* Beyond the largest of the backend's the room doubles. */
+int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size)
+{
+    size_t held = cr_buffer_held(buffer);
+    if (CR_LIKELY(size - held <= buffer->room - buffer->end))
+        return 0;
+    if (size <= buffer->room) {
+        memmove(buffer->bytes, cr_buffer_first(buffer), held);
+        buffer->start = 0;
+        buffer->end = held;
+        return 0;
+    }
+    cr_buffer larger = { .end = held, .room = cr_buffers_fit(size) };
+    while (larger.room < size)
+        larger.room *= 2;
+    larger.bytes = larger.room <= CR_BUFFER_LARGE
+                       ? cr_buffers_take(&s->loop->backend->buffers, cr_buffers_fit(size))
+                       : cr_alloc(s->loop->sys, larger.room);
+    if (!larger.bytes)
+        return -ENOMEM;
+    if (held > 0)
+        memcpy(larger.bytes, cr_buffer_first(buffer), held);
+    cr_socketlike_release(s, buffer);
+    *buffer = larger;
+    return 0;
+}
+
+/* ---- Reading ---- */
+
+static bool abort_receive(cr_task *task)
+{
+    cr_socketlike *s = task->on;
+    cr_loop_cancel(s->loop, &s->receiving);
+    return false;
+}
+
+static size_t describe_receive(const cr_task *task, char *buf, size_t size)
+{
+    const cr_socketlike *s = task->on;
+    int length = snprintf(buf, size, "%s", cr_stream_name(&s->stream));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait_ops receive_wait = {
+    .what = "waits for bytes from",
+    .hibernatable = true,
+    .abort = abort_receive,
+    .describe = describe_receive,
+};
+
+static void received(cr_op *op, void *arg)
+{
+    cr_socketlike *s = arg;
+    s->receive_pending = false;
+    cr_wake(s->loop, s->stream.reader, op->result);
+    cr_socketlike_drop(s);
+}
+
+/* Where to: a buffer of the backend's, or behind the bytes that the in buffer has. */
+static int prepare(cr_socketlike *s, size_t want)
+{
+    cr_buffer *in = &s->stream.in;
+    size_t held = cr_buffer_held(in);
+    if (held == 0) {
+        if (in->bytes)
+            cr_socketlike_release(s, in);
+        s->receiving.buf = NULL;
+        s->receiving.size = s->in_size;
+    } else {
+        size_t room = in->room, more = want > held ? want : held + 1;
+        size_t grown = more < 2 * room ? more : 2 * room;
+        if (held < room)
+            grown = held < room / 2 ? held + room / 2 : room;
+        if (cr_socketlike_reserve(s, in, grown) < 0)
+            return -ENOMEM;
+        s->receiving.buf = in->bytes + in->end;
+        s->receiving.size = in->room - in->end;
+    }
+    s->receiving.fd = s->fd.number;
+    s->receiving.generation = s->fd.generation;
+    return 0;
+}
+
+/* A transfer that filled its buffer is followed by one with more room. */
+static void adopt(cr_socketlike *s, size_t n)
+{
+    cr_buffer *in = &s->stream.in;
+    if (!in->bytes) {
+        *in = (cr_buffer){ .bytes = s->receiving.buf, .room = s->receiving.size };
+        if (n == s->in_size)
+            s->in_size = cr_buffers_fit(n + 1);
+        else if (n < s->in_size / 8)
+            s->in_size = CR_BUFFER_SMALL;
+    }
+    in->end += n;
+}
+
+static long receive(const cr_caller *w, cr_socketlike *s)
+{
+    if (cr_loop_submit(s->loop, &s->receiving) == CR_DONE_NOW)
+        return s->receiving.result;
+    s->receive_pending = true;
+    s->calls++;
+    w->self->on = s;
+    long n = cr_park(w, &receive_wait);
+    cr_socketlike_left(s);
+    if (n == -ECANCELED && !s->ended)
+        (void)cr_checkpoint_again(w);
+    return n;
+}
+
+/* What was written goes out first, and is not waited for: two peers that both write before they
+ * read would wait for each other. An error is given once, and then the end. */
+static long fill(const cr_caller *w, crank_stream *stream, size_t want)
+{
+    cr_socketlike *s = of(stream);
+    if (s->settle.place)
+        cr_sending_start(s);
+    if (s->ended || s->read_ended)
+        return s->ended;
+    long n = cr_checkpoint_again(w);
+    if (n == 0)
+        n = prepare(s, want);
+    if (n < 0)
+        return n;
+    n = receive(w, s);
+    if (n > 0)
+        adopt(s, (size_t)n);
+    else if (n != -ECANCELED && n != -ENOMEM)
+        s->read_ended = true;
+    return s->ended ? s->ended : n;
+}
+
+/* ---- Ending ---- */
+
+/* Writers that wait come before the end; so does what they wrote. */
+int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s)
+{
+    if (s->eof_asked && !s->send_error && !s->ended)
+        return 0;
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_sending_take_turn(w, s);
+    if (err < 0)
+        return cr_stream_failed(&s->stream, "end", err);
+    s->eof_asked = true;
+    cr_sending_start(s);
+    cr_sending_give_turn(s);
+    return 0;
+}
+
+/* So that close sends a reset, and drops what the kernel has not sent. */
+static void ask_for_reset(const cr_socketlike *s)
+{
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+    const cr_socket_option option = {
+        .level = SOL_SOCKET, .name = SO_LINGER, .value = &now, .size = sizeof now
+    };
+    (void)s->loop->sys->set_option(s->loop->sys->context, s->fd.number, &option);
+}
+
+static void wake_closer(cr_socketlike *s)
+{
+    cr_task *closer = s->closer;
+    if (!closer || s->calls > 0 || s->receive_pending || (s->closer_awaits_send && s->send_pending))
+        return;
+    s->closer = NULL;
+    cr_wake(s->loop, closer, 0);
+}
+
+void cr_socketlike_left(cr_socketlike *s)
+{
+    s->calls--;
+    if (CR_UNLIKELY(s->closer != NULL))
+        wake_closer(s);
+}
+
+void cr_socketlike_drop(cr_socketlike *s)
+{
+    if (CR_LIKELY(!s->ended))
+        return;
+    if (s->aborted && !s->receive_pending && !s->send_pending && s->fd.generation) {
+        ask_for_reset(s);
+        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
+        s->fd.generation = 0;
+    }
+    wake_closer(s);
+}
+
+/* Tasks that wait in calls are woken, with -ECONNABORTED now or by the end of their operation. */
+static void eject(cr_socketlike *s)
+{
+    s->ended = -ECONNABORTED;
+    cr_sending_eject(s);
+    if (s->receive_pending)
+        cr_loop_cancel(s->loop, &s->receiving);
+}
+
+void cr_socketlike_abort(cr_socketlike *s)
+{
+    if (s->aborted)
+        return;
+    s->aborted = true;
+    eject(s);
+    cr_sending_break(s, -ECONNABORTED);
+    s->stream.told = -ECONNABORTED;
+    cr_socketlike_drop(s);
+}
+
+/* Nothing ends this wait early: the calls are leaving, and the operations have been cancelled. */
+static bool abort_nothing(cr_task *task)
+{
+    (void)task;
+    return false;
+}
+
+static const cr_wait_ops leave_wait = {
+    .what = "waits for other tasks to leave",
+    .abort = abort_nothing,
+    .describe = describe_receive,
+};
+
+/* Until no call is left and RECV is not pending; with sending: nor SEND. */
+static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
+{
+    if (s->calls == 0 && !s->receive_pending && !(sending && s->send_pending))
+        return;
+    s->closer_awaits_send = sending;
+    s->closer = w->self;
+    w->self->on = s;
+    (void)cr_park(w, &leave_wait);
+}
+
+static size_t describe_rest(const cr_task *task, char *buf, size_t size)
+{
+    const cr_socketlike *s = cr_container_of(task->on, cr_socketlike, progress);
+    int length = snprintf(
+        buf, size, "%zu bytes to be sent to %s", cr_sending_unsent(s), cr_stream_name(&s->stream));
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait_ops rest_wait = {
+    .what = "waits for",
+    .hibernatable = true,
+    .describe = describe_rest,
+};
+
+/* A peer that does not read would hold the closing task for ever. So a task that has been asked to
+ * end, or that is beyond a limit of time, tries once; and one that is asked meanwhile gives up. */
+static int send_rest(const cr_caller *w, cr_socketlike *s)
+{
+    uint64_t all = s->sent + cr_sending_unsent(s);
+    bool once = cr_task_requests(w->self) > 0 || cr_cancel_pending(w) || cr_scopes_fired(w->self);
+    cr_sending_start(s);
+    while (s->sent < all && !s->send_error) {
+        if (once || cr_stream_abandoned(w, &s->stream))
+            return -ECANCELED;
+        w->self->place = (void *)(uintptr_t)all;
+        if (cr_waitq_park(w, &s->progress, &rest_wait) == -ECANCELED)
+            return -ECANCELED;
+    }
+    return 0;
+}
+
+static int finish(const cr_caller *w, crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    int err = 0;
+    eject(s);
+    await_leaving(w, s, false);
+    if (!s->send_error)
+        err = send_rest(w, s);
+    if (s->send_error && stream->told != s->send_error)
+        err = cr_stream_failed(stream, "write", s->send_error);
+    if (err < 0)
+        cr_sending_break(s, err);
+    await_leaving(w, s, true);
+    if (s->fd.generation)
+        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
+    return err;
+}
+
+static void free_stream(crank_loop *loop, crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    cr_socketlike_release(s, &stream->in);
+    cr_socketlike_release(s, &stream->out);
+    cr_socketlike_release(s, &s->going);
+    if (s->kind->deinit)
+        s->kind->deinit(s);
+    cr_free(loop->sys, s);
+}
+
+static const char *describe(crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    return s->kind->describe(s);
+}
+
+static const cr_stream_type socketlike_type = {
+    .duplex = true,
+    .fill = fill,
+    .make_room = cr_sending_make_room,
+    .write_large = cr_sending_write_large,
+    .put = cr_sending_put,
+    .flush = cr_sending_flush,
+    .finish = finish,
+    .free = free_stream,
+    .describe = describe,
+};
+
+cr_socketlike *cr_socketlike_of(crank_stream *stream)
+{
+    return stream->type == &socketlike_type ? of(stream) : NULL;
+}
+
+cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_kind *kind)
+{
+    cr_socketlike *s = cr_alloc_zero(loop->sys, kind->size);
+    if (!s)
+        return NULL;
+    s->stream.type = &socketlike_type;
+    s->stream.readable = s->stream.writable = true;
+    s->kind = kind;
+    s->loop = loop;
+    s->in_size = CR_BUFFER_SMALL;
+    s->receiving = (cr_op){ .code = CR_OP_RECV, .completed = received, .arg = s };
+    cr_sending_init(s);
+    if (loop->backend->type->attach(loop->backend, fd, kind->fd, &s->fd) < 0) {
+        cr_free(loop->sys, s);
+        return NULL;
+    }
+    return s;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* socketlike.h: an attached descriptor as a stream: a connection, one end of a pair.
+ *
+ * What is made of one (net/connection.c) begins with a cr_socketlike. */
+#ifndef CR_SOCKETLIKE_H
+#define CR_SOCKETLIKE_H
+#include "io/stream.h"
+
+typedef struct cr_socketlike cr_socketlike;
+
+/* One static const for each kind of record that begins with a cr_socketlike. */
+typedef struct cr_socketlike_kind {
+    size_t size; /* of the record */
+    enum cr_fd_kind fd;
+    /* The stream's name for messages, made on demand. */
+    const char *(*describe)(cr_socketlike *s);
+    /* Free what the record owns besides the stream; NULL: nothing. */
+    void (*deinit)(cr_socketlike *s);
+} cr_socketlike_kind;
+
+struct cr_socketlike {
+    crank_stream stream;
+    const cr_socketlike_kind *kind;
+    crank_loop *loop;
+    cr_fd fd;        /* generation 0 once it is closed */
+    cr_buffer going; /* with the backend; out is filled meanwhile */
+    cr_op receiving, sending;
+    cr_settle settle;  /* sends at the end of the pass */
+    uint64_t sent;     /* how many of all bytes written the kernel has */
+    size_t high;       /* from so many unsent bytes on writers wait */
+    cr_waitq progress; /* tasks that wait until sent has reached their task->place */
+    cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
+    cr_task *direct;   /* the writer whose own memory is being sent; NULL */
+    cr_task *closer;   /* waits until no call and no operation is left; NULL */
+    unsigned calls;    /* calls that wait */
+    int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
+    int send_error; /* why nothing more can be sent; 0 */
+    enum cr_buffer_size in_size; /* of the next buffer to read into */
+    bool receive_pending, send_pending;
+    bool closer_awaits_send; /* closer also waits until send_pending is false */
+    bool aborted;            /* the peer is to get a reset */
+    bool read_ended;         /* the end, or an error, was given to a reader */
+    bool eof_asked;          /* no more writes: the end goes out behind the bytes */
+    bool eof_sent;
+};
+
+/* Take over a connected descriptor: a record of kind->size, cleared behind the stream. NULL when
+ * memory is short: fd stays the caller's. */
+cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_kind *kind);
+/* Is the stream one of these? NULL where it is not. */
+cr_socketlike *cr_socketlike_of(crank_stream *stream);
+/* Everything fails from now on; never waits: crank_abort. */
+void cr_socketlike_abort(cr_socketlike *s);
+/* crank_write_eof. */
+int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s);
+
+/* ---- sending.c ---- */
+
+/* Written and not with the kernel. */
+static inline size_t cr_sending_unsent(const cr_socketlike *s)
+{
+    return cr_buffer_held(&s->stream.out) + cr_buffer_held(&s->going);
+}
+/* Make room for size bytes in all; buffers of up to CR_BUFFER_LARGE are the backend's. 0 or
+ * -ENOMEM, and nothing is lost. */
+int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size);
+void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer);
+/* A call that had waited goes on: the closer may be waiting for that. */
+void cr_socketlike_left(cr_socketlike *s);
+/* Close the descriptor where the stream has ended and no operation is left. */
+void cr_socketlike_drop(cr_socketlike *s);
+void cr_sending_init(cr_socketlike *s);
+/* Start sending what is written, unless that is under way. Never waits. */
+void cr_sending_start(cr_socketlike *s);
+/* Wait until so many bytes in all are with the kernel. 0, -ECANCELED, or why not. */
+int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent);
+/* The calls of cr_stream_type. */
+int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size);
+int cr_sending_write_large(
+    const cr_caller *w, crank_stream *stream, const char *bytes, size_t size);
+void cr_sending_put(crank_stream *stream, size_t size);
+int cr_sending_flush(const cr_caller *w, crank_stream *stream);
+/* One after another: be the writer that may wait, and let the next be it. */
+int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s);
+void cr_sending_give_turn(cr_socketlike *s);
+/* Every task that waits here is woken with -ECONNABORTED. */
+void cr_sending_eject(cr_socketlike *s);
+/* Nothing more is sent: what is unsent is lost. */
+void cr_sending_break(cr_socketlike *s, int error);
+/* Why a call that writes fails now: 0 where it does not. */
+int cr_sending_refuses(cr_socketlike *s);
+#endif
