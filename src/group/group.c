@@ -44,6 +44,8 @@ typedef struct cr_group {
     bool interrupted;          /* the opener was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
+    bool tolerant;      /* a child's failure is its own: see cr_group_tolerate */
+    uint32_t tolerated; /* how many there were */
     cr_results *results; /* a pool's; NULL for a group */
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
@@ -240,7 +242,9 @@ static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
     int error = cr_task_error(child);
     group->going--;
     child->fiber.flags |= CR_TASK_CLAIMED;
-    if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
+    if (CR_UNLIKELY(error < 0 && error != -ECANCELED && group->tolerant)) {
+        group->tolerated++;
+    } else if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
         cr_failure_collect(loop, &group->failure, child, error);
         fail(loop, group, error);
     }
@@ -310,6 +314,10 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
 /* A spawn that fails fails the group: who ignores the NULL hears of it from the wait. */
 static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *call)
 {
+    if (group->tolerant) {
+        errno = ENOMEM;
+        return NULL;
+    }
     if (!group->failure) {
         const cr_task *self = cr_self(); /* the opener may be away, asleep with a generator */
         group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
@@ -400,6 +408,10 @@ crank_task *crank_group_spawn_into_(crank_into_ into, crank_function_ *fn, const
 {
     return spawn(into.group, fn, site, into.result);
 }
+
+void cr_group_tolerate(crank_group *g) { group_of(g, "crank_serve")->tolerant = true; }
+
+size_t cr_group_tolerated(const crank_group *g) { return group_of(g, "crank_serve")->tolerated; }
 
 /* A task that runs already, or has ended. In a group that is ending it is asked to end as its
  * siblings were; it may end within the request, and then its record is gone. */

@@ -13,6 +13,11 @@ cr_nursery *cr_group_nursery(const crank_group *group, const char *call);
  * within the call, and be gone after. 0, or -ENOMEM: there was no memory for the delivery of its
  * result. */
 int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, struct cr_delivery *delivery);
+/* From now on a child's failure is its own: it neither fails the group nor is it kept. The same for
+ * a child that cannot be made. */
+void cr_group_tolerate(crank_group *group);
+/* How many have failed so. */
+size_t cr_group_tolerated(const crank_group *group);
 /* It has failed or was cancelled, and takes no children. */
 bool cr_group_ending(cr_nursery *owner);
 /* Memory was short for a child: the group fails. */

@@ -158,7 +158,7 @@ void cr_sending_start(cr_socketlike *s)
         else
             s->send_pending = true;
     }
-    if (s->eof_asked && !s->eof_sent && !s->send_pending && !s->send_error)
+    if (s->eof_asked && !s->eof_sent && !s->send_pending && !s->send_error && s->fd.generation)
         send_eof(s);
 }
 

@@ -150,6 +150,25 @@ static long receive(const cr_caller *w, cr_socketlike *s)
     return n;
 }
 
+long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
+{
+    cr_op receiving = s->receiving;
+    long n = s->ended;
+    if (n == 0)
+        n = cr_checkpoint_again(w);
+    if (n < 0)
+        return n;
+    s->receiving.code = CR_OP_POLL;
+    s->receiving.events = events;
+    s->receiving.fd = s->fd.number;
+    s->receiving.generation = s->fd.generation;
+    s->stream.reader = w->self;
+    n = receive(w, s);
+    s->stream.reader = NULL;
+    s->receiving = receiving;
+    return s->ended ? s->ended : n;
+}
+
 /* What was written goes out first, and is not waited for: two peers that both write before they
  * read would wait for each other. An error is given once, and then the end. */
 static long fill(const cr_caller *w, crank_stream *stream, size_t want)
@@ -200,6 +219,13 @@ static void ask_for_reset(const cr_socketlike *s)
     (void)s->loop->sys->set_option(s->loop->sys->context, s->fd.number, &option);
 }
 
+static void close_descriptor(cr_socketlike *s)
+{
+    if (s->fd.generation)
+        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
+    s->fd.generation = 0;
+}
+
 static void wake_closer(cr_socketlike *s)
 {
     cr_task *closer = s->closer;
@@ -222,8 +248,7 @@ void cr_socketlike_drop(cr_socketlike *s)
         return;
     if (s->aborted && !s->receive_pending && !s->send_pending && s->fd.generation) {
         ask_for_reset(s);
-        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
-        s->fd.generation = 0;
+        close_descriptor(s);
     }
     wake_closer(s);
 }
@@ -316,20 +341,28 @@ static int finish(const cr_caller *w, crank_stream *stream)
     if (err < 0)
         cr_sending_break(s, err);
     await_leaving(w, s, true);
-    if (s->fd.generation)
-        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
+    close_descriptor(s);
     return err;
 }
 
 static void free_stream(crank_loop *loop, crank_stream *stream)
 {
     cr_socketlike *s = of(stream);
+    if (s->kept)
+        return;
     cr_socketlike_release(s, &stream->in);
     cr_socketlike_release(s, &stream->out);
     cr_socketlike_release(s, &s->going);
     if (s->kind->deinit)
         s->kind->deinit(s);
     cr_free(loop->sys, s);
+}
+
+void cr_socketlike_discard(cr_socketlike *s)
+{
+    cr_loop_unsettle(s->loop, &s->settle);
+    close_descriptor(s);
+    free_stream(s->loop, &s->stream);
 }
 
 static const char *describe(crank_stream *stream)

@@ -49,6 +49,11 @@ struct cr_socketlike {
 cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_kind *kind);
 /* Is the stream one of these? NULL where it is not. */
 cr_socketlike *cr_socketlike_of(crank_stream *stream);
+/* Close and free one that no other task knows, with no operation pending. Never waits. */
+void cr_socketlike_discard(cr_socketlike *s);
+/* Wait until the descriptor, which the caller has just tried in vain, is ready for EPOLLIN or
+ * EPOLLOUT; counts as reading. The events, or a negative errno. */
+long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events);
 /* Everything fails from now on; never waits: crank_abort. */
 void cr_socketlike_abort(cr_socketlike *s);
 /* crank_write_eof. */

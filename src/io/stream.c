@@ -107,7 +107,7 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
 /* At the end of a block nobody can be given an error: a failure is reported, the request to cancel
  * stays for the next wait, so does what is to be said of a scope that could not be made, and the
  * error with which the block is being left is kept apart meanwhile. */
-void crank_stream_end_(crank_stream *stream)
+void cr_stream_end(crank_stream *stream, bool reports)
 {
     cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
     cr_task_state *tasks = cr_task_state_of(w.loop);
@@ -116,7 +116,9 @@ void crank_stream_end_(crank_stream *stream)
     if (scopeless)
         tasks->out_of_memory = 0;
     (void)cr_checkpoint_no_cancel(&w);
-    report_loss(&w, stream, finish(&w, stream));
+    int err = finish(&w, stream);
+    if (reports)
+        report_loss(&w, stream, err);
     stream->type->free(w.loop, stream);
     if (scopeless) {
         tasks->out_of_memory = w.self->id;
@@ -126,3 +128,5 @@ void crank_stream_end_(crank_stream *stream)
     if (before)
         cr_failure_give(w.loop, w.self, before);
 }
+
+void crank_stream_end_(crank_stream *stream) { cr_stream_end(stream, true); }

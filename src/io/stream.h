@@ -81,6 +81,9 @@ void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, con
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
  * ends no wait of the closing's. */
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream);
+/* Close it where nobody can be given its failure; reports: that is reported. The caller's own
+ * failure stays. */
+void cr_stream_end(crank_stream *stream, bool reports);
 /* For messages and reports. */
 const char *cr_stream_name(const crank_stream *stream);
 /* The failed call's message, naming the stream; gives err. */

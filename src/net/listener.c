@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* listener.c: listening sockets, and accepting.
+ *
+ * Owns the sockets, the poll of each, and the tasks that wait for a connection. Only a task accepts,
+ * after a poll has said that there is something: so a cancelled accept has taken none. A connection
+ * wakes one waiter; it wakes the next where it goes on with something else than this connection, or
+ * where there may be more.
+ *
+ * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
+#include "net/listener.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/check.h"
+#include "net/address.h"
+#include "net/socket.h"
+#include "task/error.h"
+
+enum { BACKLOG = 4096, NAME_ROOM = 160 };
+
+/* ---- Accepting ---- */
+
+static size_t describe_listener(const cr_task *task, char *buf, size_t size)
+{
+    const crank_listener *l = cr_container_of(task->on, crank_listener, waiters);
+    int length = snprintf(buf, size, "a connection to %s", l->sockets[0]->name);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait_ops accept_wait = {
+    .what = "waits for",
+    .hibernatable = true,
+    .describe = describe_listener,
+};
+
+static void wake_next(crank_listener *l)
+{
+    cr_task *task = cr_waitq_pop(&l->waiters);
+    if (task)
+        cr_wake(l->loop, task, 0);
+}
+
+static void free_socket(cr_listening *one)
+{
+    one->loop->backend->type->close_fd(one->loop->backend, one->fd);
+    cr_free(one->loop->sys, one->name);
+    cr_free(one->loop->sys, one);
+}
+
+static void polled(cr_op *op, void *arg)
+{
+    cr_listening *one = arg;
+    (void)op;
+    one->polled = false;
+    if (one->listener)
+        wake_next(one->listener);
+    else
+        free_socket(one);
+}
+
+/* False: there is something now. */
+static bool poll_all(crank_listener *l)
+{
+    bool nothing = true;
+    for (size_t i = 0; i < l->count; i++) {
+        cr_listening *one = l->sockets[i];
+        if (!one->polled)
+            one->polled = cr_loop_submit(l->loop, &one->poll) == CR_PENDING;
+        nothing &= one->polled;
+    }
+    return nothing;
+}
+
+/* What concerns one connection that is gone, or the network for a moment: accept(2) says to treat
+ * it like EAGAIN, and the next one may be good. */
+static bool is_passing(int err)
+{
+    return err == -ECONNABORTED || err == -EPROTO || err == -EPERM || err == -EINTR ||
+           err == -ENETDOWN || err == -ENOPROTOOPT || err == -EHOSTDOWN || err == -ENONET ||
+           err == -EHOSTUNREACH || err == -EOPNOTSUPP || err == -ENETUNREACH;
+}
+
+static int accept_from(const cr_listening *one, cr_connection **ret_connection)
+{
+    const cr_sys *sys = one->loop->sys;
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    int fd;
+    do {
+        size = sizeof peer;
+        fd = sys->accept(sys->context, one->fd.number, (struct sockaddr *)&peer, &size);
+    } while (is_passing(fd));
+    if (fd < 0)
+        return fd;
+    cr_connection *c = cr_connection_open(one->loop, fd, one->family);
+    if (!c) {
+        (void)sys->close(sys->context, fd);
+        return -ENOMEM;
+    }
+    if (one->family != AF_UNIX && size <= sizeof c->peer) {
+        memcpy(&c->peer, &peer, size);
+        c->peer_size = size;
+    }
+    *ret_connection = c;
+    return 0;
+}
+
+static int accept_now(const crank_listener *l, cr_connection **ret_connection)
+{
+    int err = -EAGAIN;
+    for (size_t i = 0; i < l->count && err == -EAGAIN; i++)
+        err = accept_from(l->sockets[i], ret_connection);
+    return err;
+}
+
+/* A waiter that was woken and is cancelled before it runs passes the word on. */
+int cr_listener_accept(const cr_caller *w, crank_listener *l, cr_connection **ret_connection)
+{
+    for (;;) {
+        int err = l->stopped ? -ESHUTDOWN : accept_now(l, ret_connection);
+        if (err != -EAGAIN) {
+            if (err == 0 || l->stopped)
+                wake_next(l);
+            return err;
+        }
+        if (!poll_all(l))
+            continue;
+        err = cr_waitq_park(w, &l->waiters, &accept_wait);
+        if (err < 0)
+            return err;
+        err = cr_checkpoint_again(w);
+        if (err < 0) {
+            wake_next(l);
+            return err;
+        }
+    }
+}
+
+static int accept_one(crank_listener *l, cr_connection **ret_connection)
+{
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_accept");
+    if (err < 0)
+        return err;
+    cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
+    err = cr_listener_accept(&w, l, ret_connection);
+    if (err == 0 || err == -ECANCELED)
+        return err;
+    return cr_failed(err, err == -ESHUTDOWN ? "%s was stopped" : "cannot accept on %s: %s",
+        l->sockets[0]->name, cr_error_words(err));
+}
+
+crank_stream *crank_accept(crank_listener *listener)
+{
+    cr_connection *connection = NULL;
+    CR_CHECK(listener, "crank_accept: the listener is NULL; crank_listen gives that when it fails");
+    int err = accept_one(listener, &connection);
+    if (err == 0)
+        return cr_connection_stream(connection);
+    errno = -err;
+    return NULL;
+}
+
+/* ---- Listening ---- */
+
+/* A server that is started again takes its port at once, whatever connections of the last one
+ * linger; a port that the kernel is to choose is a new one. */
+static int open_socket(const cr_sys *sys, const struct sockaddr *at, socklen_t size, bool any_port)
+{
+    int fd = sys->socket(sys->context, at->sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    cr_socket_prepare(sys, fd);
+    int err = any_port ? 0 : cr_socket_set(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (err == 0)
+        err = sys->bind(sys->context, fd, at, size);
+    if (err == 0)
+        err = sys->listen(sys->context, fd, BACKLOG);
+    if (err == 0)
+        return fd;
+    (void)sys->close(sys->context, fd);
+    return err;
+}
+
+/* The text of what a socket is bound to; NULL when memory is short. */
+static char *bound_name(const cr_sys *sys, int fd)
+{
+    struct sockaddr_storage own = { 0 };
+    socklen_t size = sizeof own;
+    crank_address address;
+    char text[NAME_ROOM];
+    (void)sys->own_name(sys->context, fd, (struct sockaddr *)&own, &size);
+    cr_address_from_sockaddr(&address, (struct sockaddr *)&own, size);
+    size_t length = crank_address_format(&address, text, sizeof text);
+    char *name = cr_alloc(sys, length + 1);
+    return name && length < sizeof text ? memcpy(name, text, length + 1) : name;
+}
+
+/* From here on the socket is the record's. */
+static cr_listening *listening_new(crank_loop *loop, int fd, int family)
+{
+    cr_listening *one = cr_alloc_zero(loop->sys, sizeof *one);
+    if (!one)
+        return NULL;
+    *one = (cr_listening){ .loop = loop, .family = family, .name = bound_name(loop->sys, fd) };
+    if (one->name &&
+        loop->backend->type->attach(loop->backend, fd, CR_FD_OTHER, &one->fd) == 0) {
+        one->poll = (cr_op){ .code = CR_OP_POLL,
+            .fd = fd,
+            .generation = one->fd.generation,
+            .events = EPOLLIN,
+            .completed = polled,
+            .arg = one };
+        return one;
+    }
+    cr_free(loop->sys, one->name);
+    cr_free(loop->sys, one);
+    return NULL;
+}
+
+static crank_listener *listener_new(crank_loop *loop, cr_listening *one)
+{
+    crank_listener *l = cr_alloc_zero(loop->sys, sizeof *l + sizeof *l->sockets);
+    if (!l)
+        return NULL;
+    l->loop = loop;
+    l->count = 1;
+    l->sockets[0] = one;
+    one->listener = l;
+    return l;
+}
+
+static int listen_at(crank_loop *loop, const cr_address_parts *at, crank_listener **ret_listener)
+{
+    socklen_t size;
+    const struct sockaddr *address = cr_address_sockaddr(&at->address, &size);
+    int fd = open_socket(loop->sys, address, size, at->port == 0);
+    if (fd < 0)
+        return fd;
+    cr_listening *one = listening_new(loop, fd, address->sa_family);
+    if (!one) {
+        (void)loop->sys->close(loop->sys->context, fd);
+        return -ENOMEM;
+    }
+    *ret_listener = listener_new(loop, one);
+    if (*ret_listener)
+        return 0;
+    free_socket(one);
+    return -ENOMEM;
+}
+
+static int listen_by_text(const char *text, crank_listener **ret_listener)
+{
+    cr_caller w;
+    cr_address_parts parts;
+    int err = cr_checkpoint(&w, "crank_listen");
+    if (err == 0)
+        err = cr_address_split(text, &parts);
+    if (err < 0)
+        return err;
+    if (parts.kind != CR_ADDRESS_NUMBER)
+        return cr_failed(-ENOTSUP, "cannot listen on %s: only numbers are listened on yet", text);
+    err = listen_at(w.loop, &parts, ret_listener);
+    return err < 0 ? cr_failed(err, "cannot listen on %s: %s", text, cr_error_words(err)) : 0;
+}
+
+crank_listener *crank_listen(const char *address)
+{
+    crank_listener *listener = NULL;
+    CR_CHECK(address, "crank_listen: the address is NULL");
+    int err = listen_by_text(address, &listener);
+    if (err < 0)
+        errno = -err;
+    return listener;
+}
+
+const char *crank_listener_address(const crank_listener *listener, size_t i)
+{
+    CR_CHECK(listener, "crank_listener_address: the listener is NULL");
+    return i < listener->count ? listener->sockets[i]->name : NULL;
+}
+
+int crank_listener_stop(crank_listener *listener, double grace)
+{
+    CR_CHECK(listener, "crank_listener_stop: the listener is NULL");
+    CR_CHECK(!(grace != grace), "crank_listener_stop: the grace is no number");
+    if (!listener->stopped || grace < listener->grace)
+        listener->grace = grace;
+    listener->stopped = true;
+    wake_next(listener);
+    return 0;
+}
+
+size_t crank_listener_connections(const crank_listener *listener)
+{
+    CR_CHECK(listener, "crank_listener_connections: the listener is NULL");
+    return listener->connections;
+}
+
+int crank_listener_close(crank_listener *listener)
+{
+    if (!listener)
+        return 0;
+    CR_CHECK(!listener->waiters.head && listener->serving == 0,
+        "crank_listener_close: a task still accepts on %s, or serves it; stop it before, and wait "
+        "for its end",
+        listener->sockets[0]->name);
+    for (size_t i = 0; i < listener->count; i++) {
+        cr_listening *one = listener->sockets[i];
+        one->listener = NULL;
+        if (one->polled)
+            cr_loop_cancel(one->loop, &one->poll);
+        else
+            free_socket(one);
+    }
+    cr_free(listener->loop->sys, listener);
+    return 0;
+}
