@@ -116,6 +116,8 @@ struct cr_sys {
     /* as accept's address: the socket's own, and its peer's */
     int (*own_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
     int (*peer_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
+    /* a network interface's number, from 1; -ENODEV where none has this name */
+    int (*interface_index)(void *context, const char *name);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);

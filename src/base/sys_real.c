@@ -494,6 +494,7 @@ const cr_sys cr_sys_real = {
     .get_option = cr_sys_real_get_option,
     .own_name = cr_sys_real_own_name,
     .peer_name = cr_sys_real_peer_name,
+    .interface_index = cr_sys_real_interface_index,
     .epoll_create = real_epoll_create,
     .epoll_ctl = real_epoll_ctl,
     .epoll_wait = real_epoll_wait,

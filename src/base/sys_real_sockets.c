@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* sys_real_sockets.c: the socket calls of the table that really calls the OS.
+/* sys_real_sockets.c: the calls for sockets and networks of the table that really calls the OS.
  *
  * Owns nothing. Each socket is close-on-exec and O_NONBLOCK from its first moment; no send raises
  * SIGPIPE, and no transfer waits. */
 #include "base/sys_real_sockets.h"
 
+#include <net/if.h>
 #include <sys/socket.h>
 
 /* libc's -1 as the kernel's negative errno. */
@@ -87,4 +88,12 @@ int cr_sys_real_peer_name(void *context, int fd, struct sockaddr *address, unsig
 {
     (void)context;
     return failed(getpeername(fd, address, size));
+}
+
+/* libc asks by a socket of its own, which it closes: a lack of descriptors shows here too. */
+int cr_sys_real_interface_index(void *context, const char *name)
+{
+    (void)context;
+    unsigned index = if_nametoindex(name);
+    return index > 0 ? (int)index : -errno;
 }

@@ -17,4 +17,5 @@ int cr_sys_real_set_option(void *context, int fd, const cr_socket_option *option
 int cr_sys_real_get_option(void *context, int fd, cr_socket_option *option);
 int cr_sys_real_own_name(void *context, int fd, struct sockaddr *address, unsigned *size);
 int cr_sys_real_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size);
+int cr_sys_real_interface_index(void *context, const char *name);
 #endif

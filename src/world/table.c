@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c: the OS as the simulator shows it.
  *
- * Clock and chance are the simulator's; all else is the table it was opened with, whose entries
- * want their own context: hence a function for each. The clock moves only in the simulator's turn.
- * Chance comes from the seed, in a stream of its own: drawing a number does not change the choices.
+ * Clock, chance and network interfaces are the simulator's; all else is the table it was opened
+ * with, whose entries want their own context: hence a function for each. The clock moves only in
+ * the simulator's turn. Chance comes from the seed, in a stream of its own: drawing a number does
+ * not change the choices.
  *
  * Standing on the given table and not on the real one, it can be stacked on the failing table of
  * the tests: a fault is then injected into a run that the seed decides. */
 #include "world/world.h"
+
+#include <string.h>
 
 /* The context of this table is its record, of which the given table's entries must not know. */
 static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
@@ -170,6 +173,13 @@ static ssize_t sim_write_at(
     return real->write_at(real->context, fd, piece, offset, flags);
 }
 
+/* Not the machine's: a seed means the same on every machine. */
+static int sim_interface_index(void *context, const char *name)
+{
+    (void)context;
+    return strcmp(name, "lo") == 0 ? 1 : strcmp(name, "eth0") == 0 ? 2 : -ENODEV;
+}
+
 static int sim_epoll_create(void *context, int flags)
 {
     const cr_sys *real = real_of(context);
@@ -261,6 +271,7 @@ void cr_world_make_table(cr_world *world)
         .stat = sim_stat,
         .read_at = sim_read_at,
         .write_at = sim_write_at,
+        .interface_index = sim_interface_index,
         .epoll_create = sim_epoll_create,
         .epoll_ctl = sim_epoll_ctl,
         .epoll_wait = sim_epoll_wait,

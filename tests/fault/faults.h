@@ -51,6 +51,10 @@ static inline int fault_eventfd(void *c, unsigned value, int flags)
     return fault_now(c) ? -EMFILE : REAL(eventfd, value, flags);
 }
 static inline int fault_timerfd(void *c) { return fault_now(c) ? -EMFILE : cr_sys_real.timerfd(cr_sys_real.context); }
+static inline int fault_interface_index(void *c, const char *name)
+{
+    return fault_now(c) ? -EMFILE : REAL(interface_index, name);
+}
 static inline int fault_epoll_create(void *c, int flags) { return fault_now(c) ? -EMFILE : REAL(epoll_create, flags); }
 static inline int fault_epoll_ctl(void *c, int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -84,6 +88,7 @@ static inline void faults_init(faults *f, long fail_at, bool from_then)
     f->sys.thread_start = fault_thread_start;
     f->sys.eventfd = fault_eventfd;
     f->sys.timerfd = fault_timerfd;
+    f->sys.interface_index = fault_interface_index;
     f->sys.epoll_create = fault_epoll_create;
     f->sys.epoll_ctl = fault_epoll_ctl;
     f->sys.open = fault_open;

@@ -28,8 +28,8 @@ bool test_faults_happened(void) { return false; }
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
     "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "timerfd", "stat", "read_at",
-    "write_at", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter",
-    "uring_register", "uring_enable" };
+    "write_at", "interface_index", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map",
+    "uring_enter", "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -317,6 +317,11 @@ static ssize_t failing_write_at(UNUSED_CONTEXT, int fd, const struct iovec *piec
     return REAL(write_at, fd, &(struct iovec){ piece->iov_base, cut(piece->iov_len) }, offset, flags);
 }
 
+static int failing_interface_index(UNUSED_CONTEXT, const char *name)
+{
+    return FAILS(TEST_CALL_INTERFACE) ? -EMFILE : REAL(interface_index, name);
+}
+
 static int failing_epoll_create(UNUSED_CONTEXT, int flags)
 {
     return FAILS(TEST_CALL_EPOLL_CREATE) ? -EMFILE : REAL(epoll_create, flags);
@@ -414,6 +419,7 @@ __attribute__((constructor(101))) static void make_table(void)
     table->stat = failing_stat;
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
+    table->interface_index = failing_interface_index;
     table->epoll_create = failing_epoll_create;
     table->epoll_ctl = failing_epoll_ctl;
     table->epoll_wait = failing_epoll_wait;

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -64,6 +65,16 @@ TEST(sys, errors_are_negative)
     EXPECT_EQ(sys->eventfd(NULL, 0, -1), -EINVAL);
     if (!getenv("TEST_EMULATED")) /* qemu takes any advice */
         EXPECT_EQ(sys->advise(NULL, NULL, 4096, -1), -EINVAL);
+}
+
+TEST(sys, an_interface_has_a_number_by_its_name)
+{
+    unsigned expected = if_nametoindex("lo");
+    if (expected == 0)
+        test_skip("this machine has no interface lo");
+    EXPECT_EQ(sys->interface_index(NULL, "lo"), (int)expected);
+    EXPECT_EQ(sys->interface_index(NULL, "no_such0"), -ENODEV);
+    EXPECT_EQ(sys->interface_index(NULL, "longer_than_a_name_may_be"), -ENODEV);
 }
 
 TEST(sys, random_numbers_differ) { EXPECT(sys->random(NULL) != sys->random(NULL)); }
@@ -354,6 +365,16 @@ TEST(world, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->uring_setup(&record, 3, NULL));
     EXPECT_NEXT(sim->uring_enter(&record, 3, NULL));
     EXPECT_NEXT(sim->uring_register(&record, 3, 4, &calls, 5));
+}
+
+TEST(world, has_the_same_interfaces_on_every_machine)
+{
+    cr_world record;
+    cr_world_init(&record, &below, 1);
+    EXPECT_EQ(record.table.interface_index(&record, "lo"), 1);
+    EXPECT_EQ(record.table.interface_index(&record, "eth0"), 2);
+    EXPECT_EQ(record.table.interface_index(&record, "eth1"), -ENODEV);
+    EXPECT_EQ(calls, 0);
 }
 
 TEST(world, has_its_own_clock_and_chance)
