@@ -12,4 +12,5 @@
 #include "crank/sync.h"
 #include "crank/thread.h"
 #include "crank/stream.h"
+#include "crank/net.h"
 #endif

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "base", "loop",
+HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "net", "base", "loop",
            "explore"]
 INTRODUCTION = """# Reference
 
@@ -140,7 +140,7 @@ class Header:
         if not name or inside(name.group(1)) or re.search(r"_\s*}", piece):
             return
         self.entry.shown[name.group(1)] = name.group(1)
-        if "void *state" not in piece:
+        if not re.search(r"void \*state|\bopaque\b", piece):
             self.entry.block = piece
 
     def function(self, piece):
