@@ -30,6 +30,7 @@ SHARED_STATE = ("cr_task_state", "crank_loop")
 BROAD = {
     "group/results.h": "each of them gives results to variables, and says the same when one does not fit",
     "thread/pool.h": "the pool's own type",
+    "backend/attempt.h": "each backend performs operations without waiting, and in the same way",
 }
 BROAD_FOLDER = 6  # in a smaller folder a header has few readers anyhow
 CIRCLE_MAX = 3

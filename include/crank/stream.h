@@ -48,10 +48,16 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_file(const char *path, char
 /* A whole file from memory, made or replaced. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, const void *data, size_t size);
 
+/* A socket on which connections are accepted: crank/net.h. */
+typedef struct crank_listener crank_listener;
+/* Close its sockets. Never waits. A CHECK while a task accepts or serves. NULL is ignored. 0. */
+CRANK_API int crank_listener_close(crank_listener *listener);
+
 #ifndef __cplusplus
-/* Close a stream or a generator. */
+/* Close a stream, a listener or a generator. */
 #define crank_close(x) \
-    _Generic((x), crank_stream *: crank_stream_close, crank_generator *: crank_generator_close)(x)
+    _Generic((x), crank_stream *: crank_stream_close, crank_listener *: crank_listener_close, \
+        crank_generator *: crank_generator_close)(x)
 /* CRANK_AUTO_STREAM crank_stream *s = ...: closed at the end of its block, as by crank_close. It answers no request to
  * cancel: that stays for the next wait. What cannot be written then is lost, and reported (CRANK_REPORT_UNAWAITED), and
  * the block's result does not change: to be given the error call crank_flush, or crank_close, before. */

@@ -4,9 +4,9 @@
  * Every syscall, mapping, allocation, clock reading, random number and thread start of crank's own
  * goes through loop->sys, a pointer to a constant table: per loop, inherited by its workers, never
  * process-wide. libc calls inside user code are outside it. Of its entries only recv, send and
- * epoll_wait are called on hot paths. Each entry returns as the kernel does: a negative errno on failure (never -1 and errno); pointers are NULL
- * on failure. Implementations: cr_sys_real; the failing one of the tests; the simulator's, which
- * replaces clock and random. */
+ * epoll_wait are called on hot paths. Each entry returns as the kernel does: a negative errno on
+ * failure (never -1 and errno); pointers are NULL on failure. Implementations: cr_sys_real; the
+ * failing one of the tests; the simulator's, which replaces clock and random. */
 #ifndef CR_SYS_H
 #define CR_SYS_H
 #include "base/base.h"

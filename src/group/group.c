@@ -44,8 +44,8 @@ typedef struct cr_group {
     bool interrupted;          /* the opener was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
-    bool tolerant;      /* a child's failure is its own: see cr_group_tolerate */
-    uint32_t tolerated; /* how many there were */
+    bool tolerant;       /* a child's failure is its own: see cr_group_tolerate */
+    uint32_t tolerated;  /* how many there were */
     cr_results *results; /* a pool's; NULL for a group */
 } cr_group;
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");

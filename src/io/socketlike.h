@@ -39,6 +39,7 @@ struct cr_socketlike {
     bool receive_pending, send_pending;
     bool closer_awaits_send; /* closer also waits until send_pending is false */
     bool aborted;            /* the peer is to get a reset */
+    bool kept;               /* crank_close ends it and leaves the record: its owner frees that */
     bool read_ended;         /* the end, or an error, was given to a reader */
     bool eof_asked;          /* no more writes: the end goes out behind the bytes */
     bool eof_sent;

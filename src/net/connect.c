@@ -24,8 +24,7 @@ static bool is_own_address(const cr_connection *c, const struct sockaddr *to, so
     const cr_sys *sys = c->socket.loop->sys;
     if (to->sa_family == AF_UNIX)
         return false;
-    int err = sys->own_name(
-        sys->context, c->socket.fd.number, (struct sockaddr *)&own, &own_size);
+    int err = sys->own_name(sys->context, c->socket.fd.number, (struct sockaddr *)&own, &own_size);
     crank_address mine, other;
     cr_address_from_sockaddr(&mine, (struct sockaddr *)&own, own_size);
     cr_address_from_sockaddr(&other, to, size);
@@ -48,7 +47,8 @@ static int await_answer(const cr_caller *w, cr_connection *c)
 }
 
 /* An interrupted connect goes on in the background, as one that says EINPROGRESS. */
-static int connect_now(const cr_caller *w, cr_connection *c, const struct sockaddr *to, socklen_t size)
+static int connect_now(
+    const cr_caller *w, cr_connection *c, const struct sockaddr *to, socklen_t size)
 {
     const cr_sys *sys = w->loop->sys;
     int err = sys->connect(sys->context, c->socket.fd.number, to, size);
@@ -60,7 +60,8 @@ static int connect_now(const cr_caller *w, cr_connection *c, const struct sockad
 }
 
 /* A socket connected to that address. 0 or a negative errno: then there is none. */
-static int connect_to(const cr_caller *w, const crank_address *address, cr_connection **ret_connection)
+static int connect_to(
+    const cr_caller *w, const crank_address *address, cr_connection **ret_connection)
 {
     socklen_t size;
     const struct sockaddr *to = cr_address_sockaddr(address, &size);

@@ -49,14 +49,12 @@ cr_connection *cr_connection_open(crank_loop *loop, int fd, int family)
     return s ? cr_container_of(s, cr_connection, socket) : NULL;
 }
 
-void cr_connection_discard(cr_connection *c)
-{
-    cr_socketlike_discard(&c->socket);
-}
+void cr_connection_discard(cr_connection *c) { cr_socketlike_discard(&c->socket); }
 
 /* The kernel's answer as text, kept where *ret_name is. "" where it has none, or memory is
  * short. */
-static const char *keep_name(const cr_connection *c, const void *address, socklen_t size, char **ret_name)
+static const char *keep_name(
+    const cr_connection *c, const void *address, socklen_t size, char **ret_name)
 {
     char text[NAME_ROOM];
     crank_address parsed;
@@ -100,6 +98,5 @@ const char *crank_own_name(const crank_stream *stream)
     cr_connection *c = cr_connection_of(stream);
     if (!c)
         return "";
-    return c->own_name ? c->own_name
-                       : ask_name(c, c->socket.loop->sys->own_name, &c->own_name);
+    return c->own_name ? c->own_name : ask_name(c, c->socket.loop->sys->own_name, &c->own_name);
 }

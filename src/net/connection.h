@@ -11,7 +11,7 @@ typedef struct cr_connection {
     cr_socketlike socket;
     /* What the kernel said of the peer when the connection was made: known also after a reset. */
     struct sockaddr_in6 peer;
-    socklen_t peer_size; /* 0: a socket of the family unix */
+    socklen_t peer_size;        /* 0: a socket of the family unix */
     char *peer_name, *own_name; /* made on demand; NULL */
     /* A server's: serve.c. The record stays until the server gives it up, whatever the handler
      * closes. */

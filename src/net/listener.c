@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* listener.c: listening sockets, and accepting.
  *
- * Owns the sockets, the poll of each, and the tasks that wait for a connection. Only a task accepts,
- * after a poll has said that there is something: so a cancelled accept has taken none. A connection
- * wakes one waiter; it wakes the next where it goes on with something else than this connection, or
- * where there may be more.
+ * Owns the sockets, the poll of each, and the tasks that wait for a connection. Only a task
+ * accepts, after a poll has said that there is something: so a cancelled accept has taken none. A
+ * connection wakes one waiter; it wakes the next where it goes on with something else than this
+ * connection, or where there may be more.
  *
  * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
 #include "net/listener.h"
@@ -205,8 +205,7 @@ static cr_listening *listening_new(crank_loop *loop, int fd, int family)
     if (!one)
         return NULL;
     *one = (cr_listening){ .loop = loop, .family = family, .name = bound_name(loop->sys, fd) };
-    if (one->name &&
-        loop->backend->type->attach(loop->backend, fd, CR_FD_OTHER, &one->fd) == 0) {
+    if (one->name && loop->backend->type->attach(loop->backend, fd, CR_FD_OTHER, &one->fd) == 0) {
         one->poll = (cr_op){ .code = CR_OP_POLL,
             .fd = fd,
             .generation = one->fd.generation,

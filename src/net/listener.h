@@ -17,8 +17,8 @@ typedef struct cr_listening {
 
 struct crank_listener {
     crank_loop *loop;
-    cr_waitq waiters;  /* tasks that wait for a connection */
-    unsigned serving;  /* crank_serve calls on it */
+    cr_waitq waiters;   /* tasks that wait for a connection */
+    unsigned serving;   /* crank_serve calls on it */
     size_t connections; /* of those that are served */
     bool stopped;
     double grace; /* once it is stopped */

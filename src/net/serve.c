@@ -217,6 +217,6 @@ int crank_serve_(crank_listener *listener, crank_function_ *handler, const crank
     cr_free(loop->sys, s);
     if (err == 0 || err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot serve %s: %s", crank_listener_address(listener, 0),
-        cr_error_words(err));
+    return cr_failed(
+        err, "cannot serve %s: %s", crank_listener_address(listener, 0), cr_error_words(err));
 }
