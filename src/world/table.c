@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* table.c: the OS as the simulator shows it.
+/* table.c: the OS as the simulator shows it; beginning and end of a world.
  *
- * Clock, chance and network interfaces are the simulator's; all else is the table it was opened
- * with, whose entries want their own context: hence a function for each. The clock moves only in
- * the simulator's turn. Chance comes from the seed, in a stream of its own: drawing a number does
- * not change the choices.
+ * Clock, chance, sockets and network interfaces are the simulator's; all else is the table it was
+ * opened with, whose entries want their own context: hence a function for each. A socket of the
+ * real table's, which the program got elsewhere, is handed on by its number. The clock moves only
+ * in the simulator's turn. Chance comes from the seed, in a stream of its own: drawing a number
+ * does not change the choices.
  *
  * Standing on the given table and not on the real one, it can be stacked on the failing table of
  * the tests: a fault is then injected into a run that the seed decides. */
 #include "world/world.h"
 
 #include <string.h>
+#include <sys/uio.h>
+
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+/* A clock at zero would be taken for no instant by careless code. */
+#define FIRST_INSTANT CR_SECOND
+/* The program's own chance differs from that of the choices by its start. */
+#define RANDOM_STREAM UINT64_C(0x6368616e6365)
 
 /* The context of this table is its record, of which the given table's entries must not know. */
 static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
@@ -113,18 +121,24 @@ static void sim_signal_end(void *context, int timer)
 
 static int sim_close(void *context, int fd)
 {
+    if (cr_is_virtual(fd))
+        return cr_net_close(context, fd);
     const cr_sys *real = real_of(context);
     return real->close(real->context, fd);
 }
 
 static ssize_t sim_read(void *context, int fd, void *buf, size_t size)
 {
+    if (cr_is_virtual(fd))
+        return cr_net_recv(context, fd, buf, size, 0);
     const cr_sys *real = real_of(context);
     return real->read(real->context, fd, buf, size);
 }
 
 static ssize_t sim_write(void *context, int fd, const void *buf, size_t size)
 {
+    if (cr_is_virtual(fd))
+        return cr_net_send(context, fd, buf, size, 0);
     const cr_sys *real = real_of(context);
     return real->write(real->context, fd, buf, size);
 }
@@ -155,6 +169,8 @@ static int sim_timerfd_set(void *context, int fd, int64_t at)
 
 static int sim_stat(void *context, int fd, struct stat *ret_stat)
 {
+    if (cr_is_virtual(fd))
+        return cr_net_stat(context, fd, ret_stat);
     const cr_sys *real = real_of(context);
     return real->stat(real->context, fd, ret_stat);
 }
@@ -162,6 +178,8 @@ static int sim_stat(void *context, int fd, struct stat *ret_stat)
 static ssize_t sim_read_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
+    if (cr_is_virtual(fd))
+        return offset < 0 ? cr_net_recv(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
     const cr_sys *real = real_of(context);
     return real->read_at(real->context, fd, piece, offset, flags);
 }
@@ -169,6 +187,8 @@ static ssize_t sim_read_at(
 static ssize_t sim_write_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
+    if (cr_is_virtual(fd))
+        return offset < 0 ? cr_net_send(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
     const cr_sys *real = real_of(context);
     return real->write_at(real->context, fd, piece, offset, flags);
 }
@@ -178,6 +198,106 @@ static int sim_interface_index(void *context, const char *name)
 {
     (void)context;
     return strcmp(name, "lo") == 0 ? 1 : strcmp(name, "eth0") == 0 ? 2 : -ENODEV;
+}
+
+/* ---- sockets ---- */
+
+static int sim_socket(void *context, int family, int type, int protocol)
+{
+    return cr_net_socket(context, family, type, protocol);
+}
+
+static int sim_socket_pair(void *context, int family, int type, int ret_fds[2])
+{
+    return cr_net_pair(context, family, type, ret_fds);
+}
+
+static int sim_bind(void *context, int fd, const struct sockaddr *address, unsigned size)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_bind(context, fd, address, size);
+    const cr_sys *real = real_of(context);
+    return real->bind(real->context, fd, address, size);
+}
+
+static int sim_listen(void *context, int fd, int backlog)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_listen(context, fd, backlog);
+    const cr_sys *real = real_of(context);
+    return real->listen(real->context, fd, backlog);
+}
+
+static int sim_accept(void *context, int fd, struct sockaddr *address, unsigned *size)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_accept(context, fd, address, size);
+    const cr_sys *real = real_of(context);
+    return real->accept(real->context, fd, address, size);
+}
+
+static int sim_connect(void *context, int fd, const struct sockaddr *address, unsigned size)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_connect(context, fd, address, size);
+    const cr_sys *real = real_of(context);
+    return real->connect(real->context, fd, address, size);
+}
+
+static ssize_t sim_recv(void *context, int fd, void *buf, size_t size, int flags)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_recv(context, fd, buf, size, flags);
+    const cr_sys *real = real_of(context);
+    return real->recv(real->context, fd, buf, size, flags);
+}
+
+static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int flags)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_send(context, fd, buf, size, flags);
+    const cr_sys *real = real_of(context);
+    return real->send(real->context, fd, buf, size, flags);
+}
+
+static int sim_shutdown(void *context, int fd, int how)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_shutdown(context, fd, how);
+    const cr_sys *real = real_of(context);
+    return real->shutdown(real->context, fd, how);
+}
+
+static int sim_set_option(void *context, int fd, const cr_socket_option *option)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_set_option(context, fd, option);
+    const cr_sys *real = real_of(context);
+    return real->set_option(real->context, fd, option);
+}
+
+static int sim_get_option(void *context, int fd, cr_socket_option *option)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_get_option(context, fd, option);
+    const cr_sys *real = real_of(context);
+    return real->get_option(real->context, fd, option);
+}
+
+static int sim_own_name(void *context, int fd, struct sockaddr *address, unsigned *size)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_own_name(context, fd, address, size);
+    const cr_sys *real = real_of(context);
+    return real->own_name(real->context, fd, address, size);
+}
+
+static int sim_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_peer_name(context, fd, address, size);
+    const cr_sys *real = real_of(context);
+    return real->peer_name(real->context, fd, address, size);
 }
 
 static int sim_epoll_create(void *context, int flags)
@@ -238,7 +358,7 @@ static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_world *)co
 
 /* Every entry is named: one that is missing would be a NULL call. uring_map has none, for the
  * simulator opens no ring. */
-void cr_world_make_table(cr_world *world)
+static void make_table(cr_world *world)
 {
     world->table = (cr_sys){
         .context = world,
@@ -272,6 +392,19 @@ void cr_world_make_table(cr_world *world)
         .read_at = sim_read_at,
         .write_at = sim_write_at,
         .interface_index = sim_interface_index,
+        .socket = sim_socket,
+        .socket_pair = sim_socket_pair,
+        .bind = sim_bind,
+        .listen = sim_listen,
+        .accept = sim_accept,
+        .connect = sim_connect,
+        .recv = sim_recv,
+        .send = sim_send,
+        .shutdown = sim_shutdown,
+        .set_option = sim_set_option,
+        .get_option = sim_get_option,
+        .own_name = sim_own_name,
+        .peer_name = sim_peer_name,
         .epoll_create = sim_epoll_create,
         .epoll_ctl = sim_epoll_ctl,
         .epoll_wait = sim_epoll_wait,
@@ -281,3 +414,18 @@ void cr_world_make_table(cr_world *world)
         .uring_register = sim_uring_register,
     };
 }
+
+void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
+{
+    *world = (cr_world){
+        .real = real,
+        .random.state = seed ^ RANDOM_STREAM,
+        .seeded = seed != 0,
+        .chance.state = seed,
+        .hash = HASH_START,
+    };
+    atomic_init(&world->now, FIRST_INSTANT);
+    make_table(world);
+}
+
+void cr_world_deinit(cr_world *world) { cr_net_deinit(world); }

@@ -7,25 +7,7 @@
  * pass; workers read the clock. */
 #include "world/world.h"
 
-#define HASH_START UINT64_C(0xcbf29ce484222325)
 #define HASH_PRIME UINT64_C(0x100000001b3)
-/* A clock at zero would be taken for no instant by careless code. */
-#define FIRST_INSTANT CR_SECOND
-/* The program's own chance differs from that of the choices by its start. */
-#define RANDOM_STREAM UINT64_C(0x6368616e6365)
-
-void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
-{
-    *world = (cr_world){
-        .real = real,
-        .random.state = seed ^ RANDOM_STREAM,
-        .seeded = seed != 0,
-        .chance.state = seed,
-        .hash = HASH_START,
-    };
-    atomic_init(&world->now, FIRST_INSTANT);
-    cr_world_make_table(world);
-}
 
 void cr_world_follow(cr_world *world, const char *choices, bool continued, int to)
 {

@@ -8,9 +8,11 @@
 #include "base/prng.h"
 #include "base/sys.h"
 #include "world/choices.h"
+#include "world/net.h"
 
-/* table is the OS as the program sees it: the given one, with the world's clock and chance. */
-typedef struct cr_world {
+/* table is the OS as the program sees it: the given one, with the world's clock, chance and
+ * sockets. */
+struct cr_world {
     cr_sys table;        /* its context is this record, which does not move */
     const cr_sys *real;  /* what the simulator stands on */
     _Atomic int64_t now; /* workers read it too */
@@ -20,11 +22,12 @@ typedef struct cr_world {
     cr_prng chance;
     cr_choices list;
     uint64_t hash; /* of all that happened */
-} cr_world;
+    cr_net net;
+};
 
 void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed);
-/* Fill in world->table: table.c. */
-void cr_world_make_table(cr_world *world);
+/* Close what of its sockets is open. */
+void cr_world_deinit(cr_world *world);
 /* Take the choices from a list and tell of them: options.choices and choices_to. continued: the
  * list is the process's, see choices.h. */
 void cr_world_follow(cr_world *world, const char *choices, bool continued, int to);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* handshake.c: how two sockets become connected.
+ *
+ * Owns what a listener's queue takes: as many connections as the backlog says and one more, those
+ * that are being answered included. A TCP handshake takes three events, SYN, SYN-ACK and ACK. Where
+ * nobody listens the second is a refusal; where the queue is full or memory is short the SYN is
+ * lost, and sent again after 1, 2, 4 ... seconds, until the caller is told -ETIMEDOUT. Sockets of
+ * AF_UNIX are connected in the call, as the kernel connects them. */
+#include "world/sockets.h"
+
+#define RETRY_FIRST CR_SECOND
+#define RETRY_LAST (64 * CR_SECOND) /* the seventh: 127 seconds after the first SYN */
+#define BACKLOG_MAX 4096            /* net.core.somaxconn */
+
+static bool is_full(const cr_socket *listener) { return listener->waiting > listener->backlog; }
+
+void cr_handshake_stop(cr_world *world, cr_socket *listener)
+{
+    while (listener->first) {
+        cr_socket *s = listener->first;
+        cr_backlog_leave(s);
+        if (cr_socket_is_local(s))
+            cr_wire_close(world, s);
+        else
+            cr_wire_reset(world, s);
+        s->state = CR_SOCKET_ENDED;
+        s->closed = true;
+        cr_socket_release(world, s);
+    }
+}
+
+/* What a listener hands out has its options. */
+static cr_socket *answer(cr_world *world, cr_socket *listener, cr_socket *caller)
+{
+    cr_socket *s = cr_socket_new(world, listener->family);
+    if (!s)
+        return NULL;
+    for (size_t i = 0; i < CR_SOCKET_OPTIONS; i++)
+        s->options[i] = listener->options[i];
+    s->name = caller->peer_name;
+    s->bound = !cr_socket_is_local(s);
+    s->peer_name = caller->name;
+    s->call = CR_CALL_DONE;
+    s->state = CR_SOCKET_ANSWERING;
+    cr_socket_join(world, caller, s);
+    cr_backlog_push(listener, s);
+    return s;
+}
+
+/* ---- TCP ---- */
+
+static void ack_arrives(cr_world *world, cr_event *event)
+{
+    (void)world;
+    cr_backlog_done(cr_container_of(event, cr_socket, handshake)->peer);
+}
+static const cr_event_type ack = { 3, ack_arrives };
+
+static void syn_ack_arrives(cr_world *world, cr_event *event)
+{
+    cr_socket *caller = cr_container_of(event, cr_socket, handshake)->peer;
+    caller->state = CR_SOCKET_OPEN;
+    cr_event_plan(&world->net.events, &caller->handshake, cr_wire_arrival(world, caller), &ack);
+}
+static const cr_event_type syn_ack = { 2, syn_ack_arrives };
+
+static void refusal_arrives(cr_world *world, cr_event *event)
+{
+    cr_wire_end(world, cr_container_of(event, cr_socket, handshake), ECONNREFUSED);
+}
+static const cr_event_type refusal = { 7, refusal_arrives };
+
+static void time_passes(cr_world *world, cr_event *event)
+{
+    cr_wire_end(world, cr_container_of(event, cr_socket, handshake), ETIMEDOUT);
+}
+static const cr_event_type timeout = { 8, time_passes };
+
+static void syn_arrives(cr_world *world, cr_event *event);
+static const cr_event_type syn = { 1, syn_arrives };
+
+/* Sent again when nothing has come of it for so long. */
+static void send_again(cr_world *world, cr_socket *caller)
+{
+    int64_t at = cr_wire_arrival(world, caller) + caller->retry;
+    bool more = caller->retry < RETRY_LAST;
+    caller->retry *= 2;
+    cr_event_plan(&world->net.events, &caller->handshake, at, more ? &syn : &timeout);
+}
+
+static void syn_arrives(cr_world *world, cr_event *event)
+{
+    cr_socket *caller = cr_container_of(event, cr_socket, handshake);
+    cr_socket *listener = cr_name_listener(world, &caller->peer_name);
+    if (!listener) {
+        cr_event_plan(&world->net.events, event, cr_wire_arrival(world, caller), &refusal);
+        return;
+    }
+    cr_socket *s = is_full(listener) ? NULL : answer(world, listener, caller);
+    if (s)
+        cr_event_plan(&world->net.events, &s->handshake, cr_wire_arrival(world, s), &syn_ack);
+    else
+        send_again(world, caller);
+}
+
+/* Called again while a call is under way, or after it: as inet_stream_connect. */
+static int call_again(cr_socket *s)
+{
+    if (s->call == CR_CALL_DONE)
+        return -EISCONN;
+    if (s->state == CR_SOCKET_CALLING)
+        return -EALREADY;
+    if (s->state == CR_SOCKET_ENDED) {
+        int error = cr_socket_take_error(s);
+        s->call = CR_CALL_NONE;
+        s->state = CR_SOCKET_FRESH;
+        s->shut = 0;
+        return error ? error : -ECONNABORTED;
+    }
+    s->call = CR_CALL_DONE;
+    return 0;
+}
+
+static int call(cr_world *world, cr_socket *s, const cr_name *to)
+{
+    s->peer_name = *to;
+    if (!s->bound) {
+        int err = cr_name_choose(world, s);
+        if (err < 0)
+            return err;
+    }
+    cr_name_route(&s->name, &s->peer_name);
+    s->state = CR_SOCKET_CALLING;
+    s->call = CR_CALL_PENDING;
+    s->retry = RETRY_FIRST;
+    cr_event_plan(&world->net.events, &s->handshake, cr_wire_arrival(world, s), &syn);
+    return -EINPROGRESS;
+}
+
+/* ---- AF_UNIX ---- */
+
+static int connect_local(cr_world *world, cr_socket *s, const cr_name *to)
+{
+    cr_socket *listener = cr_name_local(world, to);
+    if (!listener)
+        return to->local.sun_path[0] ? -ENOENT : -ECONNREFUSED;
+    if (listener->state != CR_SOCKET_LISTENING || (listener->shut & CR_SHUT_RECV))
+        return -ECONNREFUSED;
+    if (is_full(listener))
+        return -EAGAIN;
+    if (s->state != CR_SOCKET_FRESH)
+        return s->state == CR_SOCKET_OPEN ? -EISCONN : -EINVAL;
+    s->peer_name = *to;
+    cr_socket *other = answer(world, listener, s);
+    if (!other)
+        return -ENOMEM;
+    cr_backlog_done(other);
+    s->state = CR_SOCKET_OPEN;
+    return 0;
+}
+
+/* ---- the entries ---- */
+
+int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsigned size)
+{
+    cr_name to;
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (!cr_socket_is_local(s) && s->call != CR_CALL_NONE)
+        return call_again(s);
+    if (!cr_socket_is_local(s) && s->state != CR_SOCKET_FRESH)
+        return -EISCONN;
+    int err = cr_name_read(s->family, address, size, &to);
+    if (err < 0)
+        return err;
+    return cr_socket_is_local(s) ? connect_local(world, s, &to) : call(world, s, &to);
+}
+
+int cr_net_listen(cr_world *world, int fd, int backlog)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    bool fresh = s->state == CR_SOCKET_FRESH && s->call == CR_CALL_NONE;
+    if (!fresh && s->state != CR_SOCKET_LISTENING)
+        return -EINVAL;
+    if (!s->bound && cr_socket_is_local(s))
+        return -EINVAL;
+    if (!s->bound && cr_name_choose(world, s) < 0)
+        return -EADDRINUSE;
+    if (!cr_socket_is_local(s) && fresh && cr_name_taken(world, s, true))
+        return -EADDRINUSE;
+    s->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
+    s->state = CR_SOCKET_LISTENING;
+    return 0;
+}
+
+static cr_socket *first_done(const cr_socket *listener)
+{
+    cr_socket *s = listener->first;
+    while (s && s->state == CR_SOCKET_ANSWERING)
+        s = s->next;
+    return s;
+}
+
+int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
+{
+    cr_socket *listener = cr_socket_find(world, fd);
+    if (!listener)
+        return -EBADF;
+    if (listener->state != CR_SOCKET_LISTENING)
+        return -EINVAL;
+    cr_socket *s = first_done(listener);
+    if (!s)
+        return listener->shut & CR_SHUT_RECV ? -EINVAL : -EAGAIN;
+    int number = cr_socket_number(world, s);
+    if (number < 0)
+        return number;
+    cr_backlog_leave(s);
+    if (address)
+        (void)cr_name_show(&s->peer_name, s->family, address, size);
+    return number;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* names.c: addresses and ports of the simulated sockets.
+ *
+ * Owns who may be bound where. Nothing is indexed: the sockets that are open are looked through. A
+ * machine has the addresses of the loopback, IPv4 and IPv6, and every path and abstract name of
+ * AF_UNIX; these are no files, and are free again when their socket is closed. A port below 1024 is
+ * one like the others. */
+#include <stddef.h>
+#include <string.h>
+
+#include "world/sockets.h"
+
+#define PORT_FIRST 32768u
+#define PORTS 28232u /* net.ipv4.ip_local_port_range */
+#define PATH_OFFSET ((unsigned)offsetof(struct sockaddr_un, sun_path))
+#define V6_SHORTEST 24u /* without sin6_scope_id: RFC 2133 */
+
+/* ---- reading and showing ---- */
+
+static int read_local(const struct sockaddr *address, unsigned size, cr_name *ret_name)
+{
+    if (size <= PATH_OFFSET || size > sizeof ret_name->local || address->sa_family != AF_UNIX)
+        return -EINVAL;
+    *ret_name = (cr_name){ .size = size };
+    memcpy(&ret_name->local, address, size);
+    if (ret_name->local.sun_path[0]) /* a path ends at its first 0, which counts */
+        ret_name->size =
+            PATH_OFFSET +
+            (unsigned)strnlen(ret_name->local.sun_path, sizeof ret_name->local.sun_path) + 1;
+    return 0;
+}
+
+static void make_v4(cr_name *name, uint32_t host, in_port_t port)
+{
+    *name = (cr_name){ .size = sizeof name->v4 };
+    name->v4.sin_family = AF_INET;
+    name->v4.sin_addr.s_addr = htonl(host);
+    name->v4.sin_port = port;
+}
+
+static void unmap(cr_name *name)
+{
+    uint32_t host;
+    if (!IN6_IS_ADDR_V4MAPPED(&name->v6.sin6_addr))
+        return;
+    memcpy(&host, &name->v6.sin6_addr.s6_addr[12], sizeof host);
+    make_v4(name, ntohl(host), name->v6.sin6_port);
+}
+
+int cr_name_read(int family, const struct sockaddr *address, unsigned size, cr_name *ret_name)
+{
+    if (family == AF_UNIX)
+        return read_local(address, size, ret_name);
+    unsigned whole = family == AF_INET ? sizeof ret_name->v4 : sizeof ret_name->v6;
+    if (size < (family == AF_INET ? whole : V6_SHORTEST))
+        return -EINVAL;
+    if (address->sa_family != family)
+        return -EAFNOSUPPORT;
+    *ret_name = (cr_name){ .size = whole };
+    memcpy(&ret_name->any, address, size < whole ? size : whole);
+    if (family == AF_INET)
+        memset(ret_name->v4.sin_zero, 0, sizeof ret_name->v4.sin_zero);
+    else
+        unmap(ret_name);
+    return 0;
+}
+
+static void map(cr_name *name)
+{
+    struct sockaddr_in v4 = name->v4;
+    *name = (cr_name){ .size = sizeof name->v6 };
+    name->v6.sin6_family = AF_INET6;
+    name->v6.sin6_port = v4.sin_port;
+    if (v4.sin_addr.s_addr == htonl(INADDR_ANY))
+        return;
+    memset(&name->v6.sin6_addr.s6_addr[10], 0xff, 2);
+    memcpy(&name->v6.sin6_addr.s6_addr[12], &v4.sin_addr, sizeof v4.sin_addr);
+}
+
+/* Of a socket without a name: its family, and for TCP any address and no port. */
+int cr_name_show(const cr_name *name, int family, struct sockaddr *address, unsigned *size)
+{
+    cr_name shown = *name;
+    if ((int)*size < 0)
+        return -EINVAL;
+    if (shown.size == 0) {
+        shown.any.sa_family = (sa_family_t)family;
+        shown.size = family == AF_UNIX    ? PATH_OFFSET
+                     : family == AF_INET6 ? sizeof shown.v6
+                                          : sizeof shown.v4;
+    } else if (family == AF_INET6 && shown.any.sa_family == AF_INET) {
+        map(&shown);
+    }
+    memcpy(address, &shown.any, *size < shown.size ? *size : shown.size);
+    *size = shown.size;
+    return 0;
+}
+
+/* ---- addresses ---- */
+
+static in_port_t port_of(const cr_name *name)
+{
+    return name->any.sa_family == AF_INET6 ? name->v6.sin6_port : name->v4.sin_port;
+}
+
+static void set_port(cr_name *name, in_port_t port)
+{
+    *(name->any.sa_family == AF_INET6 ? &name->v6.sin6_port : &name->v4.sin_port) = port;
+}
+
+static bool is_any(const cr_name *name)
+{
+    if (name->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&name->v6.sin6_addr);
+    return name->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static bool is_ours(const cr_name *name)
+{
+    if (is_any(name))
+        return true;
+    if (name->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&name->v6.sin6_addr);
+    return ntohl(name->v4.sin_addr.s_addr) >> 24 == 127;
+}
+
+static bool same_address(const cr_name *a, const cr_name *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET6)
+        return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+    return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+}
+
+/* Does what is bound to name take what comes for the address of other? [::] takes IPv4 too. */
+static bool takes(const cr_socket *s, const cr_name *name, const cr_name *other)
+{
+    if (!is_any(name))
+        return same_address(name, other);
+    if (name->any.sa_family == other->any.sa_family)
+        return true;
+    return name->any.sa_family == AF_INET6 && !s->options[CR_OPTION_ONLY_V6];
+}
+
+static cr_socket *next_bound(const cr_world *world, size_t *at)
+{
+    while (*at < world->net.room) {
+        cr_socket *s = world->net.sockets[(*at)++];
+        if (s && s->bound)
+            return s;
+    }
+    return NULL;
+}
+
+/* May both have the port? */
+static bool share(const cr_socket *a, const cr_socket *b, bool listening)
+{
+    if (a->options[CR_OPTION_REUSE_PORT] && b->options[CR_OPTION_REUSE_PORT])
+        return true;
+    return a->options[CR_OPTION_REUSE_ADDRESS] && b->options[CR_OPTION_REUSE_ADDRESS] &&
+           !(listening && b->state == CR_SOCKET_LISTENING) && b->state != CR_SOCKET_LISTENING;
+}
+
+bool cr_name_taken(const cr_world *world, const cr_socket *s, bool listening)
+{
+    const cr_socket *other;
+    size_t at = 0;
+    while ((other = next_bound(world, &at)))
+        if (other != s && !cr_socket_is_local(other) &&
+            port_of(&other->name) == port_of(&s->name) &&
+            (takes(s, &s->name, &other->name) || takes(other, &other->name, &s->name)) &&
+            !share(s, other, listening))
+            return true;
+    return false;
+}
+
+/* The next free one, or one of the few behind it. */
+static int choose_port(cr_world *world, cr_socket *s)
+{
+    size_t skip = cr_world_choose(world, 4);
+    for (unsigned tries = 0; tries < PORTS; tries++) {
+        unsigned port = PORT_FIRST + world->net.last_port++ % PORTS;
+        set_port(&s->name, htons((uint16_t)port));
+        if (!cr_name_taken(world, s, false) && skip-- == 0)
+            return 0;
+    }
+    return -EADDRNOTAVAIL;
+}
+
+int cr_name_choose(cr_world *world, cr_socket *s)
+{
+    bool named = s->name.size > 0;
+    if (!named && s->family == AF_INET)
+        make_v4(&s->name, INADDR_ANY, 0);
+    if (!named && s->family == AF_INET6) {
+        s->name = (cr_name){ .size = sizeof s->name.v6 };
+        s->name.v6.sin6_family = AF_INET6;
+    }
+    int err = choose_port(world, s);
+    s->bound = err == 0;
+    return err;
+}
+
+static void route(cr_name *name, const cr_name *like)
+{
+    in_port_t port = port_of(name);
+    if (!is_any(name))
+        return;
+    make_v4(name, INADDR_LOOPBACK, port);
+    if (like->any.sa_family != AF_INET6)
+        return;
+    *name = (cr_name){ .size = sizeof name->v6 };
+    name->v6.sin6_family = AF_INET6;
+    name->v6.sin6_addr = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
+    name->v6.sin6_port = port;
+}
+
+void cr_name_route(cr_name *own, cr_name *to)
+{
+    route(to, to);
+    route(own, to);
+}
+
+cr_socket *cr_name_listener(cr_world *world, const cr_name *name)
+{
+    cr_socket *best = NULL, *s;
+    size_t equal = 0, at = 0;
+    while ((s = next_bound(world, &at))) {
+        if (s->state != CR_SOCKET_LISTENING || cr_socket_is_local(s) ||
+            port_of(&s->name) != port_of(name) || !takes(s, &s->name, name))
+            continue;
+        if (best && is_any(&s->name) && !is_any(&best->name))
+            continue;
+        equal = best && is_any(&s->name) == is_any(&best->name) ? equal + 1 : 1;
+        if (equal == 1 || cr_world_choose(world, equal) == equal - 1)
+            best = s;
+    }
+    return best;
+}
+
+cr_socket *cr_name_local(const cr_world *world, const cr_name *name)
+{
+    cr_socket *s;
+    size_t at = 0;
+    while ((s = next_bound(world, &at)))
+        if (cr_socket_is_local(s) && s->name.size == name->size &&
+            memcmp(&s->name.local, &name->local, name->size) == 0)
+            return s;
+    return NULL;
+}
+
+/* ---- the entries ---- */
+
+static int bind_inet(cr_world *world, cr_socket *s)
+{
+    if (!is_ours(&s->name))
+        return -EADDRNOTAVAIL;
+    if (port_of(&s->name) == 0)
+        return cr_name_choose(world, s) < 0 ? -EADDRINUSE : 0;
+    return cr_name_taken(world, s, false) ? -EADDRINUSE : 0;
+}
+
+int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigned size)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    cr_name name;
+    if (!s)
+        return -EBADF;
+    int err = cr_name_read(s->family, address, size, &name);
+    if (err < 0)
+        return err;
+    if (s->bound || s->state != CR_SOCKET_FRESH)
+        return -EINVAL;
+    s->name = name;
+    if (!cr_socket_is_local(s))
+        err = bind_inet(world, s);
+    else if (cr_name_local(world, &name))
+        err = -EADDRINUSE;
+    s->bound = err == 0;
+    if (err < 0)
+        s->name.size = 0;
+    return err;
+}
+
+int cr_net_own_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    return s ? cr_name_show(&s->name, s->family, address, size) : -EBADF;
+}
+
+int cr_net_peer_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (s->state != CR_SOCKET_OPEN)
+        return -ENOTCONN;
+    return cr_name_show(&s->peer_name, s->family, address, size);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* net.h: the simulated network, as the simulator and its table of OS calls see it.
+ *
+ * Sockets are records here and no descriptors of the kernel's; their numbers begin where no real
+ * descriptor is. TCP over IPv4 and IPv6, and stream sockets and pairs of AF_UNIX. Each call gives
+ * what Linux gives for the same call, errors included. */
+#ifndef CR_NET_H
+#define CR_NET_H
+#include "base/sys.h"
+#include "world/events.h"
+
+#define CR_VIRTUAL_FIRST (1 << 20)
+
+typedef struct cr_socket cr_socket;
+
+typedef struct cr_net {
+    cr_socket **sockets; /* by number, less CR_VIRTUAL_FIRST; NULL: the number is free */
+    size_t room;
+    size_t open;      /* how many numbers are not free */
+    cr_events events; /* what is on its way */
+    uint64_t connections;
+    unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
+} cr_net;
+
+static inline bool cr_is_virtual(int fd) { return fd >= CR_VIRTUAL_FIRST; }
+
+/* ---- the table's entries: see cr_sys ---- */
+
+int cr_net_socket(cr_world *world, int family, int type, int protocol);
+int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2]);
+int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigned size);
+int cr_net_listen(cr_world *world, int fd, int backlog);
+int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *size);
+int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsigned size);
+ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags);
+ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags);
+int cr_net_shutdown(cr_world *world, int fd, int how);
+int cr_net_set_option(cr_world *world, int fd, const cr_socket_option *option);
+int cr_net_get_option(cr_world *world, int fd, cr_socket_option *option);
+int cr_net_own_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size);
+int cr_net_peer_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size);
+int cr_net_stat(cr_world *world, int fd, struct stat *ret_stat);
+int cr_net_close(cr_world *world, int fd);
+
+/* ---- for the simulator's turn ---- */
+
+/* What epoll would report of it: EPOLLIN, OUT, RDHUP, HUP, ERR. -EBADF: it is not open. */
+int64_t cr_net_events(cr_world *world, int fd);
+/* When the next event arrives; CR_NEVER: none is on its way. */
+int64_t cr_net_next(const cr_world *world);
+/* Let what is due arrive, or a part of it. */
+void cr_net_deliver(cr_world *world);
+/* Close all that is open. */
+void cr_net_deinit(cr_world *world);
+#endif

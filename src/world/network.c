@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* network.c: the simulated network as its users call it.
+ *
+ * Owns the beginning and the end of a socket, and the arrival of what is due: events of one instant
+ * arrive in any order, with seed 0 that in which they were planned, else chosen one by one. Then it
+ * is also chosen, after each, whether the rest waits for the next turn, so that tasks run between
+ * two arrivals of one instant as they do on a real network. One at least arrives in each turn. */
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#include "world/sockets.h"
+
+/* ---- the entries ---- */
+
+int cr_net_socket(cr_world *world, int family, int type, int protocol)
+{
+    if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
+        return -EAFNOSUPPORT;
+    if ((type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != SOCK_STREAM)
+        return -ESOCKTNOSUPPORT;
+    if (protocol != 0 && protocol != (family == AF_UNIX ? PF_UNIX : IPPROTO_TCP))
+        return -EPROTONOSUPPORT;
+    cr_socket *s = cr_socket_new(world, family);
+    if (!s)
+        return -ENOBUFS;
+    cr_options_init(s);
+    int number = cr_socket_number(world, s);
+    if (number < 0)
+        cr_free(world->real, s);
+    return number;
+}
+
+int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
+{
+    cr_socket *pair[2];
+    int fds[2];
+    if (family == AF_INET || family == AF_INET6)
+        return -EOPNOTSUPP;
+    for (int i = 0; i < 2; i++) {
+        fds[i] = cr_net_socket(world, family, type, 0);
+        if (fds[i] < 0 && i > 0)
+            (void)cr_net_close(world, fds[0]);
+        if (fds[i] < 0)
+            return fds[i];
+        pair[i] = cr_socket_find(world, fds[i]);
+        pair[i]->state = CR_SOCKET_OPEN;
+    }
+    cr_socket_join(world, pair[0], pair[1]);
+    memcpy(ret_fds, fds, sizeof fds);
+    return 0;
+}
+
+int cr_net_close(cr_world *world, int fd)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (s->state == CR_SOCKET_LISTENING)
+        cr_handshake_stop(world, s);
+    else
+        cr_wire_close(world, s);
+    world->net.sockets[fd - CR_VIRTUAL_FIRST] = NULL;
+    world->net.open--;
+    s->number = 0;
+    s->closed = true;
+    cr_socket_release(world, s);
+    return 0;
+}
+
+int cr_net_stat(cr_world *world, int fd, struct stat *ret_stat)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    *ret_stat = (struct stat){ .st_mode = S_IFSOCK | 0777, .st_nlink = 1, .st_ino = (ino_t)fd };
+    return 0;
+}
+
+void cr_net_deinit(cr_world *world)
+{
+    for (size_t at = 0; at < world->net.room; at++)
+        if (world->net.sockets[at])
+            (void)cr_net_close(world, CR_VIRTUAL_FIRST + (int)at);
+    cr_free(world->real, world->net.sockets);
+    world->net.sockets = NULL;
+    world->net.room = 0;
+}
+
+/* ---- what epoll would say ---- */
+
+static uint32_t ends_of(const cr_socket *s)
+{
+    uint32_t events = s->error ? EPOLLERR : 0;
+    if (s->shut == CR_SHUT_BOTH || s->state == CR_SOCKET_FRESH || s->state == CR_SOCKET_ENDED)
+        events |= EPOLLHUP;
+    if (s->shut & CR_SHUT_RECV)
+        events |= EPOLLIN | EPOLLRDHUP;
+    return events;
+}
+
+/* As tcp_poll and unix_poll. */
+int64_t cr_net_events(cr_world *world, int fd)
+{
+    const cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    bool local = cr_socket_is_local(s);
+    if (s->state == CR_SOCKET_LISTENING) {
+        const cr_socket *waiting = s->first;
+        while (waiting && waiting->state == CR_SOCKET_ANSWERING)
+            waiting = waiting->next;
+        return (waiting ? EPOLLIN : 0) | (local ? ends_of(s) : 0);
+    }
+    uint32_t events = ends_of(s);
+    if (s->state == CR_SOCKET_CALLING)
+        return events;
+    if (cr_wire_readable(s))
+        events |= EPOLLIN;
+    if ((!local && (s->shut & CR_SHUT_SEND)) || cr_wire_writable(s))
+        events |= EPOLLOUT;
+    return events;
+}
+
+/* ---- arrivals ---- */
+
+int64_t cr_net_next(const cr_world *world)
+{
+    return world->net.events.first ? world->net.events.first->at : CR_NEVER;
+}
+
+static void let_arrive(cr_world *world, cr_event *event)
+{
+    const cr_event_type *type = event->type;
+    cr_event_drop(&world->net.events, event);
+    cr_world_note(world, type->kind);
+    cr_world_note(world, event->connection);
+    type->arrive(world, event);
+}
+
+void cr_net_deliver(cr_world *world)
+{
+    const cr_events *events = &world->net.events;
+    size_t due = cr_events_due(events, cr_world_now(world));
+    while (due > 0) {
+        let_arrive(world, cr_events_at(events, due > 1 ? cr_world_choose(world, due) : 0));
+        due = cr_events_due(events, cr_world_now(world));
+        if (due > 0 && cr_world_perturbed(world) && cr_world_choose(world, 2))
+            return;
+    }
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* wire.c: what two connected sockets tell each other: bytes, ends, resets.
+ *
+ * TCP goes by events: what is sent arrives later, at the same instant where both are on one host,
+ * in whole, as a byte, or as a half and the rest. An end comes behind all bytes; a reset may
+ * overtake them, and then they are lost. Sockets of AF_UNIX need no events: what one has sent the
+ * other has, as the kernel promises.
+ *
+ * States, errors and the order in which they are told are Linux's (net/ipv4/tcp.c, tcp_input.c,
+ * net/unix/af_unix.c). Left out: retransmission, urgent data, TIME_WAIT. */
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "world/sockets.h"
+
+#define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
+#define WINDOW ((size_t)64 * 1024)     /* arrived and not read */
+#define LOCAL_MAX ((size_t)128 * 1024) /* AF_UNIX: sent and not read */
+#define LOCAL_KIND 16                  /* in the hash */
+
+int64_t cr_wire_arrival(cr_world *world, const cr_socket *s)
+{
+    (void)s;
+    return cr_world_now(world);
+}
+
+bool cr_wire_readable(const cr_socket *s) { return s->peer && cr_flow_readable(&s->peer->out) > 0; }
+
+/* How much of what it has sent is still held for it. */
+static size_t held(const cr_socket *s)
+{
+    uint64_t until = cr_socket_is_local(s) ? s->out.taken : s->out.arrived;
+    return (size_t)(s->out.written - until);
+}
+
+/* As sk_stream_is_writeable and unix_writable: a sender is woken when there is some room again. */
+bool cr_wire_writable(const cr_socket *s)
+{
+    if (cr_socket_is_local(s))
+        return held(s) * 4 <= LOCAL_MAX;
+    return held(s) * 3 <= FLIGHT_MAX * 2;
+}
+
+static void drop_events(cr_world *world, cr_socket *s)
+{
+    cr_event_drop(&world->net.events, &s->handshake);
+    cr_event_drop(&world->net.events, &s->bytes);
+    cr_event_drop(&world->net.events, &s->fin);
+}
+
+void cr_wire_end(cr_world *world, cr_socket *s, int error)
+{
+    drop_events(world, s);
+    cr_event_drop(&world->net.events, &s->reset);
+    s->state = CR_SOCKET_ENDED;
+    s->shut = CR_SHUT_BOTH;
+    s->error = error;
+    s->out.fin_due = false;
+    cr_flow_cut(&s->out);
+}
+
+/* ---- arrivals ---- */
+
+/* It was not accepted yet when it was answered, or it knows the end of what it has sent. */
+static void reset_arrives(cr_world *world, cr_event *event)
+{
+    cr_socket *from = cr_container_of(event, cr_socket, reset);
+    cr_socket *to = from->peer;
+    drop_events(world, from);
+    cr_flow_cut(&from->out);
+    if (!to || to->state == CR_SOCKET_ENDED)
+        return;
+    int error = to->state == CR_SOCKET_CALLING ? ECONNREFUSED : to->done ? EPIPE : ECONNRESET;
+    bool accepted = to->state != CR_SOCKET_ANSWERING;
+    if (!accepted)
+        cr_backlog_leave(to);
+    cr_wire_end(world, to, error);
+    if (!accepted) {
+        to->closed = true;
+        cr_socket_release(world, to);
+    }
+}
+static const cr_event_type reset = { 6, reset_arrives };
+
+void cr_wire_reset(cr_world *world, cr_socket *s)
+{
+    if (s->peer && !s->reset.type)
+        cr_event_plan(&world->net.events, &s->reset, cr_wire_arrival(world, s), &reset);
+}
+
+/* The end has arrived where all bytes before it have. With both ends the connection is no more. */
+static void arrive(cr_socket *from)
+{
+    cr_socket *to = from->peer;
+    cr_flow_arrive(&from->out, WINDOW);
+    if (to->done || !from->out.fin_due || from->out.arrived < from->out.written)
+        return;
+    to->done = true;
+    to->shut |= CR_SHUT_RECV;
+    if (from->done)
+        from->state = to->state = CR_SOCKET_ENDED;
+}
+
+/* How many of n bytes arrive now: all, one, or half. */
+static size_t choose_part(cr_world *world, size_t n)
+{
+    if (n < 2 || !cr_world_perturbed(world))
+        return n;
+    size_t chosen = cr_world_choose(world, 3);
+    return chosen == 0 ? n : chosen == 1 ? 1 : n / 2;
+}
+
+static void bytes_arrive(cr_world *world, cr_event *event);
+static const cr_event_type bytes = { 4, bytes_arrive };
+
+/* Bytes for a socket that is closed are answered by a reset, as by a kernel that has no place for
+ * them. */
+static void take_in(cr_world *world, cr_socket *from, size_t n)
+{
+    cr_flow *flow = &from->out;
+    cr_world_note(world, n);
+    cr_backlog_done(from->peer);
+    if (from->peer->closed && flow->arrived < flow->due) {
+        flow->arrived = flow->taken = flow->due;
+        cr_wire_reset(world, from->peer);
+    } else {
+        arrive(from);
+    }
+}
+
+static void bytes_arrive(cr_world *world, cr_event *event)
+{
+    cr_socket *from = cr_container_of(event, cr_socket, bytes);
+    int64_t now = cr_world_now(world);
+    size_t n = choose_part(world, cr_flow_pending(&from->out, now));
+    cr_flow_advance(&from->out, n);
+    if (from->out.marked > 0)
+        cr_event_plan(&world->net.events, event, from->out.marks[0].at, &bytes);
+    take_in(world, from, n);
+}
+
+static void fin_arrives(cr_world *world, cr_event *event)
+{
+    cr_socket *from = cr_container_of(event, cr_socket, fin);
+    size_t n = (size_t)(from->out.written - from->out.due);
+    cr_event_drop(&world->net.events, &from->bytes);
+    cr_flow_advance(&from->out, n);
+    from->out.fin_due = true;
+    take_in(world, from, n);
+}
+static const cr_event_type fin = { 5, fin_arrives };
+
+/* ---- sending and receiving ---- */
+
+/* Why nothing can be sent; 0: it can. */
+static int refuse_send(cr_socket *s)
+{
+    if (cr_socket_is_local(s)) {
+        if (s->state != CR_SOCKET_OPEN)
+            return -ENOTCONN;
+        return s->shut & CR_SHUT_SEND ? -EPIPE : 0;
+    }
+    if (s->state == CR_SOCKET_CALLING)
+        return -EAGAIN;
+    if (s->error)
+        return cr_socket_take_error(s);
+    return s->state != CR_SOCKET_OPEN || (s->shut & CR_SHUT_SEND) ? -EPIPE : 0;
+}
+
+static void send_now(cr_world *world, cr_socket *s, const void *buf, size_t n)
+{
+    cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s));
+    if (!cr_socket_is_local(s)) {
+        if (!s->bytes.type)
+            cr_event_plan(&world->net.events, &s->bytes, s->out.marks[0].at, &bytes);
+        return;
+    }
+    cr_flow_advance(&s->out, n);
+    cr_flow_arrive(&s->out, LOCAL_MAX);
+    cr_world_note(world, LOCAL_KIND);
+    cr_world_note(world, s->bytes.connection);
+    cr_world_note(world, n);
+}
+
+ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    int err = refuse_send(s);
+    if (err < 0 || size == 0)
+        return err;
+    size_t max = cr_socket_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
+    size_t room = max - held(s);
+    size_t n = size < room ? size : room;
+    if (n == 0)
+        return -EAGAIN;
+    if (!cr_flow_reserve(&s->out, world->real, n))
+        return -ENOBUFS;
+    send_now(world, s, buf, n);
+    return (ssize_t)n;
+}
+
+/* What a reader is told where nothing has arrived. */
+static int tell_reader(cr_socket *s)
+{
+    bool local = cr_socket_is_local(s);
+    if (s->done)
+        return 0;
+    if (s->error)
+        return cr_socket_take_error(s);
+    if (s->shut & CR_SHUT_RECV)
+        return 0;
+    if (!local && (s->state == CR_SOCKET_FRESH || s->state == CR_SOCKET_ENDED))
+        return -ENOTCONN;
+    return -EAGAIN;
+}
+
+/* There is room for what was due and could not arrive. */
+static void open_window(cr_world *world, cr_socket *from)
+{
+    bool held_back = from->out.arrived < from->out.due;
+    if (held_back && !from->bytes.type && from->state != CR_SOCKET_ENDED)
+        cr_event_plan(&world->net.events, &from->bytes, cr_wire_arrival(world, from), &bytes);
+}
+
+ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (flags & MSG_OOB)
+        return cr_socket_is_local(s) ? -EOPNOTSUPP : -EINVAL;
+    if (cr_socket_is_local(s) && s->state != CR_SOCKET_OPEN)
+        return -EINVAL;
+    if (s->state == CR_SOCKET_LISTENING)
+        return -ENOTCONN;
+    if (!cr_wire_readable(s))
+        return tell_reader(s);
+    cr_flow *flow = &s->peer->out;
+    size_t n = cr_flow_peek(flow, buf, size);
+    if (!(flags & MSG_PEEK)) {
+        flow->taken += n;
+        open_window(world, s->peer);
+    }
+    return (ssize_t)n;
+}
+
+/* ---- ending ---- */
+
+static void send_fin(cr_world *world, cr_socket *s)
+{
+    int64_t at = cr_wire_arrival(world, s);
+    if (s->shut & CR_SHUT_SEND)
+        return;
+    s->shut |= CR_SHUT_SEND;
+    cr_event_plan(&world->net.events, &s->fin, at > s->out.latest ? at : s->out.latest, &fin);
+}
+
+static int shut_local(cr_socket *s, unsigned what)
+{
+    s->shut |= what;
+    if (s->peer && (what & CR_SHUT_RECV))
+        s->peer->shut |= CR_SHUT_SEND;
+    if (s->peer && (what & CR_SHUT_SEND))
+        s->peer->shut |= CR_SHUT_RECV;
+    return 0;
+}
+
+/* What its call has come to at the other side is forgotten. */
+static void give_up(cr_world *world, cr_socket *s)
+{
+    cr_socket *peer = s->peer;
+    cr_event_drop(&world->net.events, &s->handshake);
+    if (!peer)
+        return;
+    cr_backlog_leave(peer);
+    peer->closed = true;
+    s->peer = peer->peer = NULL;
+    cr_socket_release(world, peer);
+}
+
+int cr_net_shutdown(cr_world *world, int fd, int how)
+{
+    cr_socket *s = cr_socket_find(world, fd);
+    if (!s)
+        return -EBADF;
+    if (how < SHUT_RD || how > SHUT_RDWR)
+        return -EINVAL;
+    unsigned what = (unsigned)how + 1;
+    if (cr_socket_is_local(s))
+        return shut_local(s, what);
+    if (s->state == CR_SOCKET_LISTENING && (what & CR_SHUT_RECV)) {
+        cr_handshake_stop(world, s);
+        s->state = CR_SOCKET_FRESH;
+    } else if (s->state == CR_SOCKET_CALLING) {
+        give_up(world, s);
+        s->state = CR_SOCKET_FRESH;
+        s->call = CR_CALL_NONE;
+        s->error = ECONNRESET;
+    } else if (s->state == CR_SOCKET_OPEN) {
+        if (what & CR_SHUT_SEND)
+            send_fin(world, s);
+        s->shut |= what;
+    } else if (s->state != CR_SOCKET_LISTENING) {
+        s->shut |= what;
+        return -ENOTCONN;
+    }
+    return 0;
+}
+
+/* What it has not read is told to the peer as a reset; what the peer has sent has room again. */
+static void close_local(cr_socket *s)
+{
+    cr_socket *peer = s->peer;
+    if (!peer)
+        return;
+    peer->shut = CR_SHUT_BOTH;
+    if (cr_wire_readable(s) || !s->number)
+        peer->error = ECONNRESET;
+    peer->out.taken = peer->out.written;
+}
+
+void cr_wire_close(cr_world *world, cr_socket *s)
+{
+    bool drop = s->options[CR_OPTION_LINGER] && !s->options[CR_OPTION_LINGER_SECONDS];
+    if (cr_socket_is_local(s)) {
+        close_local(s);
+    } else if (s->state == CR_SOCKET_CALLING) {
+        give_up(world, s);
+    } else if (s->state == CR_SOCKET_OPEN && (drop || cr_wire_readable(s))) {
+        cr_wire_reset(world, s);
+        s->state = CR_SOCKET_ENDED;
+    } else if (s->state == CR_SOCKET_OPEN) {
+        send_fin(world, s);
+    }
+}
