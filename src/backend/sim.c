@@ -2,11 +2,13 @@
 /* sim.c: the simulator, the reference of the backend contract. Read it first.
  *
  * Owns a virtual clock that jumps: a turn in which nothing completes moves it to the deadline, so
- * that a program that only waits for time takes none. Descriptors are real ones, looked at without
- * waiting; only where no deadline is given does the turn wait for them, or for a wake, in real
- * time. Whatever the contract leaves open is one call of choose: with seed 0 the plain order, else
- * a number from the seed, or from a list. Every choice, jump and result goes into the trace's hash,
- * which is thereby equal for equal runs.
+ * that a program that only waits for time takes none. On the way it stops where something arrives
+ * over the simulated network, whose sockets are virtual descriptors (world/net.h). Pipes and files
+ * are real ones, looked at without waiting; only where nothing is planned, neither a deadline nor
+ * an arrival, does the turn wait for them, or for a wake, in real time. Whatever the contract
+ * leaves open is one call of choose: with seed 0 the plain order, else a number from the seed, or
+ * from a list. Every choice, jump and result goes into the trace's hash, which is thereby equal for
+ * equal runs.
  *
  * Operations stand in an array in the order of their submission: few are pending in a simulation,
  * and a scan is easier to trust than an index. */
@@ -37,8 +39,9 @@ typedef struct sim {
     cr_backend base;
     cr_world world;
     cr_attached attached;
-    const cr_sys *real; /* what the simulator stands on */
-    uint64_t submitted; /* numbers the operations */
+    cr_attached virtuals; /* those of the simulated network that are attached */
+    const cr_sys *real;   /* what the simulator stands on */
+    uint64_t submitted;   /* numbers the operations */
     pending *ops;
     struct pollfd *polled; /* room for the operations and the wake descriptor */
     size_t count;
@@ -74,25 +77,47 @@ static int reserve(sim *s)
     return 0;
 }
 
-/* A transfer may be shorter than asked for: half of those that could be are. A file is read at
- * once, whether the kernel has it in memory or not: that must not show. */
+static cr_attached *attached_with(sim *s, int fd)
+{
+    return cr_is_virtual(fd) ? &s->virtuals : &s->attached;
+}
+
+/* Of a virtual descriptor: the events that an operation waits for and that are there; those that
+ * epoll reports unasked are waited for by all. -EBADF: it is not open any more. */
+static int64_t virtual_events(sim *s, const cr_op *op)
+{
+    int64_t events = cr_net_events(&s->world, op->fd);
+    return events < 0 ? events : events & (cr_op_events(op) | EPOLLERR | EPOLLHUP);
+}
+
+/* What an operation comes to now, or -EAGAIN. A file is read at once, whether the kernel has it in
+ * memory or not: that must not show. */
+static long attempt_whole(sim *s, cr_op *op)
+{
+    const cr_sys *sys = &s->world.table;
+    struct stat status;
+    int err = sys->stat(sys->context, op->fd, &status);
+    if (err < 0)
+        return err;
+    if (op->code == CR_OP_RECV)
+        return cr_attempt_receive(&s->base, sys, op);
+    if (op->code == CR_OP_SEND)
+        return cr_attempt_send(sys, op);
+    if (op->code != CR_OP_POLL || !cr_is_virtual(op->fd))
+        return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(sys, op);
+    int64_t events = virtual_events(s, op);
+    return events ? (long)events : -EAGAIN;
+}
+
+/* A transfer may be shorter than asked for: half of those that could be are. Not one into a buffer
+ * that is still to be taken, whose size says which. */
 static long attempt(sim *s, cr_op *op)
 {
-    struct stat status;
     size_t whole = op->size;
-    long n = s->real->stat(s->real->context, op->fd, &status);
-    if (n < 0)
-        return n;
-    if (op->code == CR_OP_RECV && !op->buf)
-        return cr_attempt_receive(&s->base, &s->world.table, op);
-    if (op->code != CR_OP_POLL && op->size > 1 && cr_world_perturbed(&s->world) && choose(s, 2))
+    bool divisible = op->code != CR_OP_POLL && op->buf && op->size > 1;
+    if (divisible && cr_world_perturbed(&s->world) && choose(s, 2))
         op->size = 1 + choose(s, op->size);
-    if (op->code == CR_OP_RECV)
-        n = cr_attempt_receive(&s->base, &s->world.table, op);
-    else if (op->code == CR_OP_SEND)
-        n = cr_attempt_send(&s->world.table, op);
-    else
-        n = (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, op);
+    long n = attempt_whole(s, op);
     op->size = whole;
     return n;
 }
@@ -110,8 +135,8 @@ static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
 {
     sim *s = sim_of(backend);
     struct stat status;
-    int err = s->real->stat(s->real->context, op->fd, &status);
-    if (op->generation && !cr_attached_has(&s->attached, op))
+    int err = s->world.table.stat(s->world.table.context, op->fd, &status);
+    if (op->generation && !cr_attached_has(attached_with(s, op->fd), op))
         err = -EBADF;
     if (!err)
         err = reserve(s);
@@ -130,13 +155,13 @@ static int sim_attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *
 {
     sim *s = sim_of(backend);
     (void)kind;
-    return cr_attached_add(&s->attached, s->real, fd, ret_fd);
+    return cr_attached_add(attached_with(s, fd), s->real, fd, ret_fd);
 }
 
 static void sim_close_fd(cr_backend *backend, cr_fd fd)
 {
     sim *s = sim_of(backend);
-    cr_attached_remove(&s->attached, fd);
+    cr_attached_remove(attached_with(s, fd.number), fd);
     (void)s->world.table.close(s->world.table.context, fd.number);
 }
 
@@ -151,28 +176,44 @@ static void sim_cancel(cr_backend *backend, cr_op *op)
         }
 }
 
-/* Wait in real time, at most span, for a descriptor or a wake; mark what has finished. Gives how
- * much has. */
-static size_t find_finished(sim *s, int64_t span)
+/* Try what is ready. Has it finished by that? */
+static bool try_ready(sim *s, pending *p, bool ready)
+{
+    if (p->finished || !ready)
+        return false;
+    long result = attempt(s, p->op);
+    p->finished = result != -EAGAIN;
+    p->op->result = result;
+    return p->finished;
+}
+
+/* Mark what has finished of virtual descriptors: how much has, by now. */
+static size_t find_virtual(sim *s)
 {
     size_t finished = 0;
     for (size_t i = 0; i < s->count; i++) {
-        const cr_op *op = s->ops[i].op;
-        s->polled[i].fd = s->ops[i].finished ? -1 : op->fd;
-        s->polled[i].events = (short)cr_op_events(op);
-        finished += s->ops[i].finished;
+        pending *p = &s->ops[i];
+        try_ready(s, p, cr_is_virtual(p->op->fd) && virtual_events(s, p->op));
+        finished += p->finished;
+    }
+    return finished;
+}
+
+/* Wait in real time, at most span, for a real descriptor or a wake; mark what has finished. Gives
+ * how much has. */
+static size_t find_finished(sim *s, int64_t span)
+{
+    size_t finished = find_virtual(s);
+    for (size_t i = 0; i < s->count; i++) {
+        const pending *p = &s->ops[i];
+        s->polled[i].fd = p->finished || cr_is_virtual(p->op->fd) ? -1 : p->op->fd;
+        s->polled[i].events = (short)cr_op_events(p->op);
     }
     s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };
     if (s->real->poll(s->real->context, s->polled, s->count + 1, finished ? 0 : span) <= 0)
         return finished;
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->polled[i].revents)
-            continue;
-        long result = attempt(s, s->ops[i].op);
-        s->ops[i].finished = result != -EAGAIN;
-        s->ops[i].op->result = result;
-        finished += s->ops[i].finished;
-    }
+    for (size_t i = 0; i < s->count; i++)
+        finished += try_ready(s, &s->ops[i], s->polled[i].revents != 0);
     return finished;
 }
 
@@ -215,21 +256,50 @@ void cr_sim_pass(cr_backend *backend, int64_t instant)
     cr_world_pass(&sim_of(backend)->world, instant);
 }
 
+/* When something happens by itself, the deadline included. */
+static int64_t next_instant(const sim *s, int64_t deadline)
+{
+    int64_t arrival = cr_net_next(&s->world);
+    return arrival < deadline ? arrival : deadline;
+}
+
 /* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
  * before time passes. Time jumps only where nothing else has happened: that is the whole
- * simulation. */
+ * simulation. It stops at each arrival on the way that completes something. */
 static long sim_turn(cr_backend *backend, int64_t deadline)
 {
     sim *s = sim_of(backend);
     bool woken = take_wake(s);
+    cr_net_deliver(&s->world);
     size_t finished = s->count ? find_finished(s, 0) : 0;
-    while (!finished && !woken && deadline == CR_NEVER) {
-        finished = find_finished(s, -1);
-        woken = take_wake(s);
+    while (!finished && !woken && deadline > cr_world_now(&s->world)) {
+        int64_t next = next_instant(s, deadline);
+        if (next == CR_NEVER) {
+            finished = find_finished(s, -1);
+            woken = take_wake(s);
+            continue;
+        }
+        if (next > cr_world_now(&s->world))
+            cr_world_pass(&s->world, next);
+        cr_net_deliver(&s->world);
+        finished = find_virtual(s);
     }
-    if (!finished && !woken && deadline > cr_world_now(&s->world))
-        cr_world_pass(&s->world, deadline);
     return deliver(s, finished);
+}
+
+/* A real descriptor may become ready at any time; a virtual one only by what a task does, or what
+ * is on its way. */
+static bool sim_hopeless(cr_backend *backend)
+{
+    sim *s = sim_of(backend);
+    if (cr_net_next(&s->world) != CR_NEVER)
+        return false;
+    for (size_t i = 0; i < s->count; i++) {
+        const pending *p = &s->ops[i];
+        if (p->finished || !cr_is_virtual(p->op->fd) || virtual_events(s, p->op))
+            return false;
+    }
+    return true;
 }
 
 /* From other threads too, which exist under the simulator as well. */
@@ -273,8 +343,10 @@ static void sim_close(cr_backend *backend)
     const cr_sys *real = s->real;
     if (s->wake_fd >= 0)
         real->close(real->context, s->wake_fd);
+    cr_world_deinit(&s->world);
     cr_buffers_deinit(&s->base.buffers);
     cr_free(real, s->attached.generations);
+    cr_free(real, s->virtuals.generations);
     cr_free(real, s->ops);
     cr_free(real, s->polled);
     cr_free(real, s);
@@ -288,6 +360,7 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
         return -ENOMEM;
     s->base.type = &cr_backend_sim;
     s->real = sys;
+    s->virtuals.first = CR_VIRTUAL_FIRST;
     cr_world_init(&s->world, sys, seed);
     cr_buffers_init(&s->base.buffers, sys);
     atomic_init(&s->woken, false);
@@ -315,6 +388,7 @@ const cr_backend_type cr_backend_sim = {
     .close_fd = sim_close_fd,
     .cancel = sim_cancel,
     .turn = sim_turn,
+    .hopeless = sim_hopeless,
     .wake = sim_wake,
     .pollable = sim_pollable,
     .leave_parent = sim_leave_parent,

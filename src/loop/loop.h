@@ -146,12 +146,18 @@ static inline void cr_loop_trace(crank_loop *loop, cr_tracer *tracer)
     loop->runner.tracer = tracer;
     loop->runner.steps = 0; /* what runs now passes the processor to the loop */
 }
+/* Is an operation in flight that may still complete though nothing else happens? */
+static inline bool cr_loop_awaits(const crank_loop *loop)
+{
+    const cr_backend_type *type = loop->backend->type;
+    return loop->in_flight > 0 && !(type->hopeless && type->hopeless(loop->backend));
+}
 /* Will anything happen by itself, beside so many timers: is anything ready, planned, in flight,
  * awaited from outside? */
 static inline bool cr_loop_expects(const crank_loop *loop, size_t timers)
 {
-    return loop->runner.head || cr_timers_count(loop->timers) > timers || loop->in_flight > 0 ||
-           loop->external_refs > 0;
+    return loop->runner.head || cr_timers_count(loop->timers) > timers || loop->external_refs > 0 ||
+           cr_loop_awaits(loop);
 }
 /* now + span without overflow. */
 static inline int64_t cr_after(int64_t now, int64_t span)

@@ -231,8 +231,8 @@ static bool nothing_pending(const crank_loop *loop, int64_t next)
     bool planned = cr_timers_count(loop->timers) > loop->unref_timers;
     if (next == CR_NEVER && (loop->simulated || !loop->tasks))
         planned = false;
-    return !planned && loop->in_flight == 0 && loop->external_refs == 0 &&
-           cr_wakeup_empty(loop->wakeup);
+    return !planned && loop->external_refs == 0 && cr_wakeup_empty(loop->wakeup) &&
+           !cr_loop_awaits(loop);
 }
 
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
