@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* clients.c: the load: connections with one message each under way.
+ *
+ * A closed loop: a client sends its next message when the last one has come back, so that the rate is what
+ * server and load reach together. Every byte that comes back is compared with what was sent. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "../measure.h"
+#include "load.h"
+
+/* A line: servers that read lines and servers that read bytes do the same. */
+static const char message[MESSAGE_SIZE + 1] = "sixty-four bytes of a line that goes there and comes back again\n";
+
+enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000 };
+
+/* Latencies of equal power of two fall into 128 buckets. */
+static size_t bucket_of(int64_t ns)
+{
+    uint64_t value = ns < 0 ? 0 : (uint64_t)ns;
+    if (value < 128)
+        return (size_t)value;
+    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - 7u;
+    return (shift + 1) * 128 + (size_t)((value >> shift) & 127);
+}
+
+static double bucket_middle(size_t bucket)
+{
+    if (bucket < 128)
+        return (double)bucket;
+    return ((double)(128 + bucket % 128) + 0.5) * (double)((uint64_t)1 << (bucket / 128 - 1));
+}
+
+static bool failed(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    return false;
+}
+
+/* One message there and back, waiting for it. */
+static bool round_trip(int fd)
+{
+    char buf[MESSAGE_SIZE];
+    if (send(fd, message, MESSAGE_SIZE, MSG_NOSIGNAL) != MESSAGE_SIZE)
+        return failed("send");
+    ssize_t got = recv(fd, buf, sizeof buf, MSG_WAITALL);
+    if (got != MESSAGE_SIZE || memcmp(buf, message, MESSAGE_SIZE) != 0) {
+        errno = got < 0 ? errno : EBADMSG;
+        return failed("the first echo");
+    }
+    return true;
+}
+
+/* By a reset at close: the port is free at once, where ten thousand in TIME_WAIT would use them up. */
+static int connect_to(unsigned port)
+{
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct linger reset = { .l_onoff = 1 };
+    struct timeval patience = { .tv_sec = STALLED_MS / 1000 };
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        failed("connect");
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return fd;
+}
+
+bool clients_open(clients *c, const server *s, size_t count, bool each_echoes)
+{
+    memset(c, 0, sizeof *c);
+    c->epoll = epoll_create1(EPOLL_CLOEXEC);
+    c->all = calloc(count, sizeof *c->all);
+    if (c->epoll < 0 || !c->all)
+        return failed("clients");
+    while (c->count < count) {
+        client *one = &c->all[c->count];
+        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = one };
+        one->fd = connect_to(s->port);
+        if (one->fd < 0)
+            return false;
+        c->count++;
+        bool echoes = each_echoes || c->count % ACCEPTED_EVERY == 0 || c->count == count;
+        if (echoes && !round_trip(one->fd))
+            return false;
+        if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) < 0)
+            return failed("epoll_ctl");
+    }
+    return true;
+}
+
+static bool send_next(client *one, int64_t now)
+{
+    one->got = 0;
+    one->sent_at = now;
+    return send(one->fd, message, MESSAGE_SIZE, MSG_NOSIGNAL) == MESSAGE_SIZE || failed("send");
+}
+
+bool clients_begin(clients *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (!send_next(&c->all[i], now_ns()))
+            return false;
+    return true;
+}
+
+/* What one client has to read, and its next message when that was all of the last. */
+static bool take_echo(clients *c, client *one)
+{
+    char buf[MESSAGE_SIZE];
+    ssize_t got = recv(one->fd, buf, MESSAGE_SIZE - one->got, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return true;
+    if (got <= 0) {
+        errno = got < 0 ? errno : ECONNRESET;
+        return failed("the server ended a connection");
+    }
+    if (memcmp(buf, message + one->got, (size_t)got) != 0) {
+        errno = EBADMSG;
+        return failed("an echo differs from what was sent");
+    }
+    one->got += (unsigned)got;
+    if (one->got < MESSAGE_SIZE)
+        return true;
+    int64_t now = now_ns();
+    c->echoed++;
+    c->latencies[bucket_of(now - one->sent_at)]++;
+    return send_next(one, now);
+}
+
+bool clients_run(clients *c, int64_t until, uint64_t at_least)
+{
+    static struct epoll_event events[BATCH];
+    while (now_ns() < until || c->echoed < at_least) {
+        int n = epoll_wait(c->epoll, events, BATCH, STALLED_MS);
+        if (n == 0)
+            errno = ETIMEDOUT;
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return failed("waiting for echoes");
+        for (int i = 0; i < n; i++)
+            if (!take_echo(c, events[i].data.ptr))
+                return false;
+    }
+    return true;
+}
+
+void clients_forget(clients *c)
+{
+    c->echoed = 0;
+    memset(c->latencies, 0, sizeof c->latencies);
+}
+
+double clients_latency(const clients *c, double share)
+{
+    uint64_t passed = 0;
+    for (size_t i = 0; i < LATENCIES; i++) {
+        passed += c->latencies[i];
+        if (passed > 0 && (double)passed >= share * (double)c->echoed)
+            return bucket_middle(i);
+    }
+    return 0;
+}
+
+void clients_close(clients *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        close(c->all[i].fd);
+    if (c->epoll >= 0)
+        close(c->epoll);
+    free(c->all);
+    c->all = NULL;
+    c->count = 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* load.c: measure a server: load RESULT KIND CONNECTIONS SECONDS SERVER [ARGUMENT...]
+ *
+ * Starts the server on the first core, itself uses the last, and prints a line for each value: RESULT with
+ * a suffix, `load`, value, unit. Everything goes over 127.0.0.1. A further kind of load is a function and a
+ * line of the table. */
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+#include "../measure.h"
+#include "load.h"
+
+typedef struct request {
+    const char *result;
+    size_t connections;
+    int64_t span; /* of what is measured, in nanoseconds */
+} request;
+
+static void say(const request *r, const char *suffix, double value, const char *unit)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", r->result, suffix);
+    result(name, "load", value, unit);
+}
+
+/* Connected, every client's first messages echoed, and nothing counted yet. */
+static bool warm_up(clients *c, const request *r, const server *s)
+{
+    if (!clients_open(c, s, r->connections, false) || !clients_begin(c) ||
+        !clients_run(c, now_ns() + r->span / 4, 2 * r->connections))
+        return false;
+    clients_forget(c);
+    return true;
+}
+
+/* The server's processor time for each message, the rate, and how long a message takes. */
+static bool load_echo(clients *c, const request *r, const server *s)
+{
+    if (!warm_up(c, r, s))
+        return false;
+    double cpu = server_cpu(s), started = wall_seconds();
+    if (!clients_run(c, now_ns() + r->span, 1))
+        return false;
+    double messages = (double)c->echoed, spent = server_cpu(s) - cpu;
+    say(r, "_cpu", spent * 1e6 / messages, "us");
+    say(r, "_rate", messages / (wall_seconds() - started), "/s");
+    say(r, "_p50", clients_latency(c, 0.5) / 1e3, "us");
+    say(r, "_p99", clients_latency(c, 0.99) / 1e3, "us");
+    return true;
+}
+
+/* System calls for each message. */
+static bool load_calls(clients *c, const request *r, const server *s)
+{
+    static const char *const suffixes[CALL_KINDS] = { "_transfer", "_wait", "_register", "_other" };
+    /* The second warm-up is the traced server's. */
+    if (!warm_up(c, r, s) || !calls_begin(s) || !clients_run(c, now_ns() + r->span / 4, r->connections))
+        return false;
+    clients_forget(c);
+    calls before = calls_now();
+    if (!clients_run(c, now_ns() + r->span, 1))
+        return false;
+    calls after = calls_now();
+    for (size_t i = 0; i < CALL_KINDS; i++)
+        say(r, suffixes[i], (double)(after.of[i] - before.of[i]) / (double)c->echoed, "calls");
+    return true;
+}
+
+/* What a connection that has echoed one message and waits for the next keeps of the server's memory. */
+static bool load_idle(clients *c, const request *r, const server *s)
+{
+    double resident = server_resident(s), tables = server_tables(s), count = (double)r->connections;
+    if (!clients_open(c, s, r->connections, true))
+        return false;
+    /* A server may give memory back when it has been idle for a while: look until nothing changes. */
+    double before = 0, after = server_resident(s);
+    for (int64_t began = now_ns(); before != after && now_ns() - began < 3 * second_ns;) {
+        nanosleep(&(struct timespec){ .tv_nsec = r->span < second_ns ? (long)r->span : 500000000 }, NULL);
+        before = after;
+        after = server_resident(s);
+    }
+    say(r, "", (after - resident) / count, "B");
+    say(r, "_tables", (server_tables(s) - tables) / count, "B");
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*run)(clients *c, const request *r, const server *s);
+} kinds[] = {
+    { "echo", load_echo },
+    { "calls", load_calls },
+    { "idle", load_idle },
+};
+
+static int usage(void)
+{
+    fputs("load RESULT KIND CONNECTIONS SECONDS SERVER [ARGUMENT...]; kinds:", stderr);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        fprintf(stderr, " %s", kinds[i].name);
+    fputc('\n', stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static clients c;
+    server s;
+    size_t kind = 0, count = sizeof kinds / sizeof *kinds;
+    while (argc > 5 && kind < count && strcmp(argv[2], kinds[kind].name) != 0)
+        kind++;
+    long connections = argc > 5 ? atol(argv[3]) : 0;
+    double seconds = argc > 5 ? atof(argv[4]) : 0;
+    if (kind == count || connections < 1 || !(seconds > 0 && seconds < 1000))
+        return usage();
+    cores_divide();
+    request r = { argv[1], descriptors_raise((size_t)connections), (int64_t)(seconds * 1e9) };
+    if (!server_start(argv + 5, &s))
+        return 1;
+    bool done = kinds[kind].run(&c, &r, &s);
+    server_stop(&s);
+    clients_close(&c);
+    return done ? 0 : 1;
+}

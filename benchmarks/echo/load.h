@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* load.h: the parts of the program that measures a server.
+ *
+ * server.c starts the measured server and reads its processor time and memory, clients.c is the load on
+ * it, calls.c counts its system calls, load.c has the table of what can be measured. None of them uses
+ * crank, and every server is treated alike: it is a program that binds a port of 127.0.0.1 that the kernel
+ * chooses, prints the number of that port as its first line, and serves until it is killed. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+static const int64_t second_ns = 1000000000;
+int64_t now_ns(void);
+
+/* ---- server.c ---- */
+
+typedef struct server {
+    pid_t pid;
+    unsigned port;
+} server;
+
+/* Pin this process to the last core it may use; the server goes to the first. */
+void cores_divide(void);
+/* Raise the limit of descriptors, which the server inherits. Gives how many connections of at most wanted
+ * fit into it. */
+size_t descriptors_raise(size_t wanted);
+/* Start argv and wait until it has printed its port. False: it did not; the reason is on stderr. */
+bool server_start(char *const *argv, server *ret);
+void server_stop(const server *s);
+/* Processor time of all its threads so far, in seconds. What the kernel has not yet accounted of a running
+ * thread is missing: at most one of its ticks. */
+double server_cpu(const server *s);
+/* Resident memory page by page, and page tables, in bytes. */
+double server_resident(const server *s);
+double server_tables(const server *s);
+
+/* ---- clients.c ---- */
+
+enum { MESSAGE_SIZE = 64, LATENCIES = 64 * 128 };
+
+typedef struct client {
+    int fd;
+    unsigned got;    /* bytes of the echo so far */
+    int64_t sent_at; /* when the message under way was sent */
+} client;
+
+typedef struct clients {
+    client *all;
+    size_t count;
+    int epoll;
+    uint64_t echoed;               /* messages that came back */
+    uint64_t latencies[LATENCIES]; /* of them, by clients_bucket */
+} clients;
+
+/* Connect count clients. each_echoes: every one of them gets one message echoed; else only as many as keep
+ * the server's backlog short. False: with the reason on stderr. */
+bool clients_open(clients *c, const server *s, size_t count, bool each_echoes);
+/* One message of each client goes out. */
+bool clients_begin(clients *c);
+/* Send the next message of a client whenever its last one has come back, until it is later than until and
+ * at least so many messages have come back. */
+bool clients_run(clients *c, int64_t until, uint64_t at_least);
+/* Forget what was counted. */
+void clients_forget(clients *c);
+/* The latency below which so many of 1 lie, in nanoseconds, to 1%. */
+double clients_latency(const clients *c, double share);
+/* End them by a reset: no port of theirs stays occupied. */
+void clients_close(clients *c);
+
+/* ---- calls.c ---- */
+
+enum call_kind { CALL_TRANSFER, CALL_WAIT, CALL_REGISTER, CALL_OTHER, CALL_KINDS };
+
+typedef struct calls {
+    uint64_t of[CALL_KINDS];
+} calls;
+
+/* Trace the server, from another thread, from now until it ends. False: the kernel does not let us; the
+ * reason is on stderr. */
+bool calls_begin(const server *s);
+calls calls_now(void);
+/* Wait for the tracing thread, once the server has been killed. */
+void calls_end(void);
+#endif
