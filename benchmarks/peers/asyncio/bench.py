@@ -197,6 +197,22 @@ async def thread_gather():
     result(NAME, (now() - started) / n * 1e6, "us")
 
 
+class Echo(asyncio.Protocol):
+    """Its fast way: protocols, not streams."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+async def echo():
+    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
 async def startup():
     pass
 

@@ -66,8 +66,7 @@ static void spawn_gather()
 
 static awaitable<void> sleeps(long ms)
 {
-    asio::steady_timer timer(
-        co_await asio::this_coro::executor, std::chrono::milliseconds(ms));
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(ms));
     co_await timer.async_wait(use_awaitable);
 }
 
@@ -226,6 +225,38 @@ static void pi(const char *name, long jobs)
     result(name, who, (wall_seconds() - started) * 1e3, "ms");
 }
 
+static awaitable<void> echo_all(asio::ip::tcp::socket peer)
+{
+    char buf[4096];
+    try {
+        for (;;) {
+            size_t got = co_await peer.async_read_some(asio::buffer(buf), use_awaitable);
+            co_await asio::async_write(peer, asio::buffer(buf, got), use_awaitable);
+        }
+    } catch (const boost::system::system_error &) {
+        /* the peer has gone */
+    }
+}
+
+static awaitable<void> serve()
+{
+    asio::ip::tcp::acceptor listener(loop, { asio::ip::make_address("127.0.0.1"), 0 });
+    listener.listen(4096);
+    printf("%d\n", listener.local_endpoint().port());
+    fflush(stdout);
+    for (;;) {
+        auto peer = co_await listener.async_accept(use_awaitable);
+        peer.set_option(asio::ip::tcp::no_delay(true));
+        asio::co_spawn(loop, echo_all(std::move(peer)), asio::detached);
+    }
+}
+
+static void echo()
+{
+    asio::co_spawn(loop, serve(), asio::detached);
+    loop.run();
+}
+
 int main(int argc, char **argv)
 {
     const std::map<std::string, void (*)()> table = {
@@ -239,6 +270,7 @@ int main(int argc, char **argv)
         { "cancel", cancel },
         { "thread_seq", thread_seq },
         { "thread_gather", thread_gather },
+        { "echo", echo },
         { "startup", [] { loop.run(); } },
     };
     std::string name = argc > 1 ? argv[1] : "";

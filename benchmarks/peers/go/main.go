@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -250,11 +251,38 @@ func pi(jobs int) {
 	result(fmt.Sprintf("pi_%d", jobs), time.Since(started).Seconds()*1e3, "ms")
 }
 
+func echoAll(peer net.Conn) {
+	defer peer.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := peer.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err = peer.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func echo() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	for {
+		if peer, err := listener.Accept(); err == nil {
+			go echoAll(peer)
+		}
+	}
+}
+
 func main() {
 	workloads := map[string]func(){
 		"ctxswitch": ctxswitch, "spawn_seq": spawnSeq, "spawn_gather": spawnGather,
 		"sleepers": sleepers, "sleepers_1m": sleepers1m, "generator": generator,
-		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "startup": func() {},
+		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "startup": func() {},
 		"lock":        func() { contend("lock", true) },
 		"locknoyield": func() { contend("locknoyield", false) },
 	}

@@ -2,6 +2,7 @@
 /* libuv: callbacks, no tasks, so there is nothing to switch, spawn, queue or lock. A sleeper is a
  * timer with its callback, a thread job a work request. */
 #include "../../measure.h"
+#include <netinet/in.h>
 #include <uv.h>
 
 static const char *name;
@@ -142,6 +143,77 @@ static void pi(void)
     result(name, "libuv", (wall_seconds() - started) * 1e3, "ms");
 }
 
+typedef struct peer {
+    uv_tcp_t tcp;
+    char buf[4096];
+} peer;
+typedef struct rest {
+    uv_write_t write;
+    char bytes[];
+} rest;
+
+static void peer_closed(uv_handle_t *handle) { free(handle); }
+static void rest_written(uv_write_t *write, int status)
+{
+    (void)status;
+    free(write);
+}
+
+static void give_buffer(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
+{
+    peer *p = (peer *)handle;
+    (void)wanted;
+    *ret = uv_buf_init(p->buf, sizeof p->buf);
+}
+
+/* uv_try_write is the fast way; what it leaves goes the common one. */
+static void echo_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    if (got < 0)
+        uv_close((uv_handle_t *)stream, peer_closed);
+    if (got <= 0)
+        return;
+    uv_buf_t out = uv_buf_init(buf->base, (unsigned)got);
+    int written = uv_try_write(stream, &out, 1);
+    if (written == got)
+        return;
+    size_t from = written > 0 ? (size_t)written : 0, left = (size_t)got - from;
+    rest *r = malloc(sizeof *r + left);
+    memcpy(r->bytes, buf->base + from, left);
+    out = uv_buf_init(r->bytes, (unsigned)left);
+    uv_write(&r->write, stream, &out, 1, rest_written);
+}
+
+static void echo_accept(uv_stream_t *listener, int status)
+{
+    peer *p = status < 0 ? NULL : malloc(sizeof *p);
+    if (!p)
+        return;
+    uv_tcp_init(loop, &p->tcp);
+    if (uv_accept(listener, (uv_stream_t *)p) < 0) {
+        uv_close((uv_handle_t *)p, peer_closed);
+        return;
+    }
+    uv_tcp_nodelay(&p->tcp, 1);
+    uv_read_start((uv_stream_t *)p, give_buffer, echo_read);
+}
+
+static void echo(void)
+{
+    uv_tcp_t listener;
+    struct sockaddr_in at;
+    int size = sizeof at;
+    uv_tcp_init(loop, &listener);
+    uv_ip4_addr("127.0.0.1", 0, &at);
+    uv_tcp_bind(&listener, (struct sockaddr *)&at, 0);
+    if (uv_listen((uv_stream_t *)&listener, 4096, echo_accept) < 0)
+        exit(1);
+    uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &size);
+    printf("%d\n", ntohs(at.sin_port));
+    fflush(stdout);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
 static void startup(void) { uv_run(loop, UV_RUN_DEFAULT); }
 
 static const struct {
@@ -154,6 +226,7 @@ static const struct {
     { "cancel", cancel },
     { "thread_seq", thread_seq },
     { "thread_gather", thread_gather },
+    { "echo", echo },
     { "startup", startup },
 };
 

@@ -4,6 +4,7 @@
 // Node: promises and timers. A yield that lets others run is setImmediate. It has no queue and no
 // lock of its own; the queue below is what a program would write.
 const fs = require('fs');
+const net = require('net');
 const name = process.argv[2];
 
 const now = () => Number(process.hrtime.bigint());
@@ -74,7 +75,17 @@ async function sleepersRound(spans) {
   return (now() - started) / 1e9;
 }
 
+function echo() {
+  const server = net.createServer({ noDelay: true }, (peer) => {
+    peer.on('data', (bytes) => peer.write(bytes));
+    peer.on('error', () => {});
+  });
+  server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => console.log(server.address().port));
+}
+
 const workloads = {
+  echo,
+
   startup() {},
 
   async ctxswitch() {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::{sync, task, time};
 
 fn memory_bytes(field: &str) -> f64 {
@@ -229,6 +230,26 @@ async fn pi(name: &str, jobs: u64) {
     result(name, started.elapsed().as_secs_f64() * 1e3, "ms");
 }
 
+async fn echo_all(mut peer: tokio::net::TcpStream) {
+    let mut buf = [0u8; 4096];
+    while let Ok(n) = peer.read(&mut buf).await {
+        if n == 0 || peer.write_all(&buf[..n]).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn echo() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap().port());
+    loop {
+        if let Ok((peer, _)) = listener.accept().await {
+            let _ = peer.set_nodelay(true);
+            tokio::spawn(echo_all(peer));
+        }
+    }
+}
+
 async fn run(name: &str) {
     match name {
         "startup" => {}
@@ -242,6 +263,7 @@ async fn run(name: &str) {
         "lock" => contend(name, true).await,
         "locknoyield" => contend(name, false).await,
         "cancel" => cancel().await,
+        "echo" => echo().await,
         "thread_seq" => thread_seq().await,
         "thread_gather" => thread_gather().await,
         _ => pi(name, name["pi_".len()..].parse().expect("a workload")).await,
@@ -250,6 +272,6 @@ async fn run(name: &str) {
 
 fn main() {
     let name = std::env::args().nth(1).expect("a workload");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(&name));
 }
