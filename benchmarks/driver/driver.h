@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* driver.h: the parts of the program behind ./bench.
  *
- * workload.c knows what can be measured, peer.c with whom it can be compared, process.c runs one
- * program once, quiet.c says whether others were at work meanwhile, sample.c keeps the values,
+ * workload.c knows what can be measured, peer.c with whom it can be compared, network.c what is measured from
+ * outside a server, process.c runs one program once, quiet.c says whether others were at work meanwhile, sample.c keeps the values,
  * table.c and picture.c show them, progress.c says how far it is, main.c does it all in order. The
  * driver itself uses no crank: it must not be what it measures. */
 #ifndef BENCH_DRIVER_H
@@ -20,7 +20,7 @@ typedef struct workload {
     const char *group;   /* also selects it, "" for none */
     const char *results; /* what it prints, separated by blanks */
     int runs;
-    bool every_core; /* thread pools; all else is pinned to the first core */
+    bool every_core; /* thread pools, and what pins itself; all else is pinned to the first core */
     double seconds;  /* of a run, where that is not known yet; 0: one */
     const char *about;
 } workload;
@@ -49,6 +49,7 @@ typedef struct contender {
     char *argv[ARGV_MAX];
     size_t argc;
     char release[64]; /* what version printed */
+    bool bar;         /* runs as often as crank: it is what crank is measured by */
 } contender;
 
 /* Read every description in folder, sorted by name. Gives how many. */
@@ -56,9 +57,29 @@ size_t peer_load_all(const char *folder, contender *ret_peers, size_t max);
 bool peer_installed(const contender *peer);
 /* Build it into out/NAME, and find its argv and version. False: it cannot, and has said why. */
 bool peer_prepare(contender *peer, const char *out);
-bool peer_does(const contender *peer, const char *name);
+/* crank does everything; a peer the workloads its description names, and what a network workload calls its server by. */
+bool peer_does(const contender *peer, const workload *w);
 /* Install packages with apt-get, saying so first. False when that failed. */
 bool peer_install(const contender *peer);
+
+/* ---- network.c ---- */
+
+/* A workload that the program load measures, from outside a server. */
+typedef struct network {
+    const char *workload;
+    const char *kind;   /* of load's kinds */
+    const char *serves; /* what the server is started with, and what a peer's description says that it does */
+    int connections;
+} network;
+
+/* How one is measured; NULL for a workload whose program measures itself. */
+const network *network_of(const workload *w);
+/* The plain C servers that this kernel lets run, as peers. Gives how many. */
+size_t network_plain(const char *programs, contender *ret_plain, size_t max);
+/* The command that measures it once, of ARGV_MAX + 8 words, for seconds; valid until the next. */
+char **network_command(const network *n, const contender *who, const char *programs, double seconds);
+/* Say on stderr what this machine does not allow of the workloads chosen. */
+void network_warn(const bool *chosen);
 
 /* ---- process.c ---- */
 
@@ -148,6 +169,8 @@ double progress_seconds(void);
 void progress_expect(size_t work, size_t who, int runs);
 void progress_ran(size_t work, size_t who, double seconds);
 double progress_cost(size_t work, size_t who);
+/* Seconds that the runs to come will take. */
+double progress_to_go(void);
 /* What is going to run. */
 void progress_at(size_t work, size_t who, int run, int of);
 /* Show it, if it is time. Gives the milliseconds until it is time again. */

@@ -18,6 +18,9 @@
 #define PEER_RUNS 3
 #define OWN_RUNS 9 /* of crank's beside them; alone it runs as often as the workload says */
 #define SESSION 640.0
+/* One with network workloads at most eight, within which disturbed runs are repeated. */
+#define NETWORK_SESSION 420.0
+#define NETWORK_RUN_LIMIT 40.0
 #define SLOW_RUN 4.0
 
 typedef struct command {
@@ -27,7 +30,9 @@ typedef struct command {
     const char *markdown;
     const char *svg;
     bool with_peers, install;
-    int runs; /* 0: as the workload says */
+    bool networked; /* a network workload is chosen */
+    double seconds; /* that each run of one measures */
+    int runs;       /* 0: as the workload says */
     bool chosen[64];
     bool any_chosen;
     bool wanted[CONTENDERS_MAX]; /* peers asked for by name */
@@ -47,13 +52,17 @@ static void usage(FILE *out)
           "  --install                      install the Debian packages peers need, saying so\n"
           "  --backend sim|epoll|uring      what crank runs on\n"
           "  --runs N                       how often each\n"
+          "  --seconds S                    how long each run of echo measures: 2\n"
           "  --markdown FILE, --svg FILE    write the table, the picture\n"
           "A result is printed as soon as it is there. With all peers it takes at most 12 minutes on a\n"
           "quiet machine: peers run three times, fewer where that would not fit, and once where a run\n"
           "takes over 4 s (a million sleepers take Python a minute); a result says so.\n"
+          "echo measures servers beside plain C, when it is named: the CPU each takes for a message, its system\n"
+          "calls, the memory of a connection. With all peers that takes at most 8 minutes.\n"
           "  ./bench                        crank alone\n"
           "  ./bench --peers                beside all that is installed\n"
-          "  ./bench spawn_seq --peers go   one workload beside one peer\n",
+          "  ./bench spawn_seq --peers go   one workload beside one peer\n"
+          "  ./bench echo --peers           echo servers, beside plain C and all that is installed\n",
         out);
 }
 
@@ -79,15 +88,21 @@ static bool choose(command *c, const char *name)
     return false;
 }
 
+/* Values of options, as written. */
+typedef struct given {
+    const char *backend, *runs, *seconds;
+} given;
+
 /* Where the value of an option that takes one goes; NULL for another word. */
-static const char **valued(command *c, const char *word, const char **backend, const char **runs)
+static const char **valued(command *c, const char *word, given *ret)
 {
     const struct {
         const char *word;
         const char **place;
     } options[] = {
-        { "--backend", backend },
-        { "--runs", runs },
+        { "--backend", &ret->backend },
+        { "--runs", &ret->runs },
+        { "--seconds", &ret->seconds },
         { "--markdown", &c->markdown },
         { "--svg", &c->svg },
         { "--programs", &c->programs },
@@ -107,12 +122,41 @@ static bool set_backend(const char *name)
     return setenv("CRANK_BACKEND", name, 1) == 0;
 }
 
+static int list(void)
+{
+    workload_list(stdout);
+    for (size_t p = 0; p < peer_count; p++)
+        printf("--peers %-14s %s\n", peers[p].name, peer_installed(&peers[p]) ? "installed" : "not installed");
+    return 0;
+}
+
+/* Take over what was written. -1: go on; else the exit status. */
+static int settle(command *c, const given *g)
+{
+    for (size_t i = 0; i < workload_count; i++) {
+        if (!c->any_chosen)
+            c->chosen[i] = !network_of(&workloads[i]);
+        c->networked |= c->chosen[i] && network_of(&workloads[i]);
+    }
+    if (g->backend && !set_backend(g->backend))
+        return fprintf(stderr, "bench: unknown backend \"%s\"; known: sim epoll uring\n", g->backend), 2;
+    if (c->networked && g->backend && !strcmp(g->backend, "sim"))
+        return fputs("bench: the simulator has no clients outside: --backend epoll or uring\n", stderr), 2;
+    c->runs = g->runs ? atoi(g->runs) : 0;
+    if (g->runs && (c->runs < 1 || c->runs > SAMPLES_MAX))
+        return fprintf(stderr, "bench: --runs takes 1 to %d\n", SAMPLES_MAX), 2;
+    c->seconds = g->seconds ? atof(g->seconds) : 2;
+    if (!(c->seconds >= 0.05 && c->seconds <= 20))
+        return fputs("bench: --seconds takes 0.05 to 20\n", stderr), 2;
+    return -1;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(command *c, int argc, char **argv)
 {
-    const char *backend = NULL, *runs = NULL;
+    given g = { NULL, NULL, NULL };
     for (int i = 1; i < argc; i++) {
-        const char **place = valued(c, argv[i], &backend, &runs);
+        const char **place = valued(c, argv[i], &g);
         if (place) {
             if (++i == argc)
                 return fprintf(stderr, "bench: %s wants a value; see --help\n", argv[i - 1]), 2;
@@ -126,22 +170,12 @@ static int parse(command *c, int argc, char **argv)
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             return usage(stdout), 0;
         } else if (!strcmp(argv[i], "list")) {
-            workload_list(stdout);
-            for (size_t p = 0; p < peer_count; p++)
-                printf("--peers %-14s %s\n", peers[p].name, peer_installed(&peers[p]) ? "installed" : "not installed");
-            return 0;
+            return list();
         } else if (!choose(c, argv[i])) {
             return unknown(argv[i]);
         }
     }
-    if (backend && !set_backend(backend))
-        return fprintf(stderr, "bench: unknown backend \"%s\"; known: sim epoll uring\n", backend), 2;
-    c->runs = runs ? atoi(runs) : 0;
-    if (runs && (c->runs < 1 || c->runs > SAMPLES_MAX))
-        return fprintf(stderr, "bench: --runs takes 1 to %d\n", SAMPLES_MAX), 2;
-    for (size_t i = 0; !c->any_chosen && i < workload_count; i++)
-        c->chosen[i] = true;
-    return -1;
+    return settle(c, &g);
 }
 
 static void prepare_crank(const command *c)
@@ -153,11 +187,20 @@ static void prepare_crank(const command *c)
     contenders[0].argc = 1;
 }
 
+/* Does it take part in anything that is chosen? */
+static bool takes_part(const command *c, const contender *peer)
+{
+    for (size_t i = 0; i < workload_count; i++)
+        if (c->chosen[i] && peer_does(peer, &workloads[i]))
+            return true;
+    return false;
+}
+
 static void prepare_peers(const command *c)
 {
-    for (size_t i = 0; c->with_peers && i < peer_count; i++) {
+    for (size_t i = 0; c->with_peers && i < peer_count && contender_count < CONTENDERS_MAX; i++) {
         contender *peer = &peers[i];
-        if (c->any_wanted && !c->wanted[i])
+        if (c->any_wanted ? !c->wanted[i] : !takes_part(c, peer))
             continue;
         bool ready = peer_installed(peer);
         if (!ready && (c->install || c->any_wanted))
@@ -192,14 +235,17 @@ static bool run_startup(const command *c, contender *who, record *r)
     return true;
 }
 
-static bool run_program(const workload *w, contender *who, record *r)
+static bool run_program(const command *c, const workload *w, contender *who, record *r)
 {
     char *argv[ARGV_MAX + 1] = { 0 };
     process_run run;
+    const network *net = network_of(w);
     for (size_t i = 0; i < who->argc; i++)
         argv[i] = who->argv[i];
     argv[who->argc] = (char *)(intptr_t)w->name;
-    if (process_measure(argv, w->every_core, RUN_LIMIT, &run) < 0 || run.status != 0) {
+    char **words = net ? network_command(net, who, c->programs, c->seconds) : argv;
+    double limit = net ? NETWORK_RUN_LIMIT + c->seconds : RUN_LIMIT;
+    if (process_measure(words, w->every_core, limit, &run) < 0 || run.status != 0) {
         fprintf(stderr, "bench: %s %s: exit status %d\n", who->name, w->name, run.status);
         return false;
     }
@@ -220,15 +266,16 @@ static int peer_runs(const command *c, size_t work)
     double fixed = progress_seconds(), each = 0;
     for (size_t w = work; w < workload_count; w++)
         for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
-            double cost = peer_does(&contenders[i], workloads[w].name) ? progress_cost(w, i) : 0;
-            if (!contenders[i].folder)
+            double cost = peer_does(&contenders[i], &workloads[w]) ? progress_cost(w, i) : 0;
+            if (!contenders[i].folder || contenders[i].bar)
                 fixed += cost * own_runs(c, &workloads[w]);
-            else if (cost > SLOW_RUN)
+            else if (cost > SLOW_RUN && !c->networked)
                 fixed += cost;
             else
                 each += cost;
         }
-    double fit = each > 0 ? (SESSION - fixed) / each : PEER_RUNS;
+    double session = c->networked ? NETWORK_SESSION : SESSION;
+    double fit = each > 0 ? (session - fixed) / each : PEER_RUNS;
     return fit >= PEER_RUNS ? PEER_RUNS : fit < 1 ? 1 : (int)fit;
 }
 
@@ -236,27 +283,36 @@ static int peer_runs(const command *c, size_t work)
 static int wanted_runs(const command *c, const workload *w, const contender *who, const record *r)
 {
     int wanted = c->runs ? c->runs : w->runs;
-    if (!who->folder)
+    if (!who->folder || who->bar)
         return own_runs(c, w);
     if (!c->runs && wanted > r->most)
         wanted = r->most;
     return r->slow > 0 ? 1 : wanted;
 }
 
-/* One run of one contender; a disturbed one is not kept while there are others left to try. */
-static bool run_once(const command *c, const workload *w, contender *who, record *r)
+/* May a disturbed run be repeated? With a network workload only while the session keeps within its limit by it; without
+ * one the session keeps its limit by running peers fewer times. */
+static bool time_to_repeat(const command *c, size_t work, size_t who)
 {
+    return !c->networked || progress_seconds() + progress_to_go() + progress_cost(work, who) < NETWORK_SESSION;
+}
+
+/* One run of one contender; a disturbed one is not kept while there are others left to try. */
+static bool run_once(const command *c, size_t work, size_t index, record *r)
+{
+    const workload *w = &workloads[work];
+    contender *who = &contenders[index];
     record kept = *r;
     quiet_wait(who->folder ? 0.5 : 2, w->every_core);
     quiet_window window = quiet_begin();
     bool startup = !strcmp(w->name, "startup");
-    if (!(startup ? run_startup(c, who, r) : run_program(w, who, r)))
+    if (!(startup ? run_startup(c, who, r) : run_program(c, w, who, r)))
         return false;
     bool disturbed = quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
     double took = quiet_begin().started - window.started;
-    if (who->folder && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
+    if (who->folder && !network_of(w) && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
         r->slow = took;
-    if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r)) {
+    if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r) && time_to_repeat(c, work, index)) {
         *r = kept;
         r->repeated++;
         return true;
@@ -273,11 +329,11 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
     contender *one = &o->contenders[who];
     record *r = outcome_at(o, work, who);
     int wanted = wanted_runs(c, w, one, r);
-    if (*ret_failed || (int)r->runs >= wanted || !peer_does(one, w->name))
+    if (*ret_failed || (int)r->runs >= wanted || !peer_does(one, w))
         return false;
     progress_at(work, who, (int)r->runs + 1, wanted);
     quiet_window before = quiet_begin();
-    *ret_failed = !run_once(c, w, one, r);
+    *ret_failed = !run_once(c, work, who, r);
     progress_ran(work, who, quiet_begin().started - before.started);
     int left = *ret_failed ? 0 : wanted_runs(c, w, one, r) - (int)r->runs;
     progress_expect(work, who, left);
@@ -294,7 +350,7 @@ static int measure(const command *c, size_t work, outcome *o)
     bool failed[CONTENDERS_MAX + 1] = { false };
     int most = peer_runs(c, work);
     for (size_t i = 0; i < contender_count; i++)
-        outcome_at(o, work, i)->most = contenders[i].folder ? most : SAMPLES_MAX;
+        outcome_at(o, work, i)->most = contenders[i].folder && !contenders[i].bar ? most : SAMPLES_MAX;
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < contender_count; i++)
@@ -308,8 +364,8 @@ static void expect_all(const command *c)
 {
     for (size_t work = 0; work < workload_count; work++)
         for (size_t i = 0; c->chosen[work] && i < contender_count; i++) {
-            record known = { .most = PEER_RUNS, .slow = progress_cost(work, i) > SLOW_RUN };
-            if (peer_does(&contenders[i], workloads[work].name))
+            record known = { .most = PEER_RUNS, .slow = !c->networked && progress_cost(work, i) > SLOW_RUN };
+            if (peer_does(&contenders[i], &workloads[work]))
                 progress_expect(work, i, wanted_runs(c, &workloads[work], &contenders[i], &known));
         }
 }
@@ -336,6 +392,9 @@ int main(int argc, char **argv)
         return status;
     quiet_raise_priority();
     prepare_crank(&c);
+    network_warn(c.chosen);
+    if (c.networked)
+        contender_count += network_plain(c.programs, contenders + contender_count, CONTENDERS_MAX);
     prepare_peers(&c);
     outcome o = { contenders, contender_count, calloc(workload_count * contender_count, sizeof(record)) };
     if (!o.records) {
@@ -349,7 +408,7 @@ int main(int argc, char **argv)
         if (c.chosen[work])
             status |= measure(&c, work, &o);
     progress_close();
-    if (c.with_peers)
+    if (c.with_peers || c.networked)
         table_print(&o, stdout);
     status |= write_file(c.markdown, &o, table_markdown);
     status |= write_file(c.svg, &o, picture_svg);

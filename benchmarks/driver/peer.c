@@ -90,12 +90,13 @@ bool peer_installed(const contender *peer)
     return process_shell(peer->probe, peer->folder, "/tmp", "/dev/null", &run) == 0;
 }
 
-bool peer_does(const contender *peer, const char *name)
+bool peer_does(const contender *peer, const workload *w)
 {
+    const network *net = network_of(w);
+    const char *name = net ? net->serves : w->name, *words = peer->workloads;
     if (!peer->folder)
         return true;
     size_t length = strlen(name);
-    const char *words = peer->workloads;
     for (const char *at = words; (at = strstr(at, name)) != NULL; at += length)
         if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
             return true;

@@ -98,6 +98,23 @@ void progress_at(size_t work, size_t who, int run, int of)
     progress_tick();
 }
 
+static int runs_to_go(void)
+{
+    int left = 0;
+    for (size_t i = 0; i < workload_count * p.outcome->contender_count; i++)
+        left += p.left[i];
+    return left;
+}
+
+double progress_to_go(void)
+{
+    double seconds = 0;
+    for (size_t w = 0; w < workload_count; w++)
+        for (size_t c = 0; c < p.outcome->contender_count; c++)
+            seconds += p.left[cell(w, c)] * progress_cost(w, c);
+    return seconds;
+}
+
 static void tell(int left, double seconds)
 {
     struct winsize size = { .ws_col = 0 };
@@ -117,15 +134,8 @@ int progress_tick(void)
 {
     double now = wall();
     if (now - p.shown >= p.interval && p.at[0]) {
-        int left = 0;
-        double seconds = 0;
-        for (size_t w = 0; w < workload_count; w++)
-            for (size_t c = 0; c < p.outcome->contender_count; c++) {
-                left += p.left[cell(w, c)];
-                seconds += p.left[cell(w, c)] * progress_cost(w, c);
-            }
         p.shown = now;
-        tell(left, seconds);
+        tell(runs_to_go(), progress_to_go());
     }
     double rest = p.shown + p.interval - now;
     return p.at[0] && rest < 1e6 ? (int)(rest * 1000) + 1 : 1000000000;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c: crank beside its peers, with crank's share of each peer's value: below 1 crank is ahead,
- * for all that is measured here is a cost. */
+ * for all that is measured here is a cost; a rate has no share. */
 #include <math.h>
 #include <string.h>
 #include "driver.h"
@@ -20,13 +20,13 @@ void number_format(double value, char *buf, size_t size)
         snprintf(buf, size, magnitude >= 1 ? "%.2f" : "%.3f", value);
 }
 
-/* The ratio crank / peer in two digits; none where the peer has next to nothing. */
+/* The ratio crank / peer, near 1 to a hundredth; none where the peer has next to nothing. */
 static void ratio_format(double ratio, char *buf, size_t size)
 {
     if (!(ratio > 0 && ratio < 1000))
         buf[0] = '\0';
     else
-        snprintf(buf, size, ratio >= 10 ? "%.0f" : ratio >= 1 ? "%.1f" : ratio >= 0.1 ? "%.2f" : "%.3f", ratio);
+        snprintf(buf, size, ratio >= 10 ? "%.0f" : ratio >= 0.1 ? "%.2f" : "%.3f", ratio);
 }
 
 /* One cell: the value, and for a peer the ratio. */
@@ -39,7 +39,8 @@ static void cell_format(const outcome *o, size_t work, size_t who, const series 
         return;
     }
     number_format(series_median(s), value, sizeof value);
-    ratio_format(who ? series_median(own) / series_median(s) : (double)NAN, ratio, sizeof ratio);
+    bool cost = strcmp(own->unit, "/s") != 0;
+    ratio_format(who && cost ? series_median(own) / series_median(s) : (double)NAN, ratio, sizeof ratio);
     snprintf(buf, size, "%s%s%s%s", value, *ratio ? " (" : "", ratio, *ratio ? ")" : "");
 }
 

@@ -50,6 +50,18 @@ const workload workloads[] = {
     { "startup", "", "startup_ms startup_mb", 21, false, 0.4, "an empty program: time and resident memory" },
     { "capture", "", "capture capture_many capture_large spawn_raw", 3, false, 0,
         "what call capture adds to a raw spawn" },
+    { "echo_64", "echo", "echo_64_cpu echo_64_rate echo_64_p50 echo_64_p99", 3, true, 3,
+        "64 connections echo 64 bytes: a server's CPU for each, their rate and delay" },
+    { "echo_1000", "echo", "echo_1000_cpu echo_1000_rate echo_1000_p50 echo_1000_p99", 3, true, 3,
+        "1,000 connections" },
+    { "echo_10000", "echo", "echo_10000_cpu echo_10000_rate echo_10000_p50 echo_10000_p99", 3, true, 4.5,
+        "10,000 connections" },
+    { "echo_calls", "echo", "echo_calls_transfer echo_calls_wait echo_calls_register echo_calls_other", 1, true, 2,
+        "its system calls for each message, among 64 connections" },
+    { "echo_idle", "echo", "echo_idle echo_idle_tables", 1, true, 2,
+        "memory of each of 10,000 connections that have echoed once" },
+    { "echo_idle_hibernate", "echo", "echo_idle_hibernate echo_idle_hibernate_tables", 1, true, 2,
+        "the same where idle tasks hibernate" },
     { "growth", "", "growth", 1, false, 35, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;
@@ -82,6 +94,8 @@ static const struct {
     { "capture", 8 },
     { "capture_many", 8 },
     { "capture_large", 8 },
+    { "echo_idle", 5000 },
+    { "echo_idle_hibernate", 1300 },
 };
 
 double workload_target(const char *result)
@@ -118,9 +132,9 @@ void workload_list(FILE *out)
     for (size_t i = 0; i < workload_count; i++) {
         const char *name = workloads[i].name;
         double target = workload_target(name);
-        fprintf(out, "%-15s %s", name, workloads[i].about);
+        fprintf(out, "%-19s %s", name, workloads[i].about);
         if (target > 0)
             fprintf(out, " (target %g)", target);
-        fputc('\n', out);
+        fputs(network_of(&workloads[i]) ? "; only when named\n" : "\n", out);
     }
 }

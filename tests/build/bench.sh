@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# builds: nothing
-# What ./bench says while it measures, with programs that only print figures, and a peer that takes long.
+# builds: libcrank.a
+# What ./bench says while it measures, with programs that only print figures, and a peer that takes long; and its echo
+# servers, among a few connections for a fraction of a second.
 . "$(dirname "$0")/common.sh"
 
 SCRATCH=$(realpath "$SCRATCH")
@@ -46,4 +47,76 @@ silent() { bench generator --runs 1 && [ ! -s "$SCRATCH/said" ]; }
 check "elsewhere than on a terminal a line comes once a minute" silent
 refused() { ! bench ctxswitchh && says "$SCRATCH/said" 'unknown "ctxswitchh"; known: ctxswitch'; }
 check "an unknown name is refused" refused
+listed() { bench list && says "$SCRATCH/printed" '^echo_64 .*; only when named$' '^ctxswitch .*[^d]$'; }
+check "list says that echo is measured only when it is named" listed
+
+load=$SCRATCH/programs/load
+plain=$SCRATCH/programs/plain_epoll
+compile_network() {
+    local flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread)
+    gcc "${flags[@]}" -o "$load" benchmarks/echo/{load,server,clients,calls}.c &&
+        gcc "${flags[@]}" -o "$plain" benchmarks/echo/plain_epoll.c &&
+        gcc "${flags[@]}" -o "$SCRATCH/programs/plain_uring" benchmarks/echo/plain_uring.c
+}
+check "the load and the plain servers compile" compile_network
+[ -x "$load" ] || finish
+loaded() { # KIND CONNECTIONS SERVER...
+    local kind=$1 connections=$2
+    shift 2
+    timeout 60 "$load" it "$kind" "$connections" 0.1 "$@" >"$SCRATCH/printed" 2>"$SCRATCH/said"
+}
+number='[0-9]+(\.[0-9]+)?(e\+[0-9]+)?'
+echoes() {
+    loaded echo 4 "$1" && says "$SCRATCH/printed" "^it_cpu load $number us$" "^it_rate load $number /s$" \
+        "^it_p50 load $number us$" "^it_p99 load $number us$"
+}
+check "an echo server's CPU, rate and delays are measured" echoes "$plain"
+idles() { loaded idle 300 "$plain" && says "$SCRATCH/printed" "^it load $number B$" "^it_tables load $number B$"; }
+check "what an idle connection keeps is measured" idles
+# Plain C takes two calls for a message, and after the first none to register.
+calls_counted() {
+    loaded calls 4 "$plain" && says "$SCRATCH/printed" '^it_transfer load (2|1\.9[0-9]*|2\.0[0-9]*) calls$' \
+        '^it_register load 0 calls$'
+}
+loaded calls 4 "$plain"
+if grep -q "cannot be traced" "$SCRATCH/said"; then skip; else check "system calls are counted" calls_counted; fi
+if "$SCRATCH/programs/plain_uring" probe 2>/dev/null; then
+    check "the plain server on io_uring echoes" echoes "$SCRATCH/programs/plain_uring"
+else
+    skip
+fi
+mute() { ! loaded echo 4 true && says "$SCRATCH/said" 'true printed no port'; }
+check "a server that prints no port is refused" mute
+cat >"$SCRATCH/wrong.py" <<'END'
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    peer = listener.accept()[0]
+    while data := peer.recv(64):
+        peer.sendall(data.replace(b"a", b"b"))
+END
+wrong() { ! loaded echo 1 python3 "$SCRATCH/wrong.py" && says "$SCRATCH/said" 'echo: Bad message'; }
+check "a wrong echo is refused" wrong
+gone() { ! pgrep -f "$SCRATCH/(programs/|wrong.py)"; }
+check "no server is left behind" gone
+
+if grep -q crank_serve include/crank.h include/crank/net.h 2>/dev/null; then
+    compile_crank() {
+        gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_echo" benchmarks/echo/crank_echo.c \
+            "$BUILD/libcrank.a" -pthread -lm
+    }
+    check "crank's server compiles" compile_crank
+    beside() {
+        bench echo_64 echo_calls --runs 1 --seconds 0.1 &&
+            says "$SCRATCH/printed" "^echo_64_cpu crank $number us" "^echo_64_cpu plain_epoll $number us" \
+                "^echo_calls_transfer +calls +$number +$number \("
+    }
+    check "./bench echo puts crank beside plain C, and ends" beside
+    check "no server is left behind" gone
+else
+    skip
+    skip
+    skip
+fi
 finish
