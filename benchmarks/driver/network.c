@@ -11,6 +11,8 @@
 #include "driver.h"
 
 static const network table[] = {
+    { "bulk_in", "fill", "sink", 1 },
+    { "bulk_out", "drain", "source", 1 },
     { "echo_64", "echo", "echo", 64 },
     { "echo_1000", "echo", "echo", 1000 },
     { "echo_10000", "echo", "echo", 10000 },
@@ -28,16 +30,16 @@ const network *network_of(const workload *w)
 }
 
 static const struct {
-    const char *name, *release, *probe; /* probe: the argument with which it only says whether it can run */
+    const char *name, *release, *serves;
+    const char *probe; /* the argument with which it only says whether it can run */
 } plain[] = {
-    { "plain_epoll", "C, edge-triggered epoll", NULL },
-    { "plain_uring", "C, io_uring: multishot, provided buffers", "probe" },
+    { "plain_epoll", "C, edge-triggered epoll", "echo sink source", NULL },
+    { "plain_uring", "C, io_uring: multishot, provided buffers", "echo", "probe" },
 };
 
 size_t network_plain(const char *programs, contender *ret_plain, size_t max)
 {
     static char paths[sizeof plain / sizeof *plain][1024];
-    static char serves[] = "echo";
     size_t n = 0;
     for (size_t i = 0; i < sizeof plain / sizeof *plain && n < max; i++) {
         process_run run;
@@ -48,7 +50,8 @@ size_t network_plain(const char *programs, contender *ret_plain, size_t max)
             continue;
         }
         contender *one = &ret_plain[n++];
-        *one = (contender){ .folder = paths[i], .bar = true, .workloads = serves, .argv = { paths[i] }, .argc = 1 };
+        *one = (contender){ .folder = paths[i], .bar = true, .argv = { paths[i] }, .argc = 1 };
+        one->workloads = (char *)(intptr_t)plain[i].serves;
         snprintf(one->name, sizeof one->name, "%s", plain[i].name);
         snprintf(one->release, sizeof one->release, "%s", plain[i].release);
     }
@@ -61,7 +64,7 @@ char **network_command(const network *n, const contender *who, const char *progr
     static char *argv[ARGV_MAX + 8];
     size_t argc = 0;
     snprintf(load, sizeof load, "%s/load", programs);
-    snprintf(own, sizeof own, "%s/crank_echo", programs);
+    snprintf(own, sizeof own, "%s/crank_server", programs);
     snprintf(connections, sizeof connections, "%d", n->connections);
     snprintf(span, sizeof span, "%g", seconds);
     char *first[] = { load, (char *)(intptr_t)n->workload, (char *)(intptr_t)n->kind, connections, span };

@@ -29,6 +29,12 @@ static void ratio_format(double ratio, char *buf, size_t size)
         snprintf(buf, size, ratio >= 10 ? "%.0f" : ratio >= 0.1 ? "%.2f" : "%.3f", ratio);
 }
 
+static bool rate(const series *s)
+{
+    size_t length = strlen(s->unit);
+    return length >= 2 && !strcmp(s->unit + length - 2, "/s");
+}
+
 /* One cell: the value, and for a peer the ratio. */
 static void cell_format(const outcome *o, size_t work, size_t who, const series *own, char *buf, size_t size)
 {
@@ -39,8 +45,7 @@ static void cell_format(const outcome *o, size_t work, size_t who, const series 
         return;
     }
     number_format(series_median(s), value, sizeof value);
-    bool cost = strcmp(own->unit, "/s") != 0;
-    ratio_format(who && cost ? series_median(own) / series_median(s) : (double)NAN, ratio, sizeof ratio);
+    ratio_format(who && !rate(own) ? series_median(own) / series_median(s) : (double)NAN, ratio, sizeof ratio);
     snprintf(buf, size, "%s%s%s%s", value, *ratio ? " (" : "", ratio, *ratio ? ")" : "");
 }
 

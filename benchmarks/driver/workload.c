@@ -62,6 +62,9 @@ const workload workloads[] = {
         "memory of each of 10,000 connections that have echoed once" },
     { "echo_idle_hibernate", "echo", "echo_idle_hibernate echo_idle_hibernate_tables", 1, true, 2,
         "the same where idle tasks hibernate" },
+    { "bulk_in", "bulk", "bulk_in_cpu bulk_in_rate", 3, true, 3,
+        "one connection: a server's CPU for each GiB it reads and throws away" },
+    { "bulk_out", "bulk", "bulk_out_cpu bulk_out_rate", 3, true, 3, "the same for what it writes" },
     { "growth", "", "growth", 1, false, 35, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;

@@ -72,10 +72,11 @@ static int connect_to(unsigned port)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     return fd;
 }
 
-bool clients_open(clients *c, const server *s, size_t count, bool each_echoes)
+bool clients_open(clients *c, const server *s, size_t count, enum first_echo first)
 {
     memset(c, 0, sizeof *c);
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -89,7 +90,8 @@ bool clients_open(clients *c, const server *s, size_t count, bool each_echoes)
         if (one->fd < 0)
             return false;
         c->count++;
-        bool echoes = each_echoes || c->count % ACCEPTED_EVERY == 0 || c->count == count;
+        bool some = c->count % ACCEPTED_EVERY == 0 || c->count == count;
+        bool echoes = first == EACH_ECHOES || (first == SOME_ECHO && some);
         if (echoes && !round_trip(one->fd))
             return false;
         if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) < 0)
@@ -149,6 +151,32 @@ bool clients_run(clients *c, int64_t until, uint64_t at_least)
         for (int i = 0; i < n; i++)
             if (!take_echo(c, events[i].data.ptr))
                 return false;
+    }
+    return true;
+}
+
+static char block[65536];
+
+bool clients_fill(clients *c, int64_t until, uint64_t *bytes)
+{
+    while (now_ns() < until) {
+        ssize_t sent = send(c->all[0].fd, block, sizeof block, MSG_NOSIGNAL);
+        if (sent < 0)
+            return failed("send");
+        *bytes += (uint64_t)sent;
+    }
+    return true;
+}
+
+bool clients_drain(clients *c, int64_t until, uint64_t *bytes)
+{
+    while (now_ns() < until) {
+        ssize_t got = recv(c->all[0].fd, block, sizeof block, 0);
+        if (got == 0)
+            errno = ECONNRESET;
+        if (got <= 0)
+            return failed("recv");
+        *bytes += (uint64_t)got;
     }
     return true;
 }

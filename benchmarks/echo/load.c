@@ -26,7 +26,7 @@ static void say(const request *r, const char *suffix, double value, const char *
 /* Connected, every client's first messages echoed, and nothing counted yet. */
 static bool warm_up(clients *c, const request *r, const server *s)
 {
-    if (!clients_open(c, s, r->connections, false) || !clients_begin(c) ||
+    if (!clients_open(c, s, r->connections, SOME_ECHO) || !clients_begin(c) ||
         !clients_run(c, now_ns() + r->span / 4, 2 * r->connections))
         return false;
     clients_forget(c);
@@ -70,7 +70,7 @@ static bool load_calls(clients *c, const request *r, const server *s)
 static bool load_idle(clients *c, const request *r, const server *s)
 {
     double resident = server_resident(s), tables = server_tables(s), count = (double)r->connections;
-    if (!clients_open(c, s, r->connections, true))
+    if (!clients_open(c, s, r->connections, EACH_ECHOES))
         return false;
     /* A server may give memory back when it has been idle for a while: look until nothing changes. */
     double before = 0, after = server_resident(s);
@@ -84,6 +84,25 @@ static bool load_idle(clients *c, const request *r, const server *s)
     return true;
 }
 
+/* The server's processor time for each GiB that move brings over one connection, and the rate. */
+static bool load_bulk(clients *c, const request *r, const server *s, bool (*move)(clients *, int64_t, uint64_t *))
+{
+    uint64_t bytes = 0;
+    if (!clients_open(c, s, 1, NONE_ECHOES) || !move(c, now_ns() + r->span / 4, &bytes))
+        return false;
+    bytes = 0;
+    double cpu = server_cpu(s), started = wall_seconds();
+    if (!move(c, now_ns() + r->span, &bytes))
+        return false;
+    double spent = server_cpu(s) - cpu, took = wall_seconds() - started;
+    say(r, "_cpu", spent * 1e3 * 1073741824 / (double)bytes, "ms/GiB");
+    say(r, "_rate", (double)bytes / 1e6 / took, "MB/s");
+    return true;
+}
+
+static bool load_fill(clients *c, const request *r, const server *s) { return load_bulk(c, r, s, clients_fill); }
+static bool load_drain(clients *c, const request *r, const server *s) { return load_bulk(c, r, s, clients_drain); }
+
 static const struct {
     const char *name;
     bool (*run)(clients *c, const request *r, const server *s);
@@ -91,6 +110,8 @@ static const struct {
     { "echo", load_echo },
     { "calls", load_calls },
     { "idle", load_idle },
+    { "fill", load_fill },
+    { "drain", load_drain },
 };
 
 static int usage(void)

@@ -55,14 +55,19 @@ typedef struct clients {
     uint64_t latencies[LATENCIES]; /* of them, by clients_bucket */
 } clients;
 
-/* Connect count clients. each_echoes: every one of them gets one message echoed; else only as many as keep
- * the server's backlog short. False: with the reason on stderr. */
-bool clients_open(clients *c, const server *s, size_t count, bool each_echoes);
+/* When a new client waits for its first message to come back: each at once; when the backlog would grow long;
+ * never, for a server that does not echo. */
+enum first_echo { EACH_ECHOES, SOME_ECHO, NONE_ECHOES };
+/* Connect count clients. False: with the reason on stderr. */
+bool clients_open(clients *c, const server *s, size_t count, enum first_echo first);
 /* One message of each client goes out. */
 bool clients_begin(clients *c);
 /* Send the next message of a client whenever its last one has come back, until it is later than until and
  * at least so many messages have come back. */
 bool clients_run(clients *c, int64_t until, uint64_t at_least);
+/* Write to the first client as much as it takes, or read all that comes, until then. Adds to the bytes. */
+bool clients_fill(clients *c, int64_t until, uint64_t *bytes);
+bool clients_drain(clients *c, int64_t until, uint64_t *bytes);
 /* Forget what was counted. */
 void clients_forget(clients *c);
 /* The latency below which so many of 1 lie, in nanoseconds, to 1%. */

@@ -73,6 +73,11 @@ echoes() {
 check "an echo server's CPU, rate and delays are measured" echoes "$plain"
 idles() { loaded idle 300 "$plain" && says "$SCRATCH/printed" "^it load $number B$" "^it_tables load $number B$"; }
 check "what an idle connection keeps is measured" idles
+moves() { # KIND SERVER...
+    loaded "$1" 1 "$plain" "$2" && says "$SCRATCH/printed" "^it_cpu load $number ms/GiB$" "^it_rate load $number MB/s$"
+}
+check "what a server reads and throws away is measured" moves fill sink
+check "what a server writes is measured" moves drain source
 # Plain C takes two calls for a message, and after the first none to register.
 calls_counted() {
     loaded calls 4 "$plain" && says "$SCRATCH/printed" '^it_transfer load (2|1\.9[0-9]*|2\.0[0-9]*) calls$' \
@@ -103,7 +108,7 @@ check "no server is left behind" gone
 
 if grep -q crank_serve include/crank.h include/crank/net.h 2>/dev/null; then
     compile_crank() {
-        gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_echo" benchmarks/echo/crank_echo.c \
+        gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_server" benchmarks/echo/crank_server.c \
             "$BUILD/libcrank.a" -pthread -lm
     }
     check "crank's server compiles" compile_crank
