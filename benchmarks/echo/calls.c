@@ -2,7 +2,7 @@
 /* calls.c: the system calls of a server, counted by the kernel's tracing of it.
  *
  * A tracer is one thread, which waits for the stops of every thread of the server; the load goes on beside
- * it. A traced server is some ten times slower, so such a run counts and does nothing else: the number of
+ * it. A traced server is ten times slower and more, so such a run counts and does nothing else: the number of
  * calls that a message takes stays, how many messages a wait finds does not, and is to be compared with
  * that of another server traced alike. */
 #include <dirent.h>

@@ -100,17 +100,18 @@ bool clients_open(clients *c, const server *s, size_t count, enum first_echo fir
     return true;
 }
 
-static bool send_next(client *one, int64_t now)
+static bool send_next(clients *c, client *one, int64_t now)
 {
     one->got = 0;
     one->sent_at = now;
+    c->under_way++;
     return send(one->fd, message, MESSAGE_SIZE, MSG_NOSIGNAL) == MESSAGE_SIZE || failed("send");
 }
 
 bool clients_begin(clients *c)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (!send_next(&c->all[i], now_ns()))
+        if (!send_next(c, &c->all[i], now_ns()))
             return false;
     return true;
 }
@@ -135,23 +136,40 @@ static bool take_echo(clients *c, client *one)
         return true;
     int64_t now = now_ns();
     c->echoed++;
+    c->under_way--;
     c->latencies[bucket_of(now - one->sent_at)]++;
-    return send_next(one, now);
+    return c->finishing || send_next(c, one, now);
+}
+
+static bool take_echoes(clients *c)
+{
+    static struct epoll_event events[BATCH];
+    int n = epoll_wait(c->epoll, events, BATCH, STALLED_MS);
+    if (n == 0)
+        errno = ETIMEDOUT;
+    if (n == 0 || (n < 0 && errno != EINTR))
+        return failed("waiting for echoes");
+    for (int i = 0; i < n; i++)
+        if (!take_echo(c, events[i].data.ptr))
+            return false;
+    return true;
 }
 
 bool clients_run(clients *c, int64_t until, uint64_t at_least)
 {
-    static struct epoll_event events[BATCH];
-    while (now_ns() < until || c->echoed < at_least) {
-        int n = epoll_wait(c->epoll, events, BATCH, STALLED_MS);
-        if (n == 0)
-            errno = ETIMEDOUT;
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return failed("waiting for echoes");
-        for (int i = 0; i < n; i++)
-            if (!take_echo(c, events[i].data.ptr))
-                return false;
-    }
+    while (now_ns() < until || c->echoed < at_least)
+        if (!take_echoes(c))
+            return false;
+    return true;
+}
+
+bool clients_finish(clients *c)
+{
+    c->finishing = true;
+    while (c->under_way > 0)
+        if (!take_echoes(c))
+            return false;
+    c->finishing = false;
     return true;
 }
 

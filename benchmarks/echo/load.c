@@ -53,12 +53,12 @@ static bool load_echo(clients *c, const request *r, const server *s)
 static bool load_calls(clients *c, const request *r, const server *s)
 {
     static const char *const suffixes[CALL_KINDS] = { "_transfer", "_wait", "_register", "_other" };
-    /* The second warm-up is the traced server's. */
-    if (!warm_up(c, r, s) || !calls_begin(s) || !clients_run(c, now_ns() + r->span / 4, r->connections))
+    /* No message is under way at either end: a server may read many before it sends the first echo. */
+    if (!warm_up(c, r, s) || !calls_begin(s) || !clients_finish(c))
         return false;
     clients_forget(c);
     calls before = calls_now();
-    if (!clients_run(c, now_ns() + r->span, 1))
+    if (!clients_begin(c) || !clients_run(c, now_ns() + r->span, 1) || !clients_finish(c))
         return false;
     calls after = calls_now();
     for (size_t i = 0; i < CALL_KINDS; i++)

@@ -51,6 +51,8 @@ typedef struct clients {
     client *all;
     size_t count;
     int epoll;
+    size_t under_way;              /* messages sent and not back */
+    bool finishing;                /* what comes back is not followed by the next */
     uint64_t echoed;               /* messages that came back */
     uint64_t latencies[LATENCIES]; /* of them, by clients_bucket */
 } clients;
@@ -65,6 +67,8 @@ bool clients_begin(clients *c);
 /* Send the next message of a client whenever its last one has come back, until it is later than until and
  * at least so many messages have come back. */
 bool clients_run(clients *c, int64_t until, uint64_t at_least);
+/* Wait until every message has come back; clients_begin goes on. */
+bool clients_finish(clients *c);
 /* Write to the first client as much as it takes, or read all that comes, until then. Adds to the bytes. */
 bool clients_fill(clients *c, int64_t until, uint64_t *bytes);
 bool clients_drain(clients *c, int64_t until, uint64_t *bytes);
