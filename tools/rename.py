@@ -2,19 +2,23 @@
 # SPDX-License-Identifier: MIT
 """Rename identifiers to the words of docs/glossary.md, one stem at a time.
 
-rename.py --list names the stems; rename.py STEM... renames them in every tracked file but CHANGES.md; tidy's rule
-"glossary" then refuses what was renamed. A pattern is a regular expression between word boundaries; where a word means
-something else elsewhere, "in" names the files it is renamed in.
+rename.py --list names the stems; rename.py STEM... renames them in every tracked file but CHANGES.md, and moves the
+files of MOVES. What a longer name has made too long in src is laid out again: comments here, code by clang-format
+(rename.py --wrap FILE... does that alone). tidy's rule "glossary" then refuses what was renamed. A pattern is a regular
+expression between word boundaries; where a word means something else elsewhere, "in" names the files it is renamed in.
 """
 import os
 import re
 import subprocess
 import sys
+import textwrap
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
 EXPLORE = ["include/crank/explore.h", "include/crank/run.h", "src/inspect/explore.c", "src/cli/explore.c",
            "tests/harness/explored.c", "tests/explore/search.c"]
+SYNC = ["src/task/wait.h", "src/sync/"]
+WIDTH = 100
 
 # stem: (title of its commit, [(old, new, files or None)])
 STEMS = {
@@ -152,6 +156,157 @@ STEMS = {
         ("CR_RUNNER_MANY|CR_SCHED_MANY", "CR_SCHED_LARGE", None),
         ("many_free", "large_free", None),
     ]),
+    "wait_data": ("task: what it waits for is wait_object, and wait_data is a union of what waits keep there", [
+        (r"void \*on;( +)/[*] what it waits for: a lock, a queue, a task [*]/\n    void \*place; +/[*] where the waker "
+         r"puts the result [*]/",
+         "void *wait_object; /* what it waits for: a lock, a queue, a task */\n"
+         "    /* Between a waiter and its waker; the kind of wait says which member holds. */\n"
+         "    union cr_wait_data {\n"
+         "        void *element;     /* of a queue's waiter: where its element lies, or goes */\n"
+         "        const char *call;  /* of a blocking call: its name */\n"
+         "        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */\n"
+         "        long error;        /* below 0: what its wait gives once it has the lock */\n"
+         "        bool named;  /* a task that does not end, for which it waits, has been reported */\n"
+         "        bool failed; /* of an await, from the end of the task awaited: did that fail? */\n"
+         "        int expected; /* of a shared await until then: which class of result it wants */\n"
+         "    } wait_data;", ["src/task/task.h"]),
+        (r"(?<=->)on", "wait_object", ["src/"]),
+        (r"(?<=task[.])on", "wait_object", ["tools/gdb/"]),
+        (r'self[.]on, self[.]place, self[.]deadline = get\("on", "Q"\), get\("place", "Q"\), get',
+         'self.wait_object, self.wait_data = get("wait_object", "Q"), get("wait_data", "Q")\n        '
+         'self.deadline = get',
+         ["tools/gdb/"]),
+        (r"(?<=task[.])place", "wait_data", ["tools/gdb/"]),
+        (r"(?<=tter->)place", "wait_data.element", ["src/sync/queue.c"]),
+        (r"(?<=self->)place", "wait_data.element", ["src/sync/queue.c"]),
+        (r"\(const char \*\)task->place", "task->wait_data.call", ["src/thread/blocking.c"]),
+        (r"self->place = \(void \*\)\(uintptr_t\)name", "self->wait_data.call = name", ["src/thread/blocking.c"]),
+        (r"\(long\)\(intptr_t\)next->place", "next->wait_data.error", ["src/sync/lock.h"]),
+        (r"self->place = NULL", "self->wait_data.error = 0", ["src/sync/lock.c"]),
+        (r"task->place = \(void \*\)\(intptr_t\)-ECANCELED", "task->wait_data.error = -ECANCELED",
+         ["src/sync/condition.c"]),
+        (r"\(intptr_t\)condition < 0", "task->wait_data.error < 0", ["src/sync/condition.c"]),
+        (r"(?<=task->)place", "wait_data.notified_by", ["src/sync/condition.c"]),
+        (r"waiter->place = waiter->(on|wait_object)", "waiter->wait_data.named = true", ["src/scope/join.c"]),
+        (r"waiter->place [?]", "waiter->wait_data.named ?", ["src/scope/join.c"]),
+        (r"waiter->place = \(void \*\)\(uintptr_t\)failed", "waiter->wait_data.failed = failed", ["src/scope/join.c"]),
+        (r"waiter->place = NULL; /[*] the first", "waiter->wait_data.named = false; /* the first",
+         ["src/scope/join.c"]),
+        (r"self->place = NULL; /[*] not named", "self->wait_data.named = false; /* not named", ["src/scope/join.c"]),
+        (r"self->place = NULL", "self->wait_data.failed = false", ["src/scope/join.c"]),
+        (r"place = \(void \*\)\(uintptr_t\)\(task->fiber.flags & CR_TASK_FAILED\)",
+         "wait_data.failed = task->fiber.flags & CR_TASK_FAILED", ["src/scope/join.c"]),
+        (r"\(enum result_class\)\(uintptr_t\)waiter->place", "(enum result_class)waiter->wait_data.expected",
+         ["src/scope/join.c"]),
+        (r"place = \(void \*\)\(uintptr_t\)expected", "wait_data.expected = (int)expected", ["src/scope/join.c"]),
+        (r"place = \(void \*\)1", "wait_data.failed = true", ["src/scope/join.c"]),
+        (r"self->place != NULL", "self->wait_data.failed", ["src/scope/join.c"]),
+        (r"(?<=self->)place", "wait_data.failed", ["src/scope/join.c"]),
+        (r"= task->place", "= task->wait_data.named", ["src/scope/end.c"]),
+        (r"task->place = task", "task->wait_data.named = true", ["src/scope/end.c"]),
+        (r"task->place = NULL", "task->wait_data.named = false", ["src/scope/end.c"]),
+        (r"parent->place = NULL", "parent->wait_data.failed = false", ["src/scope/end.c"]),
+    ]),
+    "waiters": ("sync: a cr_waitq's tasks are its waiters; the epoll backend's lists are queues", [
+        (r"(?<=->)line", "waiters", SYNC),
+        (r"(?<=, )line(?=\))", "waiters", SYNC),
+        (r"(?<=cr_waitq )line(?=;)|(?<=cr_waitq \*)line", "waiters", SYNC),
+        (r"(?<=on = )line|(?<=wait_object = )line|(?<=cr_waitq_join\()line|(?<=&)line", "waiters", ["src/task/wait.h"]),
+        (r'(?<="crank_)(event|semaphore|condition|barrier|lock)", "line"', r'\1", "waiters"', ["tools/gdb/"]),
+        (r"struct line", "struct queue", ["src/backend/epoll.c"]),
+        (r"line_(add|remove)", r"queue_\1", ["src/backend/epoll.c"]),
+        (r"(?<=struct queue \*)line|(?<=)line(?=->)", "queue", ["src/backend/epoll.c"]),
+        (r"(?<=sim->)line|(?<=cr_worker \*)line(?=;)", "runnable", ["src/thread/sim_pool.c"]),
+        ("line_length", "runnable_count", ["src/thread/sim_pool.c"]),
+    ]),
+    "parent": ("group: the task that opened a group is its parent", [
+        ("opener", "parent", ["src/"]),
+        ("wake_opener", "wake_parent", ["src/"]),
+    ]),
+    "worker_words": ("thread: the pool wakes workers and polls; it does not summon and look", [
+        ("summon", "wake_worker", ["src/thread/", "tests/model/"]),
+        ("may_summon", "may_wake_worker", ["src/thread/", "tests/model/"]),
+        ("vain_max", "failed_spins_max", ["src/thread/"]),
+        (r"(?<=->)vain|(?<=uint32_t )vain(?=;)", "failed_spins", ["src/thread/"]),
+        (r"(?<=->)look|(?<=crank_handle \*)look(?=;)", "poll_timer", ["src/thread/", "tests/model/"]),
+        (r"(?<=->)looking|(?<=atomic_bool )looking(?=;)", "poll_planned", ["src/thread/", "tests/model/"]),
+        ("look_in", "plan_poll", ["src/thread/", "tests/model/"]),
+        ("look_due", "poll_due", ["src/thread/", "tests/model/"]),
+        ("end_look", "end_poll", ["src/thread/", "tests/model/"]),
+        ("look_ns", "poll_ns", ["src/thread/"]),
+        ("nap", "poll_delay", ["src/thread/real_pool.c"]),
+        ("NAP_(SECONDS|SECONDS_MAX)", r"POLL_\1", ["src/thread/real_pool.c"]),
+        ("call_more", "wake_more", ["src/thread/", "tests/model/"]),
+        (r"(?<=unsigned )wanted(?=\()|(?<= = )wanted(?=\()", "workers_to_wake", ["src/thread/real_pool.c"]),
+        (r"(?<=bool )stood(?=\()|(?<=!)stood(?=\()|(?<=\(void\))stood(?=\()", "clock_stalled", ["src/loop/turn.c"]),
+        (r"stood(?=\()", "stall_time", ["src/inspect/watchdog.c"]),
+        (r"tidy(?=\()", "housekeep", ["src/loop/turn.c"]),
+        (r"oversleep(?=\()", "wake_late", ["src/loop/turn.c"]),
+        (r"furnish(?=\()", "open_parts", ["src/loop/open.c"]),
+    ]),
+    "hibernated": ("hibernate: a stack that is put away is hibernated, and a loop's are its hibernation", [
+        (r"(?<=struct cr_hibernation \*)naps|(?<=)naps(?=->)|(?<=\()naps(?=[,) ])|(?<=!)naps|(?<=->)naps|(?<= = )naps",
+         "hibernation", ["src/"]),
+        (r"(?<=struct )nap|(?<=)nap(?= \*)|(?<=\()nap(?=\)|\{)|(?<= )nap(?=;)", "hibernated", ["src/task/hibernate.c"]),
+        ("nap_new", "hibernated_new", ["src/task/hibernate.c"]),
+        (r'(?<=")nap(?=")', "hibernated", ["tools/gdb/"]),
+        (r"nap\[", "hibernated[", ["tools/gdb/"]),
+        (r"(?<= )nap(?= =)", "hibernated", ["tools/gdb/"]),
+        ("NAP", "HIBERNATED", ["tools/gdb/"]),
+    ]),
+    "files": ("src: five files are named for what is in them: switch_sanitized, symbolize, elements, lock_debug, "
+              "nonblocking", [
+        ("announced[.]c", "switch_sanitized.c", None),
+        ("CR_ANNOUNCED", "CR_SWITCH_SANITIZED", None),
+        ("is_announced", "is_sanitized", ["tools/gdb/"]),
+        ("base/place[.]h", "base/symbolize.h", None),
+        ("place[.](c|h)", r"symbolize.\1", ["src/base/", "docs/tour.md"]),
+        ("CR_PLACE_H", "CR_SYMBOLIZE_H", None),
+        ("cr_place_returned_to", "cr_symbolize_is_return", None),
+        ("cr_place_print", "cr_symbolize_print", None),
+        ("sync/store[.](h|c)", r"sync/elements.\1", None),
+        ("store[.](c|h)", r"elements.\1", ["src/sync/", "docs/tour.md", "tests/unit/store.c", "tests/unit/elements.c"]),
+        ("CR_STORE_H", "CR_ELEMENTS_H", None),
+        ("cr_store", "cr_elements", None),
+        (r"cr_store_(init|deinit|grow|clear|put|take)", r"cr_elements_\1", None),
+        (r"cr_(heap|ring)_(put|take|at)", r"cr_elements_\1_\2", ["src/sync/", "tests/unit/store.c",
+                                                                "tests/unit/elements.c"]),
+        ("sync/trace[.]c", "sync/lock_debug.c", None),
+        ("trace[.]c", "lock_debug.c", ["src/sync/"]),
+        ("cr_lock_untrace", "cr_lock_debug_forget", None),
+        ("cr_lock_trace_waiter", "cr_lock_debug_waits", None),
+        ("cr_lock_trace", "cr_lock_debug_takes", None),
+        ("backend/attempt[.](h|c)", r"backend/nonblocking.\1", None),
+        ("attempt[.](c|h)", r"nonblocking.\1", ["src/backend/", "docs/tour.md", "tests/unit/attempt.c",
+                                               "tests/unit/nonblocking.c"]),
+        ("CR_ATTEMPT_H", "CR_NONBLOCKING_H", None),
+        ("cr_attempt_waiting", "cr_nonblocking_or_wait", None),
+        ("cr_attempt", "cr_nonblocking", None),
+        ("cr_op_events", "cr_nonblocking_events", None),
+    ]),
+    "freelist": ("base: objects of one size come from a freelist; a pool is one of threads or of a group's tasks", [
+        ("cr_pool", "cr_freelist", None),
+        (r"cr_pool_(init|deinit|grow|get|put)", r"cr_freelist_\1", None),
+        ("base/pool[.](h|c)", r"base/freelist.\1", None),
+        ("pool[.](c|h)", r"freelist.\1", ["src/base/", "tests/unit/pool.c", "tests/unit/freelist.c"]),
+        ("CR_POOL_H", "CR_FREELIST_H", None),
+        ("pool", "freelist", ["src/base/pool", "src/base/freelist"]),
+        ("pools", "freelists", ["src/base/pool", "src/base/freelist"]),
+        ("generator_pool", "generator_freelist", ["src/"]),
+    ]),
+}
+
+# Files that a stem renames, where they stand: the old name and the new.
+MOVES = {
+    "files": [("src/context/announced.c", "src/context/switch_sanitized.c"),
+              ("src/base/place.c", "src/base/symbolize.c"), ("src/base/place.h", "src/base/symbolize.h"),
+              ("src/sync/store.c", "src/sync/elements.c"), ("src/sync/store.h", "src/sync/elements.h"),
+              ("src/sync/trace.c", "src/sync/lock_debug.c"),
+              ("src/backend/attempt.c", "src/backend/nonblocking.c"),
+              ("src/backend/attempt.h", "src/backend/nonblocking.h"),
+              ("tests/unit/store.c", "tests/unit/elements.c"), ("tests/unit/attempt.c", "tests/unit/nonblocking.c")],
+    "freelist": [("src/base/pool.c", "src/base/freelist.c"), ("src/base/pool.h", "src/base/freelist.h"),
+                 ("tests/unit/pool.c", "tests/unit/freelist.c")],
 }
 
 
@@ -179,9 +334,50 @@ def rename(stem):
         if text != before:
             with open(full, "w", encoding="utf-8") as file:
                 file.write(text)
+            if path.startswith("src/") and path.endswith((".c", ".h")):
+                wrap(full)
+    for old, new in MOVES.get(stem, ()):
+        if os.path.exists(os.path.join(ROOT, old)):
+            subprocess.run(["git", "-C", ROOT, "mv", old, new], check=True)
+
+
+def wrap(path):
+    """Lay a file of src out again where it is wider than 100 columns."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r"^( *)(\S.*?) +(/[*] .* [*]/)$",  # a comment behind code: above it
+                  lambda m: m.group() if len(m.group()) <= WIDTH or m.group(2).startswith(("/*", "#", "*"))
+                  else f"{m.group(1)}{m.group(3)}\n{m.group(1)}{m.group(2)}", text, flags=re.M)
+    text = re.sub(r"^( *)/[*] ((?:(?![*]/).)*)[*]/$", wrap_comment, text, flags=re.M | re.S)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    subprocess.run(["clang-format", "-i", path], check=True)
+
+
+def wrap_comment(match):
+    if all(len(line) <= WIDTH for line in match.group().split("\n")):
+        return match.group()
+    indent = match.group(1)
+    paragraphs = re.split(r"\n *[*]\n", match.group(2).rstrip())
+    laid = []
+    for i, paragraph in enumerate(paragraphs):
+        lines = [re.sub(r"^ *[*] ?", "", line) for line in paragraph.split("\n")]
+        last = i == len(paragraphs) - 1
+        width = WIDTH - len(indent) - 3
+        if any(len(line) > width for line in lines) and not any(re.match(r" {2}|-", line) for line in lines):
+            lines = textwrap.wrap(" ".join(lines) + (" */" if last else ""), width, break_long_words=False,
+                                  break_on_hyphens=False)
+        elif last:
+            lines[-1] += " */"
+        laid.append(f"\n{indent} * ".join(lines))
+    return f"{indent}/* " + f"\n{indent} *\n{indent} * ".join(laid)
 
 
 def main():
+    if sys.argv[1:2] == ["--wrap"]:
+        for path in sys.argv[2:]:
+            wrap(path)
+        return 0
     if sys.argv[1:] == ["--list"]:
         for stem, (title, _) in STEMS.items():
             print(f"{stem:12} {title}")
