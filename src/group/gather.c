@@ -159,19 +159,19 @@ static void one_of_any_ended(crank_loop *loop, cr_gather *base, cr_task *task)
  * has no more to ask of them. */
 static bool gather_abort(cr_task *self)
 {
-    gather *g = self->on;
+    gather *g = self->wait_object;
     self->fiber.flags |= CR_TASK_DELIVERING;
     g->interrupted = true;
     if (!g->stopped || cr_scopes_requested(self))
         stop_all(g);
     return false;
 }
-static void gather_repeat(cr_task *self) { stop_all(self->on); }
+static void gather_repeat(cr_task *self) { stop_all(self->wait_object); }
 
 /* The first that has not ended. */
 static cr_task *gather_holder(const cr_task *self)
 {
-    const gather *g = self->on;
+    const gather *g = self->wait_object;
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
         if (task && task->fiber.life != CR_ENDED)
@@ -181,7 +181,7 @@ static cr_task *gather_holder(const cr_task *self)
 }
 static size_t gather_describe(const cr_task *self, char *buf, size_t size)
 {
-    const gather *g = self->on;
+    const gather *g = self->wait_object;
     int n = snprintf(buf, size, "%zu of %zu tasks", g->left, g->n);
     return n > 0 ? (size_t)n : 0;
 }
@@ -197,7 +197,7 @@ static void stop_all(gather *g)
 
 static cr_task *gather_unnamed(cr_task *self)
 {
-    gather *g = self->on;
+    gather *g = self->wait_object;
     bool named = g->named;
     g->named = true;
     return named ? NULL : gather_holder(self);
@@ -205,7 +205,7 @@ static cr_task *gather_unnamed(cr_task *self)
 static void gather_ask(crank_loop *loop, cr_task *self)
 {
     (void)loop;
-    cancel_rest(self->on);
+    cancel_rest(self->wait_object);
 }
 
 /* Does a result of this kind fit the results' array? A future's kind is not known before it is set,
@@ -310,7 +310,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
         cancel_rest(g);
     if (g->left > 0) {
         g->waiting = true;
-        w.self->on = g;
+        w.self->wait_object = g;
         (void)cr_park(&w, g->stopped ? cr_reap_begin(w.loop, w.self, &gather_reap) : &gather_wait);
     }
     return outcome(g, pending);

@@ -135,7 +135,7 @@ static int conclude(crank_loop *loop, cr_group *group)
 
 static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
 {
-    const cr_group *group = opener->on;
+    const cr_group *group = opener->wait_object;
     int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive,
         group->owner.alive == 1 ? "" : "ren");
     return n > 0 ? (size_t)n : 0;
@@ -143,20 +143,20 @@ static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
 /* Any child will do: the list's first is the oldest. */
 static cr_task *wait_holder(const cr_task *opener)
 {
-    return ((const cr_group *)opener->on)->owner.child;
+    return ((const cr_group *)opener->wait_object)->owner.child;
 }
 
 static bool wait_abort(cr_task *opener);
 static cr_task *wait_unnamed(cr_task *opener)
 {
-    cr_group *group = opener->on;
+    cr_group *group = opener->wait_object;
     bool named = group->named;
     group->named = true;
     return named ? NULL : group->owner.child;
 }
 static void wait_ask(crank_loop *loop, cr_task *opener)
 {
-    cr_children_cancel(loop, ((cr_group *)opener->on)->owner.child);
+    cr_children_cancel(loop, ((cr_group *)opener->wait_object)->owner.child);
 }
 static const cr_wait_ops group_wait, group_end_wait;
 static const cr_reap group_reap = {
@@ -180,7 +180,7 @@ static const cr_wait_ops group_end_wait = { .what = "waits for",
  * only what came from outside is pending then. */
 static bool wait_abort(cr_task *opener)
 {
-    cr_group *group = opener->on;
+    cr_group *group = opener->wait_object;
     crank_loop *loop = cr_loop_here;
     cr_scope_clear_pending(&group->scope);
     if (cr_scopes_deliverable(opener)) {
@@ -284,7 +284,7 @@ int crank_group_wait(crank_group *g)
     if (group->owner.alive == 0)
         return conclude(w.loop, group);
     group->waiting = true;
-    w.self->on = group;
+    w.self->wait_object = group;
     return cr_park_int(
         &w, group->closing ? cr_reap_begin(w.loop, w.self, &group_reap) : &group_wait);
 }
@@ -443,7 +443,7 @@ static void join_children(crank_loop *loop, cr_group *group)
     if (group->owner.alive == 0)
         return;
     group->waiting = group->leaving = true;
-    w.self->on = group;
+    w.self->wait_object = group;
     (void)cr_park(&w, cr_reap_begin(loop, w.self, &group_reap));
     group->leaving = false;
 }

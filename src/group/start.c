@@ -48,7 +48,10 @@ static const start is_over;
 
 /* ---- the starter's wait */
 
-static cr_task *start_holder(const cr_task *self) { return ((const start *)self->on)->child; }
+static cr_task *start_holder(const cr_task *self)
+{
+    return ((const start *)self->wait_object)->child;
+}
 static size_t start_describe(const cr_task *self, char *buf, size_t size)
 {
     int n = snprintf(buf, size, "task '%s'", cr_task_name(start_holder(self)));
@@ -59,14 +62,14 @@ static bool start_abort(cr_task *self);
 static void start_repeat(cr_task *self);
 static cr_task *start_unnamed(cr_task *self)
 {
-    start *s = self->on;
+    start *s = self->wait_object;
     bool named = s->named;
     s->named = true;
     return named ? NULL : s->child;
 }
 static void start_ask(crank_loop *loop, cr_task *self)
 {
-    (void)cr_task_cancel(loop, ((start *)self->on)->child);
+    (void)cr_task_cancel(loop, ((start *)self->wait_object)->child);
 }
 static const cr_wait_ops start_wait, start_end_wait;
 static const cr_reap start_reap = {
@@ -98,13 +101,13 @@ static void ask_child(start *s)
 
 static bool start_abort(cr_task *self)
 {
-    start *s = self->on;
+    start *s = self->wait_object;
     self->fiber.flags |= CR_TASK_DELIVERING;
     s->interrupted = true;
     ask_child(s);
     return false;
 }
-static void start_repeat(cr_task *self) { ask_child(self->on); }
+static void start_repeat(cr_task *self) { ask_child(self->wait_object); }
 
 static void wake_starter(start *s)
 {
@@ -190,7 +193,7 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
         return err;
     }
     cr_task_ready(loop, task);
-    w.self->on = s;
+    w.self->wait_object = s;
     (void)cr_park(&w, &start_wait);
     err = outcome(s, site);
     cr_pool_put(&cr_task_state_of(loop)->scopes, s);

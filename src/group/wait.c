@@ -70,26 +70,26 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
 /* The watchers stay: wait_until takes them off, on the way out. */
 static bool wait_abort(cr_task *self)
 {
-    wait_over(self->on);
+    wait_over(self->wait_object);
     return true;
 }
 /* The timeout is no error: crank_wait gives how many have ended, which may be none. */
 static void wait_due(crank_loop *loop, cr_task *self)
 {
-    waiter *w = self->on;
+    waiter *w = self->wait_object;
     w->parked = false;
     cr_wake(loop, self, 0);
 }
 static size_t wait_describe(const cr_task *self, char *buf, size_t size)
 {
-    const waiter *w = self->on;
+    const waiter *w = self->wait_object;
     int n = snprintf(buf, size, "%zu of %zu tasks", w->left, w->n);
     return n > 0 ? (size_t)n : 0;
 }
 /* Any of those that live will do, as with a group. */
 static cr_task *wait_holder(const cr_task *self)
 {
-    const waiter *w = self->on;
+    const waiter *w = self->wait_object;
     for (size_t i = 0; i < w->n; i++)
         if (w->watches[i].watching)
             return cr_task_find((uint64_t)(uintptr_t)w->tasks[i]);
@@ -167,7 +167,7 @@ static int wait_parked(waiter *w, int64_t span)
         w->timed = true;
     }
     w->parked = true;
-    w->self->on = w;
+    w->self->wait_object = w;
     return (int)cr_park(&waiting, &some_wait);
 }
 

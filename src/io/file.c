@@ -142,14 +142,14 @@ static void op_completed(cr_op *op, void *arg)
 /* The backend ends it soon, with -ECANCELED or with what it had read by then, which is kept. */
 static bool op_abort(cr_task *task)
 {
-    file *f = task->on;
+    file *f = task->wait_object;
     cr_loop_cancel(f->op_waiting.loop, &f->op);
     return false;
 }
 
 static size_t op_describe(const cr_task *task, char *buf, size_t size)
 {
-    const file *f = task->on;
+    const file *f = task->wait_object;
     int length = snprintf(buf, size, "%s", f->path);
     return length < 0 ? 0 : (size_t)length;
 }
@@ -182,7 +182,7 @@ static long await_op(const cr_caller *w, file *f)
     f->op.completed = op_completed;
     f->op.arg = f;
     f->op_waiting = *w;
-    w->self->on = f;
+    w->self->wait_object = f;
     if (cr_loop_submit(w->loop, &f->op) == CR_DONE_NOW)
         return f->op.result;
     long result = cr_park(w, &op_wait);

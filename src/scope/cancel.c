@@ -31,7 +31,7 @@ void cr_cancel_deliver(crank_loop *loop, cr_task *task)
         return;
     const cr_wait_ops *wait = task->fiber.wait;
     if (!wait->abort)
-        cr_waitq_leave(task->on, task);
+        cr_waitq_leave(task->wait_object, task);
     else if (!wait->abort(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
     cr_task_state_of(loop)->pending->interrupt(task);

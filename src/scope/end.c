@@ -115,10 +115,10 @@ static int error_of(const cr_task *task, int number)
  * after the grace period, and asked again each time. Children that are wanted may take as long as
  * they like, which is worth a line in debug mode only.
  *
- * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
- * set once a child was named, so that none is named twice. CR_TASK_CANCEL_PENDING says that the
- * children have been cancelled: a later request to the task does not cancel them again, only the
- * timer does. */
+ * Invariant: while the timer runs, wait is one of the two below; the task's end stops it.
+ * wait_data.named is set once a child was reported, so that none is reported twice.
+ * CR_TASK_CANCEL_PENDING says that the children have been cancelled: a later request to the task
+ * does not cancel them again, only the timer does. */
 
 bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
@@ -126,11 +126,10 @@ bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
            ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
 
-/* place says whether one was named. */
 static cr_task *unwanted_unnamed(cr_task *task)
 {
-    bool named = task->place;
-    task->place = task;
+    bool named = task->wait_data.named;
+    task->wait_data.named = true;
     return named ? NULL : cr_child_alive(task->child);
 }
 
@@ -201,7 +200,7 @@ static void returned_begin(crank_loop *loop, cr_task *task)
     task->fiber.life = CR_COMPLETING;
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
-    task->place = NULL;
+    task->wait_data.named = false;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
     if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
@@ -390,7 +389,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     tasks->ended++;
     parent->fiber.counts -= CR_COUNTS_CHILD;
     if (awaited) {
-        parent->place = NULL;
+        parent->wait_data.failed = false;
         cr_task_release_plain(tasks, parent, task);
         cr_wake_untraced(loop, parent, value);
         cr_fiber_leave(&loop->runner);

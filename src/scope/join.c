@@ -6,8 +6,9 @@
  * itself, which is end.c's: it calls cr_join_deliver there.
  *
  * A result crosses to the waiter in the ending task's context, so that an awaiting task resumes
- * straight in its own code. While a task awaits, its on is the task awaited and its place says,
- * when it resumes, whether that failed: the bits alone cannot tell a double from an error.
+ * straight in its own code. While a task awaits, its wait_object is the task awaited; when it
+ * resumes, wait_data.failed says whether that failed: the bits alone cannot tell a double from an
+ * error.
  *
  * A cancelled await cancels the task and waits for its end, as Trio's nurseries do and asyncio
  * does not: in C, an orphan goes on writing into frames that have gone. If it ends with a result
@@ -49,22 +50,24 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 /* The waiter is cancelled: so is the task it waits for. */
 static bool join_abort(cr_task *waiter);
 static void cancel_awaited(cr_task *waiter);
-static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
+static cr_task *join_holder(const cr_task *waiter) { return waiter->wait_object; }
 static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
-    const cr_task *task = waiter->on;
+    const cr_task *task = waiter->wait_object;
     const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
     int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
     return n > 0 ? (size_t)n : 0;
 }
-/* place says whether it was named. */
 static cr_task *join_unnamed(cr_task *waiter)
 {
-    cr_task *task = waiter->place ? NULL : waiter->on;
-    waiter->place = waiter->on;
+    cr_task *task = waiter->wait_data.named ? NULL : waiter->wait_object;
+    waiter->wait_data.named = true;
     return task;
 }
-static void join_ask(crank_loop *loop, cr_task *waiter) { (void)cr_task_cancel(loop, waiter->on); }
+static void join_ask(crank_loop *loop, cr_task *waiter)
+{
+    (void)cr_task_cancel(loop, waiter->wait_object);
+}
 
 /* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
  * own timer runs for the grace period. Neither may nap: the task awaited is nearly always a child,
@@ -128,7 +131,7 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
         cr_grace_stop(loop, waiter);
     uint64_t bits = cr_task_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
-    waiter->place = (void *)(uintptr_t)failed;
+    waiter->wait_data.failed = failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
     if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
         cr_task_state_of(loop)->pending->interrupt(waiter);
@@ -142,8 +145,9 @@ static void cancel_awaited(cr_task *waiter)
     crank_loop *loop = cr_loop_here;
     const cr_reap *reap = is_fixed(waiter->fiber.wait) ? &fixed_reap : &join_reap;
     if (!with_grace(waiter->fiber.wait))
-        waiter->place = NULL; /* the first request: the awaited task has not been named yet */
-    (void)cr_task_cancel(loop, waiter->on);
+        waiter->wait_data.named =
+            false; /* the first request: the awaited task has not been named yet */
+    (void)cr_task_cancel(loop, waiter->wait_object);
     cr_reap_asked(loop, waiter, reap);
 }
 
@@ -209,13 +213,13 @@ static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
         return err;
     }
     task->joiner = (uintptr_t)w->self;
-    w->self->on = task;
+    w->self->wait_object = task;
     w->self->fiber.wait = &fixed_wait; /* a task that ends at once finds a waiter it can wake */
     if (err == -ECANCELED)
         w->self->fiber.flags |= CR_TASK_INTERRUPTED; /* what comes meanwhile is answered by err */
     cancel_awaited(w->self);
     long bits = cr_park(w, w->self->fiber.wait);
-    if (w->self->place && bits != -ECANCELED)
+    if (w->self->wait_data.failed && bits != -ECANCELED)
         report_hidden(w, bits);
     if (err != -ECANCELED)
         return cr_wait_without_scope(w->loop); /* said anew: the task's end came after */
@@ -225,7 +229,7 @@ static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
 /* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
 static CR_NOINLINE long await_asked(cr_caller *w)
 {
-    w->self->place = NULL; /* not named yet */
+    w->self->wait_data.named = false; /* not named yet */
     return cr_park(w, cr_reap_begin(w->loop, w->self, &join_reap));
 }
 
@@ -236,14 +240,14 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
     if (CR_UNLIKELY(err < 0))
         return await_cancelled(w, task, err);
     if (task->fiber.life == CR_ENDED) {
-        w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        w->self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
         long bits = (long)cr_task_bits(task);
         cr_task_claim(w->loop, task, w->self);
         cr_checkpoint_yield(w);
         return bits;
     }
     task->joiner = (uintptr_t)w->self;
-    w->self->on = task;
+    w->self->wait_object = task;
     if (CR_UNLIKELY(CR_COUNTS_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
         return await_asked(w);
     return cr_park(w, &cr_join_wait);
@@ -263,7 +267,7 @@ void cr_task_end_of(cr_task *task)
         return;
     }
     task->joiner = (uintptr_t)w.self;
-    w.self->on = task;
+    w.self->wait_object = task;
     (void)await_asked(&w);
 }
 
@@ -324,13 +328,13 @@ static void kind_check(const cr_task *task, enum result_class expected)
         calls[found]);
 }
 
-/* place holds the class that was asked for until the end, and from then on whether the task
- * failed. The failure is copied, not moved: others may wait for the same task. */
+/* Until the end wait_data holds the class that the waiter expects, and from then on whether the
+ * task failed. The failure is copied, not moved: others may wait for the same task. */
 static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     cr_task *waiter = cr_container_of(watcher, cr_task, node);
-    kind_check(task, (enum result_class)(uintptr_t)waiter->place);
-    waiter->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+    kind_check(task, (enum result_class)waiter->wait_data.expected);
+    waiter->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (cr_task_error(task) == -ECANCELED)
@@ -343,15 +347,15 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 /* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
 static bool shared_abort(cr_task *waiter)
 {
-    waiter->place = (void *)1;
-    cr_task_unwatch(waiter->on, own_watcher(waiter));
+    waiter->wait_data.failed = true;
+    cr_task_unwatch(waiter->wait_object, own_watcher(waiter));
     return true;
 }
 /* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
 static bool future_abort(cr_task *waiter)
 {
-    cr_task *future = waiter->on;
-    waiter->place = (void *)1;
+    cr_task *future = waiter->wait_object;
+    waiter->wait_data.failed = true;
     cr_task_unwatch(future, own_watcher(waiter));
     (void)cr_task_cancel(cr_loop_here, future);
     return true;
@@ -381,7 +385,7 @@ static long await_shared(
     cr_join_check(w.self, task, call);
     if (task->fiber.life == CR_ENDED) {
         kind_check(task, expected);
-        w.self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        w.self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
         if (task->fiber.flags & CR_TASK_FAILED) {
             task->fiber.flags |= CR_TASK_CLAIMED;
             cr_failure_copy(w.loop, task, w.self);
@@ -396,8 +400,8 @@ static long await_shared(
     }
     cr_watcher *watcher = own_watcher(w.self);
     watcher->ended = shared_ended;
-    w.self->on = task;
-    w.self->place = (void *)(uintptr_t)expected;
+    w.self->wait_object = task;
+    w.self->wait_data.expected = (int)expected;
     cr_task_watch(task, watcher);
     return cr_park(&w, wait);
 }
@@ -405,7 +409,7 @@ static long await_shared(
 /* Give up a plain child that has ended; gives its value. */
 static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 {
-    w->self->place = NULL;
+    w->self->wait_data.failed = false;
     cr_task_release_plain(cr_task_state_of(w->loop), w->self, task);
     return value;
 }
@@ -451,7 +455,7 @@ long crank_await_(const void *x, enum crank_awaited what)
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);
     task->joiner = (uintptr_t)w.self;
-    w.self->on = task;
+    w.self->wait_object = task;
     return cr_park(&w, &cr_join_wait);
 }
 
@@ -474,16 +478,16 @@ static long await_bits(
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
         cr_task *self = cr_self_checked(call);
-        self->place = (void *)1; /* for a wait that is cancelled before it begins */
+        self->wait_data.failed = true; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
-        *ret_failed = self->place != NULL;
+        *ret_failed = self->wait_data.failed;
         return bits;
     }
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);
     exclusive_check(w.self, task, call);
     bits = await_task(task, &w, err);
-    *ret_failed = err < 0 || w.self->place != NULL;
+    *ret_failed = err < 0 || w.self->wait_data.failed;
     return bits;
 }
 

@@ -19,10 +19,10 @@ struct crank_barrier {
     bool broken;    /* until a reset */
 };
 
-/* on is the line, as for everything that waits in one. */
+/* wait_object is the line, as for everything that waits in one. */
 static crank_barrier *barrier_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_barrier, line);
+    return cr_container_of(task->wait_object, crank_barrier, line);
 }
 
 /* The others wait on, for one more than before. */

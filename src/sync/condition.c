@@ -22,7 +22,7 @@ static void notify_first(crank_condition *condition);
 /* What the lock's line gives to a task in it: see lock.h. */
 static void will_be_cancelled(cr_task *task)
 {
-    task->place = (void *)(intptr_t)-ECANCELED;
+    task->wait_data.error = -ECANCELED;
     cr_task_state_of(cr_loop_here)->pending->interrupt(task);
 }
 
@@ -30,8 +30,8 @@ static void will_be_cancelled(cr_task *task)
  * does not. */
 static bool retake_abort(cr_task *task)
 {
-    crank_condition *condition = task->place;
-    if ((intptr_t)condition < 0)
+    crank_condition *condition = task->wait_data.notified_by;
+    if (task->wait_data.error < 0)
         return false;
     will_be_cancelled(task);
     notify_first(condition);
@@ -39,7 +39,7 @@ static bool retake_abort(cr_task *task)
 }
 
 /* A wait of its own, so that reports name the lock and its holder, and a cancel finds the
- * notification in place. */
+ * notification in wait_data. */
 static const cr_wait_ops retake_wait = {
     .hibernatable = true,
     .what = "waits to take a condition's lock again",
@@ -51,8 +51,8 @@ static const cr_wait_ops retake_wait = {
 /* From whichever line it has just left into the lock's, which is held. */
 static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *notified_by)
 {
-    task->place = notified_by;
-    task->on = &lock->line;
+    task->wait_data.notified_by = notified_by;
+    task->wait_object = &lock->line;
     task->fiber.wait = &retake_wait;
     cr_lock_expect(lock, cr_lock_holder_id(lock));
     cr_waitq_join(&lock->line, task);
@@ -68,7 +68,7 @@ static void notify_first(crank_condition *condition)
 
 static crank_condition *condition_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_condition, line);
+    return cr_container_of(task->wait_object, crank_condition, line);
 }
 
 /* Cancelled before a notification: with a free lock the wait is over, else it goes on for the
@@ -115,11 +115,11 @@ void crank_condition_free(crank_condition *condition)
     if (!condition)
         return;
     cr_object_look(&condition->object, "crank_condition_free");
-    /* The notified carry the condition in place, to pass their notification on. */
+    /* The notified have the condition in their wait_data, to pass their notification on. */
     bool waited_for = condition->line.head;
     const cr_task *task = condition->lock->line.head;
     for (; task && !waited_for; task = task->node.next)
-        waited_for = task->place == condition;
+        waited_for = task->wait_data.notified_by == condition;
     CR_CHECK(!waited_for, "crank_condition_free: tasks wait for condition %p; let them end first",
         (void *)condition);
     cr_object_free(condition);

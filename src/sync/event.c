@@ -16,7 +16,7 @@ struct crank_event {
 
 static size_t event_describe(const cr_task *task, char *buf, size_t size)
 {
-    const crank_event *event = cr_container_of(task->on, crank_event, line);
+    const crank_event *event = cr_container_of(task->wait_object, crank_event, line);
     return cr_object_print(buf, size, "%p", (const void *)event);
 }
 

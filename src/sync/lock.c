@@ -20,10 +20,11 @@ static const cr_wait_ops lock_wait = {
     .describe = cr_lock_describe,
 };
 
-/* on is the lock's line, for acquirers and for condition waits that take the lock again alike. */
+/* wait_object is the lock's line, for acquirers and for condition waits that take the lock again
+ * alike. */
 static const crank_lock *lock_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_lock, line);
+    return cr_container_of(task->wait_object, crank_lock, line);
 }
 
 cr_task *cr_lock_holder(const cr_task *task)
@@ -99,7 +100,7 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     cr_lock_expect(lock, holder);
     if (CR_UNLIKELY(w.loop->options.debug))
         cr_lock_trace_waiter(w.loop, w.self);
-    w.self->place = NULL;
+    w.self->wait_data.error = 0;
     return cr_waitq_park(&w, &lock->line, &lock_wait);
 }
 
@@ -119,7 +120,7 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
     cr_caller w;
     crank_loop *loop = cr_loop_here;
     if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_checkpoint_fast_in(loop, &w))) {
-        w.self->place = NULL;
+        w.self->wait_data.error = 0;
         return cr_waitq_park(&w, &lock->line, &lock_wait);
     }
     return acquire(lock);

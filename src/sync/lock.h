@@ -3,7 +3,7 @@
  *
  * Invariant: a lock with tasks in line is held, and while there are any its quick field says
  * nothing: so whoever takes a free lock, or releases one that nobody waits for, looks at that
- * field alone. What a task in the line has in place says what its wait will give: a negative errno
+ * field alone. wait_data of a task in the line says what its wait will give: a negative errno
  * is that (a cancelled condition wait, which may only return with the lock), anything else 0
  * (NULL, or the condition whose notification it carries).
  *
@@ -84,11 +84,11 @@ static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
      * record of the one after it. */
     __builtin_prefetch(next->fiber.sp);
     __builtin_prefetch(lock->line.head);
-    long value = (long)(intptr_t)next->place;
+    long value = next->wait_data.error;
     cr_wake(loop, next, value < 0 ? value : 0);
 }
 
-/* For the wait kinds of tasks whose on is a lock's line. */
+/* For the wait kinds of tasks whose wait_object is a lock's line. */
 cr_task *cr_lock_holder(const cr_task *task);
 size_t cr_lock_describe(const cr_task *task, char *buf, size_t size);
 #endif

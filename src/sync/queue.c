@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* queue.c: elements handed from tasks that put to tasks that get.
  *
- * Invariants: a getter is in line only while the queue is empty, a putter only while it is full.
- * So an element put while getters wait goes straight into the first one's place, and the room a
+ * Invariants: a getter is in line only while the queue is empty, a putter only while it is full. So
+ * an element put while getters wait goes straight into the first one's variable, and the room a
  * getter makes is filled at once with the first waiting putter's element: nobody overtakes, an
  * element is always either in the queue or in one task's hands, and whoever is woken has nothing
- * left to do. A waiting task's place is its own variable: where the element goes, or comes from. */
+ * left to do. A waiting task's wait_data.element is its own variable: where the element goes, or
+ * comes from. */
 #include <stdio.h>
 #include "sync/object.h"
 #include "task/hibernate.h"
@@ -42,17 +43,17 @@ static size_t describe(const crank_queue *queue, char *buf, size_t size)
 
 static size_t describe_get(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, getters), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, getters), buf, size);
 }
 
 static size_t describe_put(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, putters), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, putters), buf, size);
 }
 
 static size_t describe_join(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, joiners), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, joiners), buf, size);
 }
 
 /* None has an abort: a task in line leaves it, and nothing else has happened yet. */
@@ -179,8 +180,8 @@ static int put(crank_queue *queue, const void *value)
     cr_task *getter = cr_waitq_pop(&queue->getters);
     if (getter) {
         /* The element goes into the getter's own variable, which may lie on its parked stack. */
-        cr_stack_ensure(getter->place);
-        cr_element_copy(getter->place, value, queue->store.size);
+        cr_stack_ensure(getter->wait_data.element);
+        cr_element_copy(getter->wait_data.element, value, queue->store.size);
         cr_wake(queue->object.loop, getter, 0);
     } else {
         if (queue->store.count >= queue->max)
@@ -205,7 +206,7 @@ static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t
     err = put(queue, value);
     if (err != -EAGAIN)
         return err;
-    w.self->place = (void *)(uintptr_t)value;
+    w.self->wait_data.element = (void *)(uintptr_t)value;
     return cr_waitq_park(&w, &queue->putters, &put_wait);
 }
 
@@ -244,8 +245,8 @@ static int take(crank_queue *queue, void *ret)
     cr_task *putter = cr_waitq_pop(&queue->putters);
     if (putter) {
         /* There is room and memory for one, for one has just been taken. */
-        cr_stack_ensure(putter->place);
-        cr_store_put(&queue->store, putter->place);
+        cr_stack_ensure(putter->wait_data.element);
+        cr_store_put(&queue->store, putter->wait_data.element);
         queue->unfinished++;
         cr_wake(queue->object.loop, putter, 0);
     }
@@ -263,7 +264,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
     err = take(queue, ret);
     if (err != -EAGAIN)
         return err;
-    w.self->place = ret;
+    w.self->wait_data.element = ret;
     return cr_waitq_park(&w, &queue->getters, &get_wait);
 }
 

@@ -19,7 +19,7 @@ struct crank_semaphore {
 
 static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
 {
-    const crank_semaphore *semaphore = cr_container_of(task->on, crank_semaphore, line);
+    const crank_semaphore *semaphore = cr_container_of(task->wait_object, crank_semaphore, line);
     return cr_object_print(buf, size, "%p", (const void *)semaphore);
 }
 

@@ -73,8 +73,17 @@ struct cr_task {
             void *ended;
         } watcher;
     };
-    void *on;       /* what it waits for: a lock, a queue, a task */
-    void *place;    /* where the waker puts the result */
+    void *wait_object; /* what it waits for: a lock, a queue, a task */
+    /* Between a waiter and its waker; the kind of wait says which member holds. */
+    union cr_wait_data {
+        void *element;     /* of a queue's waiter: where its element lies, or goes */
+        const char *call;  /* of a blocking call: its name */
+        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */
+        long error;        /* below 0: what its wait gives once it has the lock */
+        bool named;        /* a task that does not end, for which it waits, has been reported */
+        bool failed;       /* of an await, from the end of the task awaited: did that fail? */
+        int expected;      /* of a shared await until then: which class of result it wants */
+    } wait_data;
     cr_timer timer; /* 96 */
     cr_task *child; /* 128: first of those it owns */
     uint64_t id;    /* slot << 40 | number; number 0 when free */

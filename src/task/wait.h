@@ -41,7 +41,7 @@ typedef struct cr_wait_ops {
     bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
-     * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
+     * completes it. NULL: task->wait_object is the cr_waitq it stands in, which it leaves. */
     bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
      * case: pass it on to the tasks that are waited for. NULL: it concerns no other task. */
@@ -218,11 +218,11 @@ static inline cr_task *cr_waitq_pop(cr_waitq *line)
         line->tail = NULL;
     return first;
 }
-/* Stand at the end of the line (task->on is the line then) and park. What the waker must know
- * stands in task->place before. */
+/* Stand at the end of the line (task->wait_object is the line then) and park. What the waker
+ * must know stands in task->wait_data before. */
 static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait_ops *wait)
 {
-    w->self->on = line;
+    w->self->wait_object = line;
     cr_waitq_join(line, w->self);
     return cr_park_int(w, wait);
 }
