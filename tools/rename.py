@@ -209,7 +209,9 @@ STEMS = {
     ]),
     "waiters": ("sync: a cr_waitq's tasks are its waiters; the epoll backend's lists are queues", [
         (r"(?<=->)line", "waiters", SYNC),
-        (r"(?<=, )line(?=\))", "waiters", SYNC),
+        (r"(?<=, )line(?=\))", "waiters", [f"src/sync/{name}.c" for name in ("event", "semaphore", "barrier", "lock",
+                                                                             "condition")]),
+        (r"(?<!\w)line(?=->)|(?<=cr_waitq_pop\()line", "waiters", ["src/task/wait.h", "src/sync/object.h"]),
         (r"(?<=cr_waitq )line(?=;)|(?<=cr_waitq \*)line", "waiters", SYNC),
         (r"(?<=on = )line|(?<=wait_object = )line|(?<=cr_waitq_join\()line|(?<=&)line", "waiters", ["src/task/wait.h"]),
         (r'(?<="crank_)(event|semaphore|condition|barrier|lock)", "line"', r'\1", "waiters"', ["tools/gdb/"]),

@@ -123,7 +123,7 @@ void cr_epoll_finish(cr_epoll *e, cr_op *op, long result)
 {
     op->result = result;
     e->slots[op->slot].finished = true;
-    cr_epoll_line_add(e, &e->finished, op->slot);
+    cr_epoll_queue_add(e, &e->finished, op->slot);
 }
 
 /* Who waits for a descriptor that cannot be armed would wait for ever. */
@@ -131,7 +131,7 @@ static void tell_waiting(cr_epoll *e, cr_epoll_descriptor *d, int err)
 {
     while (d->waiting.first) {
         cr_op *op = e->slots[d->waiting.first].op;
-        cr_epoll_line_remove(e, &d->waiting, op->slot);
+        cr_epoll_queue_remove(e, &d->waiting, op->slot);
         cr_epoll_finish(e, op, err);
     }
 }
@@ -162,7 +162,7 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
         return done(op, err);
     err = arm(e, op->fd, cr_op_events(op));
     if (err == 0) {
-        cr_epoll_line_add(e, &e->descriptors[op->fd].waiting, op->slot);
+        cr_epoll_queue_add(e, &e->descriptors[op->fd].waiting, op->slot);
         return CR_PENDING;
     }
     cr_epoll_give_slot(e, op->slot);
@@ -183,7 +183,7 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
     if (e->slots[op->slot].finished)
         return;
     cr_epoll_descriptor *d = &e->descriptors[op->fd];
-    cr_epoll_line_remove(e, &d->waiting, op->slot);
+    cr_epoll_queue_remove(e, &d->waiting, op->slot);
     cr_epoll_finish(e, op, -ECANCELED);
     if (d->waiting.first == CR_EPOLL_NO_SLOT && d->armed) {
         cr_epoll_control(e, EPOLL_CTL_DEL, op->fd, 0);
@@ -214,7 +214,7 @@ static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
         if (result == -EAGAIN) {
             left |= cr_op_events(op);
         } else {
-            cr_epoll_line_remove(e, &d->waiting, slot);
+            cr_epoll_queue_remove(e, &d->waiting, slot);
             cr_epoll_finish(e, op, result);
         }
     }
@@ -246,7 +246,7 @@ static long deliver(cr_epoll *e)
         slot = e->finished.first;
         cr_op *op = e->slots[slot].op;
         CR_ASSUME(op != NULL); /* only slots in use stand in a line */
-        cr_epoll_line_remove(e, &e->finished, slot);
+        cr_epoll_queue_remove(e, &e->finished, slot);
         cr_epoll_give_slot(e, slot);
         op->completed(op, op->arg);
     }

@@ -142,7 +142,7 @@ static enum cr_submitted submit_poll(cr_epoll *e, cr_epoll_descriptor *d, cr_op 
         cr_epoll_give_slot(e, op->slot);
         return done(op, err);
     }
-    cr_epoll_line_add(e, &d->waiting, op->slot);
+    cr_epoll_queue_add(e, &d->waiting, op->slot);
     return CR_PENDING;
 }
 
@@ -169,7 +169,7 @@ void cr_epoll_attached_cancel(cr_epoll *e, cr_op *op)
     cr_epoll_descriptor *d = &e->descriptors[op->fd];
     if (op->code == CR_OP_POLL) {
         if (!e->slots[op->slot].finished) {
-            cr_epoll_line_remove(e, &d->waiting, op->slot);
+            cr_epoll_queue_remove(e, &d->waiting, op->slot);
             cr_epoll_finish(e, op, -ECANCELED);
         }
         return;
@@ -220,7 +220,7 @@ static void finish_polls(cr_epoll *e, cr_epoll_descriptor *d, uint32_t events)
         if (op->events & EPOLLIN)
             asked |= EPOLLRDHUP;
         if (events & asked) {
-            cr_epoll_line_remove(e, &d->waiting, slot);
+            cr_epoll_queue_remove(e, &d->waiting, slot);
             cr_epoll_finish(e, op, (long)(events & asked));
         }
     }

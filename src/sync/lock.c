@@ -24,7 +24,7 @@ static const cr_wait_ops lock_wait = {
  * alike. */
 static const crank_lock *lock_of(const cr_task *task)
 {
-    return cr_container_of(task->wait_object, crank_lock, line);
+    return cr_container_of(task->wait_object, crank_lock, waiters);
 }
 
 cr_task *cr_lock_holder(const cr_task *task)
@@ -54,7 +54,7 @@ void crank_lock_free(crank_lock *lock)
     if (!lock)
         return;
     cr_object_look(&lock->object, "crank_lock_free");
-    CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first",
+    CR_CHECK(!lock->waiters.head, "crank_lock_free: tasks wait for lock %p; let them end first",
         (void *)lock);
     CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
         (void *)lock);
@@ -101,7 +101,7 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     if (CR_UNLIKELY(w.loop->options.debug))
         cr_lock_trace_waiter(w.loop, w.self);
     w.self->wait_data.error = 0;
-    return cr_waitq_park(&w, &lock->line, &lock_wait);
+    return cr_waitq_park(&w, &lock->waiters, &lock_wait);
 }
 
 /* Whether the running task may join a line in which others stand, with no more to check: they do on
@@ -110,7 +110,7 @@ static inline bool can_join(const crank_lock *lock)
 {
     const crank_loop *loop = lock->object.loop;
     const cr_task *holder = lock->record;
-    return lock->line.tail && holder && &holder->fiber != loop->runner.current &&
+    return lock->waiters.tail && holder && &holder->fiber != loop->runner.current &&
            holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
 }
 
@@ -121,7 +121,7 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
     crank_loop *loop = cr_loop_here;
     if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_checkpoint_fast_in(loop, &w))) {
         w.self->wait_data.error = 0;
-        return cr_waitq_park(&w, &lock->line, &lock_wait);
+        return cr_waitq_park(&w, &lock->waiters, &lock_wait);
     }
     return acquire(lock);
 }

@@ -21,7 +21,7 @@ struct crank_lock {
     cr_object object;
     uint64_t quick;  /* free: its loop's address, held: the holder's id; CR_LOCK_SLOW: see holder */
     uint64_t holder; /* while quick is CR_LOCK_SLOW: the same id, 0: free */
-    cr_waitq line;
+    cr_waitq waiters;
     const cr_task *record; /* with holder: its record, NULL where that is gone */
     crank_lock *next;      /* in the list of those held, in debug mode */
     crank_lock **link;     /* what points at it there; NULL: it is not in it */
@@ -71,7 +71,7 @@ static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *ta
 /* The lock leaves its holder: it becomes the first's in line, who goes on, or nobody's. */
 static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
 {
-    cr_task *next = cr_waitq_pop(&lock->line);
+    cr_task *next = cr_waitq_pop(&lock->waiters);
     if (!next) {
         lock->holder = 0;
         if (CR_LIKELY(!loop->options.debug))
@@ -83,7 +83,7 @@ static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
     /* It is often the only one ready: its stack begins to come while this task goes on, and the
      * record of the one after it. */
     __builtin_prefetch(next->fiber.sp);
-    __builtin_prefetch(lock->line.head);
+    __builtin_prefetch(lock->waiters.head);
     long value = next->wait_data.error;
     cr_wake(loop, next, value < 0 ? value : 0);
 }

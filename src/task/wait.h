@@ -11,7 +11,7 @@
  *             return err;
  *         if (event->raised)
  *             return 0;
- *         return cr_waitq_park(&w, &event->line, &event_wait);
+ *         return cr_waitq_park(&w, &event->waiters, &event_wait);
  *     }
  *
  * cr_checkpoint sees that it is called in a task, delivers a cancellation that is pending, and lets
@@ -183,47 +183,47 @@ typedef struct cr_waitq {
     cr_task *tail;
 } cr_waitq;
 /* The links are in the task's record: standing in line allocates nothing and cannot fail. */
-static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
+static inline void cr_waitq_join(cr_waitq *waiters, cr_task *task)
 {
     task->node.next = NULL;
-    task->node.prev = line->tail;
-    if (line->tail)
-        line->tail->node.next = task;
+    task->node.prev = waiters->tail;
+    if (waiters->tail)
+        waiters->tail->node.next = task;
     else
-        line->head = task;
-    line->tail = task;
+        waiters->head = task;
+    waiters->tail = task;
 }
 /* From anywhere in the line, without a walk: a cancelled task leaves as cheaply as it came. */
-static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
+static inline void cr_waitq_leave(cr_waitq *waiters, cr_task *task)
 {
     if (task->node.prev)
         task->node.prev->node.next = task->node.next;
     else
-        line->head = task->node.next;
+        waiters->head = task->node.next;
     if (task->node.next)
         task->node.next->node.prev = task->node.prev;
     else
-        line->tail = task->node.prev;
+        waiters->tail = task->node.prev;
 }
 /* Take the first out of the line, NULL when it is empty. */
-static inline cr_task *cr_waitq_pop(cr_waitq *line)
+static inline cr_task *cr_waitq_pop(cr_waitq *waiters)
 {
-    cr_task *first = line->head;
+    cr_task *first = waiters->head;
     if (!first)
         return NULL;
-    line->head = first->node.next;
-    if (line->head)
-        line->head->node.prev = NULL;
+    waiters->head = first->node.next;
+    if (waiters->head)
+        waiters->head->node.prev = NULL;
     else
-        line->tail = NULL;
+        waiters->tail = NULL;
     return first;
 }
 /* Stand at the end of the line (task->wait_object is the line then) and park. What the waker
  * must know stands in task->wait_data before. */
-static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait_ops *wait)
+static inline int cr_waitq_park(const cr_caller *w, cr_waitq *waiters, const cr_wait_ops *wait)
 {
-    w->self->wait_object = line;
-    cr_waitq_join(line, w->self);
+    w->self->wait_object = waiters;
+    cr_waitq_join(waiters, w->self);
     return cr_park_int(w, wait);
 }
 /* The loop's hook: a task's own timer is due. */

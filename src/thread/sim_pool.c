@@ -27,8 +27,8 @@ struct cr_sim_pool {
     pthread_mutex_t lock; /* of holder and cr_worker.lost */
     pthread_cond_t back;  /* the baton has come back to the loop */
     cr_worker *holder;    /* NULL: the loop */
-    cr_worker *line;      /* workers amid a job that may go on */
-    size_t line_length;
+    cr_worker *runnable;  /* workers amid a job that may go on */
+    size_t runnable_count;
     cr_post pump;
     bool pumped;  /* pump is on its way */
     bool put_off; /* the last choice was nobody for now */
@@ -98,13 +98,13 @@ static void pump_soon(cr_workers *workers)
 static void join_line(cr_worker *worker)
 {
     cr_sim_pool *sim = worker->workers->sim;
-    cr_worker **last = &sim->line;
+    cr_worker **last = &sim->runnable;
     while (*last)
         last = &(*last)->behind;
     worker->behind = NULL;
     worker->turn = TURN_READY;
     *last = worker;
-    sim->line_length++;
+    sim->runnable_count++;
     pump_soon(worker->workers);
 }
 
@@ -206,12 +206,12 @@ static cr_worker *free_worker(cr_workers *workers)
 
 static cr_worker *leave_line(cr_sim_pool *sim, size_t index)
 {
-    cr_worker **at = &sim->line;
+    cr_worker **at = &sim->runnable;
     while (index--)
         at = &(*at)->behind;
     cr_worker *worker = *at;
     *at = worker->behind;
-    sim->line_length--;
+    sim->runnable_count--;
     return worker;
 }
 
@@ -246,7 +246,7 @@ static bool others_first(const cr_workers *workers)
 static bool run_one(cr_workers *workers)
 {
     cr_sim_pool *sim = workers->sim;
-    size_t count = sim->line_length + may_start(workers);
+    size_t count = sim->runnable_count + may_start(workers);
     if (count == 0)
         return false;
     size_t chosen = cr_choose(workers->loop, count + others_first(workers));
@@ -255,9 +255,9 @@ static bool run_one(cr_workers *workers)
         pump_soon(workers);
         return false;
     }
-    bool goes_on = chosen < sim->line_length;
+    bool goes_on = chosen < sim->runnable_count;
     cr_worker *worker = goes_on ? leave_line(sim, chosen) : start_job(workers);
-    if (!worker && sim->line_length > 0) /* the job was cancelled: nobody else tells the line */
+    if (!worker && sim->runnable_count > 0) /* the job was cancelled: nobody else tells the line */
         worker = leave_line(sim, 0);
     if (worker)
         hand_to(worker);

@@ -292,9 +292,9 @@ THINGS = {
     "describe": lambda task, clock: text(task.wait_data),
 }
 # And those that name an object, in a line of which the task stands.
-OBJECTS = {"event_describe": ("crank_event", "line"), "semaphore_describe": ("crank_semaphore", "line"),
-           "condition_describe": ("crank_condition", "line"), "barrier_describe": ("crank_barrier", "line"),
-           "cr_lock_describe": ("crank_lock", "line"), "describe_get": ("crank_queue", "getters"),
+OBJECTS = {"event_describe": ("crank_event", "waiters"), "semaphore_describe": ("crank_semaphore", "waiters"),
+           "condition_describe": ("crank_condition", "waiters"), "barrier_describe": ("crank_barrier", "waiters"),
+           "cr_lock_describe": ("crank_lock", "waiters"), "describe_get": ("crank_queue", "getters"),
            "describe_put": ("crank_queue", "putters"), "describe_join": ("crank_queue", "joiners")}
 
 
