@@ -223,7 +223,7 @@ STEMS = {
     ]),
     "parent": ("group: the task that opened a group is its parent", [
         ("opener", "parent", ["src/"]),
-        ("wake_opener", "wake_parent", ["src/"]),
+        ("(wake|check)_opener", r"\1_parent", ["src/"]),
     ]),
     "worker_words": ("thread: the pool wakes workers and polls; it does not summon and look", [
         ("summon", "wake_worker", ["src/thread/", "tests/model/"]),

@@ -2,7 +2,7 @@
 /* group_add.c: taking a task that runs already into a group.
  *
  * Owns: which task may be taken in: one that is the caller's to give, and whose end the group's
- * opener can wait for. Does not own what it is from then on, a child as others (group.c), nor the
+ * parent can wait for. Does not own what it is from then on, a child as others (group.c), nor the
  * way of its result (results.c).
  *
  * Invariant: after the call the task is no longer the caller's, whatever the call gives: who does
@@ -33,11 +33,11 @@ static void check_giver(crank_loop *loop, const cr_task *task, const char *call)
         cr_task_name(task));
 }
 
-/* The opener waits for the group: one that descends from the task would wait for its own end. Of
- * the tasks above the opener those from the caller upwards are no children of the caller's. */
-static void check_opener(const cr_nursery *group, const cr_task *task, const char *call)
+/* The parent waits for the group: one that descends from the task would wait for its own end. Of
+ * the tasks above the parent those from the caller upwards are no children of the caller's. */
+static void check_parent(const cr_nursery *group, const cr_task *task, const char *call)
 {
-    for (const cr_task *up = group->opener; up && up != task->owner; up = cr_task_parent(up))
+    for (const cr_task *up = group->parent; up && up != task->owner; up = cr_task_parent(up))
         CR_CHECK(up != task,
             "%s: task '%s' has opened the group, or is an ancestor of the task that has: it would "
             "wait for its own end",
@@ -64,7 +64,7 @@ static int add(crank_group *g, crank_task *handle, cr_delivery *delivery, const 
     cr_nursery *group = cr_group_nursery(g, call);
     int err = -ENOMEM;
     if (task) {
-        check_opener(group, task, call);
+        check_parent(group, task, call);
         cr_task *parent = task->owner;
         err = cr_group_take(loop, group, task, delivery);
         cr_task_left(loop, parent);

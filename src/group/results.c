@@ -171,7 +171,7 @@ static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 }
 
 int cr_deliver_at_end(
-    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
@@ -180,13 +180,13 @@ int cr_deliver_at_end(
     *pending = (struct pending){ { NULL, pending_ended }, *delivery };
     if (loop->options.debug && delivery->result) {
         uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
-        pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, opener, delivery->result);
+        pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, parent, delivery->result);
     }
     cr_task_watch(task, &pending->watcher);
     return 0;
 }
 
-int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener)
+int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent)
 {
     if (delivery->results) {
         if (cr_results_grow(loop->sys, delivery->results) < 0)
@@ -196,7 +196,7 @@ int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, con
     if (!delivery->results && !delivery->result)
         return 0;
     if (task->fiber.life != CR_ENDED)
-        return cr_deliver_at_end(loop, task, delivery, opener);
+        return cr_deliver_at_end(loop, task, delivery, parent);
     deliver(delivery, task);
     return 0;
 }

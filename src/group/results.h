@@ -28,12 +28,12 @@ typedef struct cr_delivery {
 } cr_delivery;
 
 /* Deliver when the task ends. In debug mode the variable is looked for on the stacks of the running
- * task and of the group's opener. 0 or -ENOMEM. */
+ * task and of the group's parent. 0 or -ENOMEM. */
 int cr_deliver_at_end(
-    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener);
-/* The same for a task that is taken into the group of that opener, whose results (NULL: it is no
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent);
+/* The same for a task that is taken into the group of that parent, whose results (NULL: it is no
  * pool) have the next place for it. Where it has ended, deliver now. */
-int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener);
+int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent);
 
 /* ---- a pool's results, in the order in which its children were spawned or added */
 

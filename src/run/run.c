@@ -5,7 +5,7 @@
  * by which lower ranks reach up, driving until root and detached tasks have ended, and what main is
  * told. Does not own when that is (shutdown.c), nor what Ctrl-C does (interrupt.c).
  *
- * The root is owned by an owner that has no opener, detached tasks by the loop's own; when the root
+ * The root is owned by an owner that has no parent, detached tasks by the loop's own; when the root
  * has ended the detached ones are cancelled, and when they have ended too the loop stops. So
  * nothing is left when crank_run returns, as after Trio's run and unlike a process that exits with
  * threads. */

@@ -10,7 +10,7 @@
 /* Whoever owns tasks and is none itself: a group, the loop's detached ones. */
 typedef struct cr_nursery cr_nursery;
 struct cr_nursery {
-    cr_task *opener; /* who waits for the children; NULL for the loop's own */
+    cr_task *parent; /* who waits for the children; NULL for the loop's own */
     cr_task *child;  /* first; its sibling_prev is the last, the last's sibling_next is NULL */
     size_t alive;
     /* A child has ended; called before its record is released. */
@@ -48,7 +48,7 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
 /* The task it belongs to, by way of a group too; NULL at the top. */
 static inline cr_task *cr_task_parent(const cr_task *task)
 {
-    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_nursery *)task->owner)->opener
+    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_nursery *)task->owner)->parent
                                                 : (cr_task *)task->owner;
 }
 /* The list that a task is in: its group's or its parent's; the sibling links do not say which. */

@@ -112,7 +112,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
         cr_cancel_deliver(loop, task);
 }
 
-/* The request is withdrawn, what fired stays fired: the opener is about to look at it itself. */
+/* The request is withdrawn, what fired stays fired: the parent is about to look at it itself. */
 void cr_scope_clear_pending(cr_scope *scope)
 {
     if (!scope->pending)

@@ -82,7 +82,7 @@ void cr_scope_close(cr_scope *scope);
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */
 void cr_scope_reset(cr_scope *scope);
-/* Its opener knows already: no wait need be interrupted for it any more. */
+/* Its parent knows already: no wait need be interrupted for it any more. */
 void cr_scope_clear_pending(cr_scope *scope);
 /* May it claim an -ECANCELED at its edge: it fired, and nothing further out has been pending since
  * it was opened, or since it came back with a generator? */

@@ -180,7 +180,7 @@ cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *s
     return make_child(loop, fn, site);
 }
 
-/* The owner is a group: the child is counted there and not with its opener, which may be another
+/* The owner is a group: the child is counted there and not with its parent, which may be another
  * task than the one that spawns. */
 cr_task *cr_task_make_owned(
     crank_loop *loop, cr_nursery *owner, crank_function_ *fn, const crank_site *site)
