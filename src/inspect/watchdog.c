@@ -172,7 +172,7 @@ static void be_quiet(cr_watched *w)
  * delays counted, of which too many are taken off where they are counted from before it stood: that
  * is a second long, and what was measured since it was seen to stand may say more. One that runs
  * may wait for a processor at this moment, and only what it computed is sure. */
-static int64_t stood(const crank_loop *loop, enum cr_stance stance, int64_t at)
+static int64_t stall_time(const crank_loop *loop, enum cr_stance stance, int64_t at)
 {
     const cr_watched *w = &loop->watched;
     if (stance != CR_STANCE_WAITS)
@@ -200,7 +200,7 @@ static void examine(crank_loop *loop)
     long call;
     enum cr_stance stance = cr_sample_stance(loop, &call, &copy);
     int64_t at = now();
-    int64_t missing = w->limit - stood(loop, stance, at);
+    int64_t missing = w->limit - stall_time(loop, stance, at);
     if (missing > w->limit / 20) { /* the kernel counts in ticks */
         w->again = cr_after(at, patience(w, stance, missing));
         return;

@@ -73,7 +73,7 @@ static void explore(crank_loop *loop, bool continued)
 
 /* The backend comes first: it decides the table, and so the clock, for all that is made after
  * it. */
-static int furnish(crank_loop *loop)
+static int open_parts(crank_loop *loop)
 {
     int err = open_backend(loop);
     if (err < 0)
@@ -110,7 +110,7 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     loop->bare = bare;
     loop->options = filled;
     cr_sched_init(&loop->runner);
-    err = furnish(loop);
+    err = open_parts(loop);
     if (err < 0) {
         destroy(loop, sys);
         return err;

@@ -201,7 +201,7 @@ static void polled(crank_loop *loop, int64_t now)
 
 /* The simulated clock has stood for one more turn. False: not yet for so many that it is moved. A
  * turn of callbacks may be a single one. */
-static bool stood(crank_loop *loop, int64_t now)
+static bool clock_stalled(crank_loop *loop, int64_t now)
 {
     uint32_t steps = loop->tasks ? CR_STEPS : 1;
     if (++loop->busy < BUSY_TURNS * (CR_STEPS / steps))
@@ -215,7 +215,7 @@ static bool stood(crank_loop *loop, int64_t now)
 static void look(crank_loop *loop, int64_t now)
 {
     if (loop->simulated) {
-        if (!stood(loop, now) && loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
+        if (!clock_stalled(loop, now) && loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     } else if (now - loop->polled_at >= CR_POLL_NS) {
         polled(loop, now);
@@ -238,7 +238,7 @@ static bool nothing_pending(const crank_loop *loop, int64_t next)
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
  * until when to wait. A loop in which nothing has run since is left to sleep; one that would sleep
  * for long wakes for it. */
-static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
+static int64_t housekeep(crank_loop *loop, int64_t now, int64_t deadline)
 {
     if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
         return deadline;
@@ -268,7 +268,7 @@ static int64_t next_timer(const crank_loop *loop)
 /* A machine that is busy elsewhere lets a wait end late: where choices are explored, as late as one
  * of the timers that follow closely. What they start is then ready together, in the timers' order,
  * before anything that an earlier one woke has run. */
-static void oversleep(crank_loop *loop, int64_t woken_at)
+static void wake_late(crank_loop *loop, int64_t woken_at)
 {
     enum { LATE_NS = 100000000 };
     for (;;) {
@@ -290,7 +290,7 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     int64_t next = next_timer(loop);
     if (limit == CR_NEVER && nothing_pending(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
-    int64_t deadline = tidy(loop, now, next < limit ? next : limit);
+    int64_t deadline = housekeep(loop, now, next < limit ? next : limit);
     if (loop->spin_ns > 0 && deadline > now &&
         !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
         loop->spin_ns = 0;
@@ -304,7 +304,7 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     polled(loop, cr_now(loop));
     take_due(loop, loop->polled_at);
     if (loop->explored && loop->polled_at > now)
-        oversleep(loop, loop->polled_at);
+        wake_late(loop, loop->polled_at);
     return true;
 }
 
@@ -345,7 +345,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
     if (!loop->runner.head || !loop->simulated || cr_now(loop) > now)
         loop->busy = 0;
     else
-        (void)stood(loop, now);
+        (void)clock_stalled(loop, now);
     return true;
 }
 

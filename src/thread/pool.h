@@ -124,21 +124,21 @@ struct cr_workers {
     cr_post signal;        /* something has come back */
     atomic_bool signalled; /* signal is on its way */
     /* the real pool's, as far as live */
-    atomic_bool looking;   /* the loop looks by itself soon: nobody need be woken */
-    crank_handle *look;    /* when it looks; NULL while it does not */
-    uint64_t head_then;    /* the queue's head when that was planned */
-    int64_t planned_at;    /* and when that was */
-    int64_t put_at;        /* when a job was last put while no look was planned */
-    atomic_uint searching; /* about to look into the queue */
+    atomic_bool poll_planned; /* the loop looks by itself soon: nobody need be woken */
+    crank_handle *poll_timer; /* when it looks; NULL while it does not */
+    uint64_t head_then;       /* the queue's head when that was planned */
+    int64_t planned_at;       /* and when that was */
+    int64_t put_at;           /* when a job was last put while no look was planned */
+    atomic_uint searching;    /* about to look into the queue */
     atomic_uint resting_count;
     atomic_uint live;
     size_t out; /* jobs submitted that have not come back, nor been cancelled */
     /* the real pool's, as far as closing */
-    uint32_t vain;        /* spins in vain in a row, then plans made without one */
-    bool spinning;        /* the loop was told to spin */
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t ended; /* a worker has */
-    cr_worker *resting;   /* last in, first out: the longest idle end first */
+    uint32_t failed_spins; /* spins in vain in a row, then plans made without one */
+    bool spinning;         /* the loop was told to spin */
+    pthread_mutex_t lock;  /* of what follows */
+    pthread_cond_t ended;  /* a worker has */
+    cr_worker *resting;    /* last in, first out: the longest idle end first */
     bool closing;
     cr_sim_pool *sim; /* the simulated pool's own, else NULL */
     unsigned cores;
