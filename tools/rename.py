@@ -247,12 +247,13 @@ STEMS = {
         (r"furnish(?=\()", "open_parts", ["src/loop/open.c"]),
     ]),
     "hibernated": ("hibernate: a stack that is put away is hibernated, and a loop's are its hibernation", [
-        (r"(?<=struct cr_hibernation \*)naps|(?<=)naps(?=->)|(?<=\()naps(?=[,) ])|(?<=!)naps|(?<=->)naps|(?<= = )naps",
+        (r"(?<=struct cr_hibernation \*)naps|(?<=)naps(?=->)|(?<=\()naps(?=[,) ])|(?<=!)naps|(?<=->)naps|(?<= = )naps"
+         r"|(?<=sizeof [*])naps|(?<=, )naps(?=\))",
          "hibernation", ["src/"]),
         (r"(?<=struct )nap|(?<=)nap(?= \*)|(?<=\()nap(?=\)|\{)|(?<= )nap(?=;)", "hibernated", ["src/task/hibernate.c"]),
         ("nap_new", "hibernated_new", ["src/task/hibernate.c"]),
         (r'(?<=")nap(?=")', "hibernated", ["tools/gdb/"]),
-        (r"nap\[", "hibernated[", ["tools/gdb/"]),
+        (r"(?<!\w)nap(?=\[)", "hibernated", ["tools/gdb/"]),
         (r"(?<= )nap(?= =)", "hibernated", ["tools/gdb/"]),
         ("NAP", "HIBERNATED", ["tools/gdb/"]),
     ]),

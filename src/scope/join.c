@@ -70,8 +70,8 @@ static void join_ask(crank_loop *loop, cr_task *waiter)
 }
 
 /* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
- * own timer runs for the grace period. Neither may nap: the task awaited is nearly always a child,
- * and children may hold pointers into the waiter's frame. */
+ * own timer runs for the grace period. In neither may the stack hibernate: the task awaited is
+ * nearly always a child, and children may hold pointers into the waiter's frame. */
 static const cr_wait_ops join_end_wait;
 static const cr_reap join_reap = {
     .plain = &cr_join_wait, .graced = &join_end_wait, .unnamed = join_unnamed, .ask = join_ask
@@ -360,8 +360,9 @@ static bool future_abort(cr_task *waiter)
     (void)cr_task_cancel(cr_loop_here, future);
     return true;
 }
-/* These may nap: the task is not the waiter's to get results from by pointer, and its record,
- * where the watcher lies, is never put away. A future has no holder: anybody may set it. */
+/* In these the stack may hibernate: the task is not the waiter's to get results from by pointer,
+ * and its record, where the watcher lies, is never put away. A future has no holder: anybody may
+ * set it. */
 static const cr_wait_ops shared_wait = { .what = "awaits",
     .hibernatable = true,
     .abort = shared_abort,

@@ -78,7 +78,7 @@ typedef struct cr_task_state {
     struct crank_generator *generators; /* the generator rank's: those that are not closed */
     cr_pool generator_pool;             /* the generator rank's */
     void *run;                          /* run.c's */
-    struct cr_hibernation *naps;        /* stacks put away; NULL where that is off */
+    struct cr_hibernation *hibernation; /* stacks put away; NULL where that is off */
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
     unsigned chain;    /* calls of cr_task_cancel under way, one within the other */

@@ -4,11 +4,11 @@
  * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one
  * small object while it is out. The parked task is woken with the result.
  *
- * Owns: the two waits and the job between them. Does not own what the job works on, which is
- * heap memory of the caller's: a task that is cancelled before its job has started goes on at
- * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
- * when the call returns. It being heap memory is also why both waits may nap: no worker touches
- * a stack. */
+ * Owns: the two waits and the job between them. Does not own what the job works on, which is heap
+ * memory of the caller's: a task that is cancelled before its job has started goes on at once, and
+ * one whose job runs waits for it, so in both cases the memory is the caller's again when the call
+ * returns. It being heap memory is also why the stack may hibernate in both waits: no worker
+ * touches a stack. */
 #include "thread/blocking.h"
 #include "task/wait.h"
 

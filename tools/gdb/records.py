@@ -25,7 +25,7 @@ import gdb
 from gdb.unwinder import Unwinder
 
 FREE, HELD, ALIVE, ASIDE, RETURNED, ENDED = range(6)       # enum cr_life
-RESUME, NEW, SERVICE, NAP, NATIVE, NATIVE_ENDS = range(6)  # CR_RUN_
+RESUME, NEW, SERVICE, HIBERNATED, NATIVE, NATIVE_ENDS = range(6)  # CR_RUN_
 WAIT_EAGER = 1                                              # CR_WAIT_EAGER
 FAILED, CANCELED, IN_GROUP, FUTURE = 1 << 4, 1 << 5, 1 << 6, 1 << 9
 NUMBER_MASK = (1 << 40) - 1
@@ -150,7 +150,7 @@ class Task:
 
     @property
     def has_stack(self):
-        return self.life == ALIVE and self.run in (RESUME, NAP)
+        return self.life == ALIVE and self.run in (RESUME, HIBERNATED)
 
     def state(self):
         """In the words of crank_describe."""
