@@ -365,13 +365,11 @@ def wrap_comment(match):
     laid = []
     for i, paragraph in enumerate(paragraphs):
         lines = [re.sub(r"^ *[*] ?", "", line) for line in paragraph.split("\n")]
-        last = i == len(paragraphs) - 1
         width = WIDTH - len(indent) - 3
-        if any(len(line) > width for line in lines) and not any(re.match(r" {2}|-", line) for line in lines):
-            lines = textwrap.wrap(" ".join(lines) + (" */" if last else ""), width, break_long_words=False,
-                                  break_on_hyphens=False)
-        elif last:
+        if i == len(paragraphs) - 1:
             lines[-1] += " */"
+        if any(len(line) > width for line in lines) and not any(re.match(r" {2}|-", line) for line in lines):
+            lines = textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
         laid.append(f"\n{indent} * ".join(lines))
     return f"{indent}/* " + f"\n{indent} *\n{indent} * ".join(laid)
 

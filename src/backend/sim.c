@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 #include "backend/attached.h"
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 #include "backend/sim.h"
 #include "world/world.h"
 
@@ -84,15 +84,15 @@ static long attempt(sim *s, cr_op *op)
     if (n < 0)
         return n;
     if (op->code == CR_OP_RECV && !op->buf)
-        return cr_attempt_receive(&s->base, &s->world.table, op);
+        return cr_nonblocking_receive(&s->base, &s->world.table, op);
     if (op->code != CR_OP_POLL && op->size > 1 && cr_world_perturbed(&s->world) && choose(s, 2))
         op->size = 1 + choose(s, op->size);
     if (op->code == CR_OP_RECV)
-        n = cr_attempt_receive(&s->base, &s->world.table, op);
+        n = cr_nonblocking_receive(&s->base, &s->world.table, op);
     else if (op->code == CR_OP_SEND)
-        n = cr_attempt_send(&s->world.table, op);
+        n = cr_nonblocking_send(&s->world.table, op);
     else
-        n = (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(s->real, op);
+        n = (S_ISREG(status.st_mode) ? cr_nonblocking_or_wait : cr_nonblocking)(s->real, op);
     op->size = whole;
     return n;
 }
@@ -159,7 +159,7 @@ static size_t find_finished(sim *s, int64_t span)
     for (size_t i = 0; i < s->count; i++) {
         const cr_op *op = s->ops[i].op;
         s->polled[i].fd = s->ops[i].finished ? -1 : op->fd;
-        s->polled[i].events = (short)cr_op_events(op);
+        s->polled[i].events = (short)cr_nonblocking_events(op);
         finished += s->ops[i].finished;
     }
     s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };

@@ -156,9 +156,9 @@ struct cr_sched {
     cr_tracer *tracer; /* NULL: nobody listens */
 };
 
-/* Builds whose switches are announced to a tool take them in C (announced.c), all others in
+/* Builds whose switches are announced to a tool take them in C (switch_sanitized.c), all others in
  * assembly. */
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 #define CR_PARK_SYMBOL "cr_fiber_park"
 #else
 #define CR_PARK_SYMBOL "cr_fiber_park_fast"
@@ -249,7 +249,7 @@ typedef struct cr_side {
     long value;
 } cr_side;
 /* From one side to another with a value; comes back with one when somebody swaps to from. */
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 int cr_side_swap(cr_side *from, cr_side *to, long value);
 /* The same for good. */
 CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value);

@@ -18,7 +18,7 @@
  * thread that stands still may do so with the allocator's lock, or stdout's. */
 #include "inspect/call.h"
 #include "inspect/sample.h"
-#include "base/place.h"
+#include "base/symbolize.h"
 #include "task/record.h"
 #include "task/report.h"
 #include "base/text.h"
@@ -45,7 +45,7 @@
 #define QUIET_FIRST CR_SECOND /* between the first two reports of a run; then twice as long */
 #define QUIET_MOST (3600 * CR_SECOND)
 #define FRAMES 24
-#define STACK_BYTES ((size_t)(CR_ANNOUNCED ? 1024 : 64) << 10)
+#define STACK_BYTES ((size_t)(CR_SWITCH_SANITIZED ? 1024 : 64) << 10)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t looked = PTHREAD_COND_INITIALIZER; /* examined is NULL again */
@@ -122,7 +122,7 @@ static void say_frames(cr_text *said)
     char place[160];
     size_t count = cr_walk(&copy, frames, FRAMES);
     for (size_t i = 0; i < count; i++) {
-        (void)cr_place_print(frames[i].address, place, sizeof place);
+        (void)cr_symbolize_print(frames[i].address, place, sizeof place);
         cr_text_add(said, "  #%zu %s%s\n", i, frames[i].sure ? "" : "? ", place);
     }
     if (count == 0)

@@ -59,7 +59,7 @@ void crank_lock_free(crank_lock *lock)
     CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
         (void *)lock);
     if (lock->link)
-        cr_lock_untrace(lock);
+        cr_lock_debug_forget(lock);
     cr_object_free(lock);
 }
 
@@ -99,7 +99,7 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     check_holder(lock, holder, w.self);
     cr_lock_expect(lock, holder);
     if (CR_UNLIKELY(w.loop->options.debug))
-        cr_lock_trace_waiter(w.loop, w.self);
+        cr_lock_debug_waits(w.loop, w.self);
     w.self->wait_data.error = 0;
     return cr_waitq_park(&w, &lock->waiters, &lock_wait);
 }

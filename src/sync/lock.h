@@ -8,7 +8,8 @@
  * (NULL, or the condition whose notification it carries).
  *
  * In debug mode quick never says anything, and the locks that are held hang in a list of their
- * loop's, so that a task which ends with one is found (trace.c). Elsewhere no more is written. */
+ * loop's, so that a task which ends with one is found (lock_debug.c). Elsewhere no more is written.
+ * */
 #ifndef CR_LOCK_H
 #define CR_LOCK_H
 #include "sync/object.h"
@@ -50,13 +51,14 @@ static inline void cr_lock_expect(crank_lock *lock, uint64_t holder)
         cr_lock_slow(lock, holder, cr_task_find(holder));
 }
 
-/* ---- trace.c, in debug mode only */
+/* ---- lock_debug.c, in debug mode only */
 /* The lock is task's from now on, which asked for it at the call that returns to taken_at. Short
  * memory costs the trace, no more. */
-CR_COLD void cr_lock_trace(crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
+CR_COLD void cr_lock_debug_takes(
+    crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
 /* The lock that task stands in line for is traced already, for somebody holds it. */
-CR_COLD void cr_lock_trace_waiter(crank_loop *loop, cr_task *task);
-CR_COLD void cr_lock_untrace(crank_lock *lock);
+CR_COLD void cr_lock_debug_waits(crank_loop *loop, cr_task *task);
+CR_COLD void cr_lock_debug_forget(crank_lock *lock);
 
 /* A free lock becomes task's. */
 static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *task, const void *at)
@@ -64,7 +66,7 @@ static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *ta
     lock->quick = task->id;
     if (CR_UNLIKELY(loop->options.debug)) {
         cr_lock_slow(lock, task->id, task);
-        cr_lock_trace(lock, loop, task, at);
+        cr_lock_debug_takes(lock, loop, task, at);
     }
 }
 

@@ -270,7 +270,8 @@ static void consider(struct cr_hibernation *hibernation, cr_task *task)
         put_away(hibernation);
 }
 
-/* Where memory for the timer is short no stack hibernates until the next program: nothing is lost. */
+/* Where memory for the timer is short no stack hibernates until the next program: nothing is lost.
+ * */
 static void start_timer(struct cr_hibernation *hibernation)
 {
     int64_t deadline = cr_after(cr_now(hibernation->loop), hibernation->period);
@@ -308,7 +309,7 @@ void cr_hibernate_due(crank_loop *loop, cr_timer *timer)
 /* again is set from the start, so that the first scan is followed by a second whatever happens. */
 int cr_hibernate_open(crank_loop *loop)
 {
-    if (loop->options.hibernate_after <= 0 || CR_ANNOUNCED)
+    if (loop->options.hibernate_after <= 0 || CR_SWITCH_SANITIZED)
         return 0;
     struct cr_hibernation *hibernation = cr_alloc_zero(loop->sys, sizeof *hibernation);
     if (!hibernation)

@@ -5,7 +5,7 @@
 # ---- registers and frames
 
 
-def is_announced():
+def is_sanitized():
     """A build for a sanitizer: its switch is written in C, and sp points at a place whose first word is the sp."""
     return gdb.lookup_global_symbol("cr_fiber_park") is not None
 
@@ -26,7 +26,7 @@ def registers_of(sp, swapped):
 
 
 def parked_registers(task):
-    return registers_of(word(task.sp), True) if is_announced() else registers_of(task.sp, False)
+    return registers_of(word(task.sp), True) if is_sanitized() else registers_of(task.sp, False)
 
 
 class FrameId:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* announced.c: the switch for builds in which a tool follows every change of stacks.
+/* switch_sanitized.c: the switch for builds in which a tool follows every change of stacks.
  *
  * AddressSanitizer must know the bounds of the stack that is switched to, ThreadSanitizer which
  * fiber runs, MemorySanitizer needs the C code it instruments. The same contract as the assembly's,
@@ -10,7 +10,7 @@
  * the old stack and after it on the new one, and that nothing instrumented runs in between. */
 #include "context/fiber.h"
 #include "base/check.h"
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 #if CR_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
