@@ -367,11 +367,11 @@ def wrap_comment(match):
         lines = [re.sub(r"^ *[*] ?", "", line) for line in paragraph.split("\n")]
         width = WIDTH - len(indent) - 3
         if i == len(paragraphs) - 1:
-            lines[-1] += " */"
+            lines[-1] += "\u00a0*/"  # not alone on a line
         if any(len(line) > width for line in lines) and not any(re.match(r" {2}|-", line) for line in lines):
             lines = textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
         laid.append(f"\n{indent} * ".join(lines))
-    return f"{indent}/* " + f"\n{indent} *\n{indent} * ".join(laid)
+    return (f"{indent}/* " + f"\n{indent} *\n{indent} * ".join(laid)).replace("\u00a0", " ")
 
 
 def main():

@@ -6,9 +6,9 @@
  * returns with the first failure and leaves the others running. crank_any is a gather that the
  * first success stops, in place of the first failure. crank_wait only watches.
  *
- * The state lies in the scopes' pool and not on the stack while it waits; the array of handles is
- * the caller's and may lie on its stack, so it is touched (cr_stack_ensure) before it is read from
- * outside.
+ * The state lies in the scopes' freelist and not on the stack while it waits; the array of handles
+ * is the caller's and may lie on its stack, so it is touched (cr_stack_ensure) before it is read
+ * from outside.
  *
  * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
  * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
@@ -355,11 +355,12 @@ static void give_up(gather *g, cr_task *task, int result)
         cr_task_release(g->loop, task);
 }
 
-/* Shares the scopes' pool: both live for the length of one block, and both are about that large. */
+/* Shares the scopes' freelist: both live for the length of one block, and both are about that
+ * large. */
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
-    _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
-    gather *g = cr_pool_get(&cr_task_state_of(cr_loop_checked(call))->scopes);
+    _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' freelist");
+    gather *g = cr_freelist_get(&cr_task_state_of(cr_loop_checked(call))->scopes);
     if (!g)
         return NULL;
     g->call = call;
@@ -418,7 +419,7 @@ int crank_gather_(
         }
         give_up(g, task, result);
     }
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -456,7 +457,7 @@ int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *re
         fill_outcome(&ret_outcomes[i], task);
         give_up(g, task, 0);
     }
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -543,6 +544,6 @@ int crank_any_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
     if (g->any && result < 0 && result != -ECANCELED)
         collect_failures(g);
     int won = give_up_all(g);
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result < 0 ? result : won;
 }

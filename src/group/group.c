@@ -46,7 +46,7 @@ typedef struct cr_group {
     bool is_pool;
     cr_results *results; /* a pool's; NULL for a group */
 } cr_group;
-_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
+_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' freelist");
 
 static cr_group *group_of_owner(cr_nursery *owner)
 {

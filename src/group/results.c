@@ -145,7 +145,7 @@ struct pending {
     cr_watcher watcher;
     cr_delivery delivery;
 };
-_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its pool");
+_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its freelist");
 
 /* Bytes as above. The bits of a float are given as a double's unless it goes into a float. The
  * variable may lie on a stack that is put away. */
@@ -167,14 +167,14 @@ static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     if (pending->delivery.stack_of)
         cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
     deliver(&pending->delivery, task);
-    cr_pool_put(&cr_task_state_of(loop)->deliveries, pending);
+    cr_freelist_put(&cr_task_state_of(loop)->deliveries, pending);
 }
 
 int cr_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
+    struct pending *pending = cr_task_ext(tasks, task) ? cr_freelist_get(&tasks->deliveries) : NULL;
     if (!pending)
         return -ENOMEM;
     *pending = (struct pending){ { NULL, pending_ended }, *delivery };

@@ -12,7 +12,7 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
 const char *cr_result_words(const crank_site *site);
 const char *cr_variables_words(unsigned char kind);
 
-#define CR_DELIVERY_SIZE 64 /* bytes of a delivery under way, kept in a pool */
+#define CR_DELIVERY_SIZE 64 /* bytes of a delivery under way, kept in a freelist */
 
 typedef struct cr_results cr_results;
 

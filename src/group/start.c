@@ -5,7 +5,7 @@
  * failure is the starter's, and a request to the starter is passed on to it. With crank_started it
  * becomes a child of the group and the starter goes on, in one step.
  *
- * Owns: the time between the spawn and that step. The state lies in the scopes' pool while the
+ * Owns: the time between the spawn and that step. The state lies in the scopes' freelist while the
  * starter waits; the child finds it by its ext, where a mark stays behind for the rest of its life.
  * Invariant: the state is there exactly as long as the child is alive and has not said it, and the
  * starter is parked as long. */
@@ -41,7 +41,7 @@ typedef struct start {
     bool named;       /* a child that does not end was reported */
     int error;        /* what the child failed with before it had started */
 } start;
-_Static_assert(sizeof(start) <= CR_SCOPE_SIZE, "a start fits the scopes' pool");
+_Static_assert(sizeof(start) <= CR_SCOPE_SIZE, "a start fits the scopes' freelist");
 
 /* In the ext of a child that has started, in place of its start: only its address counts. */
 static const start is_over;
@@ -155,7 +155,7 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
         *ret_err = -ECANCELED;
         return NULL;
     }
-    start *s = group && cr_task_ext(tasks, task) ? cr_pool_get(&tasks->scopes) : NULL;
+    start *s = group && cr_task_ext(tasks, task) ? cr_freelist_get(&tasks->scopes) : NULL;
     if (!s) {
         *ret_err = cr_failed(-ENOMEM, "%s: out of memory", call);
         return NULL;
@@ -196,7 +196,7 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     w.self->wait_object = s;
     (void)cr_park(&w, &start_wait);
     err = outcome(s, site);
-    cr_pool_put(&cr_task_state_of(loop)->scopes, s);
+    cr_freelist_put(&cr_task_state_of(loop)->scopes, s);
     return err;
 }
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
-#include "base/pool.h"
+#include "base/freelist.h"
 #include "loop/handles.h"
 #include "loop/inherit.h"
 
@@ -35,7 +35,7 @@ enum direction { READER, WRITER, DIRECTIONS };
 
 struct cr_watch {
     cr_handles handles;
-    cr_pool watchers;
+    cr_freelist watchers;
     watcher *(*table)[DIRECTIONS]; /* by descriptor */
     size_t room;
 };
@@ -171,7 +171,7 @@ static void watcher_completed(cr_op *op, void *arg)
     (void)op;
     w->in_flight = false;
     if (w->removed)
-        cr_pool_put(&w->loop->watch->watchers, w);
+        cr_freelist_put(&w->loop->watch->watchers, w);
     else
         queue_watcher(w);
 }
@@ -220,7 +220,7 @@ static void run_watcher(crank_loop *loop, cr_service *service)
         w->removed = true;
     }
     if (w->removed)
-        cr_pool_put(&loop->watch->watchers, w);
+        cr_freelist_put(&loop->watch->watchers, w);
 }
 
 /* Never shrinks: descriptors are small numbers, used again. */
@@ -274,7 +274,7 @@ static int add_watcher(
         err = cr_loop_renew(loop);
     if (err < 0)
         return err;
-    watcher *w = cr_pool_get(&loop->watch->watchers);
+    watcher *w = cr_freelist_get(&loop->watch->watchers);
     if (!w)
         return -ENOMEM;
     *w = (watcher){
@@ -287,7 +287,7 @@ static int add_watcher(
     w->op.events = direction == READER ? EPOLLIN : EPOLLOUT;
     err = submit_watcher(w);
     if (err < 0) {
-        cr_pool_put(&loop->watch->watchers, w);
+        cr_freelist_put(&loop->watch->watchers, w);
         return err;
     }
     remove_watcher(loop, fd, direction);
@@ -327,7 +327,7 @@ int cr_watch_new(crank_loop *loop)
     if (!watch)
         return -ENOMEM;
     cr_handles_init(&watch->handles, loop);
-    cr_pool_init(&watch->watchers, loop->sys, sizeof(watcher));
+    cr_freelist_init(&watch->watchers, loop->sys, sizeof(watcher));
     loop->watch = watch;
     return 0;
 }
@@ -344,7 +344,7 @@ void cr_watch_free(crank_loop *loop)
     while (loop->in_flight > 0)
         loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
     cr_handles_deinit(&watch->handles);
-    cr_pool_deinit(&watch->watchers);
+    cr_freelist_deinit(&watch->watchers);
     cr_free(loop->sys, watch->table);
     cr_free(loop->sys, watch);
     loop->watch = NULL;

@@ -18,10 +18,10 @@ int cr_task_state_open(crank_loop *loop)
     if (!tasks)
         return -ENOMEM;
     tasks->loop = loop;
-    cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
-    cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
-    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_large_args));
-    cr_pool_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
+    cr_freelist_init(&tasks->exts, loop->sys, sizeof(cr_ext));
+    cr_freelist_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
+    cr_freelist_init(&tasks->manys, loop->sys, sizeof(cr_large_args));
+    cr_freelist_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
     size_t usable = loop->options.stack_size;
     int err = cr_stacks_new(
         loop->sys, usable ? usable : (size_t)192 * 1024, &loop->runner.stacks, &tasks->stacks);
@@ -62,10 +62,10 @@ void cr_task_state_close(crank_loop *loop)
         cr_free(loop->sys, slab);
     }
     cr_free(loop->sys, tasks->put_off);
-    cr_pool_deinit(&tasks->exts);
-    cr_pool_deinit(&tasks->scopes);
-    cr_pool_deinit(&tasks->manys);
-    cr_pool_deinit(&tasks->deliveries);
+    cr_freelist_deinit(&tasks->exts);
+    cr_freelist_deinit(&tasks->scopes);
+    cr_freelist_deinit(&tasks->manys);
+    cr_freelist_deinit(&tasks->deliveries);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
     cr_free(loop->sys, tasks);

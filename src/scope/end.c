@@ -56,7 +56,7 @@ CR_NOINLINE void cr_ext_free(cr_task_state *tasks, cr_task *task)
     cr_failure_free(ext->reason);
     if (ext->locals)
         cr_locals_drop(tasks, ext->locals);
-    cr_pool_put(&tasks->exts, ext);
+    cr_freelist_put(&tasks->exts, ext);
     task->ext = NULL;
 }
 
@@ -364,7 +364,7 @@ CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_tas
 }
 
 /* The switch jumps here when a task's function returns, on that task's stack. The stack is
- * pushed to the pool and used to the end of this call all the same: nobody else runs before
+ * pushed to the free stacks and used to the end of this call all the same: nobody else runs before
  * cr_fiber_leave, and its next user overwrites only what is dead. current is NULL from then on, for
  * what is called from here runs in no task. The plain end does what finish and end_one do, in one
  * piece: its parent awaits it or will, or a gather does, which may be another task's. */

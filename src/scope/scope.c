@@ -43,7 +43,7 @@ cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call
 {
     cr_task *self = cr_self_checked(call);
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
-    cr_scope *scope = cr_pool_get(&tasks->scopes);
+    cr_scope *scope = cr_freelist_get(&tasks->scopes);
     *anchor = scope;
     if (!scope) { /* the next wait fails; nobody else runs before it */
         tasks->out_of_memory = self->id;
@@ -87,7 +87,7 @@ void cr_scope_close(cr_scope *scope)
     if (scope->pending)
         cr_scopes_refresh(task);
     *scope->anchor = NULL;
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, scope);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, scope);
 }
 
 /* Once: the first reason stands. A scope that sleeps with a generator has no task to interrupt;

@@ -10,7 +10,7 @@
 #include <crank/scope.h>
 #include "task/record.h"
 
-/* One size for all objects of scopes, so that opening one is taking it from a pool. */
+/* One size for all objects of scopes, so that opening one is taking it from a freelist. */
 #define CR_SCOPE_SIZE 256
 
 typedef struct cr_scope cr_scope;
@@ -71,7 +71,7 @@ typedef struct cr_body {
     cr_closing *closing; /* it is being ended; else NULL */
 } cr_body;
 
-/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL
+/* Open a scope on the running task; the object lies in the loop's freelist of CR_SCOPE_SIZE. NULL
  * when memory is short: then the anchor is NULL too, and the task's next wait fails with
  * -ENOMEM. The anchor is how the block's end finds it, and how anybody who uses the block's name
  * after its end is caught. */

@@ -53,7 +53,7 @@ static cr_large_args *block(cr_task_state *tasks)
     void **list = &tasks->loop->runner.large_free;
     cr_large_args *many = *list;
     if (!many)
-        return cr_pool_get(&tasks->manys);
+        return cr_freelist_get(&tasks->manys);
     *list = *(void **)many;
     return many;
 }

@@ -137,7 +137,7 @@ cr_task *cr_self_checked(const char *call)
 cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task)
 {
     if (!task->ext) {
-        task->ext = cr_pool_get(&tasks->exts);
+        task->ext = cr_freelist_get(&tasks->exts);
         if (task->ext)
             memset(task->ext, 0, sizeof *task->ext);
     }

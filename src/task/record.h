@@ -64,7 +64,7 @@ typedef struct cr_task_state {
     struct cr_slab *oldest;
     uint64_t number, number_end; /* task numbers reserved for this loop */
     size_t alive;                /* tasks that have not ended */
-    cr_pool exts, scopes, manys, deliveries;
+    cr_freelist exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
     struct cr_nursery *detached;   /* who owns those of crank_detach: of the run */
@@ -76,7 +76,7 @@ typedef struct cr_task_state {
     struct crank_lock *locks;
     void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the generator rank's: those that are not closed */
-    cr_pool generator_pool;             /* the generator rank's */
+    cr_freelist generator_freelist;     /* the generator rank's */
     void *run;                          /* run.c's */
     struct cr_hibernation *hibernation; /* stacks put away; NULL where that is off */
     /* the task that could not open a scope: its next wait fails with -ENOMEM */

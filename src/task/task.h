@@ -14,7 +14,7 @@
 #include <crank/error.h>
 #include <crank/task.h>
 #include <stdatomic.h>
-#include "base/pool.h"
+#include "base/freelist.h"
 #include "context/fiber.h"
 #include "loop/loop.h"
 

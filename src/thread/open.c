@@ -17,7 +17,7 @@ static void free_workers(cr_workers *workers)
     pthread_cond_destroy(&workers->ended);
     pthread_mutex_destroy(&workers->lock);
     cr_jobs_deinit(&workers->jobs);
-    cr_pool_deinit(&workers->memory);
+    cr_freelist_deinit(&workers->memory);
     cr_free(sys, workers);
 }
 
@@ -73,7 +73,7 @@ static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
     workers->cores = cores;
     workers->max = max;
     workers->closer.close = close_workers;
-    cr_pool_init(&workers->memory, loop->sys, CR_JOB_BYTES);
+    cr_freelist_init(&workers->memory, loop->sys, CR_JOB_BYTES);
     if (cr_jobs_init(&workers->jobs, loop->sys) < 0)
         goto no_jobs;
     if (workers->ops->open(workers) < 0)

@@ -58,11 +58,11 @@ void cr_workers_join(cr_workers *workers)
 
 /* ---- Jobs ---- */
 
-/* From a pool of the loop's, which needs no lock, for only the loop's thread makes and frees
+/* From a freelist of the loop's, which needs no lock, for only the loop's thread makes and frees
  * jobs. */
 void *cr_job_new(cr_workers *workers, const cr_job_type *type)
 {
-    cr_job *job = cr_pool_get(&workers->memory);
+    cr_job *job = cr_freelist_get(&workers->memory);
     if (job) {
         job->type = type;
         atomic_init(&job->state, CR_JOB_QUEUED);
@@ -71,7 +71,7 @@ void *cr_job_new(cr_workers *workers, const cr_job_type *type)
     return job;
 }
 
-void cr_job_free(cr_workers *workers, void *job) { cr_pool_put(&workers->memory, job); }
+void cr_job_free(cr_workers *workers, void *job) { cr_freelist_put(&workers->memory, job); }
 
 /* It stays where it is in the ring, and comes back when its turn has come. */
 bool cr_job_cancel(cr_workers *workers, cr_job *job)
@@ -109,7 +109,7 @@ size_t cr_workers_collect(cr_workers *workers)
             count++;
             job->type->finished(loop, job);
         }
-        cr_pool_put(&workers->memory, job);
+        cr_freelist_put(&workers->memory, job);
         job = next;
     }
     return count;

@@ -9,9 +9,9 @@
  * one interface, cr_pool_ops, and do not know which of the two a loop has; open.c chooses. Both are
  * built on job_queue.c, the queue, and on pool.c, which holds what they have in common.
  *
- * Each loop has its own: no lock is shared between loops, and a job's memory comes from its
- * loop's pool, which needs none. Threads are joined before the run ends, so no job outlives what
- * it uses. */
+ * Each loop has its own: no lock is shared between loops, and a job's memory comes from its loop's
+ * freelist, which needs none. Threads are joined before the run ends, so no job outlives what it
+ * uses. */
 #ifndef CR_THREAD_POOL_H
 #define CR_THREAD_POOL_H
 #include <pthread.h>
@@ -119,7 +119,7 @@ struct cr_workers {
     cr_closer closer;
     crank_loop *loop;
     const cr_pool_ops *ops;
-    cr_pool memory; /* of jobs */
+    cr_freelist memory; /* of jobs */
     cr_jobs jobs;
     cr_post signal;        /* something has come back */
     atomic_bool signalled; /* signal is on its way */
@@ -186,7 +186,7 @@ static inline int cr_job_put(cr_workers *workers, cr_job *job)
 {
     int err = cr_jobs_put(&workers->jobs, job);
     if (CR_UNLIKELY(err < 0)) {
-        cr_pool_put(&workers->memory, job);
+        cr_freelist_put(&workers->memory, job);
         return err;
     }
     workers->loop->external_refs++;

@@ -142,7 +142,7 @@ TEST_EACH_BACKEND(leak, stack)
     EXPECT_EQ(cr_stacks_refill(cr_task_state_of(cr_loop_here)->stacks), 0);
     return cr_stack_pop(&cr_loop_here->runner.stacks) ? 0 : -ENOMEM;
 }
-TEST_EACH_BACKEND(leak, object) { return cr_pool_get(&cr_task_state_of(cr_loop_here)->scopes) ? 0 : -ENOMEM; }
+TEST_EACH_BACKEND(leak, object) { return cr_freelist_get(&cr_task_state_of(cr_loop_here)->scopes) ? 0 : -ENOMEM; }
 
 /* What a program can really forget. */
 TEST_EACH_BACKEND(leak, loop)
