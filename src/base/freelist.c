@@ -9,6 +9,7 @@
  * used last comes first (it is still in the cache), and the objects of one kind lie together. No
  * block is given back before the freelist goes: knowing when it could be would cost every call. */
 #include "base/freelist.h"
+#include "base/pages.h"
 
 #define FIRST_OBJECTS 8
 #define BLOCK_MAX 65536
@@ -35,26 +36,6 @@ void cr_freelist_deinit(cr_freelist *freelist)
     freelist->in_use = 0;
 }
 
-/* The pages that lie in it whole: those at its edges are shared with others. Kernels before 5.14
- * refuse, and the pages come by fault. */
-void cr_commit(const cr_sys *sys, void *memory, size_t size)
-{
-    enum { page = 4096, populate_write = 23 /* MADV_POPULATE_WRITE */ };
-    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(uintptr_t)(page - 1);
-    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(page - 1);
-    if (end > start + page)
-        (void)sys->advise(sys->context, (void *)start, end - start, populate_write);
-}
-
-void cr_uncommit(const cr_sys *sys, void *memory, size_t size)
-{
-    enum { page = 4096, dontneed = 4 /* MADV_DONTNEED */ };
-    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(uintptr_t)(page - 1);
-    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(page - 1);
-    if (end > start)
-        (void)sys->advise(sys->context, (void *)start, end - start, dontneed);
-}
-
 /* Objects begin one alignment behind the header, which keeps them aligned to 16. */
 int cr_freelist_grow(cr_freelist *freelist)
 {
@@ -62,7 +43,7 @@ int cr_freelist_grow(cr_freelist *freelist)
     char *block = cr_alloc(freelist->sys, ALIGNMENT + n * freelist->size);
     if (!block)
         return -ENOMEM;
-    cr_commit(freelist->sys, block, ALIGNMENT + n * freelist->size);
+    cr_pages_commit(freelist->sys, block, ALIGNMENT + n * freelist->size);
     *(void **)(void *)block = freelist->blocks;
     freelist->blocks = block;
     for (char *object = block + ALIGNMENT + n * freelist->size; n > 0; n--) {

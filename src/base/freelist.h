@@ -18,11 +18,6 @@ typedef struct cr_freelist {
 void cr_freelist_init(cr_freelist *freelist, const cr_sys *sys, size_t object_size);
 /* Frees every block; objects still out are lost with it */
 void cr_freelist_deinit(cr_freelist *freelist);
-/* Memory that is about to be written from one end to the other: one call of the kernel's instead
- * of a page fault for each page, which cost ten times as much. */
-void cr_commit(const cr_sys *sys, void *memory, size_t size);
-/* The pages that lie in it whole are given back, and read as zero from now on. */
-void cr_uncommit(const cr_sys *sys, void *memory, size_t size);
 int cr_freelist_grow(cr_freelist *freelist); /* 0 or -ENOMEM */
 
 /* An object, not cleared; NULL when memory is short. */

@@ -38,7 +38,7 @@ static crank_generator *adapt(
     crank_generator *g = NULL;
     if (own) {
         *own = *given;
-        *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)own } };
+        *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)own } };
         g = cr_generator_make((crank_function_ *)body, site);
     }
     if (!g) { /* the sources were given to us: they end here */

@@ -46,9 +46,9 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     g->function = fn;
     g->line = site->line;
     if (site->large)
-        g->many = *cr_captured_large();
+        g->many = *cr_fiber_captured_large();
     else if (site->args > 0)
-        g->few = *cr_captured_small();
+        g->few = *cr_fiber_captured_small();
     const cr_task *self = cr_self();
     g->body.up = self ? self->fiber.generator : NULL;
     return g;
@@ -283,7 +283,7 @@ static cr_failure *report_closing(
         cr_failure_free(failure);
         failure = cr_failure_new(error, self ? cr_task_name(self) : NULL);
         if (failure)
-            cr_failure_message(failure, "%s", cr_error_words(error));
+            cr_failure_message(failure, "%s", cr_failure_error_words(error));
     }
     if (failure)
         cr_report_failure(loop, self, failure, "of a generator that was closed: ");

@@ -435,7 +435,7 @@ static void fill_outcome(crank_outcome *outcome, const cr_task *task)
     }
     const cr_failure *failure = cr_failure_of(task);
     snprintf(outcome->message, sizeof outcome->message, "%s",
-        failure ? cr_failure_text(failure) : cr_error_words(outcome->error));
+        failure ? cr_failure_text(failure) : cr_failure_error_words(outcome->error));
 }
 
 /* A failure here is an outcome: it is copied out, and counts as seen. */

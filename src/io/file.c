@@ -442,7 +442,7 @@ int cr_file_failed(const char *verb, const char *path, int err)
 {
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, path, cr_error_words(err));
+    return cr_failed(err, "cannot %s %s: %s", verb, path, cr_failure_error_words(err));
 }
 
 /* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */

@@ -27,7 +27,8 @@ int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
 {
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, cr_stream_name(stream), cr_error_words(err));
+    return cr_failed(
+        err, "cannot %s %s: %s", verb, cr_stream_name(stream), cr_failure_error_words(err));
 }
 
 /* Two readers would each take part of the other's line: refused, for no order would be right. */
@@ -100,7 +101,8 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
     snprintf(text, sizeof text,
         "task '%s' lost some of what it wrote to %.400s, closed at the end of a block: %s [%s]\n"
         "  crank_flush or crank_close before the end of the block gives the error\n",
-        cr_task_name(w->self), cr_stream_name(stream), cr_error_words(err), crank_errno_name(err));
+        cr_task_name(w->self), cr_stream_name(stream), cr_failure_error_words(err),
+        crank_errno_name(err));
     cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);
 }
 

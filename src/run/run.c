@@ -98,8 +98,8 @@ struct captured {
 static int start_root(
     cr_run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
-    *cr_captured_small() = args->few;
-    *cr_captured_large() = args->many;
+    *cr_fiber_captured_small() = args->few;
+    *cr_fiber_captured_large() = args->many;
     cr_task *root = cr_task_make_owned(r->loop, &r->top, fn, site);
     if (!root)
         return -ENOMEM;
@@ -177,7 +177,7 @@ static void note_ignored(crank_loop *loop)
 static void run_program(cr_run *r, const cr_sys *sys, const crank_options *options,
     crank_function_ *fn, const crank_site *site)
 {
-    struct captured args = { *cr_captured_small(), *cr_captured_large() };
+    struct captured args = { *cr_fiber_captured_small(), *cr_fiber_captured_large() };
     const char *why = NULL;
     CR_CHECK(!cr_loop_here,
         "crank_run: a program runs on this thread already; call the function itself, or spawn it");
@@ -191,7 +191,8 @@ static void run_program(cr_run *r, const cr_sys *sys, const crank_options *optio
         cr_loop_close(r->loop);
     }
     if (err < 0)
-        r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : cr_error_words(err));
+        r->error =
+            cr_failed(err, "crank_run: cannot run: %s", why ? why : cr_failure_error_words(err));
 }
 
 /* The root's failure becomes the thread's, where crank_last_failure finds it after the run. */
@@ -214,7 +215,7 @@ long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(v
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
-    *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)arg } };
+    *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);
 }
 
@@ -230,8 +231,8 @@ static void print_failure(const cr_run *r, const crank_site *site)
     if (r->failure) {
         crank_error_print(); /* it is this thread's by now */
     } else {
-        fprintf(stderr, "crank: %s failed: %s [%s]\n", site->function, cr_error_words(r->result),
-            crank_errno_name(cr_errno_of(r->result)));
+        fprintf(stderr, "crank: %s failed: %s [%s]\n", site->function,
+            cr_failure_error_words(r->result), crank_errno_name(cr_errno_of(r->result)));
     }
 }
 

@@ -197,7 +197,7 @@ static CR_COLD void report_hidden(cr_caller *w, long error)
         failure = cr_failure_new((int)error, NULL);
         if (!failure)
             return;
-        cr_failure_message(failure, "%s", cr_error_words(error));
+        cr_failure_message(failure, "%s", cr_failure_error_words(error));
     }
     cr_report_failure(w->loop, w->self, failure, "");
     cr_failure_free(failure);

@@ -238,6 +238,6 @@ crank_task *crank_task_of_(const void *x, enum crank_awaited what)
         return (crank_task *)(uintptr_t)x;
     static const crank_site site = { "(awaitable)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1,
         false, 1, 0 };
-    *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)x } };
+    *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)x } };
     return crank_spawn_(0, (crank_function_ *)await_awaitable, &site);
 }

@@ -37,7 +37,7 @@ static inline cr_task *take_spare(cr_task_state *tasks, const crank_site *site)
         if (!task)
             return NULL;
         if (site->args > 0 && !site->large)
-            *cr_fiber_small(&task->fiber) = *cr_captured_small();
+            *cr_fiber_small(&task->fiber) = *cr_fiber_captured_small();
     }
     /* A spare that cannot be had is no failure of this spawn: the next call is captured into the
      * thread's buffer, and that spawn looks for a record itself. */
@@ -68,7 +68,7 @@ static CR_NOINLINE cr_large_args *take_many(cr_task_state *tasks)
         many = block(tasks);
         if (!many)
             return NULL;
-        *many = *cr_captured_large();
+        *many = *cr_fiber_captured_large();
     }
     cr_capture_into_block(block(tasks));
     return many;
@@ -205,9 +205,9 @@ cr_task *cr_task_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
     if (site->large)
-        *cr_captured_large() = *(const cr_large_args *)args;
+        *cr_fiber_captured_large() = *(const cr_large_args *)args;
     else if (site->args > 0)
-        *cr_captured_small() = *(const cr_small_args *)args;
+        *cr_fiber_captured_small() = *(const cr_small_args *)args;
     return make_slow(loop, fn, site);
 }
 
@@ -337,7 +337,7 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
     CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
-    cr_captured_small()->general[0] =
+    cr_fiber_captured_small()->general[0] =
         (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }

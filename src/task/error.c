@@ -84,7 +84,8 @@ int crank_fail_(
 int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
 {
     int error = errno;
-    return crank_fail_(file, line, function, error, "%s: %s", what, cr_error_words(-(long)error));
+    return crank_fail_(
+        file, line, function, error, "%s: %s", what, cr_failure_error_words(-(long)error));
 }
 
 /* An -ECANCELED that leaves a scope of this very function is looked at first: it may be that
@@ -106,7 +107,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
         cr_failure *last;
         failure = begin(err, &last);
         if (failure)
-            cr_failure_message(failure, "%s", cr_error_words(err));
+            cr_failure_message(failure, "%s", cr_failure_error_words(err));
         cr_failure_free(last);
     }
     if (failure)
@@ -234,7 +235,8 @@ static cr_failure *failure_of_one(crank_loop *loop, cr_task *task, int error)
         failure = cr_failure_new(error, task ? cr_task_name(task) : NULL);
         if (failure)
             cr_failure_message(failure, "%s",
-                task ? cr_error_words(error) : "the task could not be spawned: out of memory");
+                task ? cr_failure_error_words(error)
+                     : "the task could not be spawned: out of memory");
     }
     if (failure && task)
         cr_failure_spawned(failure, task->site);
@@ -270,7 +272,7 @@ void crank_error_print(void)
 {
     size_t size = crank_error_format(NULL, 0) + 1;
     char *text = cr_alloc(cr_failure_sys(), size); /* no large frame: this may be a task's stack */
-    cr_paint paint = cr_stderr_paint();
+    cr_paint paint = cr_check_paint();
     if (text && crank_error_format(text, size) > 0)
         fprintf(stderr, "%scrank:%s %s", paint.on, paint.off, text);
     else if (size > 1)

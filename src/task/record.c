@@ -8,6 +8,7 @@
  * memory. */
 #include "task/record.h"
 #include "base/check.h"
+#include "base/pages.h"
 #include "loop/inherit.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -63,7 +64,7 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_task_state *tasks)
         return NULL;
     cr_task *task = &slab->records[slab->used];
     if (slab->used % COMMIT_RECORDS == 0 && (slab->used > 0 || slab->next))
-        cr_commit(tasks->loop->sys, task, COMMIT_RECORDS * sizeof *task);
+        cr_pages_commit(tasks->loop->sys, task, COMMIT_RECORDS * sizeof *task);
     task->id = (uint64_t)(slab->index * CR_SLAB_RECORDS + slab->used) << 40;
     slab->used++;
     return task;

@@ -75,7 +75,7 @@ void cr_report(
         };
         call_hook(loop, &report);
     } else {
-        cr_paint paint = cr_stderr_paint();
+        cr_paint paint = cr_check_paint();
         size_t head = head_length(kind);
         fflush(stdout);
         fprintf(stderr, "%s%.*s%s%s", paint.on, (int)head, said, paint.off, said + head);
@@ -106,7 +106,7 @@ static void write_all(const cr_sys *sys, const char *text, size_t length)
  * threads do not mix. */
 void cr_report_plainly(crank_loop *loop, const crank_report *report)
 {
-    cr_paint paint = cr_stderr_paint();
+    cr_paint paint = cr_check_paint();
     const char *rest = report->text;
     char head[80];
     if (loop->options.on_report) {
@@ -151,7 +151,7 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
     bool future = task->fiber.flags & CR_TASK_FUTURE;
     const crank_site *site = task->site;
     snprintf(text, sizeof text, "%s '%s' failed: %s [%s]\n  %s%s, %s at %s:%d in %s()\n",
-        future ? "future" : "task", cr_task_name(task), cr_error_words(value),
+        future ? "future" : "task", cr_task_name(task), cr_failure_error_words(value),
         crank_errno_name(cr_errno_of(value)), future ? "future" : "task ",
         future ? "" : site->function, future ? "made" : "spawned", site->file, site->line,
         site->caller);

@@ -8,6 +8,7 @@
  * again. A job's own state says who has it, so that it can be
  * cancelled in place; a cancelled one leaves the ring when its turn comes. */
 #include "thread/pool.h"
+#include "base/pages.h"
 
 /* Two kilobytes: a program with few jobs at a time never grows it. */
 #define RING_FIRST 256u
@@ -31,7 +32,7 @@ static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
     cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);
     if (!ring)
         return NULL;
-    cr_commit(sys, ring->places, size * sizeof ring->places[0]);
+    cr_pages_commit(sys, ring->places, size * sizeof ring->places[0]);
     ring->mask = size - 1;
     return ring;
 }
@@ -71,7 +72,7 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     }
     ring->older = old;
     atomic_store_explicit(&jobs->ring, ring, memory_order_release);
-    cr_uncommit(jobs->sys, old->places, (old->mask + 1) * sizeof old->places[0]);
+    cr_pages_release(jobs->sys, old->places, (old->mask + 1) * sizeof old->places[0]);
     return ring;
 }
 

@@ -206,8 +206,8 @@ static void report_dropped(const crank_submission *submission)
     int error = -cr_errno_of(submission->value);
     char text[1024];
     snprintf(text, sizeof text, "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
-        submission->message ? submission->message : cr_error_words(error), crank_errno_name(error),
-        site->function, site->file, site->line, site->caller);
+        submission->message ? submission->message : cr_failure_error_words(error),
+        crank_errno_name(error), site->function, site->file, site->line, site->caller);
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
 }
 
@@ -259,9 +259,9 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
     submission->fn = fn;
     submission->site = site;
     if (site->large)
-        submission->args.many = *cr_captured_large();
+        submission->args.many = *cr_fiber_captured_large();
     else if (site->args > 0)
-        submission->args.few = *cr_captured_small();
+        submission->args.few = *cr_fiber_captured_small();
 }
 
 /* Two hold it: whoever submitted, and the loop until the task has ended. */
@@ -377,7 +377,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
     if (submission->value < 0) {
         int error = -cr_errno_of(submission->value);
         (void)cr_failed(
-            error, "%s", submission->message ? submission->message : cr_error_words(error));
+            error, "%s", submission->message ? submission->message : cr_failure_error_words(error));
     }
     if (ret_value)
         *ret_value = submission->value;

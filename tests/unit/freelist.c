@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* freelist.c: objects of one size. */
 #include "base/freelist.h"
+#include "base/pages.h"
 #include "test.h"
 
 TEST(pool, gives_back_the_last_one_first)
@@ -77,18 +78,18 @@ TEST(memory, is_given_back_and_fetched_by_whole_pages)
     static _Alignas(page) char memory[4 * page];
     cr_sys sys = cr_sys_real;
     sys.advise = advise;
-    cr_uncommit(&sys, memory, page - 1);
-    cr_uncommit(&sys, memory + 1, page);
-    cr_commit(&sys, memory, page);
-    cr_commit(&sys, memory + 1, 2 * page);
+    cr_pages_release(&sys, memory, page - 1);
+    cr_pages_release(&sys, memory + 1, page);
+    cr_pages_commit(&sys, memory, page);
+    cr_pages_commit(&sys, memory + 1, 2 * page);
     EXPECT_EQ(advised, 0);
-    cr_uncommit(&sys, memory, page);
+    cr_pages_release(&sys, memory, page);
     EXPECT_EQ(advised, 1);
     EXPECT(advised_at == memory && advised_size == page);
-    cr_uncommit(&sys, memory + 1, 3 * page);
+    cr_pages_release(&sys, memory + 1, 3 * page);
     EXPECT_EQ(advised, 2);
     EXPECT(advised_at == memory + page && advised_size == 2 * page);
-    cr_commit(&sys, memory + 1, 3 * page);
+    cr_pages_commit(&sys, memory + 1, 3 * page);
     EXPECT_EQ(advised, 3);
     EXPECT(advised_at == memory + page && advised_size == 2 * page);
 }
