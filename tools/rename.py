@@ -309,7 +309,8 @@ STEMS = {
         ("cr_error_words", "cr_failure_error_words", None),
     ]),
     "names_loop": ("loop: functions are named by the file in which they stand", [
-        ("cr_call_(get|forget|put|find|handle)", r"cr_handles_\1", None),
+        ("cr_call_(get|forget|put|find)", r"cr_handles_\1", None),
+        ("cr_call_handle", "cr_handles_of", None),
         ("cr_watch_(new|free)", r"cr_callback_watch_\1", None),
         ("cr_fork_note", "cr_inherit_note", None),
         ("cr_fork_came_back", "cr_inherit_came_back", None),

@@ -218,7 +218,7 @@ ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout
     int err = cr_checkpoint(&w, "crank_wait");
     if (err < 0)
         return err;
-    int64_t span = timeout < 0 ? 0 : cr_nanoseconds(timeout);
+    int64_t span = timeout < 0 ? 0 : cr_loop_nanoseconds(timeout);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_wait: the timeout is not a number");
     if (n == 0)

@@ -447,7 +447,7 @@ static void start(const cr_sys *sys)
 void cr_watchdog_watch(crank_loop *loop, void *frame)
 {
     const cr_sys *sys = loop->base_sys;
-    int64_t limit = cr_nanoseconds(loop->options.blocked_after);
+    int64_t limit = cr_loop_nanoseconds(loop->options.blocked_after);
     if (loop->simulated || limit == 0 || limit == CR_NEVER)
         return;
     loop->watched = (cr_watched){ .thread = sys->thread_id(sys->context),

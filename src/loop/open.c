@@ -53,7 +53,7 @@ static int open_backend(crank_loop *loop)
 static void destroy(crank_loop *loop, const cr_sys *sys)
 {
     if (loop->wakeup)
-        cr_watch_free(loop);
+        cr_callback_watch_free(loop);
     cr_wakeup_free(loop->wakeup);
     cr_timers_free(loop->timers);
     if (loop->backend)
@@ -87,7 +87,7 @@ static int open_parts(crank_loop *loop)
     if (!err)
         err = cr_wakeup_new(loop->sys, loop->backend, &loop->wakeup);
     if (!err)
-        err = cr_watch_new(loop);
+        err = cr_callback_watch_new(loop);
     return err;
 }
 
@@ -173,8 +173,8 @@ void crank_loop_free(crank_loop *loop)
 {
     if (!loop)
         return;
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_loop_free");
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_loop_free");
     CR_CHECK(
         !loop->running, "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
     cr_loop_close(loop);

@@ -70,7 +70,7 @@ static void serve(crank_loop *loop, cr_fiber *fiber)
         cr_service *service = cr_container_of(fiber, cr_service, item);
         service->run(loop, service);
         if (CR_UNLIKELY(forks != cr_forks))
-            cr_fork_came_back();
+            cr_inherit_came_back();
     } else {
         loop->hooks->need_stack(loop, fiber);
     }
@@ -275,7 +275,7 @@ static void wake_late(crank_loop *loop, int64_t woken_at)
         int64_t next = cr_timers_next(loop->timers);
         if (next == CR_NEVER || next > woken_at + LATE_NS || next <= cr_now(loop))
             return;
-        if (cr_choose(loop, 2) == 0)
+        if (cr_loop_choose(loop, 2) == 0)
             return;
         backend_turn(loop, next);
         take_due(loop, cr_now(loop));
@@ -331,7 +331,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
         now = turn_begins(loop, now);
     cr_wakeup_deliver(loop->wakeup);
     if (CR_UNLIKELY(forks != cr_forks))
-        cr_fork_came_back();
+        cr_inherit_came_back();
     take_due(loop, now);
     if (loop->runner.head) {
         if (loop->stopping && !loop->tasks && loop->in_flight > 0)
@@ -351,7 +351,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
 
 /* A loop that is told to stop still runs what is ready: once around, then it is the driver's to
  * see. Among tasks a pass is cut by its steps, and callbacks stand in one line with them. */
-long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
+long cr_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
         loop->stopping = true;
@@ -375,14 +375,14 @@ static void set_running(crank_loop *loop, bool running)
     __atomic_store_n(&loop->running, running, __ATOMIC_RELAXED);
 }
 
-void cr_loop_drive(crank_loop *loop)
+void cr_turn_drive(crank_loop *loop)
 {
     loop->stopping = false;
     set_running(loop, true);
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     pthread_cleanup_push(thread_ended, NULL);
     while (!loop->stopping)
-        cr_loop_turn(loop, true, CR_NEVER);
+        cr_turn(loop, true, CR_NEVER);
     pthread_cleanup_pop(0);
     cr_watchdog_leave(loop);
     set_running(loop, false);
@@ -394,10 +394,10 @@ static int enter(crank_loop *loop, const char *call)
 {
     cr_loop_check_given(loop, call);
     CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, call);
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, call);
     CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
-    int err = cr_loop_renew(loop);
+    int err = cr_inherit_renew(loop);
     if (err < 0)
         return err;
     cr_loop_here = loop;
@@ -424,7 +424,7 @@ int crank_loop_run(crank_loop *loop)
         return err;
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     do
-        cr_loop_turn(loop, !loop->stopping, CR_NEVER);
+        cr_turn(loop, !loop->stopping, CR_NEVER);
     while (!loop->stopping);
     loop->stopping = false;
     cr_watchdog_leave(loop);
@@ -436,7 +436,7 @@ int crank_loop_run(crank_loop *loop)
  * otherwise never see completions while there is always something to run. */
 long crank_loop_run_once(crank_loop *loop, double wait)
 {
-    int64_t span = cr_nanoseconds(wait);
+    int64_t span = cr_loop_nanoseconds(wait);
     if (span < 0)
         return -EINVAL;
     int err = enter(loop, "crank_loop_run_once");
@@ -454,9 +454,9 @@ long crank_loop_run_once(crank_loop *loop, double wait)
 int crank_loop_fd(crank_loop *loop)
 {
     cr_loop_check_given(loop, "crank_loop_fd");
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_loop_fd");
-    int err = cr_loop_renew(loop);
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_loop_fd");
+    int err = cr_inherit_renew(loop);
     return err < 0 ? err : loop->backend->type->pollable(loop->backend);
 }
 

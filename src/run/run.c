@@ -117,7 +117,7 @@ static void run_out(crank_loop *loop)
     for (const cr_fiber *item = loop->runner.head; item; item = item->next)
         ready++;
     for (size_t turns = (ready + CR_STEPS - 1) / CR_STEPS; turns > 0; turns--)
-        (void)cr_loop_turn(loop, false, CR_NEVER);
+        (void)cr_turn(loop, false, CR_NEVER);
 }
 
 /* Opened from the inside out and closed in the opposite order. Ctrl-C is handled only while
@@ -139,7 +139,7 @@ static int drive(
         if (err == 0)
             err = start_root(r, fn, site, args);
         if (err == 0) {
-            cr_loop_drive(loop);
+            cr_turn_drive(loop);
             cr_wakeup_close(loop->wakeup);
             run_out(loop);
             cr_dones_left(loop);

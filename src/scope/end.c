@@ -372,7 +372,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
 {
     crank_loop *loop = cr_loop_here;
     if (CR_UNLIKELY(!loop))
-        cr_fork_came_back();
+        cr_inherit_came_back();
     cr_task_state *tasks = cr_task_state_of(loop);
     cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
     long value = plain_value(loop, task, integer);

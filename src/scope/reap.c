@@ -14,7 +14,7 @@
  * running. */
 bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
 {
-    int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
+    int64_t deadline = cr_after(cr_now(loop), cr_loop_nanoseconds(loop->options.grace));
     if (cr_task_state_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
         return false;
     if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)

@@ -74,7 +74,7 @@ static void begin(crank_loop *loop, cr_task *task)
         cr_task_ready(loop, task);
         return;
     }
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     int err = span < 0
                   ? -EINVAL
                   : cr_timer_start(loop, &task->timer, CR_TIMER_TASK, cr_after(cr_now(loop), span));

@@ -68,7 +68,7 @@ static void begin(
         return;
     scope->function = function;
     scope->frame = frame;
-    limit(scope, cr_nanoseconds(seconds));
+    limit(scope, cr_loop_nanoseconds(seconds));
 }
 
 void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
@@ -120,7 +120,7 @@ int crank_reschedule(crank_timeout *t, double seconds)
     if (!t->state)
         return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_reschedule");
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
     if (scope->fired && scope->error != -ETIMEDOUT)

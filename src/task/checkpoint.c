@@ -46,7 +46,7 @@ static bool makes_room(crank_loop *loop)
         return true;
     loop->runner.budget = 1;
     bool others = loop->runner.head || loop->in_flight > 0 || !cr_wakeup_empty(loop->wakeup);
-    return others && cr_choose(loop, 2) == 1;
+    return others && cr_loop_choose(loop, 2) == 1;
 }
 
 /* For calls that must not return before others have ended: whether they are cancelled is asked
@@ -73,7 +73,7 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
     cr_check_failed(
         "%s: called outside a task; only a function that crank_run or crank_spawn runs can "
         "wait%s%s",
-        call, cr_fork_note(),
+        call, cr_inherit_note(),
         cr_registry_empty() ? ""
                             : ", a thread job or another thread cannot: call crank_post or "
                               "crank_submit there");

@@ -315,7 +315,7 @@ int cr_hibernate_open(crank_loop *loop)
     if (!hibernation)
         return -ENOMEM;
     hibernation->loop = loop;
-    hibernation->period = cr_nanoseconds(loop->options.hibernate_after);
+    hibernation->period = cr_loop_nanoseconds(loop->options.hibernate_after);
     if (hibernation->period < 1)
         hibernation->period = 1;
     hibernation->again = true;

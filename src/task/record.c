@@ -116,7 +116,7 @@ CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const ch
     CR_CHECK(!slab || slab->loop == cr_loop_here,
         "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach "
         "it%s",
-        call, (const void *)handle, cr_fork_note());
+        call, (const void *)handle, cr_inherit_note());
     cr_check_failed(
         "%s: handle %p was given up before (awaited, dropped or freed, or gone with the task that "
         "made it) or is no task; a handle can be given up once. That of a group's child goes when "
@@ -130,7 +130,7 @@ cr_task *cr_self_checked(const char *call)
     cr_task *self = cr_self();
     CR_CHECK(self,
         "%s: not in a task; call it from a function that crank_run or crank_spawn runs%s", call,
-        cr_fork_note());
+        cr_inherit_note());
     return self;
 }
 
@@ -149,6 +149,6 @@ crank_loop *cr_loop_checked(const char *call)
 {
     crank_loop *loop = cr_loop_here;
     CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s",
-        call, cr_fork_note());
+        call, cr_inherit_note());
     return loop;
 }

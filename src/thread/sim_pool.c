@@ -126,7 +126,7 @@ static cr_worker *holder_here(void)
 void cr_sim_preempt(void)
 {
     cr_worker *self = holder_here();
-    if (!self || cr_choose(self->workers->loop, 2) == 0)
+    if (!self || cr_loop_choose(self->workers->loop, 2) == 0)
         return;
     join_line(self);
     (void)await_turn(self, true);
@@ -249,7 +249,7 @@ static bool run_one(cr_workers *workers)
     size_t count = sim->runnable_count + may_start(workers);
     if (count == 0)
         return false;
-    size_t chosen = cr_choose(workers->loop, count + others_first(workers));
+    size_t chosen = cr_loop_choose(workers->loop, count + others_first(workers));
     sim->put_off = chosen == count;
     if (sim->put_off) {
         pump_soon(workers);

@@ -359,7 +359,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
                          "when it fails");
     CR_CHECK(!cr_loop_here, "crank_submission_wait: it would block this thread, on which a loop "
                             "runs; use crank_spawn and crank_await there");
-    int64_t span = cr_nanoseconds(timeout);
+    int64_t span = cr_loop_nanoseconds(timeout);
     if (span < 0)
         return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
