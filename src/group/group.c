@@ -67,7 +67,7 @@ static void moved(cr_scope *scope, cr_task *task)
         CR_CHECK(!(up->fiber.flags & CR_TASK_IN_GROUP) || up->owner != &group->owner,
             "crank_next: task '%s' is a child of a group inside the generator that it asks, or of "
             "such a child's, and would wait for itself",
-            cr_task_name(task));
+            cr_describe_name(task));
     group->owner.parent = task;
 }
 
@@ -122,7 +122,7 @@ static int conclude(crank_loop *loop, cr_group *group)
     cr_scope_reset(&group->scope);
     if (result < 0) {
         if (group->failure)
-            cr_failure_give(loop, parent, group->failure);
+            cr_error_give(loop, parent, group->failure);
     } else if (group->interrupted && cr_scopes_deliverable(parent)) {
         cr_scopes_interrupt(parent);
         result = -ECANCELED;
@@ -237,11 +237,11 @@ static void wake_parent(crank_loop *loop, cr_group *group)
 static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
-    int error = cr_task_error(child);
+    int error = cr_result_error(child);
     group->going--;
     child->fiber.flags |= CR_TASK_CLAIMED;
     if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
-        cr_failure_collect(loop, &group->failure, child, error);
+        cr_error_collect(loop, &group->failure, child, error);
         fail(loop, group, error);
     }
     if (CR_UNLIKELY(group->results != NULL))
@@ -258,7 +258,7 @@ static CR_COLD int missing(cr_caller *w)
 {
     int err = cr_checkpoint(w, "crank_group_wait");
     return err < 0 ? err
-                   : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
+                   : cr_error_set(-ENOMEM, "crank_group_wait: there was no memory for the group");
 }
 
 /* The group's own request is withdrawn first: the parent is about to look at its error. A
@@ -267,7 +267,8 @@ static CR_COLD int missing(cr_caller *w)
 int crank_group_wait(crank_group *g)
 {
     CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
-    cr_caller w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    cr_caller w = { cr_task_loop_checked("crank_group_wait"),
+        cr_task_self_checked("crank_group_wait") };
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
@@ -277,7 +278,7 @@ int crank_group_wait(crank_group *g)
     if (CR_UNLIKELY(err < 0))
         fail(w.loop, group, err);
     cr_scope_clear_pending(&group->scope);
-    if (CR_UNLIKELY(cr_cancel_pending(&w))) {
+    if (CR_UNLIKELY(cr_checkpoint_pending(&w))) {
         group->interrupted = true;
         stop_all(w.loop, group);
     }
@@ -312,7 +313,7 @@ static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *c
 {
     if (!group->failure) {
         const cr_task *self = cr_self(); /* the parent may be away, asleep with a generator */
-        group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
+        group->failure = cr_failure_new(-ENOMEM, self ? cr_describe_name(self) : NULL);
         if (group->failure)
             cr_failure_message(group->failure, "%s: out of memory", call);
     }
@@ -361,7 +362,7 @@ static inline crank_task *spawn(
     crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
 {
     CR_CHECK(g, "crank_group_spawn: the group is NULL; give what CRANK_GROUP declared");
-    crank_loop *loop = cr_loop_checked("crank_group_spawn");
+    crank_loop *loop = cr_task_loop_checked("crank_group_spawn");
     if (CR_UNLIKELY(!g->state)) {
         errno = ENOMEM;
         return NULL;
@@ -434,7 +435,7 @@ void cr_group_lacks(crank_loop *loop, cr_nursery *owner, const char *call)
  * Quiet again, for cancelling may have made a child fail and fire the group anew. */
 static void join_children(crank_loop *loop, cr_group *group)
 {
-    cr_caller w = { loop, cr_self_checked("CRANK_GROUP") };
+    cr_caller w = { loop, cr_task_self_checked("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_ANY_PENDING))
         cr_scopes_run_on(w.self);
@@ -479,7 +480,7 @@ static int leave(crank_loop *loop, cr_scope *scope)
         return -ECANCELED;
     cr_scope_restore_since(scope);
     if (group->failure)
-        cr_failure_give(loop, scope->task, group->failure);
+        cr_error_give(loop, scope->task, group->failure);
     group->failure = NULL;
     return group->error;
 }

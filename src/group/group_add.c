@@ -28,9 +28,9 @@ static void check_giver(crank_loop *loop, const cr_task *task, const char *call)
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
         "%s: the handle of task '%s' is not the caller's to give: it is awaited, was dropped or "
         "detached, or belongs to a group already",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
     CR_CHECK(task->owner == caller, "%s: task '%s' is not a child of the caller's", call,
-        cr_task_name(task));
+        cr_describe_name(task));
 }
 
 /* The parent waits for the group: one that descends from the task would wait for its own end. Of
@@ -41,7 +41,7 @@ static void check_parent(const cr_nursery *group, const cr_task *task, const cha
         CR_CHECK(up != task,
             "%s: task '%s' has opened the group, or is an ancestor of the task that has: it would "
             "wait for its own end",
-            call, cr_task_name(task));
+            call, cr_describe_name(task));
 }
 
 /* It is asked to end, for its caller may not look. */
@@ -49,13 +49,13 @@ static CR_COLD int no_group(crank_loop *loop, cr_task *task, const char *call)
 {
     if (task)
         (void)cr_task_cancel(loop, task);
-    return cr_failed(-ENOMEM, "%s: there was no memory for the group", call);
+    return cr_error_set(-ENOMEM, "%s: there was no memory for the group", call);
 }
 
 /* The task's parent may have returned, and have waited for this child alone. */
 static int add(crank_group *g, crank_task *handle, cr_delivery *delivery, const char *call)
 {
-    crank_loop *loop = cr_loop_checked(call);
+    crank_loop *loop = cr_task_loop_checked(call);
     cr_task *task = handle ? cr_task_of(handle, call) : NULL;
     if (task)
         check_giver(loop, task, call);
@@ -87,7 +87,7 @@ int crank_group_add_into_(
     CR_CHECK(
         !task || (task->fiber.flags & CR_TASK_FUTURE) || cr_result_fits(task->site, size, kind),
         "%s: the result of task '%s' (%s) does not fit the variable, which is for %zu-byte %s",
-        call, cr_task_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
+        call, cr_describe_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
     cr_delivery delivery = { .result = result, .size = (unsigned char)size, .kind = kind };
     return add(group, handle, &delivery, call);
 }

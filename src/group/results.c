@@ -95,11 +95,11 @@ static size_t add_older(cr_results *results, const cr_task *task)
 static uint64_t bits_of(const cr_task *task)
 {
     if (!(task->fiber.flags & CR_TASK_FAILED))
-        return cr_task_bits(task);
+        return cr_result_bits(task);
     if (task->site->kind == CRANK_KIND_POINTER)
         return 0;
     if (!cr_kind_is_real(task->site->kind))
-        return (uint64_t)cr_task_value(task);
+        return (uint64_t)cr_result_value(task);
     double none = (double)NAN;
     uint64_t bits;
     memcpy(&bits, &none, sizeof bits);
@@ -156,8 +156,8 @@ static void deliver(const cr_delivery *delivery, const cr_task *task)
     if (!delivery->result || (task->fiber.flags & CR_TASK_FAILED))
         return;
     bool is_float = delivery->kind == CRANK_KIND_FLOAT;
-    uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
-    cr_stack_ensure(delivery->result);
+    uint64_t bits = is_float ? task->fiber.result : cr_result_bits(task);
+    cr_hibernate_ensure(delivery->result);
     memcpy(delivery->result, &bits, delivery->size);
 }
 
@@ -174,7 +174,8 @@ int cr_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    struct pending *pending = cr_task_ext(tasks, task) ? cr_freelist_get(&tasks->deliveries) : NULL;
+    struct pending *pending =
+        cr_record_ext(tasks, task) ? cr_freelist_get(&tasks->deliveries) : NULL;
     if (!pending)
         return -ENOMEM;
     *pending = (struct pending){ { NULL, pending_ended }, *delivery };

@@ -54,7 +54,7 @@ static cr_task *start_holder(const cr_task *self)
 }
 static size_t start_describe(const cr_task *self, char *buf, size_t size)
 {
-    int n = snprintf(buf, size, "task '%s'", cr_task_name(start_holder(self)));
+    int n = snprintf(buf, size, "task '%s'", cr_describe_name(start_holder(self)));
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -122,7 +122,7 @@ static void ended_early(crank_loop *loop, cr_gather *base, cr_task *task)
 {
     start *s = cr_container_of(base, start, base);
     task->joiner = 0;
-    s->error = cr_task_error(task);
+    s->error = cr_result_error(task);
     cr_task_claim(loop, task, s->self);
     wake_starter(s);
 }
@@ -139,7 +139,7 @@ static int outcome(const start *s, const crank_site *site)
         cr_scopes_interrupt(s->self);
         return -ECANCELED;
     }
-    return cr_failed(
+    return cr_error_set(
         -EPROTO, "crank_group_start: %s has ended without crank_started", site->function);
 }
 
@@ -155,9 +155,9 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
         *ret_err = -ECANCELED;
         return NULL;
     }
-    start *s = group && cr_task_ext(tasks, task) ? cr_freelist_get(&tasks->scopes) : NULL;
+    start *s = group && cr_record_ext(tasks, task) ? cr_freelist_get(&tasks->scopes) : NULL;
     if (!s) {
-        *ret_err = cr_failed(-ENOMEM, "%s: out of memory", call);
+        *ret_err = cr_error_set(-ENOMEM, "%s: out of memory", call);
         return NULL;
     }
     *s = (start){ .base.ended = ended_early,
@@ -178,14 +178,14 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
 int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_group_start");
-    (void)cr_self_checked("crank_group_start");
+    crank_loop *loop = cr_task_loop_checked("crank_group_start");
+    (void)cr_task_self_checked("crank_group_start");
     cr_check_site = NULL;
     cr_task *task = cr_task_make(loop, fn, site);
     cr_caller w;
     int err = cr_checkpoint(&w, "crank_group_start");
     if (err == 0 && !task)
-        err = cr_failed(-ENOMEM, "crank_group_start: out of memory");
+        err = cr_error_set(-ENOMEM, "crank_group_start: out of memory");
     start *s = err < 0 || !task ? NULL : prepare(&w, task, &how, &err);
     if (!s) {
         if (task)
@@ -229,7 +229,7 @@ static void store(const start *s, const void *value, size_t size, unsigned char 
         "for %zu-byte %s",
         cr_result_words(&site), size, s->size, cr_variables_words(s->kind));
     uint64_t bits = bits_of(value, size, kind);
-    cr_stack_ensure(s->result);
+    cr_hibernate_ensure(s->result);
     memcpy(s->result, &bits, s->size);
 }
 
@@ -237,11 +237,12 @@ static void store(const start *s, const void *value, size_t size, unsigned char 
  * child's parent until it is taken in, and is parked. */
 void crank_started_(const void *value, size_t size, unsigned char kind)
 {
-    cr_task *self = cr_self_checked("crank_started");
+    cr_task *self = cr_task_self_checked("crank_started");
     start *s = self->ext ? self->ext->start : NULL;
     if (!s)
         return;
-    CR_CHECK(s != &is_over, "crank_started: task '%s' has called it before", cr_task_name(self));
+    CR_CHECK(
+        s != &is_over, "crank_started: task '%s' has called it before", cr_describe_name(self));
     if (s->result)
         store(s, value, size, kind);
     self->ext->start = (start *)(uintptr_t)&is_over;

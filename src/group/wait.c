@@ -47,7 +47,7 @@ static void wait_over(waiter *w)
  * FIRST_EXCEPTION. */
 static bool has_failed(const cr_task *task)
 {
-    return (task->fiber.flags & CR_TASK_FAILED) && cr_task_error(task) != -ECANCELED;
+    return (task->fiber.flags & CR_TASK_FAILED) && cr_result_error(task) != -ECANCELED;
 }
 
 /* One is enough, or the last, or one that failed. It counts also while the caller is not parked:
@@ -139,7 +139,7 @@ static int watch_all(waiter *w, crank_task *const *tasks)
             continue;
         cr_task *task = cr_task_of(tasks[i], "crank_wait");
         cr_join_check(w->self, task, "crank_wait");
-        if (!cr_task_ext(cr_task_state_of(w->loop), task))
+        if (!cr_record_ext(cr_task_state_of(w->loop), task))
             return -ENOMEM;
         w->watches[i] = (watch){ { NULL, one_ended }, w, true };
         cr_task_watch(task, &w->watches[i].base);
@@ -180,7 +180,7 @@ static int wait_until(
     crank_loop *loop = cr_loop_here;
     waiter *w = cr_alloc_zero(loop->sys, sizeof *w + n * sizeof w->watches[0]);
     if (!w)
-        return cr_failed(-ENOMEM, "crank_wait: out of memory");
+        return cr_error_set(-ENOMEM, "crank_wait: out of memory");
     w->loop = loop;
     w->self = cr_self();
     w->left = needed;
@@ -192,7 +192,7 @@ static int wait_until(
         err = wait_parked(w, span);
     unwatch_all(w, tasks);
     cr_free(loop->sys, w);
-    return err == -ENOMEM ? cr_failed(err, "crank_wait: out of memory") : err;
+    return err == -ENOMEM ? cr_error_set(err, "crank_wait: out of memory") : err;
 }
 
 /* The ended ones to the front, in the order in which they stood. The order of the others stays
@@ -220,9 +220,9 @@ ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout
         return err;
     int64_t span = timeout < 0 ? 0 : cr_loop_nanoseconds(timeout);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_wait: the timeout is not a number");
+        return cr_error_set(-EINVAL, "crank_wait: the timeout is not a number");
     if (n == 0)
-        return cr_failed(-EINVAL, "crank_wait: there is nothing to wait for");
+        return cr_error_set(-EINVAL, "crank_wait: there is nothing to wait for");
     bool failed = false;
     size_t ended = count_ended(tasks, n, &failed);
     bool enough = ended == n || (when == CRANK_FIRST_COMPLETED && ended > 0) ||

@@ -103,7 +103,7 @@ static void say_stance(cr_text *said, enum cr_stance stance, long call)
         cr_text_add(said, "waits in system call %ld", call);
 }
 
-/* As cr_task_describe writes a task. */
+/* As cr_describe_task writes a task. */
 static void say_culprit(cr_text *said, const cr_culprit *culprit)
 {
     const crank_site *site = culprit->site;

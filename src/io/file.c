@@ -442,7 +442,7 @@ int cr_file_failed(const char *verb, const char *path, int err)
 {
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, path, cr_failure_error_words(err));
+    return cr_error_set(err, "cannot %s %s: %s", verb, path, cr_failure_error_words(err));
 }
 
 /* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */
@@ -454,7 +454,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
         return err;
     int flags = flags_of(mode);
     if (flags < 0)
-        return cr_failed(-EINVAL,
+        return cr_error_set(-EINVAL,
             "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,
             mode ? mode : "(null)");
     file *f = file_new(w.loop->sys, path, flags);

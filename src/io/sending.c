@@ -340,7 +340,7 @@ static int end_large(cr_socketlike *s, size_t done, size_t size, int err)
         s->stream.told = s->send_error;
     }
     if (err == -ECANCELED && done > 0)
-        (void)cr_failed(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
+        (void)cr_error_set(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
             cr_stream_name(&s->stream));
     return err;
 }

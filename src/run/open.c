@@ -34,7 +34,7 @@ int cr_task_state_open(crank_loop *loop)
     if (err < 0)
         cr_task_state_close(loop);
     else if (loop->options.debug)
-        cr_since_trace(tasks);
+        cr_wait_times_trace(tasks);
     return err;
 }
 

@@ -60,7 +60,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
     if (!cr_loop_here)
         return;
     if (self)
-        (void)cr_task_describe(self, line, sizeof line);
+        (void)cr_describe_task(self, line, sizeof line);
     size_t head = cr_report_head(CRANK_REPORT_OVERFLOW, text, sizeof text);
     snprintf(text + head, sizeof text - head,
         "%zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
@@ -68,7 +68,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
         depth, limit, address, line);
     cr_report_plainly(cr_loop_here, &(crank_report){ .kind = CRANK_REPORT_OVERFLOW,
                                         .error = -EFAULT,
-                                        .task = self ? cr_task_name(self) : NULL,
+                                        .task = self ? cr_describe_name(self) : NULL,
                                         .text = text });
 }
 
@@ -192,7 +192,7 @@ static void run_program(cr_run *r, const cr_sys *sys, const crank_options *optio
     }
     if (err < 0)
         r->error =
-            cr_failed(err, "crank_run: cannot run: %s", why ? why : cr_failure_error_words(err));
+            cr_error_set(err, "crank_run: cannot run: %s", why ? why : cr_failure_error_words(err));
 }
 
 /* The root's failure becomes the thread's, where crank_last_failure finds it after the run. */

@@ -75,14 +75,14 @@ void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 {
     cr_run *r = cr_container_of(owner, cr_run, top);
     cr_task_state *tasks = cr_task_state_of(loop);
-    uint64_t bits = cr_task_bits(root);
+    uint64_t bits = cr_result_bits(root);
     double real;
     memcpy(&real, &bits, sizeof real);
     bool is_real = cr_kind_is_real(root->site->kind);
     r->ended = true;
     r->failed = root->fiber.flags & CR_TASK_FAILED;
     r->result = is_real && !r->failed ? (long)real : (long)bits;
-    r->failure = r->failed ? cr_failure_outlive(cr_failure_take(root)) : NULL;
+    r->failure = r->failed ? cr_failure_outlive(cr_error_take(root)) : NULL;
     if (r->error == -EINTR && CR_COUNTS_REQUESTS(root) == 0)
         r->error = 0; /* app took the request back: it has dealt with it, and its result stands */
     root->fiber.flags |= CR_TASK_CLAIMED;

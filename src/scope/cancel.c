@@ -46,7 +46,7 @@ static void count_request(cr_task_state *tasks, cr_task *task)
         task->fiber.counts += CR_COUNTS_ASKED;
         return;
     }
-    cr_ext *ext = cr_task_ext(tasks, task);
+    cr_ext *ext = cr_record_ext(tasks, task);
     if (ext && ext->more_requests < CR_REQUESTS_MAX - CR_COUNTS_REQUESTS_MAX)
         ext->more_requests++;
 }
@@ -220,8 +220,8 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
     cr_task *task = cr_task_of(handle, "crank_cancel_because");
     if (task->fiber.life == CR_ENDED)
         return -ESRCH;
-    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
-    cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_task_name(task)) : NULL;
+    cr_ext *ext = cr_record_ext(cr_task_state_of(loop), task);
+    cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_describe_name(task)) : NULL;
     if (reason) { /* short memory costs the reason, not the request */
         va_list args;
         va_start(args, format);
@@ -269,4 +269,7 @@ unsigned crank_uncancel(crank_task *handle)
     return cr_task_requests(task);
 }
 
-bool crank_cancelled(void) { return CR_COUNTS_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }
+bool crank_cancelled(void)
+{
+    return CR_COUNTS_REQUESTS(cr_task_self_checked("crank_cancelled")) > 0;
+}

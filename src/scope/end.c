@@ -97,7 +97,7 @@ static int error_of(const cr_task *task, int number)
 {
     const crank_site *site = task->site;
     if (site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int)) {
-        long value = cr_task_value(task);
+        long value = cr_result_value(task);
         return value >= 0 ? 0 : value < INT32_MIN ? INT32_MIN : (int)value;
     }
     if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && cr_failure_of(task))
@@ -151,7 +151,7 @@ static void wanted_due(crank_loop *loop, cr_task *task)
     loop->unref_timers--;
     (void)cr_grace_over(loop);
     task->fiber.wait = NULL;
-    (void)cr_task_describe(task, line, sizeof line);
+    (void)cr_describe_task(task, line, sizeof line);
     snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
         loop->options.grace, line);
     cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
@@ -168,7 +168,7 @@ void cr_name_leftovers(crank_loop *loop, cr_task *first)
     while (child) {
         const cr_task *next = cr_child_alive(child->sibling_next);
         uint64_t next_id = next ? next->id : 0;
-        (void)cr_task_describe(child, line, sizeof line);
+        (void)cr_describe_task(child, line, sizeof line);
         snprintf(text, sizeof text, "a task is cancelled because app has ended:\n  %s\n", line);
         cr_report(loop, CRANK_REPORT_LEFTOVER, 0, child, text);
         child = next_id ? cr_task_find(next_id) : NULL;
@@ -302,7 +302,7 @@ static void forget_others(cr_task *task, int error)
 {
     const cr_failure *noted = cr_failure_of(task);
     if (noted && cr_failure_error(noted) != error)
-        cr_failure_free(cr_failure_take(task));
+        cr_failure_free(cr_error_take(task));
 }
 
 /* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
@@ -437,7 +437,7 @@ void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
     task->fiber.flags |= CR_TASK_FAILED | CR_TASK_BROKEN;
     if (error == -ECANCELED) {
         task->fiber.flags |= CR_TASK_CANCELED | CR_TASK_CLAIMED;
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     }
     end(loop, task);
 }

@@ -22,7 +22,7 @@
  * here. */
 crank_future *crank_future_new_(const crank_site *site)
 {
-    crank_loop *loop = cr_loop_checked("crank_future_new");
+    crank_loop *loop = cr_task_loop_checked("crank_future_new");
     cr_task *task = cr_task_make(loop, NULL, site);
     if (!task)
         return NULL;
@@ -94,7 +94,7 @@ static int unset(crank_future *future, const char *call, cr_task **ret_task)
         return 0;
     if (task->fiber.flags & CR_TASK_CANCELED)
         return -ECANCELED;
-    return cr_failed(-EALREADY, "%s: the future has a value or an error already", call);
+    return cr_error_set(-EALREADY, "%s: the future has a value or an error already", call);
 }
 
 /* The site comes before the end is told: it says how the result is to be read. */
@@ -121,14 +121,14 @@ int crank_set_error(crank_future *future, int error, const char *format, ...)
     if (err < 0)
         return err;
     error = error > 0 ? -error : error < 0 ? error : -EINVAL;
-    cr_failure *failure = cr_failure_new(error, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(error, cr_describe_name(task));
     if (failure) {
         va_list args;
         cr_failure_of_future(failure);
         va_start(args, format);
         cr_failure_message_list(failure, format, args);
         va_end(args);
-        cr_failure_give(cr_loop_here, task, failure);
+        cr_error_give(cr_loop_here, task, failure);
     }
     cr_task_complete_error(cr_loop_here, task, error);
     return 0;

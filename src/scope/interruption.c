@@ -140,7 +140,7 @@ static CR_INLINE void deliver_all(cr_task *task, uint64_t now, bool edge)
         else
             take_request(task);
         number_request(task, now);
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     }
     if (innermost(task))
         cr_scopes_refresh(task);
@@ -167,7 +167,7 @@ static bool absorb(cr_task *task)
     uint64_t interruption = innermost(task) ? innermost(task)->latest_interruption : 0;
     number_request(task, interruption);
     if (task->ext && task->ext->reason)
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     if (CR_UNLIKELY(task->fiber.generator != NULL))
         bodies_interrupted(task, interruption, true);
     return true;
@@ -238,7 +238,7 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool request
         const cr_failure *reason = cr_failure_of(task);
         task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (reason && cr_failure_error(reason) == -ECANCELED && !task->ext->reason)
-            task->ext->reason = cr_failure_take(task);
+            task->ext->reason = cr_error_take(task);
     }
     cr_scopes_refresh(task);
 }
@@ -306,7 +306,7 @@ void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
         }
     }
     if (requested) {
-        cr_ext *ext = cr_task_ext(tasks, task);
+        cr_ext *ext = cr_record_ext(tasks, task);
         task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (ext)
             ext->deferred_at = now;

@@ -37,9 +37,9 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (task->fiber.flags & CR_TASK_IN_GROUP)
-            cr_failure_copy(loop, task, to); /* its group keeps its children's failures */
+            cr_error_copy(loop, task, to); /* its group keeps its children's failures */
         else
-            cr_failure_move(loop, task, to);
+            cr_error_move(loop, task, to);
     }
     if (!(task->fiber.flags & CR_TASK_IN_GROUP))
         cr_task_release(loop, task);
@@ -55,7 +55,7 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
     const cr_task *task = waiter->wait_object;
     const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
-    int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
+    int n = snprintf(buf, size, "%s '%s'", kind, cr_describe_name(task));
     return n > 0 ? (size_t)n : 0;
 }
 static cr_task *join_unnamed(cr_task *waiter)
@@ -129,7 +129,7 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     cr_task *waiter = (cr_task *)task->joiner;
     if (CR_UNLIKELY(with_grace(waiter->fiber.wait)))
         cr_grace_stop(loop, waiter);
-    uint64_t bits = cr_task_bits(task);
+    uint64_t bits = cr_result_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->wait_data.failed = failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
@@ -173,10 +173,10 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
     cr_join_check(self, task, call);
     CR_CHECK(!(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_DETACHED)),
         "%s: the handle of task '%s' was given up before: it was dropped or detached", call,
-        cr_task_name(task));
+        cr_describe_name(task));
     CR_CHECK(!task->joiner,
         "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
 }
 
 /* A future's site is of no kind until it is set, so what it holds is looked at then
@@ -184,7 +184,7 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
 static void integer_check(const cr_task *task, const char *call)
 {
     CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE),
-        "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
+        "%s: task '%s' returns a %s; use %s", call, cr_describe_name(task),
         task->site->kind == CRANK_KIND_POINTER ? "pointer" : "floating point number",
         task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
 }
@@ -192,7 +192,7 @@ static void integer_check(const cr_task *task, const char *call)
 /* What the awaited task failed with, when the caller is told of its own cancellation instead. */
 static CR_COLD void report_hidden(cr_caller *w, long error)
 {
-    cr_failure *failure = cr_failure_take(w->self);
+    cr_failure *failure = cr_error_take(w->self);
     if (!failure) {
         failure = cr_failure_new((int)error, NULL);
         if (!failure)
@@ -222,7 +222,7 @@ static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
     if (w->self->wait_data.failed && bits != -ECANCELED)
         report_hidden(w, bits);
     if (err != -ECANCELED)
-        return cr_wait_without_scope(w->loop); /* said anew: the task's end came after */
+        return cr_checkpoint_without_scope(w->loop); /* said anew: the task's end came after */
     return err;
 }
 
@@ -241,7 +241,7 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
         return await_cancelled(w, task, err);
     if (task->fiber.life == CR_ENDED) {
         w->self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
-        long bits = (long)cr_task_bits(task);
+        long bits = (long)cr_result_bits(task);
         cr_task_claim(w->loop, task, w->self);
         cr_checkpoint_yield(w);
         return bits;
@@ -258,7 +258,7 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
  * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
 void cr_task_end_of(cr_task *task)
 {
-    cr_caller w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
+    cr_caller w = { cr_task_loop_checked("crank_await"), cr_task_self_checked("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
@@ -278,7 +278,7 @@ static CR_NOINLINE int await_null(const char *call)
     cr_caller w;
     int err = cr_checkpoint(&w, call);
     return err < 0 ? err
-                   : cr_failed(-ENOMEM,
+                   : cr_error_set(-ENOMEM,
                          "%s: the task could not be spawned: out of memory, or its group is ending",
                          call);
 }
@@ -337,11 +337,11 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     waiter->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
-        if (cr_task_error(task) == -ECANCELED)
+        if (cr_result_error(task) == -ECANCELED)
             cr_task_state_of(loop)->pending->interrupt(waiter);
-        cr_failure_copy(loop, task, waiter);
+        cr_error_copy(loop, task, waiter);
     }
-    cr_wake(loop, waiter, (long)cr_task_bits(task));
+    cr_wake(loop, waiter, (long)cr_result_bits(task));
 }
 
 /* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
@@ -389,15 +389,15 @@ static long await_shared(
         w.self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
         if (task->fiber.flags & CR_TASK_FAILED) {
             task->fiber.flags |= CR_TASK_CLAIMED;
-            cr_failure_copy(w.loop, task, w.self);
+            cr_error_copy(w.loop, task, w.self);
         }
-        long bits = (long)cr_task_bits(task);
+        long bits = (long)cr_result_bits(task);
         cr_checkpoint_yield(&w);
         return bits;
     }
-    if (!cr_task_ext(cr_task_state_of(w.loop), task)) {
+    if (!cr_record_ext(cr_task_state_of(w.loop), task)) {
         cr_checkpoint_yield(&w);
-        return cr_failed(-ENOMEM, "%s: out of memory", call);
+        return cr_error_set(-ENOMEM, "%s: out of memory", call);
     }
     cr_watcher *watcher = own_watcher(w.self);
     watcher->ended = shared_ended;
@@ -432,7 +432,7 @@ static CR_NOINLINE long await_slow(const void *x, enum crank_awaited what)
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);
     if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
-        long value = claim_plain(&w, task, cr_task_value(task));
+        long value = claim_plain(&w, task, cr_result_value(task));
         cr_checkpoint_yield(&w);
         return value;
     }
@@ -478,7 +478,7 @@ static long await_bits(
 {
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
-        cr_task *self = cr_self_checked(call);
+        cr_task *self = cr_task_self_checked(call);
         self->wait_data.failed = true; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
         *ret_failed = self->wait_data.failed;
@@ -505,7 +505,7 @@ double crank_await_double_(const void *x, enum crank_awaited what)
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_REAL || (task->fiber.flags & CR_TASK_FUTURE),
         "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
     bool failed;
     long bits = await_bits(task, call, A_REAL, &failed);
     if (failed)
@@ -529,7 +529,7 @@ void *crank_await_ptr_(const void *x, enum crank_awaited what)
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_POINTER || (task->fiber.flags & CR_TASK_FUTURE),
         "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call,
-        cr_task_name(task));
+        cr_describe_name(task));
     bool failed;
     long bits = await_bits(task, call, A_POINTER, &failed);
     if (!failed)

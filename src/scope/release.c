@@ -24,14 +24,14 @@ static void give_up_check(const cr_task *task, const char *call)
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
         "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped or "
         "detached, or belongs to a group",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
 }
 
 void crank_drop(crank_task *handle)
 {
     if (!handle)
         return;
-    crank_loop *loop = cr_loop_checked("crank_drop");
+    crank_loop *loop = cr_task_loop_checked("crank_drop");
     cr_task *task = cr_task_of(handle, "crank_drop");
     give_up_check(task, "crank_drop");
     if (task->fiber.life == CR_ENDED)
@@ -145,14 +145,14 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
     if (!handle)
-        return cr_failed(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
+        return cr_error_set(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
     cr_task *task = cr_task_of(handle, "crank_on_done");
     CR_CHECK(fn, "crank_on_done: the function is NULL");
     crank_loop *loop = cr_loop_here;
     struct done *done = cr_alloc(loop->sys, sizeof *done);
-    if (!done || !cr_task_ext(cr_task_state_of(loop), task)) {
+    if (!done || !cr_record_ext(cr_task_state_of(loop), task)) {
         cr_free(loop->sys, done);
-        return cr_failed(-ENOMEM, "crank_on_done: out of memory");
+        return cr_error_set(-ENOMEM, "crank_on_done: out of memory");
     }
     *done = (struct done){ .watcher = { NULL, done_ended }, .fn = fn, .arg = arg };
     if (task->fiber.life == CR_ENDED)

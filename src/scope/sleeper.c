@@ -35,11 +35,11 @@ static const cr_wait_ops native_wait = {
 
 static void fail(crank_loop *loop, cr_task *task, int err)
 {
-    cr_failure *failure = cr_failure_new(err, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(err, cr_describe_name(task));
     if (failure) {
         cr_failure_message(failure, "crank_sleep: %s",
             err == -EINVAL ? "the time is not a number" : "out of memory for a timer");
-        cr_failure_give(loop, task, failure);
+        cr_error_give(loop, task, failure);
     }
     cr_task_complete(loop, task, (uint64_t)(int64_t)err, 0);
 }

@@ -48,7 +48,7 @@ static const char *reason(int error)
 /* What an -ECANCELED that a timeout has caused becomes, with its message. */
 static int timed_out(const cr_scope *scope)
 {
-    return cr_failed(scope->error, "%s", reason(scope->error));
+    return cr_error_set(scope->error, "%s", reason(scope->error));
 }
 
 static int timeout_leave(crank_loop *loop, cr_scope *scope)
@@ -118,15 +118,15 @@ int crank_reschedule(crank_timeout *t, double seconds)
 {
     CR_CHECK(t, "crank_reschedule: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
-        return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
+        return cr_error_set(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_reschedule");
     int64_t span = cr_loop_nanoseconds(seconds);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
+        return cr_error_set(-EINVAL, "crank_reschedule: the time is not a number");
     if (scope->fired && scope->error != -ETIMEDOUT)
-        return cr_failed(scope->error, "crank_reschedule: %s", reason(scope->error));
+        return cr_error_set(scope->error, "crank_reschedule: %s", reason(scope->error));
     if (scope->fired)
-        return cr_failed(-ETIME, "crank_reschedule: the time had passed already");
+        return cr_error_set(-ETIME, "crank_reschedule: the time had passed already");
     if (scope->timed)
         cr_timer_stop(cr_loop_here, &scope->timer);
     scope->timed = false;

@@ -17,7 +17,7 @@
 #define CR_LOCK_SLOW UINT64_MAX /* no id and no address */
 
 /* Holders are known by number, as tasks end and go. No task's id is its loop's address: see
- * cr_numbers_reserve. */
+ * cr_record_reserve_numbers. */
 struct crank_lock {
     cr_object object;
     uint64_t quick;  /* free: its loop's address, held: the holder's id; CR_LOCK_SLOW: see holder */

@@ -26,13 +26,13 @@ void cr_lock_debug_forget(crank_lock *lock)
 static void report(crank_loop *loop, const cr_task *task, const crank_lock *lock)
 {
     char text[800], where[160] = "", line[400];
-    (void)cr_task_describe(task, line, sizeof line);
+    (void)cr_describe_task(task, line, sizeof line);
     if (lock->taken_at && lock->taken_by == task->id)
         (void)cr_symbolize_print((uintptr_t)lock->taken_at - 1, where, sizeof where);
     snprintf(text, sizeof text,
         "task '%s' has returned and holds lock %p, which nobody can release any more%s%s\n  %s\n  "
         "release a lock on every way out, as CRANK_WITH_LOCK does\n",
-        cr_task_name(task), (const void *)lock, *where ? "; it took it at " : "", where, line);
+        cr_describe_name(task), (const void *)lock, *where ? "; it took it at " : "", where, line);
     cr_report(loop, CRANK_REPORT_HELD, 0, task, text);
 }
 
@@ -56,7 +56,7 @@ static void leave(crank_loop *loop, cr_task *task)
 void cr_lock_debug_waits(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    cr_ext *ext = cr_task_ext(tasks, task);
+    cr_ext *ext = cr_record_ext(tasks, task);
     if (ext)
         ext->took_locks = true;
     tasks->leave_locks = leave;

@@ -180,7 +180,7 @@ static int put(crank_queue *queue, const void *value)
     cr_task *getter = cr_waitq_pop(&queue->getters);
     if (getter) {
         /* The element goes into the getter's own variable, which may lie on its parked stack. */
-        cr_stack_ensure(getter->wait_data.element);
+        cr_hibernate_ensure(getter->wait_data.element);
         cr_element_copy(getter->wait_data.element, value, queue->store.size);
         cr_wake(queue->object.loop, getter, 0);
     } else {
@@ -245,7 +245,7 @@ static int take(crank_queue *queue, void *ret)
     cr_task *putter = cr_waitq_pop(&queue->putters);
     if (putter) {
         /* There is room and memory for one, for one has just been taken. */
-        cr_stack_ensure(putter->wait_data.element);
+        cr_hibernate_ensure(putter->wait_data.element);
         cr_elements_put(&queue->store, putter->wait_data.element);
         queue->unfinished++;
         cr_wake(queue->object.loop, putter, 0);

@@ -4,9 +4,10 @@
  * Owns: the stacks that are hibernated. While a task has been parked for long, the used part of its
  * stack is copied to the heap and the pages are dropped and guarded; waking removes the guard and
  * copies back, to the same address. The runtime itself touches nothing on a parked task's stack,
- * but for user memory after cr_stack_ensure; whoever else of this thread touches it takes a fault,
- * which restores it and goes on. What the kernel or another thread may touch is never put away:
- * only waits that say hibernatable, of tasks without children, generators or a group with children.
+ * but for user memory after cr_hibernate_ensure; whoever else of this thread touches it takes a
+ * fault, which restores it and goes on. What the kernel or another thread may touch is never put
+ * away: only waits that say hibernatable, of tasks without children, generators or a group with
+ * children.
  *
  * A scan goes over all tasks once per hibernate_after and marks those that are parked in
  * fiber.next, which waking overwrites; those it finds still marked go to sleep. Nothing is done in
@@ -130,9 +131,9 @@ static void free_ended(struct cr_hibernation *hibernation)
     }
 }
 
-/* Called by cr_stack_ensure and by the fault handler. Restoring is all it does: the record is
+/* Called by cr_hibernate_ensure and by the fault handler. Restoring is all it does: the record is
  * freed later, since a signal handler must not. */
-bool cr_stack_ensure_slow(const void *address)
+bool cr_hibernate_ensure_slow(const void *address)
 {
     struct cr_hibernation *hibernation = cr_hibernation_here;
     char *low, *high;
@@ -321,7 +322,7 @@ int cr_hibernate_open(crank_loop *loop)
     hibernation->again = true;
     hibernation->armed = true;
     cr_hibernation_here = hibernation;
-    cr_stack_restore = cr_stack_ensure_slow;
+    cr_stack_restore = cr_hibernate_ensure_slow;
     cr_task_state_of(loop)->hibernation = hibernation;
     start_timer(hibernation);
     return 0;

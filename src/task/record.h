@@ -116,7 +116,7 @@ static inline bool cr_task_parked(const cr_task *task)
 }
 static inline cr_task_state *cr_task_state_of(crank_loop *loop) { return loop->tasks; }
 /* The loop of this thread, a CHECK naming call where no program runs. */
-crank_loop *cr_loop_checked(const char *call);
+crank_loop *cr_task_loop_checked(const char *call);
 /* The failure of an ended or parked task; NULL. */
 static inline struct cr_failure *cr_failure_of(const cr_task *task)
 {
@@ -141,14 +141,14 @@ static inline void cr_record_put(cr_task_state *tasks, cr_task *task)
     task->fiber.next = (cr_fiber *)(void *)tasks->free;
     tasks->free = task;
 }
-void cr_numbers_reserve(cr_task_state *tasks);
+void cr_record_reserve_numbers(cr_task_state *tasks);
 /* The next ones nobody has reserved; a test may set it before the first loop. */
 extern _Atomic uint64_t cr_numbers;
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_task_state *tasks, size_t *at);
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
-cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task);
+cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task);
 
 /* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
 static inline unsigned cr_task_requests(const cr_task *task)

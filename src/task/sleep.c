@@ -32,8 +32,8 @@ static const cr_wait_ops sleep_wait = {
 /* Out of line: the plain path of a sleep is a timer and a jump. */
 static CR_NOINLINE int cannot_sleep(int err, const char *call)
 {
-    return err == -EINVAL ? cr_failed(err, "%s: the time is not a number", call)
-                          : cr_failed(err, "%s: out of memory for a timer", call);
+    return err == -EINVAL ? cr_error_set(err, "%s: the time is not a number", call)
+                          : cr_error_set(err, "%s: out of memory for a timer", call);
 }
 
 /* Parking last, so that the compiler makes it a tail call out of the public function. */

@@ -143,7 +143,7 @@ static inline cr_slab *cr_slab_of(uint64_t id)
 {
     return atomic_load_explicit(&cr_slabs[(id >> 40) / CR_SLAB_RECORDS], memory_order_acquire);
 }
-CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call);
+CRANK_NORETURN CR_COLD void cr_checked_task_failed(const crank_task *handle, const char *call);
 /* The record of loop with this id; NULL where it is stale or of another loop. */
 static inline cr_task *cr_task_in(const crank_loop *loop, uint64_t id)
 {
@@ -161,7 +161,7 @@ static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
 {
     cr_task *task = cr_task_find((uint64_t)(uintptr_t)handle);
     if (CR_UNLIKELY(!task))
-        cr_task_of_failed(handle, call);
+        cr_checked_task_failed(handle, call);
     return task;
 }
 /* The running task, NULL outside one. */
@@ -171,10 +171,10 @@ static inline cr_task *cr_self(void)
     return loop ? cr_task_of_fiber(loop->runner.current) : NULL;
 }
 /* The running task: a CHECK naming call outside one. */
-cr_task *cr_self_checked(const char *call);
+cr_task *cr_task_self_checked(const char *call);
 /* For calls that ask of a task: NULL is the running one. */
 static inline cr_task *cr_task_or_self(const crank_task *handle, const char *call)
 {
-    return handle ? cr_task_of(handle, call) : cr_self_checked(call);
+    return handle ? cr_task_of(handle, call) : cr_task_self_checked(call);
 }
 #endif

@@ -21,7 +21,7 @@
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
  * results; the wake value is what the call returns. A cancellation calls wait->abort. Memory of the
- * user's on a parked task's stack is written only after cr_stack_ensure.
+ * user's on a parked task's stack is written only after cr_hibernate_ensure.
  *
  * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
  * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
@@ -37,7 +37,7 @@ typedef struct cr_wait_ops {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
      * touches it, and whoever ends the wait reads or writes user memory on it only after
-     * cr_stack_ensure. */
+     * cr_hibernate_ensure. */
     bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
@@ -130,7 +130,7 @@ static inline int cr_checkpoint_again(const cr_caller *w)
                                                                     : cr_checkpoint_again_slow(w);
 }
 /* What cr_checkpoint fails with where a scope of the task's could not be made: -ENOMEM, said. */
-CR_COLD int cr_wait_without_scope(crank_loop *loop);
+CR_COLD int cr_checkpoint_without_scope(crank_loop *loop);
 /* Behind cr_checkpoint, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
 static inline void cr_checkpoint_costs(const cr_caller *w, uint32_t cost)
@@ -229,7 +229,7 @@ static inline int cr_waitq_park(const cr_caller *w, cr_waitq *waiters, const cr_
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
 /* As cr_checkpoint, without delivering a cancellation: true when one is to be delivered. */
-bool cr_cancel_pending(const cr_caller *w);
+bool cr_checkpoint_pending(const cr_caller *w);
 /* Spend the budget as cr_checkpoint does, delivering nothing. 0, or -ENOMEM where a scope of the
  * task could not be made. */
 int cr_checkpoint_no_cancel(const cr_caller *w);

@@ -165,7 +165,7 @@ static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
         task->fiber.flags |= CR_TASK_CLAIMED;
     }
     pthread_mutex_unlock(&submission->lock);
-    complete(submission, (long)cr_task_bits(task), failure ? cr_failure_text(failure) : NULL);
+    complete(submission, (long)cr_result_bits(task), failure ? cr_failure_text(failure) : NULL);
 }
 
 /* ---- A submission's beginning ---- */
@@ -188,7 +188,7 @@ static void arrived(cr_post *post)
     }
     submission->task = task;
     submission->watcher.ended = task_ended;
-    if (cr_task_ext(tasks, task)) {
+    if (cr_record_ext(tasks, task)) {
         cr_task_watch(task, &submission->watcher);
         cr_task_ready(loop, task);
         return;
@@ -361,7 +361,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
                             "runs; use crank_spawn and crank_await there");
     int64_t span = cr_loop_nanoseconds(timeout);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
+        return cr_error_set(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
     bool simulated = self && self->workers->sim && !self->lost;
     int err = -ETIMEDOUT;
@@ -376,7 +376,7 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
         return err;
     if (submission->value < 0) {
         int error = -cr_errno_of(submission->value);
-        (void)cr_failed(
+        (void)cr_error_set(
             error, "%s", submission->message ? submission->message : cr_failure_error_words(error));
     }
     if (ret_value)

@@ -72,7 +72,7 @@ static void task_finished(crank_loop *loop, cr_job *base)
     task_job *job = cr_container_of(base, task_job, job);
     cr_task *task = task_of(job);
     if (job->failure)
-        cr_failure_give(loop, task, job->failure);
+        cr_error_give(loop, task, job->failure);
     double real;
     memcpy(&real, &job->result, sizeof real);
     cr_task_complete(loop, task, job->result, real);
@@ -82,10 +82,10 @@ static void task_finished(crank_loop *loop, cr_job *base)
 static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why)
 {
     const crank_site *site = task->site;
-    cr_failure *failure = cr_failure_new(err, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(err, cr_describe_name(task));
     if (failure) {
         cr_failure_message(failure, "%s: %s", site->function, why);
-        cr_failure_give(loop, task, failure);
+        cr_error_give(loop, task, failure);
     }
     cr_task_complete_error(loop, task, err);
 }
@@ -138,7 +138,7 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 {
     (void)zero;
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_to_thread");
+    crank_loop *loop = cr_task_loop_checked("crank_to_thread");
     cr_check_site = NULL;
     if (cr_spawn_unwanted(loop)) { /* cancelled before its start it would never run */
         errno = ESHUTDOWN;
