@@ -271,7 +271,7 @@ int crank_generator_close(crank_generator *g)
     cr_closing closing = { 0 };
     int result = end(g, &closing);
     if (result == -ECANCELED)
-        cr_scopes_answer(cr_self());
+        cr_interruption_answer(cr_self());
     return result;
 }
 
@@ -296,7 +296,7 @@ static cr_failure *leave_to_next_wait(
     cr_task *self, const cr_closing *closing, uint64_t since, cr_failure *failure)
 {
     bool asked = closing->asked && CR_COUNTS_REQUESTS(self) > 0;
-    cr_scopes_defer(self, since, asked);
+    cr_interruption_defer(self, since, asked);
     if (!asked || !failure || cr_failure_error(failure) != -ECANCELED || self->ext->reason)
         return failure;
     self->ext->reason = failure;

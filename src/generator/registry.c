@@ -104,10 +104,10 @@ bool cr_generators_end(crank_loop *loop)
     size_t count;
     if (CR_LIKELY(!tasks->generators) || !next_to_close(tasks, &count))
         return false;
-    cr_task *task = cr_task_make_owned(loop, tasks->detached, close_all, &site);
+    cr_task *task = cr_spawn_make_owned(loop, tasks->detached, close_all, &site);
     if (!task)
         return false; /* short of memory at the very end: their memory is freed all the same */
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return true;
 }
 

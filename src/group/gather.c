@@ -54,7 +54,7 @@ static void cancel_rest(gather *g)
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
         if (task && task->fiber.life != CR_ENDED)
-            (void)cr_task_cancel(g->loop, task);
+            (void)cr_cancel_task(g->loop, task);
     }
 }
 
@@ -162,7 +162,7 @@ static bool gather_abort(cr_task *self)
     gather *g = self->wait_object;
     self->fiber.flags |= CR_TASK_DELIVERING;
     g->interrupted = true;
-    if (!g->stopped || cr_scopes_requested(self))
+    if (!g->stopped || cr_interruption_requested(self))
         stop_all(g);
     return false;
 }
@@ -277,12 +277,12 @@ static void take_over(gather *g, size_t size, unsigned char kind)
  * and is told so whatever came out, or a loop of such calls could not be cancelled. */
 static int outcome(gather *g, bool pending)
 {
-    bool interrupted = g->interrupted && cr_scopes_deliverable(g->self);
+    bool interrupted = g->interrupted && cr_interruption_deliverable(g->self);
     if (g->error && g->error != -ECANCELED)
         return g->error; /* a failure is not hidden by a request, which stays */
     if (g->error == 0 && !(interrupted && (g->settled || pending)))
         return 0; /* they all gave results in spite of it: those stand, the request stays */
-    cr_scopes_interrupt(g->self);
+    cr_interruption_give(g->self);
     return -ECANCELED;
 }
 
@@ -337,8 +337,8 @@ static void give_up(gather *g, cr_task *task, int result)
 {
     bool ours = task->id == g->failed && result == g->error && result < 0;
     task->joiner = 0;
-    if (CR_LIKELY(cr_task_is_plain(g->self, task))) {
-        cr_task_release_plain(cr_task_state_of(g->loop), g->self, task);
+    if (CR_LIKELY(cr_end_is_plain(g->self, task))) {
+        cr_end_release_plain(cr_task_state_of(g->loop), g->self, task);
         return;
     }
     task->fiber.flags |= CR_TASK_CLAIMED;
@@ -346,13 +346,13 @@ static void give_up(gather *g, cr_task *task, int result)
         if (ours)
             cr_error_copy(g->loop, task, g->self);
         if (task->fiber.flags & CR_TASK_DROPPED)
-            cr_task_release(g->loop, task);
+            cr_end_release(g->loop, task);
         return;
     }
     if (ours)
-        cr_task_claim(g->loop, task, g->self);
+        cr_join_claim(g->loop, task, g->self);
     else
-        cr_task_release(g->loop, task);
+        cr_end_release(g->loop, task);
 }
 
 /* Shares the scopes' freelist: both live for the length of one block, and both are about that
@@ -393,7 +393,7 @@ static CR_COLD int without_memory(crank_task *const *tasks, size_t n, const char
     for (size_t i = 0; i < n; i++) {
         cr_task *task = cr_task_find((uint64_t)(uintptr_t)tasks[i]);
         if (task)
-            cr_task_end_of(task);
+            cr_join_end_of(task);
     }
     return cr_error_set(-ENOMEM, "%s: out of memory", call);
 }

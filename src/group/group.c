@@ -91,7 +91,7 @@ static void stop_all(crank_loop *loop, cr_group *group)
     if (group->closing)
         return;
     group->closing = true;
-    cr_children_cancel(loop, group->owner.child);
+    cr_cancel_children(loop, group->owner.child);
 }
 
 /* A first failure. Where the parent waits for us already there is nothing to interrupt. A later
@@ -118,13 +118,13 @@ static int conclude(crank_loop *loop, cr_group *group)
 {
     cr_task *parent = group->scope.task;
     int result = group->error;
-    cr_scope_restore_shared(&group->scope);
+    cr_interruption_restore_shared(&group->scope);
     cr_scope_reset(&group->scope);
     if (result < 0) {
         if (group->failure)
             cr_error_give(loop, parent, group->failure);
-    } else if (group->interrupted && cr_scopes_deliverable(parent)) {
-        cr_scopes_interrupt(parent);
+    } else if (group->interrupted && cr_interruption_deliverable(parent)) {
+        cr_interruption_give(parent);
         result = -ECANCELED;
     }
     group->failure = NULL;
@@ -156,7 +156,7 @@ static cr_task *wait_unnamed(cr_task *parent)
 }
 static void wait_ask(crank_loop *loop, cr_task *parent)
 {
-    cr_children_cancel(loop, ((cr_group *)parent->wait_object)->owner.child);
+    cr_cancel_children(loop, ((cr_group *)parent->wait_object)->owner.child);
 }
 static const cr_wait_ops group_wait, group_end_wait;
 static const cr_reap group_reap = {
@@ -183,7 +183,7 @@ static bool wait_abort(cr_task *parent)
     cr_group *group = parent->wait_object;
     crank_loop *loop = cr_loop_here;
     cr_scope_clear_pending(&group->scope);
-    if (cr_scopes_deliverable(parent)) {
+    if (cr_interruption_deliverable(parent)) {
         group->interrupted = true;
         stop_all(loop, group);
     }
@@ -201,7 +201,7 @@ static void start_held(crank_loop *loop, cr_group *group)
         group->held = cr_task_of_fiber(task->fiber.next);
         group->going++;
         task->fiber.life = CR_ALIVE;
-        cr_task_ready(loop, task);
+        cr_spawn_ready(loop, task);
     }
 }
 
@@ -246,7 +246,7 @@ static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
     }
     if (CR_UNLIKELY(group->results != NULL))
         cr_results_keep(group->results, child);
-    cr_task_release(loop, child);
+    cr_end_release(loop, child);
     if (CR_UNLIKELY(group->held != NULL))
         start_held(loop, group);
     if (owner->alive == 0 && group->waiting)
@@ -347,11 +347,11 @@ static cr_task *make_child(
 {
     if (group->results && cr_results_grow(loop->sys, &group->results) < 0)
         return NULL;
-    cr_task *task = cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_task *task = cr_spawn_make_owned(loop, &group->owner, fn, site);
     cr_delivery delivery = { .result = result, .size = site->size, .kind = site->kind };
     if (task && CR_UNLIKELY(result != NULL) &&
         cr_deliver_at_end(loop, task, &delivery, group->owner.parent) < 0) {
-        cr_task_unmake(loop, task);
+        cr_end_unmake(loop, task);
         return NULL;
     }
     return task;
@@ -379,7 +379,7 @@ static inline crank_task *spawn(
         cr_results_add(group->results, task);
     if (group->limit == 0 || group->going < group->limit) {
         group->going++;
-        cr_task_ready(loop, task);
+        cr_spawn_ready(loop, task);
         return cr_task_handle(task);
     }
     task->fiber.life = CR_DEFERRED;
@@ -410,12 +410,12 @@ int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, cr_deliver
     bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
     delivery->results = group->results ? &group->results : NULL;
     int err = cr_deliver_added(loop, task, delivery, owner->parent);
-    cr_task_adopt(task, owner);
+    cr_nursery_adopt(task, owner);
     group->going++;
     if (ended)
         child_ended(loop, owner, task);
     else if (closing)
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return err;
 }
 
@@ -438,7 +438,7 @@ static void join_children(crank_loop *loop, cr_group *group)
     cr_caller w = { loop, cr_task_self_checked("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_ANY_PENDING))
-        cr_scopes_run_on(w.self);
+        cr_interruption_run_on(w.self);
     stop_all(loop, group);
     cr_scope_clear_pending(&group->scope);
     if (group->owner.alive == 0)
@@ -478,7 +478,7 @@ static int leave(crank_loop *loop, cr_scope *scope)
     join_children(loop, group);
     if (group->error == 0)
         return -ECANCELED;
-    cr_scope_restore_since(scope);
+    cr_interruption_restore_since(scope);
     if (group->failure)
         cr_error_give(loop, scope->task, group->failure);
     group->failure = NULL;

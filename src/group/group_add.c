@@ -48,7 +48,7 @@ static void check_parent(const cr_nursery *group, const cr_task *task, const cha
 static CR_COLD int no_group(crank_loop *loop, cr_task *task, const char *call)
 {
     if (task)
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return cr_error_set(-ENOMEM, "%s: there was no memory for the group", call);
 }
 
@@ -67,7 +67,7 @@ static int add(crank_group *g, crank_task *handle, cr_delivery *delivery, const 
         check_parent(group, task, call);
         cr_task *parent = task->owner;
         err = cr_group_take(loop, group, task, delivery);
-        cr_task_left(loop, parent);
+        cr_end_left(loop, parent);
     }
     if (CR_UNLIKELY(err < 0))
         cr_group_lacks(loop, group, call);

@@ -183,7 +183,7 @@ int cr_deliver_at_end(
         uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
         pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, parent, delivery->result);
     }
-    cr_task_watch(task, &pending->watcher);
+    cr_join_watch(task, &pending->watcher);
     return 0;
 }
 

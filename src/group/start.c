@@ -69,7 +69,7 @@ static cr_task *start_unnamed(cr_task *self)
 }
 static void start_ask(crank_loop *loop, cr_task *self)
 {
-    (void)cr_task_cancel(loop, ((start *)self->wait_object)->child);
+    (void)cr_cancel_task(loop, ((start *)self->wait_object)->child);
 }
 static const cr_wait_ops start_wait, start_end_wait;
 static const cr_reap start_reap = {
@@ -94,7 +94,7 @@ static const cr_wait_ops start_end_wait = { .what = "waits for the end of",
 /* The child may end within the request, and the starter have been woken. */
 static void ask_child(start *s)
 {
-    (void)cr_task_cancel(s->loop, s->child);
+    (void)cr_cancel_task(s->loop, s->child);
     if (s->child)
         cr_reap_asked(s->loop, s->self, &start_reap);
 }
@@ -123,7 +123,7 @@ static void ended_early(crank_loop *loop, cr_gather *base, cr_task *task)
     start *s = cr_container_of(base, start, base);
     task->joiner = 0;
     s->error = cr_result_error(task);
-    cr_task_claim(loop, task, s->self);
+    cr_join_claim(loop, task, s->self);
     wake_starter(s);
 }
 
@@ -135,8 +135,8 @@ static int outcome(const start *s, const crank_site *site)
         return 0;
     if (s->error && s->error != -ECANCELED)
         return s->error;
-    if (s->error == -ECANCELED || (s->interrupted && cr_scopes_deliverable(s->self))) {
-        cr_scopes_interrupt(s->self);
+    if (s->error == -ECANCELED || (s->interrupted && cr_interruption_deliverable(s->self))) {
+        cr_interruption_give(s->self);
         return -ECANCELED;
     }
     return cr_error_set(
@@ -181,7 +181,7 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     crank_loop *loop = cr_task_loop_checked("crank_group_start");
     (void)cr_task_self_checked("crank_group_start");
     cr_check_site = NULL;
-    cr_task *task = cr_task_make(loop, fn, site);
+    cr_task *task = cr_spawn_make(loop, fn, site);
     cr_caller w;
     int err = cr_checkpoint(&w, "crank_group_start");
     if (err == 0 && !task)
@@ -189,10 +189,10 @@ int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *
     start *s = err < 0 || !task ? NULL : prepare(&w, task, &how, &err);
     if (!s) {
         if (task)
-            cr_task_unmake(loop, task);
+            cr_end_unmake(loop, task);
         return err;
     }
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     w.self->wait_object = s;
     (void)cr_park(&w, &start_wait);
     err = outcome(s, site);

@@ -142,7 +142,7 @@ static int watch_all(waiter *w, crank_task *const *tasks)
         if (!cr_record_ext(cr_task_state_of(w->loop), task))
             return -ENOMEM;
         w->watches[i] = (watch){ { NULL, one_ended }, w, true };
-        cr_task_watch(task, &w->watches[i].base);
+        cr_join_watch(task, &w->watches[i].base);
     }
     return 0;
 }
@@ -152,7 +152,7 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
 {
     for (size_t i = 0; i < w->n; i++)
         if (w->watches[i].watching)
-            cr_task_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
+            cr_join_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
 }
 
 /* Park until enough have ended or span has passed. Whoever ends the wait has stopped its timer. */

@@ -292,7 +292,7 @@ static int send_rest(const cr_caller *w, cr_socketlike *s)
 {
     uint64_t all = s->sent + cr_sending_unsent(s);
     bool once =
-        cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) || cr_scopes_fired(w->self);
+        cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) || cr_interruption_fired(w->self);
     cr_sending_start(s);
     while (s->sent < all && !s->send_error) {
         if (once || cr_stream_abandoned(w, &s->stream))

@@ -62,13 +62,13 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
 
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
 {
-    return cr_scopes_pending(w->self) > stream->asked;
+    return cr_interruption_pending(w->self) > stream->asked;
 }
 
 static int finish(const cr_caller *w, crank_stream *stream)
 {
     stream->closing = true;
-    stream->asked = cr_scopes_pending(w->self);
+    stream->asked = cr_interruption_pending(w->self);
     return stream->type->finish(w, stream);
 }
 

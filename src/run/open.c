@@ -49,8 +49,8 @@ void cr_task_state_close(crank_loop *loop)
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
         if (t->ext) { /* one that could not be made to end: a deadlock */
-            cr_dones_free(loop, t->ext);
-            cr_ext_free(tasks, t);
+            cr_release_dones_free(loop, t->ext);
+            cr_end_free_ext(tasks, t);
         }
     }
     while (tasks->slabs) {

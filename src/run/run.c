@@ -44,11 +44,11 @@ static enum cr_idle idle(crank_loop *loop)
 }
 
 static const cr_hooks hooks = {
-    .need_stack = cr_need_stack,
+    .need_stack = cr_sleeper_need_stack,
     .starved = cr_run_starved,
     .idle = idle,
     .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
-        [CR_TIMER_SCOPE] = cr_scope_timer_due,
+        [CR_TIMER_SCOPE] = cr_timeout_due,
         [CR_TIMER_OTHER] = cr_hibernate_due },
 };
 
@@ -79,7 +79,7 @@ static void tasks_prepare(cr_run *r)
 {
     cr_task_state *tasks = cr_task_state_of(r->loop);
     tasks->run = r;
-    tasks->pending = &cr_scopes_ops;
+    tasks->pending = &cr_interruption_ops;
     cr_nursery_init(&r->top, cr_root_ended);
     cr_nursery_init(&r->detached, cr_detached_ended);
     tasks->detached = &r->detached;
@@ -100,12 +100,12 @@ static int start_root(
 {
     *cr_fiber_captured_small() = args->few;
     *cr_fiber_captured_large() = args->many;
-    cr_task *root = cr_task_make_owned(r->loop, &r->top, fn, site);
+    cr_task *root = cr_spawn_make_owned(r->loop, &r->top, fn, site);
     if (!root)
         return -ENOMEM;
     root->fiber.flags |= CR_TASK_ROOT;
     cr_task_state_of(r->loop)->root = root;
-    cr_task_ready(r->loop, root);
+    cr_spawn_ready(r->loop, root);
     return 0;
 }
 
@@ -142,7 +142,7 @@ static int drive(
             cr_turn_drive(loop);
             cr_wakeup_close(loop->wakeup);
             run_out(loop);
-            cr_dones_left(loop);
+            cr_release_dones_left(loop);
         }
         if (r->grace)
             (void)crank_handle_cancel(r->grace);

@@ -41,7 +41,7 @@ static void grace_over(void *arg)
     cr_run *r = arg;
     crank_loop *loop = r->loop;
     cr_task_state *tasks = cr_task_state_of(loop);
-    bool more = cr_grace_over(loop);
+    bool more = cr_reap_grace_over(loop);
     char what[128];
     r->grace = NULL;
     if (loop->stopping)
@@ -54,9 +54,9 @@ static void grace_over(void *arg)
     if (more)
         cr_run_start_grace(r);
     if (!r->ended)
-        (void)cr_task_cancel(loop, tasks->root);
+        (void)cr_cancel_task(loop, tasks->root);
     else
-        cr_children_cancel(loop, tasks->detached->child);
+        cr_cancel_children(loop, tasks->detached->child);
 }
 
 /* Without memory for it nobody is named. After a deadlock there is none, which would hide that
@@ -87,12 +87,12 @@ void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
         r->error = 0; /* app took the request back: it has dealt with it, and its result stands */
     root->fiber.flags |= CR_TASK_CLAIMED;
     tasks->root = NULL;
-    cr_task_release(loop, root);
+    cr_end_release(loop, root);
     r->named = false;
-    cr_name_leftovers(loop, tasks->detached->child);
+    cr_end_name_leftovers(loop, tasks->detached->child);
     if (tasks->detached->alive > 0)
         cr_run_start_grace(r);
-    cr_children_cancel(loop, tasks->detached->child);
+    cr_cancel_children(loop, tasks->detached->child);
     stop_if_done(r);
 }
 
@@ -100,7 +100,7 @@ void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 void cr_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
 {
     (void)owner;
-    cr_task_release(loop, task);
+    cr_end_release(loop, task);
     stop_if_done(cr_run_of(loop));
 }
 
@@ -114,14 +114,14 @@ static void cancel_all(crank_loop *loop)
     cr_task_state *tasks = cr_task_state_of(loop);
     if (tasks->stuck == 1) {
         if (tasks->root)
-            (void)cr_task_cancel(loop, tasks->root);
-        cr_children_cancel(loop, tasks->detached->child);
+            (void)cr_cancel_task(loop, tasks->root);
+        cr_cancel_children(loop, tasks->detached->child);
         return;
     }
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
         if (t->fiber.life == CR_ALIVE && t != tasks->spare)
-            (void)cr_task_cancel(loop, t);
+            (void)cr_cancel_task(loop, t);
 }
 
 /* Each try lets cleanups run until nothing moves again; a program that starves eight times has

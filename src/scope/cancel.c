@@ -11,7 +11,7 @@
  * -ECANCELED answers all requests that came before the task ran on with it, so a request counts but
  * is not pending while one is on its way (CR_TASK_INTERRUPTED). The request is also the only thing
  * one task can do to another, so everything else that stops tasks (timeouts, groups, Ctrl-C, the
- * end of the program) comes through cr_task_cancel. */
+ * end of the program) comes through cr_cancel_task. */
 #include "scope/cancel.h"
 #include "error/failure.h"
 #include "scope/end.h"
@@ -91,7 +91,7 @@ static void request(crank_loop *loop, cr_task *task)
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_FUTURE || cr_task_state_of(loop)->cancel_job(loop, task))
-        cr_task_complete_error(loop, task, -ECANCELED);
+        cr_end_complete_error(loop, task, -ECANCELED);
 }
 
 /* What a request means depends on how far the task is: one that can notice by itself is asked,
@@ -106,7 +106,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     case CR_DEFERRED:
         count_request(cr_task_state_of(loop), task);
         ((cr_nursery *)task->owner)->undefer(task->owner, task);
-        cr_task_complete_error(loop, task, -ECANCELED);
+        cr_end_complete_error(loop, task, -ECANCELED);
         return;
     case CR_EXTERNAL:
         count_request(cr_task_state_of(loop), task);
@@ -114,7 +114,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
         return;
     case CR_COMPLETING:
         count_request(cr_task_state_of(loop), task);
-        cr_returned_cancel(loop, task);
+        cr_end_cancel_completing(loop, task);
         return;
     case CR_ALIVE:
         count_request(cr_task_state_of(loop), task);
@@ -176,7 +176,7 @@ static void ask_put_off(crank_loop *loop, cr_task_state *tasks)
     } while (tasks->put_off_count > 0 || tasks->put_off_marked > 0);
 }
 
-int cr_task_cancel(crank_loop *loop, cr_task *task)
+int cr_cancel_task(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     if (task->fiber.life == CR_ENDED || task->fiber.life == CR_FREE)
@@ -195,19 +195,19 @@ int cr_task_cancel(crank_loop *loop, cr_task *task)
 
 /* The next one is read first: a child that can end at once (a future, a job not started, one
  * held) is released within the call. */
-void cr_children_cancel(crank_loop *loop, cr_task *first)
+void cr_cancel_children(crank_loop *loop, cr_task *first)
 {
     cr_task *next;
     for (cr_task *child = first; child; child = next) {
         next = child->sibling_next;
         if (child->fiber.life != CR_ENDED)
-            (void)cr_task_cancel(loop, child);
+            (void)cr_cancel_task(loop, child);
     }
 }
 
 int(crank_cancel)(crank_task *task)
 {
-    return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
+    return task ? cr_cancel_task(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
 
 /* The reason is kept before the request is made, because the request may end the task within the
@@ -230,7 +230,7 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
         cr_failure_free(ext->reason);
         ext->reason = reason;
     }
-    return cr_task_cancel(loop, task);
+    return cr_cancel_task(loop, task);
 }
 
 unsigned crank_cancelling(crank_task *task)

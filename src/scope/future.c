@@ -23,7 +23,7 @@
 crank_future *crank_future_new_(const crank_site *site)
 {
     crank_loop *loop = cr_task_loop_checked("crank_future_new");
-    cr_task *task = cr_task_make(loop, NULL, site);
+    cr_task *task = cr_spawn_make(loop, NULL, site);
     if (!task)
         return NULL;
     task->fiber.life = CR_EXTERNAL;
@@ -31,9 +31,9 @@ crank_future *crank_future_new_(const crank_site *site)
     task->fiber.wait = NULL;
     task->fiber.flags |= CR_TASK_FUTURE;
     task->child = NULL;
-    cr_future_uncount(loop, task);
+    cr_nursery_uncount_future(loop, task);
     if (CR_UNLIKELY(cr_spawn_unwanted(loop)))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return (crank_future *)(void *)cr_task_handle(task);
 }
 
@@ -58,8 +58,8 @@ void crank_future_free(crank_future *future)
     CR_CHECK(task->fiber.flags & CR_TASK_FUTURE, "crank_future_free: this is a task, not a future");
     CR_CHECK(!(task->fiber.flags & CR_TASK_DROPPED), "crank_future_free: it was let go before");
     if (task->fiber.life != CR_ENDED)
-        (void)cr_task_cancel(cr_loop_here, task);
-    cr_task_release(cr_loop_here, task);
+        (void)cr_cancel_task(cr_loop_here, task);
+    cr_end_release(cr_loop_here, task);
 }
 
 /* The site of a future that holds a value of this kind and size. */
@@ -109,7 +109,7 @@ int crank_set_result_(crank_future *future, const void *value, size_t size, unsi
     task->fiber.result = 0;
     memcpy(&task->fiber.result, value, size);
     task->site = site_of(kind, size);
-    cr_future_ended(cr_loop_here, task);
+    cr_end_future(cr_loop_here, task);
     return 0;
 }
 
@@ -130,6 +130,6 @@ int crank_set_error(crank_future *future, int error, const char *format, ...)
         va_end(args);
         cr_error_give(cr_loop_here, task, failure);
     }
-    cr_task_complete_error(cr_loop_here, task, error);
+    cr_end_complete_error(cr_loop_here, task, error);
     return 0;
 }

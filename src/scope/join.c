@@ -32,7 +32,7 @@
 /* The failure moves before the record goes, since it hangs off the record. A group's child is
  * released by its group, which is told of the end only after its joiner: here it merely loses
  * the joiner. */
-void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
+void cr_join_claim(crank_loop *loop, cr_task *task, cr_task *to)
 {
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
         task->fiber.flags |= CR_TASK_CLAIMED;
@@ -42,7 +42,7 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
             cr_error_move(loop, task, to);
     }
     if (!(task->fiber.flags & CR_TASK_IN_GROUP))
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
     else
         task->joiner = 0; /* its group releases it */
 }
@@ -66,7 +66,7 @@ static cr_task *join_unnamed(cr_task *waiter)
 }
 static void join_ask(crank_loop *loop, cr_task *waiter)
 {
-    (void)cr_task_cancel(loop, waiter->wait_object);
+    (void)cr_cancel_task(loop, waiter->wait_object);
 }
 
 /* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
@@ -128,14 +128,14 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     }
     cr_task *waiter = (cr_task *)task->joiner;
     if (CR_UNLIKELY(with_grace(waiter->fiber.wait)))
-        cr_grace_stop(loop, waiter);
+        cr_reap_grace_stop(loop, waiter);
     uint64_t bits = cr_result_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
     waiter->wait_data.failed = failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
     if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
         cr_task_state_of(loop)->pending->interrupt(waiter);
-    cr_task_claim(loop, task, waiter);
+    cr_join_claim(loop, task, waiter);
     cr_wake(loop, waiter, (long)bits);
 }
 
@@ -147,7 +147,7 @@ static void cancel_awaited(cr_task *waiter)
     if (!with_grace(waiter->fiber.wait))
         waiter->wait_data.named =
             false; /* the first request: the awaited task has not been named yet */
-    (void)cr_task_cancel(loop, waiter->wait_object);
+    (void)cr_cancel_task(loop, waiter->wait_object);
     cr_reap_asked(loop, waiter, reap);
 }
 
@@ -209,7 +209,7 @@ static CR_COLD void report_hidden(cr_caller *w, long error)
 static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
 {
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(w->loop, task);
+        cr_end_release(w->loop, task);
         return err;
     }
     task->joiner = (uintptr_t)w->self;
@@ -242,7 +242,7 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
     if (task->fiber.life == CR_ENDED) {
         w->self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
         long bits = (long)cr_result_bits(task);
-        cr_task_claim(w->loop, task, w->self);
+        cr_join_claim(w->loop, task, w->self);
         cr_checkpoint_yield(w);
         return bits;
     }
@@ -256,14 +256,14 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
 /* Marked as claimed first: the caller has a reason of its own to end it (gather has no memory to
  * wait for it with), and the failure that follows would only hide that one. A second request would
  * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
-void cr_task_end_of(cr_task *task)
+void cr_join_end_of(cr_task *task)
 {
     cr_caller w = { cr_task_loop_checked("crank_await"), cr_task_self_checked("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(w.loop, task);
+        cr_end_release(w.loop, task);
         return;
     }
     task->joiner = (uintptr_t)w.self;
@@ -285,7 +285,7 @@ static CR_NOINLINE int await_null(const char *call)
 
 /* Several may watch a task; a watcher of an awaiting task lies in its own record. At the end of
  * the list: they are told in the order in which they asked. */
-void cr_task_watch(cr_task *task, cr_watcher *watcher)
+void cr_join_watch(cr_task *task, cr_watcher *watcher)
 {
     watcher->next = NULL;
     cr_watcher **last = &task->ext->watchers;
@@ -295,7 +295,7 @@ void cr_task_watch(cr_task *task, cr_watcher *watcher)
 }
 
 /* A walk, for watchers are few: a list linked both ways would not fit the record's node. */
-void cr_task_unwatch(cr_task *task, cr_watcher *watcher)
+void cr_join_unwatch(cr_task *task, cr_watcher *watcher)
 {
     for (cr_watcher **at = &task->ext->watchers; *at; at = &(*at)->next) {
         if (*at == watcher) {
@@ -348,7 +348,7 @@ static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 static bool shared_abort(cr_task *waiter)
 {
     waiter->wait_data.failed = true;
-    cr_task_unwatch(waiter->wait_object, own_watcher(waiter));
+    cr_join_unwatch(waiter->wait_object, own_watcher(waiter));
     return true;
 }
 /* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
@@ -356,8 +356,8 @@ static bool future_abort(cr_task *waiter)
 {
     cr_task *future = waiter->wait_object;
     waiter->wait_data.failed = true;
-    cr_task_unwatch(future, own_watcher(waiter));
-    (void)cr_task_cancel(cr_loop_here, future);
+    cr_join_unwatch(future, own_watcher(waiter));
+    (void)cr_cancel_task(cr_loop_here, future);
     return true;
 }
 /* In these the stack may hibernate: the task is not the waiter's to get results from by pointer,
@@ -380,7 +380,7 @@ static long await_shared(
     int err = cr_checkpoint_no_yield(&w, call);
     if (err < 0) {
         if (wait == &future_wait)
-            (void)cr_task_cancel(w.loop, task);
+            (void)cr_cancel_task(w.loop, task);
         return err;
     }
     cr_join_check(w.self, task, call);
@@ -403,7 +403,7 @@ static long await_shared(
     watcher->ended = shared_ended;
     w.self->wait_object = task;
     w.self->wait_data.expected = (int)expected;
-    cr_task_watch(task, watcher);
+    cr_join_watch(task, watcher);
     return cr_park(&w, wait);
 }
 
@@ -411,7 +411,7 @@ static long await_shared(
 static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 {
     w->self->wait_data.failed = false;
-    cr_task_release_plain(cr_task_state_of(w->loop), w->self, task);
+    cr_end_release_plain(cr_task_state_of(w->loop), w->self, task);
     return value;
 }
 
@@ -431,7 +431,7 @@ static CR_NOINLINE long await_slow(const void *x, enum crank_awaited what)
         return await_shared(task, call, &future_wait, AN_INTEGER);
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);
-    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
+    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_end_is_plain(w.self, task)) {
         long value = claim_plain(&w, task, cr_result_value(task));
         cr_checkpoint_yield(&w);
         return value;
@@ -449,7 +449,7 @@ long crank_await_(const void *x, enum crank_awaited what)
     crank_loop *loop = cr_loop_here;
     cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
     cr_caller w;
-    if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
+    if (CR_UNLIKELY(!task || !cr_end_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
                     task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
                     CR_COUNTS_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
         return await_slow(x, what);

@@ -35,7 +35,7 @@ void crank_drop(crank_task *handle)
     cr_task *task = cr_task_of(handle, "crank_drop");
     give_up_check(task, "crank_drop");
     if (task->fiber.life == CR_ENDED)
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
     else
         task->fiber.flags |= CR_TASK_DROPPED;
 }
@@ -48,16 +48,16 @@ static void detach(cr_task *task, const char *call)
     cr_task_state *tasks = cr_task_state_of(loop);
     give_up_check(task, call);
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
         return;
     }
     cr_task *parent = task->owner;
     uint64_t id = task->id;
     task->fiber.flags |= CR_TASK_DETACHED;
-    cr_task_adopt(task, tasks->detached);
-    cr_task_left(loop, parent);
+    cr_nursery_adopt(task, tasks->detached);
+    cr_end_left(loop, parent);
     if (!tasks->root && cr_task_find(id))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
 }
 
 void crank_detach(crank_task *task)
@@ -80,7 +80,7 @@ void crank_abandon(crank_task *handle)
     detach(task, "crank_abandon");
     task = is_job ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
     if (task && task->fiber.life == CR_EXTERNAL)
-        (void)cr_task_cancel(cr_loop_here, task);
+        (void)cr_cancel_task(cr_loop_here, task);
 }
 
 /* ---- callbacks */
@@ -102,7 +102,7 @@ static void done_over(crank_loop *loop, struct done *done)
     cr_task *task = done->task;
     cr_free(loop->sys, done);
     if (--task->ext->pins == 0 && task->ext->released) {
-        cr_ext_free(cr_task_state_of(loop), task);
+        cr_end_free_ext(cr_task_state_of(loop), task);
         cr_record_put(cr_task_state_of(loop), task);
     }
 }
@@ -158,7 +158,7 @@ int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), 
     if (task->fiber.life == CR_ENDED)
         done_ended(loop, &done->watcher, task);
     else
-        cr_task_watch(task, &done->watcher);
+        cr_join_watch(task, &done->watcher);
     return 0;
 }
 
@@ -181,7 +181,7 @@ int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void 
         struct done *done = cr_container_of(w, struct done, watcher);
         if (w->ended != done_ended || !is_done(done, fn, arg))
             continue;
-        cr_task_unwatch(task, w);
+        cr_join_unwatch(task, w);
         cr_free(cr_loop_here->sys, done);
         count++;
     }
@@ -196,7 +196,7 @@ int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void 
 }
 
 /* What else is ready keeps its place: it is its owner's to free. */
-void cr_dones_left(crank_loop *loop)
+void cr_release_dones_left(crank_loop *loop)
 {
     cr_sched *runner = &loop->runner;
     cr_fiber *next = runner->head;
@@ -216,7 +216,7 @@ void cr_dones_left(crank_loop *loop)
     }
 }
 
-void cr_dones_free(crank_loop *loop, cr_ext *ext)
+void cr_release_dones_free(crank_loop *loop, cr_ext *ext)
 {
     cr_watcher *next;
     for (cr_watcher *w = ext->watchers; w; w = next) {

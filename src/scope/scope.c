@@ -38,7 +38,7 @@ static void refire_outer(cr_task_state *tasks, const cr_scope *scope)
             outer->fired_at = ++tasks->sequence;
 }
 
-/* asked, opened and entered are what cr_scope_owns_cancel compares with later. */
+/* asked, opened and entered are what cr_interruption_owned_by compares with later. */
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
     cr_task *self = cr_task_self_checked(call);
@@ -105,7 +105,7 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     if (!task)
         return;
     scope->own = loop->runner.current == &task->fiber;
-    if (!scope->own && (task->fiber.flags & CR_TASK_INTERRUPTED) && cr_scope_absorb(scope))
+    if (!scope->own && (task->fiber.flags & CR_TASK_INTERRUPTED) && cr_interruption_absorb(scope))
         return;
     task->fiber.flags |= CR_TASK_SCOPE_PENDING;
     if (!(task->fiber.flags & CR_TASK_DELIVERING)) /* else its wait is being aborted already */

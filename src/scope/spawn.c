@@ -9,7 +9,7 @@
  * The stub has written the arguments of a small call straight into the loop's spare record, those
  * of a large one into its spare block, which the first run gives back. The record is taken only
  * now, after the capture, so an argument's expression may itself have spawned or waited. A task
- * gets its stack at its first run: cr_need_stack is where that can fail. */
+ * gets its stack at its first run: cr_sleeper_need_stack is where that can fail. */
 #include "scope/spawn.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
@@ -144,7 +144,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
     if (CR_UNLIKELY(!task))
         return NULL;
     task->owner = parent;
-    cr_child_link(&parent->child, task);
+    cr_nursery_link(&parent->child, task);
     parent->fiber.counts += CR_COUNTS_CHILD;
     if (CR_UNLIKELY(loop->options.debug) && loop->runner.current) {
         cr_debug_frames(parent, (uintptr_t)__builtin_frame_address(0));
@@ -152,7 +152,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
     }
     if (CR_UNLIKELY(parent->ext && parent->ext->locals) &&
         !cr_locals_inherit(tasks, task, parent)) {
-        cr_task_unmake(loop, task);
+        cr_end_unmake(loop, task);
         return no_record();
     }
     return task;
@@ -163,7 +163,7 @@ bool cr_spawn_unwanted(crank_loop *loop)
 {
     const cr_task *root = cr_task_state_of(loop)->root;
     return !loop->runner.current && root && root->fiber.life == CR_COMPLETING &&
-           cr_children_unwanted(loop, root);
+           cr_end_children_unwanted(loop, root);
 }
 
 /* One that is unwanted runs all the same, to find at its first wait that it was asked to end. */
@@ -171,18 +171,18 @@ static CR_INLINE cr_task *make_slow(crank_loop *loop, crank_function_ *fn, const
 {
     cr_task *task = make_child(loop, fn, site);
     if (CR_UNLIKELY(task && !loop->runner.current) && cr_spawn_unwanted(loop))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return task;
 }
 
-cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+cr_task *cr_spawn_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     return make_child(loop, fn, site);
 }
 
 /* The owner is a group: the child is counted there and not with its parent, which may be another
  * task than the one that spawns. */
-cr_task *cr_task_make_owned(
+cr_task *cr_spawn_make_owned(
     crank_loop *loop, cr_nursery *owner, crank_function_ *fn, const crank_site *site)
 {
     cr_task *task = make(loop, fn, site);
@@ -190,18 +190,18 @@ cr_task *cr_task_make_owned(
         return NULL;
     task->fiber.flags |= CR_TASK_IN_GROUP;
     task->owner = owner;
-    cr_child_link(&owner->child, task);
+    cr_nursery_link(&owner->child, task);
     owner->alive++;
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals) &&
         !cr_locals_inherit(cr_task_state_of(loop), task, parent)) {
-        cr_task_unmake(loop, task);
+        cr_end_unmake(loop, task);
         return no_record();
     }
     return task;
 }
 
-cr_task *cr_task_make_from(
+cr_task *cr_spawn_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
     if (site->large)
@@ -244,7 +244,7 @@ static CR_INLINE cr_task *make_fast(
         task->fiber.many = many;
     }
     task->owner = parent;
-    cr_child_link(&parent->child, task);
+    cr_nursery_link(&parent->child, task);
     parent->fiber.counts += CR_COUNTS_CHILD;
     return task;
 }
@@ -257,7 +257,7 @@ static CR_NOINLINE crank_task *spawn_slow(crank_function_ *fn, const crank_site 
     cr_task *task = make_slow(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 
@@ -267,7 +267,7 @@ static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site
     cr_task *task = make_fast(loop, fn, site, true);
     if (CR_UNLIKELY(!task))
         return spawn_slow(fn, site);
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 
@@ -279,7 +279,7 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     cr_task *task = make_fast(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
         return site->large ? spawn_large(fn, site) : spawn_slow(fn, site);
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 

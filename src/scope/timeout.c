@@ -12,7 +12,7 @@
 #include "base/check.h"
 
 /* timed is cleared first: the timer has been taken off, and closing must not stop it again. */
-void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
+void cr_timeout_due(crank_loop *loop, cr_timer *timer)
 {
     cr_scope *scope = cr_container_of(timer, cr_scope, timer);
     scope->timed = false;
@@ -54,7 +54,7 @@ static int timed_out(const cr_scope *scope)
 static int timeout_leave(crank_loop *loop, cr_scope *scope)
 {
     (void)loop;
-    return cr_scope_owns_cancel(scope) ? timed_out(scope) : -ECANCELED;
+    return cr_interruption_owned_by(scope) ? timed_out(scope) : -ECANCELED;
 }
 
 static const cr_scope_ops timeout_ops = { .name = "timeout", .leave = timeout_leave };
@@ -98,9 +98,9 @@ long crank_within_end_(crank_timeout *t, long value)
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_within");
     if (CR_LIKELY(value != -ECANCELED))
         return value;
-    if (cr_scope_owns_cancel(scope))
+    if (cr_interruption_owned_by(scope))
         return timed_out(scope);
-    cr_scopes_answer(scope->task);
+    cr_interruption_answer(scope->task);
     return value;
 }
 

@@ -81,7 +81,7 @@ typedef struct cr_task_state {
     struct cr_hibernation *hibernation; /* stacks put away; NULL where that is off */
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
-    unsigned chain;    /* calls of cr_task_cancel under way, one within the other */
+    unsigned chain;    /* calls of cr_cancel_task under way, one within the other */
     uint64_t *put_off; /* tasks to be cancelled when they are through */
     size_t put_off_count, put_off_room;
     size_t put_off_marked; /* more of them, for which there was no memory: marked in their slabs */

@@ -181,7 +181,7 @@ static void arrived(cr_post *post)
         complete(submission, -ESHUTDOWN, "the loop has ended");
         return;
     }
-    cr_task *task = cr_task_make_from(loop, submission->fn, submission->site, &submission->args);
+    cr_task *task = cr_spawn_make_from(loop, submission->fn, submission->site, &submission->args);
     if (!task) {
         complete(submission, -ENOMEM, "out of memory for the task");
         return;
@@ -189,12 +189,12 @@ static void arrived(cr_post *post)
     submission->task = task;
     submission->watcher.ended = task_ended;
     if (cr_record_ext(tasks, task)) {
-        cr_task_watch(task, &submission->watcher);
-        cr_task_ready(loop, task);
+        cr_join_watch(task, &submission->watcher);
+        cr_spawn_ready(loop, task);
         return;
     }
     task->fiber.flags |= CR_TASK_DROPPED | CR_TASK_CLAIMED;
-    cr_task_complete_error(loop, task, -ENOMEM);
+    cr_end_complete_error(loop, task, -ENOMEM);
     submission->task = NULL;
     complete(submission, -ENOMEM, "out of memory for the task");
 }
@@ -220,7 +220,7 @@ static void request_arrived(cr_post *post)
     bool failed = submission->failed;
     pthread_mutex_unlock(&submission->lock);
     if (submission->task)
-        (void)cr_task_cancel(submission->loop, submission->task);
+        (void)cr_cancel_task(submission->loop, submission->task);
     else if (failed && atomic_load(&submission->dropped))
         report_dropped(submission);
     give_up(submission);

@@ -75,7 +75,7 @@ static void task_finished(crank_loop *loop, cr_job *base)
         cr_error_give(loop, task, job->failure);
     double real;
     memcpy(&real, &job->result, sizeof real);
-    cr_task_complete(loop, task, job->result, real);
+    cr_end_complete(loop, task, job->result, real);
 }
 
 /* For a job that never ran, or will never come back. */
@@ -87,7 +87,7 @@ static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why
         cr_failure_message(failure, "%s: %s", site->function, why);
         cr_error_give(loop, task, failure);
     }
-    cr_task_complete_error(loop, task, err);
+    cr_end_complete_error(loop, task, err);
 }
 
 /* The job is forgotten, not freed: its thread may still write to it, and read the task's values. */
@@ -122,7 +122,7 @@ static bool cancel_job(crank_loop *loop, cr_task *task)
 static cr_task *make_task(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, task_job *job)
 {
-    cr_task *task = cr_task_make(loop, fn, site);
+    cr_task *task = cr_spawn_make(loop, fn, site);
     if (!task)
         return NULL;
     task->fiber.life = CR_EXTERNAL;
