@@ -37,7 +37,7 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
         "crank_generate: %s must return int or long", site->function);
     cr_check_site = NULL;
-    crank_generator *g = cr_generator_get(loop);
+    crank_generator *g = cr_generators_get(loop);
     if (!g) {
         errno = ENOMEM;
         return NULL;
@@ -260,7 +260,7 @@ static int end(crank_generator *g, cr_closing *closing)
         closing->asked |= source.asked;
         closing->fired |= source.fired;
     }
-    cr_generator_put(g);
+    cr_generators_put(g);
     return result;
 }
 

@@ -214,9 +214,10 @@ static CR_NOINLINE void kind_check_all(const cr_task *task, size_t size, unsigne
 {
     bool unset = (task->fiber.flags & CR_TASK_FUTURE) &&
                  (task->fiber.life != CR_ENDED || (task->fiber.flags & CR_TASK_FAILED));
-    CR_CHECK(unset || cr_result_fits(task->site, size, kind),
+    CR_CHECK(unset || cr_results_fits(task->site, size, kind),
         "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
-        cr_describe_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
+        cr_describe_name(task), cr_results_words(task->site), size,
+        cr_results_variables_words(kind));
 }
 
 /* Most arrays are of the very type of the tasks' results. */

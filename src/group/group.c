@@ -350,7 +350,7 @@ static cr_task *make_child(
     cr_task *task = cr_spawn_make_owned(loop, &group->owner, fn, site);
     cr_delivery delivery = { .result = result, .size = site->size, .kind = site->kind };
     if (task && CR_UNLIKELY(result != NULL) &&
-        cr_deliver_at_end(loop, task, &delivery, group->owner.parent) < 0) {
+        cr_results_deliver_at_end(loop, task, &delivery, group->owner.parent) < 0) {
         cr_end_unmake(loop, task);
         return NULL;
     }
@@ -409,7 +409,7 @@ int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, cr_deliver
     cr_group *group = group_of_owner(owner);
     bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
     delivery->results = group->results ? &group->results : NULL;
-    int err = cr_deliver_added(loop, task, delivery, owner->parent);
+    int err = cr_results_deliver_added(loop, task, delivery, owner->parent);
     cr_nursery_adopt(task, owner);
     group->going++;
     if (ended)

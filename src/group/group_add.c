@@ -85,9 +85,10 @@ int crank_group_add_into_(
     static const char call[] = "crank_group_add_into";
     const cr_task *task = handle && result ? cr_task_of(handle, call) : NULL;
     CR_CHECK(
-        !task || (task->fiber.flags & CR_TASK_FUTURE) || cr_result_fits(task->site, size, kind),
+        !task || (task->fiber.flags & CR_TASK_FUTURE) || cr_results_fits(task->site, size, kind),
         "%s: the result of task '%s' (%s) does not fit the variable, which is for %zu-byte %s",
-        call, cr_describe_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
+        call, cr_describe_name(task), cr_results_words(task->site), size,
+        cr_results_variables_words(kind));
     cr_delivery delivery = { .result = result, .size = (unsigned char)size, .kind = kind };
     return add(group, handle, &delivery, call);
 }

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
+bool cr_results_fits(const crank_site *site, size_t size, unsigned char kind)
 {
     unsigned char found = site->kind;
     switch (kind) {
@@ -31,14 +31,14 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
     }
 }
 
-const char *cr_result_words(const crank_site *site)
+const char *cr_results_words(const crank_site *site)
 {
     return cr_kind_is_real(site->kind)        ? "floating point"
            : site->kind == CRANK_KIND_POINTER ? "a pointer"
                                               : "an integer";
 }
 
-const char *cr_variables_words(unsigned char kind)
+const char *cr_results_variables_words(unsigned char kind)
 {
     return kind == CRANK_KIND_DOUBLE    ? "doubles"
            : kind == CRANK_KIND_POINTER ? "pointers"
@@ -128,11 +128,11 @@ void cr_results_take(cr_results *results, void *array, size_t max, size_t size, 
 {
     for (size_t i = 0; i < max && i < results->count; i++) {
         const crank_site *site = results->at[i].site;
-        CR_CHECK(cr_result_fits(site, size, kind),
+        CR_CHECK(cr_results_fits(site, size, kind),
             "crank_pool_wait: the result of child %zu (from 0), %s by %s (%s:%d), does not fit the "
             "results' array of %zu-byte %s",
-            i, cr_result_words(site), site->function, site->file, site->line, size,
-            cr_variables_words(kind));
+            i, cr_results_words(site), site->function, site->file, site->line, size,
+            cr_results_variables_words(kind));
         if (array)
             memcpy((char *)array + i * size, &results->at[i].bits, size);
     }
@@ -170,7 +170,7 @@ static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     cr_freelist_put(&cr_task_state_of(loop)->deliveries, pending);
 }
 
-int cr_deliver_at_end(
+int cr_results_deliver_at_end(
     crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
@@ -187,7 +187,8 @@ int cr_deliver_at_end(
     return 0;
 }
 
-int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent)
+int cr_results_deliver_added(
+    crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent)
 {
     if (delivery->results) {
         if (cr_results_grow(loop->sys, delivery->results) < 0)
@@ -197,7 +198,7 @@ int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, con
     if (!delivery->results && !delivery->result)
         return 0;
     if (task->fiber.life != CR_ENDED)
-        return cr_deliver_at_end(loop, task, delivery, parent);
+        return cr_results_deliver_at_end(loop, task, delivery, parent);
     deliver(delivery, task);
     return 0;
 }

@@ -224,10 +224,10 @@ static uint64_t bits_of(const void *value, size_t size, unsigned char kind)
 static void store(const start *s, const void *value, size_t size, unsigned char kind)
 {
     crank_site site = { .kind = kind, .size = (unsigned char)size };
-    CR_CHECK(cr_result_fits(&site, s->size, s->kind),
+    CR_CHECK(cr_results_fits(&site, s->size, s->kind),
         "crank_started: the value (%s of %zu bytes) does not fit the starter's variable, which is "
         "for %zu-byte %s",
-        cr_result_words(&site), size, s->size, cr_variables_words(s->kind));
+        cr_results_words(&site), size, s->size, cr_results_variables_words(s->kind));
     uint64_t bits = bits_of(value, size, kind);
     cr_hibernate_ensure(s->result);
     memcpy(s->result, &bits, s->size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* registry.c: generators that nobody closed.
+/* generators.c: generators that nobody closed.
  *
  * A generator may be handed from task to task, so its end cannot be tied to that of a task. It is
  * tied to the run: when app and the detached tasks have ended, a last task closes those that still
@@ -23,7 +23,7 @@ void cr_generators_open(crank_loop *loop)
         &cr_task_state_of(loop)->generator_freelist, loop->sys, sizeof(crank_generator));
 }
 
-crank_generator *cr_generator_get(crank_loop *loop)
+crank_generator *cr_generators_get(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     crank_generator *g = cr_freelist_get(&tasks->generator_freelist);
@@ -38,7 +38,7 @@ crank_generator *cr_generator_get(crank_loop *loop)
     return g;
 }
 
-void cr_generator_put(crank_generator *g)
+void cr_generators_put(crank_generator *g)
 {
     cr_task_state *tasks = cr_task_state_of(g->loop);
     if (g->newer)
@@ -115,6 +115,6 @@ void cr_generators_free(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     while (tasks->generators)
-        cr_generator_put(tasks->generators);
+        cr_generators_put(tasks->generators);
     cr_freelist_deinit(&tasks->generator_freelist);
 }
