@@ -394,7 +394,7 @@ STEMS = {
         ("cr_sim_sys_init", "cr_table_init", None),
         ("open[.](h|c)", r"task_state.\1", ["src/run/"]),
         ("CR_OPEN_H", "CR_TASK_STATE_H", ["src/run/"]),
-        ("call[.](h|c)", r"syscalls.\1", ["src/inspect/"]),
+        (r"(?<!\w)call[.](h|c)", r"syscalls.\1", ["src/inspect/"]),
         ("CR_CALL_H", "CR_SYSCALLS_H", ["src/inspect/"]),
     ]),
 }

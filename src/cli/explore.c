@@ -255,7 +255,7 @@ static void print_impossible(const request *r, int err)
         fprintf(stderr, ": cannot run: %s\n", strerror(-err));
 }
 
-int cr_command_explore(int argc, char **argv)
+int cr_explore_command(int argc, char **argv)
 {
     request r = { .child.timeout = 10 };
     crank_explore_result explored;

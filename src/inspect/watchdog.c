@@ -16,7 +16,7 @@
  * Each standstill is looked at once, without a lock: the loop cannot end meanwhile, for its thread
  * waits in cr_watchdog_leave until the look is over. Nothing here allocates or uses stdio, for the
  * thread that stands still may do so with the allocator's lock, or stdout's. */
-#include "inspect/call.h"
+#include "inspect/syscalls.h"
 #include "inspect/sample.h"
 #include "base/symbolize.h"
 #include "task/record.h"
@@ -92,7 +92,7 @@ CR_RACY static cr_culprit culprit_of(const crank_loop *loop)
 
 static void say_stance(cr_text *said, enum cr_stance stance, long call)
 {
-    const char *name = cr_call_name(call);
+    const char *name = cr_syscalls_name(call);
     if (stance != CR_STANCE_WAITS)
         cr_text_add(said, "computes");
     else if (call < 0)
@@ -206,8 +206,8 @@ static void examine(crank_loop *loop)
         return;
     }
     cr_culprit culprit = culprit_of(loop);
-    cr_beat beat = cr_beat_of(loop);
-    if (!cr_beat_same(&beat, &w->beat))
+    cr_beat beat = cr_sample_beat_of(loop);
+    if (!cr_sample_beat_same(&beat, &w->beat))
         return;
     w->told = true;
     if (is_quiet(loop, at)) {
@@ -248,8 +248,8 @@ static bool look_at(crank_loop *loop, int64_t at, int64_t late, bool *ret_stands
         w->since = 0;
         return false;
     }
-    cr_beat beat = cr_beat_of(loop);
-    if (w->since == 0 || !cr_beat_same(&beat, &w->beat)) {
+    cr_beat beat = cr_sample_beat_of(loop);
+    if (w->since == 0 || !cr_sample_beat_same(&beat, &w->beat)) {
         begin(loop, &beat, at);
         return true;
     }

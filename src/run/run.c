@@ -14,7 +14,7 @@
 #include "run/run.h"
 #include "generator/generator.h"
 #include "run/interrupt.h"
-#include "run/open.h"
+#include "run/task_state.h"
 #include "run/program.h"
 #include "run/shutdown.h"
 #include "scope/nursery.h"
@@ -45,7 +45,7 @@ static enum cr_idle idle(crank_loop *loop)
 
 static const cr_hooks hooks = {
     .need_stack = cr_sleeper_need_stack,
-    .starved = cr_run_starved,
+    .starved = cr_shutdown_starved,
     .idle = idle,
     .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
         [CR_TIMER_SCOPE] = cr_timeout_due,
@@ -80,8 +80,8 @@ static void tasks_prepare(cr_run *r)
     cr_task_state *tasks = cr_task_state_of(r->loop);
     tasks->run = r;
     tasks->pending = &cr_interruption_ops;
-    cr_nursery_init(&r->top, cr_root_ended);
-    cr_nursery_init(&r->detached, cr_detached_ended);
+    cr_nursery_init(&r->top, cr_shutdown_root_ended);
+    cr_nursery_init(&r->detached, cr_shutdown_detached_ended);
     tasks->detached = &r->detached;
     cr_generators_open(r->loop);
     r->loop->hooks = &hooks;

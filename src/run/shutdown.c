@@ -52,7 +52,7 @@ static void grace_over(void *arg)
     if (!r->named)
         r->named = cr_report_ignoring(loop, what) > 0;
     if (more)
-        cr_run_start_grace(r);
+        cr_shutdown_start_grace(r);
     if (!r->ended)
         (void)cr_cancel_task(loop, tasks->root);
     else
@@ -61,7 +61,7 @@ static void grace_over(void *arg)
 
 /* Without memory for it nobody is named. After a deadlock there is none, which would hide that
  * nothing else happens. */
-void cr_run_start_grace(cr_run *r)
+void cr_shutdown_start_grace(cr_run *r)
 {
     cr_task_state *tasks = cr_task_state_of(r->loop);
     if (r->grace || tasks->stuck > 0)
@@ -71,7 +71,7 @@ void cr_run_start_grace(cr_run *r)
 }
 
 /* The failure is copied to memory that outlives the loop before the root's record goes. */
-void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
+void cr_shutdown_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 {
     cr_run *r = cr_container_of(owner, cr_run, top);
     cr_task_state *tasks = cr_task_state_of(loop);
@@ -91,13 +91,13 @@ void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
     r->named = false;
     cr_end_name_leftovers(loop, tasks->detached->child);
     if (tasks->detached->alive > 0)
-        cr_run_start_grace(r);
+        cr_shutdown_start_grace(r);
     cr_cancel_children(loop, tasks->detached->child);
     stop_if_done(r);
 }
 
 /* Nobody holds a detached task's handle: its failure, if any, is reported by the release. */
-void cr_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
+void cr_shutdown_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
 {
     (void)owner;
     cr_end_release(loop, task);
@@ -126,7 +126,7 @@ static void cancel_all(crank_loop *loop)
 
 /* Each try lets cleanups run until nothing moves again; a program that starves eight times has
  * tasks that ignore being cancelled, and is given up with its tasks unended. */
-bool cr_run_starved(crank_loop *loop)
+bool cr_shutdown_starved(crank_loop *loop)
 {
     enum { TRIES = 8 };
     cr_task_state *tasks = cr_task_state_of(loop);
