@@ -29,7 +29,7 @@ SHARED_STATE = ("cr_task_state", "crank_loop")
 # Headers that more than half of their folder includes: the rank's own type, or with another reason.
 BROAD = {
     "group/results.h": "each of them gives results to variables, and says the same when one does not fit",
-    "thread/pool.h": "the pool's own type",
+    "thread/workers.h": "the workers' own type",
 }
 BROAD_FOLDER = 6  # in a smaller folder a header has few readers anyhow
 CIRCLE_MAX = 3

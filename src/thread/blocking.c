@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "thread/pool.h"
+#include "thread/workers.h"
 
 /* What the worker needs, and who is to be woken. The task's wait_object points here, and
  * its wait_data.call to the name. */

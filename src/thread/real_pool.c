@@ -13,7 +13,7 @@
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
-#include "thread/pool.h"
+#include "thread/workers.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -78,8 +78,8 @@ static cr_job *search(cr_workers *workers)
     int64_t end = sys->now(sys->context) + SEARCH_NS;
     do {
         for (int i = 0; i < 32; i++) {
-            if (cr_jobs_waiting(&workers->jobs)) {
-                cr_job *job = cr_jobs_take(&workers->jobs);
+            if (cr_job_queue_waiting(&workers->jobs)) {
+                cr_job *job = cr_job_queue_take(&workers->jobs);
                 if (job)
                     return job;
             }
@@ -95,7 +95,7 @@ static void stop_searching(cr_worker *self)
 {
     cr_workers *workers = self->workers;
     self->searching = false;
-    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_jobs_waiting(&workers->jobs) &&
+    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_job_queue_waiting(&workers->jobs) &&
         !atomic_load(&workers->poll_planned))
         (void)wake_worker(workers);
 }
@@ -123,7 +123,7 @@ static void wait_for_wake(cr_workers *workers, cr_worker *self, int64_t end)
 static bool retire(cr_workers *workers, cr_worker *self)
 {
     atomic_fetch_sub(&workers->live, 1);
-    if (cr_jobs_waiting(&workers->jobs)) {
+    if (cr_job_queue_waiting(&workers->jobs)) {
         atomic_fetch_add(&workers->live, 1);
         return false;
     }
@@ -148,7 +148,7 @@ static bool rest(cr_worker *self)
         self->searching = false;
         atomic_fetch_sub(&workers->searching, 1);
     }
-    bool more = cr_jobs_waiting(&workers->jobs);
+    bool more = cr_job_queue_waiting(&workers->jobs);
     if (!more)
         wait_for_wake(workers, self, sys->now(sys->context) + IDLE_NS);
     if (self->woken) {
@@ -174,7 +174,7 @@ static void start_searching(cr_worker *self)
 static cr_job *next_job(cr_worker *self)
 {
     for (;;) {
-        cr_job *job = cr_jobs_take(&self->workers->jobs);
+        cr_job *job = cr_job_queue_take(&self->workers->jobs);
         if (!job) {
             start_searching(self);
             if (self->searching)
@@ -195,9 +195,9 @@ static cr_job *next_job(cr_worker *self)
 /* While the loop will look by itself and there is more to do for the workers, it is left alone. */
 static void job_done(cr_workers *workers, cr_job *job)
 {
-    cr_jobs_give_back(&workers->jobs, job);
+    cr_job_queue_give_back(&workers->jobs, job);
     /* With nothing more to do this may be the last result for long: it is not kept waiting. */
-    if (atomic_load(&workers->poll_planned) && cr_jobs_waiting(&workers->jobs))
+    if (atomic_load(&workers->poll_planned) && cr_job_queue_waiting(&workers->jobs))
         return;
     cr_workers_signal(workers);
 }
@@ -299,7 +299,7 @@ static void poll_due(void *arg)
     cr_workers *workers = arg;
     end_poll(workers);
     (void)cr_workers_collect(workers);
-    if (cr_jobs_waiting(&workers->jobs))
+    if (cr_job_queue_waiting(&workers->jobs))
         wake_more(workers);
     plan_spin(workers);
 }
@@ -310,7 +310,7 @@ static void signal_delivered(cr_post *post)
     cr_workers *workers = cr_container_of(post, cr_workers, signal);
     atomic_store(&workers->signalled, false);
     size_t count = cr_workers_collect(workers);
-    if (!workers->poll_timer && count > 0 && cr_jobs_waiting(&workers->jobs))
+    if (!workers->poll_timer && count > 0 && cr_job_queue_waiting(&workers->jobs))
         (void)plan_poll(workers, POLL_SECONDS);
     plan_spin(workers);
 }
@@ -383,7 +383,7 @@ static bool close_pool(cr_workers *workers)
 /* What it has is in the workers themselves. */
 static void free_pool(cr_workers *workers) { (void)workers; }
 
-const cr_pool_ops cr_real_pool_ops = {
+const cr_workers_ops cr_real_pool_ops = {
     .open = open_pool,
     .submit = submit,
     .close = close_pool,

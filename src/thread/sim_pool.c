@@ -11,7 +11,7 @@
  * A job that blocks elsewhere would stop the world. When it has used no processor time for five
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
  * never touches the loop again. */
-#include "thread/pool.h"
+#include "thread/workers.h"
 #include "loop/registry.h"
 
 /* A job at work uses the processor; one that waits for the disk for so long is no longer
@@ -60,7 +60,7 @@ static bool bring_back(cr_worker *self)
     pthread_mutex_lock(&sim->lock);
     bool lost = self->lost;
     if (!lost) {
-        cr_jobs_give_back(&self->workers->jobs, self->job);
+        cr_job_queue_give_back(&self->workers->jobs, self->job);
         cr_workers_signal(self->workers);
         self->job = NULL;
         self->turn = TURN_FREE;
@@ -78,7 +78,7 @@ static void *work(void *arg)
     pthread_cleanup_push(cr_worker_gone, NULL);
     for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
         self->job->type->run(self->job);
-        cr_sim_preempt();
+        cr_sim_pool_preempt();
         if (!bring_back(self))
             break;
     }
@@ -123,7 +123,7 @@ static cr_worker *holder_here(void)
 }
 
 /* With seed 0 the choice is always 0: nobody is interrupted. */
-void cr_sim_preempt(void)
+void cr_sim_pool_preempt(void)
 {
     cr_worker *self = holder_here();
     if (!self || cr_loop_choose(self->workers->loop, 2) == 0)
@@ -132,7 +132,7 @@ void cr_sim_preempt(void)
     (void)await_turn(self, true);
 }
 
-void cr_sim_wait(cr_worker *self)
+void cr_sim_pool_wait(cr_worker *self)
 {
     if (!self || holder_here() != self)
         return;
@@ -141,7 +141,7 @@ void cr_sim_wait(cr_worker *self)
     (void)await_turn(self, true);
 }
 
-void cr_sim_resume(cr_worker *worker)
+void cr_sim_pool_resume(cr_worker *worker)
 {
     if (worker->turn != TURN_WAITING)
         return;
@@ -222,14 +222,14 @@ static cr_worker *start_job(cr_workers *workers)
     cr_worker *worker = free_worker(workers);
     if (!worker && cr_worker_start(workers, work, &worker) < 0)
         return NULL;
-    worker->job = cr_jobs_take(&workers->jobs);
+    worker->job = cr_job_queue_take(&workers->jobs);
     return worker->job ? worker : NULL;
 }
 
 /* A job in the queue and somebody to do it. */
 static bool may_start(cr_workers *workers)
 {
-    return cr_jobs_waiting(&workers->jobs) &&
+    return cr_job_queue_waiting(&workers->jobs) &&
            (atomic_load(&workers->live) < workers->max || free_worker(workers));
 }
 
@@ -337,7 +337,7 @@ static void free_pool(cr_workers *workers)
     cr_free(workers->loop->sys, workers->sim);
 }
 
-const cr_pool_ops cr_sim_pool_ops = {
+const cr_workers_ops cr_sim_pool_ops = {
     .open = open_pool,
     .submit = submit,
     .close = close_pool,

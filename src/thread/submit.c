@@ -19,7 +19,7 @@
 #include "task/report.h"
 #include "task/result.h"
 #include "scope/spawn.h"
-#include "thread/pool.h"
+#include "thread/workers.h"
 #include "loop/registry.h"
 
 /* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
@@ -76,7 +76,7 @@ static void let_go(bool held)
 {
     if (held)
         cr_registry_release();
-    cr_sim_preempt();
+    cr_sim_pool_preempt();
 }
 
 /* ---- Posts ---- */
@@ -145,7 +145,7 @@ static void complete(crank_submission *submission, long value, const char *messa
         (void)crank_handle_cancel(submission->timer);
     submission->timer = NULL;
     if (waiter)
-        cr_sim_resume(waiter);
+        cr_sim_pool_resume(waiter);
     give_up(submission);
 }
 
@@ -234,7 +234,7 @@ static void end_wait(crank_submission *submission, int err)
     submission->wait_error = err;
     submission->waiter = NULL;
     if (waiter)
-        cr_sim_resume(waiter);
+        cr_sim_pool_resume(waiter);
 }
 
 static void limit_passed(void *arg) { end_wait(arg, -ETIMEDOUT); }
@@ -330,7 +330,7 @@ static int wait_as_worker(crank_submission *submission, cr_worker *self, double 
     submission->wait_error = 0;
     while (!submission->done && submission->wait_error == 0) {
         submission->waiter = self;
-        cr_sim_wait(self);
+        cr_sim_pool_wait(self);
     }
     return submission->wait_error;
 }

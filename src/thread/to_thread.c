@@ -6,7 +6,7 @@
  * its error message into the job, never into the record. A queued job's record is linked to the job
  * by the word that links fibers in the ready line, where it never stands.
  *
- * Owns: the way between a task and its job. Does not own the threads (pool.h) or what an end
+ * Owns: the way between a task and its job. Does not own the threads (workers.h) or what an end
  * means (scope/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
@@ -22,7 +22,7 @@
 #include "task/local.h"
 #include "task/report.h"
 #include "scope/spawn.h"
-#include "thread/pool.h"
+#include "thread/workers.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {

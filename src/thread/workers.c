@@ -1,11 +1,83 @@
 /* SPDX-License-Identifier: MIT */
-/* open.c: the pool of a loop, real or simulated: made when the first job needs it, closed when the
- * run ends.
+/* workers.c: the workers of a loop, real or simulated: made when the first job needs them, closed
+ * when the run ends; and what the two pools have in common.
  *
- * Owns: the memory of the workers, and which pool a loop has. Does not own what either does
- * between: real_pool.c and sim_pool.c. */
+ * Owns: the memory of the workers, which pool a loop has, the start of a worker's thread, and the
+ * way of finished jobs back to the loop. Does not own when a worker runs, rests or ends:
+ * real_pool.c and sim_pool.c say that. */
+#include "base/check.h"
 #include "base/fork.h"
-#include "thread/pool.h"
+#include "thread/workers.h"
+
+/* Jobs are ordinary C, which is used to the stacks of main threads; untouched pages cost
+ * nothing. */
+#define STACK_BYTES (8u << 20)
+
+__thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
+
+/* Places are used again: a thread that has ended is joined only when its place is needed, or at
+ * the end of all. It counts as searching from birth, so that nobody wakes a second one for the
+ * same job while the first is still starting. */
+int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker)
+{
+    const cr_sys *sys = workers->loop->sys;
+    cr_worker *worker = workers->all;
+    while (worker->life == CR_WORKER_LIVE)
+        worker++;
+    if (worker->life == CR_WORKER_OVER)
+        (void)sys->thread_join(sys->context, worker->thread);
+    worker->life = CR_WORKER_NONE;
+    worker->thread = 0;
+    worker->workers = workers;
+    worker->woken = false;
+    worker->searching = true;
+    int err = sys->thread_start(sys->context, &worker->thread, body, worker, STACK_BYTES);
+    if (err < 0)
+        return err;
+    worker->life = CR_WORKER_LIVE;
+    atomic_fetch_add(&workers->live, 1);
+    *ret_worker = worker;
+    return 0;
+}
+
+void cr_worker_gone(void *arg)
+{
+    (void)arg;
+    cr_check_failed("pthread_exit: called in a thread job, or pthread_cancel for the thread of "
+                    "one; let the job return instead");
+}
+
+/* A lost worker's thread may never end. */
+void cr_workers_join(cr_workers *workers)
+{
+    const cr_sys *sys = workers->loop->sys;
+    for (unsigned i = 0; i < workers->max; i++)
+        if (workers->all[i].thread && !workers->all[i].lost)
+            (void)sys->thread_join(sys->context, workers->all[i].thread);
+}
+
+/* Cancelled jobs come back too, only to be freed: their tasks ended when they were cancelled.
+ * What finished calls may submit new jobs, which is why the list is taken off whole before. */
+size_t cr_workers_collect(cr_workers *workers)
+{
+    crank_loop *loop = workers->loop;
+    size_t count = 0;
+    cr_job *job = cr_job_queue_collect(&workers->jobs);
+    while (job) {
+        cr_job *next = job->next;
+        if (atomic_load_explicit(&job->state, memory_order_relaxed) == CR_JOB_RUNNING) {
+            loop->external_refs--;
+            workers->out--;
+            count++;
+            job->type->finished(loop, job);
+        }
+        cr_freelist_put(&workers->memory, job);
+        job = next;
+    }
+    return count;
+}
+
+/* ---- opening and closing */
 
 /* Every thread has ended. */
 static void free_workers(cr_workers *workers)
@@ -16,7 +88,7 @@ static void free_workers(cr_workers *workers)
         pthread_cond_destroy(&workers->all[i].wake);
     pthread_cond_destroy(&workers->ended);
     pthread_mutex_destroy(&workers->lock);
-    cr_jobs_deinit(&workers->jobs);
+    cr_job_queue_deinit(&workers->jobs);
     cr_freelist_deinit(&workers->memory);
     cr_free(sys, workers);
 }
@@ -74,7 +146,7 @@ static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
     workers->max = max;
     workers->closer.close = close_workers;
     cr_freelist_init(&workers->memory, loop->sys, CR_JOB_BYTES);
-    if (cr_jobs_init(&workers->jobs, loop->sys) < 0)
+    if (cr_job_queue_init(&workers->jobs, loop->sys) < 0)
         goto no_jobs;
     if (workers->ops->open(workers) < 0)
         goto no_pool;
@@ -83,7 +155,7 @@ static CR_NOINLINE cr_workers *workers_new(crank_loop *loop)
     loop->workers = workers;
     return workers;
 no_pool:
-    cr_jobs_deinit(&workers->jobs);
+    cr_job_queue_deinit(&workers->jobs);
 no_jobs:
     cr_free(loop->sys, workers);
     return NULL;
