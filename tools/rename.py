@@ -336,7 +336,9 @@ STEMS = {
         ("cr_task_bits_of_kind", "cr_result_bits_of_kind", None),
         ("cr_task_(error|value|bits)", r"cr_result_\1", None),
         ("cr_since_trace", "cr_wait_times_trace", None),
-        ("cr_(self|loop)_checked", r"cr_task_\1_checked", None),
+        ("cr_(self|loop)_checked", r"cr_checked_\1", None),
+        ("cr_task_of_failed", "cr_checked_task_failed", None),
+        ("cr_task_ext", "cr_record_ext", None),
     ]),
     "names_scope": ("scope: functions are named by the file in which they stand", [
         ("cr_scopes_(requested|deliverable|pending|run_on|answer|defer|ops)", r"cr_interruption_\1", None),

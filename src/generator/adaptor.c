@@ -30,7 +30,7 @@ static crank_generator *adapt(
 {
     crank_generator *sources[] = { owned ? given->a : NULL,
         owned && given->b != given->a ? given->b : NULL };
-    crank_loop *loop = cr_task_loop_checked(site->function);
+    crank_loop *loop = cr_checked_loop(site->function);
     for (size_t i = 0; i < 2; i++)
         if (sources[i])
             cr_generator_check(sources[i], site->function);

@@ -33,7 +33,7 @@ static const char *name_of(const crank_generator *g) { return g->site->function;
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_task_loop_checked("crank_generate");
+    crank_loop *loop = cr_checked_loop("crank_generate");
     CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
         "crank_generate: %s must return int or long", site->function);
     cr_check_site = NULL;
@@ -147,7 +147,7 @@ static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
     CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call,
         name_of(g));
     cr_generator_check(g, call);
-    const crank_generator *up = running(cr_task_self_checked(call));
+    const crank_generator *up = running(cr_checked_self(call));
     while (up && up != g)
         up = (const crank_generator *)(const void *)up->body.up;
     CR_CHECK(!up, "%s: generator %s asks itself for a value", call, name_of(g));

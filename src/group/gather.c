@@ -291,7 +291,7 @@ static int outcome(gather *g, bool pending)
  * be claimed. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
-    cr_caller w = { cr_task_loop_checked(g->call), cr_task_self_checked(g->call) };
+    cr_caller w = { cr_checked_loop(g->call), cr_checked_self(g->call) };
     *g = (gather){ .base.ended = g->any ? one_of_any_ended : one_ended,
         .loop = w.loop,
         .self = w.self,
@@ -361,7 +361,7 @@ static void give_up(gather *g, cr_task *task, int result)
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' freelist");
-    gather *g = cr_freelist_get(&cr_task_state_of(cr_task_loop_checked(call))->scopes);
+    gather *g = cr_freelist_get(&cr_task_state_of(cr_checked_loop(call))->scopes);
     if (!g)
         return NULL;
     g->call = call;
@@ -378,7 +378,7 @@ static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, cons
 static CR_COLD int without_memory(crank_task *const *tasks, size_t n, const char *call)
 {
     const uintptr_t mark = 1;
-    const cr_task *self = cr_task_self_checked(call);
+    const cr_task *self = cr_checked_self(call);
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i])
             continue;

@@ -267,8 +267,7 @@ static CR_COLD int missing(cr_caller *w)
 int crank_group_wait(crank_group *g)
 {
     CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
-    cr_caller w = { cr_task_loop_checked("crank_group_wait"),
-        cr_task_self_checked("crank_group_wait") };
+    cr_caller w = { cr_checked_loop("crank_group_wait"), cr_checked_self("crank_group_wait") };
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
@@ -362,7 +361,7 @@ static inline crank_task *spawn(
     crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
 {
     CR_CHECK(g, "crank_group_spawn: the group is NULL; give what CRANK_GROUP declared");
-    crank_loop *loop = cr_task_loop_checked("crank_group_spawn");
+    crank_loop *loop = cr_checked_loop("crank_group_spawn");
     if (CR_UNLIKELY(!g->state)) {
         errno = ENOMEM;
         return NULL;
@@ -435,7 +434,7 @@ void cr_group_lacks(crank_loop *loop, cr_nursery *owner, const char *call)
  * Quiet again, for cancelling may have made a child fail and fire the group anew. */
 static void join_children(crank_loop *loop, cr_group *group)
 {
-    cr_caller w = { loop, cr_task_self_checked("CRANK_GROUP") };
+    cr_caller w = { loop, cr_checked_self("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_ANY_PENDING))
         cr_interruption_run_on(w.self);

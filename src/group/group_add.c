@@ -55,7 +55,7 @@ static CR_COLD int no_group(crank_loop *loop, cr_task *task, const char *call)
 /* The task's parent may have returned, and have waited for this child alone. */
 static int add(crank_group *g, crank_task *handle, cr_delivery *delivery, const char *call)
 {
-    crank_loop *loop = cr_task_loop_checked(call);
+    crank_loop *loop = cr_checked_loop(call);
     cr_task *task = handle ? cr_task_of(handle, call) : NULL;
     if (task)
         check_giver(loop, task, call);

@@ -178,8 +178,8 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
 int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_task_loop_checked("crank_group_start");
-    (void)cr_task_self_checked("crank_group_start");
+    crank_loop *loop = cr_checked_loop("crank_group_start");
+    (void)cr_checked_self("crank_group_start");
     cr_check_site = NULL;
     cr_task *task = cr_spawn_make(loop, fn, site);
     cr_caller w;
@@ -237,7 +237,7 @@ static void store(const start *s, const void *value, size_t size, unsigned char 
  * child's parent until it is taken in, and is parked. */
 void crank_started_(const void *value, size_t size, unsigned char kind)
 {
-    cr_task *self = cr_task_self_checked("crank_started");
+    cr_task *self = cr_checked_self("crank_started");
     start *s = self->ext ? self->ext->start : NULL;
     if (!s)
         return;

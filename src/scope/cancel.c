@@ -269,7 +269,4 @@ unsigned crank_uncancel(crank_task *handle)
     return cr_task_requests(task);
 }
 
-bool crank_cancelled(void)
-{
-    return CR_COUNTS_REQUESTS(cr_task_self_checked("crank_cancelled")) > 0;
-}
+bool crank_cancelled(void) { return CR_COUNTS_REQUESTS(cr_checked_self("crank_cancelled")) > 0; }

@@ -22,7 +22,7 @@
  * here. */
 crank_future *crank_future_new_(const crank_site *site)
 {
-    crank_loop *loop = cr_task_loop_checked("crank_future_new");
+    crank_loop *loop = cr_checked_loop("crank_future_new");
     cr_task *task = cr_spawn_make(loop, NULL, site);
     if (!task)
         return NULL;

@@ -258,7 +258,7 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
  * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
 void cr_join_end_of(cr_task *task)
 {
-    cr_caller w = { cr_task_loop_checked("crank_await"), cr_task_self_checked("crank_await") };
+    cr_caller w = { cr_checked_loop("crank_await"), cr_checked_self("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
@@ -478,7 +478,7 @@ static long await_bits(
 {
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
-        cr_task *self = cr_task_self_checked(call);
+        cr_task *self = cr_checked_self(call);
         self->wait_data.failed = true; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
         *ret_failed = self->wait_data.failed;

@@ -31,7 +31,7 @@ void crank_drop(crank_task *handle)
 {
     if (!handle)
         return;
-    crank_loop *loop = cr_task_loop_checked("crank_drop");
+    crank_loop *loop = cr_checked_loop("crank_drop");
     cr_task *task = cr_task_of(handle, "crank_drop");
     give_up_check(task, "crank_drop");
     if (task->fiber.life == CR_ENDED)

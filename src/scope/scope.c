@@ -41,7 +41,7 @@ static void refire_outer(cr_task_state *tasks, const cr_scope *scope)
 /* asked, opened and entered are what cr_interruption_owned_by compares with later. */
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
-    cr_task *self = cr_task_self_checked(call);
+    cr_task *self = cr_checked_self(call);
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     cr_scope *scope = cr_freelist_get(&tasks->scopes);
     *anchor = scope;

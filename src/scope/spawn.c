@@ -252,7 +252,7 @@ static CR_INLINE cr_task *make_fast(
 static CR_NOINLINE crank_task *spawn_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_task_loop_checked("crank_spawn");
+    crank_loop *loop = cr_checked_loop("crank_spawn");
     cr_check_site = NULL;
     cr_task *task = make_slow(loop, fn, site);
     if (CR_UNLIKELY(!task))
@@ -298,8 +298,8 @@ static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task
 static CR_NOINLINE crank_task *spawn_eager_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_task_loop_checked("crank_spawn_eager");
-    cr_task *self = cr_task_self_checked("crank_spawn_eager");
+    crank_loop *loop = cr_checked_loop("crank_spawn_eager");
+    cr_task *self = cr_checked_self("crank_spawn_eager");
     cr_check_site = NULL;
     /* Without a scope it declared nothing runs before the next wait, which says so. */
     bool stopped = cr_task_state_of(loop)->out_of_memory == self->id;

@@ -144,7 +144,7 @@ int crank_lock_acquire_nowait(crank_lock *lock)
     cr_object_given(lock, "crank_lock_acquire_nowait");
     bool held = cr_lock_holder_id(lock);
     cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
-    cr_task *self = cr_task_self_checked("crank_lock_acquire_nowait");
+    cr_task *self = cr_checked_self("crank_lock_acquire_nowait");
     if (held)
         return -EAGAIN;
     cr_lock_taken(lock, cr_loop_here, self, __builtin_return_address(0));

@@ -148,7 +148,7 @@ static void put_in_order(listing *list)
 /* The spare record looks alive to the walk, but is nobody's task. */
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
-    cr_task_state *tasks = cr_task_state_of(cr_task_loop_checked("crank_tasks"));
+    cr_task_state *tasks = cr_task_state_of(cr_checked_loop("crank_tasks"));
     listing list = { .at = ret_tasks, .max = max, .ordered = true };
     size_t count = 0, at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {

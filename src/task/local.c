@@ -76,7 +76,7 @@ static size_t find(const struct cr_locals *locals, const crank_local *key)
 void *crank_local_get(const crank_local *key)
 {
     const struct cr_locals *locals =
-        lent && !cr_loop_here ? lent : cr_locals_of(cr_task_self_checked("crank_local_get"));
+        lent && !cr_loop_here ? lent : cr_locals_of(cr_checked_self("crank_local_get"));
     size_t i = find(locals, key);
     return i < locals->count ? locals->entries[i].value : NULL;
 }
@@ -105,7 +105,7 @@ int crank_local_set(const crank_local *key, void *value)
     CR_CHECK(!lent || cr_loop_here,
         "crank_local_set: called in a thread job, which can only read the values that its task had "
         "when it was spawned; set them before crank_to_thread, or return what the job has found");
-    cr_task *self = cr_task_self_checked("crank_local_set");
+    cr_task *self = cr_checked_self("crank_local_set");
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     size_t i = find(cr_locals_of(self), key);
     struct cr_locals *locals = self->ext ? self->ext->locals : NULL;

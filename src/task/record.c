@@ -9,6 +9,7 @@
 #include "task/record.h"
 #include "base/pages.h"
 #include <stdatomic.h>
+#include <string.h>
 
 /* So many numbers a loop reserves at a time: few enough that none to speak of are lost with it. */
 #define NUMBERS_AT_ONCE 256u
@@ -102,4 +103,15 @@ cr_task *cr_record_next(cr_task_state *tasks, size_t *at)
         }
     }
     return NULL;
+}
+
+/* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
+cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task)
+{
+    if (!task->ext) {
+        task->ext = cr_freelist_get(&tasks->exts);
+        if (task->ext)
+            memset(task->ext, 0, sizeof *task->ext);
+    }
+    return task->ext;
 }

@@ -116,7 +116,7 @@ static inline bool cr_task_parked(const cr_task *task)
 }
 static inline cr_task_state *cr_task_state_of(crank_loop *loop) { return loop->tasks; }
 /* The loop of this thread, a CHECK naming call where no program runs. */
-crank_loop *cr_task_loop_checked(const char *call);
+crank_loop *cr_checked_loop(const char *call);
 /* The failure of an ended or parked task; NULL. */
 static inline struct cr_failure *cr_failure_of(const cr_task *task)
 {

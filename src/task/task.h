@@ -171,10 +171,10 @@ static inline cr_task *cr_self(void)
     return loop ? cr_task_of_fiber(loop->runner.current) : NULL;
 }
 /* The running task: a CHECK naming call outside one. */
-cr_task *cr_task_self_checked(const char *call);
+cr_task *cr_checked_self(const char *call);
 /* For calls that ask of a task: NULL is the running one. */
 static inline cr_task *cr_task_or_self(const crank_task *handle, const char *call)
 {
-    return handle ? cr_task_of(handle, call) : cr_task_self_checked(call);
+    return handle ? cr_task_of(handle, call) : cr_checked_self(call);
 }
 #endif

@@ -138,7 +138,7 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 {
     (void)zero;
     cr_check_site = site;
-    crank_loop *loop = cr_task_loop_checked("crank_to_thread");
+    crank_loop *loop = cr_checked_loop("crank_to_thread");
     cr_check_site = NULL;
     if (cr_spawn_unwanted(loop)) { /* cancelled before its start it would never run */
         errno = ESHUTDOWN;

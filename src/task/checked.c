@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* task.c: the task behind a handle, the running task, and its loop: what a public call looks up
- * first.
+/* checked.c: what a public call looks up first: the running task, its loop, the task behind a
+ * handle.
  *
- * Owns the sentences that say what is wrong with a handle or with the thread that calls. Does not
- * own records and handles: record.c says where they live. */
+ * Owns the sentences that say what is wrong with a handle or with the calling thread. Does not own
+ * records and handles: record.c says where they live. */
 #include "base/check.h"
 #include "loop/inherit.h"
 #include "task/record.h"
-#include <string.h>
 
 /* Cold, and apart from the check that is inlined everywhere: here it is found out what was
  * wrong. */
@@ -27,7 +26,7 @@ CRANK_NORETURN CR_COLD void cr_checked_task_failed(const crank_task *handle, con
 }
 
 /* For calls that need a task and do not wait; those that wait ask by cr_checkpoint. */
-cr_task *cr_task_self_checked(const char *call)
+cr_task *cr_checked_self(const char *call)
 {
     cr_task *self = cr_self();
     CR_CHECK(self,
@@ -36,18 +35,7 @@ cr_task *cr_task_self_checked(const char *call)
     return self;
 }
 
-/* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
-cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task)
-{
-    if (!task->ext) {
-        task->ext = cr_freelist_get(&tasks->exts);
-        if (task->ext)
-            memset(task->ext, 0, sizeof *task->ext);
-    }
-    return task->ext;
-}
-
-crank_loop *cr_task_loop_checked(const char *call)
+crank_loop *cr_checked_loop(const char *call)
 {
     crank_loop *loop = cr_loop_here;
     CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s",
