@@ -217,6 +217,8 @@ STEMS = {
         (r'(?<="crank_)(event|semaphore|condition|barrier|lock)", "line"', r'\1", "waiters"', ["tools/gdb/"]),
         (r"struct line", "struct queue", ["src/backend/epoll.c"]),
         (r"line_(add|remove)", r"queue_\1", ["src/backend/epoll.c"]),
+        (r"cr_epoll_line", "cr_epoll_queue", None),
+        (r"cr_epoll_line_(add|remove)", r"cr_epoll_queue_\1", None),
         (r"(?<=struct queue \*)line|(?<=)line(?=->)", "queue", ["src/backend/epoll.c"]),
         (r"(?<=sim->)line|(?<=cr_worker \*)line(?=;)", "runnable", ["src/thread/sim_pool.c"]),
         ("line_length", "runnable_count", ["src/thread/sim_pool.c"]),
