@@ -5,10 +5,11 @@
  * fires it: the siblings are cancelled, the parent's wait inside the block is interrupted, and at
  * the edge the request becomes that child's error. Failures are kept in the order in which they
  * happened, as children of one. With a limit, children beyond it are held back: they have no stack
- * and no turn until another has ended. A pool is a group that keeps its children's results.
+ * and no turn until another has ended.
  *
  * Owns: the children from their spawning to their release, and what the parent is told. Does not
- * own how a request is delivered (scope.c) or how a task ends (end.c).
+ * own how a request is delivered (interruption.c), how a task ends (end.c), or what is done with
+ * the results that a pool keeps (pool.c).
  *
  * Invariants: the block is never left with a child alive; going is the number of children that
  * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
@@ -30,7 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct cr_group {
+struct cr_group {
     cr_scope scope; /* first */
     cr_nursery owner;
     cr_task *held, *held_last; /* first come, first served; through fiber.next */
@@ -45,7 +46,7 @@ typedef struct cr_group {
     bool named;                /* a child that does not end was reported */
     bool is_pool;
     cr_results *results; /* a pool's; NULL for a group */
-} cr_group;
+};
 _Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' freelist");
 
 static cr_group *group_of_owner(cr_nursery *owner)
@@ -292,7 +293,7 @@ int crank_group_wait(crank_group *g)
 /* ---- opening, adding, leaving */
 
 /* The object is zero but for the scope's part: an empty group with no limit. */
-static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
+cr_group *cr_group_open(crank_group *g, size_t limit, const char *function, const void *frame)
 {
     cr_scope *scope = cr_scope_open(&group_ops, &g->state, "CRANK_GROUP");
     cr_group *group = (cr_group *)(void *)scope;
@@ -323,20 +324,21 @@ static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *c
 
 void crank_group_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
 {
-    (void)begin(g, limit, function, frame);
+    (void)cr_group_open(g, limit, function, frame);
 }
 
-/* Without memory for results it fails like a spawn would: its wait says so. */
-void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+void cr_group_keep_results(cr_group *group, cr_results *results)
 {
-    CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");
-    cr_group *group = begin(g, limit, function, frame);
-    if (!group)
-        return;
-    group->results = cr_results_new(cr_loop_here->sys);
+    group->results = results;
     group->is_pool = true;
-    if (!group->results)
+    if (!results)
         (void)cannot_spawn(cr_loop_here, group, "crank_group_spawn");
+}
+
+cr_results **cr_group_results(const crank_group *g, const char *call)
+{
+    cr_group *group = group_of(g, call);
+    return group->is_pool ? &group->results : NULL;
 }
 
 /* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
@@ -501,27 +503,4 @@ size_t crank_group_count(const crank_group *g)
 {
     CR_CHECK(g, "crank_group_count: the group is NULL; give what CRANK_GROUP declared");
     return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
-}
-
-/* The results are forgotten after: the next wait's begin with the next child spawned. */
-int crank_pool_wait_(crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
-{
-    CR_CHECK(g, "crank_pool_wait: the pool is NULL; give what CRANK_POOL declared");
-    CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
-        "crank_pool_wait: results is an array of integers, doubles or pointers, or NULL");
-    if (!g->state)
-        return crank_group_wait(g);
-    cr_group *group = group_of(g, "crank_pool_wait");
-    CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
-    int err = crank_group_wait(g);
-    if (!group->results)
-        return err < 0 ? err : -ENOMEM;
-    cr_results_take(
-        group->results, err < 0 ? NULL : ret_results, ret_results ? max : 0, size, kind);
-    return err;
-}
-
-int(crank_pool_wait)(crank_group *g, long *ret_results, size_t max)
-{
-    return crank_pool_wait_(g, ret_results, max, sizeof *ret_results, CRANK_KIND_SIGNED);
 }
