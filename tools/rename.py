@@ -287,6 +287,7 @@ STEMS = {
         ("CR_ATTEMPT_H", "CR_NONBLOCKING_H", None),
         ("cr_attempt_waiting", "cr_nonblocking_or_wait", None),
         ("cr_attempt", "cr_nonblocking", None),
+        ("cr_attempt_(receive|send)", r"cr_nonblocking_\1", None),
         ("cr_op_events", "cr_nonblocking_events", None),
     ]),
     "freelist": ("base: objects of one size come from a freelist; a pool is one of threads or of a group's tasks", [
