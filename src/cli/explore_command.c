@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* explore.c: `crank explore`: a program run through its schedules.
+/* explore_command.c: `crank explore`: a program run through its schedules.
  *
  * Owns the command's words: its options, what it says of the search, and the one line by which a
  * failure comes again. The search is crank_explore's, a run is child.c's. */
