@@ -166,6 +166,7 @@ STEMS = {
          "        const char *call;  /* of a blocking call: its name */\n"
          "        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */\n"
          "        long error;        /* below 0: what its wait gives once it has the lock */\n"
+         "        uint64_t position; /* of a writer: how many bytes must have been sent */\n"
          "        bool named;  /* a task that does not end, for which it waits, has been reported */\n"
          "        bool failed; /* of an await, from the end of the task awaited: did that fail? */\n"
          "        int expected; /* of a shared await until then: which class of result it wants */\n"
@@ -202,6 +203,8 @@ STEMS = {
         (r"place = \(void \*\)1", "wait_data.failed = true", ["src/scope/join.c"]),
         (r"self->place != NULL", "self->wait_data.failed", ["src/scope/join.c"]),
         (r"(?<=self->)place", "wait_data.failed", ["src/scope/join.c"]),
+        (r"\(uint64_t\)\(uintptr_t\)task->place", "task->wait_data.position", ["src/io/"]),
+        (r"self->place = \(void \*\)\(uintptr_t\)(all|sent)", r"self->wait_data.position = \1", ["src/io/"]),
         (r"= task->place", "= task->wait_data.named", ["src/scope/end.c"]),
         (r"task->place = task", "task->wait_data.named = true", ["src/scope/end.c"]),
         (r"task->place = NULL", "task->wait_data.named = false", ["src/scope/end.c"]),
@@ -344,7 +347,7 @@ STEMS = {
         ("cr_task_ext", "cr_record_ext", None),
     ]),
     "names_scope": ("scope: functions are named by the file in which they stand", [
-        ("cr_scopes_(requested|deliverable|pending|run_on|answer|defer|ops)", r"cr_interruption_\1", None),
+        ("cr_scopes_(fired|requested|deliverable|pending|run_on|answer|defer|ops)", r"cr_interruption_\1", None),
         ("cr_scopes_interrupt", "cr_interruption_give", None),
         ("cr_scope_owns_cancel", "cr_interruption_owned_by", None),
         ("cr_scope_(absorb|restore_shared|restore_since)", r"cr_interruption_\1", None),
