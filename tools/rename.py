@@ -2,19 +2,23 @@
 # SPDX-License-Identifier: MIT
 """Rename identifiers to the words of docs/glossary.md, one stem at a time.
 
-rename.py --list names the stems; rename.py STEM... renames them in every tracked file but CHANGES.md; tidy's rule
-"glossary" then refuses what was renamed. A pattern is a regular expression between word boundaries; where a word means
-something else elsewhere, "in" names the files it is renamed in.
+rename.py --list names the stems; rename.py STEM... renames them in every tracked file but CHANGES.md, and moves the
+files of MOVES. What a longer name has made too long in src is laid out again: comments here, code by clang-format
+(rename.py --wrap FILE... does that alone). tidy's rule "glossary" then refuses what was renamed. A pattern is a regular
+expression between word boundaries; where a word means something else elsewhere, "in" names the files it is renamed in.
 """
 import os
 import re
 import subprocess
 import sys
+import textwrap
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
 EXPLORE = ["include/crank/explore.h", "include/crank/run.h", "src/inspect/explore.c", "src/cli/explore.c",
            "tests/harness/explored.c", "tests/explore/search.c"]
+SYNC = ["src/task/wait.h", "src/sync/"]
+WIDTH = 100
 
 # stem: (title of its commit, [(old, new, files or None)])
 STEMS = {
@@ -152,6 +156,272 @@ STEMS = {
         ("CR_RUNNER_MANY|CR_SCHED_MANY", "CR_SCHED_LARGE", None),
         ("many_free", "large_free", None),
     ]),
+    "wait_data": ("task: what it waits for is wait_object, and wait_data is a union of what waits keep there", [
+        (r"void \*on;( +)/[*] what it waits for: a lock, a queue, a task [*]/\n    void \*place; +/[*] where the waker "
+         r"puts the result [*]/",
+         "void *wait_object; /* what it waits for: a lock, a queue, a task */\n"
+         "    /* Between a waiter and its waker; the kind of wait says which member holds. */\n"
+         "    union cr_wait_data {\n"
+         "        void *element;     /* of a queue's waiter: where its element lies, or goes */\n"
+         "        const char *call;  /* of a blocking call: its name */\n"
+         "        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */\n"
+         "        long error;        /* below 0: what its wait gives once it has the lock */\n"
+         "        uint64_t position; /* of a writer: how many bytes must have been sent */\n"
+         "        bool named;  /* a task that does not end, for which it waits, has been reported */\n"
+         "        bool failed; /* of an await, from the end of the task awaited: did that fail? */\n"
+         "        int expected; /* of a shared await until then: which class of result it wants */\n"
+         "    } wait_data;", ["src/task/task.h"]),
+        (r"(?<=->)on", "wait_object", ["src/"]),
+        (r"(?<=task[.])on", "wait_object", ["tools/gdb/"]),
+        (r'self[.]on, self[.]place, self[.]deadline = get\("on", "Q"\), get\("place", "Q"\), get',
+         'self.wait_object, self.wait_data = get("wait_object", "Q"), get("wait_data", "Q")\n        '
+         'self.deadline = get',
+         ["tools/gdb/"]),
+        (r"(?<=task[.])place", "wait_data", ["tools/gdb/"]),
+        (r"(?<=tter->)place", "wait_data.element", ["src/sync/queue.c"]),
+        (r"(?<=self->)place", "wait_data.element", ["src/sync/queue.c"]),
+        (r"\(const char \*\)task->place", "task->wait_data.call", ["src/thread/blocking.c"]),
+        (r"self->place = \(void \*\)\(uintptr_t\)name", "self->wait_data.call = name", ["src/thread/blocking.c"]),
+        (r"\(long\)\(intptr_t\)next->place", "next->wait_data.error", ["src/sync/lock.h"]),
+        (r"self->place = NULL", "self->wait_data.error = 0", ["src/sync/lock.c"]),
+        (r"task->place = \(void \*\)\(intptr_t\)-ECANCELED", "task->wait_data.error = -ECANCELED",
+         ["src/sync/condition.c"]),
+        (r"\(intptr_t\)condition < 0", "task->wait_data.error < 0", ["src/sync/condition.c"]),
+        (r"(?<=task->)place", "wait_data.notified_by", ["src/sync/condition.c"]),
+        (r"waiter->place = waiter->(on|wait_object)", "waiter->wait_data.named = true", ["src/scope/join.c"]),
+        (r"waiter->place [?]", "waiter->wait_data.named ?", ["src/scope/join.c"]),
+        (r"waiter->place = \(void \*\)\(uintptr_t\)failed", "waiter->wait_data.failed = failed", ["src/scope/join.c"]),
+        (r"waiter->place = NULL; /[*] the first", "waiter->wait_data.named = false; /* the first",
+         ["src/scope/join.c"]),
+        (r"self->place = NULL; /[*] not named", "self->wait_data.named = false; /* not named", ["src/scope/join.c"]),
+        (r"self->place = NULL", "self->wait_data.failed = false", ["src/scope/join.c"]),
+        (r"place = \(void \*\)\(uintptr_t\)\(task->fiber.flags & CR_TASK_FAILED\)",
+         "wait_data.failed = task->fiber.flags & CR_TASK_FAILED", ["src/scope/join.c"]),
+        (r"\(enum result_class\)\(uintptr_t\)waiter->place", "(enum result_class)waiter->wait_data.expected",
+         ["src/scope/join.c"]),
+        (r"place = \(void \*\)\(uintptr_t\)expected", "wait_data.expected = (int)expected", ["src/scope/join.c"]),
+        (r"place = \(void \*\)1", "wait_data.failed = true", ["src/scope/join.c"]),
+        (r"self->place != NULL", "self->wait_data.failed", ["src/scope/join.c"]),
+        (r"(?<=self->)place", "wait_data.failed", ["src/scope/join.c"]),
+        (r"\(uint64_t\)\(uintptr_t\)task->place", "task->wait_data.position", ["src/io/"]),
+        (r"self->place = \(void \*\)\(uintptr_t\)(all|sent)", r"self->wait_data.position = \1", ["src/io/"]),
+        (r"= task->place", "= task->wait_data.named", ["src/scope/end.c"]),
+        (r"task->place = task", "task->wait_data.named = true", ["src/scope/end.c"]),
+        (r"task->place = NULL", "task->wait_data.named = false", ["src/scope/end.c"]),
+        (r"parent->place = NULL", "parent->wait_data.failed = false", ["src/scope/end.c"]),
+    ]),
+    "waiters": ("sync: a cr_waitq's tasks are its waiters; the epoll backend's lists are queues", [
+        (r"(?<=->)line", "waiters", SYNC),
+        (r"(?<=, )line(?=\))", "waiters", [f"src/sync/{name}.c" for name in ("event", "semaphore", "barrier", "lock",
+                                                                             "condition")]),
+        (r"(?<!\w)line(?=->)|(?<=cr_waitq_pop\()line", "waiters", ["src/task/wait.h", "src/sync/object.h"]),
+        (r"(?<=cr_waitq )line(?=;)|(?<=cr_waitq \*)line", "waiters", SYNC),
+        (r"(?<=on = )line|(?<=wait_object = )line|(?<=cr_waitq_join\()line|(?<=&)line", "waiters", ["src/task/wait.h"]),
+        (r'(?<="crank_)(event|semaphore|condition|barrier|lock)", "line"', r'\1", "waiters"', ["tools/gdb/"]),
+        (r"struct line", "struct queue", ["src/backend/epoll.c"]),
+        (r"line_(add|remove)", r"queue_\1", ["src/backend/epoll.c"]),
+        (r"cr_epoll_line", "cr_epoll_queue", None),
+        (r"cr_epoll_line_(add|remove)", r"cr_epoll_queue_\1", None),
+        (r"(?<=struct queue \*)line|(?<=)line(?=->)", "queue", ["src/backend/epoll.c"]),
+        (r"(?<=sim->)line|(?<=cr_worker \*)line(?=;)", "runnable", ["src/thread/sim_pool.c"]),
+        ("line_length", "runnable_count", ["src/thread/sim_pool.c"]),
+    ]),
+    "parent": ("group: the task that opened a group is its parent", [
+        ("opener", "parent", ["src/"]),
+        ("(wake|check)_opener", r"\1_parent", ["src/"]),
+    ]),
+    "worker_words": ("thread: the pool wakes workers and polls; it does not summon and look", [
+        ("summon", "wake_worker", ["src/thread/", "tests/model/"]),
+        ("may_summon", "may_wake_worker", ["src/thread/", "tests/model/"]),
+        ("vain_max", "failed_spins_max", ["src/thread/"]),
+        (r"(?<=->)vain|(?<=uint32_t )vain(?=;)", "failed_spins", ["src/thread/"]),
+        (r"(?<=->)look|(?<=crank_handle \*)look(?=;)", "poll_timer", ["src/thread/", "tests/model/"]),
+        (r"(?<=->)looking|(?<=atomic_bool )looking(?=;)", "poll_planned", ["src/thread/", "tests/model/"]),
+        ("look_in", "plan_poll", ["src/thread/", "tests/model/"]),
+        ("look_due", "poll_due", ["src/thread/", "tests/model/"]),
+        ("end_look", "end_poll", ["src/thread/", "tests/model/"]),
+        ("look_ns", "poll_ns", ["src/thread/"]),
+        ("nap", "poll_delay", ["src/thread/real_pool.c"]),
+        ("NAP_(SECONDS|SECONDS_MAX)", r"POLL_\1", ["src/thread/real_pool.c"]),
+        ("call_more", "wake_more", ["src/thread/", "tests/model/"]),
+        (r"(?<=unsigned )wanted(?=\()|(?<= = )wanted(?=\()", "workers_to_wake", ["src/thread/real_pool.c"]),
+        (r"(?<=bool )stood(?=\()|(?<=!)stood(?=\()|(?<=\(void\))stood(?=\()", "clock_stalled", ["src/loop/turn.c"]),
+        (r"stood(?=\()", "stall_time", ["src/inspect/watchdog.c"]),
+        (r"tidy(?=\()", "housekeep", ["src/loop/turn.c"]),
+        (r"oversleep(?=\()", "wake_late", ["src/loop/turn.c"]),
+        (r"furnish(?=\()", "open_parts", ["src/loop/open.c"]),
+    ]),
+    "hibernated": ("hibernate: a stack that is put away is hibernated, and a loop's are its hibernation", [
+        (r"(?<=struct cr_hibernation \*)naps|(?<=)naps(?=->)|(?<=\()naps(?=[,) ])|(?<=!)naps|(?<=->)naps|(?<= = )naps"
+         r"|(?<=sizeof [*])naps|(?<=, )naps(?=\))",
+         "hibernation", ["src/"]),
+        (r"(?<=struct )nap|(?<=)nap(?= \*)|(?<=\()nap(?=\)|\{)|(?<= )nap(?=;)", "hibernated", ["src/task/hibernate.c"]),
+        ("nap_new", "hibernated_new", ["src/task/hibernate.c"]),
+        (r'(?<=")nap(?=")', "hibernated", ["tools/gdb/"]),
+        (r"(?<!\w)nap(?=\[)", "hibernated", ["tools/gdb/"]),
+        (r"(?<= )nap(?= =)", "hibernated", ["tools/gdb/"]),
+        ("NAP", "HIBERNATED", ["tools/gdb/"]),
+    ]),
+    "files": ("src: five files are named for what is in them: switch_sanitized, symbolize, elements, lock_debug, "
+              "nonblocking", [
+        ("announced[.]c", "switch_sanitized.c", None),
+        ("CR_ANNOUNCED", "CR_SWITCH_SANITIZED", None),
+        ("is_announced", "is_sanitized", ["tools/gdb/"]),
+        ("base/place[.]h", "base/symbolize.h", None),
+        ("place[.](c|h)", r"symbolize.\1", ["src/base/", "docs/tour.md"]),
+        ("CR_PLACE_H", "CR_SYMBOLIZE_H", None),
+        ("cr_place_returned_to", "cr_symbolize_is_return", None),
+        ("cr_place_print", "cr_symbolize_print", None),
+        ("sync/store[.](h|c)", r"sync/elements.\1", None),
+        ("store[.](c|h)", r"elements.\1", ["src/sync/", "docs/tour.md", "tests/unit/store.c", "tests/unit/elements.c"]),
+        ("CR_STORE_H", "CR_ELEMENTS_H", None),
+        ("cr_store", "cr_elements", None),
+        (r"cr_store_(init|deinit|grow|clear|put|take)", r"cr_elements_\1", None),
+        (r"cr_(heap|ring)_(put|take|at)", r"cr_elements_\1_\2", ["src/sync/", "tests/unit/store.c",
+                                                                "tests/unit/elements.c"]),
+        ("sync/trace[.]c", "sync/lock_debug.c", None),
+        ("trace[.]c", "lock_debug.c", ["src/sync/"]),
+        ("cr_lock_untrace", "cr_lock_debug_forget", None),
+        ("cr_lock_trace_waiter", "cr_lock_debug_waits", None),
+        ("cr_lock_trace", "cr_lock_debug_takes", None),
+        ("backend/attempt[.](h|c)", r"backend/nonblocking.\1", None),
+        ("attempt[.](c|h)", r"nonblocking.\1", ["src/backend/", "docs/tour.md", "tests/unit/attempt.c",
+                                               "tests/unit/nonblocking.c"]),
+        ("CR_ATTEMPT_H", "CR_NONBLOCKING_H", None),
+        ("cr_attempt_waiting", "cr_nonblocking_or_wait", None),
+        ("cr_attempt", "cr_nonblocking", None),
+        ("cr_attempt_(receive|send)", r"cr_nonblocking_\1", None),
+        ("cr_op_events", "cr_nonblocking_events", None),
+    ]),
+    "freelist": ("base: objects of one size come from a freelist; a pool is one of threads or of a group's tasks", [
+        ("cr_pool", "cr_freelist", None),
+        (r"cr_pool_(init|deinit|grow|get|put)", r"cr_freelist_\1", None),
+        ("base/pool[.](h|c)", r"base/freelist.\1", None),
+        ("pool[.](c|h)", r"freelist.\1", ["src/base/", "tests/unit/pool.c", "tests/unit/freelist.c"]),
+        ("CR_POOL_H", "CR_FREELIST_H", None),
+        ("pool", "freelist", ["src/base/pool", "src/base/freelist"]),
+        ("pools", "freelists", ["src/base/pool", "src/base/freelist"]),
+        ("generator_pool", "generator_freelist", ["src/"]),
+    ]),
+    "names_base": ("base, context: functions are named by the file in which they stand", [
+        ("cr_commit", "cr_pages_commit", None),
+        ("cr_uncommit", "cr_pages_release", None),
+        ("cr_stderr_paint", "cr_check_paint", None),
+        ("cr_captured_small", "cr_fiber_captured_small", None),
+        ("cr_captured_large", "cr_fiber_captured_large", None),
+        ("cr_floating_control", "cr_fiber_floating_control", None),
+        ("cr_floating_control_set", "cr_fiber_floating_control_set", None),
+        ("cr_stack_prepare", "cr_fiber_prepare_stack", None),
+        ("cr_error_words", "cr_failure_error_words", None),
+    ]),
+    "names_loop": ("loop: functions are named by the file in which they stand", [
+        ("cr_call_(get|forget|put|find)", r"cr_handles_\1", None),
+        ("cr_call_handle", "cr_handles_of", None),
+        ("cr_watch_(new|free)", r"cr_callback_watch_\1", None),
+        ("cr_fork_note", "cr_inherit_note", None),
+        ("cr_fork_came_back", "cr_inherit_came_back", None),
+        ("cr_loop_inherit", "cr_inherit_loop", None),
+        ("cr_loop_renew", "cr_inherit_renew", None),
+        ("cr_loop_inherited", "cr_inherit_is_needed", None),
+        ("cr_(nanoseconds|instant|choose)", r"cr_loop_\1", None),
+        ("cr_loop_turn", "cr_turn", None),
+        ("cr_loop_drive", "cr_turn_drive", None),
+    ]),
+    "names_task": ("task: functions are named by the file in which they stand", [
+        ("cr_cancel_pending", "cr_checkpoint_pending", None),
+        ("cr_wait_without_scope", "cr_checkpoint_without_scope", None),
+        ("cr_task_name", "cr_describe_name", None),
+        ("cr_task_describe", "cr_describe_task", None),
+        ("cr_failed", "cr_error_set", None),
+        ("cr_failure_(here|take|give|move|copy|collect)", r"cr_error_\1", None),
+        ("cr_reason_deliver", "cr_error_deliver_reason", None),
+        ("cr_stack_ensure", "cr_hibernate_ensure", None),
+        ("cr_stack_ensure_slow", "cr_hibernate_ensure_slow", None),
+        ("cr_numbers_reserve", "cr_record_reserve_numbers", None),
+        ("cr_task_value_of_kind", "cr_result_value_of_kind", None),
+        ("cr_task_bits_of_kind", "cr_result_bits_of_kind", None),
+        ("cr_task_(error|value|bits)", r"cr_result_\1", None),
+        ("cr_since_trace", "cr_wait_times_trace", None),
+        ("cr_(self|loop)_checked", r"cr_checked_\1", None),
+        ("cr_task_of_failed", "cr_checked_task_failed", None),
+        ("cr_task_ext", "cr_record_ext", None),
+    ]),
+    "names_scope": ("scope: functions are named by the file in which they stand", [
+        ("cr_scopes_(fired|requested|deliverable|pending|run_on|answer|defer|ops)", r"cr_interruption_\1", None),
+        ("cr_scopes_interrupt", "cr_interruption_give", None),
+        ("cr_scope_owns_cancel", "cr_interruption_owned_by", None),
+        ("cr_scope_(absorb|restore_shared|restore_since)", r"cr_interruption_\1", None),
+        ("cr_task_cancel", "cr_cancel_task", None),
+        ("cr_children_cancel", "cr_cancel_children", None),
+        ("cr_ext_free", "cr_end_free_ext", None),
+        ("cr_task_(release|release_plain|is_plain|complete|complete_error|unmake|left)", r"cr_end_\1", None),
+        ("cr_children_unwanted", "cr_end_children_unwanted", None),
+        ("cr_name_leftovers", "cr_end_name_leftovers", None),
+        ("cr_returned_cancel", "cr_end_cancel_completing", None),
+        ("cr_future_ended", "cr_end_future", None),
+        ("cr_task_(claim|watch|unwatch|end_of)", r"cr_join_\1", None),
+        ("cr_child_(alive|link|unlink)", r"cr_nursery_\1", None),
+        ("cr_children_of", "cr_nursery_list_of", None),
+        ("cr_task_adopt", "cr_nursery_adopt", None),
+        ("cr_future_uncount", "cr_nursery_uncount_future", None),
+        ("cr_grace_(start|stop|over)", r"cr_reap_grace_\1", None),
+        ("cr_dones_(left|free)", r"cr_release_dones_\1", None),
+        ("cr_need_stack", "cr_sleeper_need_stack", None),
+        ("cr_task_make", "cr_spawn_make", None),
+        ("cr_task_(make_owned|make_from|ready)", r"cr_spawn_\1", None),
+        ("cr_scope_timer_due", "cr_timeout_due", None),
+    ]),
+    "names_group": ("group, generator: functions are named by the file in which they stand", [
+        ("cr_result_fits", "cr_results_fits", None),
+        ("cr_result_words", "cr_results_words", None),
+        ("cr_variables_words", "cr_results_variables_words", None),
+        ("cr_deliver_(at_end|added)", r"cr_results_deliver_\1", None),
+        ("cr_generator_(get|put)", r"cr_generators_\1", None),
+        ("generator/registry[.]c", "generator/generators.c", None),
+        ("registry[.]c", "generators.c", ["src/generator/"]),
+    ]),
+    "names_thread": ("thread: functions are named by the file in which they stand", [
+        ("cr_jobs", "cr_job_queue", None),
+        ("cr_jobs_(init|deinit|put|take|give_back|collect|waiting)", r"cr_job_queue_\1", None),
+        ("cr_sim_(preempt|wait|resume)", r"cr_sim_pool_\1", None),
+        ("cr_pool_ops", "cr_workers_ops", None),
+        ("thread/pool[.]h", "thread/workers.h", None),
+        ("CR_THREAD_POOL_H", "CR_WORKERS_H", None),
+        (r"(?<!\w)pool[.]h", "workers.h", ["src/thread/"]),
+        (r"(?<!\w)open[.]c", "workers.c", ["src/thread/"]),
+    ]),
+    "names_run": ("run, inspect, cli: functions are named by the file in which they stand", [
+        ("cr_run_start_grace", "cr_shutdown_start_grace", None),
+        ("cr_(root|detached)_ended", r"cr_shutdown_\1_ended", None),
+        ("cr_run_starved", "cr_shutdown_starved", None),
+        ("run/open[.](h|c)", r"run/task_state.\1", None),
+        ("inspect/call[.](h|c)", r"inspect/syscalls.\1", None),
+        ("cr_call_name", "cr_syscalls_name", None),
+        ("cr_beat_(of|same)", r"cr_sample_beat_\1", None),
+        ("cr_command_explore", "cr_explore_command", None),
+        ("cr_sim_sys_init", "cr_table_init", None),
+        ("open[.](h|c)", r"task_state.\1", ["src/run/"]),
+        ("CR_OPEN_H", "CR_TASK_STATE_H", ["src/run/"]),
+        (r"(?<!\w)call[.](h|c)", r"syscalls.\1", ["src/inspect/"]),
+        ("CR_CALL_H", "CR_SYSCALLS_H", ["src/inspect/"]),
+    ]),
+}
+
+# Files that a stem renames, where they stand: the old name and the new.
+MOVES = {
+    "files": [("src/context/announced.c", "src/context/switch_sanitized.c"),
+              ("src/base/place.c", "src/base/symbolize.c"), ("src/base/place.h", "src/base/symbolize.h"),
+              ("src/sync/store.c", "src/sync/elements.c"), ("src/sync/store.h", "src/sync/elements.h"),
+              ("src/sync/trace.c", "src/sync/lock_debug.c"),
+              ("src/backend/attempt.c", "src/backend/nonblocking.c"),
+              ("src/backend/attempt.h", "src/backend/nonblocking.h"),
+              ("tests/unit/store.c", "tests/unit/elements.c"), ("tests/unit/attempt.c", "tests/unit/nonblocking.c")],
+    "names_group": [("src/generator/registry.c", "src/generator/generators.c")],
+    "names_thread": [("src/thread/pool.h", "src/thread/workers.h"), ("src/thread/open.c", "src/thread/workers.c")],
+    "names_run": [("src/run/open.c", "src/run/task_state.c"), ("src/run/open.h", "src/run/task_state.h"),
+                  ("src/inspect/call.c", "src/inspect/syscalls.c"), ("src/inspect/call.h", "src/inspect/syscalls.h")],
+    "freelist": [("src/base/pool.c", "src/base/freelist.c"), ("src/base/pool.h", "src/base/freelist.h"),
+                 ("tests/unit/pool.c", "tests/unit/freelist.c")],
 }
 
 
@@ -179,9 +449,48 @@ def rename(stem):
         if text != before:
             with open(full, "w", encoding="utf-8") as file:
                 file.write(text)
+            if path.startswith("src/") and path.endswith((".c", ".h")):
+                wrap(full)
+    for old, new in MOVES.get(stem, ()):
+        if os.path.exists(os.path.join(ROOT, old)):
+            subprocess.run(["git", "-C", ROOT, "mv", old, new], check=True)
+
+
+def wrap(path):
+    """Lay a file of src out again where it is wider than 100 columns."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r"^( *)(\S.*?) +(/[*] .* [*]/)$",  # a comment behind code: above it
+                  lambda m: m.group() if len(m.group()) <= WIDTH or m.group(2).startswith(("/*", "#", "*"))
+                  else f"{m.group(1)}{m.group(3)}\n{m.group(1)}{m.group(2)}", text, flags=re.M)
+    text = re.sub(r"^( *)/[*] ((?:(?![*]/).)*)[*]/$", wrap_comment, text, flags=re.M | re.S)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    subprocess.run(["clang-format", "-i", path], check=True)
+
+
+def wrap_comment(match):
+    if all(len(line) <= WIDTH for line in match.group().split("\n")):
+        return match.group()
+    indent = match.group(1)
+    paragraphs = re.split(r"\n *[*]\n", match.group(2).rstrip())
+    laid = []
+    for i, paragraph in enumerate(paragraphs):
+        lines = [re.sub(r"^ *[*] ?", "", line) for line in paragraph.split("\n")]
+        width = WIDTH - len(indent) - 3
+        if i == len(paragraphs) - 1:
+            lines[-1] += "\u00a0*/"  # not alone on a line
+        if any(len(line) > width for line in lines) and not any(re.match(r" {2}|-", line) for line in lines):
+            lines = textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
+        laid.append(f"\n{indent} * ".join(lines))
+    return (f"{indent}/* " + f"\n{indent} *\n{indent} * ".join(laid)).replace("\u00a0", " ")
 
 
 def main():
+    if sys.argv[1:2] == ["--wrap"]:
+        for path in sys.argv[2:]:
+            wrap(path)
+        return 0
     if sys.argv[1:] == ["--list"]:
         for stem, (title, _) in STEMS.items():
             print(f"{stem:12} {title}")

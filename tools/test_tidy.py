@@ -14,6 +14,7 @@ GOOD = {
     "src/loop/loop.h": SPDX + '/* loop.h: turns. Owns time. */\n#include "base/list.h"\nint cr_turn(int a);\n',
     "src/loop/loop.c": SPDX + '/* loop.c: turns. Owns time. */\n#include "loop/loop.h"\nint cr_turn(int a)\n{\n'
                               "    return a;\n}\n",
+    "docs/tour.md": "| file | has |\n|---|---|\n| `loop/loop.c` | `cr_t*`: the turn |\n",
     "docs/glossary.md": "| word | is | not |\n|---|---|---|\n| counts | numbers | `tally` |\n",
     ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\nBreakBeforeBraces: Linux\n"
                      "AllowShortFunctionsOnASingleLine: None\n",
@@ -61,6 +62,10 @@ BAD = [
      "the hook crank_loop.ends is not in HOOKS"),
     ("hooks", "src/loop/loop.h", GOOD["src/loop/loop.h"] + "extern int (*cr_asked)(int n);\n",
      "the hook cr_asked is not in HOOKS"),
+    ("homes", "src/loop/loop.c", LOOP.replace("cr_turn", "cr_sleeping"), "cr_sleeping does not stand in the file"),
+    ("homes", "src/loop/turn_more.c", LOOP.replace("cr_turn", "cr_loop_more"), "cr_loop_more does not stand"),
+    ("homes", "docs/tour.md", "| file | has |\n|---|---|\n| `loop/loop.c` | `cr_turn`, `cr_gone_*` |\n",
+     "cr_gone_* is no function of loop/loop.c"),
     ("glossary", "src/loop/loop.c", LOOP + "int cr_tally;\nint tally;\n", "tally: the word is counts"),
     ("comment_share", "src/loop/loop.c", LOOP + "int cr_x;\n" * 600, "of the lines are comments"),
 ]

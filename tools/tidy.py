@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 
-from tidy_ranks import broad_headers, circles, declared, hooks, print_circles
+from tidy_ranks import broad_headers, circles, declared, homes, hooks, print_circles
 from tidy_tree import COMMENT, INCLUDE, Tree, functions_of, line_of, source_functions
 
 LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope", "group", "generator", "sync",
@@ -345,7 +345,7 @@ def glossary(tree):
 
 RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
          documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout, declared, hooks,
-         broad_headers, circles, glossary]
+         broad_headers, circles, homes, glossary]
 
 
 def run(root, rules=None):

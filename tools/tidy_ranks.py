@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tidy.py's rules about ranks by call: what a rank defines it declares, what points upwards has a reason, and files
 can be read one after another."""
+import fnmatch
 import re
 
 from tidy_tree import INCLUDE, functions_of, line_of
@@ -29,8 +30,8 @@ SHARED_STATE = ("cr_task_state", "crank_loop")
 # Headers that more than half of their folder includes: the rank's own type, or with another reason.
 BROAD = {
     "group/results.h": "each of them gives results to variables, and says the same when one does not fit",
-    "thread/pool.h": "the pool's own type",
-    "backend/attempt.h": "each backend performs operations without waiting, and in the same way",
+    "thread/workers.h": "the workers' own type",
+    "backend/nonblocking.h": "each backend performs operations without waiting, and in the same way",
 }
 BROAD_FOLDER = 6  # in a smaller folder a header has few readers anyhow
 CIRCLE_MAX = 3
@@ -147,6 +148,48 @@ def circles(tree):
         if len(circle) > CIRCLE_MAX:
             tree.complain(f"src/{circle[0]}.c", 1, f"{len(circle)} files call each other: {', '.join(circle)}",
                           f"more than {CIRCLE_MAX} files cannot be read one after another")
+
+
+TOUR = "docs/tour.md"
+TOUR_ROW = re.compile(r"^\| `(\w+/\w+\.[cS])` \| (.*) \|$", re.M)
+
+
+def elsewhere_of(tree):
+    """The tour's table of functions that do not stand in the file of their name: file: patterns."""
+    rows = TOUR_ROW.findall(tree.text(TOUR)) if TOUR in tree.all_files() else []
+    return {file: re.findall(r"`([\w*]+)`", names) for file, names in rows}
+
+
+def file_of_name(name, paths):
+    """The files of a function's name: those with the longest name with which it begins, behind cr_ or crank_."""
+    name = re.sub(r"^cr(ank)?_", "", name).rstrip("_") + "_"
+    fits = {}
+    for path in paths:
+        stem = path.split("/")[-1][:-len(".c")]
+        for form, exact in ((stem, 1), (stem + "s", 0), (stem.removesuffix("s"), 0)):
+            if name.startswith(form + "_"):
+                fits[path] = max(fits.get(path, (0, 0)), (len(form), exact))
+    return [path for path in fits if fits[path] == max(fits.values())]
+
+
+def homes(tree):
+    """A function that other files may call stands in the file of its name, or in the tour's table."""
+    paths, elsewhere = tree.files("src/", ends=(".c",)), elsewhere_of(tree)
+    used = set()
+    for path in paths:
+        patterns = elsewhere.get(path[len("src/"):], [])
+        for f in functions_of(tree, path):
+            if f.is_static or f.name == "main":
+                continue
+            listed = [p for p in patterns if fnmatch.fnmatchcase(f.name, p)]
+            used.update((path[len("src/"):], p) for p in listed)
+            if not listed and file_of_name(f.name, paths) != [path]:
+                tree.complain(path, f.line, f"{f.name} does not stand in the file of its name",
+                              f"a reader finds a function by its name; exceptions are in the table of {TOUR}")
+    for file, patterns in elsewhere.items():
+        for pattern in patterns:
+            if (file, pattern) not in used:
+                tree.complain(TOUR, 1, f"{pattern} is no function of {file}", "a table that is wrong misleads")
 
 
 def print_circles(tree):

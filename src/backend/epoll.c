@@ -24,7 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 
 #define ROOM_FIRST 16
 #define WAKE_DATA UINT64_MAX /* no descriptor's number and generation */
@@ -123,7 +123,7 @@ void cr_epoll_finish(cr_epoll *e, cr_op *op, long result)
 {
     op->result = result;
     e->slots[op->slot].finished = true;
-    cr_epoll_line_add(e, &e->finished, op->slot);
+    cr_epoll_queue_add(e, &e->finished, op->slot);
 }
 
 /* Who waits for a descriptor that cannot be armed would wait for ever. */
@@ -131,7 +131,7 @@ static void tell_waiting(cr_epoll *e, cr_epoll_descriptor *d, int err)
 {
     while (d->waiting.first) {
         cr_op *op = e->slots[d->waiting.first].op;
-        cr_epoll_line_remove(e, &d->waiting, op->slot);
+        cr_epoll_queue_remove(e, &d->waiting, op->slot);
         cr_epoll_finish(e, op, err);
     }
 }
@@ -151,7 +151,7 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
     if (op->generation)
         return cr_epoll_attached_submit(e, op);
     if (op->code != CR_OP_POLL) {
-        long result = cr_attempt(e->sys, op);
+        long result = cr_nonblocking(e->sys, op);
         if (result != -EAGAIN)
             return done(op, result);
     }
@@ -160,15 +160,15 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
         err = cr_epoll_take_slot(e, op);
     if (err < 0)
         return done(op, err);
-    err = arm(e, op->fd, cr_op_events(op));
+    err = arm(e, op->fd, cr_nonblocking_events(op));
     if (err == 0) {
-        cr_epoll_line_add(e, &e->descriptors[op->fd].waiting, op->slot);
+        cr_epoll_queue_add(e, &e->descriptors[op->fd].waiting, op->slot);
         return CR_PENDING;
     }
     cr_epoll_give_slot(e, op->slot);
     if (!e->descriptors[op->fd].registered)
         tell_waiting(e, &e->descriptors[op->fd], err);
-    return done(op, err == -EPERM ? cr_attempt_waiting(e->sys, op) : err);
+    return done(op, err == -EPERM ? cr_nonblocking_or_wait(e->sys, op) : err);
 }
 
 /* With nobody waiting for it, the descriptor leaves epoll's sight: it may be closed, or polled from
@@ -183,7 +183,7 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
     if (e->slots[op->slot].finished)
         return;
     cr_epoll_descriptor *d = &e->descriptors[op->fd];
-    cr_epoll_line_remove(e, &d->waiting, op->slot);
+    cr_epoll_queue_remove(e, &d->waiting, op->slot);
     cr_epoll_finish(e, op, -ECANCELED);
     if (d->waiting.first == CR_EPOLL_NO_SLOT && d->armed) {
         cr_epoll_control(e, EPOLL_CTL_DEL, op->fd, 0);
@@ -195,10 +195,10 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
 /* Readiness is a hint: another reader may have been faster, and then the operation waits on. */
 static long try_ready(cr_epoll *e, const cr_op *op, uint32_t events)
 {
-    uint32_t seen = events & (cr_op_events(op) | CR_EPOLL_ALWAYS);
+    uint32_t seen = events & (cr_nonblocking_events(op) | CR_EPOLL_ALWAYS);
     if (!seen)
         return -EAGAIN;
-    return op->code == CR_OP_POLL ? (long)seen : cr_attempt(e->sys, op);
+    return op->code == CR_OP_POLL ? (long)seen : cr_nonblocking(e->sys, op);
 }
 
 /* Events of a descriptor: complete what they allow, arm again for what is left. */
@@ -212,9 +212,9 @@ static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
         next = e->slots[slot].next;
         long result = try_ready(e, op, events);
         if (result == -EAGAIN) {
-            left |= cr_op_events(op);
+            left |= cr_nonblocking_events(op);
         } else {
-            cr_epoll_line_remove(e, &d->waiting, slot);
+            cr_epoll_queue_remove(e, &d->waiting, slot);
             cr_epoll_finish(e, op, result);
         }
     }
@@ -246,7 +246,7 @@ static long deliver(cr_epoll *e)
         slot = e->finished.first;
         cr_op *op = e->slots[slot].op;
         CR_ASSUME(op != NULL); /* only slots in use stand in a line */
-        cr_epoll_line_remove(e, &e->finished, slot);
+        cr_epoll_queue_remove(e, &e->finished, slot);
         cr_epoll_give_slot(e, slot);
         op->completed(op, op->arg);
     }
@@ -350,7 +350,7 @@ static uint32_t events_wanted(const cr_epoll *e, const cr_epoll_descriptor *d)
 {
     uint32_t wanted = 0;
     for (uint32_t slot = d->waiting.first; slot; slot = e->slots[slot].next)
-        wanted |= cr_op_events(e->slots[slot].op);
+        wanted |= cr_nonblocking_events(e->slots[slot].op);
     return wanted;
 }
 

@@ -21,18 +21,18 @@ typedef struct cr_epoll_slot {
 } cr_epoll_slot;
 
 /* First come, first served: several may wait for one descriptor, and are tried in this order. */
-typedef struct cr_epoll_line {
+typedef struct cr_epoll_queue {
     uint32_t first;
     uint32_t last;
-} cr_epoll_line;
+} cr_epoll_queue;
 
 typedef struct cr_epoll_descriptor {
-    cr_epoll_line waiting; /* operations with a slot */
-    cr_op *receiving;      /* attached: the pending RECV; NULL */
-    cr_op *sending;        /* attached: the pending SEND; NULL */
-    uint32_t armed;        /* events that the kernel reports; one-shot: 0 after one has come */
-    uint32_t generation;   /* of the registration, or of what is attached; never 0 then */
-    uint32_t next;         /* of those with a cancelled RECV or SEND; CR_EPOLL_NO_FD */
+    cr_epoll_queue waiting; /* operations with a slot */
+    cr_op *receiving;       /* attached: the pending RECV; NULL */
+    cr_op *sending;         /* attached: the pending SEND; NULL */
+    uint32_t armed;         /* events that the kernel reports; one-shot: 0 after one has come */
+    uint32_t generation;    /* of the registration, or of what is attached; never 0 then */
+    uint32_t next;          /* of those with a cancelled RECV or SEND; CR_EPOLL_NO_FD */
     bool registered;
     bool attached;
     bool stream;           /* CR_FD_TCP */
@@ -51,7 +51,7 @@ typedef struct cr_epoll {
     cr_epoll_slot *slots;
     uint32_t slots_room;
     uint32_t slots_free;              /* first of the free list */
-    cr_epoll_line finished;           /* in the order in which they were found */
+    cr_epoll_queue finished;          /* in the order in which they were found */
     uint32_t canceled;                /* first of the descriptors with a cancelled RECV or SEND */
     cr_epoll_descriptor *descriptors; /* by number */
     size_t descriptors_room;
@@ -59,7 +59,7 @@ typedef struct cr_epoll {
 } cr_epoll;
 
 /* Links are numbers: slots move when their array grows. */
-static inline void cr_epoll_line_add(cr_epoll *e, cr_epoll_line *line, uint32_t slot)
+static inline void cr_epoll_queue_add(cr_epoll *e, cr_epoll_queue *line, uint32_t slot)
 {
     e->slots[slot].next = CR_EPOLL_NO_SLOT;
     e->slots[slot].prev = line->last;
@@ -68,7 +68,7 @@ static inline void cr_epoll_line_add(cr_epoll *e, cr_epoll_line *line, uint32_t 
 }
 
 /* From anywhere in the line: a cancelled operation leaves as cheaply as it came. */
-static inline void cr_epoll_line_remove(cr_epoll *e, cr_epoll_line *line, uint32_t slot)
+static inline void cr_epoll_queue_remove(cr_epoll *e, cr_epoll_queue *line, uint32_t slot)
 {
     uint32_t next = e->slots[slot].next;
     uint32_t prev = e->slots[slot].prev;

@@ -15,7 +15,7 @@
  * Completions come as the event is looked at: nothing is kept across one but the number. */
 #include "backend/epoll.h"
 
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 #include "base/check.h"
 
 /* Registered for good: all that tells of something to read. The end, errors and urgent data are
@@ -89,7 +89,7 @@ static bool is_drained(const cr_epoll_descriptor *d, const cr_op *op, long n)
 
 static long try_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 {
-    long n = cr_attempt_receive(&e->base, e->sys, op);
+    long n = cr_nonblocking_receive(&e->base, e->sys, op);
     if (n == -EAGAIN)
         d->ended = false;
     if (!d->ended && is_drained(d, op, n))
@@ -99,7 +99,7 @@ static long try_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 
 static long try_send(cr_epoll *e, cr_epoll_descriptor *d, const cr_op *op)
 {
-    long n = cr_attempt_send(e->sys, op);
+    long n = cr_nonblocking_send(e->sys, op);
     if (is_drained(d, op, n))
         d->writable = false;
     return n;
@@ -142,7 +142,7 @@ static enum cr_submitted submit_poll(cr_epoll *e, cr_epoll_descriptor *d, cr_op 
         cr_epoll_give_slot(e, op->slot);
         return done(op, err);
     }
-    cr_epoll_line_add(e, &d->waiting, op->slot);
+    cr_epoll_queue_add(e, &d->waiting, op->slot);
     return CR_PENDING;
 }
 
@@ -169,7 +169,7 @@ void cr_epoll_attached_cancel(cr_epoll *e, cr_op *op)
     cr_epoll_descriptor *d = &e->descriptors[op->fd];
     if (op->code == CR_OP_POLL) {
         if (!e->slots[op->slot].finished) {
-            cr_epoll_line_remove(e, &d->waiting, op->slot);
+            cr_epoll_queue_remove(e, &d->waiting, op->slot);
             cr_epoll_finish(e, op, -ECANCELED);
         }
         return;
@@ -220,7 +220,7 @@ static void finish_polls(cr_epoll *e, cr_epoll_descriptor *d, uint32_t events)
         if (op->events & EPOLLIN)
             asked |= EPOLLRDHUP;
         if (events & asked) {
-            cr_epoll_line_remove(e, &d->waiting, slot);
+            cr_epoll_queue_remove(e, &d->waiting, slot);
             cr_epoll_finish(e, op, (long)(events & asked));
         }
     }

@@ -5,7 +5,7 @@
  * means is uring.c's to say. */
 #include "backend/requests.h"
 
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 
 #define TRANSFER_MAX 0x7ffff000 /* what the kernel moves at most in one call */
 
@@ -24,7 +24,7 @@ bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_
 {
     const struct io_uring_sqe asked = {
         .fd = op->fd,
-        .poll32_events = cr_op_events(op),
+        .poll32_events = cr_nonblocking_events(op),
         .user_data = tag,
     };
     return poll_request(sys, ring, &asked);

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 
 #include "backend/attached.h"
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 #include "backend/sim.h"
 #include "world/world.h"
 
@@ -87,7 +87,7 @@ static cr_attached *attached_with(sim *s, int fd)
 static int64_t virtual_events(sim *s, const cr_op *op)
 {
     int64_t events = cr_net_events(&s->world, op->fd);
-    return events < 0 ? events : events & (cr_op_events(op) | EPOLLERR | EPOLLHUP);
+    return events < 0 ? events : events & (cr_nonblocking_events(op) | EPOLLERR | EPOLLHUP);
 }
 
 /* What an operation comes to now, or -EAGAIN. A file is read at once, whether the kernel has it in
@@ -100,11 +100,11 @@ static long attempt_whole(sim *s, cr_op *op)
     if (err < 0)
         return err;
     if (op->code == CR_OP_RECV)
-        return cr_attempt_receive(&s->base, sys, op);
+        return cr_nonblocking_receive(&s->base, sys, op);
     if (op->code == CR_OP_SEND)
-        return cr_attempt_send(sys, op);
+        return cr_nonblocking_send(sys, op);
     if (op->code != CR_OP_POLL || !cr_is_virtual(op->fd))
-        return (S_ISREG(status.st_mode) ? cr_attempt_waiting : cr_attempt)(sys, op);
+        return (S_ISREG(status.st_mode) ? cr_nonblocking_or_wait : cr_nonblocking)(sys, op);
     int64_t events = virtual_events(s, op);
     return events ? (long)events : -EAGAIN;
 }
@@ -207,7 +207,7 @@ static size_t find_finished(sim *s, int64_t span)
     for (size_t i = 0; i < s->count; i++) {
         const pending *p = &s->ops[i];
         s->polled[i].fd = p->finished || cr_is_virtual(p->op->fd) ? -1 : p->op->fd;
-        s->polled[i].events = (short)cr_op_events(p->op);
+        s->polled[i].events = (short)cr_nonblocking_events(p->op);
     }
     s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };
     if (s->real->poll(s->real->context, s->polled, s->count + 1, finished ? 0 : span) <= 0)

@@ -18,7 +18,7 @@
 #include "base/check.h"
 #include "base/valgrind.h"
 #include "backend/attached.h"
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 #include "backend/requests.h"
 
 #include <errno.h>
@@ -235,8 +235,8 @@ static long run_backlog(struct uring *uring)
 /* RECV or SEND of an attached descriptor. */
 static long transfer_now(struct uring *uring, cr_op *op)
 {
-    return op->code == CR_OP_RECV ? cr_attempt_receive(&uring->base, uring->sys, op)
-                                  : cr_attempt_send(uring->sys, op);
+    return op->code == CR_OP_RECV ? cr_nonblocking_receive(&uring->base, uring->sys, op)
+                                  : cr_nonblocking_send(uring->sys, op);
 }
 
 /* -EAGAIN is no answer for a completion backend: the file is polled and tried again; and a poll

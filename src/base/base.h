@@ -69,7 +69,7 @@ static inline void cr_relax(void)
 #endif
 /* Builds in which every switch of stacks is announced to a tool: they take the switch written in
  * C. */
-#define CR_ANNOUNCED (CR_ASAN || CR_TSAN || CR_MSAN)
+#define CR_SWITCH_SANITIZED (CR_ASAN || CR_TSAN || CR_MSAN)
 
 /* Reads what another thread or frame is writing, and can live with what it finds: no tool need say
  * so. gcc does not know the last. */

@@ -20,7 +20,7 @@ static __thread bool reporting;
 
 /* Asked each time: a message is rare, and stderr may have been redirected since. NO_COLOR counts
  * where it is not empty, as its inventors say. */
-cr_paint cr_stderr_paint(void)
+cr_paint cr_check_paint(void)
 {
     const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool plain = !isatty(STDERR_FILENO) || (refused && *refused) || !terminal ||
@@ -42,7 +42,7 @@ void cr_check_failed(const char *format, ...)
 {
     char text[1024];
     const size_t room = sizeof text - 1; /* one byte stays for the newline */
-    cr_paint paint = cr_stderr_paint();
+    cr_paint paint = cr_check_paint();
     size_t used = written(snprintf(text, room, "%scrank: CHECK:%s ", paint.on, paint.off), room);
     va_list args;
     va_start(args, format);

@@ -25,7 +25,7 @@ extern __thread const crank_site *cr_check_site __attribute__((tls_model("initia
 typedef struct cr_paint {
     const char *on, *off;
 } cr_paint;
-cr_paint cr_stderr_paint(void);
+cr_paint cr_check_paint(void);
 
 /* Writes one line about the running task into buf, or nothing; set once by the task layer. */
 extern size_t (*cr_check_hook)(char *buf, size_t size);

@@ -8,5 +8,5 @@
 enum { CR_STATUS_FINE = 0, CR_STATUS_FOUND = 1, CR_STATUS_USAGE = 2, CR_STATUS_BROKEN = 3 };
 
 /* argv[0] is the command's name. Gives a status. */
-int cr_command_explore(int argc, char **argv);
+int cr_explore_command(int argc, char **argv);
 #endif

@@ -18,7 +18,7 @@ typedef struct command {
 
 static const command commands[] = {
     { "explore", "run a program through its schedules, shrink and show one that fails",
-        cr_command_explore },
+        cr_explore_command },
 };
 
 static const char help_head[] = "NAME\n"

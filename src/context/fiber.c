@@ -46,17 +46,17 @@ __thread cr_large_args *cr_capture_block;
 __thread cr_large_args cr_capture_large;
 
 /* Where the stub wrote: it may be asked once per call, before the next capture. */
-cr_small_args *cr_captured_small(void)
+cr_small_args *cr_fiber_captured_small(void)
 {
     return cr_capture_place ? cr_capture_place : &cr_capture_own;
 }
-cr_large_args *cr_captured_large(void)
+cr_large_args *cr_fiber_captured_large(void)
 {
     return cr_capture_block ? cr_capture_block : &cr_capture_large;
 }
 
 /* As the assembly keeps it: on x86-64 mxcsr and above it the x87 control word. */
-uint64_t cr_floating_control(void)
+uint64_t cr_fiber_floating_control(void)
 {
 #if defined(__x86_64__)
     uint32_t mxcsr = 0; /* MemorySanitizer does not see it written */
@@ -72,7 +72,7 @@ uint64_t cr_floating_control(void)
 }
 
 /* Setting is dear (the processor waits): done where a fiber starts or the value differs. */
-void cr_floating_control_set(uint64_t control)
+void cr_fiber_floating_control_set(uint64_t control)
 {
 #if defined(__x86_64__)
     uint32_t mxcsr = (uint32_t)control;
@@ -90,7 +90,7 @@ void cr_sched_init(cr_sched *runner)
     memset(runner, 0, sizeof *runner);
     runner->tail = &runner->head;
     runner->errno_at = &errno;
-    runner->fp = cr_floating_control();
+    runner->fp = cr_fiber_floating_control();
     runner->budget_full = CR_BUDGET;
     runner->budget = runner->budget_full;
 }
@@ -98,7 +98,7 @@ void cr_sched_init(cr_sched *runner)
 void cr_stack_base(void);
 
 /* The frame that cr_stack_swap loads: see the assembly. */
-void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg)
+void *cr_fiber_prepare_stack(void *top, void (*entry)(void *arg), void *arg)
 {
     uint64_t *sp = top;
 #if defined(__x86_64__)

@@ -156,9 +156,9 @@ struct cr_sched {
     cr_tracer *tracer; /* NULL: nobody listens */
 };
 
-/* Builds whose switches are announced to a tool take them in C (announced.c), all others in
+/* Builds whose switches are announced to a tool take them in C (switch_sanitized.c), all others in
  * assembly. */
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 #define CR_PARK_SYMBOL "cr_fiber_park"
 #else
 #define CR_PARK_SYMBOL "cr_fiber_park_fast"
@@ -173,8 +173,8 @@ struct cr_sched {
 cr_fiber *cr_sched_enter(cr_sched *runner);
 void cr_sched_init(cr_sched *runner);
 /* This thread's rounding mode and floating point traps, in the form of runner->fp. */
-uint64_t cr_floating_control(void);
-void cr_floating_control_set(uint64_t control);
+uint64_t cr_fiber_floating_control(void);
+void cr_fiber_floating_control_set(uint64_t control);
 
 /* First in, first out; tail points at the link to be set, so that an empty line is no special
  * case. */
@@ -224,8 +224,8 @@ static inline void cr_capture_into_block(cr_large_args *block)
         __msan_unpoison(block, sizeof *block);
 #endif
 }
-cr_small_args *cr_captured_small(void); /* where it wrote last */
-cr_large_args *cr_captured_large(void);
+cr_small_args *cr_fiber_captured_small(void); /* where it wrote last */
+cr_large_args *cr_fiber_captured_large(void);
 
 #if CR_MSAN
 #define cr_call_captured(function, few, many, ret) \
@@ -249,7 +249,7 @@ typedef struct cr_side {
     long value;
 } cr_side;
 /* From one side to another with a value; comes back with one when somebody swaps to from. */
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 int cr_side_swap(cr_side *from, cr_side *to, long value);
 /* The same for good. */
 CRANK_NORETURN void cr_side_leave(cr_side *from, cr_side *to, long value);
@@ -263,9 +263,9 @@ void cr_side_prepare(
     ((void)cr_side_swap(from, to, value), __builtin_unreachable())
 #define cr_side_entered(self) ((void)0)
 #define cr_side_prepare(side, runner, top, entry, arg) \
-    ((side)->sp = cr_stack_prepare((top), (entry), (arg)))
+    ((side)->sp = cr_fiber_prepare_stack((top), (entry), (arg)))
 #endif
 /* Prepare a fresh stack so that swapping to it calls entry(arg), which must not return. */
-void *cr_stack_prepare(void *top, void (*entry)(void *arg), void *arg);
+void *cr_fiber_prepare_stack(void *top, void (*entry)(void *arg), void *arg);
 #endif
 #endif

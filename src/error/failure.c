@@ -112,7 +112,7 @@ void cr_failure_spawned(cr_failure *failure, const crank_site *site)
 }
 
 /* Not strerror, which may allocate and is translated. */
-const char *cr_error_words(long error)
+const char *cr_failure_error_words(long error)
 {
     const char *words = strerrordesc_np(cr_errno_of(error));
     return words ? words : "unknown error";

@@ -32,7 +32,7 @@ void cr_failure_note(cr_failure *failure, crank_trace_entry entry);
 int cr_failure_error(const cr_failure *failure);
 /* The errno of a failed result: one whose negative no int holds counts as the last there is. */
 static inline int cr_errno_of(long error) { return error < -INT32_MAX ? INT32_MAX : (int)-error; }
-const char *cr_error_words(long error);
+const char *cr_failure_error_words(long error);
 /* Make child part of parent's failures (freed with it). 0, or -ENOMEM (then child is the caller's).
  */
 int cr_failure_add_child(cr_failure *parent, cr_failure *child);

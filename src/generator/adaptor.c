@@ -30,7 +30,7 @@ static crank_generator *adapt(
 {
     crank_generator *sources[] = { owned ? given->a : NULL,
         owned && given->b != given->a ? given->b : NULL };
-    crank_loop *loop = cr_loop_checked(site->function);
+    crank_loop *loop = cr_checked_loop(site->function);
     for (size_t i = 0; i < 2; i++)
         if (sources[i])
             cr_generator_check(sources[i], site->function);
@@ -38,7 +38,7 @@ static crank_generator *adapt(
     crank_generator *g = NULL;
     if (own) {
         *own = *given;
-        *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)own } };
+        *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)own } };
         g = cr_generator_make((crank_function_ *)body, site);
     }
     if (!g) { /* the sources were given to us: they end here */

@@ -33,11 +33,11 @@ static const char *name_of(const crank_generator *g) { return g->site->function;
 crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_generate");
+    crank_loop *loop = cr_checked_loop("crank_generate");
     CR_CHECK(site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int),
         "crank_generate: %s must return int or long", site->function);
     cr_check_site = NULL;
-    crank_generator *g = cr_generator_get(loop);
+    crank_generator *g = cr_generators_get(loop);
     if (!g) {
         errno = ENOMEM;
         return NULL;
@@ -46,9 +46,9 @@ crank_generator *cr_generator_make(crank_function_ *fn, const crank_site *site)
     g->function = fn;
     g->line = site->line;
     if (site->large)
-        g->many = *cr_captured_large();
+        g->many = *cr_fiber_captured_large();
     else if (site->args > 0)
-        g->few = *cr_captured_small();
+        g->few = *cr_fiber_captured_small();
     const cr_task *self = cr_self();
     g->body.up = self ? self->fiber.generator : NULL;
     return g;
@@ -94,7 +94,7 @@ static int first_run(crank_generator *g)
 {
     crank_loop *loop = g->loop;
     if (!loop->runner.stacks && cr_stacks_refill(cr_task_state_of(loop)->stacks) < 0)
-        return cr_failed(
+        return cr_error_set(
             -ENOMEM, "crank_next: no memory for the stack of generator %s", name_of(g));
     g->stack = cr_stack_pop(&loop->runner.stacks);
     cr_side_prepare(&g->own, &loop->runner, g->stack, body, g);
@@ -147,7 +147,7 @@ static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
     CR_CHECK(cr_loop_here == g->loop, "%s: generator %s was made in another run or thread", call,
         name_of(g));
     cr_generator_check(g, call);
-    const crank_generator *up = running(cr_self_checked(call));
+    const crank_generator *up = running(cr_checked_self(call));
     while (up && up != g)
         up = (const crank_generator *)(const void *)up->body.up;
     CR_CHECK(!up, "%s: generator %s asks itself for a value", call, name_of(g));
@@ -160,7 +160,7 @@ static CR_COLD void cannot_ask(const crank_generator *g, const char *call)
 static inline int may_ask(crank_generator *g, const char *call)
 {
     if (CR_UNLIKELY(!g || g == &missing))
-        return cr_failed(-ENOMEM, "%s: the generator could not be made: out of memory", call);
+        return cr_error_set(-ENOMEM, "%s: the generator could not be made: out of memory", call);
     if (CR_UNLIKELY(g->state >= CR_GENERATOR_RUNNING || cr_loop_here != g->loop || !cr_self()))
         cannot_ask(g, call);
     return g->state != CR_GENERATOR_ENDED;
@@ -203,7 +203,7 @@ int crank_send_(crank_generator *g, const void *value, size_t size, unsigned cha
     if (may <= 0)
         return may;
     if (g->state == CR_GENERATOR_NEW)
-        return cr_failed(-EINVAL,
+        return cr_error_set(-EINVAL,
             "crank_send: generator %s has not come to its first yield; call crank_next first",
             name_of(g));
     return cr_generator_ask(g, (cr_place){ ret_value, (uint32_t)ret_size, ret_kind },
@@ -260,7 +260,7 @@ static int end(crank_generator *g, cr_closing *closing)
         closing->asked |= source.asked;
         closing->fired |= source.fired;
     }
-    cr_generator_put(g);
+    cr_generators_put(g);
     return result;
 }
 
@@ -271,7 +271,7 @@ int crank_generator_close(crank_generator *g)
     cr_closing closing = { 0 };
     int result = end(g, &closing);
     if (result == -ECANCELED)
-        cr_scopes_answer(cr_self());
+        cr_interruption_answer(cr_self());
     return result;
 }
 
@@ -281,9 +281,9 @@ static cr_failure *report_closing(
 {
     if (!failure || cr_failure_error(failure) != error) {
         cr_failure_free(failure);
-        failure = cr_failure_new(error, self ? cr_task_name(self) : NULL);
+        failure = cr_failure_new(error, self ? cr_describe_name(self) : NULL);
         if (failure)
-            cr_failure_message(failure, "%s", cr_error_words(error));
+            cr_failure_message(failure, "%s", cr_failure_error_words(error));
     }
     if (failure)
         cr_report_failure(loop, self, failure, "of a generator that was closed: ");
@@ -296,7 +296,7 @@ static cr_failure *leave_to_next_wait(
     cr_task *self, const cr_closing *closing, uint64_t since, cr_failure *failure)
 {
     bool asked = closing->asked && CR_COUNTS_REQUESTS(self) > 0;
-    cr_scopes_defer(self, since, asked);
+    cr_interruption_defer(self, since, asked);
     if (!asked || !failure || cr_failure_error(failure) != -ECANCELED || self->ext->reason)
         return failure;
     self->ext->reason = failure;
@@ -311,17 +311,17 @@ void crank_generator_end_(crank_generator *g)
     crank_loop *loop = cr_loop_here;
     uint64_t since = loop ? cr_task_state_of(loop)->sequence++ : 0;
     cr_closing closing = { .begun = since + 1 };
-    cr_failure *before = self ? cr_failure_take(self)
-                              : NULL; /* the error that leaves the block stays the caller's */
+    cr_failure *before =
+        self ? cr_error_take(self) : NULL; /* the error that leaves the block stays the caller's */
     int result = end(g, &closing);
-    cr_failure *failure = self ? cr_failure_take(self) : NULL;
+    cr_failure *failure = self ? cr_error_take(self) : NULL;
     if (result < 0 && interrupted(&closing))
         failure = leave_to_next_wait(self, &closing, since, failure);
     if (result < 0 && result != -ECANCELED)
         failure = report_closing(loop, self, failure, result);
     cr_failure_free(failure);
     if (before)
-        cr_failure_give(loop, self, before);
+        cr_error_give(loop, self, before);
 }
 
 static void check_given(const crank_generator *g, const char *call)

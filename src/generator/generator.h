@@ -22,7 +22,7 @@ typedef struct cr_place {
     uint8_t kind;
 } cr_place;
 
-/* In a pool of the loop's, owned by whoever made it until crank_generator_close. What scopes
+/* In a freelist of the loop's, owned by whoever made it until crank_generator_close. What scopes
  * know and a switch needs comes first; the captured arguments, read once, come last. */
 struct crank_generator {
     cr_body body;
@@ -55,11 +55,11 @@ int cr_generator_sleep(int line);
 /* A CHECK naming call where it was closed. */
 void cr_generator_check(const crank_generator *generator, const char *call);
 
-/* ---- registry.c */
+/* ---- generators.c */
 /* A record, zero but for its place among the loop's; NULL when memory is short. */
-crank_generator *cr_generator_get(crank_loop *loop);
+crank_generator *cr_generators_get(crank_loop *loop);
 /* Give it back, closed. */
-void cr_generator_put(crank_generator *generator);
+void cr_generators_put(crank_generator *generator);
 /* Before the first generator is made. */
 void cr_generators_open(crank_loop *loop);
 /* Everybody has ended: is there a generator left open? Then a detached task is made

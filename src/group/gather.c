@@ -6,9 +6,9 @@
  * returns with the first failure and leaves the others running. crank_any is a gather that the
  * first success stops, in place of the first failure. crank_wait only watches.
  *
- * The state lies in the scopes' pool and not on the stack while it waits; the array of handles is
- * the caller's and may lie on its stack, so it is touched (cr_stack_ensure) before it is read from
- * outside.
+ * The state lies in the scopes' freelist and not on the stack while it waits; the array of handles
+ * is the caller's and may lie on its stack, so it is touched (cr_hibernate_ensure) before it is
+ * read from outside.
  *
  * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
  * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
@@ -50,11 +50,11 @@ typedef struct gather {
 static void cancel_rest(gather *g)
 {
     g->stopped = true;
-    cr_stack_ensure(g->tasks);
+    cr_hibernate_ensure(g->tasks);
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
         if (task && task->fiber.life != CR_ENDED)
-            (void)cr_task_cancel(g->loop, task);
+            (void)cr_cancel_task(g->loop, task);
     }
 }
 
@@ -64,7 +64,7 @@ static void stop_all(gather *g);
 /* The first failure in time wins, not the first in the array: it is the reason for the others. */
 static void note_failure(gather *g, const cr_task *task)
 {
-    int error = cr_task_error(task);
+    int error = cr_result_error(task);
     bool real = g->interrupted && g->error == -ECANCELED && error != -ECANCELED;
     if (g->settled || (g->error && !real))
         return;
@@ -93,7 +93,7 @@ static void judge(gather *g, uint64_t id, int error)
 static void note_for_any(gather *g, const cr_task *task)
 {
     bool decided = g->won != 0;
-    judge(g, task->id, cr_task_error(task));
+    judge(g, task->id, cr_result_error(task));
     if (!decided && g->won && !g->stopped)
         stop_all(g);
 }
@@ -159,19 +159,19 @@ static void one_of_any_ended(crank_loop *loop, cr_gather *base, cr_task *task)
  * has no more to ask of them. */
 static bool gather_abort(cr_task *self)
 {
-    gather *g = self->on;
+    gather *g = self->wait_object;
     self->fiber.flags |= CR_TASK_DELIVERING;
     g->interrupted = true;
-    if (!g->stopped || cr_scopes_requested(self))
+    if (!g->stopped || cr_interruption_requested(self))
         stop_all(g);
     return false;
 }
-static void gather_repeat(cr_task *self) { stop_all(self->on); }
+static void gather_repeat(cr_task *self) { stop_all(self->wait_object); }
 
 /* The first that has not ended. */
 static cr_task *gather_holder(const cr_task *self)
 {
-    const gather *g = self->on;
+    const gather *g = self->wait_object;
     for (size_t i = 0; i < g->n; i++) {
         cr_task *task = g->tasks[i] ? cr_task_find((uint64_t)(uintptr_t)g->tasks[i]) : NULL;
         if (task && task->fiber.life != CR_ENDED)
@@ -181,7 +181,7 @@ static cr_task *gather_holder(const cr_task *self)
 }
 static size_t gather_describe(const cr_task *self, char *buf, size_t size)
 {
-    const gather *g = self->on;
+    const gather *g = self->wait_object;
     int n = snprintf(buf, size, "%zu of %zu tasks", g->left, g->n);
     return n > 0 ? (size_t)n : 0;
 }
@@ -197,7 +197,7 @@ static void stop_all(gather *g)
 
 static cr_task *gather_unnamed(cr_task *self)
 {
-    gather *g = self->on;
+    gather *g = self->wait_object;
     bool named = g->named;
     g->named = true;
     return named ? NULL : gather_holder(self);
@@ -205,7 +205,7 @@ static cr_task *gather_unnamed(cr_task *self)
 static void gather_ask(crank_loop *loop, cr_task *self)
 {
     (void)loop;
-    cancel_rest(self->on);
+    cancel_rest(self->wait_object);
 }
 
 /* Does a result of this kind fit the results' array? A future's kind is not known before it is set,
@@ -214,9 +214,10 @@ static CR_NOINLINE void kind_check_all(const cr_task *task, size_t size, unsigne
 {
     bool unset = (task->fiber.flags & CR_TASK_FUTURE) &&
                  (task->fiber.life != CR_ENDED || (task->fiber.flags & CR_TASK_FAILED));
-    CR_CHECK(unset || cr_result_fits(task->site, size, kind),
+    CR_CHECK(unset || cr_results_fits(task->site, size, kind),
         "crank_gather: the result of task '%s' (%s) does not fit the results' array of %zu-byte %s",
-        cr_task_name(task), cr_result_words(task->site), size, cr_variables_words(kind));
+        cr_describe_name(task), cr_results_words(task->site), size,
+        cr_results_variables_words(kind));
 }
 
 /* Most arrays are of the very type of the tasks' results. */
@@ -233,7 +234,7 @@ static void join_check(const cr_task *self, const cr_task *task, const char *cal
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
         "%s: task '%s' is awaited by somebody else, was dropped, belongs to a group "
         "(crank_group_spawn_into and CRANK_POOL keep its children's results), or is given twice",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
 }
 
 /* crank_any, before it waits: of several that have succeeded the first to end wins. fiber.wake of
@@ -241,9 +242,9 @@ static void join_check(const cr_task *self, const cr_task *task, const char *cal
 static void judge_ended(gather *g, const cr_task *task)
 {
     const cr_task *winner = g->won ? cr_task_find(g->won) : NULL;
-    if (winner && task->fiber.wake < winner->fiber.wake && cr_task_error(task) == 0)
+    if (winner && task->fiber.wake < winner->fiber.wake && cr_result_error(task) == 0)
         g->won = task->id;
-    judge(g, task->id, cr_task_error(task));
+    judge(g, task->id, cr_result_error(task));
 }
 
 /* Become the joiner of every task; the dead and the missing count at once. */
@@ -254,8 +255,8 @@ static void take_over(gather *g, size_t size, unsigned char kind)
             if (g->any)
                 judge(g, 0, -ENOMEM);
             else if (!g->error && !g->settled)
-                g->error =
-                    cr_failed(-ENOMEM, "crank_gather: a task could not be spawned: out of memory");
+                g->error = cr_error_set(
+                    -ENOMEM, "crank_gather: a task could not be spawned: out of memory");
             continue;
         }
         cr_task *task = cr_task_of(g->tasks[i], g->call);
@@ -266,7 +267,7 @@ static void take_over(gather *g, size_t size, unsigned char kind)
         } else if (g->any) {
             judge_ended(g, task);
         } else if (!g->settled && !g->error && (task->fiber.flags & CR_TASK_FAILED)) {
-            g->error = cr_task_error(task);
+            g->error = cr_result_error(task);
             g->failed = task->id;
         }
         task->joiner = (uintptr_t)&g->base | 1;
@@ -277,12 +278,12 @@ static void take_over(gather *g, size_t size, unsigned char kind)
  * and is told so whatever came out, or a loop of such calls could not be cancelled. */
 static int outcome(gather *g, bool pending)
 {
-    bool interrupted = g->interrupted && cr_scopes_deliverable(g->self);
+    bool interrupted = g->interrupted && cr_interruption_deliverable(g->self);
     if (g->error && g->error != -ECANCELED)
         return g->error; /* a failure is not hidden by a request, which stays */
     if (g->error == 0 && !(interrupted && (g->settled || pending)))
         return 0; /* they all gave results in spite of it: those stand, the request stays */
-    cr_scopes_interrupt(g->self);
+    cr_interruption_give(g->self);
     return -ECANCELED;
 }
 
@@ -290,7 +291,7 @@ static int outcome(gather *g, bool pending)
  * be claimed. */
 static int wait_for_all(gather *g, size_t size, unsigned char kind)
 {
-    cr_caller w = { cr_loop_checked(g->call), cr_self_checked(g->call) };
+    cr_caller w = { cr_checked_loop(g->call), cr_checked_self(g->call) };
     *g = (gather){ .base.ended = g->any ? one_of_any_ended : one_ended,
         .loop = w.loop,
         .self = w.self,
@@ -305,12 +306,12 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
         g->error = err;
         g->any = false; /* that is what it fails with, whoever may succeed */
     }
-    bool pending = g->interrupted = cr_cancel_pending(&w);
+    bool pending = g->interrupted = cr_checkpoint_pending(&w);
     if ((g->any ? g->won != 0 : g->error != 0) || pending)
         cancel_rest(g);
     if (g->left > 0) {
         g->waiting = true;
-        w.self->on = g;
+        w.self->wait_object = g;
         (void)cr_park(&w, g->stopped ? cr_reap_begin(w.loop, w.self, &gather_reap) : &gather_wait);
     }
     return outcome(g, pending);
@@ -321,12 +322,12 @@ static void store(void *results, size_t i, size_t size, unsigned char kind, cons
 {
     char *at = (char *)results + i * size;
     if (kind == CRANK_KIND_DOUBLE) {
-        uint64_t bits = cr_task_bits(task);
+        uint64_t bits = cr_result_bits(task);
         memcpy(at, &bits, sizeof bits);
     } else if (size == sizeof(long)) {
-        *(long *)(void *)at = cr_task_value(task);
+        *(long *)(void *)at = cr_result_value(task);
     } else {
-        long value = cr_task_value(task);
+        long value = cr_result_value(task);
         memcpy(at, &value, size); /* little-endian: the low bytes */
     }
 }
@@ -337,29 +338,30 @@ static void give_up(gather *g, cr_task *task, int result)
 {
     bool ours = task->id == g->failed && result == g->error && result < 0;
     task->joiner = 0;
-    if (CR_LIKELY(cr_task_is_plain(g->self, task))) {
-        cr_task_release_plain(cr_task_state_of(g->loop), g->self, task);
+    if (CR_LIKELY(cr_end_is_plain(g->self, task))) {
+        cr_end_release_plain(cr_task_state_of(g->loop), g->self, task);
         return;
     }
     task->fiber.flags |= CR_TASK_CLAIMED;
     if (task->fiber.flags & CR_TASK_FUTURE) {
         if (ours)
-            cr_failure_copy(g->loop, task, g->self);
+            cr_error_copy(g->loop, task, g->self);
         if (task->fiber.flags & CR_TASK_DROPPED)
-            cr_task_release(g->loop, task);
+            cr_end_release(g->loop, task);
         return;
     }
     if (ours)
-        cr_task_claim(g->loop, task, g->self);
+        cr_join_claim(g->loop, task, g->self);
     else
-        cr_task_release(g->loop, task);
+        cr_end_release(g->loop, task);
 }
 
-/* Shares the scopes' pool: both live for the length of one block, and both are about that large. */
+/* Shares the scopes' freelist: both live for the length of one block, and both are about that
+ * large. */
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
-    _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' pool");
-    gather *g = cr_pool_get(&cr_task_state_of(cr_loop_checked(call))->scopes);
+    _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' freelist");
+    gather *g = cr_freelist_get(&cr_task_state_of(cr_checked_loop(call))->scopes);
     if (!g)
         return NULL;
     g->call = call;
@@ -376,7 +378,7 @@ static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, cons
 static CR_COLD int without_memory(crank_task *const *tasks, size_t n, const char *call)
 {
     const uintptr_t mark = 1;
-    const cr_task *self = cr_self_checked(call);
+    const cr_task *self = cr_checked_self(call);
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i])
             continue;
@@ -392,9 +394,9 @@ static CR_COLD int without_memory(crank_task *const *tasks, size_t n, const char
     for (size_t i = 0; i < n; i++) {
         cr_task *task = cr_task_find((uint64_t)(uintptr_t)tasks[i]);
         if (task)
-            cr_task_end_of(task);
+            cr_join_end_of(task);
     }
-    return cr_failed(-ENOMEM, "%s: out of memory", call);
+    return cr_error_set(-ENOMEM, "%s: out of memory", call);
 }
 
 /* Handles are looked up again after the wait: the array may have lain on a stack that was put
@@ -418,7 +420,7 @@ int crank_gather_(
         }
         give_up(g, task, result);
     }
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -426,15 +428,15 @@ int crank_gather_(
 static void fill_outcome(crank_outcome *outcome, const cr_task *task)
 {
     memset(outcome, 0, sizeof *outcome);
-    outcome->error = cr_task_error(task);
-    uint64_t bits = cr_task_bits(task);
+    outcome->error = cr_result_error(task);
+    uint64_t bits = cr_result_bits(task);
     if (outcome->error == 0) {
         memcpy(&outcome->value, &bits, sizeof bits);
         return;
     }
     const cr_failure *failure = cr_failure_of(task);
     snprintf(outcome->message, sizeof outcome->message, "%s",
-        failure ? cr_failure_text(failure) : cr_error_words(outcome->error));
+        failure ? cr_failure_text(failure) : cr_failure_error_words(outcome->error));
 }
 
 /* A failure here is an outcome: it is copied out, and counts as seen. */
@@ -456,7 +458,7 @@ int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *re
         fill_outcome(&ret_outcomes[i], task);
         give_up(g, task, 0);
     }
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result;
 }
 
@@ -474,9 +476,9 @@ static size_t first_failed(const gather *g)
 static void collect(const gather *g, cr_failure **all, size_t i)
 {
     cr_task *task = g->tasks[i] ? cr_task_of(g->tasks[i], "crank_any") : NULL;
-    int error = task ? cr_task_error(task) : -ENOMEM;
+    int error = task ? cr_result_error(task) : -ENOMEM;
     if (error < 0 && error != -ECANCELED) /* one that was only cancelled has not failed */
-        cr_failure_collect(g->loop, all, task, error);
+        cr_error_collect(g->loop, all, task, error);
 }
 
 /* All have failed: the first failure becomes the caller's, with all beneath it: itself, and the
@@ -490,7 +492,7 @@ static void collect_failures(const gather *g)
         if (i != first)
             collect(g, &all, i);
     if (all)
-        cr_failure_give(g->loop, g->self, all);
+        cr_error_give(g->loop, g->self, all);
 }
 
 static void fill_outcomes(crank_task *const *tasks, size_t n, crank_outcome *outcomes)
@@ -522,7 +524,7 @@ static int any_of_none(void)
 {
     cr_caller w;
     int err = cr_checkpoint(&w, "crank_any");
-    return err < 0 ? err : cr_failed(-EINVAL, "crank_any: there is nothing to wait for");
+    return err < 0 ? err : cr_error_set(-EINVAL, "crank_any: there is nothing to wait for");
 }
 
 /* Outcomes and failures come before the tasks are given up, with which they go. */
@@ -543,6 +545,6 @@ int crank_any_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
     if (g->any && result < 0 && result != -ECANCELED)
         collect_failures(g);
     int won = give_up_all(g);
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, g);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, g);
     return result < 0 ? result : won;
 }

@@ -2,13 +2,14 @@
 /* group.c: children that end before the block does.
  *
  * A group is a scope that owns tasks (Trio's nursery, asyncio's TaskGroup). The first child to fail
- * fires it: the siblings are cancelled, the opener's wait inside the block is interrupted, and at
+ * fires it: the siblings are cancelled, the parent's wait inside the block is interrupted, and at
  * the edge the request becomes that child's error. Failures are kept in the order in which they
  * happened, as children of one. With a limit, children beyond it are held back: they have no stack
- * and no turn until another has ended. A pool is a group that keeps its children's results.
+ * and no turn until another has ended.
  *
- * Owns: the children from their spawning to their release, and what the opener is told. Does not
- * own how a request is delivered (scope.c) or how a task ends (end.c).
+ * Owns: the children from their spawning to their release, and what the parent is told. Does not
+ * own how a request is delivered (interruption.c), how a task ends (end.c), or what is done with
+ * the results that a pool keeps (pool.c).
  *
  * Invariants: the block is never left with a child alive; going is the number of children that
  * are neither held nor ended; a held child is among owner.alive, so the group waits for it too.
@@ -30,7 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct cr_group {
+struct cr_group {
     cr_scope scope; /* first */
     cr_nursery owner;
     cr_task *held, *held_last; /* first come, first served; through fiber.next */
@@ -38,24 +39,24 @@ typedef struct cr_group {
     size_t going;              /* children alive and not held */
     cr_failure *failure;       /* of all children that failed; NULL where memory was short */
     int error;                 /* the first's */
-    bool waiting;              /* the opener is parked until the last has ended */
+    bool waiting;              /* the parent is parked until the last has ended */
     bool leaving;              /* it is, to leave the block: nothing is concluded for it */
     bool closing;              /* cancelled: nobody may be added */
-    bool interrupted;          /* the opener was asked to stop while it waited for us */
+    bool interrupted;          /* the parent was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
     bool tolerant;       /* a child's failure is its own: see cr_group_tolerate */
     uint32_t tolerated;  /* how many there were */
     cr_results *results; /* a pool's; NULL for a group */
-} cr_group;
-_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' pool");
+};
+_Static_assert(sizeof(cr_group) <= CR_SCOPE_SIZE, "a group fits the scopes' freelist");
 
 static cr_group *group_of_owner(cr_nursery *owner)
 {
     return cr_container_of(owner, cr_group, owner);
 }
 
-/* Children alive may hold addresses in the opener's stack. */
+/* Children alive may hold addresses in the parent's stack. */
 static bool pins_stack(const cr_scope *scope)
 {
     return ((const cr_group *)(const void *)scope)->owner.alive > 0;
@@ -69,8 +70,8 @@ static void moved(cr_scope *scope, cr_task *task)
         CR_CHECK(!(up->fiber.flags & CR_TASK_IN_GROUP) || up->owner != &group->owner,
             "crank_next: task '%s' is a child of a group inside the generator that it asks, or of "
             "such a child's, and would wait for itself",
-            cr_task_name(task));
-    group->owner.opener = task;
+            cr_describe_name(task));
+    group->owner.parent = task;
 }
 
 static int leave(crank_loop *loop, cr_scope *scope);
@@ -85,20 +86,20 @@ static cr_group *group_of(const crank_group *group, const char *call)
 
 /* ---- failing */
 
-/* The first failure of all, a cancellation from inside, or the opener's: all children are
+/* The first failure of all, a cancellation from inside, or the parent's: all children are
  * cancelled, once, whatever else comes; only the grace period's timer repeats it. Where that ends
- * the last child at once, a waiting opener has been woken and the group is as new. */
+ * the last child at once, a waiting parent has been woken and the group is as new. */
 static void stop_all(crank_loop *loop, cr_group *group)
 {
     if (group->closing)
         return;
     group->closing = true;
-    cr_children_cancel(loop, group->owner.child);
+    cr_cancel_children(loop, group->owner.child);
 }
 
-/* A first failure. Where the opener waits for us already there is nothing to interrupt. A later
+/* A first failure. Where the parent waits for us already there is nothing to interrupt. A later
  * failure is kept, but changes nothing: everybody has been asked to end. Firing is last, for it
- * may wake the opener. */
+ * may wake the parent. */
 static void fail(crank_loop *loop, cr_group *group, int error)
 {
     if (group->error)
@@ -111,22 +112,22 @@ static void fail(crank_loop *loop, cr_group *group, int error)
 
 /* ---- waiting for the end */
 
-/* What the opener's wait gives once all children have ended. The group is as new then. The group's
- * error beats an interruption from outside, which then stays pending: the opener would otherwise
- * never learn of the failure. An -ECANCELED by which the opener has learned of the group's end is
+/* What the parent's wait gives once all children have ended. The group is as new then. The group's
+ * error beats an interruption from outside, which then stays pending: the parent would otherwise
+ * never learn of the failure. An -ECANCELED by which the parent has learned of the group's end is
  * claimed by this result, and what shared it is pending again. Resetting the scope comes first, so
  * that deliverable is not answered by the group itself. */
 static int conclude(crank_loop *loop, cr_group *group)
 {
-    cr_task *opener = group->scope.task;
+    cr_task *parent = group->scope.task;
     int result = group->error;
-    cr_scope_restore_shared(&group->scope);
+    cr_interruption_restore_shared(&group->scope);
     cr_scope_reset(&group->scope);
     if (result < 0) {
         if (group->failure)
-            cr_failure_give(loop, opener, group->failure);
-    } else if (group->interrupted && cr_scopes_deliverable(opener)) {
-        cr_scopes_interrupt(opener);
+            cr_error_give(loop, parent, group->failure);
+    } else if (group->interrupted && cr_interruption_deliverable(parent)) {
+        cr_interruption_give(parent);
         result = -ECANCELED;
     }
     group->failure = NULL;
@@ -135,30 +136,30 @@ static int conclude(crank_loop *loop, cr_group *group)
     return result;
 }
 
-static size_t wait_describe(const cr_task *opener, char *buf, size_t size)
+static size_t wait_describe(const cr_task *parent, char *buf, size_t size)
 {
-    const cr_group *group = opener->on;
+    const cr_group *group = parent->wait_object;
     int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive,
         group->owner.alive == 1 ? "" : "ren");
     return n > 0 ? (size_t)n : 0;
 }
 /* Any child will do: the list's first is the oldest. */
-static cr_task *wait_holder(const cr_task *opener)
+static cr_task *wait_holder(const cr_task *parent)
 {
-    return ((const cr_group *)opener->on)->owner.child;
+    return ((const cr_group *)parent->wait_object)->owner.child;
 }
 
-static bool wait_abort(cr_task *opener);
-static cr_task *wait_unnamed(cr_task *opener)
+static bool wait_abort(cr_task *parent);
+static cr_task *wait_unnamed(cr_task *parent)
 {
-    cr_group *group = opener->on;
+    cr_group *group = parent->wait_object;
     bool named = group->named;
     group->named = true;
     return named ? NULL : group->owner.child;
 }
-static void wait_ask(crank_loop *loop, cr_task *opener)
+static void wait_ask(crank_loop *loop, cr_task *parent)
 {
-    cr_children_cancel(loop, ((cr_group *)opener->on)->owner.child);
+    cr_cancel_children(loop, ((cr_group *)parent->wait_object)->owner.child);
 }
 static const cr_wait_ops group_wait, group_end_wait;
 static const cr_reap group_reap = {
@@ -177,19 +178,19 @@ static const cr_wait_ops group_end_wait = { .what = "waits for",
     .describe = wait_describe,
     .blocked_by = wait_holder };
 
-/* The opener is cancelled. Where its own group failed, the children have been cancelled then; where
- * the reason lies outside, they are cancelled now. The opener goes on when they have ended, and
+/* The parent is cancelled. Where its own group failed, the children have been cancelled then; where
+ * the reason lies outside, they are cancelled now. The parent goes on when they have ended, and
  * only what came from outside is pending then. */
-static bool wait_abort(cr_task *opener)
+static bool wait_abort(cr_task *parent)
 {
-    cr_group *group = opener->on;
+    cr_group *group = parent->wait_object;
     crank_loop *loop = cr_loop_here;
     cr_scope_clear_pending(&group->scope);
-    if (cr_scopes_deliverable(opener)) {
+    if (cr_interruption_deliverable(parent)) {
         group->interrupted = true;
         stop_all(loop, group);
     }
-    cr_reap_asked(loop, opener, &group_reap);
+    cr_reap_asked(loop, parent, &group_reap);
     return false;
 }
 
@@ -203,7 +204,7 @@ static void start_held(crank_loop *loop, cr_group *group)
         group->held = cr_task_of_fiber(task->fiber.next);
         group->going++;
         task->fiber.life = CR_ALIVE;
-        cr_task_ready(loop, task);
+        cr_spawn_ready(loop, task);
     }
 }
 
@@ -223,38 +224,38 @@ static void undefer(cr_nursery *owner, cr_task *child)
     group->going++;
 }
 
-/* The last child has ended: the opener goes on. An opener that is only leaving is given 0: what
+/* The last child has ended: the parent goes on. A parent that is only leaving is given 0: what
  * there is to say has been kept for the block's edge. */
-static void wake_opener(crank_loop *loop, cr_group *group)
+static void wake_parent(crank_loop *loop, cr_group *group)
 {
-    cr_task *opener = group->scope.task;
+    cr_task *parent = group->scope.task;
     group->waiting = false;
-    cr_reap_end(loop, opener, &group_reap);
-    cr_wake(loop, opener, group->leaving ? 0 : conclude(loop, group));
+    cr_reap_end(loop, parent, &group_reap);
+    cr_wake(loop, parent, group->leaving ? 0 : conclude(loop, group));
 }
 
 /* Called from within the end, after the joiner and before anybody else runs. The failure is kept
- * before the record goes; held children start before the count is looked at, and the opener is
+ * before the record goes; held children start before the count is looked at, and the parent is
  * woken last of all. Claimed first: the group is told of every failure, so nobody else need be. */
 static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
-    int error = cr_task_error(child);
+    int error = cr_result_error(child);
     group->going--;
     child->fiber.flags |= CR_TASK_CLAIMED;
     if (CR_UNLIKELY(error < 0 && error != -ECANCELED && group->tolerant)) {
         group->tolerated++;
     } else if (CR_UNLIKELY(error < 0 && error != -ECANCELED)) {
-        cr_failure_collect(loop, &group->failure, child, error);
+        cr_error_collect(loop, &group->failure, child, error);
         fail(loop, group, error);
     }
     if (CR_UNLIKELY(group->results != NULL))
         cr_results_keep(group->results, child);
-    cr_task_release(loop, child);
+    cr_end_release(loop, child);
     if (CR_UNLIKELY(group->held != NULL))
         start_held(loop, group);
     if (owner->alive == 0 && group->waiting)
-        wake_opener(loop, group);
+        wake_parent(loop, group);
 }
 
 /* There was no memory for the group: it has no children, and its first wait says so. */
@@ -262,16 +263,16 @@ static CR_COLD int missing(cr_caller *w)
 {
     int err = cr_checkpoint(w, "crank_group_wait");
     return err < 0 ? err
-                   : cr_failed(-ENOMEM, "crank_group_wait: there was no memory for the group");
+                   : cr_error_set(-ENOMEM, "crank_group_wait: there was no memory for the group");
 }
 
-/* The group's own request is withdrawn first: the opener is about to look at its error. A
+/* The group's own request is withdrawn first: the parent is about to look at its error. A
  * request from outside stops the children and is delivered by conclude, when they have ended; so
  * this wait never returns with a child alive. */
 int crank_group_wait(crank_group *g)
 {
     CR_CHECK(g, "crank_group_wait: the group is NULL; give what CRANK_GROUP declared");
-    cr_caller w = { cr_loop_checked("crank_group_wait"), cr_self_checked("crank_group_wait") };
+    cr_caller w = { cr_checked_loop("crank_group_wait"), cr_checked_self("crank_group_wait") };
     if (CR_UNLIKELY(!g->state))
         return missing(&w);
     cr_group *group = group_of(g, "crank_group_wait");
@@ -281,14 +282,14 @@ int crank_group_wait(crank_group *g)
     if (CR_UNLIKELY(err < 0))
         fail(w.loop, group, err);
     cr_scope_clear_pending(&group->scope);
-    if (CR_UNLIKELY(cr_cancel_pending(&w))) {
+    if (CR_UNLIKELY(cr_checkpoint_pending(&w))) {
         group->interrupted = true;
         stop_all(w.loop, group);
     }
     if (group->owner.alive == 0)
         return conclude(w.loop, group);
     group->waiting = true;
-    w.self->on = group;
+    w.self->wait_object = group;
     return cr_park_int(
         &w, group->closing ? cr_reap_begin(w.loop, w.self, &group_reap) : &group_wait);
 }
@@ -296,7 +297,7 @@ int crank_group_wait(crank_group *g)
 /* ---- opening, adding, leaving */
 
 /* The object is zero but for the scope's part: an empty group with no limit. */
-static cr_group *begin(crank_group *g, size_t limit, const char *function, const void *frame)
+cr_group *cr_group_open(crank_group *g, size_t limit, const char *function, const void *frame)
 {
     cr_scope *scope = cr_scope_open(&group_ops, &g->state, "CRANK_GROUP");
     cr_group *group = (cr_group *)(void *)scope;
@@ -305,7 +306,7 @@ static cr_group *begin(crank_group *g, size_t limit, const char *function, const
     scope->function = function;
     scope->frame = frame;
     cr_nursery_init(&group->owner, child_ended);
-    group->owner.opener = scope->task;
+    group->owner.parent = scope->task;
     group->owner.undefer = undefer;
     group->limit = limit;
     return group;
@@ -319,8 +320,8 @@ static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *c
         return NULL;
     }
     if (!group->failure) {
-        const cr_task *self = cr_self(); /* the opener may be away, asleep with a generator */
-        group->failure = cr_failure_new(-ENOMEM, self ? cr_task_name(self) : NULL);
+        const cr_task *self = cr_self(); /* the parent may be away, asleep with a generator */
+        group->failure = cr_failure_new(-ENOMEM, self ? cr_describe_name(self) : NULL);
         if (group->failure)
             cr_failure_message(group->failure, "%s: out of memory", call);
     }
@@ -331,20 +332,21 @@ static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *c
 
 void crank_group_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
 {
-    (void)begin(g, limit, function, frame);
+    (void)cr_group_open(g, limit, function, frame);
 }
 
-/* Without memory for results it fails like a spawn would: its wait says so. */
-void crank_pool_begin_(crank_group *g, size_t limit, const char *function, const void *frame)
+void cr_group_keep_results(cr_group *group, cr_results *results)
 {
-    CR_CHECK(limit > 0, "CRANK_POOL: a pool must allow at least one task at once");
-    cr_group *group = begin(g, limit, function, frame);
-    if (!group)
-        return;
-    group->results = cr_results_new(cr_loop_here->sys);
+    group->results = results;
     group->is_pool = true;
-    if (!group->results)
+    if (!results)
         (void)cannot_spawn(cr_loop_here, group, "crank_group_spawn");
+}
+
+cr_results **cr_group_results(const crank_group *g, const char *call)
+{
+    cr_group *group = group_of(g, call);
+    return group->is_pool ? &group->results : NULL;
 }
 
 /* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
@@ -354,22 +356,22 @@ static cr_task *make_child(
 {
     if (group->results && cr_results_grow(loop->sys, &group->results) < 0)
         return NULL;
-    cr_task *task = cr_task_make_owned(loop, &group->owner, fn, site);
+    cr_task *task = cr_spawn_make_owned(loop, &group->owner, fn, site);
     cr_delivery delivery = { .result = result, .size = site->size, .kind = site->kind };
     if (task && CR_UNLIKELY(result != NULL) &&
-        cr_deliver_at_end(loop, task, &delivery, group->owner.opener) < 0) {
-        cr_task_unmake(loop, task);
+        cr_results_deliver_at_end(loop, task, &delivery, group->owner.parent) < 0) {
+        cr_end_unmake(loop, task);
         return NULL;
     }
     return task;
 }
 
-/* Any task may add children, not only the opener; a group that is being stopped takes no more. */
+/* Any task may add children, not only the parent; a group that is being stopped takes no more. */
 static inline crank_task *spawn(
     crank_group *g, crank_function_ *fn, const crank_site *site, void *result)
 {
     CR_CHECK(g, "crank_group_spawn: the group is NULL; give what CRANK_GROUP declared");
-    crank_loop *loop = cr_loop_checked("crank_group_spawn");
+    crank_loop *loop = cr_checked_loop("crank_group_spawn");
     if (CR_UNLIKELY(!g->state)) {
         errno = ENOMEM;
         return NULL;
@@ -386,7 +388,7 @@ static inline crank_task *spawn(
         cr_results_add(group->results, task);
     if (group->limit == 0 || group->going < group->limit) {
         group->going++;
-        cr_task_ready(loop, task);
+        cr_spawn_ready(loop, task);
         return cr_task_handle(task);
     }
     task->fiber.life = CR_DEFERRED;
@@ -420,13 +422,13 @@ int cr_group_take(crank_loop *loop, cr_nursery *owner, cr_task *task, cr_deliver
     cr_group *group = group_of_owner(owner);
     bool closing = group->closing, ended = task->fiber.life == CR_ENDED;
     delivery->results = group->results ? &group->results : NULL;
-    int err = cr_deliver_added(loop, task, delivery, owner->opener);
-    cr_task_adopt(task, owner);
+    int err = cr_results_deliver_added(loop, task, delivery, owner->parent);
+    cr_nursery_adopt(task, owner);
     group->going++;
     if (ended)
         child_ended(loop, owner, task);
     else if (closing)
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return err;
 }
 
@@ -442,20 +444,20 @@ void cr_group_lacks(crank_loop *loop, cr_nursery *owner, const char *call)
     (void)cannot_spawn(loop, group_of_owner(owner), call);
 }
 
-/* Cancel the children and wait until they have ended, whatever is asked of the opener meanwhile.
+/* Cancel the children and wait until they have ended, whatever is asked of the parent meanwhile.
  * Quiet again, for cancelling may have made a child fail and fire the group anew. */
 static void join_children(crank_loop *loop, cr_group *group)
 {
-    cr_caller w = { loop, cr_self_checked("CRANK_GROUP") };
+    cr_caller w = { loop, cr_checked_self("CRANK_GROUP") };
     CR_ASSUME(loop != NULL); /* where there is a task there is a loop */
     if (CR_UNLIKELY(w.self->fiber.flags & CR_TASK_ANY_PENDING))
-        cr_scopes_run_on(w.self);
+        cr_interruption_run_on(w.self);
     stop_all(loop, group);
     cr_scope_clear_pending(&group->scope);
     if (group->owner.alive == 0)
         return;
     group->waiting = group->leaving = true;
-    w.self->on = group;
+    w.self->wait_object = group;
     (void)cr_park(&w, cr_reap_begin(loop, w.self, &group_reap));
     group->leaving = false;
 }
@@ -479,7 +481,7 @@ void crank_group_end_(crank_group *g)
     cr_scope_close(&group->scope);
 }
 
-/* The same by crank_try, which can return an error: so the failure is handed to the opener. The
+/* The same by crank_try, which can return an error: so the failure is handed to the parent. The
  * -ECANCELED that is being returned is claimed for it, and what shared that is pending again. */
 static int leave(crank_loop *loop, cr_scope *scope)
 {
@@ -489,14 +491,14 @@ static int leave(crank_loop *loop, cr_scope *scope)
     join_children(loop, group);
     if (group->error == 0)
         return -ECANCELED;
-    cr_scope_restore_since(scope);
+    cr_interruption_restore_since(scope);
     if (group->failure)
-        cr_failure_give(loop, scope->task, group->failure);
+        cr_error_give(loop, scope->task, group->failure);
     group->failure = NULL;
     return group->error;
 }
 
-/* The opener's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */
+/* The parent's wait inside the block is interrupted as well, by an error that stays -ECANCELED. */
 void crank_group_cancel(crank_group *g)
 {
     CR_CHECK(g, "crank_group_cancel: the group is NULL; give what CRANK_GROUP declared");
@@ -513,27 +515,4 @@ size_t crank_group_count(const crank_group *g)
 {
     CR_CHECK(g, "crank_group_count: the group is NULL; give what CRANK_GROUP declared");
     return g->state ? group_of(g, "crank_group_count")->owner.alive : 0;
-}
-
-/* The results are forgotten after: the next wait's begin with the next child spawned. */
-int crank_pool_wait_(crank_group *g, void *ret_results, size_t max, size_t size, unsigned char kind)
-{
-    CR_CHECK(g, "crank_pool_wait: the pool is NULL; give what CRANK_POOL declared");
-    CR_CHECK(kind != CRANK_KIND_STRUCT && kind != CRANK_KIND_BOOL && kind != CRANK_KIND_FLOAT,
-        "crank_pool_wait: results is an array of integers, doubles or pointers, or NULL");
-    if (!g->state)
-        return crank_group_wait(g);
-    cr_group *group = group_of(g, "crank_pool_wait");
-    CR_CHECK(group->is_pool, "crank_pool_wait: this is a group, not a CRANK_POOL");
-    int err = crank_group_wait(g);
-    if (!group->results)
-        return err < 0 ? err : -ENOMEM;
-    cr_results_take(
-        group->results, err < 0 ? NULL : ret_results, ret_results ? max : 0, size, kind);
-    return err;
-}
-
-int(crank_pool_wait)(crank_group *g, long *ret_results, size_t max)
-{
-    return crank_pool_wait_(g, ret_results, max, sizeof *ret_results, CRANK_KIND_SIGNED);
 }

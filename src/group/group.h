@@ -5,7 +5,18 @@
 #include <crank/scope.h>
 #include "scope/nursery.h"
 
+typedef struct cr_group cr_group;
 struct cr_delivery;
+struct cr_results;
+
+/* Open a group on the running task, with no limit where that is 0. NULL when memory is short: its
+ * first wait says so. */
+cr_group *cr_group_open(crank_group *g, size_t limit, const char *function, const void *frame);
+/* The group is a pool: it keeps its children's results there, and frees them at its end. NULL:
+ * there was no memory for them, and the group fails as if a spawn had. */
+void cr_group_keep_results(cr_group *group, struct cr_results *results);
+/* Where a pool has its results, NULL there when memory was short; NULL for a group that is none. */
+struct cr_results **cr_group_results(const crank_group *g, const char *call);
 
 /* The part of a group that owns its children; a CHECK naming call where it has ended. */
 cr_nursery *cr_group_nursery(const crank_group *group, const char *call);

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
+bool cr_results_fits(const crank_site *site, size_t size, unsigned char kind)
 {
     unsigned char found = site->kind;
     switch (kind) {
@@ -31,14 +31,14 @@ bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind)
     }
 }
 
-const char *cr_result_words(const crank_site *site)
+const char *cr_results_words(const crank_site *site)
 {
     return cr_kind_is_real(site->kind)        ? "floating point"
            : site->kind == CRANK_KIND_POINTER ? "a pointer"
                                               : "an integer";
 }
 
-const char *cr_variables_words(unsigned char kind)
+const char *cr_results_variables_words(unsigned char kind)
 {
     return kind == CRANK_KIND_DOUBLE    ? "doubles"
            : kind == CRANK_KIND_POINTER ? "pointers"
@@ -95,11 +95,11 @@ static size_t add_older(cr_results *results, const cr_task *task)
 static uint64_t bits_of(const cr_task *task)
 {
     if (!(task->fiber.flags & CR_TASK_FAILED))
-        return cr_task_bits(task);
+        return cr_result_bits(task);
     if (task->site->kind == CRANK_KIND_POINTER)
         return 0;
     if (!cr_kind_is_real(task->site->kind))
-        return (uint64_t)cr_task_value(task);
+        return (uint64_t)cr_result_value(task);
     double none = (double)NAN;
     uint64_t bits;
     memcpy(&bits, &none, sizeof bits);
@@ -128,11 +128,11 @@ void cr_results_take(cr_results *results, void *array, size_t max, size_t size, 
 {
     for (size_t i = 0; i < max && i < results->count; i++) {
         const crank_site *site = results->at[i].site;
-        CR_CHECK(cr_result_fits(site, size, kind),
+        CR_CHECK(cr_results_fits(site, size, kind),
             "crank_pool_wait: the result of child %zu (from 0), %s by %s (%s:%d), does not fit the "
             "results' array of %zu-byte %s",
-            i, cr_result_words(site), site->function, site->file, site->line, size,
-            cr_variables_words(kind));
+            i, cr_results_words(site), site->function, site->file, site->line, size,
+            cr_results_variables_words(kind));
         if (array)
             memcpy((char *)array + i * size, &results->at[i].bits, size);
     }
@@ -145,7 +145,7 @@ struct pending {
     cr_watcher watcher;
     cr_delivery delivery;
 };
-_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its pool");
+_Static_assert(sizeof(struct pending) <= CR_DELIVERY_SIZE, "a delivery fits its freelist");
 
 /* Bytes as above. The bits of a float are given as a double's unless it goes into a float. The
  * variable may lie on a stack that is put away. */
@@ -156,8 +156,8 @@ static void deliver(const cr_delivery *delivery, const cr_task *task)
     if (!delivery->result || (task->fiber.flags & CR_TASK_FAILED))
         return;
     bool is_float = delivery->kind == CRANK_KIND_FLOAT;
-    uint64_t bits = is_float ? task->fiber.result : cr_task_bits(task);
-    cr_stack_ensure(delivery->result);
+    uint64_t bits = is_float ? task->fiber.result : cr_result_bits(task);
+    cr_hibernate_ensure(delivery->result);
     memcpy(delivery->result, &bits, delivery->size);
 }
 
@@ -167,26 +167,28 @@ static void pending_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
     if (pending->delivery.stack_of)
         cr_debug_result(task, pending->delivery.stack_of, pending->delivery.result);
     deliver(&pending->delivery, task);
-    cr_pool_put(&cr_task_state_of(loop)->deliveries, pending);
+    cr_freelist_put(&cr_task_state_of(loop)->deliveries, pending);
 }
 
-int cr_deliver_at_end(
-    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener)
+int cr_results_deliver_at_end(
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    struct pending *pending = cr_task_ext(tasks, task) ? cr_pool_get(&tasks->deliveries) : NULL;
+    struct pending *pending =
+        cr_record_ext(tasks, task) ? cr_freelist_get(&tasks->deliveries) : NULL;
     if (!pending)
         return -ENOMEM;
     *pending = (struct pending){ { NULL, pending_ended }, *delivery };
     if (loop->options.debug && delivery->result) {
         uint64_t id = cr_debug_stack_of(loop, cr_self(), delivery->result);
-        pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, opener, delivery->result);
+        pending->delivery.stack_of = id ? id : cr_debug_stack_of(loop, parent, delivery->result);
     }
-    cr_task_watch(task, &pending->watcher);
+    cr_join_watch(task, &pending->watcher);
     return 0;
 }
 
-int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener)
+int cr_results_deliver_added(
+    crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent)
 {
     if (delivery->results) {
         if (cr_results_grow(loop->sys, delivery->results) < 0)
@@ -196,7 +198,7 @@ int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, con
     if (!delivery->results && !delivery->result)
         return 0;
     if (task->fiber.life != CR_ENDED)
-        return cr_deliver_at_end(loop, task, delivery, opener);
+        return cr_results_deliver_at_end(loop, task, delivery, parent);
     deliver(delivery, task);
     return 0;
 }

@@ -7,12 +7,12 @@
 
 /* Does what a function with this site returns fit a variable of so many bytes and this kind
  * (enum crank_kind)? A void result fits every variable, as 0. */
-bool cr_result_fits(const crank_site *site, size_t size, unsigned char kind);
+bool cr_results_fits(const crank_site *site, size_t size, unsigned char kind);
 /* The kind of a result, and of an array of variables, for CHECKs: "an integer", "integers". */
-const char *cr_result_words(const crank_site *site);
-const char *cr_variables_words(unsigned char kind);
+const char *cr_results_words(const crank_site *site);
+const char *cr_results_variables_words(unsigned char kind);
 
-#define CR_DELIVERY_SIZE 64 /* bytes of a delivery under way, kept in a pool */
+#define CR_DELIVERY_SIZE 64 /* bytes of a delivery under way, kept in a freelist */
 
 typedef struct cr_results cr_results;
 
@@ -28,12 +28,13 @@ typedef struct cr_delivery {
 } cr_delivery;
 
 /* Deliver when the task ends. In debug mode the variable is looked for on the stacks of the running
- * task and of the group's opener. 0 or -ENOMEM. */
-int cr_deliver_at_end(
-    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *opener);
-/* The same for a task that is taken into the group of that opener, whose results (NULL: it is no
+ * task and of the group's parent. 0 or -ENOMEM. */
+int cr_results_deliver_at_end(
+    crank_loop *loop, cr_task *task, const cr_delivery *delivery, const cr_task *parent);
+/* The same for a task that is taken into the group of that parent, whose results (NULL: it is no
  * pool) have the next place for it. Where it has ended, deliver now. */
-int cr_deliver_added(crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *opener);
+int cr_results_deliver_added(
+    crank_loop *loop, cr_task *task, cr_delivery *delivery, const cr_task *parent);
 
 /* ---- a pool's results, in the order in which its children were spawned or added */
 

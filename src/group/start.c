@@ -5,7 +5,7 @@
  * failure is the starter's, and a request to the starter is passed on to it. With crank_started it
  * becomes a child of the group and the starter goes on, in one step.
  *
- * Owns: the time between the spawn and that step. The state lies in the scopes' pool while the
+ * Owns: the time between the spawn and that step. The state lies in the scopes' freelist while the
  * starter waits; the child finds it by its ext, where a mark stays behind for the rest of its life.
  * Invariant: the state is there exactly as long as the child is alive and has not said it, and the
  * starter is parked as long. */
@@ -41,17 +41,20 @@ typedef struct start {
     bool named;       /* a child that does not end was reported */
     int error;        /* what the child failed with before it had started */
 } start;
-_Static_assert(sizeof(start) <= CR_SCOPE_SIZE, "a start fits the scopes' pool");
+_Static_assert(sizeof(start) <= CR_SCOPE_SIZE, "a start fits the scopes' freelist");
 
 /* In the ext of a child that has started, in place of its start: only its address counts. */
 static const start is_over;
 
 /* ---- the starter's wait */
 
-static cr_task *start_holder(const cr_task *self) { return ((const start *)self->on)->child; }
+static cr_task *start_holder(const cr_task *self)
+{
+    return ((const start *)self->wait_object)->child;
+}
 static size_t start_describe(const cr_task *self, char *buf, size_t size)
 {
-    int n = snprintf(buf, size, "task '%s'", cr_task_name(start_holder(self)));
+    int n = snprintf(buf, size, "task '%s'", cr_describe_name(start_holder(self)));
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -59,14 +62,14 @@ static bool start_abort(cr_task *self);
 static void start_repeat(cr_task *self);
 static cr_task *start_unnamed(cr_task *self)
 {
-    start *s = self->on;
+    start *s = self->wait_object;
     bool named = s->named;
     s->named = true;
     return named ? NULL : s->child;
 }
 static void start_ask(crank_loop *loop, cr_task *self)
 {
-    (void)cr_task_cancel(loop, ((start *)self->on)->child);
+    (void)cr_cancel_task(loop, ((start *)self->wait_object)->child);
 }
 static const cr_wait_ops start_wait, start_end_wait;
 static const cr_reap start_reap = {
@@ -91,20 +94,20 @@ static const cr_wait_ops start_end_wait = { .what = "waits for the end of",
 /* The child may end within the request, and the starter have been woken. */
 static void ask_child(start *s)
 {
-    (void)cr_task_cancel(s->loop, s->child);
+    (void)cr_cancel_task(s->loop, s->child);
     if (s->child)
         cr_reap_asked(s->loop, s->self, &start_reap);
 }
 
 static bool start_abort(cr_task *self)
 {
-    start *s = self->on;
+    start *s = self->wait_object;
     self->fiber.flags |= CR_TASK_DELIVERING;
     s->interrupted = true;
     ask_child(s);
     return false;
 }
-static void start_repeat(cr_task *self) { ask_child(self->on); }
+static void start_repeat(cr_task *self) { ask_child(self->wait_object); }
 
 static void wake_starter(start *s)
 {
@@ -119,8 +122,8 @@ static void ended_early(crank_loop *loop, cr_gather *base, cr_task *task)
 {
     start *s = cr_container_of(base, start, base);
     task->joiner = 0;
-    s->error = cr_task_error(task);
-    cr_task_claim(loop, task, s->self);
+    s->error = cr_result_error(task);
+    cr_join_claim(loop, task, s->self);
     wake_starter(s);
 }
 
@@ -132,11 +135,11 @@ static int outcome(const start *s, const crank_site *site)
         return 0;
     if (s->error && s->error != -ECANCELED)
         return s->error;
-    if (s->error == -ECANCELED || (s->interrupted && cr_scopes_deliverable(s->self))) {
-        cr_scopes_interrupt(s->self);
+    if (s->error == -ECANCELED || (s->interrupted && cr_interruption_deliverable(s->self))) {
+        cr_interruption_give(s->self);
         return -ECANCELED;
     }
-    return cr_failed(
+    return cr_error_set(
         -EPROTO, "crank_group_start: %s has ended without crank_started", site->function);
 }
 
@@ -152,9 +155,9 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
         *ret_err = -ECANCELED;
         return NULL;
     }
-    start *s = group && cr_task_ext(tasks, task) ? cr_pool_get(&tasks->scopes) : NULL;
+    start *s = group && cr_record_ext(tasks, task) ? cr_freelist_get(&tasks->scopes) : NULL;
     if (!s) {
-        *ret_err = cr_failed(-ENOMEM, "%s: out of memory", call);
+        *ret_err = cr_error_set(-ENOMEM, "%s: out of memory", call);
         return NULL;
     }
     *s = (start){ .base.ended = ended_early,
@@ -175,25 +178,25 @@ static start *prepare(const cr_caller *w, cr_task *task, const crank_start_ *how
 int crank_group_start_(crank_start_ how, crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_group_start");
-    (void)cr_self_checked("crank_group_start");
+    crank_loop *loop = cr_checked_loop("crank_group_start");
+    (void)cr_checked_self("crank_group_start");
     cr_check_site = NULL;
-    cr_task *task = cr_task_make(loop, fn, site);
+    cr_task *task = cr_spawn_make(loop, fn, site);
     cr_caller w;
     int err = cr_checkpoint(&w, "crank_group_start");
     if (err == 0 && !task)
-        err = cr_failed(-ENOMEM, "crank_group_start: out of memory");
+        err = cr_error_set(-ENOMEM, "crank_group_start: out of memory");
     start *s = err < 0 || !task ? NULL : prepare(&w, task, &how, &err);
     if (!s) {
         if (task)
-            cr_task_unmake(loop, task);
+            cr_end_unmake(loop, task);
         return err;
     }
-    cr_task_ready(loop, task);
-    w.self->on = s;
+    cr_spawn_ready(loop, task);
+    w.self->wait_object = s;
     (void)cr_park(&w, &start_wait);
     err = outcome(s, site);
-    cr_pool_put(&cr_task_state_of(loop)->scopes, s);
+    cr_freelist_put(&cr_task_state_of(loop)->scopes, s);
     return err;
 }
 
@@ -221,12 +224,12 @@ static uint64_t bits_of(const void *value, size_t size, unsigned char kind)
 static void store(const start *s, const void *value, size_t size, unsigned char kind)
 {
     crank_site site = { .kind = kind, .size = (unsigned char)size };
-    CR_CHECK(cr_result_fits(&site, s->size, s->kind),
+    CR_CHECK(cr_results_fits(&site, s->size, s->kind),
         "crank_started: the value (%s of %zu bytes) does not fit the starter's variable, which is "
         "for %zu-byte %s",
-        cr_result_words(&site), size, s->size, cr_variables_words(s->kind));
+        cr_results_words(&site), size, s->size, cr_results_variables_words(s->kind));
     uint64_t bits = bits_of(value, size, kind);
-    cr_stack_ensure(s->result);
+    cr_hibernate_ensure(s->result);
     memcpy(s->result, &bits, s->size);
 }
 
@@ -234,11 +237,12 @@ static void store(const start *s, const void *value, size_t size, unsigned char 
  * child's parent until it is taken in, and is parked. */
 void crank_started_(const void *value, size_t size, unsigned char kind)
 {
-    cr_task *self = cr_self_checked("crank_started");
+    cr_task *self = cr_checked_self("crank_started");
     start *s = self->ext ? self->ext->start : NULL;
     if (!s)
         return;
-    CR_CHECK(s != &is_over, "crank_started: task '%s' has called it before", cr_task_name(self));
+    CR_CHECK(
+        s != &is_over, "crank_started: task '%s' has called it before", cr_describe_name(self));
     if (s->result)
         store(s, value, size, kind);
     self->ext->start = (start *)(uintptr_t)&is_over;

@@ -47,7 +47,7 @@ static void wait_over(waiter *w)
  * FIRST_EXCEPTION. */
 static bool has_failed(const cr_task *task)
 {
-    return (task->fiber.flags & CR_TASK_FAILED) && cr_task_error(task) != -ECANCELED;
+    return (task->fiber.flags & CR_TASK_FAILED) && cr_result_error(task) != -ECANCELED;
 }
 
 /* One is enough, or the last, or one that failed. It counts also while the caller is not parked:
@@ -70,26 +70,26 @@ static void one_ended(crank_loop *loop, cr_watcher *base, cr_task *task)
 /* The watchers stay: wait_until takes them off, on the way out. */
 static bool wait_abort(cr_task *self)
 {
-    wait_over(self->on);
+    wait_over(self->wait_object);
     return true;
 }
 /* The timeout is no error: crank_wait gives how many have ended, which may be none. */
 static void wait_due(crank_loop *loop, cr_task *self)
 {
-    waiter *w = self->on;
+    waiter *w = self->wait_object;
     w->parked = false;
     cr_wake(loop, self, 0);
 }
 static size_t wait_describe(const cr_task *self, char *buf, size_t size)
 {
-    const waiter *w = self->on;
+    const waiter *w = self->wait_object;
     int n = snprintf(buf, size, "%zu of %zu tasks", w->left, w->n);
     return n > 0 ? (size_t)n : 0;
 }
 /* Any of those that live will do, as with a group. */
 static cr_task *wait_holder(const cr_task *self)
 {
-    const waiter *w = self->on;
+    const waiter *w = self->wait_object;
     for (size_t i = 0; i < w->n; i++)
         if (w->watches[i].watching)
             return cr_task_find((uint64_t)(uintptr_t)w->tasks[i]);
@@ -139,10 +139,10 @@ static int watch_all(waiter *w, crank_task *const *tasks)
             continue;
         cr_task *task = cr_task_of(tasks[i], "crank_wait");
         cr_join_check(w->self, task, "crank_wait");
-        if (!cr_task_ext(cr_task_state_of(w->loop), task))
+        if (!cr_record_ext(cr_task_state_of(w->loop), task))
             return -ENOMEM;
         w->watches[i] = (watch){ { NULL, one_ended }, w, true };
-        cr_task_watch(task, &w->watches[i].base);
+        cr_join_watch(task, &w->watches[i].base);
     }
     return 0;
 }
@@ -152,7 +152,7 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
 {
     for (size_t i = 0; i < w->n; i++)
         if (w->watches[i].watching)
-            cr_task_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
+            cr_join_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
 }
 
 /* Park until enough have ended or span has passed. Whoever ends the wait has stopped its timer. */
@@ -167,7 +167,7 @@ static int wait_parked(waiter *w, int64_t span)
         w->timed = true;
     }
     w->parked = true;
-    w->self->on = w;
+    w->self->wait_object = w;
     return (int)cr_park(&waiting, &some_wait);
 }
 
@@ -180,7 +180,7 @@ static int wait_until(
     crank_loop *loop = cr_loop_here;
     waiter *w = cr_alloc_zero(loop->sys, sizeof *w + n * sizeof w->watches[0]);
     if (!w)
-        return cr_failed(-ENOMEM, "crank_wait: out of memory");
+        return cr_error_set(-ENOMEM, "crank_wait: out of memory");
     w->loop = loop;
     w->self = cr_self();
     w->left = needed;
@@ -192,7 +192,7 @@ static int wait_until(
         err = wait_parked(w, span);
     unwatch_all(w, tasks);
     cr_free(loop->sys, w);
-    return err == -ENOMEM ? cr_failed(err, "crank_wait: out of memory") : err;
+    return err == -ENOMEM ? cr_error_set(err, "crank_wait: out of memory") : err;
 }
 
 /* The ended ones to the front, in the order in which they stood. The order of the others stays
@@ -218,11 +218,11 @@ ssize_t crank_wait(crank_task **tasks, size_t n, crank_when when, double timeout
     int err = cr_checkpoint(&w, "crank_wait");
     if (err < 0)
         return err;
-    int64_t span = timeout < 0 ? 0 : cr_nanoseconds(timeout);
+    int64_t span = timeout < 0 ? 0 : cr_loop_nanoseconds(timeout);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_wait: the timeout is not a number");
+        return cr_error_set(-EINVAL, "crank_wait: the timeout is not a number");
     if (n == 0)
-        return cr_failed(-EINVAL, "crank_wait: there is nothing to wait for");
+        return cr_error_set(-EINVAL, "crank_wait: there is nothing to wait for");
     bool failed = false;
     size_t ended = count_ended(tasks, n, &failed);
     bool enough = ended == n || (when == CRANK_FIRST_COMPLETED && ended > 0) ||

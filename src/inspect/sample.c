@@ -28,7 +28,7 @@
 #define ANSWER_MS 100 /* a thread that runs at all does so within this */
 #define LOOP_STACK_MOST ((uintptr_t)8 << 20)
 
-CR_RACY cr_beat cr_beat_of(const crank_loop *loop)
+CR_RACY cr_beat cr_sample_beat_of(const crank_loop *loop)
 {
     const volatile crank_loop *seen = loop;
     return (cr_beat){ seen->runner.switches, seen->polled_at, seen->runner.steps };
@@ -184,7 +184,7 @@ static void on_question(int number, siginfo_t *info, void *context)
         !atomic_compare_exchange_strong(&question.state, &expected, COPYING))
         return;
     read_registers(context, question.copy);
-    question.beat = cr_beat_of(question.loop);
+    question.beat = cr_sample_beat_of(question.loop);
     copy_words(question.copy, words_to_copy(question.loop, question.copy));
     atomic_store(&question.state, COPIED);
 }
@@ -253,5 +253,5 @@ bool cr_sample_running(const crank_loop *loop, const cr_beat *beat, cr_stack_cop
     bool answered = wait_for_answer(sys);
     sys->signal_end(sys->context, timer);
     atomic_store(&question.state, NOBODY_ASKS);
-    return answered && cr_beat_same(&question.beat, beat);
+    return answered && cr_sample_beat_same(&question.beat, beat);
 }

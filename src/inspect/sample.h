@@ -26,8 +26,8 @@ void cr_sample_waiting(const crank_loop *loop, cr_stack_copy *copy);
 bool cr_sample_running(const crank_loop *loop, const cr_beat *beat, cr_stack_copy *ret_copy);
 
 /* How far the loop has come, read from another thread. */
-cr_beat cr_beat_of(const crank_loop *loop);
-static inline bool cr_beat_same(const cr_beat *a, const cr_beat *b)
+cr_beat cr_sample_beat_of(const crank_loop *loop);
+static inline bool cr_sample_beat_same(const cr_beat *a, const cr_beat *b)
 {
     return a->switches == b->switches && a->steps == b->steps && a->polled_at == b->polled_at;
 }

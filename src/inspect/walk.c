@@ -10,7 +10,7 @@
  *
  * It reads only the copy, never the stack: the thread may have gone on. */
 #include "inspect/walk.h"
-#include "base/place.h"
+#include "base/symbolize.h"
 #include "inspect/unwind.h"
 
 /* The base of a fiber lies so close below the end of its stack: offset for the cache, the pool's
@@ -45,7 +45,7 @@ static uintptr_t find_base(const cr_stack_copy *copy)
         return 0;
     for (uintptr_t at = copy->top - 2 * WORD; copy->top - at <= BASE_REACH && has_record(copy, at);
          at -= WORD)
-        if (word_at(copy, at) == 0 && cr_place_returned_to(word_at(copy, at + WORD)))
+        if (word_at(copy, at) == 0 && cr_symbolize_is_return(word_at(copy, at + WORD)))
             return at;
     return 0;
 }
@@ -58,7 +58,7 @@ static bool begins_chain(const cr_stack_copy *copy, uintptr_t at, uintptr_t base
         uintptr_t next = word_at(copy, at);
         if (next != 0 && (next <= at || next > copy->top))
             return false;
-        if (!cr_place_returned_to(word_at(copy, at + WORD)))
+        if (!cr_symbolize_is_return(word_at(copy, at + WORD)))
             return false;
         if (next == 0)
             return at == base;
@@ -139,7 +139,7 @@ static enum step step(walk *w)
         return LOST;
     if (row.returns == CR_SAVED)
         returns = saved(w, frame, row.returns_at);
-    if (!cr_place_returned_to(returns) || (frame == w->sp && row.returns == CR_SAVED))
+    if (!cr_symbolize_is_return(returns) || (frame == w->sp && row.returns == CR_SAVED))
         return frame == end_of(w->copy) ? ENDED : LOST;
     if (row.fp == CR_SAVED)
         w->fp = saved(w, frame, row.fp_at);
@@ -158,7 +158,7 @@ static void follow_pointers(walk *w)
     const cr_stack_copy *copy = w->copy;
     uintptr_t at = find_chain(copy, w->sp, w->fp);
     for (uintptr_t word = w->sp; word < at && w->count < w->max; word += WORD)
-        if (cr_place_returned_to(word_at(copy, word)))
+        if (cr_symbolize_is_return(word_at(copy, word)))
             add(w, word_at(copy, word), false);
     while (has_record(copy, at) && w->count < w->max) {
         add(w, word_at(copy, at + WORD), true);

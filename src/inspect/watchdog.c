@@ -16,9 +16,9 @@
  * Each standstill is looked at once, without a lock: the loop cannot end meanwhile, for its thread
  * waits in cr_watchdog_leave until the look is over. Nothing here allocates or uses stdio, for the
  * thread that stands still may do so with the allocator's lock, or stdout's. */
-#include "inspect/call.h"
+#include "inspect/syscalls.h"
 #include "inspect/sample.h"
-#include "base/place.h"
+#include "base/symbolize.h"
 #include "task/record.h"
 #include "task/report.h"
 #include "base/text.h"
@@ -45,7 +45,7 @@
 #define QUIET_FIRST CR_SECOND /* between the first two reports of a run; then twice as long */
 #define QUIET_MOST (3600 * CR_SECOND)
 #define FRAMES 24
-#define STACK_BYTES ((size_t)(CR_ANNOUNCED ? 1024 : 64) << 10)
+#define STACK_BYTES ((size_t)(CR_SWITCH_SANITIZED ? 1024 : 64) << 10)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t looked = PTHREAD_COND_INITIALIZER; /* examined is NULL again */
@@ -92,7 +92,7 @@ CR_RACY static cr_culprit culprit_of(const crank_loop *loop)
 
 static void say_stance(cr_text *said, enum cr_stance stance, long call)
 {
-    const char *name = cr_call_name(call);
+    const char *name = cr_syscalls_name(call);
     if (stance != CR_STANCE_WAITS)
         cr_text_add(said, "computes");
     else if (call < 0)
@@ -103,7 +103,7 @@ static void say_stance(cr_text *said, enum cr_stance stance, long call)
         cr_text_add(said, "waits in system call %ld", call);
 }
 
-/* As cr_task_describe writes a task. */
+/* As cr_describe_task writes a task. */
 static void say_culprit(cr_text *said, const cr_culprit *culprit)
 {
     const crank_site *site = culprit->site;
@@ -122,7 +122,7 @@ static void say_frames(cr_text *said)
     char place[160];
     size_t count = cr_walk(&copy, frames, FRAMES);
     for (size_t i = 0; i < count; i++) {
-        (void)cr_place_print(frames[i].address, place, sizeof place);
+        (void)cr_symbolize_print(frames[i].address, place, sizeof place);
         cr_text_add(said, "  #%zu %s%s\n", i, frames[i].sure ? "" : "? ", place);
     }
     if (count == 0)
@@ -172,7 +172,7 @@ static void be_quiet(cr_watched *w)
  * delays counted, of which too many are taken off where they are counted from before it stood: that
  * is a second long, and what was measured since it was seen to stand may say more. One that runs
  * may wait for a processor at this moment, and only what it computed is sure. */
-static int64_t stood(const crank_loop *loop, enum cr_stance stance, int64_t at)
+static int64_t stall_time(const crank_loop *loop, enum cr_stance stance, int64_t at)
 {
     const cr_watched *w = &loop->watched;
     if (stance != CR_STANCE_WAITS)
@@ -200,14 +200,14 @@ static void examine(crank_loop *loop)
     long call;
     enum cr_stance stance = cr_sample_stance(loop, &call, &copy);
     int64_t at = now();
-    int64_t missing = w->limit - stood(loop, stance, at);
+    int64_t missing = w->limit - stall_time(loop, stance, at);
     if (missing > w->limit / 20) { /* the kernel counts in ticks */
         w->again = cr_after(at, patience(w, stance, missing));
         return;
     }
     cr_culprit culprit = culprit_of(loop);
-    cr_beat beat = cr_beat_of(loop);
-    if (!cr_beat_same(&beat, &w->beat))
+    cr_beat beat = cr_sample_beat_of(loop);
+    if (!cr_sample_beat_same(&beat, &w->beat))
         return;
     w->told = true;
     if (is_quiet(loop, at)) {
@@ -248,8 +248,8 @@ static bool look_at(crank_loop *loop, int64_t at, int64_t late, bool *ret_stands
         w->since = 0;
         return false;
     }
-    cr_beat beat = cr_beat_of(loop);
-    if (w->since == 0 || !cr_beat_same(&beat, &w->beat)) {
+    cr_beat beat = cr_sample_beat_of(loop);
+    if (w->since == 0 || !cr_sample_beat_same(&beat, &w->beat)) {
         begin(loop, &beat, at);
         return true;
     }
@@ -447,7 +447,7 @@ static void start(const cr_sys *sys)
 void cr_watchdog_watch(crank_loop *loop, void *frame)
 {
     const cr_sys *sys = loop->base_sys;
-    int64_t limit = cr_nanoseconds(loop->options.blocked_after);
+    int64_t limit = cr_loop_nanoseconds(loop->options.blocked_after);
     if (loop->simulated || limit == 0 || limit == CR_NEVER)
         return;
     loop->watched = (cr_watched){ .thread = sys->thread_id(sys->context),

@@ -142,14 +142,14 @@ static void op_completed(cr_op *op, void *arg)
 /* The backend ends it soon, with -ECANCELED or with what it had read by then, which is kept. */
 static bool op_abort(cr_task *task)
 {
-    file *f = task->on;
+    file *f = task->wait_object;
     cr_loop_cancel(f->op_waiting.loop, &f->op);
     return false;
 }
 
 static size_t op_describe(const cr_task *task, char *buf, size_t size)
 {
-    const file *f = task->on;
+    const file *f = task->wait_object;
     int length = snprintf(buf, size, "%s", f->path);
     return length < 0 ? 0 : (size_t)length;
 }
@@ -182,7 +182,7 @@ static long await_op(const cr_caller *w, file *f)
     f->op.completed = op_completed;
     f->op.arg = f;
     f->op_waiting = *w;
-    w->self->on = f;
+    w->self->wait_object = f;
     if (cr_loop_submit(w->loop, &f->op) == CR_DONE_NOW)
         return f->op.result;
     long result = cr_park(w, &op_wait);
@@ -442,7 +442,7 @@ int cr_file_failed(const char *verb, const char *path, int err)
 {
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, path, cr_error_words(err));
+    return cr_error_set(err, "cannot %s %s: %s", verb, path, cr_failure_error_words(err));
 }
 
 /* The mode is looked at after the wait has been opened: a cancelled caller hears of that first. */
@@ -454,7 +454,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
         return err;
     int flags = flags_of(mode);
     if (flags < 0)
-        return cr_failed(-EINVAL,
+        return cr_error_set(-EINVAL,
             "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,
             mode ? mode : "(null)");
     file *f = file_new(w.loop->sys, path, flags);

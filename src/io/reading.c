@@ -62,7 +62,7 @@ ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
         if (n < 0)
             return n;
         if (n == 0)
-            return cr_failed(-ENODATA, "%s ended after %zu of %zu bytes", cr_stream_name(stream),
+            return cr_error_set(-ENODATA, "%s ended after %zu of %zu bytes", cr_stream_name(stream),
                 cr_buffer_held(in), size);
     }
     if (size > 0) {
@@ -93,7 +93,7 @@ ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
     if (n < 0)
         return n;
     if (size < 2)
-        return cr_failed(-EINVAL,
+        return cr_error_set(-EINVAL,
             "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
     cr_buffer *in = &stream->in;
     size_t length = line_in(in, size - 1, 0);

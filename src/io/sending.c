@@ -36,28 +36,28 @@ static size_t describe(const cr_socketlike *s, char *buf, size_t size)
 
 static size_t describe_progress(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, cr_socketlike, progress), buf, size);
+    return describe(cr_container_of(task->wait_object, cr_socketlike, progress), buf, size);
 }
 
 static size_t describe_turn(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, cr_socketlike, turn), buf, size);
+    return describe(cr_container_of(task->wait_object, cr_socketlike, turn), buf, size);
 }
 
 static size_t describe_direct(const cr_task *task, char *buf, size_t size)
 {
-    return describe(task->on, buf, size);
+    return describe(task->wait_object, buf, size);
 }
 
 static cr_task *writer_before(const cr_task *task)
 {
-    return cr_container_of(task->on, cr_socketlike, turn)->stream.writer;
+    return cr_container_of(task->wait_object, cr_socketlike, turn)->stream.writer;
 }
 
 /* The backend ends it soon, with -ECANCELED or with what was sent by then. */
 static bool abort_direct(cr_task *task)
 {
-    cr_socketlike *s = task->on;
+    cr_socketlike *s = task->wait_object;
     cr_loop_cancel(s->loop, &s->sending);
     return false;
 }
@@ -87,7 +87,7 @@ static void wake_progress(cr_socketlike *s)
 {
     for (cr_task *task = s->progress.head, *next; task; task = next) {
         next = task->node.next;
-        if (!s->send_error && (uint64_t)(uintptr_t)task->place > s->sent)
+        if (!s->send_error && task->wait_data.position > s->sent)
             continue;
         cr_waitq_leave(&s->progress, task);
         cr_wake(s->loop, task, 0);
@@ -223,7 +223,7 @@ int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
         if (err < 0)
             return err;
         s->calls++;
-        w->self->place = (void *)(uintptr_t)sent;
+        w->self->wait_data.position = sent;
         err = cr_waitq_park(w, &s->progress, &progress_wait);
         cr_socketlike_left(s);
     }
@@ -323,7 +323,7 @@ static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes,
     s->send_pending = true;
     s->direct = w->self;
     s->calls++;
-    w->self->on = s;
+    w->self->wait_object = s;
     long n = cr_park(w, &direct_wait);
     cr_socketlike_left(s);
     if (n == -ECANCELED)
@@ -340,7 +340,7 @@ static int end_large(cr_socketlike *s, size_t done, size_t size, int err)
         s->stream.told = s->send_error;
     }
     if (err == -ECANCELED && done > 0)
-        (void)cr_failed(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
+        (void)cr_error_set(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
             cr_stream_name(&s->stream));
     return err;
 }

@@ -70,14 +70,14 @@ int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size)
 
 static bool abort_receive(cr_task *task)
 {
-    cr_socketlike *s = task->on;
+    cr_socketlike *s = task->wait_object;
     cr_loop_cancel(s->loop, &s->receiving);
     return false;
 }
 
 static size_t describe_receive(const cr_task *task, char *buf, size_t size)
 {
-    const cr_socketlike *s = task->on;
+    const cr_socketlike *s = task->wait_object;
     int length = snprintf(buf, size, "%s", cr_stream_name(&s->stream));
     return length < 0 ? 0 : (size_t)length;
 }
@@ -142,7 +142,7 @@ static long receive(const cr_caller *w, cr_socketlike *s)
         return s->receiving.result;
     s->receive_pending = true;
     s->calls++;
-    w->self->on = s;
+    w->self->wait_object = s;
     long n = cr_park(w, &receive_wait);
     cr_socketlike_left(s);
     if (n == -ECANCELED && !s->ended)
@@ -293,13 +293,13 @@ static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
         return;
     s->closer_awaits_send = sending;
     s->closer = w->self;
-    w->self->on = s;
+    w->self->wait_object = s;
     (void)cr_park(w, &leave_wait);
 }
 
 static size_t describe_rest(const cr_task *task, char *buf, size_t size)
 {
-    const cr_socketlike *s = cr_container_of(task->on, cr_socketlike, progress);
+    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, progress);
     int length = snprintf(
         buf, size, "%zu bytes to be sent to %s", cr_sending_unsent(s), cr_stream_name(&s->stream));
     return length < 0 ? 0 : (size_t)length;
@@ -316,12 +316,13 @@ static const cr_wait_ops rest_wait = {
 static int send_rest(const cr_caller *w, cr_socketlike *s)
 {
     uint64_t all = s->sent + cr_sending_unsent(s);
-    bool once = cr_task_requests(w->self) > 0 || cr_cancel_pending(w) || cr_scopes_fired(w->self);
+    bool once =
+        cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) || cr_interruption_fired(w->self);
     cr_sending_start(s);
     while (s->sent < all && !s->send_error) {
         if (once || cr_stream_abandoned(w, &s->stream))
             return -ECANCELED;
-        w->self->place = (void *)(uintptr_t)all;
+        w->self->wait_data.position = all;
         if (cr_waitq_park(w, &s->progress, &rest_wait) == -ECANCELED)
             return -ECANCELED;
     }

@@ -27,14 +27,15 @@ int cr_stream_failed(const crank_stream *stream, const char *verb, int err)
 {
     if (err == -ECANCELED)
         return err;
-    return cr_failed(err, "cannot %s %s: %s", verb, cr_stream_name(stream), cr_error_words(err));
+    return cr_error_set(
+        err, "cannot %s %s: %s", verb, cr_stream_name(stream), cr_failure_error_words(err));
 }
 
 /* Two readers would each take part of the other's line: refused, for no order would be right. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call)
 {
     CR_CHECK(!other, "%s: task '%s' is still %s %s; one task may read%s a stream at a time%s", call,
-        cr_task_name(other), other == stream->reader ? "reading" : "writing",
+        cr_describe_name(other), other == stream->reader ? "reading" : "writing",
         cr_stream_name(stream), stream->type->duplex ? "" : " and one may write",
         stream->type->duplex ? "" : ", and one in all where a file is open for both");
 }
@@ -55,19 +56,19 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
         cr_stream_check_alone(stream, stream->writer, call);
     if (CR_LIKELY(reads ? stream->readable : stream->writable))
         return 0;
-    return cr_failed(-EBADF, "%s: %s is not open for %s", call, cr_stream_name(stream),
+    return cr_error_set(-EBADF, "%s: %s is not open for %s", call, cr_stream_name(stream),
         reads ? "reading" : "writing");
 }
 
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
 {
-    return cr_scopes_pending(w->self) > stream->asked;
+    return cr_interruption_pending(w->self) > stream->asked;
 }
 
 static int finish(const cr_caller *w, crank_stream *stream)
 {
     stream->closing = true;
-    stream->asked = cr_scopes_pending(w->self);
+    stream->asked = cr_interruption_pending(w->self);
     return stream->type->finish(w, stream);
 }
 
@@ -77,9 +78,9 @@ int crank_stream_close(crank_stream *stream)
 {
     if (!stream)
         return 0;
-    cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
     int missing = cr_checkpoint_no_cancel(&w);
-    bool asked = cr_cancel_pending(&w);
+    bool asked = cr_checkpoint_pending(&w);
     int err = finish(&w, stream);
     stream->type->free(w.loop, stream);
     if (err == 0)
@@ -100,7 +101,8 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
     snprintf(text, sizeof text,
         "task '%s' lost some of what it wrote to %.400s, closed at the end of a block: %s [%s]\n"
         "  crank_flush or crank_close before the end of the block gives the error\n",
-        cr_task_name(w->self), cr_stream_name(stream), cr_error_words(err), crank_errno_name(err));
+        cr_describe_name(w->self), cr_stream_name(stream), cr_failure_error_words(err),
+        crank_errno_name(err));
     cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);
 }
 
@@ -109,9 +111,9 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
  * error with which the block is being left is kept apart meanwhile. */
 void cr_stream_end(crank_stream *stream, bool reports)
 {
-    cr_caller w = { cr_loop_checked("crank_close"), cr_self_checked("crank_close") };
+    cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
     cr_task_state *tasks = cr_task_state_of(w.loop);
-    cr_failure *before = cr_failure_take(w.self);
+    cr_failure *before = cr_error_take(w.self);
     bool scopeless = tasks->out_of_memory == w.self->id;
     if (scopeless)
         tasks->out_of_memory = 0;
@@ -126,7 +128,7 @@ void cr_stream_end(crank_stream *stream, bool reports)
     }
     crank_error_clear();
     if (before)
-        cr_failure_give(w.loop, w.self, before);
+        cr_error_give(w.loop, w.self, before);
 }
 
 void crank_stream_end_(crank_stream *stream) { cr_stream_end(stream, true); }

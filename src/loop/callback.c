@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
-#include "base/pool.h"
+#include "base/freelist.h"
 #include "loop/handles.h"
 #include "loop/inherit.h"
 
@@ -35,7 +35,7 @@ enum direction { READER, WRITER, DIRECTIONS };
 
 struct cr_watch {
     cr_handles handles;
-    cr_pool watchers;
+    cr_freelist watchers;
     watcher *(*table)[DIRECTIONS]; /* by descriptor */
     size_t room;
 };
@@ -44,8 +44,8 @@ struct cr_watch {
 static void check_thread(crank_loop *loop, const char *call)
 {
     cr_loop_check_given(loop, call);
-    if (CR_UNLIKELY(cr_loop_inherited(loop)))
-        cr_loop_inherit(loop, call);
+    if (CR_UNLIKELY(cr_inherit_is_needed(loop)))
+        cr_inherit_loop(loop, call);
     CR_CHECK(!loop->running || cr_loop_here == loop,
         "%s: called from another thread than its loop's; use crank_post or crank_submit there",
         call);
@@ -57,10 +57,10 @@ static void run_call(crank_loop *loop, cr_service *service)
 {
     cr_call *call = cr_container_of(service, cr_call, service);
     if (call->state == CR_CALL_QUEUED) {
-        cr_call_forget(call);
+        cr_handles_forget(call);
         call->fn(call->arg);
     }
-    cr_call_put(&loop->watch->handles, call);
+    cr_handles_put(&loop->watch->handles, call);
 }
 
 static void queue_call(cr_call *call)
@@ -78,7 +78,7 @@ void cr_callback_due(crank_loop *loop, cr_timer *timer)
 
 static cr_call *new_call(crank_loop *loop, crank_callback *fn, void *arg)
 {
-    cr_call *call = cr_call_get(&loop->watch->handles);
+    cr_call *call = cr_handles_get(&loop->watch->handles);
     if (!call) {
         errno = ENOMEM;
         return NULL;
@@ -99,7 +99,7 @@ crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
     if (!call)
         return NULL;
     queue_call(call);
-    return cr_call_handle(call);
+    return cr_handles_of(call);
 }
 
 /* Where no timer can be had there is no handle either: nothing is half planned. */
@@ -110,18 +110,18 @@ static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback 
         return NULL;
     call->state = CR_CALL_TIMED;
     if (cr_timer_start(loop, &call->timer, CR_TIMER_CALLBACK, deadline) < 0) {
-        cr_call_put(&loop->watch->handles, call);
+        cr_handles_put(&loop->watch->handles, call);
         errno = ENOMEM;
         return NULL;
     }
-    return cr_call_handle(call);
+    return cr_handles_of(call);
 }
 
 /* A span that is no number has no place among the others: refused, not taken for 0. */
 crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_later");
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     if (span < 0) {
         errno = EINVAL;
         return NULL;
@@ -132,7 +132,7 @@ crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback 
 crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg)
 {
     check_thread(loop, "crank_call_at");
-    int64_t deadline = cr_instant(time);
+    int64_t deadline = cr_loop_instant(time);
     if (deadline < 0) {
         errno = EINVAL;
         return NULL;
@@ -143,16 +143,16 @@ crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, v
 /* What stands in the ready line stays there until it is reached, but its handle is given up now. */
 int crank_handle_cancel(crank_handle *handle)
 {
-    cr_call *call = cr_call_find(handle);
+    cr_call *call = cr_handles_find(handle);
     if (!call)
         return -ESRCH;
     check_thread(call->loop, "crank_handle_cancel");
     if (call->state == CR_CALL_TIMED) {
         cr_timer_stop(call->loop, &call->timer);
-        cr_call_put(&call->loop->watch->handles, call);
+        cr_handles_put(&call->loop->watch->handles, call);
     } else {
         call->state = CR_CALL_CANCELLED;
-        cr_call_forget(call);
+        cr_handles_forget(call);
     }
     return 0;
 }
@@ -171,7 +171,7 @@ static void watcher_completed(cr_op *op, void *arg)
     (void)op;
     w->in_flight = false;
     if (w->removed)
-        cr_pool_put(&w->loop->watch->watchers, w);
+        cr_freelist_put(&w->loop->watch->watchers, w);
     else
         queue_watcher(w);
 }
@@ -220,7 +220,7 @@ static void run_watcher(crank_loop *loop, cr_service *service)
         w->removed = true;
     }
     if (w->removed)
-        cr_pool_put(&loop->watch->watchers, w);
+        cr_freelist_put(&loop->watch->watchers, w);
 }
 
 /* Never shrinks: descriptors are small numbers, used again. */
@@ -271,10 +271,10 @@ static int add_watcher(
 {
     int err = check_descriptor(loop, fd);
     if (err == 0)
-        err = cr_loop_renew(loop);
+        err = cr_inherit_renew(loop);
     if (err < 0)
         return err;
-    watcher *w = cr_pool_get(&loop->watch->watchers);
+    watcher *w = cr_freelist_get(&loop->watch->watchers);
     if (!w)
         return -ENOMEM;
     *w = (watcher){
@@ -287,7 +287,7 @@ static int add_watcher(
     w->op.events = direction == READER ? EPOLLIN : EPOLLOUT;
     err = submit_watcher(w);
     if (err < 0) {
-        cr_pool_put(&loop->watch->watchers, w);
+        cr_freelist_put(&loop->watch->watchers, w);
         return err;
     }
     remove_watcher(loop, fd, direction);
@@ -321,19 +321,19 @@ int crank_remove_writer(crank_loop *loop, int fd)
 }
 
 /* The table of descriptors is made with the first that is watched. */
-int cr_watch_new(crank_loop *loop)
+int cr_callback_watch_new(crank_loop *loop)
 {
     struct cr_watch *watch = cr_alloc_zero(loop->sys, sizeof *watch);
     if (!watch)
         return -ENOMEM;
     cr_handles_init(&watch->handles, loop);
-    cr_pool_init(&watch->watchers, loop->sys, sizeof(watcher));
+    cr_freelist_init(&watch->watchers, loop->sys, sizeof(watcher));
     loop->watch = watch;
     return 0;
 }
 
 /* What the backend has must come back before the memory goes: cancelled, it comes soon. */
-void cr_watch_free(crank_loop *loop)
+void cr_callback_watch_free(crank_loop *loop)
 {
     struct cr_watch *watch = loop->watch;
     if (!watch)
@@ -344,7 +344,7 @@ void cr_watch_free(crank_loop *loop)
     while (loop->in_flight > 0)
         loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
     cr_handles_deinit(&watch->handles);
-    cr_pool_deinit(&watch->watchers);
+    cr_freelist_deinit(&watch->watchers);
     cr_free(loop->sys, watch->table);
     cr_free(loop->sys, watch);
     loop->watch = NULL;

@@ -98,7 +98,7 @@ static CR_NOINLINE void reserve_numbers(cr_handles *handles)
     handles->number_end = handles->number + NUMBERS_AT_ONCE;
 }
 
-cr_call *cr_call_get(cr_handles *handles)
+cr_call *cr_handles_get(cr_handles *handles)
 {
     cr_call *call = handles->free;
     if (CR_LIKELY(call != NULL))
@@ -112,19 +112,19 @@ cr_call *cr_call_get(cr_handles *handles)
 }
 
 /* Atomic, for a thread that has a handle of an ended loop may compare it with this one. */
-void cr_call_forget(cr_call *call)
+void cr_handles_forget(cr_call *call)
 {
     __atomic_store_n(&call->id, call->id & ~NUMBER_MASK, __ATOMIC_RELAXED);
 }
 
-void cr_call_put(cr_handles *handles, cr_call *call)
+void cr_handles_put(cr_handles *handles, cr_call *call)
 {
-    cr_call_forget(call);
+    cr_handles_forget(call);
     call->service.item.next = (cr_fiber *)(void *)handles->free;
     handles->free = call;
 }
 
-cr_call *cr_call_find(const crank_handle *handle)
+cr_call *cr_handles_find(const crank_handle *handle)
 {
     uint64_t id = (uint64_t)(uintptr_t)handle;
     if ((id & NUMBER_MASK) == 0)

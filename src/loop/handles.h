@@ -36,13 +36,13 @@ void cr_handles_init(cr_handles *handles, crank_loop *loop);
 /* The loop goes: no handle of it is found any more. */
 void cr_handles_deinit(cr_handles *handles);
 /* A record with a handle, all else not set; NULL when memory is short. */
-cr_call *cr_call_get(cr_handles *handles);
-void cr_call_put(cr_handles *handles, cr_call *call);
+cr_call *cr_handles_get(cr_handles *handles);
+void cr_handles_put(cr_handles *handles, cr_call *call);
 /* From now on the handle finds nothing; the record stays. */
-void cr_call_forget(cr_call *call);
+void cr_handles_forget(cr_call *call);
 /* NULL: the call was made, is being made, or was taken back, or the loop has gone. */
-cr_call *cr_call_find(const crank_handle *handle);
-static inline crank_handle *cr_call_handle(const cr_call *call)
+cr_call *cr_handles_find(const crank_handle *handle);
+static inline crank_handle *cr_handles_of(const cr_call *call)
 {
     return (crank_handle *)(uintptr_t)call->id;
 }

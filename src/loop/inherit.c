@@ -34,21 +34,21 @@ static void begin_child(void)
 static void prepare(void) { cr_fork_prepare(begin_child); }
 void cr_inherit_prepare(void) { (void)pthread_once(&prepared, prepare); }
 
-const char *cr_fork_note(void)
+const char *cr_inherit_note(void)
 {
     return forked_in_run ? "; this process was forked in a run, which goes on in its parent alone: "
                            "call crank_run, exec or _exit here"
                          : "";
 }
 
-void cr_fork_came_back(void)
+void cr_inherit_came_back(void)
 {
     cr_check_failed("fork: the child has returned to the loop that runs in its parent; let it call "
                     "exec or _exit, or run a loop of its own and end");
 }
 
 /* The parent's frames may say that it runs: here nothing does. */
-void cr_loop_inherit(crank_loop *loop, const char *call)
+void cr_inherit_loop(crank_loop *loop, const char *call)
 {
     CR_CHECK(loop->bare,
         "%s: this is the loop of a run in the process that forked this one; make another with "
@@ -64,7 +64,7 @@ void cr_loop_inherit(crank_loop *loop, const char *call)
 }
 
 /* What was posted meanwhile could wake nobody. */
-int cr_loop_renew(crank_loop *loop)
+int cr_inherit_renew(crank_loop *loop)
 {
     if (CR_LIKELY(!loop->renew))
         return 0;

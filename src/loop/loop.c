@@ -10,7 +10,7 @@ void (*cr_watchdog_sleeps)(void);
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
 /* A span that is positive never becomes none: whoever asks for the least time waits some. */
-int64_t cr_nanoseconds(double seconds)
+int64_t cr_loop_nanoseconds(double seconds)
 {
     if (__builtin_isnan(seconds))
         return -1;
@@ -22,15 +22,15 @@ int64_t cr_nanoseconds(double seconds)
     return span < 1 ? 1 : (int64_t)(span + 0.5);
 }
 
-int64_t cr_instant(double time)
+int64_t cr_loop_instant(double time)
 {
-    int64_t instant = cr_nanoseconds(time);
+    int64_t instant = cr_loop_nanoseconds(time);
     bool before = (double)instant / (double)CR_SECOND < time;
     return instant >= 0 && instant < CR_NEVER && before ? instant + 1 : instant;
 }
 
 /* Nothing to choose among one: it leaves no trace in the hash. */
-size_t cr_choose(crank_loop *loop, size_t n)
+size_t cr_loop_choose(crank_loop *loop, size_t n)
 {
     const cr_backend_type *type = loop->backend->type;
     return type->choose && n > 1 ? type->choose(loop->backend, n) : 0;

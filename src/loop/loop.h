@@ -118,10 +118,10 @@ void cr_loop_at_close(crank_loop *loop, cr_closer *closer);
 /* The end: call them. */
 void cr_loop_ends(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */
-void cr_loop_drive(crank_loop *loop);
+void cr_turn_drive(crank_loop *loop);
 /* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until
  * something happens or until limit. Gives how many fibers and callbacks ran. */
-long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit);
+long cr_turn(crank_loop *loop, bool wait, int64_t limit);
 
 /* A CHECK naming a public call that was handed NULL for a loop. */
 static inline void cr_loop_check_given(const crank_loop *loop, const char *call)
@@ -135,10 +135,10 @@ static inline void cr_loop_check_given(const crank_loop *loop, const char *call)
  * often keep what they were told (polled_at). */
 static inline int64_t cr_now(crank_loop *loop) { return loop->sys->now(loop->sys->context); }
 /* Seconds to nanoseconds: negative is 0, huge and infinite is CR_NEVER; NaN gives -1. */
-int64_t cr_nanoseconds(double seconds);
+int64_t cr_loop_nanoseconds(double seconds);
 /* An instant of crank_time as nanoseconds, never before it: the nearest one may be. NaN
  * gives -1. */
-int64_t cr_instant(double time);
+int64_t cr_loop_instant(double time);
 /* From the next switch on every event of this loop's tasks is told to tracer; NULL: to nobody.
  * In the loop's thread. */
 static inline void cr_loop_trace(crank_loop *loop, cr_tracer *tracer)
@@ -227,5 +227,5 @@ static inline void cr_loop_unsettle(crank_loop *loop, cr_settle *settle)
     settle->place = NULL;
 }
 /* The simulator's choice among n, 0 on a real backend. */
-size_t cr_choose(crank_loop *loop, size_t n);
+size_t cr_loop_choose(crank_loop *loop, size_t n);
 #endif

@@ -53,7 +53,7 @@ static int open_backend(crank_loop *loop)
 static void destroy(crank_loop *loop, const cr_sys *sys)
 {
     if (loop->wakeup)
-        cr_watch_free(loop);
+        cr_callback_watch_free(loop);
     cr_wakeup_free(loop->wakeup);
     cr_timers_free(loop->timers);
     if (loop->backend)
@@ -73,7 +73,7 @@ static void explore(crank_loop *loop, bool continued)
 
 /* The backend comes first: it decides the table, and so the clock, for all that is made after
  * it. */
-static int furnish(crank_loop *loop)
+static int open_parts(crank_loop *loop)
 {
     int err = open_backend(loop);
     if (err < 0)
@@ -87,7 +87,7 @@ static int furnish(crank_loop *loop)
     if (!err)
         err = cr_wakeup_new(loop->sys, loop->backend, &loop->wakeup);
     if (!err)
-        err = cr_watch_new(loop);
+        err = cr_callback_watch_new(loop);
     return err;
 }
 
@@ -110,7 +110,7 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     loop->bare = bare;
     loop->options = filled;
     cr_sched_init(&loop->runner);
-    err = furnish(loop);
+    err = open_parts(loop);
     if (err < 0) {
         destroy(loop, sys);
         return err;
@@ -173,8 +173,8 @@ void crank_loop_free(crank_loop *loop)
 {
     if (!loop)
         return;
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_loop_free");
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_loop_free");
     CR_CHECK(
         !loop->running, "crank_loop_free: the loop still runs; stop it with crank_loop_stop first");
     cr_loop_close(loop);

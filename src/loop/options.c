@@ -179,7 +179,7 @@ const char *cr_options_ignored(void)
 }
 
 /* Nothing is given on failure. threads_max stays as given: what 0 means depends on the machine,
- * which is asked when the first worker is needed (thread/open.c). */
+ * which is asked when the first worker is needed (thread/workers.c). */
 int cr_options_fill(const crank_options *given, crank_options *ret_options, const char **ret_why)
 {
     crank_options options = given ? *given : (crank_options){ .seed = 0 };

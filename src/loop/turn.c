@@ -70,7 +70,7 @@ static void serve(crank_loop *loop, cr_fiber *fiber)
         cr_service *service = cr_container_of(fiber, cr_service, item);
         service->run(loop, service);
         if (CR_UNLIKELY(forks != cr_forks))
-            cr_fork_came_back();
+            cr_inherit_came_back();
     } else {
         loop->hooks->need_stack(loop, fiber);
     }
@@ -201,7 +201,7 @@ static void polled(crank_loop *loop, int64_t now)
 
 /* The simulated clock has stood for one more turn. False: not yet for so many that it is moved. A
  * turn of callbacks may be a single one. */
-static bool stood(crank_loop *loop, int64_t now)
+static bool clock_stalled(crank_loop *loop, int64_t now)
 {
     uint32_t steps = loop->tasks ? CR_STEPS : 1;
     if (++loop->busy < BUSY_TURNS * (CR_STEPS / steps))
@@ -215,7 +215,7 @@ static bool stood(crank_loop *loop, int64_t now)
 static void look(crank_loop *loop, int64_t now)
 {
     if (loop->simulated) {
-        if (!stood(loop, now) && loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
+        if (!clock_stalled(loop, now) && loop->busy % BUSY_LOOK == 0 && loop->in_flight > 0)
             backend_turn(loop, LOOK_ONLY);
     } else if (now - loop->polled_at >= CR_POLL_NS) {
         polled(loop, now);
@@ -238,7 +238,7 @@ static bool nothing_pending(const crank_loop *loop, int64_t next)
 /* Housekeeping, at most once a second: what a program lets go of it often needs again soon. Gives
  * until when to wait. A loop in which nothing has run since is left to sleep; one that would sleep
  * for long wakes for it. */
-static int64_t tidy(crank_loop *loop, int64_t now, int64_t deadline)
+static int64_t housekeep(crank_loop *loop, int64_t now, int64_t deadline)
 {
     if (!loop->hooks || !loop->hooks->idle || loop->tidied == loop->runner.switches)
         return deadline;
@@ -268,14 +268,14 @@ static int64_t next_timer(const crank_loop *loop)
 /* A machine that is busy elsewhere lets a wait end late: where choices are explored, as late as one
  * of the timers that follow closely. What they start is then ready together, in the timers' order,
  * before anything that an earlier one woke has run. */
-static void oversleep(crank_loop *loop, int64_t woken_at)
+static void wake_late(crank_loop *loop, int64_t woken_at)
 {
     enum { LATE_NS = 100000000 };
     for (;;) {
         int64_t next = cr_timers_next(loop->timers);
         if (next == CR_NEVER || next > woken_at + LATE_NS || next <= cr_now(loop))
             return;
-        if (cr_choose(loop, 2) == 0)
+        if (cr_loop_choose(loop, 2) == 0)
             return;
         backend_turn(loop, next);
         take_due(loop, cr_now(loop));
@@ -290,7 +290,7 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     int64_t next = next_timer(loop);
     if (limit == CR_NEVER && nothing_pending(loop, next))
         return loop->hooks && loop->hooks->starved && !loop->hooks->starved(loop);
-    int64_t deadline = tidy(loop, now, next < limit ? next : limit);
+    int64_t deadline = housekeep(loop, now, next < limit ? next : limit);
     if (loop->spin_ns > 0 && deadline > now &&
         !cr_wakeup_spin(loop->wakeup, loop->spin_ns, deadline))
         loop->spin_ns = 0;
@@ -304,7 +304,7 @@ static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
     polled(loop, cr_now(loop));
     take_due(loop, loop->polled_at);
     if (loop->explored && loop->polled_at > now)
-        oversleep(loop, loop->polled_at);
+        wake_late(loop, loop->polled_at);
     return true;
 }
 
@@ -331,7 +331,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
         now = turn_begins(loop, now);
     cr_wakeup_deliver(loop->wakeup);
     if (CR_UNLIKELY(forks != cr_forks))
-        cr_fork_came_back();
+        cr_inherit_came_back();
     take_due(loop, now);
     if (loop->runner.head) {
         if (loop->stopping && !loop->tasks && loop->in_flight > 0)
@@ -345,13 +345,13 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
     if (!loop->runner.head || !loop->simulated || cr_now(loop) > now)
         loop->busy = 0;
     else
-        (void)stood(loop, now);
+        (void)clock_stalled(loop, now);
     return true;
 }
 
 /* A loop that is told to stop still runs what is ready: once around, then it is the driver's to
  * see. Among tasks a pass is cut by its steps, and callbacks stand in one line with them. */
-long cr_loop_turn(crank_loop *loop, bool wait, int64_t limit)
+long cr_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
         loop->stopping = true;
@@ -375,14 +375,14 @@ static void set_running(crank_loop *loop, bool running)
     __atomic_store_n(&loop->running, running, __ATOMIC_RELAXED);
 }
 
-void cr_loop_drive(crank_loop *loop)
+void cr_turn_drive(crank_loop *loop)
 {
     loop->stopping = false;
     set_running(loop, true);
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     pthread_cleanup_push(thread_ended, NULL);
     while (!loop->stopping)
-        cr_loop_turn(loop, true, CR_NEVER);
+        cr_turn(loop, true, CR_NEVER);
     pthread_cleanup_pop(0);
     cr_watchdog_leave(loop);
     set_running(loop, false);
@@ -394,10 +394,10 @@ static int enter(crank_loop *loop, const char *call)
 {
     cr_loop_check_given(loop, call);
     CR_CHECK(!cr_loop_here, "%s: a loop already runs on this thread", call);
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, call);
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, call);
     CR_CHECK(!loop->running, "%s: the loop runs on another thread", call);
-    int err = cr_loop_renew(loop);
+    int err = cr_inherit_renew(loop);
     if (err < 0)
         return err;
     cr_loop_here = loop;
@@ -424,7 +424,7 @@ int crank_loop_run(crank_loop *loop)
         return err;
     cr_watchdog_watch(loop, __builtin_frame_address(0));
     do
-        cr_loop_turn(loop, !loop->stopping, CR_NEVER);
+        cr_turn(loop, !loop->stopping, CR_NEVER);
     while (!loop->stopping);
     loop->stopping = false;
     cr_watchdog_leave(loop);
@@ -436,7 +436,7 @@ int crank_loop_run(crank_loop *loop)
  * otherwise never see completions while there is always something to run. */
 long crank_loop_run_once(crank_loop *loop, double wait)
 {
-    int64_t span = cr_nanoseconds(wait);
+    int64_t span = cr_loop_nanoseconds(wait);
     if (span < 0)
         return -EINVAL;
     int err = enter(loop, "crank_loop_run_once");
@@ -454,9 +454,9 @@ long crank_loop_run_once(crank_loop *loop, double wait)
 int crank_loop_fd(crank_loop *loop)
 {
     cr_loop_check_given(loop, "crank_loop_fd");
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_loop_fd");
-    int err = cr_loop_renew(loop);
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_loop_fd");
+    int err = cr_inherit_renew(loop);
     return err < 0 ? err : loop->backend->type->pollable(loop->backend);
 }
 

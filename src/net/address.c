@@ -80,7 +80,7 @@ static int refuse(int err, const char *text, const char *at, const char *why)
         quote(&rest, at, PLACE_SHOWN);
     else
         cr_text_add(&rest, "its end");
-    return cr_failed(err, "bad address %s at %s: %s", quoted, place, why);
+    return cr_error_set(err, "bad address %s at %s: %s", quoted, place, why);
 }
 
 /* ---- Numbers ---- */
@@ -171,7 +171,7 @@ static int read_scope(const char *text, const char *scope, size_t size, uint32_t
     int index = sys->interface_index(sys->context, name);
     if (index < 0)
         return refuse(index, text, scope,
-            index == -ENODEV ? "no interface has this name" : cr_error_words(index));
+            index == -ENODEV ? "no interface has this name" : cr_failure_error_words(index));
     *ret_scope = (uint32_t)index;
     return 0;
 }

@@ -100,13 +100,16 @@ static int connect_by_text(const char *text, cr_connection **ret_connection)
     if (err < 0)
         return err;
     if (parts.kind == CR_ADDRESS_ANY)
-        return cr_failed(-EINVAL, "cannot connect to %s: it means all interfaces; name one", text);
+        return cr_error_set(
+            -EINVAL, "cannot connect to %s: it means all interfaces; name one", text);
     if (parts.kind == CR_ADDRESS_NAME)
-        return cr_failed(-ENOTSUP, "cannot connect to %s: names are not looked up yet", text);
+        return cr_error_set(-ENOTSUP, "cannot connect to %s: names are not looked up yet", text);
     err = connect_to(&w, &parts.address, ret_connection);
     if (err == -ECANCELED)
         return err;
-    return err < 0 ? cr_failed(err, "cannot connect to %s: %s", text, cr_error_words(err)) : 0;
+    return err < 0
+               ? cr_error_set(err, "cannot connect to %s: %s", text, cr_failure_error_words(err))
+               : 0;
 }
 
 crank_stream *crank_connect(const char *address)

@@ -24,7 +24,7 @@ enum { BACKLOG = 4096, NAME_ROOM = 160 };
 
 static size_t describe_listener(const cr_task *task, char *buf, size_t size)
 {
-    const crank_listener *l = cr_container_of(task->on, crank_listener, waiters);
+    const crank_listener *l = cr_container_of(task->wait_object, crank_listener, waiters);
     int length = snprintf(buf, size, "a connection to %s", l->sockets[0]->name);
     return length < 0 ? 0 : (size_t)length;
 }
@@ -148,8 +148,8 @@ static int accept_one(crank_listener *l, cr_connection **ret_connection)
     err = cr_listener_accept(&w, l, ret_connection);
     if (err == 0 || err == -ECANCELED)
         return err;
-    return cr_failed(err, err == -ESHUTDOWN ? "%s was stopped" : "cannot accept on %s: %s",
-        l->sockets[0]->name, cr_error_words(err));
+    return cr_error_set(err, err == -ESHUTDOWN ? "%s was stopped" : "cannot accept on %s: %s",
+        l->sockets[0]->name, cr_failure_error_words(err));
 }
 
 crank_stream *crank_accept(crank_listener *listener)
@@ -260,9 +260,11 @@ static int listen_by_text(const char *text, crank_listener **ret_listener)
     if (err < 0)
         return err;
     if (parts.kind != CR_ADDRESS_NUMBER)
-        return cr_failed(-ENOTSUP, "cannot listen on %s: only numbers are listened on yet", text);
+        return cr_error_set(
+            -ENOTSUP, "cannot listen on %s: only numbers are listened on yet", text);
     err = listen_at(w.loop, &parts, ret_listener);
-    return err < 0 ? cr_failed(err, "cannot listen on %s: %s", text, cr_error_words(err)) : 0;
+    return err < 0 ? cr_error_set(err, "cannot listen on %s: %s", text, cr_failure_error_words(err))
+                   : 0;
 }
 
 crank_listener *crank_listen(const char *address)

@@ -80,7 +80,7 @@ static void report(const cr_connection *c, int err)
 {
     char introduction[256];
     cr_task *self = cr_self();
-    const cr_failure *failure = cr_failure_here();
+    const cr_failure *failure = cr_error_here();
     snprintf(introduction, sizeof introduction, "the handler of %.160s failed\n",
         cr_stream_name(&c->socket.stream));
     if (failure && cr_failure_error(failure) == err)
@@ -88,7 +88,7 @@ static void report(const cr_connection *c, int err)
     else {
         size_t length = strlen(introduction);
         snprintf(introduction + length - 1, sizeof introduction - length + 1, ": %s [%s]\n",
-            cr_error_words(err), crank_errno_name(err));
+            cr_failure_error_words(err), crank_errno_name(err));
         cr_report(c->socket.loop, CRANK_REPORT_UNAWAITED, err, self, introduction);
     }
 }
@@ -126,9 +126,9 @@ static long serve_one(serving *s, cr_connection *c)
  * looks for a captured one. */
 static bool spawn_handler(serving *s, crank_group *handlers, cr_connection *c)
 {
-    uint64_t *general = cr_captured_small()->general;
+    uint64_t *general = cr_fiber_captured_small()->general;
     if (s->site->large)
-        general = cr_captured_large()->general;
+        general = cr_fiber_captured_large()->general;
     general[0] = (uint64_t)(uintptr_t)s;
     general[1] = (uint64_t)(uintptr_t)c;
     crank_task *task = crank_group_spawn_(handlers, (crank_function_ *)serve_one, s->site);
@@ -195,20 +195,20 @@ static serving *serving_new(crank_loop *loop, crank_function_ *handler, const cr
     s->handler = handler;
     s->site = site;
     if (site->large)
-        s->many = *cr_captured_large();
+        s->many = *cr_fiber_captured_large();
     else
-        s->few = *cr_captured_small();
+        s->few = *cr_fiber_captured_small();
     return s;
 }
 
 int crank_serve_(crank_listener *listener, crank_function_ *handler, const crank_site *site)
 {
     CR_CHECK(listener, "crank_serve: the listener is NULL; crank_listen gives that when it fails");
-    crank_loop *loop = cr_loop_checked("crank_serve");
-    (void)cr_self_checked("crank_serve");
+    crank_loop *loop = cr_checked_loop("crank_serve");
+    (void)cr_checked_self("crank_serve");
     serving *s = serving_new(loop, handler, site);
     if (!s)
-        return cr_failed(-ENOMEM, "crank_serve: out of memory");
+        return cr_error_set(-ENOMEM, "crank_serve: out of memory");
     s->listener = listener;
     listener->serving++;
     int err = serve(s);
@@ -217,6 +217,6 @@ int crank_serve_(crank_listener *listener, crank_function_ *handler, const crank
     cr_free(loop->sys, s);
     if (err == 0 || err == -ECANCELED)
         return err;
-    return cr_failed(
-        err, "cannot serve %s: %s", crank_listener_address(listener, 0), cr_error_words(err));
+    return cr_error_set(err, "cannot serve %s: %s", crank_listener_address(listener, 0),
+        cr_failure_error_words(err));
 }

@@ -59,10 +59,10 @@ int crank_socket_pair(crank_stream **ret_a, crank_stream **ret_b)
 {
     cr_connection *ends[2];
     CR_CHECK(ret_a && ret_b, "crank_socket_pair: where to put an end is NULL");
-    crank_loop *loop = cr_loop_checked("crank_socket_pair");
+    crank_loop *loop = cr_checked_loop("crank_socket_pair");
     int err = open_pair(loop, ends);
     if (err < 0)
-        return cr_failed(err, "cannot make a pair of sockets: %s", cr_error_words(err));
+        return cr_error_set(err, "cannot make a pair of sockets: %s", cr_failure_error_words(err));
     *ret_a = cr_connection_stream(ends[0]);
     *ret_b = cr_connection_stream(ends[1]);
     return 0;

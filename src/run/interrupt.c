@@ -48,7 +48,7 @@ static void interrupted(cr_post *post)
     r->error = -EINTR;
     if (r->ended)
         return;
-    cr_run_start_grace(r);
+    cr_shutdown_start_grace(r);
     (void)crank_cancel_because(
         cr_task_handle(cr_task_state_of(r->loop)->root), "interrupted (Ctrl-C)");
 }

@@ -5,7 +5,7 @@
  * by which lower ranks reach up, driving until root and detached tasks have ended, and what main is
  * told. Does not own when that is (shutdown.c), nor what Ctrl-C does (interrupt.c).
  *
- * The root is owned by an owner that has no opener, detached tasks by the loop's own; when the root
+ * The root is owned by an owner that has no parent, detached tasks by the loop's own; when the root
  * has ended the detached ones are cancelled, and when they have ended too the loop stops. So
  * nothing is left when crank_run returns, as after Trio's run and unlike a process that exits with
  * threads. */
@@ -14,7 +14,7 @@
 #include "run/run.h"
 #include "generator/generator.h"
 #include "run/interrupt.h"
-#include "run/open.h"
+#include "run/task_state.h"
 #include "run/program.h"
 #include "run/shutdown.h"
 #include "scope/nursery.h"
@@ -44,11 +44,11 @@ static enum cr_idle idle(crank_loop *loop)
 }
 
 static const cr_hooks hooks = {
-    .need_stack = cr_need_stack,
-    .starved = cr_run_starved,
+    .need_stack = cr_sleeper_need_stack,
+    .starved = cr_shutdown_starved,
     .idle = idle,
     .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
-        [CR_TIMER_SCOPE] = cr_scope_timer_due,
+        [CR_TIMER_SCOPE] = cr_timeout_due,
         [CR_TIMER_OTHER] = cr_hibernate_due },
 };
 
@@ -60,7 +60,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
     if (!cr_loop_here)
         return;
     if (self)
-        (void)cr_task_describe(self, line, sizeof line);
+        (void)cr_describe_task(self, line, sizeof line);
     size_t head = cr_report_head(CRANK_REPORT_OVERFLOW, text, sizeof text);
     snprintf(text + head, sizeof text - head,
         "%zu bytes deep of %zu, at %p, in\n  %s\n  give it more with "
@@ -68,7 +68,7 @@ static void report_overflow(const void *address, size_t depth, size_t limit)
         depth, limit, address, line);
     cr_report_plainly(cr_loop_here, &(crank_report){ .kind = CRANK_REPORT_OVERFLOW,
                                         .error = -EFAULT,
-                                        .task = self ? cr_task_name(self) : NULL,
+                                        .task = self ? cr_describe_name(self) : NULL,
                                         .text = text });
 }
 
@@ -79,9 +79,9 @@ static void tasks_prepare(cr_run *r)
 {
     cr_task_state *tasks = cr_task_state_of(r->loop);
     tasks->run = r;
-    tasks->pending = &cr_scopes_ops;
-    cr_nursery_init(&r->top, cr_root_ended);
-    cr_nursery_init(&r->detached, cr_detached_ended);
+    tasks->pending = &cr_interruption_ops;
+    cr_nursery_init(&r->top, cr_shutdown_root_ended);
+    cr_nursery_init(&r->detached, cr_shutdown_detached_ended);
     tasks->detached = &r->detached;
     cr_generators_open(r->loop);
     r->loop->hooks = &hooks;
@@ -98,14 +98,14 @@ struct captured {
 static int start_root(
     cr_run *r, crank_function_ *fn, const crank_site *site, const struct captured *args)
 {
-    *cr_captured_small() = args->few;
-    *cr_captured_large() = args->many;
-    cr_task *root = cr_task_make_owned(r->loop, &r->top, fn, site);
+    *cr_fiber_captured_small() = args->few;
+    *cr_fiber_captured_large() = args->many;
+    cr_task *root = cr_spawn_make_owned(r->loop, &r->top, fn, site);
     if (!root)
         return -ENOMEM;
     root->fiber.flags |= CR_TASK_ROOT;
     cr_task_state_of(r->loop)->root = root;
-    cr_task_ready(r->loop, root);
+    cr_spawn_ready(r->loop, root);
     return 0;
 }
 
@@ -117,7 +117,7 @@ static void run_out(crank_loop *loop)
     for (const cr_fiber *item = loop->runner.head; item; item = item->next)
         ready++;
     for (size_t turns = (ready + CR_STEPS - 1) / CR_STEPS; turns > 0; turns--)
-        (void)cr_loop_turn(loop, false, CR_NEVER);
+        (void)cr_turn(loop, false, CR_NEVER);
 }
 
 /* Opened from the inside out and closed in the opposite order. Ctrl-C is handled only while
@@ -139,10 +139,10 @@ static int drive(
         if (err == 0)
             err = start_root(r, fn, site, args);
         if (err == 0) {
-            cr_loop_drive(loop);
+            cr_turn_drive(loop);
             cr_wakeup_close(loop->wakeup);
             run_out(loop);
-            cr_dones_left(loop);
+            cr_release_dones_left(loop);
         }
         if (r->grace)
             (void)crank_handle_cancel(r->grace);
@@ -177,7 +177,7 @@ static void note_ignored(crank_loop *loop)
 static void run_program(cr_run *r, const cr_sys *sys, const crank_options *options,
     crank_function_ *fn, const crank_site *site)
 {
-    struct captured args = { *cr_captured_small(), *cr_captured_large() };
+    struct captured args = { *cr_fiber_captured_small(), *cr_fiber_captured_large() };
     const char *why = NULL;
     CR_CHECK(!cr_loop_here,
         "crank_run: a program runs on this thread already; call the function itself, or spawn it");
@@ -191,7 +191,8 @@ static void run_program(cr_run *r, const cr_sys *sys, const crank_options *optio
         cr_loop_close(r->loop);
     }
     if (err < 0)
-        r->error = cr_failed(err, "crank_run: cannot run: %s", why ? why : cr_error_words(err));
+        r->error =
+            cr_error_set(err, "crank_run: cannot run: %s", why ? why : cr_failure_error_words(err));
 }
 
 /* The root's failure becomes the thread's, where crank_last_failure finds it after the run. */
@@ -214,7 +215,7 @@ long cr_run_raw_on(const cr_sys *sys, const crank_options *options, long (*fn)(v
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
-    *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)arg } };
+    *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)arg } };
     return run_on(sys, options, (crank_function_ *)fn, &site);
 }
 
@@ -230,8 +231,8 @@ static void print_failure(const cr_run *r, const crank_site *site)
     if (r->failure) {
         crank_error_print(); /* it is this thread's by now */
     } else {
-        fprintf(stderr, "crank: %s failed: %s [%s]\n", site->function, cr_error_words(r->result),
-            crank_errno_name(cr_errno_of(r->result)));
+        fprintf(stderr, "crank: %s failed: %s [%s]\n", site->function,
+            cr_failure_error_words(r->result), crank_errno_name(cr_errno_of(r->result)));
     }
 }
 

@@ -41,7 +41,7 @@ static void grace_over(void *arg)
     cr_run *r = arg;
     crank_loop *loop = r->loop;
     cr_task_state *tasks = cr_task_state_of(loop);
-    bool more = cr_grace_over(loop);
+    bool more = cr_reap_grace_over(loop);
     char what[128];
     r->grace = NULL;
     if (loop->stopping)
@@ -52,16 +52,16 @@ static void grace_over(void *arg)
     if (!r->named)
         r->named = cr_report_ignoring(loop, what) > 0;
     if (more)
-        cr_run_start_grace(r);
+        cr_shutdown_start_grace(r);
     if (!r->ended)
-        (void)cr_task_cancel(loop, tasks->root);
+        (void)cr_cancel_task(loop, tasks->root);
     else
-        cr_children_cancel(loop, tasks->detached->child);
+        cr_cancel_children(loop, tasks->detached->child);
 }
 
 /* Without memory for it nobody is named. After a deadlock there is none, which would hide that
  * nothing else happens. */
-void cr_run_start_grace(cr_run *r)
+void cr_shutdown_start_grace(cr_run *r)
 {
     cr_task_state *tasks = cr_task_state_of(r->loop);
     if (r->grace || tasks->stuck > 0)
@@ -71,36 +71,36 @@ void cr_run_start_grace(cr_run *r)
 }
 
 /* The failure is copied to memory that outlives the loop before the root's record goes. */
-void cr_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
+void cr_shutdown_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
 {
     cr_run *r = cr_container_of(owner, cr_run, top);
     cr_task_state *tasks = cr_task_state_of(loop);
-    uint64_t bits = cr_task_bits(root);
+    uint64_t bits = cr_result_bits(root);
     double real;
     memcpy(&real, &bits, sizeof real);
     bool is_real = cr_kind_is_real(root->site->kind);
     r->ended = true;
     r->failed = root->fiber.flags & CR_TASK_FAILED;
     r->result = is_real && !r->failed ? (long)real : (long)bits;
-    r->failure = r->failed ? cr_failure_outlive(cr_failure_take(root)) : NULL;
+    r->failure = r->failed ? cr_failure_outlive(cr_error_take(root)) : NULL;
     if (r->error == -EINTR && CR_COUNTS_REQUESTS(root) == 0)
         r->error = 0; /* app took the request back: it has dealt with it, and its result stands */
     root->fiber.flags |= CR_TASK_CLAIMED;
     tasks->root = NULL;
-    cr_task_release(loop, root);
+    cr_end_release(loop, root);
     r->named = false;
-    cr_name_leftovers(loop, tasks->detached->child);
+    cr_end_name_leftovers(loop, tasks->detached->child);
     if (tasks->detached->alive > 0)
-        cr_run_start_grace(r);
-    cr_children_cancel(loop, tasks->detached->child);
+        cr_shutdown_start_grace(r);
+    cr_cancel_children(loop, tasks->detached->child);
     stop_if_done(r);
 }
 
 /* Nobody holds a detached task's handle: its failure, if any, is reported by the release. */
-void cr_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
+void cr_shutdown_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
 {
     (void)owner;
-    cr_task_release(loop, task);
+    cr_end_release(loop, task);
     stop_if_done(cr_run_of(loop));
 }
 
@@ -114,19 +114,19 @@ static void cancel_all(crank_loop *loop)
     cr_task_state *tasks = cr_task_state_of(loop);
     if (tasks->stuck == 1) {
         if (tasks->root)
-            (void)cr_task_cancel(loop, tasks->root);
-        cr_children_cancel(loop, tasks->detached->child);
+            (void)cr_cancel_task(loop, tasks->root);
+        cr_cancel_children(loop, tasks->detached->child);
         return;
     }
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at))
         if (t->fiber.life == CR_ALIVE && t != tasks->spare)
-            (void)cr_task_cancel(loop, t);
+            (void)cr_cancel_task(loop, t);
 }
 
 /* Each try lets cleanups run until nothing moves again; a program that starves eight times has
  * tasks that ignore being cancelled, and is given up with its tasks unended. */
-bool cr_run_starved(crank_loop *loop)
+bool cr_shutdown_starved(crank_loop *loop)
 {
     enum { TRIES = 8 };
     cr_task_state *tasks = cr_task_state_of(loop);

@@ -11,7 +11,7 @@
  * -ECANCELED answers all requests that came before the task ran on with it, so a request counts but
  * is not pending while one is on its way (CR_TASK_INTERRUPTED). The request is also the only thing
  * one task can do to another, so everything else that stops tasks (timeouts, groups, Ctrl-C, the
- * end of the program) comes through cr_task_cancel. */
+ * end of the program) comes through cr_cancel_task. */
 #include "scope/cancel.h"
 #include "error/failure.h"
 #include "scope/end.h"
@@ -31,7 +31,7 @@ void cr_cancel_deliver(crank_loop *loop, cr_task *task)
         return;
     const cr_wait_ops *wait = task->fiber.wait;
     if (!wait->abort)
-        cr_waitq_leave(task->on, task);
+        cr_waitq_leave(task->wait_object, task);
     else if (!wait->abort(task) || !task->fiber.wait)
         return; /* undoing may have ended what asked for this task too, and woken it */
     cr_task_state_of(loop)->pending->interrupt(task);
@@ -46,7 +46,7 @@ static void count_request(cr_task_state *tasks, cr_task *task)
         task->fiber.counts += CR_COUNTS_ASKED;
         return;
     }
-    cr_ext *ext = cr_task_ext(tasks, task);
+    cr_ext *ext = cr_record_ext(tasks, task);
     if (ext && ext->more_requests < CR_REQUESTS_MAX - CR_COUNTS_REQUESTS_MAX)
         ext->more_requests++;
 }
@@ -91,7 +91,7 @@ static void request(crank_loop *loop, cr_task *task)
 static void cancel_aside(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_FUTURE || cr_task_state_of(loop)->cancel_job(loop, task))
-        cr_task_complete_error(loop, task, -ECANCELED);
+        cr_end_complete_error(loop, task, -ECANCELED);
 }
 
 /* What a request means depends on how far the task is: one that can notice by itself is asked,
@@ -106,7 +106,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
     case CR_DEFERRED:
         count_request(cr_task_state_of(loop), task);
         ((cr_nursery *)task->owner)->undefer(task->owner, task);
-        cr_task_complete_error(loop, task, -ECANCELED);
+        cr_end_complete_error(loop, task, -ECANCELED);
         return;
     case CR_EXTERNAL:
         count_request(cr_task_state_of(loop), task);
@@ -114,7 +114,7 @@ static void cancel_now(crank_loop *loop, cr_task *task)
         return;
     case CR_COMPLETING:
         count_request(cr_task_state_of(loop), task);
-        cr_returned_cancel(loop, task);
+        cr_end_cancel_completing(loop, task);
         return;
     case CR_ALIVE:
         count_request(cr_task_state_of(loop), task);
@@ -176,7 +176,7 @@ static void ask_put_off(crank_loop *loop, cr_task_state *tasks)
     } while (tasks->put_off_count > 0 || tasks->put_off_marked > 0);
 }
 
-int cr_task_cancel(crank_loop *loop, cr_task *task)
+int cr_cancel_task(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     if (task->fiber.life == CR_ENDED || task->fiber.life == CR_FREE)
@@ -195,19 +195,19 @@ int cr_task_cancel(crank_loop *loop, cr_task *task)
 
 /* The next one is read first: a child that can end at once (a future, a job not started, one
  * held) is released within the call. */
-void cr_children_cancel(crank_loop *loop, cr_task *first)
+void cr_cancel_children(crank_loop *loop, cr_task *first)
 {
     cr_task *next;
     for (cr_task *child = first; child; child = next) {
         next = child->sibling_next;
         if (child->fiber.life != CR_ENDED)
-            (void)cr_task_cancel(loop, child);
+            (void)cr_cancel_task(loop, child);
     }
 }
 
 int(crank_cancel)(crank_task *task)
 {
-    return task ? cr_task_cancel(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
+    return task ? cr_cancel_task(cr_loop_here, cr_task_of(task, "crank_cancel")) : -ESRCH;
 }
 
 /* The reason is kept before the request is made, because the request may end the task within the
@@ -220,8 +220,8 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
     cr_task *task = cr_task_of(handle, "crank_cancel_because");
     if (task->fiber.life == CR_ENDED)
         return -ESRCH;
-    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
-    cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_task_name(task)) : NULL;
+    cr_ext *ext = cr_record_ext(cr_task_state_of(loop), task);
+    cr_failure *reason = ext ? cr_failure_new(-ECANCELED, cr_describe_name(task)) : NULL;
     if (reason) { /* short memory costs the reason, not the request */
         va_list args;
         va_start(args, format);
@@ -230,7 +230,7 @@ int(crank_cancel_because)(crank_task *handle, const char *format, ...)
         cr_failure_free(ext->reason);
         ext->reason = reason;
     }
-    return cr_task_cancel(loop, task);
+    return cr_cancel_task(loop, task);
 }
 
 unsigned crank_cancelling(crank_task *task)
@@ -269,4 +269,4 @@ unsigned crank_uncancel(crank_task *handle)
     return cr_task_requests(task);
 }
 
-bool crank_cancelled(void) { return CR_COUNTS_REQUESTS(cr_self_checked("crank_cancelled")) > 0; }
+bool crank_cancelled(void) { return CR_COUNTS_REQUESTS(cr_checked_self("crank_cancelled")) > 0; }

@@ -43,27 +43,27 @@ static void disown(cr_task *task)
 static CR_COLD void leave_to_gather(cr_task_state *tasks, cr_task *task)
 {
     if (task->owner)
-        cr_child_unlink(cr_children_of(task), task);
+        cr_nursery_unlink(cr_nursery_list_of(task), task);
     if (task->fiber.flags & CR_TASK_COUNTED)
         tasks->unclaimed--;
     disown(task);
 }
 
-CR_NOINLINE void cr_ext_free(cr_task_state *tasks, cr_task *task)
+CR_NOINLINE void cr_end_free_ext(cr_task_state *tasks, cr_task *task)
 {
     cr_ext *ext = task->ext;
     cr_failure_free(ext->failure);
     cr_failure_free(ext->reason);
     if (ext->locals)
         cr_locals_drop(tasks, ext->locals);
-    cr_pool_put(&tasks->exts, ext);
+    cr_freelist_put(&tasks->exts, ext);
     task->ext = NULL;
 }
 
 /* Reported here and not at the end of the task: until the handle is given up somebody may still
  * await it, and only now is it sure that nobody does. The error hook finds the handle given up and
  * the task nobody's child: it may end the parent. */
-void cr_task_release(crank_loop *loop, cr_task *task)
+void cr_end_release(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     uint16_t flags = task->fiber.flags;
@@ -72,7 +72,7 @@ void cr_task_release(crank_loop *loop, cr_task *task)
         return;
     }
     if (task->owner)
-        cr_child_unlink(cr_children_of(task), task);
+        cr_nursery_unlink(cr_nursery_list_of(task), task);
     if (CR_UNLIKELY((flags & (CR_TASK_FAILED | CR_TASK_CLAIMED)) == CR_TASK_FAILED)) {
         disown(task);
         cr_report_unawaited(loop, task);
@@ -85,7 +85,7 @@ void cr_task_release(crank_loop *loop, cr_task *task)
             disown(task);
             return;
         }
-        cr_ext_free(tasks, task);
+        cr_end_free_ext(tasks, task);
     }
     cr_record_put(tasks, task);
 }
@@ -97,7 +97,7 @@ static int error_of(const cr_task *task, int number)
 {
     const crank_site *site = task->site;
     if (site->kind == CRANK_KIND_SIGNED && site->size >= sizeof(int)) {
-        long value = cr_task_value(task);
+        long value = cr_result_value(task);
         return value >= 0 ? 0 : value < INT32_MIN ? INT32_MIN : (int)value;
     }
     if (site->kind == CRANK_KIND_POINTER && task->fiber.result == 0 && cr_failure_of(task))
@@ -115,27 +115,26 @@ static int error_of(const cr_task *task, int number)
  * after the grace period, and asked again each time. Children that are wanted may take as long as
  * they like, which is worth a line in debug mode only.
  *
- * Invariant: while the timer runs, wait is one of the two below; the task's end stops it. place is
- * set once a child was named, so that none is named twice. CR_TASK_CANCEL_PENDING says that the
- * children have been cancelled: a later request to the task does not cancel them again, only the
- * timer does. */
+ * Invariant: while the timer runs, wait is one of the two below; the task's end stops it.
+ * wait_data.named is set once a child was reported, so that none is reported twice.
+ * CR_TASK_CANCEL_PENDING says that the children have been cancelled: a later request to the task
+ * does not cancel them again, only the timer does. */
 
-bool cr_children_unwanted(const crank_loop *loop, const cr_task *task)
+bool cr_end_children_unwanted(const crank_loop *loop, const cr_task *task)
 {
     return (task->fiber.flags & CR_TASK_FAILED) || CR_COUNTS_REQUESTS(task) > 0 ||
            ((task->fiber.flags & CR_TASK_ROOT) && loop->options.leftovers == CRANK_CANCEL);
 }
 
-/* place says whether one was named. */
 static cr_task *unwanted_unnamed(cr_task *task)
 {
-    bool named = task->place;
-    task->place = task;
-    return named ? NULL : cr_child_alive(task->child);
+    bool named = task->wait_data.named;
+    task->wait_data.named = true;
+    return named ? NULL : cr_nursery_alive(task->child);
 }
 
 /* It may end the last child, and this task with it. */
-static void unwanted_ask(crank_loop *loop, cr_task *task) { cr_children_cancel(loop, task->child); }
+static void unwanted_ask(crank_loop *loop, cr_task *task) { cr_cancel_children(loop, task->child); }
 
 static const cr_wait_ops unwanted_wait;
 static const cr_reap unwanted_reap = {
@@ -150,9 +149,9 @@ static void wanted_due(crank_loop *loop, cr_task *task)
 {
     char line[512], text[800];
     loop->unref_timers--;
-    (void)cr_grace_over(loop);
+    (void)cr_reap_grace_over(loop);
     task->fiber.wait = NULL;
-    (void)cr_task_describe(task, line, sizeof line);
+    (void)cr_describe_task(task, line, sizeof line);
     snprintf(text, sizeof text, "a task returned %g s ago and its children have not ended:\n  %s\n",
         loop->options.grace, line);
     cr_report(loop, CRANK_REPORT_LEFTOVER, 0, task, text);
@@ -162,14 +161,14 @@ static const cr_wait_ops wanted_wait = { .what = "has returned", .on_timeout = w
 
 /* asyncio.run is silent about them: a program that came from there may wonder where they went. The
  * next one is looked up after the report, whose hook may end it. */
-void cr_name_leftovers(crank_loop *loop, cr_task *first)
+void cr_end_name_leftovers(crank_loop *loop, cr_task *first)
 {
     char line[512], text[800];
-    cr_task *child = loop->options.debug ? cr_child_alive(first) : NULL;
+    cr_task *child = loop->options.debug ? cr_nursery_alive(first) : NULL;
     while (child) {
-        const cr_task *next = cr_child_alive(child->sibling_next);
+        const cr_task *next = cr_nursery_alive(child->sibling_next);
         uint64_t next_id = next ? next->id : 0;
-        (void)cr_task_describe(child, line, sizeof line);
+        (void)cr_describe_task(child, line, sizeof line);
         snprintf(text, sizeof text, "a task is cancelled because app has ended:\n  %s\n", line);
         cr_report(loop, CRANK_REPORT_LEFTOVER, 0, child, text);
         child = next_id ? cr_task_find(next_id) : NULL;
@@ -179,20 +178,20 @@ void cr_name_leftovers(crank_loop *loop, cr_task *first)
 static void returned_over(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.wait)
-        cr_grace_stop(loop, task);
+        cr_reap_grace_stop(loop, task);
     loop->unref_timers -= task->fiber.wait == &wanted_wait;
     task->fiber.wait = NULL;
 }
 
-void cr_returned_cancel(crank_loop *loop, cr_task *task)
+void cr_end_cancel_completing(crank_loop *loop, cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_CANCEL_PENDING)
         return;
     task->fiber.flags |= CR_TASK_CANCEL_PENDING;
     returned_over(loop, task);
     if (cr_task_state_of(loop)->stuck == 0)
-        (void)cr_grace_start(loop, task, &unwanted_wait);
-    cr_children_cancel(loop, task->child);
+        (void)cr_reap_grace_start(loop, task, &unwanted_wait);
+    cr_cancel_children(loop, task->child);
 }
 
 static void returned_begin(crank_loop *loop, cr_task *task)
@@ -201,17 +200,17 @@ static void returned_begin(crank_loop *loop, cr_task *task)
     task->fiber.life = CR_COMPLETING;
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_CANCEL_PENDING);
     task->fiber.wait = NULL; /* CR_WAIT_EAGER where it has not waited since an eager spawn */
-    task->place = NULL;
+    task->wait_data.named = false;
     if (CR_UNLIKELY(debug))
         cr_debug_frames(task, UINTPTR_MAX);
     if (CR_UNLIKELY(task->ext != NULL) && task->ext->took_locks)
         cr_task_state_of(loop)->leave_locks(loop, task); /* its children may wait for one */
-    if (cr_children_unwanted(loop, task)) {
+    if (cr_end_children_unwanted(loop, task)) {
         if (task->fiber.flags & CR_TASK_ROOT)
-            cr_name_leftovers(loop, task->child);
-        cr_returned_cancel(loop, task);
+            cr_end_name_leftovers(loop, task->child);
+        cr_end_cancel_completing(loop, task);
     } else if (CR_UNLIKELY(debug)) {
-        loop->unref_timers += cr_grace_start(loop, task, &wanted_wait);
+        loop->unref_timers += cr_reap_grace_start(loop, task, &wanted_wait);
     }
 }
 
@@ -224,8 +223,8 @@ static void returned_begin(crank_loop *loop, cr_task *task)
 static void release_child(crank_loop *loop, cr_task *child)
 {
     if (child->fiber.life != CR_ENDED)
-        cr_task_complete_error(loop, child, -ECANCELED);
-    cr_task_release(loop, child);
+        cr_end_complete_error(loop, child, -ECANCELED);
+    cr_end_release(loop, child);
 }
 
 /* What hangs off the record of a task that is ending. */
@@ -283,7 +282,7 @@ static cr_task *end_one(crank_loop *loop, cr_task *task)
     if (CR_LIKELY(joiner))
         cr_join_deliver(loop, task);
     else if (task->fiber.flags & CR_TASK_DROPPED)
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
     else if (CR_UNLIKELY(loop->options.debug))
         cr_debug_unclaimed(loop, task);
     /* Looked at again: an error hook may have spawned a child of app's meanwhile. */
@@ -303,7 +302,7 @@ static void forget_others(cr_task *task, int error)
 {
     const cr_failure *noted = cr_failure_of(task);
     if (noted && cr_failure_error(noted) != error)
-        cr_failure_free(cr_failure_take(task));
+        cr_failure_free(cr_error_take(task));
 }
 
 /* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
@@ -365,7 +364,7 @@ CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_tas
 }
 
 /* The switch jumps here when a task's function returns, on that task's stack. The stack is
- * pushed to the pool and used to the end of this call all the same: nobody else runs before
+ * pushed to the free stacks and used to the end of this call all the same: nobody else runs before
  * cr_fiber_leave, and its next user overwrites only what is dead. current is NULL from then on, for
  * what is called from here runs in no task. The plain end does what finish and end_one do, in one
  * piece: its parent awaits it or will, or a gather does, which may be another task's. */
@@ -373,7 +372,7 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
 {
     crank_loop *loop = cr_loop_here;
     if (CR_UNLIKELY(!loop))
-        cr_fork_came_back();
+        cr_inherit_came_back();
     cr_task_state *tasks = cr_task_state_of(loop);
     cr_task *task = cr_task_of_fiber(loop->runner.current), *parent = task->owner;
     long value = plain_value(loop, task, integer);
@@ -390,8 +389,8 @@ CRANK_NORETURN void cr_fiber_returned(uint64_t integer, double real)
     tasks->ended++;
     parent->fiber.counts -= CR_COUNTS_CHILD;
     if (awaited) {
-        parent->place = NULL;
-        cr_task_release_plain(tasks, parent, task);
+        parent->wait_data.failed = false;
+        cr_end_release_plain(tasks, parent, task);
         cr_wake_untraced(loop, parent, value);
         cr_fiber_leave(&loop->runner);
     }
@@ -419,7 +418,7 @@ static void drop_arguments(crank_loop *loop, cr_task *task)
 }
 
 /* The end of what has no stack. From here on it is like a function's return. */
-void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real)
+void cr_end_complete(crank_loop *loop, cr_task *task, uint64_t integer, double real)
 {
     drop_arguments(loop, task);
     if (cr_kind_is_real(task->site->kind))
@@ -431,20 +430,20 @@ void cr_task_complete(crank_loop *loop, cr_task *task, uint64_t integer, double 
 /* Ended by us, not by its function: the error stands, whatever the result type. It goes to end,
  * not to finish: a task that did not run has no children to wait for. */
 /* NOLINTNEXTLINE(misc-no-recursion): see release_child. */
-void cr_task_complete_error(crank_loop *loop, cr_task *task, int error)
+void cr_end_complete_error(crank_loop *loop, cr_task *task, int error)
 {
     drop_arguments(loop, task);
     task->fiber.result = (uint64_t)(int64_t)error;
     task->fiber.flags |= CR_TASK_FAILED | CR_TASK_BROKEN;
     if (error == -ECANCELED) {
         task->fiber.flags |= CR_TASK_CANCELED | CR_TASK_CLAIMED;
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     }
     end(loop, task);
 }
 
 /* As if the spawn had never been: it tells nobody, and only takes back what making it counted. */
-void cr_task_unmake(crank_loop *loop, cr_task *task)
+void cr_end_unmake(crank_loop *loop, cr_task *task)
 {
     drop_arguments(loop, task);
     cr_task_state_of(loop)->alive--;
@@ -452,14 +451,14 @@ void cr_task_unmake(crank_loop *loop, cr_task *task)
         ((cr_nursery *)task->owner)->alive--;
     else
         ((cr_task *)task->owner)->fiber.counts -= CR_COUNTS_CHILD;
-    cr_task_release(loop, task);
+    cr_end_release(loop, task);
 }
 
-void cr_future_ended(crank_loop *loop, cr_task *future) { end(loop, future); }
+void cr_end_future(crank_loop *loop, cr_task *future) { end(loop, future); }
 
 /* The parent may have returned already and have waited for the one that has just been taken
  * away. */
-void cr_task_left(crank_loop *loop, cr_task *parent)
+void cr_end_left(crank_loop *loop, cr_task *parent)
 {
     if (parent->fiber.life == CR_COMPLETING && CR_COUNTS_CHILDREN(parent) == 0)
         end(loop, parent);

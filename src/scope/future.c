@@ -22,8 +22,8 @@
  * here. */
 crank_future *crank_future_new_(const crank_site *site)
 {
-    crank_loop *loop = cr_loop_checked("crank_future_new");
-    cr_task *task = cr_task_make(loop, NULL, site);
+    crank_loop *loop = cr_checked_loop("crank_future_new");
+    cr_task *task = cr_spawn_make(loop, NULL, site);
     if (!task)
         return NULL;
     task->fiber.life = CR_EXTERNAL;
@@ -31,9 +31,9 @@ crank_future *crank_future_new_(const crank_site *site)
     task->fiber.wait = NULL;
     task->fiber.flags |= CR_TASK_FUTURE;
     task->child = NULL;
-    cr_future_uncount(loop, task);
+    cr_nursery_uncount_future(loop, task);
     if (CR_UNLIKELY(cr_spawn_unwanted(loop)))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return (crank_future *)(void *)cr_task_handle(task);
 }
 
@@ -58,8 +58,8 @@ void crank_future_free(crank_future *future)
     CR_CHECK(task->fiber.flags & CR_TASK_FUTURE, "crank_future_free: this is a task, not a future");
     CR_CHECK(!(task->fiber.flags & CR_TASK_DROPPED), "crank_future_free: it was let go before");
     if (task->fiber.life != CR_ENDED)
-        (void)cr_task_cancel(cr_loop_here, task);
-    cr_task_release(cr_loop_here, task);
+        (void)cr_cancel_task(cr_loop_here, task);
+    cr_end_release(cr_loop_here, task);
 }
 
 /* The site of a future that holds a value of this kind and size. */
@@ -94,7 +94,7 @@ static int unset(crank_future *future, const char *call, cr_task **ret_task)
         return 0;
     if (task->fiber.flags & CR_TASK_CANCELED)
         return -ECANCELED;
-    return cr_failed(-EALREADY, "%s: the future has a value or an error already", call);
+    return cr_error_set(-EALREADY, "%s: the future has a value or an error already", call);
 }
 
 /* The site comes before the end is told: it says how the result is to be read. */
@@ -109,7 +109,7 @@ int crank_set_result_(crank_future *future, const void *value, size_t size, unsi
     task->fiber.result = 0;
     memcpy(&task->fiber.result, value, size);
     task->site = site_of(kind, size);
-    cr_future_ended(cr_loop_here, task);
+    cr_end_future(cr_loop_here, task);
     return 0;
 }
 
@@ -121,15 +121,15 @@ int crank_set_error(crank_future *future, int error, const char *format, ...)
     if (err < 0)
         return err;
     error = error > 0 ? -error : error < 0 ? error : -EINVAL;
-    cr_failure *failure = cr_failure_new(error, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(error, cr_describe_name(task));
     if (failure) {
         va_list args;
         cr_failure_of_future(failure);
         va_start(args, format);
         cr_failure_message_list(failure, format, args);
         va_end(args);
-        cr_failure_give(cr_loop_here, task, failure);
+        cr_error_give(cr_loop_here, task, failure);
     }
-    cr_task_complete_error(cr_loop_here, task, error);
+    cr_end_complete_error(cr_loop_here, task, error);
     return 0;
 }

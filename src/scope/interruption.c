@@ -49,29 +49,29 @@ static inline bool is_deferred(const cr_task *task, uint64_t deferred_at)
     return CR_UNLIKELY(deferred_at > 0) && closing_since(task, deferred_at);
 }
 
-bool cr_scopes_requested(const cr_task *task)
+bool cr_interruption_requested(const cr_task *task)
 {
     return (task->fiber.flags & CR_TASK_CANCEL_PENDING) && !shield_of(task) &&
            !(task->ext && is_deferred(task, task->ext->deferred_at));
 }
 
-bool cr_scopes_deliverable(const cr_task *task)
+bool cr_interruption_deliverable(const cr_task *task)
 {
     for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->pending && !is_deferred(task, s->deferred_at))
             return true;
-    return cr_scopes_requested(task);
+    return cr_interruption_requested(task);
 }
 
-unsigned cr_scopes_pending(const cr_task *task)
+unsigned cr_interruption_pending(const cr_task *task)
 {
     unsigned count = 0;
     for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         count += s->pending && !is_deferred(task, s->deferred_at);
-    return count + (cr_scopes_requested(task) ? cr_task_requests(task) : 0);
+    return count + (cr_interruption_requested(task) ? cr_task_requests(task) : 0);
 }
 
-bool cr_scopes_fired(const cr_task *task)
+bool cr_interruption_fired(const cr_task *task)
 {
     for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
         if (s->fired)
@@ -133,14 +133,14 @@ static CR_INLINE void deliver_all(cr_task *task, uint64_t now, bool edge)
         if (s->pending && !(edge && s->own) && !is_deferred(task, s->deferred_at))
             deliver_scope(s, now);
     bool own = edge && tasks->own_requests.id == task->id;
-    bool requested = cr_scopes_requested(task) && !(own && tasks->own_requests.alone);
+    bool requested = cr_interruption_requested(task) && !(own && tasks->own_requests.alone);
     if (requested) {
         if (own)
             tasks->own_requests.alone = true;
         else
             take_request(task);
         number_request(task, now);
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     }
     if (innermost(task))
         cr_scopes_refresh(task);
@@ -148,7 +148,7 @@ static CR_INLINE void deliver_all(cr_task *task, uint64_t now, bool edge)
         bodies_interrupted(task, now, requested);
 }
 
-void cr_scopes_interrupt(cr_task *task)
+void cr_interruption_give(cr_task *task)
 {
     uint64_t now = ++cr_task_state_of(cr_loop_here)->sequence;
     deliver_all(task, now, false);
@@ -167,13 +167,13 @@ static bool absorb(cr_task *task)
     uint64_t interruption = innermost(task) ? innermost(task)->latest_interruption : 0;
     number_request(task, interruption);
     if (task->ext && task->ext->reason)
-        cr_reason_deliver(task);
+        cr_error_deliver_reason(task);
     if (CR_UNLIKELY(task->fiber.generator != NULL))
         bodies_interrupted(task, interruption, true);
     return true;
 }
 
-bool cr_scope_absorb(cr_scope *scope)
+bool cr_interruption_absorb(cr_scope *scope)
 {
     cr_task *task = scope->task;
     for (const cr_scope *s = innermost(task); s != scope; s = s->up)
@@ -185,7 +185,7 @@ bool cr_scope_absorb(cr_scope *scope)
     return true;
 }
 
-void cr_scopes_run_on(cr_task *task)
+void cr_interruption_run_on(cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_INTERRUPTED);
@@ -202,7 +202,7 @@ void cr_scopes_run_on(cr_task *task)
  * caused that. What was pending or delivered before this scope was opened was known then and does
  * not count, with one exception: scopes that came back with a generator together were open to each
  * other all the time. */
-bool cr_scope_owns_cancel(const cr_scope *scope)
+bool cr_interruption_owned_by(const cr_scope *scope)
 {
     const cr_task *task = scope->task;
     if (!scope->fired || scope->interruption == 0)
@@ -218,7 +218,7 @@ bool cr_scope_owns_cancel(const cr_scope *scope)
     return cr_task_requests(task) - own <= scope->asked && !cr_task_requests_saturated(task);
 }
 
-void cr_scopes_answer(cr_task *task)
+void cr_interruption_answer(cr_task *task)
 {
     deliver_all(task, ++cr_task_state_of(cr_loop_here)->sequence, true);
 }
@@ -238,18 +238,18 @@ static void restore(cr_scope *scope, uint64_t first, uint64_t last, bool request
         const cr_failure *reason = cr_failure_of(task);
         task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (reason && cr_failure_error(reason) == -ECANCELED && !task->ext->reason)
-            task->ext->reason = cr_failure_take(task);
+            task->ext->reason = cr_error_take(task);
     }
     cr_scopes_refresh(task);
 }
 
-void cr_scope_restore_shared(cr_scope *scope)
+void cr_interruption_restore_shared(cr_scope *scope)
 {
     restore(scope, scope->interruption, scope->interruption, scope->with_request);
 }
 
 /* A group that nobody was told of claims the last -ECANCELED given inside it, if there was one. */
-void cr_scope_restore_since(cr_scope *scope)
+void cr_interruption_restore_since(cr_scope *scope)
 {
     uint64_t first = scope->interruption;
     if (first == 0) {
@@ -276,7 +276,7 @@ static int leave(crank_loop *loop, cr_task *task, const char *function, const vo
             return error;
     }
     if (edge)
-        cr_scopes_answer(task);
+        cr_interruption_answer(task);
     return -ECANCELED;
 }
 
@@ -295,7 +295,7 @@ static void uncancelled(cr_task *task)
 
 /* Without memory for the ext the request also cuts the next cleanup, which is no worse than two
  * requests would be. */
-void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
+void cr_interruption_defer(cr_task *task, uint64_t since, bool requested)
 {
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     uint64_t now = ++tasks->sequence;
@@ -306,7 +306,7 @@ void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
         }
     }
     if (requested) {
-        cr_ext *ext = cr_task_ext(tasks, task);
+        cr_ext *ext = cr_record_ext(tasks, task);
         task->fiber.flags |= CR_TASK_CANCEL_PENDING;
         if (ext)
             ext->deferred_at = now;
@@ -314,9 +314,9 @@ void cr_scopes_defer(cr_task *task, uint64_t since, bool requested)
     cr_scopes_refresh(task);
 }
 
-const cr_pending_ops cr_scopes_ops = { .deliverable = cr_scopes_deliverable,
-    .interrupt = cr_scopes_interrupt,
-    .run_on = cr_scopes_run_on,
+const cr_pending_ops cr_interruption_ops = { .deliverable = cr_interruption_deliverable,
+    .interrupt = cr_interruption_give,
+    .run_on = cr_interruption_run_on,
     .absorb = absorb,
     .shielded = shielded,
     .uncancelled = uncancelled,

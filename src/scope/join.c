@@ -6,8 +6,9 @@
  * itself, which is end.c's: it calls cr_join_deliver there.
  *
  * A result crosses to the waiter in the ending task's context, so that an awaiting task resumes
- * straight in its own code. While a task awaits, its on is the task awaited and its place says,
- * when it resumes, whether that failed: the bits alone cannot tell a double from an error.
+ * straight in its own code. While a task awaits, its wait_object is the task awaited; when it
+ * resumes, wait_data.failed says whether that failed: the bits alone cannot tell a double from an
+ * error.
  *
  * A cancelled await cancels the task and waits for its end, as Trio's nurseries do and asyncio
  * does not: in C, an orphan goes on writing into frames that have gone. If it ends with a result
@@ -31,17 +32,17 @@
 /* The failure moves before the record goes, since it hangs off the record. A group's child is
  * released by its group, which is told of the end only after its joiner: here it merely loses
  * the joiner. */
-void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
+void cr_join_claim(crank_loop *loop, cr_task *task, cr_task *to)
 {
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_FAILED)) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (task->fiber.flags & CR_TASK_IN_GROUP)
-            cr_failure_copy(loop, task, to); /* its group keeps its children's failures */
+            cr_error_copy(loop, task, to); /* its group keeps its children's failures */
         else
-            cr_failure_move(loop, task, to);
+            cr_error_move(loop, task, to);
     }
     if (!(task->fiber.flags & CR_TASK_IN_GROUP))
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
     else
         task->joiner = 0; /* its group releases it */
 }
@@ -49,26 +50,28 @@ void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to)
 /* The waiter is cancelled: so is the task it waits for. */
 static bool join_abort(cr_task *waiter);
 static void cancel_awaited(cr_task *waiter);
-static cr_task *join_holder(const cr_task *waiter) { return waiter->on; }
+static cr_task *join_holder(const cr_task *waiter) { return waiter->wait_object; }
 static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
-    const cr_task *task = waiter->on;
+    const cr_task *task = waiter->wait_object;
     const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
-    int n = snprintf(buf, size, "%s '%s'", kind, cr_task_name(task));
+    int n = snprintf(buf, size, "%s '%s'", kind, cr_describe_name(task));
     return n > 0 ? (size_t)n : 0;
 }
-/* place says whether it was named. */
 static cr_task *join_unnamed(cr_task *waiter)
 {
-    cr_task *task = waiter->place ? NULL : waiter->on;
-    waiter->place = waiter->on;
+    cr_task *task = waiter->wait_data.named ? NULL : waiter->wait_object;
+    waiter->wait_data.named = true;
     return task;
 }
-static void join_ask(crank_loop *loop, cr_task *waiter) { (void)cr_task_cancel(loop, waiter->on); }
+static void join_ask(crank_loop *loop, cr_task *waiter)
+{
+    (void)cr_cancel_task(loop, waiter->wait_object);
+}
 
 /* The same wait twice: under the second the awaited task has been asked to end, and the waiter's
- * own timer runs for the grace period. Neither may nap: the task awaited is nearly always a child,
- * and children may hold pointers into the waiter's frame. */
+ * own timer runs for the grace period. In neither may the stack hibernate: the task awaited is
+ * nearly always a child, and children may hold pointers into the waiter's frame. */
 static const cr_wait_ops join_end_wait;
 static const cr_reap join_reap = {
     .plain = &cr_join_wait, .graced = &join_end_wait, .unnamed = join_unnamed, .ask = join_ask
@@ -125,14 +128,14 @@ void cr_join_deliver(crank_loop *loop, cr_task *task)
     }
     cr_task *waiter = (cr_task *)task->joiner;
     if (CR_UNLIKELY(with_grace(waiter->fiber.wait)))
-        cr_grace_stop(loop, waiter);
-    uint64_t bits = cr_task_bits(task);
+        cr_reap_grace_stop(loop, waiter);
+    uint64_t bits = cr_result_bits(task);
     bool failed = task->fiber.flags & CR_TASK_FAILED;
-    waiter->place = (void *)(uintptr_t)failed;
+    waiter->wait_data.failed = failed;
     waiter->fiber.flags = (uint16_t)(waiter->fiber.flags & ~CR_TASK_DELIVERING);
     if (CR_UNLIKELY(failed && (long)bits == -ECANCELED && !is_fixed(waiter->fiber.wait)))
         cr_task_state_of(loop)->pending->interrupt(waiter);
-    cr_task_claim(loop, task, waiter);
+    cr_join_claim(loop, task, waiter);
     cr_wake(loop, waiter, (long)bits);
 }
 
@@ -142,8 +145,9 @@ static void cancel_awaited(cr_task *waiter)
     crank_loop *loop = cr_loop_here;
     const cr_reap *reap = is_fixed(waiter->fiber.wait) ? &fixed_reap : &join_reap;
     if (!with_grace(waiter->fiber.wait))
-        waiter->place = NULL; /* the first request: the awaited task has not been named yet */
-    (void)cr_task_cancel(loop, waiter->on);
+        waiter->wait_data.named =
+            false; /* the first request: the awaited task has not been named yet */
+    (void)cr_cancel_task(loop, waiter->wait_object);
     cr_reap_asked(loop, waiter, reap);
 }
 
@@ -169,10 +173,10 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
     cr_join_check(self, task, call);
     CR_CHECK(!(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_DETACHED)),
         "%s: the handle of task '%s' was given up before: it was dropped or detached", call,
-        cr_task_name(task));
+        cr_describe_name(task));
     CR_CHECK(!task->joiner,
         "%s: task '%s' is awaited by somebody already; use crank_await_shared where several wait",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
 }
 
 /* A future's site is of no kind until it is set, so what it holds is looked at then
@@ -180,7 +184,7 @@ static void exclusive_check(const cr_task *self, const cr_task *task, const char
 static void integer_check(const cr_task *task, const char *call)
 {
     CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_FUTURE),
-        "%s: task '%s' returns a %s; use %s", call, cr_task_name(task),
+        "%s: task '%s' returns a %s; use %s", call, cr_describe_name(task),
         task->site->kind == CRANK_KIND_POINTER ? "pointer" : "floating point number",
         task->site->kind == CRANK_KIND_POINTER ? "crank_await_ptr" : "crank_await_double");
 }
@@ -188,12 +192,12 @@ static void integer_check(const cr_task *task, const char *call)
 /* What the awaited task failed with, when the caller is told of its own cancellation instead. */
 static CR_COLD void report_hidden(cr_caller *w, long error)
 {
-    cr_failure *failure = cr_failure_take(w->self);
+    cr_failure *failure = cr_error_take(w->self);
     if (!failure) {
         failure = cr_failure_new((int)error, NULL);
         if (!failure)
             return;
-        cr_failure_message(failure, "%s", cr_error_words(error));
+        cr_failure_message(failure, "%s", cr_failure_error_words(error));
     }
     cr_report_failure(w->loop, w->self, failure, "");
     cr_failure_free(failure);
@@ -205,27 +209,27 @@ static CR_COLD void report_hidden(cr_caller *w, long error)
 static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
 {
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(w->loop, task);
+        cr_end_release(w->loop, task);
         return err;
     }
     task->joiner = (uintptr_t)w->self;
-    w->self->on = task;
+    w->self->wait_object = task;
     w->self->fiber.wait = &fixed_wait; /* a task that ends at once finds a waiter it can wake */
     if (err == -ECANCELED)
         w->self->fiber.flags |= CR_TASK_INTERRUPTED; /* what comes meanwhile is answered by err */
     cancel_awaited(w->self);
     long bits = cr_park(w, w->self->fiber.wait);
-    if (w->self->place && bits != -ECANCELED)
+    if (w->self->wait_data.failed && bits != -ECANCELED)
         report_hidden(w, bits);
     if (err != -ECANCELED)
-        return cr_wait_without_scope(w->loop); /* said anew: the task's end came after */
+        return cr_checkpoint_without_scope(w->loop); /* said anew: the task's end came after */
     return err;
 }
 
 /* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
 static CR_NOINLINE long await_asked(cr_caller *w)
 {
-    w->self->place = NULL; /* not named yet */
+    w->self->wait_data.named = false; /* not named yet */
     return cr_park(w, cr_reap_begin(w->loop, w->self, &join_reap));
 }
 
@@ -236,14 +240,14 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
     if (CR_UNLIKELY(err < 0))
         return await_cancelled(w, task, err);
     if (task->fiber.life == CR_ENDED) {
-        w->self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
-        long bits = (long)cr_task_bits(task);
-        cr_task_claim(w->loop, task, w->self);
+        w->self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
+        long bits = (long)cr_result_bits(task);
+        cr_join_claim(w->loop, task, w->self);
         cr_checkpoint_yield(w);
         return bits;
     }
     task->joiner = (uintptr_t)w->self;
-    w->self->on = task;
+    w->self->wait_object = task;
     if (CR_UNLIKELY(CR_COUNTS_REQUESTS(task) > 0)) /* it was asked to end: its grace period runs */
         return await_asked(w);
     return cr_park(w, &cr_join_wait);
@@ -252,18 +256,18 @@ static inline long await_task(cr_task *task, cr_caller *w, int err)
 /* Marked as claimed first: the caller has a reason of its own to end it (gather has no memory to
  * wait for it with), and the failure that follows would only hide that one. A second request would
  * interrupt its cleanup. A future has no code to stop and nothing to wait for. */
-void cr_task_end_of(cr_task *task)
+void cr_join_end_of(cr_task *task)
 {
-    cr_caller w = { cr_loop_checked("crank_await"), cr_self_checked("crank_await") };
+    cr_caller w = { cr_checked_loop("crank_await"), cr_checked_self("crank_await") };
     if (task->fiber.flags & CR_TASK_FUTURE)
         return;
     task->fiber.flags |= CR_TASK_CLAIMED;
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(w.loop, task);
+        cr_end_release(w.loop, task);
         return;
     }
     task->joiner = (uintptr_t)w.self;
-    w.self->on = task;
+    w.self->wait_object = task;
     (void)await_asked(&w);
 }
 
@@ -274,14 +278,14 @@ static CR_NOINLINE int await_null(const char *call)
     cr_caller w;
     int err = cr_checkpoint(&w, call);
     return err < 0 ? err
-                   : cr_failed(-ENOMEM,
+                   : cr_error_set(-ENOMEM,
                          "%s: the task could not be spawned: out of memory, or its group is ending",
                          call);
 }
 
 /* Several may watch a task; a watcher of an awaiting task lies in its own record. At the end of
  * the list: they are told in the order in which they asked. */
-void cr_task_watch(cr_task *task, cr_watcher *watcher)
+void cr_join_watch(cr_task *task, cr_watcher *watcher)
 {
     watcher->next = NULL;
     cr_watcher **last = &task->ext->watchers;
@@ -291,7 +295,7 @@ void cr_task_watch(cr_task *task, cr_watcher *watcher)
 }
 
 /* A walk, for watchers are few: a list linked both ways would not fit the record's node. */
-void cr_task_unwatch(cr_task *task, cr_watcher *watcher)
+void cr_join_unwatch(cr_task *task, cr_watcher *watcher)
 {
     for (cr_watcher **at = &task->ext->watchers; *at; at = &(*at)->next) {
         if (*at == watcher) {
@@ -324,40 +328,41 @@ static void kind_check(const cr_task *task, enum result_class expected)
         calls[found]);
 }
 
-/* place holds the class that was asked for until the end, and from then on whether the task
- * failed. The failure is copied, not moved: others may wait for the same task. */
+/* Until the end wait_data holds the class that the waiter expects, and from then on whether the
+ * task failed. The failure is copied, not moved: others may wait for the same task. */
 static void shared_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     cr_task *waiter = cr_container_of(watcher, cr_task, node);
-    kind_check(task, (enum result_class)(uintptr_t)waiter->place);
-    waiter->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+    kind_check(task, (enum result_class)waiter->wait_data.expected);
+    waiter->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
-        if (cr_task_error(task) == -ECANCELED)
+        if (cr_result_error(task) == -ECANCELED)
             cr_task_state_of(loop)->pending->interrupt(waiter);
-        cr_failure_copy(loop, task, waiter);
+        cr_error_copy(loop, task, waiter);
     }
-    cr_wake(loop, waiter, (long)cr_task_bits(task));
+    cr_wake(loop, waiter, (long)cr_result_bits(task));
 }
 
 /* Leaving a shared await does nothing to the task: it has its handle still, and other waiters. */
 static bool shared_abort(cr_task *waiter)
 {
-    waiter->place = (void *)1;
-    cr_task_unwatch(waiter->on, own_watcher(waiter));
+    waiter->wait_data.failed = true;
+    cr_join_unwatch(waiter->wait_object, own_watcher(waiter));
     return true;
 }
 /* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
 static bool future_abort(cr_task *waiter)
 {
-    cr_task *future = waiter->on;
-    waiter->place = (void *)1;
-    cr_task_unwatch(future, own_watcher(waiter));
-    (void)cr_task_cancel(cr_loop_here, future);
+    cr_task *future = waiter->wait_object;
+    waiter->wait_data.failed = true;
+    cr_join_unwatch(future, own_watcher(waiter));
+    (void)cr_cancel_task(cr_loop_here, future);
     return true;
 }
-/* These may nap: the task is not the waiter's to get results from by pointer, and its record,
- * where the watcher lies, is never put away. A future has no holder: anybody may set it. */
+/* In these the stack may hibernate: the task is not the waiter's to get results from by pointer,
+ * and its record, where the watcher lies, is never put away. A future has no holder: anybody may
+ * set it. */
 static const cr_wait_ops shared_wait = { .what = "awaits",
     .hibernatable = true,
     .abort = shared_abort,
@@ -375,38 +380,38 @@ static long await_shared(
     int err = cr_checkpoint_no_yield(&w, call);
     if (err < 0) {
         if (wait == &future_wait)
-            (void)cr_task_cancel(w.loop, task);
+            (void)cr_cancel_task(w.loop, task);
         return err;
     }
     cr_join_check(w.self, task, call);
     if (task->fiber.life == CR_ENDED) {
         kind_check(task, expected);
-        w.self->place = (void *)(uintptr_t)(task->fiber.flags & CR_TASK_FAILED);
+        w.self->wait_data.failed = task->fiber.flags & CR_TASK_FAILED;
         if (task->fiber.flags & CR_TASK_FAILED) {
             task->fiber.flags |= CR_TASK_CLAIMED;
-            cr_failure_copy(w.loop, task, w.self);
+            cr_error_copy(w.loop, task, w.self);
         }
-        long bits = (long)cr_task_bits(task);
+        long bits = (long)cr_result_bits(task);
         cr_checkpoint_yield(&w);
         return bits;
     }
-    if (!cr_task_ext(cr_task_state_of(w.loop), task)) {
+    if (!cr_record_ext(cr_task_state_of(w.loop), task)) {
         cr_checkpoint_yield(&w);
-        return cr_failed(-ENOMEM, "%s: out of memory", call);
+        return cr_error_set(-ENOMEM, "%s: out of memory", call);
     }
     cr_watcher *watcher = own_watcher(w.self);
     watcher->ended = shared_ended;
-    w.self->on = task;
-    w.self->place = (void *)(uintptr_t)expected;
-    cr_task_watch(task, watcher);
+    w.self->wait_object = task;
+    w.self->wait_data.expected = (int)expected;
+    cr_join_watch(task, watcher);
     return cr_park(&w, wait);
 }
 
 /* Give up a plain child that has ended; gives its value. */
 static inline long claim_plain(const cr_caller *w, cr_task *task, long value)
 {
-    w->self->place = NULL;
-    cr_task_release_plain(cr_task_state_of(w->loop), w->self, task);
+    w->self->wait_data.failed = false;
+    cr_end_release_plain(cr_task_state_of(w->loop), w->self, task);
     return value;
 }
 
@@ -426,8 +431,8 @@ static CR_NOINLINE long await_slow(const void *x, enum crank_awaited what)
         return await_shared(task, call, &future_wait, AN_INTEGER);
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);
-    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_task_is_plain(w.self, task)) {
-        long value = claim_plain(&w, task, cr_task_value(task));
+    if (CR_LIKELY(err == 0) && task->fiber.life == CR_ENDED && cr_end_is_plain(w.self, task)) {
+        long value = claim_plain(&w, task, cr_result_value(task));
         cr_checkpoint_yield(&w);
         return value;
     }
@@ -444,14 +449,14 @@ long crank_await_(const void *x, enum crank_awaited what)
     crank_loop *loop = cr_loop_here;
     cr_task *task = what == CRANK_IS_AWAITABLE_ || !x ? NULL : cr_task_in(loop, (uintptr_t)x);
     cr_caller w;
-    if (CR_UNLIKELY(!task || !cr_task_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
+    if (CR_UNLIKELY(!task || !cr_end_is_plain(cr_task_of_fiber(loop->runner.current), task) ||
                     task->site->kind != CRANK_KIND_SIGNED || task->site->size != sizeof(int) ||
                     CR_COUNTS_REQUESTS(task) > 0 || !cr_checkpoint_fast_in(loop, &w)))
         return await_slow(x, what);
     if (task->fiber.life == CR_ENDED)
         return claim_plain(&w, task, (int32_t)task->fiber.result);
     task->joiner = (uintptr_t)w.self;
-    w.self->on = task;
+    w.self->wait_object = task;
     return cr_park(&w, &cr_join_wait);
 }
 
@@ -473,17 +478,17 @@ static long await_bits(
 {
     long bits;
     if (task->fiber.flags & CR_TASK_FUTURE) {
-        cr_task *self = cr_self_checked(call);
-        self->place = (void *)1; /* for a wait that is cancelled before it begins */
+        cr_task *self = cr_checked_self(call);
+        self->wait_data.failed = true; /* for a wait that is cancelled before it begins */
         bits = await_shared(task, call, &future_wait, expected);
-        *ret_failed = self->place != NULL;
+        *ret_failed = self->wait_data.failed;
         return bits;
     }
     cr_caller w;
     int err = cr_checkpoint_no_yield(&w, call);
     exclusive_check(w.self, task, call);
     bits = await_task(task, &w, err);
-    *ret_failed = err < 0 || w.self->place != NULL;
+    *ret_failed = err < 0 || w.self->wait_data.failed;
     return bits;
 }
 
@@ -500,7 +505,7 @@ double crank_await_double_(const void *x, enum crank_awaited what)
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_REAL || (task->fiber.flags & CR_TASK_FUTURE),
         "%s: task '%s' does not return a floating point number; use crank_await or crank_await_ptr",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
     bool failed;
     long bits = await_bits(task, call, A_REAL, &failed);
     if (failed)
@@ -524,7 +529,7 @@ void *crank_await_ptr_(const void *x, enum crank_awaited what)
     cr_task *task = cr_task_of(x, call);
     CR_CHECK(class_of(task) == A_POINTER || (task->fiber.flags & CR_TASK_FUTURE),
         "%s: task '%s' does not return a pointer; use crank_await or crank_await_double", call,
-        cr_task_name(task));
+        cr_describe_name(task));
     bool failed;
     long bits = await_bits(task, call, A_POINTER, &failed);
     if (!failed)

@@ -22,9 +22,9 @@ struct cr_gather {
 };
 
 /* Give up an ended task: its failure becomes to's (may be NULL: it is dropped silently). */
-void cr_task_claim(crank_loop *loop, cr_task *task, cr_task *to);
-void cr_task_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
-void cr_task_unwatch(cr_task *task, cr_watcher *watcher);
+void cr_join_claim(crank_loop *loop, cr_task *task, cr_task *to);
+void cr_join_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
+void cr_join_unwatch(cr_task *task, cr_watcher *watcher);
 /* Does the task wait in an await that nobody has interrupted? */
 extern const cr_wait_ops cr_join_wait;
 static inline bool cr_join_waits_plainly(const cr_task *waiter)
@@ -39,7 +39,7 @@ static inline cr_gather *cr_join_gather(const cr_task *task)
 /* An ended task's result goes to who waits for it (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
 /* Wait for the end of a task that was asked to, whatever is asked meanwhile, and give it up. */
-void cr_task_end_of(cr_task *task);
+void cr_join_end_of(cr_task *task);
 /* A CHECK where self may not wait for task: itself, an ancestor. */
 void cr_join_check_ancestors(const cr_task *self, const cr_task *task, const char *call);
 static inline void cr_join_check(const cr_task *self, const cr_task *task, const char *call)

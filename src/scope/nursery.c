@@ -11,7 +11,7 @@ void cr_nursery_init(cr_nursery *owner, void (*child_ended)(crank_loop *, cr_nur
 }
 
 /* Futures have nothing that could end. */
-cr_task *cr_child_alive(cr_task *first)
+cr_task *cr_nursery_alive(cr_task *first)
 {
     cr_task *child = first;
     while (child && (child->fiber.life == CR_ENDED || (child->fiber.flags & CR_TASK_FUTURE)))
@@ -19,7 +19,7 @@ cr_task *cr_child_alive(cr_task *first)
     return child;
 }
 
-void cr_future_uncount(crank_loop *loop, cr_task *future)
+void cr_nursery_uncount_future(crank_loop *loop, cr_task *future)
 {
     cr_task_state_of(loop)->alive--;
     ((cr_task *)future->owner)->fiber.counts -= CR_COUNTS_CHILD;
@@ -27,16 +27,16 @@ void cr_future_uncount(crank_loop *loop, cr_task *future)
 
 /* Another owner than its parent, who may be told of it now. A future is counted by neither,
  * nor is a task that has ended. */
-void cr_task_adopt(cr_task *task, cr_nursery *owner)
+void cr_nursery_adopt(cr_task *task, cr_nursery *owner)
 {
-    cr_child_unlink(cr_children_of(task), task);
+    cr_nursery_unlink(cr_nursery_list_of(task), task);
     if (!(task->fiber.flags & CR_TASK_FUTURE) && task->fiber.life != CR_ENDED) {
         ((cr_task *)task->owner)->fiber.counts -= CR_COUNTS_CHILD;
         owner->alive++;
     }
     task->fiber.flags |= CR_TASK_IN_GROUP;
     task->owner = owner;
-    cr_child_link(&owner->child, task);
+    cr_nursery_link(&owner->child, task);
 }
 
 crank_task *crank_parent(crank_task *task)

@@ -10,7 +10,7 @@
 /* Whoever owns tasks and is none itself: a group, the loop's detached ones. */
 typedef struct cr_nursery cr_nursery;
 struct cr_nursery {
-    cr_task *opener; /* who waits for the children; NULL for the loop's own */
+    cr_task *parent; /* who waits for the children; NULL for the loop's own */
     cr_task *child;  /* first; its sibling_prev is the last, the last's sibling_next is NULL */
     size_t alive;
     /* A child has ended; called before its record is released. */
@@ -20,7 +20,7 @@ struct cr_nursery {
 };
 /* The children of an owner or a parent. The list is not circular, but the first one's sibling_prev
  * is the last one: linking at the end, in spawn order, takes no walk. */
-static inline void cr_child_link(cr_task **list, cr_task *task)
+static inline void cr_nursery_link(cr_task **list, cr_task *task)
 {
     cr_task *first = *list;
     task->sibling_next = NULL;
@@ -33,7 +33,7 @@ static inline void cr_child_link(cr_task **list, cr_task *task)
     first->sibling_prev->sibling_next = task;
     first->sibling_prev = task;
 }
-static inline void cr_child_unlink(cr_task **list, cr_task *task)
+static inline void cr_nursery_unlink(cr_task **list, cr_task *task)
 {
     cr_task *first = *list, *next = task->sibling_next;
     if (task == first)
@@ -48,11 +48,11 @@ static inline void cr_child_unlink(cr_task **list, cr_task *task)
 /* The task it belongs to, by way of a group too; NULL at the top. */
 static inline cr_task *cr_task_parent(const cr_task *task)
 {
-    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_nursery *)task->owner)->opener
+    return task->fiber.flags & CR_TASK_IN_GROUP ? ((cr_nursery *)task->owner)->parent
                                                 : (cr_task *)task->owner;
 }
 /* The list that a task is in: its group's or its parent's; the sibling links do not say which. */
-static inline cr_task **cr_children_of(const cr_task *task)
+static inline cr_task **cr_nursery_list_of(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_IN_GROUP)
         return &((cr_nursery *)task->owner)->child;
@@ -60,9 +60,9 @@ static inline cr_task **cr_children_of(const cr_task *task)
 }
 void cr_nursery_init(cr_nursery *owner, void (*child_ended)(crank_loop *, cr_nursery *, cr_task *));
 /* The first of a list of children that has not ended and can; NULL. */
-cr_task *cr_child_alive(cr_task *first);
+cr_task *cr_nursery_alive(cr_task *first);
 /* From a parent to another owner. */
-void cr_task_adopt(cr_task *task, cr_nursery *owner);
+void cr_nursery_adopt(cr_task *task, cr_nursery *owner);
 /* A future made as a task: it does not keep its owner from ending. */
-void cr_future_uncount(crank_loop *loop, cr_task *future);
+void cr_nursery_uncount_future(crank_loop *loop, cr_task *future);
 #endif

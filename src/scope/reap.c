@@ -12,9 +12,9 @@
 
 /* The timer is the waiter's own, which is free: a task that waits for others has no sleep
  * running. */
-bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
+bool cr_reap_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
 {
-    int64_t deadline = cr_after(cr_now(loop), cr_nanoseconds(loop->options.grace));
+    int64_t deadline = cr_after(cr_now(loop), cr_loop_nanoseconds(loop->options.grace));
     if (cr_task_state_of(loop)->stuck > 0) /* nothing else happens: its timer would hide that */
         return false;
     if (cr_timer_start(loop, &task->timer, CR_TIMER_TASK, deadline) < 0)
@@ -24,13 +24,13 @@ bool cr_grace_start(crank_loop *loop, cr_task *task, const cr_wait_ops *graced)
     return true;
 }
 
-void cr_grace_stop(crank_loop *loop, cr_task *task)
+void cr_reap_grace_stop(crank_loop *loop, cr_task *task)
 {
     cr_timer_stop(loop, &task->timer);
     cr_task_state_of(loop)->graces--;
 }
 
-bool cr_grace_over(crank_loop *loop)
+bool cr_reap_grace_over(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     tasks->graces--;
@@ -42,19 +42,19 @@ bool cr_grace_over(crank_loop *loop)
 
 const cr_wait_ops *cr_reap_begin(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
 {
-    return cr_grace_start(loop, waiter, reap->graced) ? reap->graced : reap->plain;
+    return cr_reap_grace_start(loop, waiter, reap->graced) ? reap->graced : reap->plain;
 }
 
 void cr_reap_asked(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
 {
     if (waiter->fiber.wait == reap->plain)
-        (void)cr_grace_start(loop, waiter, reap->graced);
+        (void)cr_reap_grace_start(loop, waiter, reap->graced);
 }
 
 void cr_reap_end(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
 {
     if (waiter->fiber.wait == reap->graced)
-        cr_grace_stop(loop, waiter);
+        cr_reap_grace_stop(loop, waiter);
 }
 
 /* Named once: a report per period would bury the first. The report's hook may end what is waited
@@ -62,7 +62,7 @@ void cr_reap_end(crank_loop *loop, cr_task *waiter, const cr_reap *reap)
 void cr_reap_due(crank_loop *loop, cr_task *waiter)
 {
     const cr_reap *reap = ((const cr_wait_ops *)waiter->fiber.wait)->reap;
-    bool more = cr_grace_over(loop);
+    bool more = cr_reap_grace_over(loop);
     cr_task *late = reap->unnamed(waiter);
     uint64_t id = waiter->id;
     uint8_t life = waiter->fiber.life;
@@ -73,6 +73,6 @@ void cr_reap_due(crank_loop *loop, cr_task *waiter)
         waiter->fiber.wait != reap->plain)
         return;
     if (more)
-        (void)cr_grace_start(loop, waiter, reap->graced);
+        (void)cr_reap_grace_start(loop, waiter, reap->graced);
     reap->ask(loop, waiter);
 }

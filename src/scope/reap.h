@@ -32,10 +32,10 @@ void cr_reap_due(crank_loop *loop, cr_task *waiter);
 
 /* From now on the waiter's timer runs for the grace period, and its wait is graced. False, and no
  * change, where there is no memory for a timer. */
-bool cr_grace_start(crank_loop *loop, cr_task *waiter, const cr_wait_ops *graced);
+bool cr_reap_grace_start(crank_loop *loop, cr_task *waiter, const cr_wait_ops *graced);
 /* Whoever wakes the waiter stops it. */
-void cr_grace_stop(crank_loop *loop, cr_task *waiter);
+void cr_reap_grace_stop(crank_loop *loop, cr_task *waiter);
 /* It is due. Is anything else going to happen by itself? If not, the period is not begun again: the
  * timers of several that wait for each other would hide that the run starves. */
-bool cr_grace_over(crank_loop *loop);
+bool cr_reap_grace_over(crank_loop *loop);
 #endif

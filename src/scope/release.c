@@ -24,18 +24,18 @@ static void give_up_check(const cr_task *task, const char *call)
     CR_CHECK(!task->joiner && !(task->fiber.flags & (CR_TASK_DROPPED | CR_TASK_IN_GROUP)),
         "%s: the handle of task '%s' is not the caller's to give up: it is awaited, was dropped or "
         "detached, or belongs to a group",
-        call, cr_task_name(task));
+        call, cr_describe_name(task));
 }
 
 void crank_drop(crank_task *handle)
 {
     if (!handle)
         return;
-    crank_loop *loop = cr_loop_checked("crank_drop");
+    crank_loop *loop = cr_checked_loop("crank_drop");
     cr_task *task = cr_task_of(handle, "crank_drop");
     give_up_check(task, "crank_drop");
     if (task->fiber.life == CR_ENDED)
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
     else
         task->fiber.flags |= CR_TASK_DROPPED;
 }
@@ -48,16 +48,16 @@ static void detach(cr_task *task, const char *call)
     cr_task_state *tasks = cr_task_state_of(loop);
     give_up_check(task, call);
     if (task->fiber.life == CR_ENDED) {
-        cr_task_release(loop, task);
+        cr_end_release(loop, task);
         return;
     }
     cr_task *parent = task->owner;
     uint64_t id = task->id;
     task->fiber.flags |= CR_TASK_DETACHED;
-    cr_task_adopt(task, tasks->detached);
-    cr_task_left(loop, parent);
+    cr_nursery_adopt(task, tasks->detached);
+    cr_end_left(loop, parent);
     if (!tasks->root && cr_task_find(id))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
 }
 
 void crank_detach(crank_task *task)
@@ -80,7 +80,7 @@ void crank_abandon(crank_task *handle)
     detach(task, "crank_abandon");
     task = is_job ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
     if (task && task->fiber.life == CR_EXTERNAL)
-        (void)cr_task_cancel(cr_loop_here, task);
+        (void)cr_cancel_task(cr_loop_here, task);
 }
 
 /* ---- callbacks */
@@ -102,7 +102,7 @@ static void done_over(crank_loop *loop, struct done *done)
     cr_task *task = done->task;
     cr_free(loop->sys, done);
     if (--task->ext->pins == 0 && task->ext->released) {
-        cr_ext_free(cr_task_state_of(loop), task);
+        cr_end_free_ext(cr_task_state_of(loop), task);
         cr_record_put(cr_task_state_of(loop), task);
     }
 }
@@ -145,20 +145,20 @@ static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 int(crank_on_done)(crank_task *handle, void (*fn)(crank_task *task, void *arg), void *arg)
 {
     if (!handle)
-        return cr_failed(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
+        return cr_error_set(-ENOMEM, "crank_on_done: the task could not be spawned: out of memory");
     cr_task *task = cr_task_of(handle, "crank_on_done");
     CR_CHECK(fn, "crank_on_done: the function is NULL");
     crank_loop *loop = cr_loop_here;
     struct done *done = cr_alloc(loop->sys, sizeof *done);
-    if (!done || !cr_task_ext(cr_task_state_of(loop), task)) {
+    if (!done || !cr_record_ext(cr_task_state_of(loop), task)) {
         cr_free(loop->sys, done);
-        return cr_failed(-ENOMEM, "crank_on_done: out of memory");
+        return cr_error_set(-ENOMEM, "crank_on_done: out of memory");
     }
     *done = (struct done){ .watcher = { NULL, done_ended }, .fn = fn, .arg = arg };
     if (task->fiber.life == CR_ENDED)
         done_ended(loop, &done->watcher, task);
     else
-        cr_task_watch(task, &done->watcher);
+        cr_join_watch(task, &done->watcher);
     return 0;
 }
 
@@ -181,7 +181,7 @@ int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void 
         struct done *done = cr_container_of(w, struct done, watcher);
         if (w->ended != done_ended || !is_done(done, fn, arg))
             continue;
-        cr_task_unwatch(task, w);
+        cr_join_unwatch(task, w);
         cr_free(cr_loop_here->sys, done);
         count++;
     }
@@ -196,7 +196,7 @@ int(crank_remove_on_done)(crank_task *handle, void (*fn)(crank_task *task, void 
 }
 
 /* What else is ready keeps its place: it is its owner's to free. */
-void cr_dones_left(crank_loop *loop)
+void cr_release_dones_left(crank_loop *loop)
 {
     cr_sched *runner = &loop->runner;
     cr_fiber *next = runner->head;
@@ -216,7 +216,7 @@ void cr_dones_left(crank_loop *loop)
     }
 }
 
-void cr_dones_free(crank_loop *loop, cr_ext *ext)
+void cr_release_dones_free(crank_loop *loop, cr_ext *ext)
 {
     cr_watcher *next;
     for (cr_watcher *w = ext->watchers; w; w = next) {
@@ -238,6 +238,6 @@ crank_task *crank_task_of_(const void *x, enum crank_awaited what)
         return (crank_task *)(uintptr_t)x;
     static const crank_site site = { "(awaitable)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1,
         false, 1, 0 };
-    *cr_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)x } };
+    *cr_fiber_captured_small() = (cr_small_args){ .general = { (uint64_t)(uintptr_t)x } };
     return crank_spawn_(0, (crank_function_ *)await_awaitable, &site);
 }

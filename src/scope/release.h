@@ -5,7 +5,7 @@
 #include "task/record.h"
 
 /* Free the done callbacks of a task that will never end. */
-void cr_dones_free(crank_loop *loop, cr_ext *ext);
+void cr_release_dones_free(crank_loop *loop, cr_ext *ext);
 /* Free those that are ready and will not be called any more: the run is over. */
-void cr_dones_left(crank_loop *loop);
+void cr_release_dones_left(crank_loop *loop);
 #endif

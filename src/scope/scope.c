@@ -38,12 +38,12 @@ static void refire_outer(cr_task_state *tasks, const cr_scope *scope)
             outer->fired_at = ++tasks->sequence;
 }
 
-/* asked, opened and entered are what cr_scope_owns_cancel compares with later. */
+/* asked, opened and entered are what cr_interruption_owned_by compares with later. */
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call)
 {
-    cr_task *self = cr_self_checked(call);
+    cr_task *self = cr_checked_self(call);
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
-    cr_scope *scope = cr_pool_get(&tasks->scopes);
+    cr_scope *scope = cr_freelist_get(&tasks->scopes);
     *anchor = scope;
     if (!scope) { /* the next wait fails; nobody else runs before it */
         tasks->out_of_memory = self->id;
@@ -87,7 +87,7 @@ void cr_scope_close(cr_scope *scope)
     if (scope->pending)
         cr_scopes_refresh(task);
     *scope->anchor = NULL;
-    cr_pool_put(&cr_task_state_of(cr_loop_here)->scopes, scope);
+    cr_freelist_put(&cr_task_state_of(cr_loop_here)->scopes, scope);
 }
 
 /* Once: the first reason stands. A scope that sleeps with a generator has no task to interrupt;
@@ -105,14 +105,14 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
     if (!task)
         return;
     scope->own = loop->runner.current == &task->fiber;
-    if (!scope->own && (task->fiber.flags & CR_TASK_INTERRUPTED) && cr_scope_absorb(scope))
+    if (!scope->own && (task->fiber.flags & CR_TASK_INTERRUPTED) && cr_interruption_absorb(scope))
         return;
     task->fiber.flags |= CR_TASK_SCOPE_PENDING;
     if (!(task->fiber.flags & CR_TASK_DELIVERING)) /* else its wait is being aborted already */
         cr_cancel_deliver(loop, task);
 }
 
-/* The request is withdrawn, what fired stays fired: the opener is about to look at it itself. */
+/* The request is withdrawn, what fired stays fired: the parent is about to look at it itself. */
 void cr_scope_clear_pending(cr_scope *scope)
 {
     if (!scope->pending)

@@ -10,7 +10,7 @@
 #include <crank/scope.h>
 #include "task/record.h"
 
-/* One size for all objects of scopes, so that opening one is taking it from a pool. */
+/* One size for all objects of scopes, so that opening one is taking it from a freelist. */
 #define CR_SCOPE_SIZE 256
 
 typedef struct cr_scope cr_scope;
@@ -71,7 +71,7 @@ typedef struct cr_body {
     cr_closing *closing; /* it is being ended; else NULL */
 } cr_body;
 
-/* Open a scope on the running task; the object lies in the loop's pool of CR_SCOPE_SIZE. NULL
+/* Open a scope on the running task; the object lies in the loop's freelist of CR_SCOPE_SIZE. NULL
  * when memory is short: then the anchor is NULL too, and the task's next wait fails with
  * -ENOMEM. The anchor is how the block's end finds it, and how anybody who uses the block's name
  * after its end is caught. */
@@ -82,16 +82,16 @@ void cr_scope_close(cr_scope *scope);
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */
 void cr_scope_reset(cr_scope *scope);
-/* Its opener knows already: no wait need be interrupted for it any more. */
+/* Its parent knows already: no wait need be interrupted for it any more. */
 void cr_scope_clear_pending(cr_scope *scope);
 /* May it claim an -ECANCELED at its edge: it fired, and nothing further out has been pending since
  * it was opened, or since it came back with a generator? */
-bool cr_scope_owns_cancel(const cr_scope *scope);
+bool cr_interruption_owned_by(const cr_scope *scope);
 /* The edge of a group claims the -ECANCELED that told of the group: whatever lies further out and
  * was told of by the same one is pending again. */
-void cr_scope_restore_shared(cr_scope *scope);
+void cr_interruption_restore_shared(cr_scope *scope);
 /* The same for an edge that claims an -ECANCELED at hand: also what later ones have told of. */
-void cr_scope_restore_since(cr_scope *scope);
+void cr_interruption_restore_since(cr_scope *scope);
 /* The scopes above below: the part of a chain that goes to sleep with a generator, and its return.
  */
 void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_scope **ret_bottom);
@@ -99,31 +99,31 @@ void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *
 /* What was delivered since that moment, and a request where requested, is pending again for the
  * next wait of the task's own code: the -ECANCELED went to a cleanup at the end of a block, which
  * had no caller to give it to. */
-void cr_scopes_defer(cr_task *task, uint64_t since, bool requested);
+void cr_interruption_defer(cr_task *task, uint64_t since, bool requested);
 /* An edge gives -ECANCELED: it answers all that is pending, but for what the task did itself since
  * its last wait. */
-void cr_scopes_answer(cr_task *task);
+void cr_interruption_answer(cr_task *task);
 /* Is a request pending that no shield hides? */
-bool cr_scopes_requested(const cr_task *task);
+bool cr_interruption_requested(const cr_task *task);
 
 /* Set or clear CR_TASK_SCOPE_PENDING by what the chain says. */
 void cr_scopes_refresh(cr_task *task);
 /* A scope has fired while an -ECANCELED is on its way to the task: true where that answers it. */
-bool cr_scope_absorb(cr_scope *scope);
+bool cr_interruption_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
-unsigned cr_scopes_pending(const cr_task *task);
+unsigned cr_interruption_pending(const cr_task *task);
 
 /* Has a limit of time passed, or a group failed, whose block the task is still in, and is that not
  * hidden by a shield? */
-bool cr_scopes_fired(const cr_task *task);
+bool cr_interruption_fired(const cr_task *task);
 
 /* What the tasks ask: see cr_pending_ops. The first three are also called from above. */
-extern const cr_pending_ops cr_scopes_ops;
-bool cr_scopes_deliverable(const cr_task *task);
-void cr_scopes_interrupt(cr_task *task);
-void cr_scopes_run_on(cr_task *task);
+extern const cr_pending_ops cr_interruption_ops;
+bool cr_interruption_deliverable(const cr_task *task);
+void cr_interruption_give(cr_task *task);
+void cr_interruption_run_on(cr_task *task);
 /* The loop's hook: the limit of a scope has passed. */
-void cr_scope_timer_due(crank_loop *loop, cr_timer *timer);
+void cr_timeout_due(crank_loop *loop, cr_timer *timer);
 
 /* May the task's stack be put away, as far as its scopes go? */
 bool cr_scopes_hibernatable(const cr_task *task);

@@ -7,8 +7,8 @@
  * when it is spawned, it is cancelled, awaited, named and described the same way.
  *
  * A turn on the ready line begins it or ends it; which of the two, fiber.run says. Owns also
- * cr_need_stack: what is done with whatever the runner cannot run by itself, such a task among
- * them. */
+ * cr_sleeper_need_stack: what is done with whatever the runner cannot run by itself, such a task
+ * among them. */
 #include "scope/sleeper.h"
 #include "scope/end.h"
 #include "scope/spawn.h"
@@ -26,7 +26,7 @@ static bool native_abort(cr_task *task)
     return true;
 }
 
-static void native_due(crank_loop *loop, cr_task *task) { cr_task_complete(loop, task, 0, 0); }
+static void native_due(crank_loop *loop, cr_task *task) { cr_end_complete(loop, task, 0, 0); }
 
 /* No hibernatable: there is nothing to put away. */
 static const cr_wait_ops native_wait = {
@@ -35,13 +35,13 @@ static const cr_wait_ops native_wait = {
 
 static void fail(crank_loop *loop, cr_task *task, int err)
 {
-    cr_failure *failure = cr_failure_new(err, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(err, cr_describe_name(task));
     if (failure) {
         cr_failure_message(failure, "crank_sleep: %s",
             err == -EINVAL ? "the time is not a number" : "out of memory for a timer");
-        cr_failure_give(loop, task, failure);
+        cr_error_give(loop, task, failure);
     }
-    cr_task_complete(loop, task, (uint64_t)(int64_t)err, 0);
+    cr_end_complete(loop, task, (uint64_t)(int64_t)err, 0);
 }
 
 static void wait_for_timer(crank_loop *loop, cr_task *task)
@@ -67,14 +67,14 @@ static void begin(crank_loop *loop, cr_task *task)
     task->timer = (cr_timer){ 0 };
     if (task->fiber.flags & CR_TASK_ANY_PENDING) {
         cr_task_state_of(loop)->pending->interrupt(task);
-        cr_task_complete(loop, task, (uint64_t)(int64_t)-ECANCELED, 0);
+        cr_end_complete(loop, task, (uint64_t)(int64_t)-ECANCELED, 0);
         return;
     }
     if (seconds <= 0) {
-        cr_task_ready(loop, task);
+        cr_spawn_ready(loop, task);
         return;
     }
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     int err = span < 0
                   ? -EINVAL
                   : cr_timer_start(loop, &task->timer, CR_TIMER_TASK, cr_after(cr_now(loop), span));
@@ -89,13 +89,13 @@ static void turn(crank_loop *loop, cr_task *task)
     if (task->fiber.run == CR_RUN_NATIVE)
         begin(loop, task);
     else
-        cr_task_complete(loop, task, (uint64_t)task->fiber.wake, 0);
+        cr_end_complete(loop, task, (uint64_t)task->fiber.wake, 0);
 }
 
 /* The runner has taken the fiber off the line and cannot run it: it needs no stack, or its own is
  * put away, or there is none in the pool. It goes back to the front, where it was; a task for
  * which there is no stack ends without having run. */
-void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
+void cr_sleeper_need_stack(crank_loop *loop, cr_fiber *fiber)
 {
     if (fiber->run == CR_RUN_NATIVE || fiber->run == CR_RUN_NATIVE_ENDS) {
         turn(loop, cr_task_of_fiber(fiber));
@@ -110,5 +110,5 @@ void cr_need_stack(crank_loop *loop, cr_fiber *fiber)
     if (err == 0)
         cr_sched_push_front(&loop->runner, fiber);
     else
-        cr_task_complete_error(loop, cr_task_of_fiber(fiber), err);
+        cr_end_complete_error(loop, cr_task_of_fiber(fiber), err);
 }

@@ -5,5 +5,5 @@
 #include "loop/loop.h"
 
 /* The loop's hook: the runner has taken the fiber off the line and cannot run it. */
-void cr_need_stack(crank_loop *loop, cr_fiber *fiber);
+void cr_sleeper_need_stack(crank_loop *loop, cr_fiber *fiber);
 #endif

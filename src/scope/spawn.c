@@ -9,7 +9,7 @@
  * The stub has written the arguments of a small call straight into the loop's spare record, those
  * of a large one into its spare block, which the first run gives back. The record is taken only
  * now, after the capture, so an argument's expression may itself have spawned or waited. A task
- * gets its stack at its first run: cr_need_stack is where that can fail. */
+ * gets its stack at its first run: cr_sleeper_need_stack is where that can fail. */
 #include "scope/spawn.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
@@ -37,7 +37,7 @@ static inline cr_task *take_spare(cr_task_state *tasks, const crank_site *site)
         if (!task)
             return NULL;
         if (site->args > 0 && !site->large)
-            *cr_fiber_small(&task->fiber) = *cr_captured_small();
+            *cr_fiber_small(&task->fiber) = *cr_fiber_captured_small();
     }
     /* A spare that cannot be had is no failure of this spawn: the next call is captured into the
      * thread's buffer, and that spawn looks for a record itself. */
@@ -53,7 +53,7 @@ static cr_large_args *block(cr_task_state *tasks)
     void **list = &tasks->loop->runner.large_free;
     cr_large_args *many = *list;
     if (!many)
-        return cr_pool_get(&tasks->manys);
+        return cr_freelist_get(&tasks->manys);
     *list = *(void **)many;
     return many;
 }
@@ -68,7 +68,7 @@ static CR_NOINLINE cr_large_args *take_many(cr_task_state *tasks)
         many = block(tasks);
         if (!many)
             return NULL;
-        *many = *cr_captured_large();
+        *many = *cr_fiber_captured_large();
     }
     cr_capture_into_block(block(tasks));
     return many;
@@ -111,7 +111,7 @@ static CR_INLINE cr_task *make(crank_loop *loop, crank_function_ *fn, const cran
         return no_record();
     }
     if (CR_UNLIKELY(tasks->number == tasks->number_end))
-        cr_numbers_reserve(tasks);
+        cr_record_reserve_numbers(tasks);
     bool native = fn == (crank_function_ *)crank_sleep;
     task_init(tasks, task, native ? CR_RUN_NATIVE : CR_RUN_NEW, fn, site);
     if (CR_UNLIKELY(many)) {
@@ -144,7 +144,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
     if (CR_UNLIKELY(!task))
         return NULL;
     task->owner = parent;
-    cr_child_link(&parent->child, task);
+    cr_nursery_link(&parent->child, task);
     parent->fiber.counts += CR_COUNTS_CHILD;
     if (CR_UNLIKELY(loop->options.debug) && loop->runner.current) {
         cr_debug_frames(parent, (uintptr_t)__builtin_frame_address(0));
@@ -152,7 +152,7 @@ static CR_INLINE cr_task *make_child(crank_loop *loop, crank_function_ *fn, cons
     }
     if (CR_UNLIKELY(parent->ext && parent->ext->locals) &&
         !cr_locals_inherit(tasks, task, parent)) {
-        cr_task_unmake(loop, task);
+        cr_end_unmake(loop, task);
         return no_record();
     }
     return task;
@@ -163,7 +163,7 @@ bool cr_spawn_unwanted(crank_loop *loop)
 {
     const cr_task *root = cr_task_state_of(loop)->root;
     return !loop->runner.current && root && root->fiber.life == CR_COMPLETING &&
-           cr_children_unwanted(loop, root);
+           cr_end_children_unwanted(loop, root);
 }
 
 /* One that is unwanted runs all the same, to find at its first wait that it was asked to end. */
@@ -171,18 +171,18 @@ static CR_INLINE cr_task *make_slow(crank_loop *loop, crank_function_ *fn, const
 {
     cr_task *task = make_child(loop, fn, site);
     if (CR_UNLIKELY(task && !loop->runner.current) && cr_spawn_unwanted(loop))
-        (void)cr_task_cancel(loop, task);
+        (void)cr_cancel_task(loop, task);
     return task;
 }
 
-cr_task *cr_task_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
+cr_task *cr_spawn_make(crank_loop *loop, crank_function_ *fn, const crank_site *site)
 {
     return make_child(loop, fn, site);
 }
 
-/* The owner is a group: the child is counted there and not with its opener, which may be another
+/* The owner is a group: the child is counted there and not with its parent, which may be another
  * task than the one that spawns. */
-cr_task *cr_task_make_owned(
+cr_task *cr_spawn_make_owned(
     crank_loop *loop, cr_nursery *owner, crank_function_ *fn, const crank_site *site)
 {
     cr_task *task = make(loop, fn, site);
@@ -190,24 +190,24 @@ cr_task *cr_task_make_owned(
         return NULL;
     task->fiber.flags |= CR_TASK_IN_GROUP;
     task->owner = owner;
-    cr_child_link(&owner->child, task);
+    cr_nursery_link(&owner->child, task);
     owner->alive++;
     cr_task *parent = cr_task_of_fiber(loop->runner.current);
     if (CR_UNLIKELY(parent && parent->ext && parent->ext->locals) &&
         !cr_locals_inherit(cr_task_state_of(loop), task, parent)) {
-        cr_task_unmake(loop, task);
+        cr_end_unmake(loop, task);
         return no_record();
     }
     return task;
 }
 
-cr_task *cr_task_make_from(
+cr_task *cr_spawn_make_from(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, const void *args)
 {
     if (site->large)
-        *cr_captured_large() = *(const cr_large_args *)args;
+        *cr_fiber_captured_large() = *(const cr_large_args *)args;
     else if (site->args > 0)
-        *cr_captured_small() = *(const cr_small_args *)args;
+        *cr_fiber_captured_small() = *(const cr_small_args *)args;
     return make_slow(loop, fn, site);
 }
 
@@ -244,7 +244,7 @@ static CR_INLINE cr_task *make_fast(
         task->fiber.many = many;
     }
     task->owner = parent;
-    cr_child_link(&parent->child, task);
+    cr_nursery_link(&parent->child, task);
     parent->fiber.counts += CR_COUNTS_CHILD;
     return task;
 }
@@ -252,12 +252,12 @@ static CR_INLINE cr_task *make_fast(
 static CR_NOINLINE crank_task *spawn_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_spawn");
+    crank_loop *loop = cr_checked_loop("crank_spawn");
     cr_check_site = NULL;
     cr_task *task = make_slow(loop, fn, site);
     if (CR_UNLIKELY(!task))
         return NULL;
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 
@@ -267,7 +267,7 @@ static CR_NOINLINE crank_task *spawn_large(crank_function_ *fn, const crank_site
     cr_task *task = make_fast(loop, fn, site, true);
     if (CR_UNLIKELY(!task))
         return spawn_slow(fn, site);
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 
@@ -279,7 +279,7 @@ crank_task *crank_spawn_(int zero, crank_function_ *fn, const crank_site *site)
     cr_task *task = make_fast(loop, fn, site, false);
     if (CR_UNLIKELY(!task))
         return site->large ? spawn_large(fn, site) : spawn_slow(fn, site);
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return cr_task_handle(task);
 }
 
@@ -298,8 +298,8 @@ static CR_INLINE crank_task *run_first(crank_loop *loop, cr_fiber *self, cr_task
 static CR_NOINLINE crank_task *spawn_eager_slow(crank_function_ *fn, const crank_site *site)
 {
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_spawn_eager");
-    cr_task *self = cr_self_checked("crank_spawn_eager");
+    crank_loop *loop = cr_checked_loop("crank_spawn_eager");
+    cr_task *self = cr_checked_self("crank_spawn_eager");
     cr_check_site = NULL;
     /* Without a scope it declared nothing runs before the next wait, which says so. */
     bool stopped = cr_task_state_of(loop)->out_of_memory == self->id;
@@ -337,7 +337,7 @@ crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
         1, 0 };
     CR_CHECK(fn, "crank_spawn_raw: the function is NULL");
-    cr_captured_small()->general[0] =
+    cr_fiber_captured_small()->general[0] =
         (uint64_t)(uintptr_t)arg; /* what else lies there is not read */
     return crank_spawn_(0, (crank_function_ *)fn, &site);
 }

@@ -12,7 +12,7 @@
 #include "base/check.h"
 
 /* timed is cleared first: the timer has been taken off, and closing must not stop it again. */
-void cr_scope_timer_due(crank_loop *loop, cr_timer *timer)
+void cr_timeout_due(crank_loop *loop, cr_timer *timer)
 {
     cr_scope *scope = cr_container_of(timer, cr_scope, timer);
     scope->timed = false;
@@ -48,13 +48,13 @@ static const char *reason(int error)
 /* What an -ECANCELED that a timeout has caused becomes, with its message. */
 static int timed_out(const cr_scope *scope)
 {
-    return cr_failed(scope->error, "%s", reason(scope->error));
+    return cr_error_set(scope->error, "%s", reason(scope->error));
 }
 
 static int timeout_leave(crank_loop *loop, cr_scope *scope)
 {
     (void)loop;
-    return cr_scope_owns_cancel(scope) ? timed_out(scope) : -ECANCELED;
+    return cr_interruption_owned_by(scope) ? timed_out(scope) : -ECANCELED;
 }
 
 static const cr_scope_ops timeout_ops = { .name = "timeout", .leave = timeout_leave };
@@ -68,7 +68,7 @@ static void begin(
         return;
     scope->function = function;
     scope->frame = frame;
-    limit(scope, cr_nanoseconds(seconds));
+    limit(scope, cr_loop_nanoseconds(seconds));
 }
 
 void crank_timeout_begin_(crank_timeout *t, double seconds, const char *function, const void *frame)
@@ -98,9 +98,9 @@ long crank_within_end_(crank_timeout *t, long value)
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_within");
     if (CR_LIKELY(value != -ECANCELED))
         return value;
-    if (cr_scope_owns_cancel(scope))
+    if (cr_interruption_owned_by(scope))
         return timed_out(scope);
-    cr_scopes_answer(scope->task);
+    cr_interruption_answer(scope->task);
     return value;
 }
 
@@ -118,15 +118,15 @@ int crank_reschedule(crank_timeout *t, double seconds)
 {
     CR_CHECK(t, "crank_reschedule: the timeout is NULL; give what CRANK_TIMEOUT declared");
     if (!t->state)
-        return cr_failed(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
+        return cr_error_set(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_reschedule");
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_reschedule: the time is not a number");
+        return cr_error_set(-EINVAL, "crank_reschedule: the time is not a number");
     if (scope->fired && scope->error != -ETIMEDOUT)
-        return cr_failed(scope->error, "crank_reschedule: %s", reason(scope->error));
+        return cr_error_set(scope->error, "crank_reschedule: %s", reason(scope->error));
     if (scope->fired)
-        return cr_failed(-ETIME, "crank_reschedule: the time had passed already");
+        return cr_error_set(-ETIME, "crank_reschedule: the time had passed already");
     if (scope->timed)
         cr_timer_stop(cr_loop_here, &scope->timer);
     scope->timed = false;

@@ -13,23 +13,23 @@
 
 struct crank_barrier {
     cr_object object;
-    size_t parties; /* so many go through together */
-    size_t waiting; /* tasks in line, always fewer than parties */
-    cr_waitq line;  /* those waiting, in the order in which they came */
-    bool broken;    /* until a reset */
+    size_t parties;   /* so many go through together */
+    size_t waiting;   /* tasks in line, always fewer than parties */
+    cr_waitq waiters; /* those waiting, in the order in which they came */
+    bool broken;      /* until a reset */
 };
 
-/* on is the line, as for everything that waits in one. */
+/* wait_object is the line, as for everything that waits in one. */
 static crank_barrier *barrier_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_barrier, line);
+    return cr_container_of(task->wait_object, crank_barrier, waiters);
 }
 
 /* The others wait on, for one more than before. */
 static bool barrier_abort(cr_task *task)
 {
     crank_barrier *barrier = barrier_of(task);
-    cr_waitq_leave(&barrier->line, task);
+    cr_waitq_leave(&barrier->waiters, task);
     barrier->waiting--;
     return true;
 }
@@ -64,7 +64,7 @@ void crank_barrier_free(crank_barrier *barrier)
     if (!barrier)
         return;
     cr_object_look(&barrier->object, "crank_barrier_free");
-    CR_CHECK(!barrier->line.head,
+    CR_CHECK(!barrier->waiters.head,
         "crank_barrier_free: %zu tasks wait at barrier %p; let them end first", barrier->waiting,
         (void *)barrier);
     cr_object_free(barrier);
@@ -74,11 +74,11 @@ void crank_barrier_free(crank_barrier *barrier)
 static void let_through(crank_barrier *barrier)
 {
     long place = 0;
-    for (cr_task *task = barrier->line.head, *next; task; task = next) {
+    for (cr_task *task = barrier->waiters.head, *next; task; task = next) {
         next = task->node.next;
         cr_wake(barrier->object.loop, task, place++);
     }
-    barrier->line = (cr_waitq){ NULL, NULL };
+    barrier->waiters = (cr_waitq){ NULL, NULL };
     barrier->waiting = 0;
 }
 
@@ -98,14 +98,14 @@ int crank_barrier_wait(crank_barrier *barrier)
         return (int)(barrier->parties - 1);
     }
     barrier->waiting++;
-    return cr_waitq_park(&w, &barrier->line, &barrier_wait);
+    return cr_waitq_park(&w, &barrier->waiters, &barrier_wait);
 }
 
 /* End the round for those who wait. Those let through before are out of the line and out of
  * reach. */
 static void turn_away(crank_barrier *barrier)
 {
-    cr_waitq_wake_all(barrier->object.loop, &barrier->line, -EPIPE);
+    cr_waitq_wake_all(barrier->object.loop, &barrier->waiters, -EPIPE);
     barrier->waiting = 0;
 }
 

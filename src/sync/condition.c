@@ -14,7 +14,7 @@
 struct crank_condition {
     cr_object object;
     crank_lock *lock;
-    cr_waitq line; /* those not yet notified; the notified stand in the lock's */
+    cr_waitq waiters; /* those not yet notified; the notified stand in the lock's */
 };
 
 static void notify_first(crank_condition *condition);
@@ -22,7 +22,7 @@ static void notify_first(crank_condition *condition);
 /* What the lock's line gives to a task in it: see lock.h. */
 static void will_be_cancelled(cr_task *task)
 {
-    task->place = (void *)(intptr_t)-ECANCELED;
+    task->wait_data.error = -ECANCELED;
     cr_task_state_of(cr_loop_here)->pending->interrupt(task);
 }
 
@@ -30,8 +30,8 @@ static void will_be_cancelled(cr_task *task)
  * does not. */
 static bool retake_abort(cr_task *task)
 {
-    crank_condition *condition = task->place;
-    if ((intptr_t)condition < 0)
+    crank_condition *condition = task->wait_data.notified_by;
+    if (task->wait_data.error < 0)
         return false;
     will_be_cancelled(task);
     notify_first(condition);
@@ -39,7 +39,7 @@ static bool retake_abort(cr_task *task)
 }
 
 /* A wait of its own, so that reports name the lock and its holder, and a cancel finds the
- * notification in place. */
+ * notification in wait_data. */
 static const cr_wait_ops retake_wait = {
     .hibernatable = true,
     .what = "waits to take a condition's lock again",
@@ -51,24 +51,24 @@ static const cr_wait_ops retake_wait = {
 /* From whichever line it has just left into the lock's, which is held. */
 static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *notified_by)
 {
-    task->place = notified_by;
-    task->on = &lock->line;
+    task->wait_data.notified_by = notified_by;
+    task->wait_object = &lock->waiters;
     task->fiber.wait = &retake_wait;
     cr_lock_expect(lock, cr_lock_holder_id(lock));
-    cr_waitq_join(&lock->line, task);
+    cr_waitq_join(&lock->waiters, task);
 }
 
 /* Whoever notifies holds the lock, so that the first must wait for it in any case. */
 static void notify_first(crank_condition *condition)
 {
-    cr_task *first = cr_waitq_pop(&condition->line);
+    cr_task *first = cr_waitq_pop(&condition->waiters);
     if (first)
         stand_for_lock(condition->lock, first, condition);
 }
 
 static crank_condition *condition_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_condition, line);
+    return cr_container_of(task->wait_object, crank_condition, waiters);
 }
 
 /* Cancelled before a notification: with a free lock the wait is over, else it goes on for the
@@ -77,7 +77,7 @@ static bool wait_abort(cr_task *task)
 {
     crank_condition *condition = condition_of(task);
     crank_lock *lock = condition->lock;
-    cr_waitq_leave(&condition->line, task);
+    cr_waitq_leave(&condition->waiters, task);
     if (cr_lock_holder_id(lock)) {
         stand_for_lock(lock, task, NULL);
         will_be_cancelled(task);
@@ -115,11 +115,11 @@ void crank_condition_free(crank_condition *condition)
     if (!condition)
         return;
     cr_object_look(&condition->object, "crank_condition_free");
-    /* The notified carry the condition in place, to pass their notification on. */
-    bool waited_for = condition->line.head;
-    const cr_task *task = condition->lock->line.head;
+    /* The notified have the condition in their wait_data, to pass their notification on. */
+    bool waited_for = condition->waiters.head;
+    const cr_task *task = condition->lock->waiters.head;
     for (; task && !waited_for; task = task->node.next)
-        waited_for = task->place == condition;
+        waited_for = task->wait_data.notified_by == condition;
     CR_CHECK(!waited_for, "crank_condition_free: tasks wait for condition %p; let them end first",
         (void *)condition);
     cr_object_free(condition);
@@ -149,16 +149,16 @@ int crank_condition_wait(crank_condition *condition)
     if (err < 0)
         return err;
     check_held(condition, w.self, "crank_condition_wait");
-    cr_object_use(&condition->object, w.loop, condition->line.head, "crank_condition_wait");
+    cr_object_use(&condition->object, w.loop, condition->waiters.head, "crank_condition_wait");
     cr_lock_pass_on(condition->lock, w.loop);
-    return cr_waitq_park(&w, &condition->line, &condition_wait);
+    return cr_waitq_park(&w, &condition->waiters, &condition_wait);
 }
 
 void crank_condition_notify(crank_condition *condition, size_t n)
 {
     cr_object_given(condition, "crank_condition_notify");
     check_held(condition, cr_self(), "crank_condition_notify");
-    for (; n && condition->line.head; n--)
+    for (; n && condition->waiters.head; n--)
         notify_first(condition);
 }
 
@@ -166,6 +166,6 @@ void crank_condition_notify_all(crank_condition *condition)
 {
     cr_object_given(condition, "crank_condition_notify_all");
     check_held(condition, cr_self(), "crank_condition_notify_all");
-    while (condition->line.head)
+    while (condition->waiters.head)
         notify_first(condition);
 }

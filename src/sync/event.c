@@ -10,13 +10,13 @@
 
 struct crank_event {
     cr_object object;
-    cr_waitq line; /* empty while raised */
+    cr_waitq waiters; /* empty while raised */
     bool raised;
 };
 
 static size_t event_describe(const cr_task *task, char *buf, size_t size)
 {
-    const crank_event *event = cr_container_of(task->on, crank_event, line);
+    const crank_event *event = cr_container_of(task->wait_object, crank_event, waiters);
     return cr_object_print(buf, size, "%p", (const void *)event);
 }
 
@@ -34,7 +34,7 @@ void crank_event_free(crank_event *event)
     if (!event)
         return;
     cr_object_look(&event->object, "crank_event_free");
-    CR_CHECK(!event->line.head, "crank_event_free: tasks wait for event %p; let them end first",
+    CR_CHECK(!event->waiters.head, "crank_event_free: tasks wait for event %p; let them end first",
         (void *)event);
     cr_object_free(event);
 }
@@ -43,15 +43,15 @@ void crank_event_free(crank_event *event)
 void crank_event_set(crank_event *event)
 {
     cr_object_given(event, "crank_event_set");
-    cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_set");
+    cr_object_use(&event->object, cr_loop_here, event->waiters.head, "crank_event_set");
     event->raised = true;
-    cr_waitq_wake_all(event->object.loop, &event->line, 0);
+    cr_waitq_wake_all(event->object.loop, &event->waiters, 0);
 }
 
 void crank_event_clear(crank_event *event)
 {
     cr_object_given(event, "crank_event_clear");
-    cr_object_use(&event->object, cr_loop_here, event->line.head, "crank_event_clear");
+    cr_object_use(&event->object, cr_loop_here, event->waiters.head, "crank_event_clear");
     event->raised = false;
 }
 
@@ -69,10 +69,10 @@ static CR_NOINLINE int wait_for_event(crank_event *event)
     int err = cr_checkpoint(&w, "crank_event_wait");
     if (err < 0)
         return err;
-    cr_object_use(&event->object, w.loop, event->line.head, "crank_event_wait");
+    cr_object_use(&event->object, w.loop, event->waiters.head, "crank_event_wait");
     if (event->raised)
         return 0;
-    return cr_waitq_park(&w, &event->line, &event_wait);
+    return cr_waitq_park(&w, &event->waiters, &event_wait);
 }
 
 CR_QUICK int crank_event_wait(crank_event *event)

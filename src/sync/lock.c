@@ -20,10 +20,11 @@ static const cr_wait_ops lock_wait = {
     .describe = cr_lock_describe,
 };
 
-/* on is the lock's line, for acquirers and for condition waits that take the lock again alike. */
+/* wait_object is the lock's line, for acquirers and for condition waits that take the lock again
+ * alike. */
 static const crank_lock *lock_of(const cr_task *task)
 {
-    return cr_container_of(task->on, crank_lock, line);
+    return cr_container_of(task->wait_object, crank_lock, waiters);
 }
 
 cr_task *cr_lock_holder(const cr_task *task)
@@ -53,12 +54,12 @@ void crank_lock_free(crank_lock *lock)
     if (!lock)
         return;
     cr_object_look(&lock->object, "crank_lock_free");
-    CR_CHECK(!lock->line.head, "crank_lock_free: tasks wait for lock %p; let them end first",
+    CR_CHECK(!lock->waiters.head, "crank_lock_free: tasks wait for lock %p; let them end first",
         (void *)lock);
     CR_CHECK(!cr_lock_holder_id(lock), "crank_lock_free: lock %p is held; release it first",
         (void *)lock);
     if (lock->link)
-        cr_lock_untrace(lock);
+        cr_lock_debug_forget(lock);
     cr_object_free(lock);
 }
 
@@ -98,9 +99,9 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     check_holder(lock, holder, w.self);
     cr_lock_expect(lock, holder);
     if (CR_UNLIKELY(w.loop->options.debug))
-        cr_lock_trace_waiter(w.loop, w.self);
-    w.self->place = NULL;
-    return cr_waitq_park(&w, &lock->line, &lock_wait);
+        cr_lock_debug_waits(w.loop, w.self);
+    w.self->wait_data.error = 0;
+    return cr_waitq_park(&w, &lock->waiters, &lock_wait);
 }
 
 /* Whether the running task may join a line in which others stand, with no more to check: they do on
@@ -109,7 +110,7 @@ static inline bool can_join(const crank_lock *lock)
 {
     const crank_loop *loop = lock->object.loop;
     const cr_task *holder = lock->record;
-    return lock->line.tail && holder && &holder->fiber != loop->runner.current &&
+    return lock->waiters.tail && holder && &holder->fiber != loop->runner.current &&
            holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
 }
 
@@ -119,8 +120,8 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
     cr_caller w;
     crank_loop *loop = cr_loop_here;
     if (CR_LIKELY(lock->object.loop == loop && can_join(lock) && cr_checkpoint_fast_in(loop, &w))) {
-        w.self->place = NULL;
-        return cr_waitq_park(&w, &lock->line, &lock_wait);
+        w.self->wait_data.error = 0;
+        return cr_waitq_park(&w, &lock->waiters, &lock_wait);
     }
     return acquire(lock);
 }
@@ -143,7 +144,7 @@ int crank_lock_acquire_nowait(crank_lock *lock)
     cr_object_given(lock, "crank_lock_acquire_nowait");
     bool held = cr_lock_holder_id(lock);
     cr_object_use(&lock->object, cr_loop_here, held, "crank_lock_acquire_nowait");
-    cr_task *self = cr_self_checked("crank_lock_acquire_nowait");
+    cr_task *self = cr_checked_self("crank_lock_acquire_nowait");
     if (held)
         return -EAGAIN;
     cr_lock_taken(lock, cr_loop_here, self, __builtin_return_address(0));

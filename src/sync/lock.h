@@ -3,12 +3,13 @@
  *
  * Invariant: a lock with tasks in line is held, and while there are any its quick field says
  * nothing: so whoever takes a free lock, or releases one that nobody waits for, looks at that
- * field alone. What a task in the line has in place says what its wait will give: a negative errno
+ * field alone. wait_data of a task in the line says what its wait will give: a negative errno
  * is that (a cancelled condition wait, which may only return with the lock), anything else 0
  * (NULL, or the condition whose notification it carries).
  *
  * In debug mode quick never says anything, and the locks that are held hang in a list of their
- * loop's, so that a task which ends with one is found (trace.c). Elsewhere no more is written. */
+ * loop's, so that a task which ends with one is found (lock_debug.c). Elsewhere no more is written.
+ * */
 #ifndef CR_LOCK_H
 #define CR_LOCK_H
 #include "sync/object.h"
@@ -16,12 +17,12 @@
 #define CR_LOCK_SLOW UINT64_MAX /* no id and no address */
 
 /* Holders are known by number, as tasks end and go. No task's id is its loop's address: see
- * cr_numbers_reserve. */
+ * cr_record_reserve_numbers. */
 struct crank_lock {
     cr_object object;
     uint64_t quick;  /* free: its loop's address, held: the holder's id; CR_LOCK_SLOW: see holder */
     uint64_t holder; /* while quick is CR_LOCK_SLOW: the same id, 0: free */
-    cr_waitq line;
+    cr_waitq waiters;
     const cr_task *record; /* with holder: its record, NULL where that is gone */
     crank_lock *next;      /* in the list of those held, in debug mode */
     crank_lock **link;     /* what points at it there; NULL: it is not in it */
@@ -50,13 +51,14 @@ static inline void cr_lock_expect(crank_lock *lock, uint64_t holder)
         cr_lock_slow(lock, holder, cr_task_find(holder));
 }
 
-/* ---- trace.c, in debug mode only */
+/* ---- lock_debug.c, in debug mode only */
 /* The lock is task's from now on, which asked for it at the call that returns to taken_at. Short
  * memory costs the trace, no more. */
-CR_COLD void cr_lock_trace(crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
+CR_COLD void cr_lock_debug_takes(
+    crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
 /* The lock that task stands in line for is traced already, for somebody holds it. */
-CR_COLD void cr_lock_trace_waiter(crank_loop *loop, cr_task *task);
-CR_COLD void cr_lock_untrace(crank_lock *lock);
+CR_COLD void cr_lock_debug_waits(crank_loop *loop, cr_task *task);
+CR_COLD void cr_lock_debug_forget(crank_lock *lock);
 
 /* A free lock becomes task's. */
 static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *task, const void *at)
@@ -64,14 +66,14 @@ static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *ta
     lock->quick = task->id;
     if (CR_UNLIKELY(loop->options.debug)) {
         cr_lock_slow(lock, task->id, task);
-        cr_lock_trace(lock, loop, task, at);
+        cr_lock_debug_takes(lock, loop, task, at);
     }
 }
 
 /* The lock leaves its holder: it becomes the first's in line, who goes on, or nobody's. */
 static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
 {
-    cr_task *next = cr_waitq_pop(&lock->line);
+    cr_task *next = cr_waitq_pop(&lock->waiters);
     if (!next) {
         lock->holder = 0;
         if (CR_LIKELY(!loop->options.debug))
@@ -83,12 +85,12 @@ static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
     /* It is often the only one ready: its stack begins to come while this task goes on, and the
      * record of the one after it. */
     __builtin_prefetch(next->fiber.sp);
-    __builtin_prefetch(lock->line.head);
-    long value = (long)(intptr_t)next->place;
+    __builtin_prefetch(lock->waiters.head);
+    long value = next->wait_data.error;
     cr_wake(loop, next, value < 0 ? value : 0);
 }
 
-/* For the wait kinds of tasks whose on is a lock's line. */
+/* For the wait kinds of tasks whose wait_object is a lock's line. */
 cr_task *cr_lock_holder(const cr_task *task);
 size_t cr_lock_describe(const cr_task *task, char *buf, size_t size);
 #endif

@@ -74,12 +74,12 @@ static inline bool cr_object_quick(const cr_object *object, cr_caller *w)
 size_t cr_object_print(char *buf, size_t size, const char *format, ...) CRANK_PRINTF(3, 4);
 
 /* Wake everybody in the line with one result. */
-static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *line, long result)
+static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *waiters, long result)
 {
-    for (cr_task *task = line->head, *next; task; task = next) {
+    for (cr_task *task = waiters->head, *next; task; task = next) {
         next = task->node.next;
         cr_wake(loop, task, result);
     }
-    line->head = line->tail = NULL;
+    waiters->head = waiters->tail = NULL;
 }
 #endif

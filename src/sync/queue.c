@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* queue.c: elements handed from tasks that put to tasks that get.
  *
- * Invariants: a getter is in line only while the queue is empty, a putter only while it is full.
- * So an element put while getters wait goes straight into the first one's place, and the room a
+ * Invariants: a getter is in line only while the queue is empty, a putter only while it is full. So
+ * an element put while getters wait goes straight into the first one's variable, and the room a
  * getter makes is filled at once with the first waiting putter's element: nobody overtakes, an
  * element is always either in the queue or in one task's hands, and whoever is woken has nothing
- * left to do. A waiting task's place is its own variable: where the element goes, or comes from. */
+ * left to do. A waiting task's wait_data.element is its own variable: where the element goes, or
+ * comes from. */
 #include <stdio.h>
 #include "sync/object.h"
 #include "task/hibernate.h"
 #include "task/wait.h"
-#include "sync/store.h"
+#include "sync/elements.h"
 
 /* What a quick put or get reads comes first, and lies together. */
 struct crank_queue {
@@ -20,7 +21,7 @@ struct crank_queue {
     size_t unfinished; /* elements put and not yet reported done */
     cr_waitq getters;  /* their places: where the element goes */
     cr_waitq putters;  /* their places: where the element is */
-    cr_store store;
+    cr_elements store;
     size_t max;       /* SIZE_MAX: any number */
     bool shut;        /* nobody may put; what is in may be got */
     cr_waitq joiners; /* wait for unfinished to be 0 */
@@ -42,17 +43,17 @@ static size_t describe(const crank_queue *queue, char *buf, size_t size)
 
 static size_t describe_get(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, getters), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, getters), buf, size);
 }
 
 static size_t describe_put(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, putters), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, putters), buf, size);
 }
 
 static size_t describe_join(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->on, crank_queue, joiners), buf, size);
+    return describe(cr_container_of(task->wait_object, crank_queue, joiners), buf, size);
 }
 
 /* None has an abort: a task in line leaves it, and nothing else has happened yet. */
@@ -85,7 +86,7 @@ static crank_queue *queue_new(size_t size, unsigned char kind, size_t max, enum 
         return NULL;
     queue->type = type_of(size, kind);
     queue->max = max ? max : SIZE_MAX;
-    cr_store_init(&queue->store, size, order, less);
+    cr_elements_init(&queue->store, size, order, less);
     return queue;
 }
 
@@ -116,7 +117,7 @@ void crank_queue_free(crank_queue *queue)
     CR_CHECK(!in_use(queue),
         "crank_queue_free: tasks wait on queue %p; let them end, or shut it down, first",
         (void *)queue);
-    cr_store_deinit(&queue->store, cr_object_sys(&queue->object));
+    cr_elements_deinit(&queue->store, cr_object_sys(&queue->object));
     cr_object_free(queue);
 }
 
@@ -165,7 +166,7 @@ static inline void check_call(crank_queue *queue, size_t type, const char *call)
 /* A bounded queue, too, takes memory only as it fills: most never do. */
 static CR_NOINLINE int grow(crank_queue *queue)
 {
-    int err = cr_store_grow(&queue->store, cr_object_sys(&queue->object));
+    int err = cr_elements_grow(&queue->store, cr_object_sys(&queue->object));
     if (err == 0)
         queue->quick = queue->store.capacity < queue->max ? queue->store.capacity : queue->max;
     return err;
@@ -179,15 +180,15 @@ static int put(crank_queue *queue, const void *value)
     cr_task *getter = cr_waitq_pop(&queue->getters);
     if (getter) {
         /* The element goes into the getter's own variable, which may lie on its parked stack. */
-        cr_stack_ensure(getter->place);
-        cr_element_copy(getter->place, value, queue->store.size);
+        cr_hibernate_ensure(getter->wait_data.element);
+        cr_element_copy(getter->wait_data.element, value, queue->store.size);
         cr_wake(queue->object.loop, getter, 0);
     } else {
         if (queue->store.count >= queue->max)
             return -EAGAIN;
         if (queue->store.count == queue->store.capacity && grow(queue) < 0)
             return -ENOMEM;
-        cr_store_put(&queue->store, value);
+        cr_elements_put(&queue->store, value);
     }
     queue->unfinished++;
     return 0;
@@ -205,7 +206,7 @@ static CR_NOINLINE int put_or_wait(crank_queue *queue, const void *value, size_t
     err = put(queue, value);
     if (err != -EAGAIN)
         return err;
-    w.self->place = (void *)(uintptr_t)value;
+    w.self->wait_data.element = (void *)(uintptr_t)value;
     return cr_waitq_park(&w, &queue->putters, &put_wait);
 }
 
@@ -220,7 +221,7 @@ CR_QUICK int crank_queue_put_(
                   !queue->getters.head && queue->store.count < queue->quick &&
                   queue->store.order != CR_SMALLEST_FIRST)) {
         queue->unfinished++;
-        cr_ring_put(&queue->store, value, size);
+        cr_elements_ring_put(&queue->store, value, size);
         return 0;
     }
     return put_or_wait(queue, value, type);
@@ -240,12 +241,12 @@ static int take(crank_queue *queue, void *ret)
 {
     if (!queue->store.count)
         return queue->shut ? -EPIPE : -EAGAIN;
-    cr_store_take(&queue->store, ret);
+    cr_elements_take(&queue->store, ret);
     cr_task *putter = cr_waitq_pop(&queue->putters);
     if (putter) {
         /* There is room and memory for one, for one has just been taken. */
-        cr_stack_ensure(putter->place);
-        cr_store_put(&queue->store, putter->place);
+        cr_hibernate_ensure(putter->wait_data.element);
+        cr_elements_put(&queue->store, putter->wait_data.element);
         queue->unfinished++;
         cr_wake(queue->object.loop, putter, 0);
     }
@@ -263,7 +264,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
     err = take(queue, ret);
     if (err != -EAGAIN)
         return err;
-    w.self->place = ret;
+    w.self->wait_data.element = ret;
     return cr_waitq_park(&w, &queue->getters, &get_wait);
 }
 
@@ -275,7 +276,7 @@ CR_QUICK int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsign
     if (CR_LIKELY(cr_object_quick(&queue->object, &w) && queue->type == type &&
                   queue->store.count && !queue->putters.head &&
                   queue->store.order != CR_SMALLEST_FIRST)) {
-        cr_ring_take(&queue->store, ret, size);
+        cr_elements_ring_take(&queue->store, ret, size);
         return 0;
     }
     return get_or_wait(queue, ret, type);
@@ -329,7 +330,7 @@ void crank_queue_shutdown(crank_queue *queue, bool now)
         /* Nobody will report these as done. Those that were got are still their getters' to
          * report. */
         size_t dropped = queue->store.count;
-        cr_store_clear(&queue->store);
+        cr_elements_clear(&queue->store);
         queue->unfinished -= dropped < queue->unfinished ? dropped : queue->unfinished;
         if (!queue->unfinished)
             cr_waitq_wake_all(queue->object.loop, &queue->joiners, 0);

@@ -14,12 +14,12 @@ struct crank_semaphore {
     cr_object object;
     size_t permits; /* free now */
     size_t bound;   /* most it may hold */
-    cr_waitq line;
+    cr_waitq waiters;
 };
 
 static size_t semaphore_describe(const cr_task *task, char *buf, size_t size)
 {
-    const crank_semaphore *semaphore = cr_container_of(task->on, crank_semaphore, line);
+    const crank_semaphore *semaphore = cr_container_of(task->wait_object, crank_semaphore, waiters);
     return cr_object_print(buf, size, "%p", (const void *)semaphore);
 }
 
@@ -54,7 +54,7 @@ void crank_semaphore_free(crank_semaphore *semaphore)
     if (!semaphore)
         return;
     cr_object_look(&semaphore->object, "crank_semaphore_free");
-    CR_CHECK(!semaphore->line.head,
+    CR_CHECK(!semaphore->waiters.head,
         "crank_semaphore_free: tasks wait for semaphore %p; let them end first", (void *)semaphore);
     cr_object_free(semaphore);
 }
@@ -66,12 +66,12 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
     int err = cr_checkpoint(&w, "crank_semaphore_acquire");
     if (err < 0)
         return err;
-    cr_object_use(&semaphore->object, w.loop, semaphore->line.head, "crank_semaphore_acquire");
+    cr_object_use(&semaphore->object, w.loop, semaphore->waiters.head, "crank_semaphore_acquire");
     if (semaphore->permits) {
         semaphore->permits--;
         return 0;
     }
-    return cr_waitq_park(&w, &semaphore->line, &semaphore_wait);
+    return cr_waitq_park(&w, &semaphore->waiters, &semaphore_wait);
 }
 
 /* The quick way: with a permit free nobody is in line, so taking it overtakes nobody. */
@@ -89,8 +89,8 @@ CR_QUICK int crank_semaphore_acquire(crank_semaphore *semaphore)
 int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 {
     cr_object_given(semaphore, "crank_semaphore_acquire_nowait");
-    cr_object_use(
-        &semaphore->object, cr_loop_here, semaphore->line.head, "crank_semaphore_acquire_nowait");
+    cr_object_use(&semaphore->object, cr_loop_here, semaphore->waiters.head,
+        "crank_semaphore_acquire_nowait");
     if (!semaphore->permits)
         return -EAGAIN;
     semaphore->permits--;
@@ -100,7 +100,7 @@ int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 /* The permit goes to the first in line without being free in between. */
 static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 {
-    cr_task *first = cr_waitq_pop(&semaphore->line);
+    cr_task *first = cr_waitq_pop(&semaphore->waiters);
     CR_ASSUME(first != NULL); /* who calls has looked */
     cr_wake(semaphore->object.loop, first, 0);
 }
@@ -110,12 +110,12 @@ void crank_semaphore_release(crank_semaphore *semaphore)
 {
     cr_object_given(semaphore, "crank_semaphore_release");
     cr_object_use(
-        &semaphore->object, cr_loop_here, semaphore->line.head, "crank_semaphore_release");
+        &semaphore->object, cr_loop_here, semaphore->waiters.head, "crank_semaphore_release");
     CR_CHECK(semaphore->permits < semaphore->bound,
         "crank_semaphore_release: semaphore %p already holds all of its %zu permits; release once "
         "for each acquire",
         (void *)semaphore, semaphore->bound);
-    if (CR_LIKELY(!semaphore->line.head))
+    if (CR_LIKELY(!semaphore->waiters.head))
         semaphore->permits++;
     else
         hand_over(semaphore);

@@ -12,7 +12,7 @@
 
 size_t(crank_describe)(crank_task *task, char *buf, size_t size)
 {
-    return cr_task_describe(cr_task_or_self(task, "crank_describe"), buf, size);
+    return cr_describe_task(cr_task_or_self(task, "crank_describe"), buf, size);
 }
 
 crank_task *crank_self(void)
@@ -24,7 +24,7 @@ crank_task *crank_self(void)
 void(crank_set_name)(crank_task *handle, const char *name)
 {
     cr_task *task = cr_task_or_self(handle, "crank_set_name");
-    cr_ext *ext = cr_task_ext(cr_task_state_of(cr_loop_here), task);
+    cr_ext *ext = cr_record_ext(cr_task_state_of(cr_loop_here), task);
     if (ext) /* short memory costs the name, no more */
         snprintf(ext->name, sizeof ext->name, "%s", name ? name : "");
 }
@@ -33,10 +33,10 @@ void(crank_set_name)(crank_task *handle, const char *name)
 const char *(crank_name)(crank_task *handle)
 {
     cr_task *task = cr_task_or_self(handle, "crank_name");
-    cr_ext *ext = cr_task_ext(cr_task_state_of(cr_loop_here), task);
+    cr_ext *ext = cr_record_ext(cr_task_state_of(cr_loop_here), task);
     if (ext && !ext->name[0])
-        snprintf(ext->name, sizeof ext->name, "%s", cr_task_name(task));
-    return cr_task_name(task);
+        snprintf(ext->name, sizeof ext->name, "%s", cr_describe_name(task));
+    return cr_describe_name(task);
 }
 
 /* NULL is a task that could not be spawned: it has ended with -ENOMEM. */
@@ -59,19 +59,19 @@ int(crank_result)(crank_task *handle, long *ret_value)
 {
     if (!handle) {
         *ret_value =
-            cr_failed(-ENOMEM, "crank_result: the task could not be spawned: out of memory");
+            cr_error_set(-ENOMEM, "crank_result: the task could not be spawned: out of memory");
         return 0;
     }
     cr_task *task = cr_task_of(handle, "crank_result");
     if (task->fiber.life != CR_ENDED)
         return -EAGAIN;
     CR_CHECK(task->site->kind <= CRANK_KIND_UNSIGNED || (task->fiber.flags & CR_TASK_BROKEN),
-        "crank_result: task '%s' does not return an integer; await it", cr_task_name(task));
-    *ret_value = cr_task_value(task);
+        "crank_result: task '%s' does not return an integer; await it", cr_describe_name(task));
+    *ret_value = cr_result_value(task);
     if (task->fiber.flags & CR_TASK_FAILED) {
         task->fiber.flags |= CR_TASK_CLAIMED;
         if (cr_self())
-            cr_failure_copy(cr_loop_here, task, cr_self());
+            cr_error_copy(cr_loop_here, task, cr_self());
     }
     return 0;
 }
@@ -148,7 +148,7 @@ static void put_in_order(listing *list)
 /* The spare record looks alive to the walk, but is nobody's task. */
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
-    cr_task_state *tasks = cr_task_state_of(cr_loop_checked("crank_tasks"));
+    cr_task_state *tasks = cr_task_state_of(cr_checked_loop("crank_tasks"));
     listing list = { .at = ret_tasks, .max = max, .ordered = true };
     size_t count = 0, at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {

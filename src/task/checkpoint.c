@@ -23,7 +23,7 @@ static void yield(const cr_caller *w)
 }
 
 /* The flags may say asked while a shield hides it: the chain of scopes decides. */
-bool cr_cancel_pending(const cr_caller *w)
+bool cr_checkpoint_pending(const cr_caller *w)
 {
     return (w->self->fiber.flags & CR_TASK_ANY_PENDING) &&
            cr_task_state_of(w->loop)->pending->deliverable(w->self);
@@ -31,11 +31,11 @@ bool cr_cancel_pending(const cr_caller *w)
 
 /* A timeout or group of the running task could not be made: its block must not go on as if it were
  * there. */
-int cr_wait_without_scope(crank_loop *loop)
+int cr_checkpoint_without_scope(crank_loop *loop)
 {
     cr_task_state_of(loop)->out_of_memory = 0;
     loop->runner.budget = 1; /* who came by the fast half has spent the last of it */
-    return cr_failed(-ENOMEM, "out of memory for a timeout, group or shield");
+    return cr_error_set(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
 /* The budget is spent. How large it is nobody is promised: where choices are explored each call may
@@ -46,17 +46,17 @@ static bool makes_room(crank_loop *loop)
         return true;
     loop->runner.budget = 1;
     bool others = loop->runner.head || loop->in_flight > 0 || !cr_wakeup_empty(loop->wakeup);
-    return others && cr_choose(loop, 2) == 1;
+    return others && cr_loop_choose(loop, 2) == 1;
 }
 
 /* For calls that must not return before others have ended: whether they are cancelled is asked
- * after, with cr_cancel_pending, and a request stays to be delivered. */
+ * after, with cr_checkpoint_pending, and a request stays to be delivered. */
 int cr_checkpoint_no_cancel(const cr_caller *w)
 {
     if (CR_UNLIKELY(w->self->fiber.flags & CR_TASK_ANY_PENDING))
         cr_task_state_of(w->loop)->pending->run_on(w->self);
     if (cr_task_state_of(w->loop)->out_of_memory == w->self->id)
-        return cr_wait_without_scope(w->loop);
+        return cr_checkpoint_without_scope(w->loop);
     w->loop->runner.budget--;
     cr_checkpoint_yield(w);
     return 0;
@@ -73,7 +73,7 @@ CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *c
     cr_check_failed(
         "%s: called outside a task; only a function that crank_run or crank_spawn runs can "
         "wait%s%s",
-        call, cr_fork_note(),
+        call, cr_inherit_note(),
         cr_registry_empty() ? ""
                             : ", a thread job or another thread cannot: call crank_post or "
                               "crank_submit there");
@@ -87,7 +87,7 @@ int cr_checkpoint_no_yield_slow(crank_loop *loop, const char *call)
         not_in_a_task(loop, call);
     cr_caller w = { loop, self };
     if (cr_task_state_of(loop)->out_of_memory == self->id)
-        return cr_wait_without_scope(loop);
+        return cr_checkpoint_without_scope(loop);
     if (self->fiber.flags & CR_TASK_ANY_PENDING) {
         if (cr_checkpoint_again_slow(&w) < 0)
             return -ECANCELED;
@@ -118,7 +118,7 @@ int cr_checkpoint_slow(crank_loop *loop, const char *call)
 int cr_checkpoint_again_slow(const cr_caller *w)
 {
     cr_task_state_of(w->loop)->pending->run_on(w->self);
-    if (!cr_cancel_pending(w))
+    if (!cr_checkpoint_pending(w))
         return 0;
     cr_task_state_of(w->loop)->pending->interrupt(w->self);
     return -ECANCELED;

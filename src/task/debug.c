@@ -48,7 +48,7 @@ void cr_debug_spawned(crank_loop *loop, cr_task *task)
     uintptr_t low = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)parent->fiber.stack;
     if (n == 0 || parent->fiber.generator || low > high || high - low > loop->options.stack_size)
         return;
-    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
+    cr_ext *ext = cr_record_ext(cr_task_state_of(loop), task);
     if (!ext)
         return;
     for (size_t i = 0; i < n && i < room; i++) {
@@ -73,7 +73,7 @@ void cr_debug_frames(const cr_task *parent, uintptr_t frame)
             "argument %u of task '%s' (%s), spawned at %s:%d, points into a frame of its parent "
             "that has gone; "
             "await the task there, or spawn it in a CRANK_GROUP declared after what it uses",
-            child->ext->argument, cr_task_name(child), child->site->function, child->site->file,
+            child->ext->argument, cr_describe_name(child), child->site->function, child->site->file,
             child->site->line);
     }
 }
@@ -106,7 +106,7 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
         "the result of task '%s' (%s), spawned at %s:%d, was to be written into a frame that has "
         "gone; declare the variable before the group",
 
-        cr_task_name(child), child->site->function, child->site->file, child->site->line);
+        cr_describe_name(child), child->site->function, child->site->file, child->site->line);
 }
 
 /* In debug mode: a place whose ended children pile up because nobody gives their handles up.

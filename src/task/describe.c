@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Most tasks are never named: their number is their name, made when asked. */
-const char *cr_task_name(const cr_task *task)
+const char *cr_describe_name(const cr_task *task)
 {
     /* several may stand in one sentence; initial-exec, for the handler of an overflow asks too */
     static __thread __attribute__((tls_model("initial-exec"))) char names[4][32];
@@ -52,7 +52,7 @@ static const char *state_of(const cr_task *task)
 
 /* Gives the length the whole text would have, as snprintf does; every part is cut to its own
  * room, so that a long name cannot push out what the task waits for. */
-size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
+size_t cr_describe_task(const cr_task *task, char *buf, size_t size)
 {
     const crank_site *site = task->site;
     char place[96] = "", wait[160] = "", result[48] = "";
@@ -72,9 +72,9 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
             wait[--end] = '\0';
     }
     if (task->fiber.life == CR_ENDED && site->kind <= CRANK_KIND_UNSIGNED)
-        snprintf(result, sizeof result, " result=%ld", cr_task_value(task));
+        snprintf(result, sizeof result, " result=%ld", cr_result_value(task));
     int n = snprintf(buf, size, "<%s %s name='%s'%s%s%s%s%s>", future ? "Future" : "Task",
-        state_of(task), cr_task_name(task), future ? "" : " fn=", future ? "" : site->function,
+        state_of(task), cr_describe_name(task), future ? "" : " fn=", future ? "" : site->function,
         place, wait, result);
     return n > 0 ? (size_t)n : 0;
 }
@@ -83,7 +83,7 @@ size_t cr_task_describe(const cr_task *task, char *buf, size_t size)
 static size_t check_line(char *buf, size_t size)
 {
     const cr_task *self = cr_self();
-    return self ? cr_task_describe(self, buf, size) : 0;
+    return self ? cr_describe_task(self, buf, size) : 0;
 }
 
 /* Every loop's thread sets it, to the same. */

@@ -21,11 +21,11 @@ static cr_failure **slot_here(bool make)
     cr_task *self = cr_self();
     if (!self)
         return cr_failure_thread(make);
-    cr_ext *ext = make ? cr_task_ext(cr_task_state_of(cr_loop_here), self) : self->ext;
+    cr_ext *ext = make ? cr_record_ext(cr_task_state_of(cr_loop_here), self) : self->ext;
     return ext ? &ext->failure : NULL;
 }
 
-cr_failure *cr_failure_here(void)
+cr_failure *cr_error_here(void)
 {
     cr_failure **slot = slot_here(false);
     return slot ? *slot : NULL;
@@ -42,7 +42,7 @@ static cr_failure *begin(int error, cr_failure **ret_last)
     cr_task *self = cr_self();
     *ret_last = *slot;
     *slot = cr_failure_new_in(
-        self ? cr_loop_here->sys : &cr_sys_real, error, self ? cr_task_name(self) : NULL);
+        self ? cr_loop_here->sys : &cr_sys_real, error, self ? cr_describe_name(self) : NULL);
     return *slot;
 }
 
@@ -50,7 +50,7 @@ static cr_failure *begin(int error, cr_failure **ret_last)
 static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -error : error; }
 
 /* The number is returned whatever happens to the message, so that callers can return this call. */
-int cr_failed(int error, const char *format, ...)
+int cr_error_set(int error, const char *format, ...)
 {
     cr_failure *last, *failure = begin(error, &last);
     if (failure) {
@@ -84,7 +84,8 @@ int crank_fail_(
 int crank_sys_failed_(const char *file, int line, const char *function, const char *what)
 {
     int error = errno;
-    return crank_fail_(file, line, function, error, "%s: %s", what, cr_error_words(-(long)error));
+    return crank_fail_(
+        file, line, function, error, "%s: %s", what, cr_failure_error_words(-(long)error));
 }
 
 /* An -ECANCELED that leaves a scope of this very function is looked at first: it may be that
@@ -98,7 +99,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
     if (err == -ECANCELED && self && self->fiber.scope)
         err = cr_task_state_of(cr_loop_here)
                   ->pending->leave_scopes(cr_loop_here, self, function, frame);
-    cr_failure *failure = cr_failure_here();
+    cr_failure *failure = cr_error_here();
     bool continued = failure && cr_failure_error(failure) == err;
     if (err == -ECANCELED && !continued)
         return err;
@@ -106,7 +107,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
         cr_failure *last;
         failure = begin(err, &last);
         if (failure)
-            cr_failure_message(failure, "%s", cr_error_words(err));
+            cr_failure_message(failure, "%s", cr_failure_error_words(err));
         cr_failure_free(last);
     }
     if (failure)
@@ -119,7 +120,7 @@ int crank_traced_(const char *file, int line, const char *function, const char *
  * noted or nothing was: some other call may have set it since. */
 long crank_null_error_(void)
 {
-    cr_failure *failure = cr_failure_here();
+    cr_failure *failure = cr_error_here();
     if (failure && (errno == 0 || errno == -cr_failure_error(failure)))
         return cr_failure_error(failure);
     return errno > 0 ? -errno : failure ? cr_failure_error(failure) : -EINVAL;
@@ -127,13 +128,13 @@ long crank_null_error_(void)
 
 const char *crank_error(void)
 {
-    cr_failure *failure = cr_failure_here();
+    cr_failure *failure = cr_error_here();
     return failure ? cr_failure_text(failure) : "";
 }
 
 const crank_failure *crank_last_failure(void)
 {
-    cr_failure *failure = cr_failure_here();
+    cr_failure *failure = cr_error_here();
     return failure ? cr_failure_public(failure) : NULL;
 }
 
@@ -148,7 +149,7 @@ void crank_error_clear(void)
 
 /* ---- between tasks */
 
-cr_failure *cr_failure_take(cr_task *task)
+cr_failure *cr_error_take(cr_task *task)
 {
     cr_failure *failure = cr_failure_of(task);
     if (failure)
@@ -157,9 +158,9 @@ cr_failure *cr_failure_take(cr_task *task)
 }
 
 /* Short memory costs the task its failure's text; its error is in its result. */
-void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
+void cr_error_give(crank_loop *loop, cr_task *task, cr_failure *failure)
 {
-    cr_ext *ext = cr_task_ext(cr_task_state_of(loop), task);
+    cr_ext *ext = cr_record_ext(cr_task_state_of(loop), task);
     if (!ext) {
         cr_failure_free(failure);
         return;
@@ -171,7 +172,7 @@ void cr_failure_give(crank_loop *loop, cr_task *task, cr_failure *failure)
 /* A request is an error of the task's from the moment it is delivered: its reason takes the place
  * of the last error then and not before, when that may be one the task is still dealing with. That
  * of an earlier request never stands for this one. */
-void cr_reason_deliver(cr_task *task)
+void cr_error_deliver_reason(cr_task *task)
 {
     cr_ext *ext = task->ext;
     if (!ext || (!ext->reason && !(ext->failure && cr_failure_error(ext->failure) == -ECANCELED)))
@@ -193,32 +194,32 @@ static void forget(cr_task *task, int error)
 }
 
 /* Noting the spawn place is what makes the trace read across the await. */
-void cr_failure_move(crank_loop *loop, cr_task *from, cr_task *to)
+void cr_error_move(crank_loop *loop, cr_task *from, cr_task *to)
 {
-    cr_failure *failure = cr_failure_take(from);
+    cr_failure *failure = cr_error_take(from);
     if (!failure) {
-        forget(to, cr_task_error(from));
+        forget(to, cr_result_error(from));
         return;
     }
     cr_failure_spawned(failure, from->site);
     if (to) {
-        cr_failure_give(loop, to, failure);
+        cr_error_give(loop, to, failure);
         return;
     }
     cr_failure_set_thread(cr_failure_outlive(failure));
 }
 
 /* Short memory costs the copy's text; the error is in the result that is handed over with it. */
-void cr_failure_copy(crank_loop *loop, cr_task *from, cr_task *to)
+void cr_error_copy(crank_loop *loop, cr_task *from, cr_task *to)
 {
     const cr_failure *failure = cr_failure_of(from);
     cr_failure *copy = failure ? cr_failure_copy_in(failure, loop->sys) : NULL;
     if (!copy) {
-        forget(to, cr_task_error(from));
+        forget(to, cr_result_error(from));
         return;
     }
     cr_failure_spawned(copy, from->site);
-    cr_failure_give(loop, to, copy);
+    cr_error_give(loop, to, copy);
 }
 
 /* What a task has to say that has failed, or that could not be spawned (NULL). A future keeps what
@@ -229,25 +230,26 @@ static cr_failure *failure_of_one(crank_loop *loop, cr_task *task, int error)
     if (task && (task->fiber.flags & CR_TASK_FUTURE))
         failure = cr_failure_of(task) ? cr_failure_copy_in(cr_failure_of(task), loop->sys) : NULL;
     else if (task)
-        failure = cr_failure_take(task);
+        failure = cr_error_take(task);
     if (!failure) {
-        failure = cr_failure_new(error, task ? cr_task_name(task) : NULL);
+        failure = cr_failure_new(error, task ? cr_describe_name(task) : NULL);
         if (failure)
             cr_failure_message(failure, "%s",
-                task ? cr_error_words(error) : "the task could not be spawned: out of memory");
+                task ? cr_failure_error_words(error)
+                     : "the task could not be spawned: out of memory");
     }
     if (failure && task)
         cr_failure_spawned(failure, task->site);
     return failure;
 }
 
-void cr_failure_collect(crank_loop *loop, cr_failure **all, cr_task *task, int error)
+void cr_error_collect(crank_loop *loop, cr_failure **all, cr_task *task, int error)
 {
     cr_failure *failure = failure_of_one(loop, task, error);
     if (!failure)
         return;
     if (!*all) {
-        *all = cr_failure_new(error, task ? cr_task_name(task) : NULL);
+        *all = cr_failure_new(error, task ? cr_describe_name(task) : NULL);
         if (*all)
             cr_failure_message(*all, "%s", cr_failure_text(failure));
     }
@@ -258,7 +260,7 @@ void cr_failure_collect(crank_loop *loop, cr_failure **all, cr_task *task, int e
 /* With no error the text is empty: printing it is always safe. */
 size_t crank_error_format(char *buf, size_t size)
 {
-    const cr_failure *failure = cr_failure_here();
+    const cr_failure *failure = cr_error_here();
     if (failure)
         return cr_failure_format(failure, buf, size);
     if (size > 0)
@@ -270,7 +272,7 @@ void crank_error_print(void)
 {
     size_t size = crank_error_format(NULL, 0) + 1;
     char *text = cr_alloc(cr_failure_sys(), size); /* no large frame: this may be a task's stack */
-    cr_paint paint = cr_stderr_paint();
+    cr_paint paint = cr_check_paint();
     if (text && crank_error_format(text, size) > 0)
         fprintf(stderr, "%scrank:%s %s", paint.on, paint.off, text);
     else if (size > 1)

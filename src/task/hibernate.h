@@ -7,11 +7,11 @@
 /* Before memory of the user's that may lie on a parked task's stack is read or written. */
 extern __thread struct cr_hibernation *cr_hibernation_here
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-bool cr_stack_ensure_slow(const void *address);
-static inline void cr_stack_ensure(const void *address)
+bool cr_hibernate_ensure_slow(const void *address);
+static inline void cr_hibernate_ensure(const void *address)
 {
     if (CR_UNLIKELY(cr_hibernation_here != NULL))
-        (void)cr_stack_ensure_slow(address);
+        (void)cr_hibernate_ensure_slow(address);
 }
 
 int cr_hibernate_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */

@@ -54,7 +54,7 @@ void cr_locals_drop(cr_task_state *tasks, struct cr_locals *locals)
 /* Costs a spawner with locals one ext per child, and one without them nothing. */
 bool cr_locals_inherit(cr_task_state *tasks, cr_task *child, const cr_task *parent)
 {
-    cr_ext *ext = cr_task_ext(tasks, child);
+    cr_ext *ext = cr_record_ext(tasks, child);
     if (!ext)
         return false;
     ext->locals = parent->ext->locals;
@@ -76,7 +76,7 @@ static size_t find(const struct cr_locals *locals, const crank_local *key)
 void *crank_local_get(const crank_local *key)
 {
     const struct cr_locals *locals =
-        lent && !cr_loop_here ? lent : cr_locals_of(cr_self_checked("crank_local_get"));
+        lent && !cr_loop_here ? lent : cr_locals_of(cr_checked_self("crank_local_get"));
     size_t i = find(locals, key);
     return i < locals->count ? locals->entries[i].value : NULL;
 }
@@ -105,15 +105,15 @@ int crank_local_set(const crank_local *key, void *value)
     CR_CHECK(!lent || cr_loop_here,
         "crank_local_set: called in a thread job, which can only read the values that its task had "
         "when it was spawned; set them before crank_to_thread, or return what the job has found");
-    cr_task *self = cr_self_checked("crank_local_set");
+    cr_task *self = cr_checked_self("crank_local_set");
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     size_t i = find(cr_locals_of(self), key);
     struct cr_locals *locals = self->ext ? self->ext->locals : NULL;
     if (!locals || i == locals->count || locals->references > 1) {
-        cr_ext *ext = cr_task_ext(tasks, self);
+        cr_ext *ext = cr_record_ext(tasks, self);
         locals = ext ? own_copy(tasks, ext) : NULL;
         if (!locals)
-            return cr_failed(-ENOMEM, "crank_local_set: out of memory");
+            return cr_error_set(-ENOMEM, "crank_local_set: out of memory");
         locals->count += i == locals->count;
     }
     locals->entries[i] = (struct entry){ key, value };

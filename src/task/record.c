@@ -7,8 +7,7 @@
  * unmapped while their loop lives: a stale handle finds a record of another number, not freed
  * memory. */
 #include "task/record.h"
-#include "base/check.h"
-#include "loop/inherit.h"
+#include "base/pages.h"
 #include <stdatomic.h>
 #include <string.h>
 
@@ -63,7 +62,7 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_task_state *tasks)
         return NULL;
     cr_task *task = &slab->records[slab->used];
     if (slab->used % COMMIT_RECORDS == 0 && (slab->used > 0 || slab->next))
-        cr_commit(tasks->loop->sys, task, COMMIT_RECORDS * sizeof *task);
+        cr_pages_commit(tasks->loop->sys, task, COMMIT_RECORDS * sizeof *task);
     task->id = (uint64_t)(slab->index * CR_SLAB_RECORDS + slab->used) << 40;
     slab->used++;
     return task;
@@ -74,7 +73,7 @@ CR_NOINLINE cr_task *cr_record_fresh(cr_task_state *tasks)
  * given up so long ago is no longer known for one. 0 is left out, which is no task's, and so are
  * those among which is the loop's address, cut to a number: no task's id is that address
  * (sync/lock.h). */
-void cr_numbers_reserve(cr_task_state *tasks)
+void cr_record_reserve_numbers(cr_task_state *tasks)
 {
     uint64_t taken;
     do {
@@ -106,48 +105,13 @@ cr_task *cr_record_next(cr_task_state *tasks, size_t *at)
     return NULL;
 }
 
-/* Cold, and apart from the check that is inlined everywhere: here it is found out what was
- * wrong. */
-CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call)
-{
-    CR_CHECK(handle, "%s: the task is NULL", call);
-    cr_slab *slab = cr_slab_of((uint64_t)(uintptr_t)handle);
-    CR_CHECK(!slab || slab->loop == cr_loop_here,
-        "%s: task %p belongs to another thread's loop; use crank_submit or crank_post to reach "
-        "it%s",
-        call, (const void *)handle, cr_fork_note());
-    cr_check_failed(
-        "%s: handle %p was given up before (awaited, dropped or freed, or gone with the task that "
-        "made it) or is no task; a handle can be given up once. That of a group's child goes when "
-        "the child ends: crank_group_spawn_into and CRANK_POOL keep its result",
-        call, (const void *)handle);
-}
-
-/* For calls that need a task and do not wait; those that wait ask by cr_checkpoint. */
-cr_task *cr_self_checked(const char *call)
-{
-    cr_task *self = cr_self();
-    CR_CHECK(self,
-        "%s: not in a task; call it from a function that crank_run or crank_spawn runs%s", call,
-        cr_fork_note());
-    return self;
-}
-
 /* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
-cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task)
+cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task)
 {
     if (!task->ext) {
-        task->ext = cr_pool_get(&tasks->exts);
+        task->ext = cr_freelist_get(&tasks->exts);
         if (task->ext)
             memset(task->ext, 0, sizeof *task->ext);
     }
     return task->ext;
-}
-
-crank_loop *cr_loop_checked(const char *call)
-{
-    crank_loop *loop = cr_loop_here;
-    CR_CHECK(loop && loop->tasks, "%s: no program runs on this thread; call it inside crank_run%s",
-        call, cr_fork_note());
-    return loop;
 }

@@ -64,7 +64,7 @@ typedef struct cr_task_state {
     struct cr_slab *oldest;
     uint64_t number, number_end; /* task numbers reserved for this loop */
     size_t alive;                /* tasks that have not ended */
-    cr_pool exts, scopes, manys, deliveries;
+    cr_freelist exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
     struct cr_nursery *detached;   /* who owns those of crank_detach: of the run */
@@ -76,12 +76,12 @@ typedef struct cr_task_state {
     struct crank_lock *locks;
     void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the generator rank's: those that are not closed */
-    cr_pool generator_pool;             /* the generator rank's */
+    cr_freelist generator_freelist;     /* the generator rank's */
     void *run;                          /* run.c's */
-    struct cr_hibernation *naps;        /* stacks put away; NULL where that is off */
+    struct cr_hibernation *hibernation; /* stacks put away; NULL where that is off */
     /* the task that could not open a scope: its next wait fails with -ENOMEM */
     uint64_t out_of_memory;
-    unsigned chain;    /* calls of cr_task_cancel under way, one within the other */
+    unsigned chain;    /* calls of cr_cancel_task under way, one within the other */
     uint64_t *put_off; /* tasks to be cancelled when they are through */
     size_t put_off_count, put_off_room;
     size_t put_off_marked; /* more of them, for which there was no memory: marked in their slabs */
@@ -116,7 +116,7 @@ static inline bool cr_task_parked(const cr_task *task)
 }
 static inline cr_task_state *cr_task_state_of(crank_loop *loop) { return loop->tasks; }
 /* The loop of this thread, a CHECK naming call where no program runs. */
-crank_loop *cr_loop_checked(const char *call);
+crank_loop *cr_checked_loop(const char *call);
 /* The failure of an ended or parked task; NULL. */
 static inline struct cr_failure *cr_failure_of(const cr_task *task)
 {
@@ -141,14 +141,14 @@ static inline void cr_record_put(cr_task_state *tasks, cr_task *task)
     task->fiber.next = (cr_fiber *)(void *)tasks->free;
     tasks->free = task;
 }
-void cr_numbers_reserve(cr_task_state *tasks);
+void cr_record_reserve_numbers(cr_task_state *tasks);
 /* The next ones nobody has reserved; a test may set it before the first loop. */
 extern _Atomic uint64_t cr_numbers;
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_task_state *tasks, size_t *at);
 static inline uint64_t cr_task_number(const cr_task *task) { return task->id & CR_NUMBER_MASK; }
 /* The ext, made when missing; NULL when memory is short. */
-cr_ext *cr_task_ext(cr_task_state *tasks, cr_task *task);
+cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task);
 
 /* Requests that have been made and not taken back: exact below CR_REQUESTS_MAX. */
 static inline unsigned cr_task_requests(const cr_task *task)

@@ -71,11 +71,11 @@ void cr_report(
     const char *said = whole ? whole : spare;
     if (loop->options.on_report) {
         crank_report report = {
-            .kind = kind, .error = error, .task = task ? cr_task_name(task) : NULL, .text = said
+            .kind = kind, .error = error, .task = task ? cr_describe_name(task) : NULL, .text = said
         };
         call_hook(loop, &report);
     } else {
-        cr_paint paint = cr_stderr_paint();
+        cr_paint paint = cr_check_paint();
         size_t head = head_length(kind);
         fflush(stdout);
         fprintf(stderr, "%s%.*s%s%s", paint.on, (int)head, said, paint.off, said + head);
@@ -106,7 +106,7 @@ static void write_all(const cr_sys *sys, const char *text, size_t length)
  * threads do not mix. */
 void cr_report_plainly(crank_loop *loop, const crank_report *report)
 {
-    cr_paint paint = cr_stderr_paint();
+    cr_paint paint = cr_check_paint();
     const char *rest = report->text;
     char head[80];
     if (loop->options.on_report) {
@@ -147,11 +147,11 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
         return;
     }
     char text[768];
-    long value = cr_task_value(task);
+    long value = cr_result_value(task);
     bool future = task->fiber.flags & CR_TASK_FUTURE;
     const crank_site *site = task->site;
     snprintf(text, sizeof text, "%s '%s' failed: %s [%s]\n  %s%s, %s at %s:%d in %s()\n",
-        future ? "future" : "task", cr_task_name(task), cr_error_words(value),
+        future ? "future" : "task", cr_describe_name(task), cr_failure_error_words(value),
         crank_errno_name(cr_errno_of(value)), future ? "future" : "task ",
         future ? "" : site->function, future ? "made" : "spawned", site->file, site->line,
         site->caller);
@@ -162,7 +162,7 @@ void cr_report_unawaited(crank_loop *loop, cr_task *task)
 void cr_report_swallowed(crank_loop *loop, const cr_task *task)
 {
     char line[512], text[800];
-    (void)cr_task_describe(task, line, sizeof line);
+    (void)cr_describe_task(task, line, sizeof line);
     snprintf(text, sizeof text,
         "a task has not ended within %g s of being asked; it is asked again:\n  %s\n",
         loop->options.grace, line);
@@ -190,10 +190,10 @@ static bool list_cycle(cr_text *l, const cr_task *task)
         fast = holder_of(fast);
     if (fast != task)
         return false;
-    cr_text_add(l, "  cycle: '%s'", cr_task_name(task));
+    cr_text_add(l, "  cycle: '%s'", cr_describe_name(task));
     do {
         slow = holder_of(slow);
-        cr_text_add(l, " -> '%s'", cr_task_name(slow));
+        cr_text_add(l, " -> '%s'", cr_describe_name(slow));
     } while (slow != task);
     cr_text_add(l, "\n");
     return true;
@@ -203,13 +203,14 @@ static bool list_cycle(cr_text *l, const cr_task *task)
 static void list_task(cr_text *l, const cr_task *task)
 {
     char text[512];
-    (void)cr_task_describe(task, text, sizeof text);
+    (void)cr_describe_task(task, text, sizeof text);
     cr_text_add(l, "  %s\n", text);
     const cr_task *holder = holder_of(task);
     if (holder && !(holder->fiber.flags & CR_TASK_FUTURE))
-        cr_text_add(l, "    up to task '%s' (%s)\n", cr_task_name(holder), holder->site->function);
+        cr_text_add(
+            l, "    up to task '%s' (%s)\n", cr_describe_name(holder), holder->site->function);
     else if (holder)
-        cr_text_add(l, "    up to future '%s'\n", cr_task_name(holder));
+        cr_text_add(l, "    up to future '%s'\n", cr_describe_name(holder));
 }
 
 /* One ring is enough: it is the reason, and the others hang off it as a rule. A task that waits

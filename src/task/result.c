@@ -10,7 +10,7 @@
 
 /* The ABI leaves the upper bits of a narrow result undefined: it is cut to its size and widened
  * again by its sign. A broken task was ended by us and holds an error, whatever its type. */
-long cr_task_value_of_kind(const cr_task *task)
+long cr_result_value_of_kind(const cr_task *task)
 {
     uint64_t raw = task->fiber.result;
     if (CR_UNLIKELY(task->fiber.flags & CR_TASK_BROKEN))
@@ -50,12 +50,12 @@ static double real_value(const cr_task *task)
 
 /* A pointer's own value says nothing about the error; its failure does, and a cancellation has
  * none. */
-int cr_task_error(const cr_task *task)
+int cr_result_error(const cr_task *task)
 {
     if (!(task->fiber.flags & CR_TASK_FAILED))
         return 0;
     if (task->site->kind != CRANK_KIND_POINTER || (task->fiber.flags & CR_TASK_BROKEN)) {
-        long value = cr_task_value(task);
+        long value = cr_result_value(task);
         return value < INT32_MIN ? INT32_MIN : (int)value;
     }
     const cr_failure *failure = cr_failure_of(task);
@@ -63,17 +63,17 @@ int cr_task_error(const cr_task *task)
 }
 
 /* A float is widened here, so that who waits tells reals from integers and needs no size. */
-uint64_t cr_task_bits_of_kind(const cr_task *task)
+uint64_t cr_result_bits_of_kind(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_BROKEN)
         return task->fiber.result;
     if (task->site->kind == CRANK_KIND_POINTER && (task->fiber.flags & CR_TASK_FAILED))
-        return (uint64_t)(int64_t)cr_task_error(task);
+        return (uint64_t)(int64_t)cr_result_error(task);
     if (cr_kind_is_real(task->site->kind)) {
         double value = real_value(task);
         uint64_t bits;
         memcpy(&bits, &value, sizeof bits);
         return bits;
     }
-    return (uint64_t)cr_task_value(task);
+    return (uint64_t)cr_result_value(task);
 }

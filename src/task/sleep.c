@@ -32,8 +32,8 @@ static const cr_wait_ops sleep_wait = {
 /* Out of line: the plain path of a sleep is a timer and a jump. */
 static CR_NOINLINE int cannot_sleep(int err, const char *call)
 {
-    return err == -EINVAL ? cr_failed(err, "%s: the time is not a number", call)
-                          : cr_failed(err, "%s: out of memory for a timer", call);
+    return err == -EINVAL ? cr_error_set(err, "%s: the time is not a number", call)
+                          : cr_error_set(err, "%s: out of memory for a timer", call);
 }
 
 /* Parking last, so that the compiler makes it a tail call out of the public function. */
@@ -68,7 +68,7 @@ static CR_NOINLINE int sleep_for(double seconds)
         return err;
     if (seconds <= 0)
         return make_room(&w);
-    int64_t span = cr_nanoseconds(seconds);
+    int64_t span = cr_loop_nanoseconds(seconds);
     if (CR_UNLIKELY(span < 0))
         return cannot_sleep(-EINVAL, "crank_sleep");
     return sleep_to(&w, cr_after(cr_now(w.loop), span), "crank_sleep");
@@ -90,7 +90,7 @@ int crank_sleep_until(double time)
     int err = cr_checkpoint(&w, "crank_sleep_until");
     if (CR_UNLIKELY(err < 0))
         return err;
-    int64_t deadline = cr_instant(time);
+    int64_t deadline = cr_loop_instant(time);
     if (CR_UNLIKELY(deadline < 0))
         return cannot_sleep(-EINVAL, "crank_sleep_until");
     if (deadline <= cr_now(w.loop))

@@ -14,7 +14,7 @@
 #include <crank/error.h>
 #include <crank/task.h>
 #include <stdatomic.h>
-#include "base/pool.h"
+#include "base/freelist.h"
 #include "context/fiber.h"
 #include "loop/loop.h"
 
@@ -73,8 +73,18 @@ struct cr_task {
             void *ended;
         } watcher;
     };
-    void *on;       /* what it waits for: a lock, a queue, a task */
-    void *place;    /* where the waker puts the result */
+    void *wait_object; /* what it waits for: a lock, a queue, a task */
+    /* Between a waiter and its waker; the kind of wait says which member holds. */
+    union cr_wait_data {
+        void *element;     /* of a queue's waiter: where its element lies, or goes */
+        const char *call;  /* of a blocking call: its name */
+        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */
+        long error;        /* below 0: what its wait gives once it has the lock */
+        uint64_t position; /* of a writer: how many bytes must have been sent */
+        bool named;        /* a task that does not end, for which it waits, has been reported */
+        bool failed;       /* of an await, from the end of the task awaited: did that fail? */
+        int expected;      /* of a shared await until then: which class of result it wants */
+    } wait_data;
     cr_timer timer; /* 96 */
     cr_task *child; /* 128: first of those it owns */
     uint64_t id;    /* slot << 40 | number; number 0 when free */
@@ -134,7 +144,7 @@ static inline cr_slab *cr_slab_of(uint64_t id)
 {
     return atomic_load_explicit(&cr_slabs[(id >> 40) / CR_SLAB_RECORDS], memory_order_acquire);
 }
-CRANK_NORETURN CR_COLD void cr_task_of_failed(const crank_task *handle, const char *call);
+CRANK_NORETURN CR_COLD void cr_checked_task_failed(const crank_task *handle, const char *call);
 /* The record of loop with this id; NULL where it is stale or of another loop. */
 static inline cr_task *cr_task_in(const crank_loop *loop, uint64_t id)
 {
@@ -152,7 +162,7 @@ static inline cr_task *cr_task_of(const crank_task *handle, const char *call)
 {
     cr_task *task = cr_task_find((uint64_t)(uintptr_t)handle);
     if (CR_UNLIKELY(!task))
-        cr_task_of_failed(handle, call);
+        cr_checked_task_failed(handle, call);
     return task;
 }
 /* The running task, NULL outside one. */
@@ -162,10 +172,10 @@ static inline cr_task *cr_self(void)
     return loop ? cr_task_of_fiber(loop->runner.current) : NULL;
 }
 /* The running task: a CHECK naming call outside one. */
-cr_task *cr_self_checked(const char *call);
+cr_task *cr_checked_self(const char *call);
 /* For calls that ask of a task: NULL is the running one. */
 static inline cr_task *cr_task_or_self(const crank_task *handle, const char *call)
 {
-    return handle ? cr_task_of(handle, call) : cr_self_checked(call);
+    return handle ? cr_task_of(handle, call) : cr_checked_self(call);
 }
 #endif

@@ -11,7 +11,7 @@
  *             return err;
  *         if (event->raised)
  *             return 0;
- *         return cr_waitq_park(&w, &event->line, &event_wait);
+ *         return cr_waitq_park(&w, &event->waiters, &event_wait);
  *     }
  *
  * cr_checkpoint sees that it is called in a task, delivers a cancellation that is pending, and lets
@@ -21,7 +21,7 @@
  *
  * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
  * results; the wake value is what the call returns. A cancellation calls wait->abort. Memory of the
- * user's on a parked task's stack is written only after cr_stack_ensure.
+ * user's on a parked task's stack is written only after cr_hibernate_ensure.
  *
  * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
  * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
@@ -37,11 +37,11 @@ typedef struct cr_wait_ops {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
      * touches it, and whoever ends the wait reads or writes user memory on it only after
-     * cr_stack_ensure. */
+     * cr_hibernate_ensure. */
     bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
      * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
-     * completes it. NULL: task->on is the cr_waitq it stands in, which it leaves. */
+     * completes it. NULL: task->wait_object is the cr_waitq it stands in, which it leaves. */
     bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
      * case: pass it on to the tasks that are waited for. NULL: it concerns no other task. */
@@ -130,7 +130,7 @@ static inline int cr_checkpoint_again(const cr_caller *w)
                                                                     : cr_checkpoint_again_slow(w);
 }
 /* What cr_checkpoint fails with where a scope of the task's could not be made: -ENOMEM, said. */
-CR_COLD int cr_wait_without_scope(crank_loop *loop);
+CR_COLD int cr_checkpoint_without_scope(crank_loop *loop);
 /* Behind cr_checkpoint, in calls that take longer than the quick ones: spend what they cost more
  * than one. */
 static inline void cr_checkpoint_costs(const cr_caller *w, uint32_t cost)
@@ -183,53 +183,53 @@ typedef struct cr_waitq {
     cr_task *tail;
 } cr_waitq;
 /* The links are in the task's record: standing in line allocates nothing and cannot fail. */
-static inline void cr_waitq_join(cr_waitq *line, cr_task *task)
+static inline void cr_waitq_join(cr_waitq *waiters, cr_task *task)
 {
     task->node.next = NULL;
-    task->node.prev = line->tail;
-    if (line->tail)
-        line->tail->node.next = task;
+    task->node.prev = waiters->tail;
+    if (waiters->tail)
+        waiters->tail->node.next = task;
     else
-        line->head = task;
-    line->tail = task;
+        waiters->head = task;
+    waiters->tail = task;
 }
 /* From anywhere in the line, without a walk: a cancelled task leaves as cheaply as it came. */
-static inline void cr_waitq_leave(cr_waitq *line, cr_task *task)
+static inline void cr_waitq_leave(cr_waitq *waiters, cr_task *task)
 {
     if (task->node.prev)
         task->node.prev->node.next = task->node.next;
     else
-        line->head = task->node.next;
+        waiters->head = task->node.next;
     if (task->node.next)
         task->node.next->node.prev = task->node.prev;
     else
-        line->tail = task->node.prev;
+        waiters->tail = task->node.prev;
 }
 /* Take the first out of the line, NULL when it is empty. */
-static inline cr_task *cr_waitq_pop(cr_waitq *line)
+static inline cr_task *cr_waitq_pop(cr_waitq *waiters)
 {
-    cr_task *first = line->head;
+    cr_task *first = waiters->head;
     if (!first)
         return NULL;
-    line->head = first->node.next;
-    if (line->head)
-        line->head->node.prev = NULL;
+    waiters->head = first->node.next;
+    if (waiters->head)
+        waiters->head->node.prev = NULL;
     else
-        line->tail = NULL;
+        waiters->tail = NULL;
     return first;
 }
-/* Stand at the end of the line (task->on is the line then) and park. What the waker must know
- * stands in task->place before. */
-static inline int cr_waitq_park(const cr_caller *w, cr_waitq *line, const cr_wait_ops *wait)
+/* Stand at the end of the line (task->wait_object is the line then) and park. What the waker
+ * must know stands in task->wait_data before. */
+static inline int cr_waitq_park(const cr_caller *w, cr_waitq *waiters, const cr_wait_ops *wait)
 {
-    w->self->on = line;
-    cr_waitq_join(line, w->self);
+    w->self->wait_object = waiters;
+    cr_waitq_join(waiters, w->self);
     return cr_park_int(w, wait);
 }
 /* The loop's hook: a task's own timer is due. */
 void cr_task_timer_due(crank_loop *loop, cr_timer *timer);
 /* As cr_checkpoint, without delivering a cancellation: true when one is to be delivered. */
-bool cr_cancel_pending(const cr_caller *w);
+bool cr_checkpoint_pending(const cr_caller *w);
 /* Spend the budget as cr_checkpoint does, delivering nothing. 0, or -ENOMEM where a scope of the
  * task could not be made. */
 int cr_checkpoint_no_cancel(const cr_caller *w);

@@ -21,7 +21,7 @@ static void on_event(cr_tracer *tracer, enum cr_event event, const void *fiber, 
         slab->since[task - slab->records] = cr_now(tasks->loop);
 }
 
-void cr_since_trace(cr_task_state *tasks)
+void cr_wait_times_trace(cr_task_state *tasks)
 {
     tasks->since.on_event = on_event;
     cr_loop_trace(tasks->loop, &tasks->since);

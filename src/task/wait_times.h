@@ -4,5 +4,5 @@
 #define CR_WAIT_TIMES_H
 #include "task/record.h"
 
-void cr_since_trace(cr_task_state *tasks);
+void cr_wait_times_trace(cr_task_state *tasks);
 #endif

@@ -4,20 +4,20 @@
  * Its arguments are no captured call but a function and a pointer, it is no task, and it costs one
  * small object while it is out. The parked task is woken with the result.
  *
- * Owns: the two waits and the job between them. Does not own what the job works on, which is
- * heap memory of the caller's: a task that is cancelled before its job has started goes on at
- * once, and one whose job runs waits for it, so in both cases the memory is the caller's again
- * when the call returns. It being heap memory is also why both waits may nap: no worker touches
- * a stack. */
+ * Owns: the two waits and the job between them. Does not own what the job works on, which is heap
+ * memory of the caller's: a task that is cancelled before its job has started goes on at once, and
+ * one whose job runs waits for it, so in both cases the memory is the caller's again when the call
+ * returns. It being heap memory is also why the stack may hibernate in both waits: no worker
+ * touches a stack. */
 #include "thread/blocking.h"
 #include "task/wait.h"
 
 #include <stdio.h>
 
-#include "thread/pool.h"
+#include "thread/workers.h"
 
-/* What the worker needs, and who is to be woken. The task's record points here by its on, and to
- * the name by its place. */
+/* What the worker needs, and who is to be woken. The task's wait_object points here, and
+ * its wait_data.call to the name. */
 typedef struct call_job {
     cr_job job; /* about arg */
     union {
@@ -47,7 +47,7 @@ static const cr_job_type call_type = { .run = call_run, .finished = call_finishe
 /* The worker that has started goes on and wakes the task in time: false. */
 static bool abort_call(cr_task *task)
 {
-    return cr_job_cancel(cr_workers_of(cr_loop_here), task->on);
+    return cr_job_cancel(cr_workers_of(cr_loop_here), task->wait_object);
 }
 
 static bool abort_nothing(cr_task *task)
@@ -58,7 +58,7 @@ static bool abort_nothing(cr_task *task)
 
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "%s", (const char *)task->place);
+    int length = snprintf(buf, size, "%s", task->wait_data.call);
     return length < 0 ? 0 : (size_t)length;
 }
 
@@ -85,8 +85,8 @@ static int submit(const cr_caller *w, long (*fn)(void *arg), void *arg, const ch
     call->fn = fn;
     atomic_store_explicit(&call->job.about, arg, memory_order_relaxed);
     call->task = w->self;
-    w->self->place = (void *)(uintptr_t)name;
-    w->self->on = call;
+    w->self->wait_data.call = name;
+    w->self->wait_object = call;
     return cr_job_submit(workers, &call->job);
 }
 

@@ -7,7 +7,8 @@
  * because a worker may be reading it, but its pages are given back: it reads NULL then, and looks
  * again. A job's own state says who has it, so that it can be
  * cancelled in place; a cancelled one leaves the ring when its turn comes. */
-#include "thread/pool.h"
+#include "thread/workers.h"
+#include "base/pages.h"
 
 /* Two kilobytes: a program with few jobs at a time never grows it. */
 #define RING_FIRST 256u
@@ -31,12 +32,12 @@ static cr_job_ring *ring_new(const cr_sys *sys, uint64_t size)
     cr_job_ring *ring = cr_alloc_zero(sys, sizeof *ring + size * sizeof ring->places[0]);
     if (!ring)
         return NULL;
-    cr_commit(sys, ring->places, size * sizeof ring->places[0]);
+    cr_pages_commit(sys, ring->places, size * sizeof ring->places[0]);
     ring->mask = size - 1;
     return ring;
 }
 
-int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys)
+int cr_job_queue_init(cr_job_queue *jobs, const cr_sys *sys)
 {
     cr_job_ring *ring = ring_new(sys, RING_FIRST);
     if (!ring)
@@ -47,7 +48,7 @@ int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys)
 }
 
 /* The sizes double, so all the older rings together are no larger than the newest. */
-void cr_jobs_deinit(cr_jobs *jobs)
+void cr_job_queue_deinit(cr_job_queue *jobs)
 {
     cr_job_ring *ring = atomic_load(&jobs->ring);
     while (ring) {
@@ -58,7 +59,7 @@ void cr_jobs_deinit(cr_jobs *jobs)
 }
 
 /* A ring twice as large with the same jobs at the same positions. */
-static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint64_t tail)
+static CR_NOINLINE cr_job_ring *ring_grow(cr_job_queue *jobs, cr_job_ring *old, uint64_t tail)
 {
     cr_job_ring *ring = ring_new(jobs->sys, (old->mask + 1) * 2);
     if (!ring)
@@ -71,12 +72,12 @@ static CR_NOINLINE cr_job_ring *ring_grow(cr_jobs *jobs, cr_job_ring *old, uint6
     }
     ring->older = old;
     atomic_store_explicit(&jobs->ring, ring, memory_order_release);
-    cr_uncommit(jobs->sys, old->places, (old->mask + 1) * sizeof old->places[0]);
+    cr_pages_release(jobs->sys, old->places, (old->mask + 1) * sizeof old->places[0]);
     return ring;
 }
 
 /* Only the loop's thread puts, so the tail needs no compare-and-swap. */
-int cr_jobs_put(cr_jobs *jobs, cr_job *job)
+int cr_job_queue_put(cr_job_queue *jobs, cr_job *job)
 {
     uint64_t tail = atomic_load_explicit(&jobs->tail, memory_order_relaxed);
     cr_job_ring *ring = atomic_load_explicit(&jobs->ring, memory_order_relaxed);
@@ -112,7 +113,7 @@ static inline void fetch_ahead(cr_job_ring *ring, uint64_t head, uint64_t tail)
 /* Read first, then claimed by moving head: where another was faster the exchange fails, and what
  * was read is forgotten. A position is never used twice, since both ends only grow (Vyukov's and
  * Lamport's rings, with one who puts), so no ABA arises. */
-cr_job *cr_jobs_take(cr_jobs *jobs)
+cr_job *cr_job_queue_take(cr_job_queue *jobs)
 {
     uint64_t head = atomic_load_explicit(&jobs->head, memory_order_acquire);
     for (;;) {
@@ -132,14 +133,14 @@ cr_job *cr_jobs_take(cr_jobs *jobs)
         uint32_t queued = CR_JOB_QUEUED;
         if (atomic_compare_exchange_strong(&job->state, &queued, CR_JOB_RUNNING))
             return job;
-        cr_jobs_give_back(jobs, job);
+        cr_job_queue_give_back(jobs, job);
         head++;
     }
 }
 
 /* Pushing is the only thing done to the list but taking it whole, so a reused address confuses
  * nobody. */
-void cr_jobs_give_back(cr_jobs *jobs, cr_job *job)
+void cr_job_queue_give_back(cr_job_queue *jobs, cr_job *job)
 {
     job->next = atomic_load_explicit(&jobs->back, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&jobs->back, &job->next, job))
@@ -147,7 +148,7 @@ void cr_jobs_give_back(cr_jobs *jobs, cr_job *job)
 }
 
 /* Newest first as pushed; turned round, so that results arrive in the order in which they came. */
-cr_job *cr_jobs_collect(cr_jobs *jobs)
+cr_job *cr_job_queue_collect(cr_job_queue *jobs)
 {
     cr_job *newest = atomic_load(&jobs->back) ? atomic_exchange(&jobs->back, NULL) : NULL;
     cr_job *oldest = NULL;

@@ -13,7 +13,7 @@
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
  * order (sequentially consistent). */
-#include "thread/pool.h"
+#include "thread/workers.h"
 
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
@@ -25,8 +25,8 @@
 /* So late a result may be while more jobs wait than there are threads: an eighth of the time that
  * the queue will take, within these. Waking the loop for each would take the processor from the
  * jobs themselves. */
-#define NAP_SECONDS 250e-6
-#define NAP_SECONDS_MAX 1e-3
+#define POLL_SECONDS 250e-6
+#define POLL_SECONDS_MAX 1e-3
 /* Jobs put in quicker succession are a burst: it is cheaper to see how those at work get on with
  * it than to wake one more for each. So soon the loop sees. */
 #define BURST_NS 10000
@@ -39,17 +39,17 @@
 static void *work(void *arg);
 
 /* Else all are at work: each looks into the queue before it does anything else. */
-static bool may_summon(cr_workers *workers)
+static bool may_wake_worker(cr_workers *workers)
 {
     return atomic_load(&workers->resting_count) || atomic_load(&workers->live) < workers->max;
 }
 
 /* Make one more search, if there may be one more. Its search begins here, so that nobody wakes
  * another meanwhile. */
-static CR_NOINLINE int summon(cr_workers *workers)
+static CR_NOINLINE int wake_worker(cr_workers *workers)
 {
     int err = 0;
-    if (!may_summon(workers))
+    if (!may_wake_worker(workers))
         return 0;
     pthread_mutex_lock(&workers->lock);
     cr_worker *worker = workers->resting;
@@ -78,8 +78,8 @@ static cr_job *search(cr_workers *workers)
     int64_t end = sys->now(sys->context) + SEARCH_NS;
     do {
         for (int i = 0; i < 32; i++) {
-            if (cr_jobs_waiting(&workers->jobs)) {
-                cr_job *job = cr_jobs_take(&workers->jobs);
+            if (cr_job_queue_waiting(&workers->jobs)) {
+                cr_job *job = cr_job_queue_take(&workers->jobs);
                 if (job)
                     return job;
             }
@@ -95,9 +95,9 @@ static void stop_searching(cr_worker *self)
 {
     cr_workers *workers = self->workers;
     self->searching = false;
-    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_jobs_waiting(&workers->jobs) &&
-        !atomic_load(&workers->looking))
-        (void)summon(workers);
+    if (atomic_fetch_sub(&workers->searching, 1) == 1 && cr_job_queue_waiting(&workers->jobs) &&
+        !atomic_load(&workers->poll_planned))
+        (void)wake_worker(workers);
 }
 
 /* Nobody has woken this one: it takes itself out of the stack, where it may stand anywhere. */
@@ -123,7 +123,7 @@ static void wait_for_wake(cr_workers *workers, cr_worker *self, int64_t end)
 static bool retire(cr_workers *workers, cr_worker *self)
 {
     atomic_fetch_sub(&workers->live, 1);
-    if (cr_jobs_waiting(&workers->jobs)) {
+    if (cr_job_queue_waiting(&workers->jobs)) {
         atomic_fetch_add(&workers->live, 1);
         return false;
     }
@@ -148,7 +148,7 @@ static bool rest(cr_worker *self)
         self->searching = false;
         atomic_fetch_sub(&workers->searching, 1);
     }
-    bool more = cr_jobs_waiting(&workers->jobs);
+    bool more = cr_job_queue_waiting(&workers->jobs);
     if (!more)
         wait_for_wake(workers, self, sys->now(sys->context) + IDLE_NS);
     if (self->woken) {
@@ -174,7 +174,7 @@ static void start_searching(cr_worker *self)
 static cr_job *next_job(cr_worker *self)
 {
     for (;;) {
-        cr_job *job = cr_jobs_take(&self->workers->jobs);
+        cr_job *job = cr_job_queue_take(&self->workers->jobs);
         if (!job) {
             start_searching(self);
             if (self->searching)
@@ -195,9 +195,9 @@ static cr_job *next_job(cr_worker *self)
 /* While the loop will look by itself and there is more to do for the workers, it is left alone. */
 static void job_done(cr_workers *workers, cr_job *job)
 {
-    cr_jobs_give_back(&workers->jobs, job);
+    cr_job_queue_give_back(&workers->jobs, job);
     /* With nothing more to do this may be the last result for long: it is not kept waiting. */
-    if (atomic_load(&workers->looking) && cr_jobs_waiting(&workers->jobs))
+    if (atomic_load(&workers->poll_planned) && cr_job_queue_waiting(&workers->jobs))
         return;
     cr_workers_signal(workers);
 }
@@ -219,44 +219,45 @@ static void *work(void *arg)
  * that is often in vain (the loop has cleared spin_ns then); after a while it is tried again. */
 static void plan_spin(cr_workers *workers)
 {
-    enum { vain_max = 8, again = 64 };
+    enum { failed_spins_max = 8, again = 64 };
     crank_loop *loop = workers->loop;
     size_t busy = workers->out;
     if (workers->spinning)
-        workers->vain = loop->spin_ns > 0 ? 0 : workers->vain + 1;
-    else if (workers->vain >= vain_max && ++workers->vain == vain_max + again)
-        workers->vain = vain_max - 1;
+        workers->failed_spins = loop->spin_ns > 0 ? 0 : workers->failed_spins + 1;
+    else if (workers->failed_spins >= failed_spins_max &&
+             ++workers->failed_spins == failed_spins_max + again)
+        workers->failed_spins = failed_spins_max - 1;
     bool spare = busy > 0 && busy < workers->cores;
-    workers->spinning = spare && workers->vain < vain_max;
+    workers->spinning = spare && workers->failed_spins < failed_spins_max;
     loop->spin_ns = workers->spinning ? SPIN_NS : 0;
 }
 
 /* From here on what comes back wakes the loop again, and searchers call the next; what came
  * before is found by the look that follows. */
-static void end_look(cr_workers *workers)
+static void end_poll(cr_workers *workers)
 {
-    workers->look = NULL;
-    atomic_store(&workers->looking, false);
+    workers->poll_timer = NULL;
+    atomic_store(&workers->poll_planned, false);
 }
 
-static void look_due(void *arg);
+static void poll_due(void *arg);
 
 /* False without memory for the timer: then each must be woken in turn. */
-static bool look_in(cr_workers *workers, double seconds)
+static bool plan_poll(cr_workers *workers, double seconds)
 {
-    workers->look = crank_call_later(workers->loop, seconds, look_due, workers);
-    if (!workers->look)
+    workers->poll_timer = crank_call_later(workers->loop, seconds, poll_due, workers);
+    if (!workers->poll_timer)
         return false;
     workers->head_then = atomic_load(&workers->jobs.head);
     workers->planned_at = cr_now(workers->loop);
-    atomic_store(&workers->looking, true);
+    atomic_store(&workers->poll_planned, true);
     return true;
 }
 
 /* How many more workers to call, since the last look has not emptied the queue. Where many jobs
  * were taken meanwhile they are short: then more workers than cores are of no use, and even those
  * only where the rest would take as long again. */
-static unsigned wanted(cr_workers *workers, uint64_t taken, uint64_t waiting)
+static unsigned workers_to_wake(cr_workers *workers, uint64_t taken, uint64_t waiting)
 {
     enum { many = 8 };
     if (taken < many)
@@ -266,40 +267,40 @@ static unsigned wanted(cr_workers *workers, uint64_t taken, uint64_t waiting)
 }
 
 /* Until the next look, by how far the queue has moved since the last was planned. */
-static double nap(const cr_workers *workers, uint64_t taken, uint64_t waiting)
+static double poll_delay(const cr_workers *workers, uint64_t taken, uint64_t waiting)
 {
     double passed = (double)(cr_now(workers->loop) - workers->planned_at) / (double)CR_SECOND;
     double seconds = taken > 0 ? passed * (double)waiting / (double)taken / 8 : 0;
-    if (seconds < NAP_SECONDS)
-        return NAP_SECONDS;
-    return seconds < NAP_SECONDS_MAX ? seconds : NAP_SECONDS_MAX;
+    if (seconds < POLL_SECONDS)
+        return POLL_SECONDS;
+    return seconds < POLL_SECONDS_MAX ? seconds : POLL_SECONDS_MAX;
 }
 
 /* Called again and again until the queue is empty or all are at long jobs: the plan is made anew
  * each time, by what was taken since. */
-static void call_more(cr_workers *workers)
+static void wake_more(cr_workers *workers)
 {
     uint64_t head = atomic_load(&workers->jobs.head);
     uint64_t taken = head - workers->head_then;
     uint64_t waiting = atomic_load(&workers->jobs.tail) - head;
-    unsigned more = wanted(workers, taken, waiting);
+    unsigned more = workers_to_wake(workers, taken, waiting);
     unsigned called = 0;
-    while (called < more && may_summon(workers) && summon(workers) == 0)
+    while (called < more && may_wake_worker(workers) && wake_worker(workers) == 0)
         called++;
     if (taken == 0 && called == 0)
         return; /* all are at long jobs: what comes back wakes the loop */
-    if (!look_in(workers, called > 0 ? RAMP_SECONDS : nap(workers, taken, waiting)))
-        (void)summon(workers);
+    if (!plan_poll(workers, called > 0 ? RAMP_SECONDS : poll_delay(workers, taken, waiting)))
+        (void)wake_worker(workers);
 }
 
 /* The plan is ended before looking, so that what comes back during the look signals anew. */
-static void look_due(void *arg)
+static void poll_due(void *arg)
 {
     cr_workers *workers = arg;
-    end_look(workers);
+    end_poll(workers);
     (void)cr_workers_collect(workers);
-    if (cr_jobs_waiting(&workers->jobs))
-        call_more(workers);
+    if (cr_job_queue_waiting(&workers->jobs))
+        wake_more(workers);
     plan_spin(workers);
 }
 
@@ -309,8 +310,8 @@ static void signal_delivered(cr_post *post)
     cr_workers *workers = cr_container_of(post, cr_workers, signal);
     atomic_store(&workers->signalled, false);
     size_t count = cr_workers_collect(workers);
-    if (!workers->look && count > 0 && cr_jobs_waiting(&workers->jobs))
-        (void)look_in(workers, NAP_SECONDS);
+    if (!workers->poll_timer && count > 0 && cr_job_queue_waiting(&workers->jobs))
+        (void)plan_poll(workers, POLL_SECONDS);
     plan_spin(workers);
 }
 
@@ -318,16 +319,16 @@ static void signal_delivered(cr_post *post)
  * the loop looks: by then it shows whether those awake are enough. */
 static int call_worker(cr_workers *workers)
 {
-    if (atomic_load(&workers->looking))
+    if (atomic_load(&workers->poll_planned))
         return 0;
     int64_t now = cr_now(workers->loop);
     bool burst = now - workers->put_at < BURST_NS;
     workers->put_at = now;
     bool searched = atomic_load(&workers->searching) > 0;
     bool awake = searched || atomic_load(&workers->live) > atomic_load(&workers->resting_count);
-    if (burst && awake && look_in(workers, RAMP_SECONDS))
+    if (burst && awake && plan_poll(workers, RAMP_SECONDS))
         return 0;
-    return searched ? 0 : summon(workers);
+    return searched ? 0 : wake_worker(workers);
 }
 
 /* ---- The contract ---- */
@@ -354,14 +355,14 @@ static int submit(cr_workers *workers, cr_job *job)
  * answer, which it gets. */
 static void await_ends(cr_workers *workers)
 {
-    enum { look_ns = 2000000 };
+    enum { poll_ns = 2000000 };
     const cr_sys *sys = workers->loop->sys;
     pthread_mutex_lock(&workers->lock);
     workers->closing = true;
     for (cr_worker *worker = workers->resting; worker; worker = worker->below)
         pthread_cond_signal(&worker->wake);
     while (atomic_load(&workers->live) > 0) {
-        struct timespec until = cr_timespec(sys->now(sys->context) + look_ns);
+        struct timespec until = cr_timespec(sys->now(sys->context) + poll_ns);
         (void)pthread_cond_timedwait(&workers->ended, &workers->lock, &until);
         pthread_mutex_unlock(&workers->lock);
         cr_wakeup_deliver(workers->loop->wakeup);
@@ -374,15 +375,15 @@ static bool close_pool(cr_workers *workers)
 {
     await_ends(workers);
     cr_workers_join(workers);
-    if (workers->look)
-        (void)crank_handle_cancel(workers->look);
+    if (workers->poll_timer)
+        (void)crank_handle_cancel(workers->poll_timer);
     return true;
 }
 
 /* What it has is in the workers themselves. */
 static void free_pool(cr_workers *workers) { (void)workers; }
 
-const cr_pool_ops cr_real_pool_ops = {
+const cr_workers_ops cr_real_pool_ops = {
     .open = open_pool,
     .submit = submit,
     .close = close_pool,

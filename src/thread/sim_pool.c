@@ -11,7 +11,7 @@
  * A job that blocks elsewhere would stop the world. When it has used no processor time for five
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
  * never touches the loop again. */
-#include "thread/pool.h"
+#include "thread/workers.h"
 #include "loop/registry.h"
 
 /* A job at work uses the processor; one that waits for the disk for so long is no longer
@@ -27,8 +27,8 @@ struct cr_sim_pool {
     pthread_mutex_t lock; /* of holder and cr_worker.lost */
     pthread_cond_t back;  /* the baton has come back to the loop */
     cr_worker *holder;    /* NULL: the loop */
-    cr_worker *line;      /* workers amid a job that may go on */
-    size_t line_length;
+    cr_worker *runnable;  /* workers amid a job that may go on */
+    size_t runnable_count;
     cr_post pump;
     bool pumped;  /* pump is on its way */
     bool put_off; /* the last choice was nobody for now */
@@ -60,7 +60,7 @@ static bool bring_back(cr_worker *self)
     pthread_mutex_lock(&sim->lock);
     bool lost = self->lost;
     if (!lost) {
-        cr_jobs_give_back(&self->workers->jobs, self->job);
+        cr_job_queue_give_back(&self->workers->jobs, self->job);
         cr_workers_signal(self->workers);
         self->job = NULL;
         self->turn = TURN_FREE;
@@ -78,7 +78,7 @@ static void *work(void *arg)
     pthread_cleanup_push(cr_worker_gone, NULL);
     for (bool mine = await_turn(self, false); mine; mine = await_turn(self, true)) {
         self->job->type->run(self->job);
-        cr_sim_preempt();
+        cr_sim_pool_preempt();
         if (!bring_back(self))
             break;
     }
@@ -98,13 +98,13 @@ static void pump_soon(cr_workers *workers)
 static void join_line(cr_worker *worker)
 {
     cr_sim_pool *sim = worker->workers->sim;
-    cr_worker **last = &sim->line;
+    cr_worker **last = &sim->runnable;
     while (*last)
         last = &(*last)->behind;
     worker->behind = NULL;
     worker->turn = TURN_READY;
     *last = worker;
-    sim->line_length++;
+    sim->runnable_count++;
     pump_soon(worker->workers);
 }
 
@@ -123,16 +123,16 @@ static cr_worker *holder_here(void)
 }
 
 /* With seed 0 the choice is always 0: nobody is interrupted. */
-void cr_sim_preempt(void)
+void cr_sim_pool_preempt(void)
 {
     cr_worker *self = holder_here();
-    if (!self || cr_choose(self->workers->loop, 2) == 0)
+    if (!self || cr_loop_choose(self->workers->loop, 2) == 0)
         return;
     join_line(self);
     (void)await_turn(self, true);
 }
 
-void cr_sim_wait(cr_worker *self)
+void cr_sim_pool_wait(cr_worker *self)
 {
     if (!self || holder_here() != self)
         return;
@@ -141,7 +141,7 @@ void cr_sim_wait(cr_worker *self)
     (void)await_turn(self, true);
 }
 
-void cr_sim_resume(cr_worker *worker)
+void cr_sim_pool_resume(cr_worker *worker)
 {
     if (worker->turn != TURN_WAITING)
         return;
@@ -206,12 +206,12 @@ static cr_worker *free_worker(cr_workers *workers)
 
 static cr_worker *leave_line(cr_sim_pool *sim, size_t index)
 {
-    cr_worker **at = &sim->line;
+    cr_worker **at = &sim->runnable;
     while (index--)
         at = &(*at)->behind;
     cr_worker *worker = *at;
     *at = worker->behind;
-    sim->line_length--;
+    sim->runnable_count--;
     return worker;
 }
 
@@ -222,14 +222,14 @@ static cr_worker *start_job(cr_workers *workers)
     cr_worker *worker = free_worker(workers);
     if (!worker && cr_worker_start(workers, work, &worker) < 0)
         return NULL;
-    worker->job = cr_jobs_take(&workers->jobs);
+    worker->job = cr_job_queue_take(&workers->jobs);
     return worker->job ? worker : NULL;
 }
 
 /* A job in the queue and somebody to do it. */
 static bool may_start(cr_workers *workers)
 {
-    return cr_jobs_waiting(&workers->jobs) &&
+    return cr_job_queue_waiting(&workers->jobs) &&
            (atomic_load(&workers->live) < workers->max || free_worker(workers));
 }
 
@@ -246,18 +246,18 @@ static bool others_first(const cr_workers *workers)
 static bool run_one(cr_workers *workers)
 {
     cr_sim_pool *sim = workers->sim;
-    size_t count = sim->line_length + may_start(workers);
+    size_t count = sim->runnable_count + may_start(workers);
     if (count == 0)
         return false;
-    size_t chosen = cr_choose(workers->loop, count + others_first(workers));
+    size_t chosen = cr_loop_choose(workers->loop, count + others_first(workers));
     sim->put_off = chosen == count;
     if (sim->put_off) {
         pump_soon(workers);
         return false;
     }
-    bool goes_on = chosen < sim->line_length;
+    bool goes_on = chosen < sim->runnable_count;
     cr_worker *worker = goes_on ? leave_line(sim, chosen) : start_job(workers);
-    if (!worker && sim->line_length > 0) /* the job was cancelled: nobody else tells the line */
+    if (!worker && sim->runnable_count > 0) /* the job was cancelled: nobody else tells the line */
         worker = leave_line(sim, 0);
     if (worker)
         hand_to(worker);
@@ -337,7 +337,7 @@ static void free_pool(cr_workers *workers)
     cr_free(workers->loop->sys, workers->sim);
 }
 
-const cr_pool_ops cr_sim_pool_ops = {
+const cr_workers_ops cr_sim_pool_ops = {
     .open = open_pool,
     .submit = submit,
     .close = close_pool,

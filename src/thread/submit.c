@@ -19,7 +19,7 @@
 #include "task/report.h"
 #include "task/result.h"
 #include "scope/spawn.h"
-#include "thread/pool.h"
+#include "thread/workers.h"
 #include "loop/registry.h"
 
 /* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
@@ -76,7 +76,7 @@ static void let_go(bool held)
 {
     if (held)
         cr_registry_release();
-    cr_sim_preempt();
+    cr_sim_pool_preempt();
 }
 
 /* ---- Posts ---- */
@@ -145,7 +145,7 @@ static void complete(crank_submission *submission, long value, const char *messa
         (void)crank_handle_cancel(submission->timer);
     submission->timer = NULL;
     if (waiter)
-        cr_sim_resume(waiter);
+        cr_sim_pool_resume(waiter);
     give_up(submission);
 }
 
@@ -165,7 +165,7 @@ static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
         task->fiber.flags |= CR_TASK_CLAIMED;
     }
     pthread_mutex_unlock(&submission->lock);
-    complete(submission, (long)cr_task_bits(task), failure ? cr_failure_text(failure) : NULL);
+    complete(submission, (long)cr_result_bits(task), failure ? cr_failure_text(failure) : NULL);
 }
 
 /* ---- A submission's beginning ---- */
@@ -181,20 +181,20 @@ static void arrived(cr_post *post)
         complete(submission, -ESHUTDOWN, "the loop has ended");
         return;
     }
-    cr_task *task = cr_task_make_from(loop, submission->fn, submission->site, &submission->args);
+    cr_task *task = cr_spawn_make_from(loop, submission->fn, submission->site, &submission->args);
     if (!task) {
         complete(submission, -ENOMEM, "out of memory for the task");
         return;
     }
     submission->task = task;
     submission->watcher.ended = task_ended;
-    if (cr_task_ext(tasks, task)) {
-        cr_task_watch(task, &submission->watcher);
-        cr_task_ready(loop, task);
+    if (cr_record_ext(tasks, task)) {
+        cr_join_watch(task, &submission->watcher);
+        cr_spawn_ready(loop, task);
         return;
     }
     task->fiber.flags |= CR_TASK_DROPPED | CR_TASK_CLAIMED;
-    cr_task_complete_error(loop, task, -ENOMEM);
+    cr_end_complete_error(loop, task, -ENOMEM);
     submission->task = NULL;
     complete(submission, -ENOMEM, "out of memory for the task");
 }
@@ -206,8 +206,8 @@ static void report_dropped(const crank_submission *submission)
     int error = -cr_errno_of(submission->value);
     char text[1024];
     snprintf(text, sizeof text, "%s [%s]\n  task %s, submitted at %s:%d in %s()\n",
-        submission->message ? submission->message : cr_error_words(error), crank_errno_name(error),
-        site->function, site->file, site->line, site->caller);
+        submission->message ? submission->message : cr_failure_error_words(error),
+        crank_errno_name(error), site->function, site->file, site->line, site->caller);
     cr_report(submission->loop, CRANK_REPORT_UNAWAITED, error, NULL, text);
 }
 
@@ -220,7 +220,7 @@ static void request_arrived(cr_post *post)
     bool failed = submission->failed;
     pthread_mutex_unlock(&submission->lock);
     if (submission->task)
-        (void)cr_task_cancel(submission->loop, submission->task);
+        (void)cr_cancel_task(submission->loop, submission->task);
     else if (failed && atomic_load(&submission->dropped))
         report_dropped(submission);
     give_up(submission);
@@ -234,7 +234,7 @@ static void end_wait(crank_submission *submission, int err)
     submission->wait_error = err;
     submission->waiter = NULL;
     if (waiter)
-        cr_sim_resume(waiter);
+        cr_sim_pool_resume(waiter);
 }
 
 static void limit_passed(void *arg) { end_wait(arg, -ETIMEDOUT); }
@@ -259,9 +259,9 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
     submission->fn = fn;
     submission->site = site;
     if (site->large)
-        submission->args.many = *cr_captured_large();
+        submission->args.many = *cr_fiber_captured_large();
     else if (site->args > 0)
-        submission->args.few = *cr_captured_small();
+        submission->args.few = *cr_fiber_captured_small();
 }
 
 /* Two hold it: whoever submitted, and the loop until the task has ended. */
@@ -330,7 +330,7 @@ static int wait_as_worker(crank_submission *submission, cr_worker *self, double 
     submission->wait_error = 0;
     while (!submission->done && submission->wait_error == 0) {
         submission->waiter = self;
-        cr_sim_wait(self);
+        cr_sim_pool_wait(self);
     }
     return submission->wait_error;
 }
@@ -359,9 +359,9 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
                          "when it fails");
     CR_CHECK(!cr_loop_here, "crank_submission_wait: it would block this thread, on which a loop "
                             "runs; use crank_spawn and crank_await there");
-    int64_t span = cr_nanoseconds(timeout);
+    int64_t span = cr_loop_nanoseconds(timeout);
     if (span < 0)
-        return cr_failed(-EINVAL, "crank_submission_wait: the timeout is not a number");
+        return cr_error_set(-EINVAL, "crank_submission_wait: the timeout is not a number");
     cr_worker *self = cr_worker_here;
     bool simulated = self && self->workers->sim && !self->lost;
     int err = -ETIMEDOUT;
@@ -376,8 +376,8 @@ int crank_submission_wait(crank_submission *submission, double timeout, long *re
         return err;
     if (submission->value < 0) {
         int error = -cr_errno_of(submission->value);
-        (void)cr_failed(
-            error, "%s", submission->message ? submission->message : cr_error_words(error));
+        (void)cr_error_set(
+            error, "%s", submission->message ? submission->message : cr_failure_error_words(error));
     }
     if (ret_value)
         *ret_value = submission->value;

@@ -6,7 +6,7 @@
  * its error message into the job, never into the record. A queued job's record is linked to the job
  * by the word that links fibers in the ready line, where it never stands.
  *
- * Owns: the way between a task and its job. Does not own the threads (pool.h) or what an end
+ * Owns: the way between a task and its job. Does not own the threads (workers.h) or what an end
  * means (scope/end.c): once the job is back, the task ends like any other. Invariant: from submit
  * to the end the record is read by the worker and written by nobody, but for flags the worker
  * never looks at. */
@@ -22,7 +22,7 @@
 #include "task/local.h"
 #include "task/report.h"
 #include "scope/spawn.h"
-#include "thread/pool.h"
+#include "thread/workers.h"
 
 /* Beside the record and a place in the queue this is all that a job in flight costs. */
 typedef struct task_job {
@@ -72,22 +72,22 @@ static void task_finished(crank_loop *loop, cr_job *base)
     task_job *job = cr_container_of(base, task_job, job);
     cr_task *task = task_of(job);
     if (job->failure)
-        cr_failure_give(loop, task, job->failure);
+        cr_error_give(loop, task, job->failure);
     double real;
     memcpy(&real, &job->result, sizeof real);
-    cr_task_complete(loop, task, job->result, real);
+    cr_end_complete(loop, task, job->result, real);
 }
 
 /* For a job that never ran, or will never come back. */
 static void end_failed(crank_loop *loop, cr_task *task, int err, const char *why)
 {
     const crank_site *site = task->site;
-    cr_failure *failure = cr_failure_new(err, cr_task_name(task));
+    cr_failure *failure = cr_failure_new(err, cr_describe_name(task));
     if (failure) {
         cr_failure_message(failure, "%s: %s", site->function, why);
-        cr_failure_give(loop, task, failure);
+        cr_error_give(loop, task, failure);
     }
-    cr_task_complete_error(loop, task, err);
+    cr_end_complete_error(loop, task, err);
 }
 
 /* The job is forgotten, not freed: its thread may still write to it, and read the task's values. */
@@ -122,7 +122,7 @@ static bool cancel_job(crank_loop *loop, cr_task *task)
 static cr_task *make_task(
     crank_loop *loop, crank_function_ *fn, const crank_site *site, task_job *job)
 {
-    cr_task *task = cr_task_make(loop, fn, site);
+    cr_task *task = cr_spawn_make(loop, fn, site);
     if (!task)
         return NULL;
     task->fiber.life = CR_EXTERNAL;
@@ -138,7 +138,7 @@ crank_task *crank_to_thread_(int zero, crank_function_ *fn, const crank_site *si
 {
     (void)zero;
     cr_check_site = site;
-    crank_loop *loop = cr_loop_checked("crank_to_thread");
+    crank_loop *loop = cr_checked_loop("crank_to_thread");
     cr_check_site = NULL;
     if (cr_spawn_unwanted(loop)) { /* cancelled before its start it would never run */
         errno = ESHUTDOWN;

@@ -68,8 +68,8 @@ crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     CR_CHECK(fn, "crank_waker_new: the function is NULL; a wake needs one to call");
     cr_loop_check_given(loop, "crank_waker_new");
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_waker_new");
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_waker_new");
     CR_CHECK(own(loop), "crank_waker_new: make a waker on the loop's own thread");
     crank_waker *waker = cr_alloc_zero(loop->sys, sizeof *waker);
     if (!waker) {
@@ -117,12 +117,12 @@ void crank_waker_free(crank_waker *waker)
         return;
     crank_loop *loop = atomic_load(&waker->loop);
     /* One of a run in the process that forked this one: nothing here delivers its post. */
-    if (!loop || (cr_loop_inherited(loop) && !loop->bare)) {
+    if (!loop || (cr_inherit_is_needed(loop) && !loop->bare)) {
         cr_free(&cr_sys_real, waker);
         return;
     }
-    if (cr_loop_inherited(loop))
-        cr_loop_inherit(loop, "crank_waker_free");
+    if (cr_inherit_is_needed(loop))
+        cr_inherit_loop(loop, "crank_waker_free");
     CR_CHECK(
         own(loop), "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);

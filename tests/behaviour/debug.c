@@ -137,7 +137,7 @@ static int spawns_on_a_stack_of_its_own(void)
 }
 TEST(debug, a_child_spawned_on_a_stack_of_the_programs_own_is_left_alone)
 {
-    if (CR_ANNOUNCED)
+    if (CR_SWITCH_SANITIZED)
         test_skip("a sanitizer must be told of every change of stacks");
     EXPECT_EQ(crank_run_with(&debug, spawns_on_a_stack_of_its_own), 0);
     EXPECT_EQ(reports, 0);

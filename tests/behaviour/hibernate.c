@@ -35,7 +35,7 @@ static int one_sleeps_long(void)
     crank_try(crank_sleep(0.5));
     EXPECT(resident(place_of_sleeper));
     crank_try(crank_sleep(5));
-    EXPECT(CR_ANNOUNCED || getenv("TEST_EMULATED") || !resident(place_of_sleeper)); /* qemu keeps pages */
+    EXPECT(CR_SWITCH_SANITIZED || getenv("TEST_EMULATED") || !resident(place_of_sleeper)); /* qemu keeps pages */
     EXPECT_EQ(crank_await(task), 3);
     return 0;
 }
@@ -161,7 +161,7 @@ static int wait_in_crowd(int number, crank_event *over)
     crank_try(crank_event_wait(over));
     if (number == 0) {
         EXPECT(resident(place_in_crowd[1]) && resident(place_in_crowd[TOGETHER - 1]));
-        EXPECT(CR_ANNOUNCED || getenv("TEST_EMULATED") || !resident(place_in_crowd[TOGETHER]));
+        EXPECT(CR_SWITCH_SANITIZED || getenv("TEST_EMULATED") || !resident(place_in_crowd[TOGETHER]));
     }
     return here;
 }
@@ -173,7 +173,7 @@ static int crowd_wakes(void)
     for (int i = 0; i < CROWD; i++)
         tasks[i] = crank_spawn(wait_in_crowd, i, over);
     crank_try(crank_sleep(5));
-    EXPECT(CR_ANNOUNCED || getenv("TEST_EMULATED") || !resident(place_in_crowd[0]));
+    EXPECT(CR_SWITCH_SANITIZED || getenv("TEST_EMULATED") || !resident(place_in_crowd[0]));
     crank_event_set(over);
     crank_try(crank_gather_n(tasks, CROWD, r));
     for (int i = 0; i < CROWD; i++)

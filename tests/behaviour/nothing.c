@@ -142,7 +142,7 @@ TEST(call, that_needs_something_and_is_given_null_says_so)
 
 TEST(call, that_takes_a_few_instructions_and_is_given_null_says_so)
 {
-    if (CR_ANNOUNCED || RUNNING_ON_VALGRIND)
+    if (CR_SWITCH_SANITIZED || RUNNING_ON_VALGRIND)
         test_skip("the tool reports the fault itself");
 #if !defined(__OPTIMIZE__) || defined(TEST_LTO)
     test_skip("how the library is compiled decides in which function the fault lies");

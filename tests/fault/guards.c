@@ -119,7 +119,7 @@ static long crowd(void *arg)
     EXPECT_CONTAINS(said, "crank: no more stacks");
     EXPECT_CONTAINS(said, expected);
     EXPECT(strchr(said, '\n') == said + strlen(said) - 1); /* one line, however many there was none for */
-    if (!getenv("TEST_EMULATED") && !CR_ANNOUNCED)
+    if (!getenv("TEST_EMULATED") && !CR_SWITCH_SANITIZED)
         EXPECT(count_mappings() - before < (old.room + 1) * PER_GUARD + 100);
     EXPECT_EQ(run_some(tasks, old.room, &said), old.room);
     EXPECT_STR(said, "");
@@ -162,7 +162,7 @@ TEST(guards_that_cost_mappings, stop_tasks_at_half_of_what_there_is)
 {
     char text[32] = "";
     test_needs_long();
-    if (getenv("TEST_EMULATED") || CR_ANNOUNCED)
+    if (getenv("TEST_EMULATED") || CR_SWITCH_SANITIZED)
         test_skip("the process has more mappings than its own");
     int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
     EXPECT(read(fd, text, sizeof text - 1) > 0);

@@ -66,7 +66,7 @@ static size_t read_mapped(void)
 {
     char line[512];
     size_t total = 0;
-    FILE *maps = CR_ANNOUNCED || emulated() ? NULL : fopen("/proc/self/maps", "re");
+    FILE *maps = CR_SWITCH_SANITIZED || emulated() ? NULL : fopen("/proc/self/maps", "re");
     if (!maps)
         return 0;
     while (fgets(line, sizeof line, maps)) {

@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "base/base.h"
 
-#if CR_ANNOUNCED || defined(TEST_STATIC)
+#if CR_SWITCH_SANITIZED || defined(TEST_STATIC)
 
 void test_heap_count(size_t *ret_blocks, size_t *ret_bytes) { *ret_blocks = *ret_bytes = 0; }
 unsigned test_heap_mark(void) { return 0; }

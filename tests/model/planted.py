@@ -27,13 +27,13 @@ PLANTS = [
      [("    if (head == ASLEEP && wakeup->forks", "    if (!head && wakeup->forks")],
      ["two_posters", "wake_wakes"]),
     ("a worker looks before it says that it rests", "src/thread/real_pool.c",
-     [("    bool more = cr_jobs_waiting(&workers->jobs);\n", ""),
+     [("    bool more = cr_job_queue_waiting(&workers->jobs);\n", ""),
       ("    pthread_mutex_lock(&workers->lock);\n    self->below = workers->resting;",
-       "    bool more = cr_jobs_waiting(&workers->jobs);\n"
+       "    bool more = cr_job_queue_waiting(&workers->jobs);\n"
        "    pthread_mutex_lock(&workers->lock);\n    self->below = workers->resting;")],
      ["job_against_rest", "jobs_at_once"]),
     ("a worker that retires does not look again", "src/thread/real_pool.c",
-     [("    atomic_fetch_sub(&workers->live, 1);\n    if (cr_jobs_waiting(&workers->jobs)) {",
+     [("    atomic_fetch_sub(&workers->live, 1);\n    if (cr_job_queue_waiting(&workers->jobs)) {",
        "    atomic_fetch_sub(&workers->live, 1);\n    if (false) {")],
      ["job_for_the_only_worker"]),
     ("the signal is cleared after the look", "src/thread/real_pool.c",

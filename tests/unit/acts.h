@@ -50,13 +50,13 @@ static inline void submit(act *a)
 static inline void settle(act *a)
 {
     for (int i = 0; i < 10 && a->pending; i++)
-        cr_loop_turn(a->loop, false, 0);
+        cr_turn(a->loop, false, 0);
 }
 
 static inline void await(act *a)
 {
     while (a->pending)
-        cr_loop_turn(a->loop, true, CR_NEVER);
+        cr_turn(a->loop, true, CR_NEVER);
 }
 
 static inline void open_pipe(int ends[2], int flags) { EXPECT_EQ(pipe2(ends, O_CLOEXEC | flags), 0); }

@@ -145,7 +145,7 @@ EACH_LOOP(backend, cancels_with_one_final_completion)
     await(&a);
     EXPECT_EQ(a.op.result, -ECANCELED);
     for (int i = 0; i < 3; i++)
-        cr_loop_turn(loop, false, 0);
+        cr_turn(loop, false, 0);
     EXPECT_EQ(a.completions, 1);
     EXPECT_EQ(loop->in_flight, 0);
     close_both(ends);
@@ -181,7 +181,7 @@ EACH_LOOP(backend, loses_no_byte_when_a_cancel_and_data_meet)
         act a = new_act(loop, CR_OP_READ, ends[0], 1);
         submit(&a);
         if (i % 2)
-            cr_loop_turn(loop, false, 0);
+            cr_turn(loop, false, 0);
         EXPECT_EQ(write(ends[1], "x", 1), 1);
         if (a.pending)
             cr_loop_cancel(loop, &a.op);
@@ -222,7 +222,7 @@ EACH_LOOP(backend, serves_two_readers_of_a_descriptor_one_byte_each)
     submit(&b);
     EXPECT_EQ(write(ends[1], "x", 1), 1);
     while (a.pending && b.pending)
-        cr_loop_turn(loop, true, CR_NEVER);
+        cr_turn(loop, true, CR_NEVER);
     EXPECT(a.pending != b.pending);
     EXPECT_EQ(write(ends[1], "y", 1), 1);
     await(&a);
@@ -463,7 +463,7 @@ TEST(epoll, one_whose_number_was_given_away_is_told_when_the_new_file_cannot_be_
     submit(&second);
     EXPECT_EQ(second.op.result, -ENOMEM);
     EXPECT(first.pending);
-    cr_loop_turn(loop, false, 0);
+    cr_turn(loop, false, 0);
     EXPECT(!first.pending);
     EXPECT_EQ(first.op.result, -ENOMEM);
     close_both(old);

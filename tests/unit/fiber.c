@@ -54,11 +54,11 @@ static cr_fiber *new_fiber(function *fn, bool many)
     fiber->flags = many ? CR_FIBER_FLAG_LARGE : 0;
     fiber->function = fn;
     if (!many)
-        *cr_fiber_small(fiber) = *cr_captured_small();
+        *cr_fiber_small(fiber) = *cr_fiber_captured_small();
     if (many) {
         fiber->many = malloc(sizeof *fiber->many);
         EXPECT(fiber->many != NULL);
-        *fiber->many = *cr_captured_large();
+        *fiber->many = *cr_fiber_captured_large();
     }
     return fiber;
 }
@@ -277,12 +277,12 @@ static void make_two_stacks(void)
 #define UPWARDS (UINT64_C(1) << 22)
 #endif
 
-static uint64_t rounding(void) { return cr_floating_control() & ROUNDING; }
+static uint64_t rounding(void) { return cr_fiber_floating_control() & ROUNDING; }
 
 static void round_upwards(void)
 {
     EXPECT(rounding() == 0);
-    cr_floating_control_set(cr_floating_control() | UPWARDS);
+    cr_fiber_floating_control_set(cr_fiber_floating_control() | UPWARDS);
     yield(0);
     EXPECT_EQ(rounding(), UPWARDS);
     note('u');
@@ -388,8 +388,8 @@ TEST(fiber, gets_the_arguments_its_call_was_captured_with)
     cr_fiber *small = new_fiber((function *)few_then_leave, false);
     ((__typeof__(&many_then_leave))crank_many_())(MANY_VALUES);
     cr_fiber *large = new_fiber((function *)many_then_leave, true);
-    memset(cr_captured_small(), 0, sizeof(cr_small_args));
-    memset(cr_captured_large(), 0, sizeof(cr_large_args));
+    memset(cr_fiber_captured_small(), 0, sizeof(cr_small_args));
+    memset(cr_fiber_captured_large(), 0, sizeof(cr_large_args));
     cr_sched_push(&runner, small);
     cr_sched_push(&runner, large);
     run_all();
@@ -405,10 +405,10 @@ TEST(fiber, a_captured_call_can_be_made_here_and_now)
     cr_returned returned = { 0 };
     trail_length = 0;
     ((void (*)(pair, reals))crank_few_())((pair){ 1, -2 }, (reals){ 3.5, -4.25 });
-    cr_call_captured((function *)few, cr_captured_small(), NULL, &returned);
+    cr_call_captured((function *)few, cr_fiber_captured_small(), NULL, &returned);
     EXPECT(returned.real == 6.5);
     ((__typeof__(&many))crank_many_())(MANY_VALUES);
-    cr_call_captured((function *)many, NULL, cr_captured_large(), &returned);
+    cr_call_captured((function *)many, NULL, cr_fiber_captured_large(), &returned);
     EXPECT_EQ((long)returned.integer, -77);
     EXPECT_STR(trail, "fm");
 }
@@ -417,10 +417,10 @@ TEST(fiber, the_small_stub_writes_where_it_is_told)
 {
     cr_small_args place = { 0 };
     cr_capture_into(&place);
-    EXPECT(cr_captured_small() == &place);
+    EXPECT(cr_fiber_captured_small() == &place);
     ((void (*)(long, double))crank_few_())(5, 7.5);
     cr_capture_into(NULL);
-    EXPECT(cr_captured_small() != &place);
+    EXPECT(cr_fiber_captured_small() != &place);
     double real;
     memcpy(&real, &place.vector[0], sizeof real);
     EXPECT(place.general[0] == 5 && real == 7.5);

@@ -47,13 +47,13 @@ TEST(turn, without_anything_ready_begins_anew_to_count_those_that_pass_no_time)
     for (int i = 0; i < 100; i++) {
         start_spinning(&s, loop, 150 * CR_STEPS);
         while (loop->runner.head)
-            cr_loop_turn(loop, false, 0);
-        cr_loop_turn(loop, false, 0);
+            cr_turn(loop, false, 0);
+        cr_turn(loop, false, 0);
     }
     EXPECT_EQ(cr_now(loop), started);
     start_spinning(&s, loop, 11000 * CR_STEPS);
     while (loop->runner.head)
-        cr_loop_turn(loop, false, 0);
+        cr_turn(loop, false, 0);
     EXPECT(cr_now(loop) > started);
     crank_loop_free(loop);
 }

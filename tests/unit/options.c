@@ -187,16 +187,16 @@ TEST(options, uring_where_it_is_forbidden_is_one_line_in_debug_mode)
 
 TEST(options, seconds_become_nanoseconds)
 {
-    EXPECT_EQ(cr_nanoseconds(0.07), 70000000);
-    EXPECT_EQ(cr_nanoseconds(0.1), 100000000);
-    EXPECT_EQ(cr_nanoseconds(1e-12), 1);
-    EXPECT_EQ(cr_nanoseconds(0), 0);
-    EXPECT_EQ(cr_nanoseconds(-3), 0);
-    EXPECT_EQ(cr_nanoseconds(-1 / (double)0.0f), 0);
-    EXPECT_EQ(cr_nanoseconds(1e300), CR_NEVER);
-    EXPECT_EQ(cr_nanoseconds(9.3e9), CR_NEVER);
-    EXPECT_EQ(cr_nanoseconds(CRANK_FOREVER), CR_NEVER);
-    EXPECT_EQ(cr_nanoseconds((double)NAN), -1);
+    EXPECT_EQ(cr_loop_nanoseconds(0.07), 70000000);
+    EXPECT_EQ(cr_loop_nanoseconds(0.1), 100000000);
+    EXPECT_EQ(cr_loop_nanoseconds(1e-12), 1);
+    EXPECT_EQ(cr_loop_nanoseconds(0), 0);
+    EXPECT_EQ(cr_loop_nanoseconds(-3), 0);
+    EXPECT_EQ(cr_loop_nanoseconds(-1 / (double)0.0f), 0);
+    EXPECT_EQ(cr_loop_nanoseconds(1e300), CR_NEVER);
+    EXPECT_EQ(cr_loop_nanoseconds(9.3e9), CR_NEVER);
+    EXPECT_EQ(cr_loop_nanoseconds(CRANK_FOREVER), CR_NEVER);
+    EXPECT_EQ(cr_loop_nanoseconds((double)NAN), -1);
     EXPECT_EQ(cr_after(5, CR_NEVER), CR_NEVER);
     EXPECT_EQ(cr_after(5, 6), 11);
 }

@@ -8,9 +8,9 @@ static void hear(cr_tracer *tracer, enum cr_event event, const void *fiber, uint
 {
     (void)tracer;
     const cr_task *task = fiber;
-    const char *name = cr_task_name(task);
+    const char *name = cr_describe_name(task);
     switch (event) {
-    case CR_EVENT_SPAWNED: say("%s spawns", cr_task_name((const cr_task *)detail)); break;
+    case CR_EVENT_SPAWNED: say("%s spawns", cr_describe_name((const cr_task *)detail)); break;
     case CR_EVENT_RUNS: say("%s runs", name); break;
     case CR_EVENT_WAITS: say("%s %s", name, detail ? ((const cr_wait_ops *)detail)->what : "makes room"); break;
     case CR_EVENT_WOKEN: say("%s is woken with %d", name, (int)detail); break;

@@ -55,7 +55,7 @@ TEST(sim, chance_comes_from_the_seed_and_not_from_the_choices)
     crank_loop *b = open_loop(CRANK_BACKEND_SIM, 7);
     crank_loop *c = open_loop(CRANK_BACKEND_SIM, 8);
     for (int i = 0; i < 10; i++)
-        EXPECT(cr_choose(a, 5) < 5);
+        EXPECT(cr_loop_choose(a, 5) < 5);
     uint64_t drawn = a->sys->random(a->sys->context);
     EXPECT(drawn == b->sys->random(b->sys->context));
     EXPECT(drawn != c->sys->random(c->sys->context));
@@ -93,9 +93,9 @@ TEST(sim, choices_reach_every_value)
     crank_loop *loop = open_loop(CRANK_BACKEND_SIM, 11);
     unsigned seen = 0;
     for (int i = 0; i < 200; i++)
-        seen |= 1u << cr_choose(loop, 7);
+        seen |= 1u << cr_loop_choose(loop, 7);
     EXPECT_EQ(seen, 127);
-    EXPECT_EQ(cr_choose(loop, 1), 0);
+    EXPECT_EQ(cr_loop_choose(loop, 1), 0);
     crank_loop_free(loop);
 }
 
@@ -126,9 +126,9 @@ TEST(sim, takes_and_tells_choices_by_their_number_and_none_where_there_is_one_wa
     EXPECT_EQ(read(told[0], &choice, sizeof choice), sizeof choice);
     EXPECT_EQ(choice.options, 0);
     EXPECT_EQ(read(told[0], &choice, sizeof choice), -1);
-    EXPECT_EQ(cr_choose(loop, 5), 3);
-    EXPECT_EQ(cr_choose(loop, 5), 0);
-    EXPECT_EQ(cr_choose(loop, 5), 2);
+    EXPECT_EQ(cr_loop_choose(loop, 5), 3);
+    EXPECT_EQ(cr_loop_choose(loop, 5), 0);
+    EXPECT_EQ(cr_loop_choose(loop, 5), 2);
     EXPECT_EQ(read(told[0], &choice, sizeof choice), sizeof choice);
     EXPECT(choice.chosen == 3 && choice.options == 5);
     close_both(told);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sys.c: the table that really calls the OS, also on a kernel that lacks what is new; and the simulator's, which stands
- * on another. A filter on this process's own system calls makes such a kernel. */
+/* sys.c: the table that really calls the OS, also on a kernel that lacks what is new; and the
+ * simulator's, which stands on another. A filter on this process's own system calls makes such a
+ * kernel. */
 #include "world/world.h"
 #include "base/base.h"
 #include "test.h"
@@ -174,7 +175,8 @@ TEST(sys, a_process_that_may_have_no_descriptor_advises_nothing)
     EXPECT_EQ(sys->advise_many(NULL, &range, 1, MADV_DONTNEED), -EMFILE);
 }
 
-/* A wait of the given span, in nanoseconds, of a set with nothing ready; then one with something. */
+/* A wait of the given span, in nanoseconds, of a set with nothing ready; then one with
+ * something. */
 static void wait_on_epoll(int64_t span)
 {
     struct epoll_event event = { .events = EPOLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* walk.c: the calls that stand on the copy of a stack, found with and without frame pointers; a code address in
  * words. */
-#include "base/place.h"
+#include "base/symbolize.h"
 #include "base/valgrind.h"
 #include "inspect/walk.h"
 #include "test.h"
@@ -118,11 +118,11 @@ TEST(walk, gives_no_more_than_there_is_room_for)
 static int data;
 TEST(place, knows_where_a_call_returns_to)
 {
-    EXPECT(cr_place_returned_to(here()));
-    EXPECT(!cr_place_returned_to((uintptr_t)&data));
-    EXPECT(!cr_place_returned_to((uintptr_t)&frames));
-    EXPECT(!cr_place_returned_to(0));
-    EXPECT(!cr_place_returned_to(UINTPTR_MAX));
+    EXPECT(cr_symbolize_is_return(here()));
+    EXPECT(!cr_symbolize_is_return((uintptr_t)&data));
+    EXPECT(!cr_symbolize_is_return((uintptr_t)&frames));
+    EXPECT(!cr_symbolize_is_return(0));
+    EXPECT(!cr_symbolize_is_return(UINTPTR_MAX));
 }
 
 TEST(place, is_a_file_and_an_offset_or_a_bare_number)
@@ -130,11 +130,11 @@ TEST(place, is_a_file_and_an_offset_or_a_bare_number)
     char text[200];
     char begins[128];
     snprintf(begins, sizeof begins, "%s+0x", program_invocation_short_name);
-    EXPECT(cr_place_print(here(), text, sizeof text) == strlen(text));
+    EXPECT(cr_symbolize_print(here(), text, sizeof text) == strlen(text));
     EXPECT_CONTAINS(text, begins);
-    EXPECT_EQ(cr_place_print(0x1234, text, sizeof text), 6);
+    EXPECT_EQ(cr_symbolize_print(0x1234, text, sizeof text), 6);
     EXPECT_STR(text, "0x1234");
-    EXPECT(cr_place_print(here(), text, 4) > 4); /* as snprintf */
+    EXPECT(cr_symbolize_print(here(), text, 4) > 4); /* as snprintf */
     EXPECT_EQ(strlen(text), 3);
 }
 

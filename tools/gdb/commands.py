@@ -5,7 +5,7 @@
 # ---- registers and frames
 
 
-def is_announced():
+def is_sanitized():
     """A build for a sanitizer: its switch is written in C, and sp points at a place whose first word is the sp."""
     return gdb.lookup_global_symbol("cr_fiber_park") is not None
 
@@ -26,7 +26,7 @@ def registers_of(sp, swapped):
 
 
 def parked_registers(task):
-    return registers_of(word(task.sp), True) if is_announced() else registers_of(task.sp, False)
+    return registers_of(word(task.sp), True) if is_sanitized() else registers_of(task.sp, False)
 
 
 class FrameId:
@@ -114,9 +114,9 @@ def backtrace(registers, arguments):
 def nap_lines(task):
     """A stack that is put away: its bytes are on the heap, where gdb does not look for them. So frame pointers are
     followed, as far as they lead."""
-    nap = ("nap", "cr_hibernate_wake")
-    sp, used = field(task.sp, nap[0], "sp", nap[1]), field(task.sp, nap[0], "used", nap[1])
-    kept = task.sp + Types.offset("nap", "kept", "cr_hibernate_wake")
+    hibernated = ("hibernated", "cr_hibernate_wake")
+    sp, used = field(task.sp, hibernated[0], "sp", hibernated[1]), field(task.sp, hibernated[0], "used", hibernated[1])
+    kept = task.sp + Types.offset("hibernated", "kept", "cr_hibernate_wake")
     registers = registers_of(kept, False)
     aarch64 = "pc" in registers
     pc, frame = registers["pc" if aarch64 else "rip"], registers["x29" if aarch64 else "rbp"]
@@ -166,7 +166,7 @@ def task_lines(task, arguments):
             HELD: "its group is full", ASIDE: "a future" if task.flags & FUTURE else "a job on a worker thread",
             RETURNED: "its function has returned", ENDED: "it has ended"
         }.get(task.life, "it has not run yet" if task.is_new else "a sleep of crank's own") + ")"]
-    if task.run == NAP:
+    if task.run == HIBERNATED:
         return nap_lines(task)
     if task.running:
         thread = thread_of(task)
@@ -192,7 +192,7 @@ def is_crank(frame):
 
 def place(task):
     """Where a task waits: the innermost place that is not crank's own."""
-    if not task.has_stack or task.run == NAP or task.running:
+    if not task.has_stack or task.run == HIBERNATED or task.running:
         return ""
     try:
         unwinder.arm(parked_registers(task))
@@ -252,7 +252,7 @@ def list_tasks(_argument):
             for task in tasks:
                 if task.loop == loop and task.life != ENDED:
                     function, spawned = task.spawned()
-                    away = " (stack put away)" if task.run == NAP else ""
+                    away = " (stack put away)" if task.run == HIBERNATED else ""
                     rows.append((task.name, task.state(), function, wait_text(task, clock) + away, since(task, clock),
                                  place(task), spawned))
             widths = [min(max(map(len, column)), 44) for column in zip(*rows)]
@@ -286,7 +286,7 @@ Its frames are those above number 0, which stays the thread's own. Without a tas
     if not argument:
         return
     task = find_task(argument)
-    if not task.has_stack or task.running or task.run == NAP:
+    if not task.has_stack or task.running or task.run == HIBERNATED:
         raise gdb.GdbError(f"{task.name} is {task.state()}: it has no parked stack to select")
     unwinder.arm(parked_registers(task))
     gdb.execute(f"frame {hidden_frames()}")
@@ -304,7 +304,7 @@ def segments(core):
 def stacks_in_use():
     """(low, high) of what tasks use of their stacks; of all of it where no stack pointer is on record."""
     for task in all_tasks():
-        if not task.has_stack or task.run == NAP:
+        if not task.has_stack or task.run == HIBERNATED:
             continue
         if not task.running and not task.generator:
             yield task.sp, task.stack

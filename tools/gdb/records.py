@@ -25,7 +25,7 @@ import gdb
 from gdb.unwinder import Unwinder
 
 FREE, HELD, ALIVE, ASIDE, RETURNED, ENDED = range(6)       # enum cr_life
-RESUME, NEW, SERVICE, NAP, NATIVE, NATIVE_ENDS = range(6)  # CR_RUN_
+RESUME, NEW, SERVICE, HIBERNATED, NATIVE, NATIVE_ENDS = range(6)  # CR_RUN_
 WAIT_EAGER = 1                                              # CR_WAIT_EAGER
 FAILED, CANCELED, IN_GROUP, FUTURE = 1 << 4, 1 << 5, 1 << 6, 1 << 9
 NUMBER_MASK = (1 << 40) - 1
@@ -127,7 +127,8 @@ class Task:
         self.counts = get("fiber.counts", "I")
         self.sp, self.wait = get("fiber.sp", "Q"), get("fiber.wait", "Q")
         self.stack, self.generator = get("fiber.stack", "Q"), get("fiber.generator", "Q")
-        self.on, self.place, self.deadline = get("on", "Q"), get("place", "Q"), get("timer.deadline", "q")
+        self.wait_object, self.wait_data = get("wait_object", "Q"), get("wait_data", "Q")
+        self.deadline = get("timer.deadline", "q")
         self.number, self.site, self.ext = get("id", "Q") & NUMBER_MASK, get("site", "Q"), get("ext", "Q")
 
     @property
@@ -149,7 +150,7 @@ class Task:
 
     @property
     def has_stack(self):
-        return self.life == ALIVE and self.run in (RESUME, NAP)
+        return self.life == ALIVE and self.run in (RESUME, HIBERNATED)
 
     def state(self):
         """In the words of crank_describe."""
@@ -270,30 +271,30 @@ def lock_text(lock):
 
 
 def counted(task, kind, function):
-    return f"{field(task.on, kind, 'left', function)} of {field(task.on, kind, 'n', function)} tasks"
+    return f"{field(task.wait_object, kind, 'left', function)} of {field(task.wait_object, kind, 'n', function)} tasks"
 
 
 def group_text(task):
-    alive = field(task.on, "cr_group", "owner.alive", "crank_group_wait")
+    alive = field(task.wait_object, "cr_group", "owner.alive", "crank_group_wait")
     return f"{alive} child{'' if alive == 1 else 'ren'} of its group"
 
 
 # By the function that describes the wait inside the program: what it says, read from here.
 THINGS = {
     "cr_sleep_describe": sleep_text,
-    "join_describe": lambda task, clock: (task_at(task.on) or task).name,
+    "join_describe": lambda task, clock: (task_at(task.wait_object) or task).name,
     "start_describe":
-        lambda task, clock: (task_at(field(task.on, "start", "child", "crank_group_start_")) or task).name,
+        lambda task, clock: (task_at(field(task.wait_object, "start", "child", "crank_group_start_")) or task).name,
     "gather_describe": lambda task, clock: counted(task, "gather", "crank_gather_"),
     "group.c wait_describe": lambda task, clock: group_text(task),
     "wait.c wait_describe": lambda task, clock: counted(task, "waiter", "crank_wait"),
-    "op_describe": lambda task, clock: text(task.on + Types.offset("file", "path", "crank_open")),
-    "describe": lambda task, clock: text(task.place),
+    "op_describe": lambda task, clock: text(task.wait_object + Types.offset("file", "path", "crank_open")),
+    "describe": lambda task, clock: text(task.wait_data),
 }
 # And those that name an object, in a line of which the task stands.
-OBJECTS = {"event_describe": ("crank_event", "line"), "semaphore_describe": ("crank_semaphore", "line"),
-           "condition_describe": ("crank_condition", "line"), "barrier_describe": ("crank_barrier", "line"),
-           "cr_lock_describe": ("crank_lock", "line"), "describe_get": ("crank_queue", "getters"),
+OBJECTS = {"event_describe": ("crank_event", "waiters"), "semaphore_describe": ("crank_semaphore", "waiters"),
+           "condition_describe": ("crank_condition", "waiters"), "barrier_describe": ("crank_barrier", "waiters"),
+           "cr_lock_describe": ("crank_lock", "waiters"), "describe_get": ("crank_queue", "getters"),
            "describe_put": ("crank_queue", "putters"), "describe_join": ("crank_queue", "joiners")}
 
 
@@ -301,7 +302,7 @@ def thing_text(task, clock, function):
     """What it waits for, by the name of the describing function; None where that is not known here."""
     if function.name in OBJECTS:
         kind, member = OBJECTS[function.name]
-        at = task.on - Types.offset(kind, member, kind + "_new")
+        at = task.wait_object - Types.offset(kind, member, kind + "_new")
         return lock_text(at) if kind == "crank_lock" else f"{at:#x}"
     found = THINGS.get(function.name) or THINGS.get(f"{os.path.basename(function.symtab.filename)} {function.name}")
     return found(task, clock) if found else None
@@ -321,4 +322,4 @@ def wait_text(task, clock):
             return f"{what} {thing}"
     except (gdb.error, gdb.GdbError, RuntimeError):
         pass
-    return f"{what} {task.on:#x}" if describe and task.on else what
+    return f"{what} {task.wait_object:#x}" if describe and task.wait_object else what

@@ -120,7 +120,7 @@ static cr_task *make_task(void)
         0 };
     static cr_nursery owner;
     cr_nursery_init(&owner, forget);
-    cr_task *task = cr_task_make_owned(cr_loop_here, &owner, (crank_function_ *)nothing, &site);
+    cr_task *task = cr_spawn_make_owned(cr_loop_here, &owner, (crank_function_ *)nothing, &site);
     EXPECT(task != NULL);
     return task;
 }
@@ -132,7 +132,7 @@ TEST_EACH_BACKEND(leak, task)
 TEST_EACH_BACKEND(leak, ended_task)
 {
     cr_task *task = make_task();
-    cr_task_ready(cr_loop_here, task);
+    cr_spawn_ready(cr_loop_here, task);
     int result = crank_sleep(0);
     EXPECT_EQ(task->fiber.life, CR_ENDED);
     return result;
@@ -142,7 +142,7 @@ TEST_EACH_BACKEND(leak, stack)
     EXPECT_EQ(cr_stacks_refill(cr_task_state_of(cr_loop_here)->stacks), 0);
     return cr_stack_pop(&cr_loop_here->runner.stacks) ? 0 : -ENOMEM;
 }
-TEST_EACH_BACKEND(leak, object) { return cr_pool_get(&cr_task_state_of(cr_loop_here)->scopes) ? 0 : -ENOMEM; }
+TEST_EACH_BACKEND(leak, object) { return cr_freelist_get(&cr_task_state_of(cr_loop_here)->scopes) ? 0 : -ENOMEM; }
 
 /* What a program can really forget. */
 TEST_EACH_BACKEND(leak, loop)

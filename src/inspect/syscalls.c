@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* call.c: system calls by name: those in which a thread may wait. The others are a number in the
- * reports, which ausyscall and the kernel's tables explain. */
-#include "inspect/call.h"
+/* syscalls.c: system calls by name: those in which a thread may wait. The others are a number in
+ * the reports, which ausyscall and the kernel's tables explain. */
+#include "inspect/syscalls.h"
 
 #include <sys/syscall.h>
 
@@ -70,7 +70,7 @@ static const struct call {
 #endif
 };
 
-const char *cr_call_name(long number)
+const char *cr_syscalls_name(long number)
 {
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i].number == number)

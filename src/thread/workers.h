@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.h: jobs for threads, and the threads of one loop that do them.
+/* workers.h: jobs for threads, and the threads of one loop that do them.
  *
  * A job is made and submitted by the loop's thread, run by a worker, and comes back to the loop,
  * which is then told. The loop's thread alone makes, submits, cancels and frees; a worker touches a
  * job only between taking it off the queue and giving it back.
  *
  * Two pools do jobs: real_pool.c, and under the simulator sim_pool.c. Callers reach both through
- * one interface, cr_pool_ops, and do not know which of the two a loop has; open.c chooses. Both are
- * built on job_queue.c, the queue, and on pool.c, which holds what they have in common.
+ * one interface, cr_workers_ops, and do not know which of the two a loop has; workers.c chooses.
+ * Both are built on job_queue.c, the queue, and on workers.c, which holds what they have in common.
  *
- * Each loop has its own: no lock is shared between loops, and a job's memory comes from its
- * loop's pool, which needs none. Threads are joined before the run ends, so no job outlives what
- * it uses. */
-#ifndef CR_THREAD_POOL_H
-#define CR_THREAD_POOL_H
+ * Each loop has its own: no lock is shared between loops, and a job's memory comes from its loop's
+ * freelist, which needs none. Threads are joined before the run ends, so no job outlives what it
+ * uses. */
+#ifndef CR_WORKERS_H
+#define CR_WORKERS_H
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -23,7 +23,7 @@
 typedef struct cr_job cr_job;
 typedef struct cr_worker cr_worker;
 typedef struct cr_workers cr_workers;
-typedef struct cr_pool_ops cr_pool_ops;
+typedef struct cr_workers_ops cr_workers_ops;
 typedef struct cr_sim_pool cr_sim_pool;
 
 typedef struct cr_job_type {
@@ -52,7 +52,7 @@ struct cr_job {
 /* ---- job_queue.c: the queue. One thread puts, all take, in order; what has run comes back through
  * a list. */
 typedef struct cr_job_ring cr_job_ring;
-typedef struct cr_jobs {
+typedef struct cr_job_queue {
     const cr_sys *sys;
     uint64_t head_seen; /* the loop's: head is at least this */
     char apart1[64];
@@ -63,18 +63,18 @@ typedef struct cr_jobs {
     char apart3[64];
     _Atomic(cr_job *) back;
     char apart4[64];
-} cr_jobs;
+} cr_job_queue;
 
-int cr_jobs_init(cr_jobs *jobs, const cr_sys *sys); /* 0 or -ENOMEM */
-void cr_jobs_deinit(cr_jobs *jobs);
-int cr_jobs_put(cr_jobs *jobs, cr_job *job); /* 0 or -ENOMEM */
+int cr_job_queue_init(cr_job_queue *jobs, const cr_sys *sys); /* 0 or -ENOMEM */
+void cr_job_queue_deinit(cr_job_queue *jobs);
+int cr_job_queue_put(cr_job_queue *jobs, cr_job *job); /* 0 or -ENOMEM */
 /* The oldest, now the caller's to run; NULL when there is none. Cancelled ones on the way come
  * back. */
-cr_job *cr_jobs_take(cr_jobs *jobs);
-void cr_jobs_give_back(cr_jobs *jobs, cr_job *job);
+cr_job *cr_job_queue_take(cr_job_queue *jobs);
+void cr_job_queue_give_back(cr_job_queue *jobs, cr_job *job);
 /* All that have come back, oldest first, linked by next. */
-cr_job *cr_jobs_collect(cr_jobs *jobs);
-static inline bool cr_jobs_waiting(cr_jobs *jobs)
+cr_job *cr_job_queue_collect(cr_job_queue *jobs);
+static inline bool cr_job_queue_waiting(cr_job_queue *jobs)
 {
     return atomic_load(&jobs->tail) != atomic_load(&jobs->head);
 }
@@ -118,27 +118,27 @@ struct cr_worker {
 struct cr_workers {
     cr_closer closer;
     crank_loop *loop;
-    const cr_pool_ops *ops;
-    cr_pool memory; /* of jobs */
-    cr_jobs jobs;
+    const cr_workers_ops *ops;
+    cr_freelist memory; /* of jobs */
+    cr_job_queue jobs;
     cr_post signal;        /* something has come back */
     atomic_bool signalled; /* signal is on its way */
     /* the real pool's, as far as live */
-    atomic_bool looking;   /* the loop looks by itself soon: nobody need be woken */
-    crank_handle *look;    /* when it looks; NULL while it does not */
-    uint64_t head_then;    /* the queue's head when that was planned */
-    int64_t planned_at;    /* and when that was */
-    int64_t put_at;        /* when a job was last put while no look was planned */
-    atomic_uint searching; /* about to look into the queue */
+    atomic_bool poll_planned; /* the loop looks by itself soon: nobody need be woken */
+    crank_handle *poll_timer; /* when it looks; NULL while it does not */
+    uint64_t head_then;       /* the queue's head when that was planned */
+    int64_t planned_at;       /* and when that was */
+    int64_t put_at;           /* when a job was last put while no look was planned */
+    atomic_uint searching;    /* about to look into the queue */
     atomic_uint resting_count;
     atomic_uint live;
     size_t out; /* jobs submitted that have not come back, nor been cancelled */
     /* the real pool's, as far as closing */
-    uint32_t vain;        /* spins in vain in a row, then plans made without one */
-    bool spinning;        /* the loop was told to spin */
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t ended; /* a worker has */
-    cr_worker *resting;   /* last in, first out: the longest idle end first */
+    uint32_t failed_spins; /* spins in vain in a row, then plans made without one */
+    bool spinning;         /* the loop was told to spin */
+    pthread_mutex_t lock;  /* of what follows */
+    pthread_cond_t ended;  /* a worker has */
+    cr_worker *resting;    /* last in, first out: the longest idle end first */
     bool closing;
     cr_sim_pool *sim; /* the simulated pool's own, else NULL */
     unsigned cores;
@@ -147,7 +147,7 @@ struct cr_workers {
 };
 
 /* ---- The contract of a pool: when a job finds a worker, and how workers end. */
-struct cr_pool_ops {
+struct cr_workers_ops {
     /* Set up what this pool alone has, and signal.deliver. 0 or -ENOMEM. */
     int (*open)(cr_workers *workers);
     /* Put the job into the queue (cr_job_put) and see to it that a worker takes it. 0 or a negative
@@ -159,14 +159,14 @@ struct cr_pool_ops {
     /* Give up what open has set up, unless a thread was lost. */
     void (*free)(cr_workers *workers);
 };
-extern const cr_pool_ops cr_real_pool_ops; /* real_pool.c: threads as the kernel runs them */
-extern const cr_pool_ops cr_sim_pool_ops;  /* sim_pool.c: one at a time, as the seed says */
+extern const cr_workers_ops cr_real_pool_ops; /* real_pool.c: threads as the kernel runs them */
+extern const cr_workers_ops cr_sim_pool_ops;  /* sim_pool.c: one at a time, as the seed says */
 
-/* ---- open.c */
+/* ---- workers.c */
 /* The loop's workers, made when missing; NULL when memory is short. */
 cr_workers *cr_workers_of(crank_loop *loop);
 
-/* ---- pool.c: jobs, for those who need one done */
+/* ---- job.c: jobs, for callers that need one done */
 /* CR_JOB_BYTES, of which the cr_job is set up; NULL when memory is short. */
 void *cr_job_new(cr_workers *workers, const cr_job_type *type);
 /* Give one back that was not submitted. */
@@ -179,14 +179,14 @@ static inline int cr_job_submit(cr_workers *workers, cr_job *job)
 /* True: it had not started, never will, and is freed. False: it runs, or has run. */
 bool cr_job_cancel(cr_workers *workers, cr_job *job);
 
-/* ---- pool.c: what both pools need */
+/* ---- job.c, workers.c: what both pools need */
 /* Into the queue. From here on the job counts as outside: while it is out, the loop waits rather
  * than report a deadlock. 0, or -ENOMEM: then it is freed. */
 static inline int cr_job_put(cr_workers *workers, cr_job *job)
 {
-    int err = cr_jobs_put(&workers->jobs, job);
+    int err = cr_job_queue_put(&workers->jobs, job);
     if (CR_UNLIKELY(err < 0)) {
-        cr_pool_put(&workers->memory, job);
+        cr_freelist_put(&workers->memory, job);
         return err;
     }
     workers->loop->external_refs++;
@@ -217,9 +217,9 @@ extern __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec
 /* ---- sim_pool.c: where a job meets others. On a thread that is no worker of a simulated pool, and
  * for such a worker, these do nothing. */
 /* The simulator may stop this worker here and let others go first. */
-void cr_sim_preempt(void);
-/* This worker lets the others go on until the loop calls cr_sim_resume. */
-void cr_sim_wait(cr_worker *self);
-/* In the loop's thread: a worker in cr_sim_wait may go on. */
-void cr_sim_resume(cr_worker *worker);
+void cr_sim_pool_preempt(void);
+/* This worker lets the others go on until the loop calls cr_sim_pool_resume. */
+void cr_sim_pool_wait(cr_worker *self);
+/* In the loop's thread: a worker in cr_sim_pool_wait may go on. */
+void cr_sim_pool_resume(cr_worker *worker);
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* place.c: a code address in words.
+/* symbolize.c: a code address in words.
  *
  * Owns nothing: it asks the dynamic linker what is loaded where. Functions that a program does not
  * export have no name here, but a file and an offset, from which addr2line and gdb find line and
  * name: reading symbol tables by ourselves would cost memory in every process to spare a command
  * in few. */
-#include "base/place.h"
+#include "base/symbolize.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -72,13 +72,13 @@ static bool find(uintptr_t address, struct search *search)
 }
 
 /* The lowest page belongs to nobody: most words of a stack are ruled out by this alone. */
-bool cr_place_returned_to(uintptr_t address)
+bool cr_symbolize_is_return(uintptr_t address)
 {
     struct search search;
     return address > 4096 && find(address, &search) && search.behind_call;
 }
 
-size_t cr_place_print(uintptr_t address, char *buf, size_t size)
+size_t cr_symbolize_print(uintptr_t address, char *buf, size_t size)
 {
     struct search search;
     Dl_info known;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* open.c: the tasks of a loop, from before the first to after the last.
+/* task_state.c: the tasks of a loop, from before the first to after the last.
  *
  * Owns: the opening and closing of what all ranks keep in cr_task_state. Does not own the records
  * (record.c) nor who runs in them (run.c). */
-#include "run/open.h"
+#include "run/task_state.h"
 #include "group/results.h"
 #include "scope/end.h"
 #include "scope/release.h"
@@ -18,10 +18,10 @@ int cr_task_state_open(crank_loop *loop)
     if (!tasks)
         return -ENOMEM;
     tasks->loop = loop;
-    cr_pool_init(&tasks->exts, loop->sys, sizeof(cr_ext));
-    cr_pool_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
-    cr_pool_init(&tasks->manys, loop->sys, sizeof(cr_large_args));
-    cr_pool_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
+    cr_freelist_init(&tasks->exts, loop->sys, sizeof(cr_ext));
+    cr_freelist_init(&tasks->scopes, loop->sys, CR_SCOPE_SIZE);
+    cr_freelist_init(&tasks->manys, loop->sys, sizeof(cr_large_args));
+    cr_freelist_init(&tasks->deliveries, loop->sys, CR_DELIVERY_SIZE);
     size_t usable = loop->options.stack_size;
     int err = cr_stacks_new(
         loop->sys, usable ? usable : (size_t)192 * 1024, &loop->runner.stacks, &tasks->stacks);
@@ -34,7 +34,7 @@ int cr_task_state_open(crank_loop *loop)
     if (err < 0)
         cr_task_state_close(loop);
     else if (loop->options.debug)
-        cr_since_trace(tasks);
+        cr_wait_times_trace(tasks);
     return err;
 }
 
@@ -49,8 +49,8 @@ void cr_task_state_close(crank_loop *loop)
     size_t at = 0;
     for (cr_task *t = cr_record_next(tasks, &at); t; t = cr_record_next(tasks, &at)) {
         if (t->ext) { /* one that could not be made to end: a deadlock */
-            cr_dones_free(loop, t->ext);
-            cr_ext_free(tasks, t);
+            cr_release_dones_free(loop, t->ext);
+            cr_end_free_ext(tasks, t);
         }
     }
     while (tasks->slabs) {
@@ -62,10 +62,10 @@ void cr_task_state_close(crank_loop *loop)
         cr_free(loop->sys, slab);
     }
     cr_free(loop->sys, tasks->put_off);
-    cr_pool_deinit(&tasks->exts);
-    cr_pool_deinit(&tasks->scopes);
-    cr_pool_deinit(&tasks->manys);
-    cr_pool_deinit(&tasks->deliveries);
+    cr_freelist_deinit(&tasks->exts);
+    cr_freelist_deinit(&tasks->scopes);
+    cr_freelist_deinit(&tasks->manys);
+    cr_freelist_deinit(&tasks->deliveries);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
     cr_free(loop->sys, tasks);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* attempt.c: try first.
+/* nonblocking.c: try first.
  *
  * A read or write asks the kernel not to wait (RWF_NOWAIT), whatever the descriptor's own flags
  * are: descriptors that are inherited, such as standard input, are shared with other programs,
@@ -7,7 +7,7 @@
  * kernels, are polled before, and get no more than a pipe takes without waiting.
  *
  * Owns no state: the answer is the result or -EAGAIN, and what follows from it is the backend's. */
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -62,7 +62,7 @@ static long poll_and_transfer(const cr_sys *sys, const cr_op *op)
     return transfer(sys, op, size, 0);
 }
 
-long cr_attempt(const cr_sys *sys, const cr_op *op)
+long cr_nonblocking(const cr_sys *sys, const cr_op *op)
 {
     if (op->code == CR_OP_POLL)
         return poll_now(sys, op->fd, op->events);
@@ -71,14 +71,14 @@ long cr_attempt(const cr_sys *sys, const cr_op *op)
 }
 
 /* Nobody can wait for a regular file's readiness, so a poll of one is ready at once. */
-long cr_attempt_waiting(const cr_sys *sys, const cr_op *op)
+long cr_nonblocking_or_wait(const cr_sys *sys, const cr_op *op)
 {
     if (op->code == CR_OP_POLL)
         return (long)(op->events & (EPOLLIN | EPOLLOUT));
     return transfer(sys, op, op->size, 0);
 }
 
-long cr_attempt_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
+long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
 {
     bool taken = !op->buf;
     if (taken)
@@ -96,7 +96,7 @@ long cr_attempt_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
     return n;
 }
 
-long cr_attempt_send(const cr_sys *sys, const cr_op *op)
+long cr_nonblocking_send(const cr_sys *sys, const cr_op *op)
 {
     ssize_t n;
     do

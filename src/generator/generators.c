@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* registry.c: generators that nobody closed.
+/* generators.c: generators that nobody closed.
  *
  * A generator may be handed from task to task, so its end cannot be tied to that of a task. It is
  * tied to the run: when app and the detached tasks have ended, a last task closes those that still
@@ -7,7 +7,7 @@
  * does for asynchronous generators), and says so once. The others have nothing to clean up but
  * memory.
  *
- * Owns the list of a loop's generators, newest first, and the pool of their records, which stay
+ * Owns the list of a loop's generators, newest first, and the freelist of their records, which stay
  * records after the end: so one that was closed can be told from one that may be asked. The order
  * of closing is from the outside in: a body closes what it asks by itself, and must not find it
  * gone. */
@@ -19,13 +19,14 @@
 
 void cr_generators_open(crank_loop *loop)
 {
-    cr_pool_init(&cr_task_state_of(loop)->generator_pool, loop->sys, sizeof(crank_generator));
+    cr_freelist_init(
+        &cr_task_state_of(loop)->generator_freelist, loop->sys, sizeof(crank_generator));
 }
 
-crank_generator *cr_generator_get(crank_loop *loop)
+crank_generator *cr_generators_get(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
-    crank_generator *g = cr_pool_get(&tasks->generator_pool);
+    crank_generator *g = cr_freelist_get(&tasks->generator_freelist);
     if (!g)
         return NULL;
     memset(g, 0, sizeof *g);
@@ -37,7 +38,7 @@ crank_generator *cr_generator_get(crank_loop *loop)
     return g;
 }
 
-void cr_generator_put(crank_generator *g)
+void cr_generators_put(crank_generator *g)
 {
     cr_task_state *tasks = cr_task_state_of(g->loop);
     if (g->newer)
@@ -48,7 +49,7 @@ void cr_generator_put(crank_generator *g)
         g->older->newer = g->newer;
     cr_free(g->loop->sys, g->plan);
     g->state = CR_GENERATOR_CLOSED;
-    cr_pool_put(&tasks->generator_pool, g);
+    cr_freelist_put(&tasks->generator_freelist, g);
 }
 
 /* The oldest that sleeps and is asked by no other generator; else the oldest that sleeps, left open
@@ -103,10 +104,10 @@ bool cr_generators_end(crank_loop *loop)
     size_t count;
     if (CR_LIKELY(!tasks->generators) || !next_to_close(tasks, &count))
         return false;
-    cr_task *task = cr_task_make_owned(loop, tasks->detached, close_all, &site);
+    cr_task *task = cr_spawn_make_owned(loop, tasks->detached, close_all, &site);
     if (!task)
         return false; /* short of memory at the very end: their memory is freed all the same */
-    cr_task_ready(loop, task);
+    cr_spawn_ready(loop, task);
     return true;
 }
 
@@ -114,6 +115,6 @@ void cr_generators_free(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
     while (tasks->generators)
-        cr_generator_put(tasks->generators);
-    cr_pool_deinit(&tasks->generator_pool);
+        cr_generators_put(tasks->generators);
+    cr_freelist_deinit(&tasks->generator_freelist);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* open.h: the tasks of a loop, from before the first to after the last. */
-#ifndef CR_OPEN_H
-#define CR_OPEN_H
+/* task_state.h: the tasks of a loop, from before the first to after the last. */
+#ifndef CR_TASK_STATE_H
+#define CR_TASK_STATE_H
 #include "task/record.h"
 
 int cr_task_state_open(crank_loop *loop); /* 0 or -ENOMEM */

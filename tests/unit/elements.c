@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* store.c: the memory of a queue: ring from both ends, heap, growth at every place of the head. */
+/* elements.c: the memory of a queue: ring from both ends, heap, growth at every place of the head. */
 #include <errno.h>
 #include "base/sys.h"
-#include "sync/store.h"
+#include "sync/elements.h"
 #include "test.h"
 
 static bool less_int(const void *a, const void *b) { return *(const int *)a < *(const int *)b; }
 
-static cr_store store_of(size_t size, enum cr_order order, bool (*less)(const void *, const void *))
+static cr_elements store_of(size_t size, enum cr_order order, bool (*less)(const void *, const void *))
 {
-    cr_store store;
+    cr_elements store;
     memset(&store, 0, sizeof store);
-    cr_store_init(&store, size, order, less);
+    cr_elements_init(&store, size, order, less);
     return store;
 }
 
-static void add(cr_store *store, const void *element)
+static void add(cr_elements *store, const void *element)
 {
     if (store->count == store->capacity)
-        EXPECT_EQ(cr_store_grow(store, &cr_sys_real), 0);
-    cr_store_put(store, element);
+        EXPECT_EQ(cr_elements_grow(store, &cr_sys_real), 0);
+    cr_elements_put(store, element);
 }
 
 /* Not inlined: the compiler would see branches for elements larger than this test's variables. */
-__attribute__((noinline)) static void take(cr_store *store, void *ret) { cr_store_take(store, ret); }
+__attribute__((noinline)) static void take(cr_elements *store, void *ret) { cr_elements_take(store, ret); }
 
 static unsigned next_random(unsigned *state)
 {
@@ -33,16 +33,16 @@ static unsigned next_random(unsigned *state)
 
 TEST(store, takes_no_memory_before_the_first_element)
 {
-    cr_store store = store_of(8, CR_OLDEST_FIRST, NULL);
+    cr_elements store = store_of(8, CR_OLDEST_FIRST, NULL);
     EXPECT(store.elements == NULL);
     EXPECT_EQ(store.capacity, 0);
-    cr_store_deinit(&store, &cr_sys_real);
+    cr_elements_deinit(&store, &cr_sys_real);
 }
 
 TEST(store, as_a_ring_gives_the_oldest_wherever_it_grows)
 {
     for (int shift = 0; shift < 40; shift++) {
-        cr_store store = store_of(sizeof(int), CR_OLDEST_FIRST, NULL);
+        cr_elements store = store_of(sizeof(int), CR_OLDEST_FIRST, NULL);
         int put = 0, got = 0, value;
         for (; put < shift; put++, got++) {
             add(&store, &put);
@@ -56,13 +56,13 @@ TEST(store, as_a_ring_gives_the_oldest_wherever_it_grows)
             EXPECT_EQ(value, got);
         }
         EXPECT_EQ(store.count, 0);
-        cr_store_deinit(&store, &cr_sys_real);
+        cr_elements_deinit(&store, &cr_sys_real);
     }
 }
 
 TEST(store, as_a_stack_gives_the_newest)
 {
-    cr_store store = store_of(sizeof(int), CR_NEWEST_FIRST, NULL);
+    cr_elements store = store_of(sizeof(int), CR_NEWEST_FIRST, NULL);
     int model[200], depth = 0;
     unsigned random = 7;
     for (int i = 0; i < 2000; i++) {
@@ -76,13 +76,13 @@ TEST(store, as_a_stack_gives_the_newest)
         }
     }
     EXPECT_EQ(store.count, depth);
-    cr_store_deinit(&store, &cr_sys_real);
+    cr_elements_deinit(&store, &cr_sys_real);
 }
 
 TEST(store, copies_elements_of_every_size)
 {
     for (size_t size = 1; size <= 40; size++) {
-        cr_store store = store_of(size, CR_OLDEST_FIRST, NULL);
+        cr_elements store = store_of(size, CR_OLDEST_FIRST, NULL);
         unsigned char element[41], got[41];
         for (int i = 0; i < 50; i++) {
             memset(element, i, sizeof element);
@@ -95,7 +95,7 @@ TEST(store, copies_elements_of_every_size)
             EXPECT(memcmp(got, element, size) == 0);
             EXPECT_EQ(got[size], 0xee);
         }
-        cr_store_deinit(&store, &cr_sys_real);
+        cr_elements_deinit(&store, &cr_sys_real);
     }
 }
 
@@ -105,7 +105,7 @@ TEST(store, as_a_heap_gives_the_smallest_and_equals_in_order)
         int key, age;
     };
     for (unsigned seed = 1; seed <= 50; seed++) {
-        cr_store store = store_of(sizeof(struct keyed), CR_SMALLEST_FIRST, less_int);
+        cr_elements store = store_of(sizeof(struct keyed), CR_SMALLEST_FIRST, less_int);
         struct keyed model[300];
         size_t count = 0;
         unsigned random = seed;
@@ -127,7 +127,7 @@ TEST(store, as_a_heap_gives_the_smallest_and_equals_in_order)
             }
             EXPECT_EQ(store.count, count);
         }
-        cr_store_deinit(&store, &cr_sys_real);
+        cr_elements_deinit(&store, &cr_sys_real);
     }
 }
 
@@ -140,7 +140,7 @@ static bool less_long_double(const void *a, const void *b)
 
 TEST(store, as_a_heap_keeps_elements_aligned)
 {
-    cr_store store = store_of(sizeof(long double), CR_SMALLEST_FIRST, less_long_double);
+    cr_elements store = store_of(sizeof(long double), CR_SMALLEST_FIRST, less_long_double);
     for (int i = 0; i < 100; i++) {
         long double element = (i * 37) % 100;
         add(&store, &element);
@@ -150,7 +150,7 @@ TEST(store, as_a_heap_keeps_elements_aligned)
         take(&store, &got);
         EXPECT_EQ((int)got, i);
     }
-    cr_store_deinit(&store, &cr_sys_real);
+    cr_elements_deinit(&store, &cr_sys_real);
 }
 
 static void *refuse_alloc(void *context, size_t size)
@@ -170,21 +170,21 @@ TEST(store, survives_a_failed_growth)
     cr_sys poor = cr_sys_real;
     poor.alloc = refuse_alloc;
     poor.resize = refuse_resize;
-    cr_store store = store_of(sizeof(int), CR_OLDEST_FIRST, NULL);
-    EXPECT_EQ(cr_store_grow(&store, &poor), -ENOMEM);
+    cr_elements store = store_of(sizeof(int), CR_OLDEST_FIRST, NULL);
+    EXPECT_EQ(cr_elements_grow(&store, &poor), -ENOMEM);
     EXPECT_EQ(store.capacity, 0);
     for (int i = 0; i < 16; i++)
         add(&store, &i);
-    EXPECT_EQ(cr_store_grow(&store, &poor), -ENOMEM);
+    EXPECT_EQ(cr_elements_grow(&store, &poor), -ENOMEM);
     for (int i = 0, value; i < 16; i++) {
         take(&store, &value);
         EXPECT_EQ(value, i);
     }
-    cr_store_deinit(&store, &cr_sys_real);
+    cr_elements_deinit(&store, &cr_sys_real);
 }
 
 TEST(store, refuses_a_size_beyond_memory)
 {
-    cr_store store = store_of(SIZE_MAX / 4, CR_OLDEST_FIRST, NULL);
-    EXPECT_EQ(cr_store_grow(&store, &cr_sys_real), -ENOMEM);
+    cr_elements store = store_of(SIZE_MAX / 4, CR_OLDEST_FIRST, NULL);
+    EXPECT_EQ(cr_elements_grow(&store, &cr_sys_real), -ENOMEM);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* explore.c: `crank explore`: a program run through its schedules.
+/* explore_command.c: `crank explore`: a program run through its schedules.
  *
  * Owns the command's words: its options, what it says of the search, and the one line by which a
  * failure comes again. The search is crank_explore's, a run is child.c's. */
@@ -255,7 +255,7 @@ static void print_impossible(const request *r, int err)
         fprintf(stderr, ": cannot run: %s\n", strerror(-err));
 }
 
-int cr_command_explore(int argc, char **argv)
+int cr_explore_command(int argc, char **argv)
 {
     request r = { .child.timeout = 10 };
     crank_explore_result explored;

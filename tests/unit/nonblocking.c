@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* attempt.c: an operation is tried without waiting, on every kind of descriptor, and on kernels that cannot promise
+/* nonblocking.c: an operation is tried without waiting, on every kind of descriptor, and on kernels that cannot promise
  * that for one. */
-#include "backend/attempt.h"
+#include "backend/nonblocking.h"
 #include "test.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -79,9 +79,9 @@ TEST(attempt, does_not_wait_for_data)
     cr_sys sys = table();
     open_pipe();
     cr_op op = op_of(CR_OP_READ, ends[0], sizeof buf);
-    EXPECT_EQ(cr_attempt(&sys, &op), -EAGAIN);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EAGAIN);
     EXPECT_EQ(write(ends[1], "abc", 3), 3);
-    EXPECT_EQ(cr_attempt(&sys, &op), 3);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), 3);
     close_pipe();
 }
 
@@ -93,7 +93,7 @@ TEST(attempt, that_is_interrupted_is_made_again)
     cr_op op = op_of(CR_OP_WRITE, ends[1], 3);
     struct iovec piece = { buf, 3 };
     bool promised = cr_sys_real.write_at(NULL, ends[1], &piece, -1, RWF_NOWAIT) != -EOPNOTSUPP; /* not by qemu */
-    EXPECT_EQ(cr_attempt(&sys, &op), 3);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), 3);
     EXPECT_EQ(doors.transfers, promised ? 6 : 7);
     close_pipe();
 }
@@ -104,11 +104,11 @@ TEST(attempt, does_not_wait_where_the_kernel_cannot_promise_it)
     open_pipe();
     doors.no_promise = true;
     cr_op op = op_of(CR_OP_READ, ends[0], sizeof buf);
-    EXPECT_EQ(cr_attempt(&sys, &op), -EAGAIN);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EAGAIN);
     EXPECT_EQ(write(ends[1], "abc", 3), 3);
-    EXPECT_EQ(cr_attempt(&sys, &op), 3);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), 3);
     op = op_of(CR_OP_WRITE, ends[1], 10);
-    EXPECT_EQ(cr_attempt(&sys, &op), 10);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), 10);
     close_pipe();
 }
 
@@ -118,7 +118,7 @@ TEST(attempt, writes_no_more_there_than_a_pipe_takes_without_waiting)
     open_pipe();
     doors.no_promise = true;
     cr_op op = op_of(CR_OP_WRITE, ends[1], sizeof buf);
-    EXPECT_EQ(cr_attempt(&sys, &op), PIPE_BUF);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), PIPE_BUF);
     close_pipe();
 }
 
@@ -130,7 +130,7 @@ TEST(attempt, reads_a_regular_file_there_without_asking_whether_it_is_ready)
     doors.no_promise = true;
     doors.poll_error = -EIO;
     cr_op op = op_of(CR_OP_READ, fd, 4);
-    EXPECT_EQ(cr_attempt(&sys, &op), 4);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), 4);
     EXPECT(memcmp(buf, "\177ELF", 4) == 0);
     close(fd);
 }
@@ -142,11 +142,11 @@ TEST(attempt, says_what_hinders_it_there)
     doors.no_promise = true;
     cr_op op = op_of(CR_OP_READ, ends[0], 1);
     doors.poll_error = -ENOMEM;
-    EXPECT_EQ(cr_attempt(&sys, &op), -ENOMEM);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -ENOMEM);
     doors.poll_error = -EINTR;
-    EXPECT_EQ(cr_attempt(&sys, &op), -EAGAIN);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EAGAIN);
     doors.stat_error = -EIO;
-    EXPECT_EQ(cr_attempt(&sys, &op), -EIO);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EIO);
     close_pipe();
 }
 
@@ -156,13 +156,13 @@ TEST(attempt, at_a_poll_gives_the_events)
     open_pipe();
     cr_op op = op_of(CR_OP_POLL, ends[1], 0);
     op.events = EPOLLOUT;
-    EXPECT_EQ(cr_attempt(&sys, &op), EPOLLOUT);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), EPOLLOUT);
     op.fd = ends[0];
     op.events = EPOLLIN;
-    EXPECT_EQ(cr_attempt(&sys, &op), -EAGAIN);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EAGAIN);
     close_pipe();
     op.fd = 1000000; /* none is open there */
-    EXPECT_EQ(cr_attempt(&sys, &op), -EBADF);
+    EXPECT_EQ(cr_nonblocking(&sys, &op), -EBADF);
 }
 
 TEST(attempt, that_may_wait_asks_for_nothing_a_kernel_may_not_promise)
@@ -171,9 +171,9 @@ TEST(attempt, that_may_wait_asks_for_nothing_a_kernel_may_not_promise)
     open_pipe();
     doors.no_promise = true;
     cr_op op = op_of(CR_OP_WRITE, ends[1], 3);
-    EXPECT_EQ(cr_attempt_waiting(&sys, &op), 3);
+    EXPECT_EQ(cr_nonblocking_or_wait(&sys, &op), 3);
     op = op_of(CR_OP_READ, ends[0], 3);
-    EXPECT_EQ(cr_attempt_waiting(&sys, &op), 3);
+    EXPECT_EQ(cr_nonblocking_or_wait(&sys, &op), 3);
     EXPECT_EQ(doors.transfers, 2);
     close_pipe();
 }
@@ -183,5 +183,5 @@ TEST(attempt, that_may_wait_finds_a_poll_ready)
     cr_sys sys = table();
     cr_op op = op_of(CR_OP_POLL, -1, 0);
     op.events = EPOLLIN | EPOLLPRI;
-    EXPECT_EQ(cr_attempt_waiting(&sys, &op), EPOLLIN);
+    EXPECT_EQ(cr_nonblocking_or_wait(&sys, &op), EPOLLIN);
 }

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.c: objects of one size. */
-#include "base/pool.h"
+/* freelist.c: objects of one size. */
+#include "base/freelist.h"
+#include "base/pages.h"
 #include "test.h"
 
 TEST(pool, gives_back_the_last_one_first)
 {
-    cr_pool pool;
-    cr_pool_init(&pool, &cr_sys_real, 40);
-    void *a = cr_pool_get(&pool);
-    void *b = cr_pool_get(&pool);
+    cr_freelist pool;
+    cr_freelist_init(&pool, &cr_sys_real, 40);
+    void *a = cr_freelist_get(&pool);
+    void *b = cr_freelist_get(&pool);
     EXPECT(a && b && a != b);
-    cr_pool_put(&pool, a);
-    cr_pool_put(&pool, b);
-    EXPECT(cr_pool_get(&pool) == b);
-    EXPECT(cr_pool_get(&pool) == a);
+    cr_freelist_put(&pool, a);
+    cr_freelist_put(&pool, b);
+    EXPECT(cr_freelist_get(&pool) == b);
+    EXPECT(cr_freelist_get(&pool) == a);
     EXPECT_EQ(pool.in_use, 2);
-    cr_pool_deinit(&pool);
+    cr_freelist_deinit(&pool);
 }
 
 TEST(pool, objects_do_not_overlap_and_are_aligned_to_16)
 {
     enum { many = 5000, size = 33 };
     static unsigned char *object[many];
-    cr_pool pool;
-    cr_pool_init(&pool, &cr_sys_real, size);
+    cr_freelist pool;
+    cr_freelist_init(&pool, &cr_sys_real, size);
     for (int i = 0; i < many; i++) {
-        object[i] = cr_pool_get(&pool);
+        object[i] = cr_freelist_get(&pool);
         EXPECT(object[i] && (uintptr_t)object[i] % 16 == 0);
         memset(object[i], i & 255, size);
     }
@@ -33,29 +34,29 @@ TEST(pool, objects_do_not_overlap_and_are_aligned_to_16)
         for (int k = 0; k < size; k++)
             EXPECT_EQ(object[i][k], i & 255);
     EXPECT_EQ(pool.in_use, many);
-    cr_pool_deinit(&pool);
+    cr_freelist_deinit(&pool);
 }
 
 TEST(pool, fresh_objects_come_in_address_order)
 {
-    cr_pool pool;
-    cr_pool_init(&pool, &cr_sys_real, 64);
-    char *first = cr_pool_get(&pool);
+    cr_freelist pool;
+    cr_freelist_init(&pool, &cr_sys_real, 64);
+    char *first = cr_freelist_get(&pool);
     for (int i = 1; i < 8; i++)
-        EXPECT(cr_pool_get(&pool) == first + 64 * i);
-    cr_pool_deinit(&pool);
+        EXPECT(cr_freelist_get(&pool) == first + 64 * i);
+    cr_freelist_deinit(&pool);
 }
 
 TEST(pool, of_objects_larger_than_a_block_works)
 {
-    cr_pool pool;
-    cr_pool_init(&pool, &cr_sys_real, 100000);
+    cr_freelist pool;
+    cr_freelist_init(&pool, &cr_sys_real, 100000);
     for (int i = 0; i < 20; i++) {
-        char *object = cr_pool_get(&pool);
+        char *object = cr_freelist_get(&pool);
         EXPECT(object);
         memset(object, 1, 100000);
     }
-    cr_pool_deinit(&pool);
+    cr_freelist_deinit(&pool);
 }
 
 static int advised;
@@ -77,18 +78,18 @@ TEST(memory, is_given_back_and_fetched_by_whole_pages)
     static _Alignas(page) char memory[4 * page];
     cr_sys sys = cr_sys_real;
     sys.advise = advise;
-    cr_uncommit(&sys, memory, page - 1);
-    cr_uncommit(&sys, memory + 1, page);
-    cr_commit(&sys, memory, page);
-    cr_commit(&sys, memory + 1, 2 * page);
+    cr_pages_release(&sys, memory, page - 1);
+    cr_pages_release(&sys, memory + 1, page);
+    cr_pages_commit(&sys, memory, page);
+    cr_pages_commit(&sys, memory + 1, 2 * page);
     EXPECT_EQ(advised, 0);
-    cr_uncommit(&sys, memory, page);
+    cr_pages_release(&sys, memory, page);
     EXPECT_EQ(advised, 1);
     EXPECT(advised_at == memory && advised_size == page);
-    cr_uncommit(&sys, memory + 1, 3 * page);
+    cr_pages_release(&sys, memory + 1, 3 * page);
     EXPECT_EQ(advised, 2);
     EXPECT(advised_at == memory + page && advised_size == 2 * page);
-    cr_commit(&sys, memory + 1, 3 * page);
+    cr_pages_commit(&sys, memory + 1, 3 * page);
     EXPECT_EQ(advised, 3);
     EXPECT(advised_at == memory + page && advised_size == 2 * page);
 }
@@ -103,13 +104,13 @@ static void *no_memory(void *context, size_t size)
 TEST(pool, without_memory_gives_null_and_recovers)
 {
     cr_sys sys = cr_sys_real;
-    cr_pool pool;
+    cr_freelist pool;
     sys.alloc = no_memory;
-    cr_pool_init(&pool, &sys, 16);
-    EXPECT(!cr_pool_get(&pool));
-    EXPECT_EQ(cr_pool_grow(&pool), -ENOMEM);
+    cr_freelist_init(&pool, &sys, 16);
+    EXPECT(!cr_freelist_get(&pool));
+    EXPECT_EQ(cr_freelist_grow(&pool), -ENOMEM);
     EXPECT_EQ(pool.in_use, 0);
     sys.alloc = cr_sys_real.alloc;
-    EXPECT(cr_pool_get(&pool));
-    cr_pool_deinit(&pool);
+    EXPECT(cr_freelist_get(&pool));
+    cr_freelist_deinit(&pool);
 }

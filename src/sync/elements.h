@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* store.h: where a queue keeps its elements: a ring, taken from either end, or a heap.
+/* elements.h: where a queue keeps its elements: a ring, taken from either end, or a heap.
  *
  * Owns: the elements' memory, which doubles when it is full and is kept until the store goes;
  * their order. Knows no task. A heap keeps behind each element its age, so that equals leave in
  * the order in which they came. */
-#ifndef CR_STORE_H
-#define CR_STORE_H
+#ifndef CR_ELEMENTS_H
+#define CR_ELEMENTS_H
 #include <string.h>
 #include "base/sys.h"
 
@@ -13,7 +13,7 @@ enum cr_order { CR_OLDEST_FIRST, CR_NEWEST_FIRST, CR_SMALLEST_FIRST };
 
 /* Places in the ring are counted without end and masked when used, so that full and empty
  * differ. */
-typedef struct cr_store {
+typedef struct cr_elements {
     unsigned char *elements;
     size_t count;
     size_t head;     /* ring: taken at the old end so far; masked, the place of the oldest */
@@ -24,17 +24,17 @@ typedef struct cr_store {
     bool comparing; /* less is running: it must not come back to this store */
     uint64_t age;   /* of the next element: heap */
     bool (*less)(const void *a, const void *b);
-} cr_store;
+} cr_elements;
 
 /* A cleared store; less is for CR_SMALLEST_FIRST. Takes no memory yet. */
-void cr_store_init(
-    cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *));
-void cr_store_deinit(cr_store *store, const cr_sys *sys);
+void cr_elements_init(
+    cr_elements *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *));
+void cr_elements_deinit(cr_elements *store, const cr_sys *sys);
 /* Memory for one more. 0 or -ENOMEM. */
-int cr_store_grow(cr_store *store, const cr_sys *sys);
-void cr_store_clear(cr_store *store);
-void cr_heap_put(cr_store *store, const void *element);
-void cr_heap_take(cr_store *store, void *ret);
+int cr_elements_grow(cr_elements *store, const cr_sys *sys);
+void cr_elements_clear(cr_elements *store);
+void cr_elements_heap_put(cr_elements *store, const void *element);
+void cr_elements_heap_take(cr_elements *store, void *ret);
 
 /* Copy an element: the sizes of numbers, pointers and pairs of them without a call. */
 static inline void cr_element_copy(void *target, const void *source, size_t size)
@@ -47,35 +47,35 @@ static inline void cr_element_copy(void *target, const void *source, size_t size
     }
 }
 
-static inline void *cr_ring_at(const cr_store *store, size_t place)
+static inline void *cr_elements_ring_at(const cr_elements *store, size_t place)
 {
     return store->elements + (place & (store->capacity - 1)) * store->stride;
 }
 
 /* Put where there is memory for it (count < capacity); take the next of at least one. size is
  * store->size. */
-static inline void cr_ring_put(cr_store *store, const void *element, size_t size)
+static inline void cr_elements_ring_put(cr_elements *store, const void *element, size_t size)
 {
-    cr_element_copy(cr_ring_at(store, store->head + store->count++), element, size);
+    cr_element_copy(cr_elements_ring_at(store, store->head + store->count++), element, size);
 }
-static inline void cr_ring_take(cr_store *store, void *ret, size_t size)
+static inline void cr_elements_ring_take(cr_elements *store, void *ret, size_t size)
 {
     store->count--;
     size_t place = store->order == CR_OLDEST_FIRST ? store->head++ : store->head + store->count;
-    cr_element_copy(ret, cr_ring_at(store, place), size);
+    cr_element_copy(ret, cr_elements_ring_at(store, place), size);
 }
-static inline void cr_store_put(cr_store *store, const void *element)
+static inline void cr_elements_put(cr_elements *store, const void *element)
 {
     if (store->order == CR_SMALLEST_FIRST)
-        cr_heap_put(store, element);
+        cr_elements_heap_put(store, element);
     else
-        cr_ring_put(store, element, store->size);
+        cr_elements_ring_put(store, element, store->size);
 }
-static inline void cr_store_take(cr_store *store, void *ret)
+static inline void cr_elements_take(cr_elements *store, void *ret)
 {
     if (store->order == CR_SMALLEST_FIRST)
-        cr_heap_take(store, ret);
+        cr_elements_heap_take(store, ret);
     else
-        cr_ring_take(store, ret, store->size);
+        cr_elements_ring_take(store, ret, store->size);
 }
 #endif

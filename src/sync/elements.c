@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* store.c: the memory of a queue's elements, and the heap.
+/* elements.c: the memory of a queue's elements, and the heap.
  *
  * Taking from the heap walks the hole at the root down to a leaf along the smaller children,
  * then the last element up from there (Wegener's bottom-up heapsort): it came from a leaf and
  * seldom climbs, so this asks less about once a level instead of twice. Asking is the user's
  * function and dear, moving is a copy. Age decides between equals, and decides which of the two
  * questions "a < b" and "b < a" must be asked, so that one is enough. */
-#include "sync/store.h"
+#include "sync/elements.h"
 #include "base/check.h"
 
 /* Elements at first: small enough for a queue of structs, large enough that few ever grow. */
@@ -26,8 +26,8 @@ static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / un
 static size_t age_offset(size_t size) { return round_up(size, sizeof(uint64_t)); }
 
 /* Only a heap keeps ages behind its elements; a ring's are as close as an array's. */
-void cr_store_init(
-    cr_store *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *))
+void cr_elements_init(
+    cr_elements *store, size_t size, enum cr_order order, bool (*less)(const void *, const void *))
 {
     store->size = size;
     store->order = order;
@@ -38,11 +38,11 @@ void cr_store_init(
 }
 
 /* Elements are bytes here: what they point to is nobody's to free. */
-void cr_store_deinit(cr_store *store, const cr_sys *sys) { cr_free(sys, store->elements); }
+void cr_elements_deinit(cr_elements *store, const cr_sys *sys) { cr_free(sys, store->elements); }
 
 /* Resized in place where the allocator can: a ring then has its newest elements, those before head,
  * at the wrong end, and only they are copied. */
-int cr_store_grow(cr_store *store, const cr_sys *sys)
+int cr_elements_grow(cr_elements *store, const cr_sys *sys)
 {
     size_t old = store->capacity;
     size_t capacity = old ? old * 2 : FIRST_CAPACITY;
@@ -63,25 +63,25 @@ int cr_store_grow(cr_store *store, const cr_sys *sys)
 }
 
 /* The memory stays: it goes with the store. */
-void cr_store_clear(cr_store *store)
+void cr_elements_clear(cr_elements *store)
 {
     CR_CHECK(!store->comparing, "crank_queue_shutdown: called by the comparison of the same queue");
     store->count = 0;
 }
 
 /* Place 0 is the root, the children of i are 2i + 1 and 2i + 2. */
-static void *heap_at(const cr_store *store, size_t i)
+static void *heap_at(const cr_elements *store, size_t i)
 {
     return store->elements + i * store->stride;
 }
 
-static uint64_t *age_at(const cr_store *store, size_t i)
+static uint64_t *age_at(const cr_elements *store, size_t i)
 {
     return (uint64_t *)(void *)(store->elements + i * store->stride + age_offset(store->size));
 }
 
 /* Does a leave before b? */
-static bool before(const cr_store *store, size_t a, size_t b)
+static bool before(const cr_elements *store, size_t a, size_t b)
 {
     if (*age_at(store, a) < *age_at(store, b))
         return !store->less(heap_at(store, b), heap_at(store, a));
@@ -89,13 +89,13 @@ static bool before(const cr_store *store, size_t a, size_t b)
 }
 
 /* The age moves with the element: stride covers both. */
-static void move(const cr_store *store, size_t target, size_t source)
+static void move(const cr_elements *store, size_t target, size_t source)
 {
     cr_element_copy(heap_at(store, target), heap_at(store, source), store->stride);
 }
 
 /* less is the user's: were it to put or get here, it would find the heap with a hole in it. */
-static void begin_comparing(cr_store *store)
+static void begin_comparing(cr_elements *store)
 {
     CR_CHECK(!store->comparing,
         "crank_put, crank_get: called by the comparison of the same queue; a comparison may only "
@@ -104,7 +104,7 @@ static void begin_comparing(cr_store *store)
 }
 
 /* The newcomer climbs past greater elements only: among equals it is the youngest. */
-void cr_heap_put(cr_store *store, const void *element)
+void cr_elements_heap_put(cr_elements *store, const void *element)
 {
     begin_comparing(store);
     size_t hole = store->count++;
@@ -118,7 +118,7 @@ void cr_heap_put(cr_store *store, const void *element)
 }
 
 /* The last element keeps its bytes beyond the end until the hole has found its place. */
-void cr_heap_take(cr_store *store, void *ret)
+void cr_elements_heap_take(cr_elements *store, void *ret)
 {
     begin_comparing(store);
     cr_element_copy(ret, heap_at(store, 0), store->size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* announced.c: the switch for builds in which a tool follows every change of stacks.
+/* switch_sanitized.c: the switch for builds in which a tool follows every change of stacks.
  *
  * AddressSanitizer must know the bounds of the stack that is switched to, ThreadSanitizer which
  * fiber runs, MemorySanitizer needs the C code it instruments. The same contract as the assembly's,
@@ -10,7 +10,7 @@
  * the old stack and after it on the new one, and that nothing instrumented runs in between. */
 #include "context/fiber.h"
 #include "base/check.h"
-#if CR_ANNOUNCED
+#if CR_SWITCH_SANITIZED
 #if CR_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -87,14 +87,14 @@ static void swap(struct place *from, struct place *to)
 {
     know_own_stack();
     *from = (struct place){ .low = here.low, .size = here.size };
-    from->floating = cr_floating_control();
+    from->floating = cr_fiber_floating_control();
     from->error = errno;
     before(from, to, false);
     (void)cr_stack_swap(&from->sp, to->sp, 0);
     after(from);
     here.low = from->low;
     here.size = from->size;
-    cr_floating_control_set(from->floating);
+    cr_fiber_floating_control_set(from->floating);
     errno = from->error;
 }
 
@@ -139,7 +139,7 @@ CRANK_NORETURN static void first_run(void *arg)
     fiber->scope = NULL;
     fiber->generator = NULL;
     *(void **)(void *)((char *)fiber + CR_FIBER_CHILD) = NULL;
-    cr_floating_control_set(first.runner->fp);
+    cr_fiber_floating_control_set(first.runner->fp);
     errno = 0;
     cr_returned returned = { 0 };
     cr_call_captured(function, &few, many, &returned);
@@ -177,7 +177,7 @@ static struct place *next_place(
         (char *)first->stack - runner->stack_usable, runner->stack_usable);
 #endif
     place_on(fresh, runner, first->stack);
-    fresh->sp = cr_stack_prepare(first->stack, first_run, first);
+    fresh->sp = cr_fiber_prepare_stack(first->stack, first_run, first);
     return fresh;
 }
 
@@ -238,7 +238,7 @@ void cr_side_prepare(
     __asan_unpoison_memory_region((char *)top - runner->stack_usable, runner->stack_usable);
 #endif
     place_on(&place, runner, top);
-    *side = (cr_side){ .sp = cr_stack_prepare(top, entry, arg),
+    *side = (cr_side){ .sp = cr_fiber_prepare_stack(top, entry, arg),
         .low = place.low,
         .size = place.size,
         .tsan = place.tsan };
