@@ -46,6 +46,7 @@ typedef struct contender {
     char *run;      /* shell words: the program, to be followed by a workload */
     char *version;  /* shell: prints it */
     char *workloads;
+    char *named; /* workloads that it does only where it, or they, are asked for by name; NULL */
     char *argv[ARGV_MAX];
     size_t argc;
     char release[64]; /* what version printed */
@@ -57,6 +58,8 @@ size_t peer_load_all(const char *folder, contender *ret_peers, size_t max);
 bool peer_installed(const contender *peer);
 /* Build it into out/NAME, and find its argv and version. False: it cannot, and has said why. */
 bool peer_prepare(contender *peer, const char *out);
+/* Its workloads are also those which must be asked for by name. */
+void peer_add_named(contender *peer);
 /* crank does everything; a peer the workloads its description names, and what a network workload calls its server by. */
 bool peer_does(const contender *peer, const workload *w);
 /* Install packages with apt-get, saying so first. False when that failed. */

@@ -32,6 +32,7 @@ static char **field_of(contender *peer, const char *key)
         { "run", &peer->run },
         { "version", &peer->version },
         { "workloads", &peer->workloads },
+        { "named", &peer->named },
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!strcmp(fields[i].key, key))
@@ -88,6 +89,14 @@ bool peer_installed(const contender *peer)
 {
     process_run run;
     return process_shell(peer->probe, peer->folder, "/tmp", "/dev/null", &run) == 0;
+}
+
+void peer_add_named(contender *peer)
+{
+    char all[1024];
+    snprintf(all, sizeof all, "%s %s", peer->workloads, peer->named);
+    free(peer->workloads);
+    peer->workloads = word_copy(all);
 }
 
 bool peer_does(const contender *peer, const workload *w)
