@@ -3,7 +3,7 @@
  *
  * Owns their order, which nothing here can change: there are no segments, only positions in one
  * sequence of bytes, and instants at which it has arrived so far. What was sent at different times
- * and arrives at one instant is one arrival. Knows neither sockets nor events. */
+ * and arrives at one instant is one arrival. Knows no sockets. */
 #include "world/flow.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 /* handshake.c: how two sockets become connected.
  *
  * Owns what a listener's queue takes: as many connections as the backlog says and one more, those
- * that are being answered included. A TCP handshake takes three events, SYN, SYN-ACK and ACK. Where
+ * that are being answered included. A TCP handshake is three arrivals, SYN, SYN-ACK and ACK. Where
  * nobody listens the second is a refusal; where the queue is full or memory is short the SYN is
  * lost, and sent again after 1, 2, 4 ... seconds, until the caller is told -ETIMEDOUT. Sockets of
  * AF_UNIX are connected in the call, as the kernel connects them. */
@@ -49,35 +49,35 @@ static cr_socket *answer(cr_world *world, cr_socket *listener, cr_socket *caller
 
 /* ---- TCP ---- */
 
-static void ack_arrives(cr_world *world, cr_event *event)
+static void ack_arrives(cr_world *world, cr_arrival *arrival)
 {
     (void)world;
-    cr_backlog_done(cr_container_of(event, cr_socket, handshake)->peer);
+    cr_backlog_done(cr_container_of(arrival, cr_socket, handshake)->peer);
 }
-static const cr_event_type ack = { 3, ack_arrives };
+static const cr_arrival_type ack = { 3, ack_arrives };
 
-static void syn_ack_arrives(cr_world *world, cr_event *event)
+static void syn_ack_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *caller = cr_container_of(event, cr_socket, handshake)->peer;
+    cr_socket *caller = cr_container_of(arrival, cr_socket, handshake)->peer;
     caller->state = CR_SOCKET_OPEN;
-    cr_event_plan(&world->net.events, &caller->handshake, cr_wire_arrival(world, caller), &ack);
+    cr_arrival_plan(&world->net.arrivals, &caller->handshake, cr_wire_arrival(world, caller), &ack);
 }
-static const cr_event_type syn_ack = { 2, syn_ack_arrives };
+static const cr_arrival_type syn_ack = { 2, syn_ack_arrives };
 
-static void refusal_arrives(cr_world *world, cr_event *event)
+static void refusal_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_wire_end(world, cr_container_of(event, cr_socket, handshake), ECONNREFUSED);
+    cr_wire_end(world, cr_container_of(arrival, cr_socket, handshake), ECONNREFUSED);
 }
-static const cr_event_type refusal = { 7, refusal_arrives };
+static const cr_arrival_type refusal = { 7, refusal_arrives };
 
-static void time_passes(cr_world *world, cr_event *event)
+static void time_passes(cr_world *world, cr_arrival *arrival)
 {
-    cr_wire_end(world, cr_container_of(event, cr_socket, handshake), ETIMEDOUT);
+    cr_wire_end(world, cr_container_of(arrival, cr_socket, handshake), ETIMEDOUT);
 }
-static const cr_event_type timeout = { 8, time_passes };
+static const cr_arrival_type timeout = { 8, time_passes };
 
-static void syn_arrives(cr_world *world, cr_event *event);
-static const cr_event_type syn = { 1, syn_arrives };
+static void syn_arrives(cr_world *world, cr_arrival *arrival);
+static const cr_arrival_type syn = { 1, syn_arrives };
 
 /* Sent again when nothing has come of it for so long. */
 static void send_again(cr_world *world, cr_socket *caller)
@@ -85,20 +85,20 @@ static void send_again(cr_world *world, cr_socket *caller)
     int64_t at = cr_wire_arrival(world, caller) + caller->retry;
     bool more = caller->retry < RETRY_LAST;
     caller->retry *= 2;
-    cr_event_plan(&world->net.events, &caller->handshake, at, more ? &syn : &timeout);
+    cr_arrival_plan(&world->net.arrivals, &caller->handshake, at, more ? &syn : &timeout);
 }
 
-static void syn_arrives(cr_world *world, cr_event *event)
+static void syn_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *caller = cr_container_of(event, cr_socket, handshake);
+    cr_socket *caller = cr_container_of(arrival, cr_socket, handshake);
     cr_socket *listener = cr_name_listener(world, &caller->peer_name);
     if (!listener) {
-        cr_event_plan(&world->net.events, event, cr_wire_arrival(world, caller), &refusal);
+        cr_arrival_plan(&world->net.arrivals, arrival, cr_wire_arrival(world, caller), &refusal);
         return;
     }
     cr_socket *s = is_full(listener) ? NULL : answer(world, listener, caller);
     if (s)
-        cr_event_plan(&world->net.events, &s->handshake, cr_wire_arrival(world, s), &syn_ack);
+        cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn_ack);
     else
         send_again(world, caller);
 }
@@ -133,7 +133,7 @@ static int call(cr_world *world, cr_socket *s, const cr_name *to)
     s->state = CR_SOCKET_CALLING;
     s->call = CR_CALL_PENDING;
     s->retry = RETRY_FIRST;
-    cr_event_plan(&world->net.events, &s->handshake, cr_wire_arrival(world, s), &syn);
+    cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn);
     return -EINPROGRESS;
 }
 

@@ -7,7 +7,7 @@
 #ifndef CR_NET_H
 #define CR_NET_H
 #include "base/sys.h"
-#include "world/events.h"
+#include "world/arrivals.h"
 
 #define CR_VIRTUAL_FIRST (1 << 20)
 
@@ -16,8 +16,8 @@ typedef struct cr_socket cr_socket;
 typedef struct cr_net {
     cr_socket **sockets; /* by number, less CR_VIRTUAL_FIRST; NULL: the number is free */
     size_t room;
-    size_t open;      /* how many numbers are not free */
-    cr_events events; /* what is on its way */
+    size_t open;          /* how many numbers are not free */
+    cr_arrivals arrivals; /* what is on its way */
     uint64_t connections;
     unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
 } cr_net;
@@ -46,7 +46,7 @@ int cr_net_close(cr_world *world, int fd);
 
 /* What epoll would report of it: EPOLLIN, OUT, RDHUP, HUP, ERR. -EBADF: it is not open. */
 int64_t cr_net_events(cr_world *world, int fd);
-/* When the next event arrives; CR_NEVER: none is on its way. */
+/* When the next arrival is due; CR_NEVER: nothing is on its way. */
 int64_t cr_net_next(const cr_world *world);
 /* Let what is due arrive, or a part of it. */
 void cr_net_deliver(cr_world *world);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* network.c: the simulated network as its users call it.
  *
- * Owns the beginning and the end of a socket, and the arrival of what is due: events of one instant
- * arrive in any order, with seed 0 that in which they were planned, else chosen one by one. Then it
- * is also chosen, after each, whether the rest waits for the next turn, so that tasks run between
- * two arrivals of one instant as they do on a real network. One at least arrives in each turn. */
+ * Owns the beginning and the end of a socket, and the arrival of what is due. What is due at one
+ * instant arrives in any order: with seed 0 that in which it was planned, else chosen one by one.
+ * Then it is also chosen, after each, whether the rest waits for the next turn, so that tasks run
+ * between two arrivals of one instant as they do on a real network. One at least arrives in each
+ * turn. */
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -126,25 +127,25 @@ int64_t cr_net_events(cr_world *world, int fd)
 
 int64_t cr_net_next(const cr_world *world)
 {
-    return world->net.events.first ? world->net.events.first->at : CR_NEVER;
+    return world->net.arrivals.first ? world->net.arrivals.first->at : CR_NEVER;
 }
 
-static void let_arrive(cr_world *world, cr_event *event)
+static void let_arrive(cr_world *world, cr_arrival *arrival)
 {
-    const cr_event_type *type = event->type;
-    cr_event_drop(&world->net.events, event);
+    const cr_arrival_type *type = arrival->type;
+    cr_arrival_drop(&world->net.arrivals, arrival);
     cr_world_note(world, type->kind);
-    cr_world_note(world, event->connection);
-    type->arrive(world, event);
+    cr_world_note(world, arrival->connection);
+    type->arrive(world, arrival);
 }
 
 void cr_net_deliver(cr_world *world)
 {
-    const cr_events *events = &world->net.events;
-    size_t due = cr_events_due(events, cr_world_now(world));
+    const cr_arrivals *arrivals = &world->net.arrivals;
+    size_t due = cr_arrivals_due(arrivals, cr_world_now(world));
     while (due > 0) {
-        let_arrive(world, cr_events_at(events, due > 1 ? cr_world_choose(world, due) : 0));
-        due = cr_events_due(events, cr_world_now(world));
+        let_arrive(world, cr_arrivals_at(arrivals, due > 1 ? cr_world_choose(world, due) : 0));
+        due = cr_arrivals_due(arrivals, cr_world_now(world));
         if (due > 0 && cr_world_perturbed(world) && cr_world_choose(world, 2))
             return;
     }

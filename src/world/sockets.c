@@ -61,10 +61,10 @@ void cr_socket_join(cr_world *world, cr_socket *a, cr_socket *b)
 
 static void free_one(cr_world *world, cr_socket *s)
 {
-    cr_event_drop(&world->net.events, &s->handshake);
-    cr_event_drop(&world->net.events, &s->bytes);
-    cr_event_drop(&world->net.events, &s->fin);
-    cr_event_drop(&world->net.events, &s->reset);
+    cr_arrival_drop(&world->net.arrivals, &s->handshake);
+    cr_arrival_drop(&world->net.arrivals, &s->bytes);
+    cr_arrival_drop(&world->net.arrivals, &s->fin);
+    cr_arrival_drop(&world->net.arrivals, &s->reset);
     cr_flow_deinit(&s->out, world->real);
     cr_free(world->real, s);
 }

@@ -53,10 +53,10 @@ struct cr_socket {
     cr_name peer_name;
     cr_socket *peer;
     cr_flow out;
-    cr_event handshake;
-    cr_event bytes;
-    cr_event fin;
-    cr_event reset;
+    cr_arrival handshake;
+    cr_arrival bytes;
+    cr_arrival fin;
+    cr_arrival reset;
     int64_t retry; /* of a SYN that found no room: until the next one, nanoseconds */
     /* a listener: what waits to be accepted, oldest first, and what is being answered */
     cr_socket *first;

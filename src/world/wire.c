@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* wire.c: what two connected sockets tell each other: bytes, ends, resets.
  *
- * TCP goes by events: what is sent arrives later, at the same instant where both are on one host,
+ * TCP goes by arrivals: what is sent arrives later, at the same instant where both are on one host,
  * in whole, as a byte, or as a half and the rest. An end comes behind all bytes; a reset may
- * overtake them, and then they are lost. Sockets of AF_UNIX need no events: what one has sent the
+ * overtake them, and then they are lost. Sockets of AF_UNIX need none: what one has sent the
  * other has, as the kernel promises.
  *
  * States, errors and the order in which they are told are Linux's (net/ipv4/tcp.c, tcp_input.c,
@@ -41,17 +41,17 @@ bool cr_wire_writable(const cr_socket *s)
     return held(s) * 3 <= FLIGHT_MAX * 2;
 }
 
-static void drop_events(cr_world *world, cr_socket *s)
+static void drop_arrivals(cr_world *world, cr_socket *s)
 {
-    cr_event_drop(&world->net.events, &s->handshake);
-    cr_event_drop(&world->net.events, &s->bytes);
-    cr_event_drop(&world->net.events, &s->fin);
+    cr_arrival_drop(&world->net.arrivals, &s->handshake);
+    cr_arrival_drop(&world->net.arrivals, &s->bytes);
+    cr_arrival_drop(&world->net.arrivals, &s->fin);
 }
 
 void cr_wire_end(cr_world *world, cr_socket *s, int error)
 {
-    drop_events(world, s);
-    cr_event_drop(&world->net.events, &s->reset);
+    drop_arrivals(world, s);
+    cr_arrival_drop(&world->net.arrivals, &s->reset);
     s->state = CR_SOCKET_ENDED;
     s->shut = CR_SHUT_BOTH;
     s->error = error;
@@ -62,11 +62,11 @@ void cr_wire_end(cr_world *world, cr_socket *s, int error)
 /* ---- arrivals ---- */
 
 /* It was not accepted yet when it was answered, or it knows the end of what it has sent. */
-static void reset_arrives(cr_world *world, cr_event *event)
+static void reset_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(event, cr_socket, reset);
+    cr_socket *from = cr_container_of(arrival, cr_socket, reset);
     cr_socket *to = from->peer;
-    drop_events(world, from);
+    drop_arrivals(world, from);
     cr_flow_cut(&from->out);
     if (!to || to->state == CR_SOCKET_ENDED)
         return;
@@ -80,12 +80,12 @@ static void reset_arrives(cr_world *world, cr_event *event)
         cr_socket_release(world, to);
     }
 }
-static const cr_event_type reset = { 6, reset_arrives };
+static const cr_arrival_type reset = { 6, reset_arrives };
 
 void cr_wire_reset(cr_world *world, cr_socket *s)
 {
     if (s->peer && !s->reset.type)
-        cr_event_plan(&world->net.events, &s->reset, cr_wire_arrival(world, s), &reset);
+        cr_arrival_plan(&world->net.arrivals, &s->reset, cr_wire_arrival(world, s), &reset);
 }
 
 /* The end has arrived where all bytes before it have. With both ends the connection is no more. */
@@ -110,8 +110,8 @@ static size_t choose_part(cr_world *world, size_t n)
     return chosen == 0 ? n : chosen == 1 ? 1 : n / 2;
 }
 
-static void bytes_arrive(cr_world *world, cr_event *event);
-static const cr_event_type bytes = { 4, bytes_arrive };
+static void bytes_arrive(cr_world *world, cr_arrival *arrival);
+static const cr_arrival_type bytes = { 4, bytes_arrive };
 
 /* Bytes for a socket that is closed are answered by a reset, as by a kernel that has no place for
  * them. */
@@ -128,27 +128,27 @@ static void take_in(cr_world *world, cr_socket *from, size_t n)
     }
 }
 
-static void bytes_arrive(cr_world *world, cr_event *event)
+static void bytes_arrive(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(event, cr_socket, bytes);
+    cr_socket *from = cr_container_of(arrival, cr_socket, bytes);
     int64_t now = cr_world_now(world);
     size_t n = choose_part(world, cr_flow_pending(&from->out, now));
     cr_flow_advance(&from->out, n);
     if (from->out.marked > 0)
-        cr_event_plan(&world->net.events, event, from->out.marks[0].at, &bytes);
+        cr_arrival_plan(&world->net.arrivals, arrival, from->out.marks[0].at, &bytes);
     take_in(world, from, n);
 }
 
-static void fin_arrives(cr_world *world, cr_event *event)
+static void fin_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(event, cr_socket, fin);
+    cr_socket *from = cr_container_of(arrival, cr_socket, fin);
     size_t n = (size_t)(from->out.written - from->out.due);
-    cr_event_drop(&world->net.events, &from->bytes);
+    cr_arrival_drop(&world->net.arrivals, &from->bytes);
     cr_flow_advance(&from->out, n);
     from->out.fin_due = true;
     take_in(world, from, n);
 }
-static const cr_event_type fin = { 5, fin_arrives };
+static const cr_arrival_type fin = { 5, fin_arrives };
 
 /* ---- sending and receiving ---- */
 
@@ -172,7 +172,7 @@ static void send_now(cr_world *world, cr_socket *s, const void *buf, size_t n)
     cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s));
     if (!cr_socket_is_local(s)) {
         if (!s->bytes.type)
-            cr_event_plan(&world->net.events, &s->bytes, s->out.marks[0].at, &bytes);
+            cr_arrival_plan(&world->net.arrivals, &s->bytes, s->out.marks[0].at, &bytes);
         return;
     }
     cr_flow_advance(&s->out, n);
@@ -223,7 +223,7 @@ static void open_window(cr_world *world, cr_socket *from)
 {
     bool held_back = from->out.arrived < from->out.due;
     if (held_back && !from->bytes.type && from->state != CR_SOCKET_ENDED)
-        cr_event_plan(&world->net.events, &from->bytes, cr_wire_arrival(world, from), &bytes);
+        cr_arrival_plan(&world->net.arrivals, &from->bytes, cr_wire_arrival(world, from), &bytes);
 }
 
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
@@ -256,7 +256,7 @@ static void send_fin(cr_world *world, cr_socket *s)
     if (s->shut & CR_SHUT_SEND)
         return;
     s->shut |= CR_SHUT_SEND;
-    cr_event_plan(&world->net.events, &s->fin, at > s->out.latest ? at : s->out.latest, &fin);
+    cr_arrival_plan(&world->net.arrivals, &s->fin, at > s->out.latest ? at : s->out.latest, &fin);
 }
 
 static int shut_local(cr_socket *s, unsigned what)
@@ -273,7 +273,7 @@ static int shut_local(cr_socket *s, unsigned what)
 static void give_up(cr_world *world, cr_socket *s)
 {
     cr_socket *peer = s->peer;
-    cr_event_drop(&world->net.events, &s->handshake);
+    cr_arrival_drop(&world->net.arrivals, &s->handshake);
     if (!peer)
         return;
     cr_backlog_leave(peer);
