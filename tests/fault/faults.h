@@ -72,6 +72,34 @@ static inline ssize_t fault_write_at(void *c, int fd, const struct iovec *piece,
 {
     return fault_now(c) ? -EIO : REAL(write_at, fd, piece, offset, flags);
 }
+static inline int fault_socket(void *c, int family, int type, int protocol)
+{
+    return fault_now(c) ? -EMFILE : REAL(socket, family, type, protocol);
+}
+static inline int fault_socket_pair(void *c, int family, int type, int ret_fds[2])
+{
+    return fault_now(c) ? -EMFILE : REAL(socket_pair, family, type, ret_fds);
+}
+static inline int fault_bind(void *c, int fd, const struct sockaddr *address, unsigned size)
+{
+    return fault_now(c) ? -EADDRINUSE : REAL(bind, fd, address, size);
+}
+static inline int fault_listen(void *c, int fd, int backlog)
+{
+    return fault_now(c) ? -EADDRINUSE : REAL(listen, fd, backlog);
+}
+static inline int fault_connect(void *c, int fd, const struct sockaddr *address, unsigned size)
+{
+    return fault_now(c) ? -ENETUNREACH : REAL(connect, fd, address, size);
+}
+static inline ssize_t fault_recv(void *c, int fd, void *buf, size_t size, int flags)
+{
+    return fault_now(c) ? -ENOMEM : REAL(recv, fd, buf, size, flags);
+}
+static inline ssize_t fault_send(void *c, int fd, const void *buf, size_t size, int flags)
+{
+    return fault_now(c) ? -ENOBUFS : REAL(send, fd, buf, size, flags);
+}
 
 /* The real table behind a count; entries that take no context of ours keep the real one's, which is NULL. */
 static inline void faults_init(faults *f, long fail_at, bool from_then)
@@ -94,6 +122,13 @@ static inline void faults_init(faults *f, long fail_at, bool from_then)
     f->sys.open = fault_open;
     f->sys.read_at = fault_read_at;
     f->sys.write_at = fault_write_at;
+    f->sys.socket = fault_socket;
+    f->sys.socket_pair = fault_socket_pair;
+    f->sys.bind = fault_bind;
+    f->sys.listen = fault_listen;
+    f->sys.connect = fault_connect;
+    f->sys.recv = fault_recv;
+    f->sys.send = fault_send;
     f->fail_at = fail_at;
     f->from_then = from_then;
 }

@@ -135,6 +135,7 @@ static void compare_counts(report *r, const test_audit *before, const test_audit
         { "tasks of runs that are over", before->lost.tasks, after->lost.tasks },
         { "stacks of runs that are over", before->lost.stacks, after->lost.stacks },
         { "objects of runs that are over", before->lost.objects, after->lost.objects },
+        { "simulated sockets of runs that are over", before->lost.sockets, after->lost.sockets },
         { "heap blocks", before->blocks, after->blocks },
         { "heap bytes", before->bytes, after->bytes },
     };

@@ -28,7 +28,8 @@ bool test_faults_happened(void) { return false; }
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
     "thread_start", "signal_running", "read", "write", "open", "close", "eventfd", "timerfd", "stat", "read_at",
-    "write_at", "interface_index", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map",
+    "write_at", "interface_index", "socket", "socket_pair", "bind", "listen", "accept", "connect", "recv", "send",
+    "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map",
     "uring_enter", "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
@@ -51,6 +52,13 @@ static atomic_uint late_waits;   /* so far */
 static atomic_uint stalls;       /* so far */
 static atomic_bool own[OWN_MAX]; /* eventfds and timers, by descriptor */
 static __thread bool is_worker;
+
+/* The edge-triggered registration of a descriptor; set 0: none. */
+typedef struct edge {
+    int set;
+    struct epoll_event event;
+} edge;
+static edge edges[OWN_MAX];
 
 bool test_faults_set(test_faults *faults)
 {
@@ -119,12 +127,12 @@ static bool by_chance(void)
     return (turn ^ turn >> 31) >> 20 & 1;
 }
 
-/* Waits that fail for good would be tried again for ever, and what a ring is enabled by, once it could be restricted:
- * from then on they fail as chance has it. */
+/* Waits that fail for good would be tried again for ever, as accepting for want of descriptors is, and what a ring is
+ * enabled by, once it could be restricted: from then on they fail as chance has it. */
 static bool is_transient(enum test_call call)
 {
     return call == TEST_CALL_EPOLL_WAIT || call == TEST_CALL_POLL || call == TEST_CALL_URING_ENTER ||
-           call == TEST_CALL_URING_ENABLE || call == TEST_CALL_CLOSE;
+           call == TEST_CALL_URING_ENABLE || call == TEST_CALL_CLOSE || call == TEST_CALL_ACCEPT;
 }
 
 /* Does this call fail? */
@@ -243,6 +251,8 @@ static int failing_close(UNUSED_CONTEXT, int fd)
 {
     if (is_own(fd))
         atomic_store(&own[fd], false);
+    if (fd >= 0 && fd < OWN_MAX)
+        edges[fd] = (edge){ 0 };
     int result = REAL(close, fd);
     return FAILS(TEST_CALL_CLOSE) ? -EIO : interrupted() ? -EINTR : result;
 }
@@ -330,7 +340,112 @@ static int failing_epoll_create(UNUSED_CONTEXT, int flags)
 /* What is registered can always be removed. */
 static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct epoll_event *event)
 {
-    return op != EPOLL_CTL_DEL && FAILS(TEST_CALL_EPOLL_CTL) ? -ENOMEM : REAL(epoll_ctl, epfd, op, fd, event);
+    if (op != EPOLL_CTL_DEL && FAILS(TEST_CALL_EPOLL_CTL))
+        return -ENOMEM;
+    int err = REAL(epoll_ctl, epfd, op, fd, event);
+    if (err == 0 && fd >= 0 && fd < OWN_MAX)
+        edges[fd] = op == EPOLL_CTL_DEL || !(event->events & EPOLLET) ? (edge){ 0 } : (edge){ epfd, *event };
+    return err;
+}
+
+/* Of a descriptor with edges an -EAGAIN, and a transfer of less than was asked for, say that an event will follow. So
+ * one must, where it was this table that said so. */
+static void tell_again(int fd)
+{
+    if (fd >= 0 && fd < OWN_MAX && edges[fd].set)
+        (void)REAL(epoll_ctl, edges[fd].set, EPOLL_CTL_MOD, fd, &edges[fd].event);
+}
+
+static bool unready_edge(int fd)
+{
+    bool is_unready = unready();
+    if (is_unready)
+        tell_again(fd);
+    return is_unready;
+}
+
+static int failing_socket(UNUSED_CONTEXT, int family, int type, int protocol)
+{
+    return FAILS(TEST_CALL_SOCKET) ? -EMFILE : REAL(socket, family, type, protocol);
+}
+static int failing_socket_pair(UNUSED_CONTEXT, int family, int type, int ret_fds[2])
+{
+    return FAILS(TEST_CALL_SOCKET_PAIR) ? -EMFILE : REAL(socket_pair, family, type, ret_fds);
+}
+static int failing_bind(UNUSED_CONTEXT, int fd, const struct sockaddr *address, unsigned size)
+{
+    return FAILS(TEST_CALL_BIND) ? -EADDRINUSE : REAL(bind, fd, address, size);
+}
+static int failing_listen(UNUSED_CONTEXT, int fd, int backlog)
+{
+    return FAILS(TEST_CALL_LISTEN) ? -EADDRINUSE : REAL(listen, fd, backlog);
+}
+static int failing_accept(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
+{
+    if (FAILS(TEST_CALL_ACCEPT)) {
+        tell_again(fd);
+        return -EMFILE;
+    }
+    if (interrupted())
+        return -EINTR;
+    return unready_edge(fd) ? -EAGAIN : REAL(accept, fd, address, size);
+}
+
+/* One that is interrupted goes on all the same. */
+static int failing_connect(UNUSED_CONTEXT, int fd, const struct sockaddr *address, unsigned size)
+{
+    if (FAILS(TEST_CALL_CONNECT))
+        return -ENETUNREACH;
+    int result = REAL(connect, fd, address, size);
+    return result == -EINPROGRESS && interrupted() ? -EINTR : result;
+}
+static ssize_t failing_recv(UNUSED_CONTEXT, int fd, void *buf, size_t size, int flags)
+{
+    if (FAILS(TEST_CALL_RECV))
+        return -ENOMEM;
+    if (interrupted())
+        return -EINTR;
+    if (unready_edge(fd))
+        return -EAGAIN;
+    size_t asked = cut(size);
+    ssize_t n = REAL(recv, fd, buf, asked, flags);
+    if (asked < size)
+        tell_again(fd);
+    return n;
+}
+static ssize_t failing_send(UNUSED_CONTEXT, int fd, const void *buf, size_t size, int flags)
+{
+    if (FAILS(TEST_CALL_SEND))
+        return -ENOBUFS;
+    if (interrupted())
+        return -EINTR;
+    if (unready_edge(fd))
+        return -EAGAIN;
+    size_t asked = cut(size);
+    ssize_t n = REAL(send, fd, buf, asked, flags);
+    if (asked < size)
+        tell_again(fd);
+    return n;
+}
+static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
+{
+    return FAILS(TEST_CALL_SHUTDOWN) ? -ENOTCONN : REAL(shutdown, fd, how);
+}
+static int failing_set_option(UNUSED_CONTEXT, int fd, const cr_socket_option *option)
+{
+    return FAILS(TEST_CALL_OPTION) ? -ENOMEM : REAL(set_option, fd, option);
+}
+static int failing_get_option(UNUSED_CONTEXT, int fd, cr_socket_option *option)
+{
+    return FAILS(TEST_CALL_OPTION) ? -ENOBUFS : REAL(get_option, fd, option);
+}
+static int failing_own_name(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
+{
+    return FAILS(TEST_CALL_NAME) ? -ENOBUFS : REAL(own_name, fd, address, size);
+}
+static int failing_peer_name(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
+{
+    return FAILS(TEST_CALL_NAME) ? -ENOBUFS : REAL(peer_name, fd, address, size);
 }
 
 /* The rest of a wait that begins by sleeping, as far as a test that waits a thousand times has the time; a look that
@@ -420,6 +535,19 @@ __attribute__((constructor(101))) static void make_table(void)
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
     table->interface_index = failing_interface_index;
+    table->socket = failing_socket;
+    table->socket_pair = failing_socket_pair;
+    table->bind = failing_bind;
+    table->listen = failing_listen;
+    table->accept = failing_accept;
+    table->connect = failing_connect;
+    table->recv = failing_recv;
+    table->send = failing_send;
+    table->shutdown = failing_shutdown;
+    table->set_option = failing_set_option;
+    table->get_option = failing_get_option;
+    table->own_name = failing_own_name;
+    table->peer_name = failing_peer_name;
     table->epoll_create = failing_epoll_create;
     table->epoll_ctl = failing_epoll_ctl;
     table->epoll_wait = failing_epoll_wait;

@@ -296,14 +296,16 @@ static bool calls_any(const sweep *s, uint64_t calls)
 /* Which calls a mode touches; a test that makes none of them need not run in it. */
 static void run_modes(sweep *s)
 {
+    const uint64_t sockets = BIT(TEST_CALL_RECV) | BIT(TEST_CALL_SEND);
+    const uint64_t connecting = BIT(TEST_CALL_ACCEPT) | BIT(TEST_CALL_CONNECT);
     const uint64_t moving =
-        BIT(TEST_CALL_READ) | BIT(TEST_CALL_WRITE) | BIT(TEST_CALL_READ_AT) | BIT(TEST_CALL_WRITE_AT);
+        BIT(TEST_CALL_READ) | BIT(TEST_CALL_WRITE) | BIT(TEST_CALL_READ_AT) | BIT(TEST_CALL_WRITE_AT) | sockets;
     const uint64_t waiting = BIT(TEST_CALL_EPOLL_WAIT) | BIT(TEST_CALL_POLL) | BIT(TEST_CALL_URING_ENTER);
     if (calls_any(s, moving))
         run_mode(s, TEST_FAILING_SHORT, NULL, 0);
-    if (calls_any(s, moving | waiting | BIT(TEST_CALL_OPEN) | BIT(TEST_CALL_CLOSE)))
+    if (calls_any(s, moving | waiting | connecting | BIT(TEST_CALL_OPEN) | BIT(TEST_CALL_CLOSE)))
         run_mode(s, TEST_FAILING_INTERRUPTED, NULL, 0);
-    if (calls_any(s, waiting | BIT(TEST_CALL_READ_AT) | BIT(TEST_CALL_WRITE_AT)))
+    if (calls_any(s, waiting | sockets | BIT(TEST_CALL_ACCEPT) | BIT(TEST_CALL_READ_AT) | BIT(TEST_CALL_WRITE_AT)))
         run_mode(s, TEST_FAILING_UNREADY, NULL, 0);
     if (calls_any(s, BIT(TEST_CALL_EPOLL_WAIT) | BIT(TEST_CALL_URING_ENTER)))
         run_mode(s, TEST_FAILING_LATE, NULL, 0);

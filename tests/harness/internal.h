@@ -72,6 +72,7 @@ typedef struct test_lost {
     size_t tasks; /* records, of living ones and ended ones */
     size_t stacks;
     size_t objects; /* what a task has beside its record: scopes, names and failures, long arguments */
+    size_t sockets; /* of the simulated network */
 } test_lost;
 void test_runs_count(test_lost *ret_lost);
 

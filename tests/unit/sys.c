@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -287,6 +288,26 @@ static int below_register(void *c, int fd, unsigned opcode, void *arg, unsigned 
     return fd == 3 && opcode == 4 && arg == &calls && n == 5 ? seen_int(c) : 0;
 }
 
+static int below_bind(void *c, int fd, const struct sockaddr *address, unsigned size)
+{
+    return fd == 3 && !address && size == 4 ? seen_int(c) : 0;
+}
+static int below_two(void *c, int fd, int number) { return fd == 3 && number == 4 ? seen_int(c) : 0; }
+static int below_name(void *c, int fd, struct sockaddr *address, unsigned *size)
+{
+    return fd == 3 && !address && !size ? seen_int(c) : 0;
+}
+static ssize_t below_recv(void *c, int fd, void *b, size_t size, int flags)
+{
+    return fd == 3 && b == &calls && size == 4 && flags == 5 ? seen_int(c) : 0;
+}
+static ssize_t below_send(void *c, int fd, const void *b, size_t size, int flags)
+{
+    return fd == 3 && b == &calls && size == 4 && flags == 5 ? seen_int(c) : 0;
+}
+static int below_set(void *c, int fd, const cr_socket_option *option) { return fd == 3 && !option ? seen_int(c) : 0; }
+static int below_get(void *c, int fd, cr_socket_option *option) { return fd == 3 && !option ? seen_int(c) : 0; }
+
 static const cr_sys below = { .context = &below_context,
     .alloc = below_memory,
     .alloc_zero = below_memory,
@@ -313,6 +334,17 @@ static const cr_sys below = { .context = &below_context,
     .stat = below_stat,
     .read_at = below_at,
     .write_at = below_at,
+    .bind = below_bind,
+    .listen = below_two,
+    .accept = below_name,
+    .connect = below_bind,
+    .recv = below_recv,
+    .send = below_send,
+    .shutdown = below_two,
+    .set_option = below_set,
+    .get_option = below_get,
+    .own_name = below_name,
+    .peer_name = below_name,
     .epoll_create = below_create,
     .epoll_ctl = below_ctl,
     .epoll_wait = below_wait,
@@ -360,6 +392,17 @@ TEST(world, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->stat(&record, 3, NULL));
     EXPECT_NEXT(sim->read_at(&record, 3, NULL, 4, 5));
     EXPECT_NEXT(sim->write_at(&record, 3, NULL, 4, 5));
+    EXPECT_NEXT(sim->bind(&record, 3, NULL, 4));
+    EXPECT_NEXT(sim->listen(&record, 3, 4));
+    EXPECT_NEXT(sim->accept(&record, 3, NULL, NULL));
+    EXPECT_NEXT(sim->connect(&record, 3, NULL, 4));
+    EXPECT_NEXT(sim->recv(&record, 3, &calls, 4, 5));
+    EXPECT_NEXT(sim->send(&record, 3, &calls, 4, 5));
+    EXPECT_NEXT(sim->shutdown(&record, 3, 4));
+    EXPECT_NEXT(sim->set_option(&record, 3, NULL));
+    EXPECT_NEXT(sim->get_option(&record, 3, NULL));
+    EXPECT_NEXT(sim->own_name(&record, 3, NULL, NULL));
+    EXPECT_NEXT(sim->peer_name(&record, 3, NULL, NULL));
     EXPECT_NEXT(sim->epoll_create(&record, 3));
     EXPECT_NEXT(sim->epoll_ctl(&record, 3, 4, 5, NULL));
     EXPECT_NEXT(sim->epoll_wait(&record, 3, NULL, 4, 5));
@@ -376,6 +419,37 @@ TEST(world, has_the_same_interfaces_on_every_machine)
     EXPECT_EQ(record.table.interface_index(&record, "lo"), 1);
     EXPECT_EQ(record.table.interface_index(&record, "eth0"), 2);
     EXPECT_EQ(record.table.interface_index(&record, "eth1"), -ENODEV);
+    EXPECT_EQ(calls, 0);
+}
+
+TEST(world, knows_a_virtual_descriptor_by_its_number)
+{
+    enum { fd = CR_VIRTUAL_FIRST };
+    cr_world record;
+    struct stat status;
+    struct iovec piece = { &status, 1 };
+    cr_socket_option option = { SOL_SOCKET, SO_TYPE, &status, sizeof(int) };
+    cr_world_init(&record, &below, 1);
+    const cr_sys *sim = &record.table;
+    EXPECT_EQ(sim->close(&record, fd), -EBADF);
+    EXPECT_EQ(sim->stat(&record, fd, &status), -EBADF);
+    EXPECT_EQ(sim->read(&record, fd, &status, 1), -EBADF);
+    EXPECT_EQ(sim->write(&record, fd, &status, 1), -EBADF);
+    EXPECT_EQ(sim->read_at(&record, fd, &piece, -1, 0), -EBADF);
+    EXPECT_EQ(sim->write_at(&record, fd, &piece, -1, 0), -EBADF);
+    EXPECT_EQ(sim->read_at(&record, fd, &piece, 0, 0), -ESPIPE);
+    EXPECT_EQ(sim->write_at(&record, fd, &piece, 0, 0), -ESPIPE);
+    EXPECT_EQ(sim->bind(&record, fd, NULL, 0), -EBADF);
+    EXPECT_EQ(sim->listen(&record, fd, 1), -EBADF);
+    EXPECT_EQ(sim->accept(&record, fd, NULL, NULL), -EBADF);
+    EXPECT_EQ(sim->connect(&record, fd, NULL, 0), -EBADF);
+    EXPECT_EQ(sim->recv(&record, fd, NULL, 0, 0), -EBADF);
+    EXPECT_EQ(sim->send(&record, fd, NULL, 0, 0), -EBADF);
+    EXPECT_EQ(sim->shutdown(&record, fd, 0), -EBADF);
+    EXPECT_EQ(sim->set_option(&record, fd, &option), -EBADF);
+    EXPECT_EQ(sim->get_option(&record, fd, &option), -EBADF);
+    EXPECT_EQ(sim->own_name(&record, fd, NULL, NULL), -EBADF);
+    EXPECT_EQ(sim->peer_name(&record, fd, NULL, NULL), -EBADF);
     EXPECT_EQ(calls, 0);
 }
 
