@@ -67,7 +67,8 @@ void cr_epoll_close_fd(cr_backend *backend, cr_fd fd)
 }
 
 /* Without a try: the registration itself reports what is ready. Outwards is added with the first
- * sender that has to wait, and stays. */
+ * sender that has to wait, and stays. A descriptor that was polled by its number before it was
+ * attached is registered already: that registration becomes this one. */
 static int watch(cr_epoll *e, int fd, uint32_t events)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
@@ -75,6 +76,8 @@ static int watch(cr_epoll *e, int fd, uint32_t events)
     if (CR_LIKELY(wanted == d->armed))
         return 0;
     int err = cr_epoll_control(e, d->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, wanted);
+    if (err == -EEXIST)
+        err = cr_epoll_control(e, EPOLL_CTL_MOD, fd, wanted);
     if (err == 0) {
         d->registered = true;
         d->armed = wanted;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* arrivals.c: what is on its way through the simulated network.
  *
- * Owns the order of arrival by instant; the order within one is the network's to choose. Arrivals lie
+ * Owns the order by instant; the order within one is the network's to choose. Arrivals lie
  * in the sockets that sent them, in a list that is sorted as they come: nearly all are planned for
  * an instant no earlier than the last one, so the place is found from the end. What an arrival
  * means is its type's to know. */
