@@ -23,6 +23,7 @@
 #include "backend/attached.h"
 #include "backend/nonblocking.h"
 #include "backend/sim.h"
+#include "world/net.h"
 #include "world/world.h"
 
 #define ROOM_FIRST 16

@@ -6,44 +6,45 @@
  * nobody listens the second is a refusal; where the queue is full or memory is short the SYN is
  * lost, and sent again after 1, 2, 4 ... seconds, until the caller is told -ETIMEDOUT. Sockets of
  * AF_UNIX are connected in the call, as the kernel connects them. */
-#include "world/sockets.h"
+#include "world/endpoints.h"
+#include "world/net.h"
 
 #define RETRY_FIRST CR_SECOND
 #define RETRY_LAST (64 * CR_SECOND) /* the seventh: 127 seconds after the first SYN */
 #define BACKLOG_MAX 4096            /* net.core.somaxconn */
 
-static bool is_full(const cr_socket *listener) { return listener->waiting > listener->backlog; }
+static bool is_full(const cr_endpoint *listener) { return listener->waiting > listener->backlog; }
 
-void cr_handshake_stop(cr_world *world, cr_socket *listener)
+void cr_handshake_stop(cr_world *world, cr_endpoint *listener)
 {
     while (listener->first) {
-        cr_socket *s = listener->first;
-        cr_backlog_leave(s);
-        if (cr_socket_is_local(s))
+        cr_endpoint *s = listener->first;
+        cr_endpoint_leave(s);
+        if (cr_endpoint_is_local(s))
             cr_wire_close(world, s);
         else
             cr_wire_reset(world, s);
-        s->state = CR_SOCKET_ENDED;
+        s->state = CR_ENDPOINT_ENDED;
         s->closed = true;
-        cr_socket_release(world, s);
+        cr_endpoint_release(world, s);
     }
 }
 
 /* What a listener hands out has its options. */
-static cr_socket *answer(cr_world *world, cr_socket *listener, cr_socket *caller)
+static cr_endpoint *answer(cr_world *world, cr_endpoint *listener, cr_endpoint *caller)
 {
-    cr_socket *s = cr_socket_new(world, listener->family);
+    cr_endpoint *s = cr_endpoint_new(world, listener->family);
     if (!s)
         return NULL;
     for (size_t i = 0; i < CR_SOCKET_OPTIONS; i++)
         s->options[i] = listener->options[i];
     s->name = caller->peer_name;
-    s->bound = !cr_socket_is_local(s);
+    s->bound = !cr_endpoint_is_local(s);
     s->peer_name = caller->name;
     s->call = CR_CALL_DONE;
-    s->state = CR_SOCKET_ANSWERING;
-    cr_socket_join(world, caller, s);
-    cr_backlog_push(listener, s);
+    s->state = CR_ENDPOINT_ANSWERING;
+    cr_endpoint_join(world, caller, s);
+    cr_endpoint_queue(listener, s);
     return s;
 }
 
@@ -52,27 +53,27 @@ static cr_socket *answer(cr_world *world, cr_socket *listener, cr_socket *caller
 static void ack_arrives(cr_world *world, cr_arrival *arrival)
 {
     (void)world;
-    cr_backlog_done(cr_container_of(arrival, cr_socket, handshake)->peer);
+    cr_endpoint_answered(cr_container_of(arrival, cr_endpoint, handshake)->peer);
 }
 static const cr_arrival_type ack = { 3, ack_arrives };
 
 static void syn_ack_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *caller = cr_container_of(arrival, cr_socket, handshake)->peer;
-    caller->state = CR_SOCKET_OPEN;
+    cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake)->peer;
+    caller->state = CR_ENDPOINT_OPEN;
     cr_arrival_plan(&world->net.arrivals, &caller->handshake, cr_wire_arrival(world, caller), &ack);
 }
 static const cr_arrival_type syn_ack = { 2, syn_ack_arrives };
 
 static void refusal_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_wire_end(world, cr_container_of(arrival, cr_socket, handshake), ECONNREFUSED);
+    cr_wire_end(world, cr_container_of(arrival, cr_endpoint, handshake), ECONNREFUSED);
 }
 static const cr_arrival_type refusal = { 7, refusal_arrives };
 
 static void time_passes(cr_world *world, cr_arrival *arrival)
 {
-    cr_wire_end(world, cr_container_of(arrival, cr_socket, handshake), ETIMEDOUT);
+    cr_wire_end(world, cr_container_of(arrival, cr_endpoint, handshake), ETIMEDOUT);
 }
 static const cr_arrival_type timeout = { 8, time_passes };
 
@@ -80,7 +81,7 @@ static void syn_arrives(cr_world *world, cr_arrival *arrival);
 static const cr_arrival_type syn = { 1, syn_arrives };
 
 /* Sent again when nothing has come of it for so long. */
-static void send_again(cr_world *world, cr_socket *caller)
+static void send_again(cr_world *world, cr_endpoint *caller)
 {
     int64_t at = cr_wire_arrival(world, caller) + caller->retry;
     bool more = caller->retry < RETRY_LAST;
@@ -90,13 +91,13 @@ static void send_again(cr_world *world, cr_socket *caller)
 
 static void syn_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *caller = cr_container_of(arrival, cr_socket, handshake);
-    cr_socket *listener = cr_name_listener(world, &caller->peer_name);
+    cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake);
+    cr_endpoint *listener = cr_name_listener(world, &caller->peer_name);
     if (!listener) {
         cr_arrival_plan(&world->net.arrivals, arrival, cr_wire_arrival(world, caller), &refusal);
         return;
     }
-    cr_socket *s = is_full(listener) ? NULL : answer(world, listener, caller);
+    cr_endpoint *s = is_full(listener) ? NULL : answer(world, listener, caller);
     if (s)
         cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn_ack);
     else
@@ -104,16 +105,16 @@ static void syn_arrives(cr_world *world, cr_arrival *arrival)
 }
 
 /* Called again while a call is under way, or after it: as inet_stream_connect. */
-static int call_again(cr_socket *s)
+static int call_again(cr_endpoint *s)
 {
     if (s->call == CR_CALL_DONE)
         return -EISCONN;
-    if (s->state == CR_SOCKET_CALLING)
+    if (s->state == CR_ENDPOINT_CALLING)
         return -EALREADY;
-    if (s->state == CR_SOCKET_ENDED) {
-        int error = cr_socket_take_error(s);
+    if (s->state == CR_ENDPOINT_ENDED) {
+        int error = cr_endpoint_take_error(s);
         s->call = CR_CALL_NONE;
-        s->state = CR_SOCKET_FRESH;
+        s->state = CR_ENDPOINT_FRESH;
         s->shut = 0;
         return error ? error : -ECONNABORTED;
     }
@@ -121,7 +122,7 @@ static int call_again(cr_socket *s)
     return 0;
 }
 
-static int call(cr_world *world, cr_socket *s, const cr_name *to)
+static int call(cr_world *world, cr_endpoint *s, const cr_name *to)
 {
     s->peer_name = *to;
     if (!s->bound) {
@@ -130,7 +131,7 @@ static int call(cr_world *world, cr_socket *s, const cr_name *to)
             return err;
     }
     cr_name_route(&s->name, &s->peer_name);
-    s->state = CR_SOCKET_CALLING;
+    s->state = CR_ENDPOINT_CALLING;
     s->call = CR_CALL_PENDING;
     s->retry = RETRY_FIRST;
     cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn);
@@ -139,23 +140,23 @@ static int call(cr_world *world, cr_socket *s, const cr_name *to)
 
 /* ---- AF_UNIX ---- */
 
-static int connect_local(cr_world *world, cr_socket *s, const cr_name *to)
+static int connect_local(cr_world *world, cr_endpoint *s, const cr_name *to)
 {
-    cr_socket *listener = cr_name_local(world, to);
+    cr_endpoint *listener = cr_name_local(world, to);
     if (!listener)
         return to->local.sun_path[0] ? -ENOENT : -ECONNREFUSED;
-    if (listener->state != CR_SOCKET_LISTENING || (listener->shut & CR_SHUT_RECV))
+    if (listener->state != CR_ENDPOINT_LISTENING || (listener->shut & CR_SHUT_RECV))
         return -ECONNREFUSED;
     if (is_full(listener))
         return -EAGAIN;
-    if (s->state != CR_SOCKET_FRESH)
-        return s->state == CR_SOCKET_OPEN ? -EISCONN : -EINVAL;
+    if (s->state != CR_ENDPOINT_FRESH)
+        return s->state == CR_ENDPOINT_OPEN ? -EISCONN : -EINVAL;
     s->peer_name = *to;
-    cr_socket *other = answer(world, listener, s);
+    cr_endpoint *other = answer(world, listener, s);
     if (!other)
         return -ENOMEM;
-    cr_backlog_done(other);
-    s->state = CR_SOCKET_OPEN;
+    cr_endpoint_answered(other);
+    s->state = CR_ENDPOINT_OPEN;
     return 0;
 }
 
@@ -164,60 +165,60 @@ static int connect_local(cr_world *world, cr_socket *s, const cr_name *to)
 int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsigned size)
 {
     cr_name to;
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (!cr_socket_is_local(s) && s->call != CR_CALL_NONE)
+    if (!cr_endpoint_is_local(s) && s->call != CR_CALL_NONE)
         return call_again(s);
-    if (!cr_socket_is_local(s) && s->state != CR_SOCKET_FRESH)
+    if (!cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_FRESH)
         return -EISCONN;
     int err = cr_name_read(s->family, address, size, &to);
     if (err < 0)
         return err;
-    return cr_socket_is_local(s) ? connect_local(world, s, &to) : call(world, s, &to);
+    return cr_endpoint_is_local(s) ? connect_local(world, s, &to) : call(world, s, &to);
 }
 
 int cr_net_listen(cr_world *world, int fd, int backlog)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    bool fresh = s->state == CR_SOCKET_FRESH && s->call == CR_CALL_NONE;
-    if (!fresh && s->state != CR_SOCKET_LISTENING)
+    bool fresh = s->state == CR_ENDPOINT_FRESH && s->call == CR_CALL_NONE;
+    if (!fresh && s->state != CR_ENDPOINT_LISTENING)
         return -EINVAL;
-    if (!s->bound && cr_socket_is_local(s))
+    if (!s->bound && cr_endpoint_is_local(s))
         return -EINVAL;
     if (!s->bound && cr_name_choose(world, s) < 0)
         return -EADDRINUSE;
-    if (!cr_socket_is_local(s) && fresh && cr_name_taken(world, s, true))
+    if (!cr_endpoint_is_local(s) && fresh && cr_name_taken(world, s, true))
         return -EADDRINUSE;
     s->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
-    s->state = CR_SOCKET_LISTENING;
+    s->state = CR_ENDPOINT_LISTENING;
     return 0;
 }
 
-static cr_socket *first_done(const cr_socket *listener)
+static cr_endpoint *first_done(const cr_endpoint *listener)
 {
-    cr_socket *s = listener->first;
-    while (s && s->state == CR_SOCKET_ANSWERING)
+    cr_endpoint *s = listener->first;
+    while (s && s->state == CR_ENDPOINT_ANSWERING)
         s = s->next;
     return s;
 }
 
 int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
 {
-    cr_socket *listener = cr_socket_find(world, fd);
+    cr_endpoint *listener = cr_endpoint_find(world, fd);
     if (!listener)
         return -EBADF;
-    if (listener->state != CR_SOCKET_LISTENING)
+    if (listener->state != CR_ENDPOINT_LISTENING)
         return -EINVAL;
-    cr_socket *s = first_done(listener);
+    cr_endpoint *s = first_done(listener);
     if (!s)
         return listener->shut & CR_SHUT_RECV ? -EINVAL : -EAGAIN;
-    int number = cr_socket_number(world, s);
+    int number = cr_endpoint_number(world, s);
     if (number < 0)
         return number;
-    cr_backlog_leave(s);
+    cr_endpoint_leave(s);
     if (address)
         (void)cr_name_show(&s->peer_name, s->family, address, size);
     return number;

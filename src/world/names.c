@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "world/sockets.h"
+#include "world/endpoints.h"
+#include "world/net.h"
 
 #define PORT_FIRST 32768u
 #define PORTS 28232u /* net.ipv4.ip_local_port_range */
@@ -134,7 +135,7 @@ static bool same_address(const cr_name *a, const cr_name *b)
 }
 
 /* Does what is bound to name take what comes for the address of other? [::] takes IPv4 too. */
-static bool takes(const cr_socket *s, const cr_name *name, const cr_name *other)
+static bool takes(const cr_endpoint *s, const cr_name *name, const cr_name *other)
 {
     if (!is_any(name))
         return same_address(name, other);
@@ -143,10 +144,10 @@ static bool takes(const cr_socket *s, const cr_name *name, const cr_name *other)
     return name->any.sa_family == AF_INET6 && !s->options[CR_OPTION_ONLY_V6];
 }
 
-static cr_socket *next_bound(const cr_world *world, size_t *at)
+static cr_endpoint *next_bound(const cr_world *world, size_t *at)
 {
     while (*at < world->net.room) {
-        cr_socket *s = world->net.sockets[(*at)++];
+        cr_endpoint *s = world->net.endpoints[(*at)++];
         if (s && s->bound)
             return s;
     }
@@ -154,20 +155,20 @@ static cr_socket *next_bound(const cr_world *world, size_t *at)
 }
 
 /* May both have the port? */
-static bool share(const cr_socket *a, const cr_socket *b, bool listening)
+static bool share(const cr_endpoint *a, const cr_endpoint *b, bool listening)
 {
     if (a->options[CR_OPTION_REUSE_PORT] && b->options[CR_OPTION_REUSE_PORT])
         return true;
     return a->options[CR_OPTION_REUSE_ADDRESS] && b->options[CR_OPTION_REUSE_ADDRESS] &&
-           !(listening && b->state == CR_SOCKET_LISTENING) && b->state != CR_SOCKET_LISTENING;
+           !(listening && b->state == CR_ENDPOINT_LISTENING) && b->state != CR_ENDPOINT_LISTENING;
 }
 
-bool cr_name_taken(const cr_world *world, const cr_socket *s, bool listening)
+bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening)
 {
-    const cr_socket *other;
+    const cr_endpoint *other;
     size_t at = 0;
     while ((other = next_bound(world, &at)))
-        if (other != s && !cr_socket_is_local(other) &&
+        if (other != s && !cr_endpoint_is_local(other) &&
             port_of(&other->name) == port_of(&s->name) &&
             (takes(s, &s->name, &other->name) || takes(other, &other->name, &s->name)) &&
             !share(s, other, listening))
@@ -176,7 +177,7 @@ bool cr_name_taken(const cr_world *world, const cr_socket *s, bool listening)
 }
 
 /* The next free one, or one of the few behind it. */
-static int choose_port(cr_world *world, cr_socket *s)
+static int choose_port(cr_world *world, cr_endpoint *s)
 {
     size_t skip = cr_world_choose(world, 4);
     for (unsigned tries = 0; tries < PORTS; tries++) {
@@ -188,7 +189,7 @@ static int choose_port(cr_world *world, cr_socket *s)
     return -EADDRNOTAVAIL;
 }
 
-int cr_name_choose(cr_world *world, cr_socket *s)
+int cr_name_choose(cr_world *world, cr_endpoint *s)
 {
     bool named = s->name.size > 0;
     if (!named && s->family == AF_INET)
@@ -222,12 +223,12 @@ void cr_name_route(cr_name *own, cr_name *to)
     route(own, to);
 }
 
-cr_socket *cr_name_listener(cr_world *world, const cr_name *name)
+cr_endpoint *cr_name_listener(cr_world *world, const cr_name *name)
 {
-    cr_socket *best = NULL, *s;
+    cr_endpoint *best = NULL, *s;
     size_t equal = 0, at = 0;
     while ((s = next_bound(world, &at))) {
-        if (s->state != CR_SOCKET_LISTENING || cr_socket_is_local(s) ||
+        if (s->state != CR_ENDPOINT_LISTENING || cr_endpoint_is_local(s) ||
             port_of(&s->name) != port_of(name) || !takes(s, &s->name, name))
             continue;
         if (best && is_any(&s->name) && !is_any(&best->name))
@@ -239,12 +240,12 @@ cr_socket *cr_name_listener(cr_world *world, const cr_name *name)
     return best;
 }
 
-cr_socket *cr_name_local(const cr_world *world, const cr_name *name)
+cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name)
 {
-    cr_socket *s;
+    cr_endpoint *s;
     size_t at = 0;
     while ((s = next_bound(world, &at)))
-        if (cr_socket_is_local(s) && s->name.size == name->size &&
+        if (cr_endpoint_is_local(s) && s->name.size == name->size &&
             memcmp(&s->name.local, &name->local, name->size) == 0)
             return s;
     return NULL;
@@ -252,7 +253,7 @@ cr_socket *cr_name_local(const cr_world *world, const cr_name *name)
 
 /* ---- the entries ---- */
 
-static int bind_inet(cr_world *world, cr_socket *s)
+static int bind_inet(cr_world *world, cr_endpoint *s)
 {
     if (!is_ours(&s->name))
         return -EADDRNOTAVAIL;
@@ -263,17 +264,17 @@ static int bind_inet(cr_world *world, cr_socket *s)
 
 int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigned size)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     cr_name name;
     if (!s)
         return -EBADF;
     int err = cr_name_read(s->family, address, size, &name);
     if (err < 0)
         return err;
-    if (s->bound || s->state != CR_SOCKET_FRESH)
+    if (s->bound || s->state != CR_ENDPOINT_FRESH)
         return -EINVAL;
     s->name = name;
-    if (!cr_socket_is_local(s))
+    if (!cr_endpoint_is_local(s))
         err = bind_inet(world, s);
     else if (cr_name_local(world, &name))
         err = -EADDRINUSE;
@@ -285,16 +286,16 @@ int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigne
 
 int cr_net_own_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     return s ? cr_name_show(&s->name, s->family, address, size) : -EBADF;
 }
 
 int cr_net_peer_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (s->state != CR_SOCKET_OPEN)
+    if (s->state != CR_ENDPOINT_OPEN)
         return -ENOTCONN;
     return cr_name_show(&s->peer_name, s->family, address, size);
 }

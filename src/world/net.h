@@ -7,22 +7,8 @@
 #ifndef CR_NET_H
 #define CR_NET_H
 #include "base/sys.h"
-#include "world/arrivals.h"
 
-#define CR_VIRTUAL_FIRST (1 << 20)
-
-typedef struct cr_socket cr_socket;
-
-typedef struct cr_net {
-    cr_socket **sockets; /* by number, less CR_VIRTUAL_FIRST; NULL: the number is free */
-    size_t room;
-    size_t open;          /* how many numbers are not free */
-    cr_arrivals arrivals; /* what is on its way */
-    uint64_t connections;
-    unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
-} cr_net;
-
-static inline bool cr_is_virtual(int fd) { return fd >= CR_VIRTUAL_FIRST; }
+typedef struct cr_world cr_world;
 
 /* ---- the table's entries: see cr_sys ---- */
 

@@ -3,11 +3,12 @@
  *
  * Owns which there are, and what the kernel makes of a value: a switch is 0 or 1, a buffer's size
  * is doubled. Of most it is only remembered, so that a program which reads back what it has set
- * finds it; those that the network obeys are in sockets.h. */
+ * finds it; those that the network obeys are in endpoints.h. */
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "world/sockets.h"
+#include "world/endpoints.h"
+#include "world/net.h"
 
 enum kind { SWITCH, NUMBER, BUFFER };
 
@@ -42,16 +43,16 @@ static const known options[CR_SOCKET_OPTIONS] = {
     { IPPROTO_TCP, TCP_QUICKACK, SWITCH, 1 },
 };
 
-void cr_options_init(cr_socket *s)
+void cr_socket_options_init(cr_endpoint *s)
 {
     for (size_t i = 0; i < CR_SOCKET_OPTIONS; i++)
         s->options[i] = options[i].initial;
 }
 
 /* Its index, or why there is none. */
-static int find(const cr_socket *s, const cr_socket_option *option)
+static int find(const cr_endpoint *s, const cr_socket_option *option)
 {
-    if (cr_socket_is_local(s) && option->level != SOL_SOCKET)
+    if (cr_endpoint_is_local(s) && option->level != SOL_SOCKET)
         return -EOPNOTSUPP;
     for (int i = 0; i < CR_SOCKET_OPTIONS; i++)
         if (options[i].level == option->level && options[i].name == option->name)
@@ -59,7 +60,7 @@ static int find(const cr_socket *s, const cr_socket_option *option)
     return -ENOPROTOOPT;
 }
 
-static int set_linger(cr_socket *s, const cr_socket_option *option)
+static int set_linger(cr_endpoint *s, const cr_socket_option *option)
 {
     struct linger asked;
     if (option->size < sizeof asked)
@@ -72,7 +73,7 @@ static int set_linger(cr_socket *s, const cr_socket_option *option)
 
 int cr_net_set_option(cr_world *world, int fd, const cr_socket_option *option)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     int value;
     if (!s)
         return -EBADF;
@@ -95,14 +96,14 @@ int cr_net_set_option(cr_world *world, int fd, const cr_socket_option *option)
 }
 
 /* What is no option but a question. */
-static bool answer(cr_socket *s, int name, int *ret_value)
+static bool answer(cr_endpoint *s, int name, int *ret_value)
 {
     switch (name) {
-    case SO_ERROR: *ret_value = -cr_socket_take_error(s); break;
+    case SO_ERROR: *ret_value = -cr_endpoint_take_error(s); break;
     case SO_TYPE: *ret_value = SOCK_STREAM; break;
     case SO_DOMAIN: *ret_value = s->family; break;
-    case SO_PROTOCOL: *ret_value = cr_socket_is_local(s) ? 0 : IPPROTO_TCP; break;
-    case SO_ACCEPTCONN: *ret_value = s->state == CR_SOCKET_LISTENING; break;
+    case SO_PROTOCOL: *ret_value = cr_endpoint_is_local(s) ? 0 : IPPROTO_TCP; break;
+    case SO_ACCEPTCONN: *ret_value = s->state == CR_ENDPOINT_LISTENING; break;
     default: return false;
     }
     return true;
@@ -117,7 +118,7 @@ static void give(cr_socket_option *option, const void *value, unsigned size)
 
 int cr_net_get_option(cr_world *world, int fd, cr_socket_option *option)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     int value;
     if (!s)
         return -EBADF;

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "world/net.h"
+
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 /* A clock at zero would be taken for no instant by careless code. */
 #define FIRST_INSTANT CR_SECOND

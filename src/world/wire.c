@@ -11,48 +11,52 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "world/sockets.h"
+#include "world/endpoints.h"
+#include "world/net.h"
 
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
 #define WINDOW ((size_t)64 * 1024)     /* arrived and not read */
 #define LOCAL_MAX ((size_t)128 * 1024) /* AF_UNIX: sent and not read */
 #define LOCAL_KIND 16                  /* in the hash */
 
-int64_t cr_wire_arrival(cr_world *world, const cr_socket *s)
+int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s)
 {
     (void)s;
     return cr_world_now(world);
 }
 
-bool cr_wire_readable(const cr_socket *s) { return s->peer && cr_flow_readable(&s->peer->out) > 0; }
+bool cr_wire_readable(const cr_endpoint *s)
+{
+    return s->peer && cr_flow_readable(&s->peer->out) > 0;
+}
 
 /* How much of what it has sent is still held for it. */
-static size_t held(const cr_socket *s)
+static size_t held(const cr_endpoint *s)
 {
-    uint64_t until = cr_socket_is_local(s) ? s->out.taken : s->out.arrived;
+    uint64_t until = cr_endpoint_is_local(s) ? s->out.taken : s->out.arrived;
     return (size_t)(s->out.written - until);
 }
 
 /* As sk_stream_is_writeable and unix_writable: a sender is woken when there is some room again. */
-bool cr_wire_writable(const cr_socket *s)
+bool cr_wire_writable(const cr_endpoint *s)
 {
-    if (cr_socket_is_local(s))
+    if (cr_endpoint_is_local(s))
         return held(s) * 4 <= LOCAL_MAX;
     return held(s) * 3 <= FLIGHT_MAX * 2;
 }
 
-static void drop_arrivals(cr_world *world, cr_socket *s)
+static void drop_arrivals(cr_world *world, cr_endpoint *s)
 {
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
     cr_arrival_drop(&world->net.arrivals, &s->bytes);
     cr_arrival_drop(&world->net.arrivals, &s->fin);
 }
 
-void cr_wire_end(cr_world *world, cr_socket *s, int error)
+void cr_wire_end(cr_world *world, cr_endpoint *s, int error)
 {
     drop_arrivals(world, s);
     cr_arrival_drop(&world->net.arrivals, &s->reset);
-    s->state = CR_SOCKET_ENDED;
+    s->state = CR_ENDPOINT_ENDED;
     s->shut = CR_SHUT_BOTH;
     s->error = error;
     s->out.fin_due = false;
@@ -64,41 +68,41 @@ void cr_wire_end(cr_world *world, cr_socket *s, int error)
 /* It was not accepted yet when it was answered, or it knows the end of what it has sent. */
 static void reset_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(arrival, cr_socket, reset);
-    cr_socket *to = from->peer;
+    cr_endpoint *from = cr_container_of(arrival, cr_endpoint, reset);
+    cr_endpoint *to = from->peer;
     drop_arrivals(world, from);
     cr_flow_cut(&from->out);
-    if (!to || to->state == CR_SOCKET_ENDED)
+    if (!to || to->state == CR_ENDPOINT_ENDED)
         return;
-    int error = to->state == CR_SOCKET_CALLING ? ECONNREFUSED : to->done ? EPIPE : ECONNRESET;
-    bool accepted = to->state != CR_SOCKET_ANSWERING;
+    int error = to->state == CR_ENDPOINT_CALLING ? ECONNREFUSED : to->done ? EPIPE : ECONNRESET;
+    bool accepted = to->state != CR_ENDPOINT_ANSWERING;
     if (!accepted)
-        cr_backlog_leave(to);
+        cr_endpoint_leave(to);
     cr_wire_end(world, to, error);
     if (!accepted) {
         to->closed = true;
-        cr_socket_release(world, to);
+        cr_endpoint_release(world, to);
     }
 }
 static const cr_arrival_type reset = { 6, reset_arrives };
 
-void cr_wire_reset(cr_world *world, cr_socket *s)
+void cr_wire_reset(cr_world *world, cr_endpoint *s)
 {
     if (s->peer && !s->reset.type)
         cr_arrival_plan(&world->net.arrivals, &s->reset, cr_wire_arrival(world, s), &reset);
 }
 
 /* The end has arrived where all bytes before it have. With both ends the connection is no more. */
-static void arrive(cr_socket *from)
+static void arrive(cr_endpoint *from)
 {
-    cr_socket *to = from->peer;
+    cr_endpoint *to = from->peer;
     cr_flow_arrive(&from->out, WINDOW);
     if (to->done || !from->out.fin_due || from->out.arrived < from->out.written)
         return;
     to->done = true;
     to->shut |= CR_SHUT_RECV;
     if (from->done)
-        from->state = to->state = CR_SOCKET_ENDED;
+        from->state = to->state = CR_ENDPOINT_ENDED;
 }
 
 /* How many of n bytes arrive now: all, one, or half. */
@@ -115,11 +119,11 @@ static const cr_arrival_type bytes = { 4, bytes_arrive };
 
 /* Bytes for a socket that is closed are answered by a reset, as by a kernel that has no place for
  * them. */
-static void take_in(cr_world *world, cr_socket *from, size_t n)
+static void take_in(cr_world *world, cr_endpoint *from, size_t n)
 {
     cr_flow *flow = &from->out;
     cr_world_note(world, n);
-    cr_backlog_done(from->peer);
+    cr_endpoint_answered(from->peer);
     if (from->peer->closed && flow->arrived < flow->due) {
         flow->arrived = flow->taken = flow->due;
         cr_wire_reset(world, from->peer);
@@ -130,7 +134,7 @@ static void take_in(cr_world *world, cr_socket *from, size_t n)
 
 static void bytes_arrive(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(arrival, cr_socket, bytes);
+    cr_endpoint *from = cr_container_of(arrival, cr_endpoint, bytes);
     int64_t now = cr_world_now(world);
     size_t n = choose_part(world, cr_flow_pending(&from->out, now));
     cr_flow_advance(&from->out, n);
@@ -141,7 +145,7 @@ static void bytes_arrive(cr_world *world, cr_arrival *arrival)
 
 static void fin_arrives(cr_world *world, cr_arrival *arrival)
 {
-    cr_socket *from = cr_container_of(arrival, cr_socket, fin);
+    cr_endpoint *from = cr_container_of(arrival, cr_endpoint, fin);
     size_t n = (size_t)(from->out.written - from->out.due);
     cr_arrival_drop(&world->net.arrivals, &from->bytes);
     cr_flow_advance(&from->out, n);
@@ -153,24 +157,24 @@ static const cr_arrival_type fin = { 5, fin_arrives };
 /* ---- sending and receiving ---- */
 
 /* Why nothing can be sent; 0: it can. */
-static int refuse_send(cr_socket *s)
+static int refuse_send(cr_endpoint *s)
 {
-    if (cr_socket_is_local(s)) {
-        if (s->state != CR_SOCKET_OPEN)
+    if (cr_endpoint_is_local(s)) {
+        if (s->state != CR_ENDPOINT_OPEN)
             return -ENOTCONN;
         return s->shut & CR_SHUT_SEND ? -EPIPE : 0;
     }
-    if (s->state == CR_SOCKET_CALLING)
+    if (s->state == CR_ENDPOINT_CALLING)
         return -EAGAIN;
     if (s->error)
-        return cr_socket_take_error(s);
-    return s->state != CR_SOCKET_OPEN || (s->shut & CR_SHUT_SEND) ? -EPIPE : 0;
+        return cr_endpoint_take_error(s);
+    return s->state != CR_ENDPOINT_OPEN || (s->shut & CR_SHUT_SEND) ? -EPIPE : 0;
 }
 
-static void send_now(cr_world *world, cr_socket *s, const void *buf, size_t n)
+static void send_now(cr_world *world, cr_endpoint *s, const void *buf, size_t n)
 {
     cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s));
-    if (!cr_socket_is_local(s)) {
+    if (!cr_endpoint_is_local(s)) {
         if (!s->bytes.type)
             cr_arrival_plan(&world->net.arrivals, &s->bytes, s->out.marks[0].at, &bytes);
         return;
@@ -184,7 +188,7 @@ static void send_now(cr_world *world, cr_socket *s, const void *buf, size_t n)
 
 ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
     if (flags & MSG_OOB)
@@ -192,7 +196,7 @@ ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int f
     int err = refuse_send(s);
     if (err < 0 || size == 0)
         return err;
-    size_t max = cr_socket_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
+    size_t max = cr_endpoint_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
     size_t room = max - held(s);
     size_t n = size < room ? size : room;
     if (n == 0)
@@ -204,38 +208,38 @@ ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int f
 }
 
 /* What a reader is told where nothing has arrived. */
-static int tell_reader(cr_socket *s)
+static int tell_reader(cr_endpoint *s)
 {
-    bool local = cr_socket_is_local(s);
+    bool local = cr_endpoint_is_local(s);
     if (s->done)
         return 0;
     if (s->error)
-        return cr_socket_take_error(s);
+        return cr_endpoint_take_error(s);
     if (s->shut & CR_SHUT_RECV)
         return 0;
-    if (!local && (s->state == CR_SOCKET_FRESH || s->state == CR_SOCKET_ENDED))
+    if (!local && (s->state == CR_ENDPOINT_FRESH || s->state == CR_ENDPOINT_ENDED))
         return -ENOTCONN;
     return -EAGAIN;
 }
 
 /* There is room for what was due and could not arrive. */
-static void open_window(cr_world *world, cr_socket *from)
+static void open_window(cr_world *world, cr_endpoint *from)
 {
     bool held_back = from->out.arrived < from->out.due;
-    if (held_back && !from->bytes.type && from->state != CR_SOCKET_ENDED)
+    if (held_back && !from->bytes.type && from->state != CR_ENDPOINT_ENDED)
         cr_arrival_plan(&world->net.arrivals, &from->bytes, cr_wire_arrival(world, from), &bytes);
 }
 
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
     if (flags & MSG_OOB)
-        return cr_socket_is_local(s) ? -EOPNOTSUPP : -EINVAL;
-    if (cr_socket_is_local(s) && s->state != CR_SOCKET_OPEN)
+        return cr_endpoint_is_local(s) ? -EOPNOTSUPP : -EINVAL;
+    if (cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_OPEN)
         return -EINVAL;
-    if (s->state == CR_SOCKET_LISTENING)
+    if (s->state == CR_ENDPOINT_LISTENING)
         return -ENOTCONN;
     if (!cr_wire_readable(s))
         return tell_reader(s);
@@ -250,7 +254,7 @@ ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
 
 /* ---- ending ---- */
 
-static void send_fin(cr_world *world, cr_socket *s)
+static void send_fin(cr_world *world, cr_endpoint *s)
 {
     int64_t at = cr_wire_arrival(world, s);
     if (s->shut & CR_SHUT_SEND)
@@ -259,7 +263,7 @@ static void send_fin(cr_world *world, cr_socket *s)
     cr_arrival_plan(&world->net.arrivals, &s->fin, at > s->out.latest ? at : s->out.latest, &fin);
 }
 
-static int shut_local(cr_socket *s, unsigned what)
+static int shut_local(cr_endpoint *s, unsigned what)
 {
     s->shut |= what;
     if (s->peer && (what & CR_SHUT_RECV))
@@ -270,41 +274,41 @@ static int shut_local(cr_socket *s, unsigned what)
 }
 
 /* What its call has come to at the other side is forgotten. */
-static void give_up(cr_world *world, cr_socket *s)
+static void give_up(cr_world *world, cr_endpoint *s)
 {
-    cr_socket *peer = s->peer;
+    cr_endpoint *peer = s->peer;
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
     if (!peer)
         return;
-    cr_backlog_leave(peer);
+    cr_endpoint_leave(peer);
     peer->closed = true;
     s->peer = peer->peer = NULL;
-    cr_socket_release(world, peer);
+    cr_endpoint_release(world, peer);
 }
 
 int cr_net_shutdown(cr_world *world, int fd, int how)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
     if (how < SHUT_RD || how > SHUT_RDWR)
         return -EINVAL;
     unsigned what = (unsigned)how + 1;
-    if (cr_socket_is_local(s))
+    if (cr_endpoint_is_local(s))
         return shut_local(s, what);
-    if (s->state == CR_SOCKET_LISTENING && (what & CR_SHUT_RECV)) {
+    if (s->state == CR_ENDPOINT_LISTENING && (what & CR_SHUT_RECV)) {
         cr_handshake_stop(world, s);
-        s->state = CR_SOCKET_FRESH;
-    } else if (s->state == CR_SOCKET_CALLING) {
+        s->state = CR_ENDPOINT_FRESH;
+    } else if (s->state == CR_ENDPOINT_CALLING) {
         give_up(world, s);
-        s->state = CR_SOCKET_FRESH;
+        s->state = CR_ENDPOINT_FRESH;
         s->call = CR_CALL_NONE;
         s->error = ECONNRESET;
-    } else if (s->state == CR_SOCKET_OPEN) {
+    } else if (s->state == CR_ENDPOINT_OPEN) {
         if (what & CR_SHUT_SEND)
             send_fin(world, s);
         s->shut |= what;
-    } else if (s->state != CR_SOCKET_LISTENING) {
+    } else if (s->state != CR_ENDPOINT_LISTENING) {
         s->shut |= what;
         return -ENOTCONN;
     }
@@ -312,9 +316,9 @@ int cr_net_shutdown(cr_world *world, int fd, int how)
 }
 
 /* What it has not read is told to the peer as a reset; what the peer has sent has room again. */
-static void close_local(cr_socket *s)
+static void close_local(cr_endpoint *s)
 {
-    cr_socket *peer = s->peer;
+    cr_endpoint *peer = s->peer;
     if (!peer)
         return;
     peer->shut = CR_SHUT_BOTH;
@@ -323,17 +327,17 @@ static void close_local(cr_socket *s)
     peer->out.taken = peer->out.written;
 }
 
-void cr_wire_close(cr_world *world, cr_socket *s)
+void cr_wire_close(cr_world *world, cr_endpoint *s)
 {
     bool drop = s->options[CR_OPTION_LINGER] && !s->options[CR_OPTION_LINGER_SECONDS];
-    if (cr_socket_is_local(s)) {
+    if (cr_endpoint_is_local(s)) {
         close_local(s);
-    } else if (s->state == CR_SOCKET_CALLING) {
+    } else if (s->state == CR_ENDPOINT_CALLING) {
         give_up(world, s);
-    } else if (s->state == CR_SOCKET_OPEN && (drop || cr_wire_readable(s))) {
+    } else if (s->state == CR_ENDPOINT_OPEN && (drop || cr_wire_readable(s))) {
         cr_wire_reset(world, s);
-        s->state = CR_SOCKET_ENDED;
-    } else if (s->state == CR_SOCKET_OPEN) {
+        s->state = CR_ENDPOINT_ENDED;
+    } else if (s->state == CR_ENDPOINT_OPEN) {
         send_fin(world, s);
     }
 }

@@ -7,8 +7,24 @@
 
 #include "base/prng.h"
 #include "base/sys.h"
+#include "world/arrivals.h"
 #include "world/choices.h"
-#include "world/net.h"
+
+/* Sockets of the simulated network have numbers where no real descriptor is. */
+#define CR_VIRTUAL_FIRST (1 << 20)
+static inline bool cr_is_virtual(int fd) { return fd >= CR_VIRTUAL_FIRST; }
+
+typedef struct cr_endpoint cr_endpoint;
+
+/* The simulated network: see net.h. */
+typedef struct cr_net {
+    cr_endpoint **endpoints; /* by number, less CR_VIRTUAL_FIRST; NULL: the number is free */
+    size_t room;
+    size_t open;          /* how many numbers are not free */
+    cr_arrivals arrivals; /* what is on its way */
+    uint64_t connections;
+    unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
+} cr_net;
 
 /* table is the OS as the program sees it: the given one, with the world's clock, chance and
  * sockets. */

@@ -202,7 +202,7 @@ static void drain(ends *e, act *until)
         EXPECT(i < 100000);
         ssize_t n = CALL(e->loop, recv, e->b.number, block, sizeof block, 0);
         EXPECT(n > 0 || n == -EAGAIN);
-        cr_loop_turn(e->loop, false, 0);
+        cr_turn(e->loop, false, 0);
     }
 }
 

@@ -84,7 +84,7 @@ static inline act new_attached(crank_loop *loop, enum cr_op_code code, cr_fd fd,
 static inline void turn(crank_loop *loop)
 {
     for (int i = 0; i < 3; i++)
-        cr_loop_turn(loop, false, 0);
+        cr_turn(loop, false, 0);
 }
 
 /* From outside the backend, past what it remembers. */

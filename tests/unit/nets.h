@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include "test.h"
+#include "world/net.h"
 #include "world/world.h"
 
 typedef struct net {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* network.c: the simulated network as its users call it.
+/* net.c: the simulated network as its users call it.
  *
  * Owns the beginning and the end of a socket, and the arrival of what is due. What is due at one
  * instant arrives in any order: with seed 0 that in which it was planned, else chosen one by one.
@@ -10,7 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
-#include "world/sockets.h"
+#include "world/endpoints.h"
+#include "world/net.h"
 
 /* ---- the entries ---- */
 
@@ -22,11 +23,11 @@ int cr_net_socket(cr_world *world, int family, int type, int protocol)
         return -ESOCKTNOSUPPORT;
     if (protocol != 0 && protocol != (family == AF_UNIX ? PF_UNIX : IPPROTO_TCP))
         return -EPROTONOSUPPORT;
-    cr_socket *s = cr_socket_new(world, family);
+    cr_endpoint *s = cr_endpoint_new(world, family);
     if (!s)
         return -ENOBUFS;
-    cr_options_init(s);
-    int number = cr_socket_number(world, s);
+    cr_socket_options_init(s);
+    int number = cr_endpoint_number(world, s);
     if (number < 0)
         cr_free(world->real, s);
     return number;
@@ -34,7 +35,7 @@ int cr_net_socket(cr_world *world, int family, int type, int protocol)
 
 int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
 {
-    cr_socket *pair[2];
+    cr_endpoint *pair[2];
     int fds[2];
     if (family == AF_INET || family == AF_INET6)
         return -EOPNOTSUPP;
@@ -44,34 +45,34 @@ int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
             (void)cr_net_close(world, fds[0]);
         if (fds[i] < 0)
             return fds[i];
-        pair[i] = cr_socket_find(world, fds[i]);
-        pair[i]->state = CR_SOCKET_OPEN;
+        pair[i] = cr_endpoint_find(world, fds[i]);
+        pair[i]->state = CR_ENDPOINT_OPEN;
     }
-    cr_socket_join(world, pair[0], pair[1]);
+    cr_endpoint_join(world, pair[0], pair[1]);
     memcpy(ret_fds, fds, sizeof fds);
     return 0;
 }
 
 int cr_net_close(cr_world *world, int fd)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (s->state == CR_SOCKET_LISTENING)
+    if (s->state == CR_ENDPOINT_LISTENING)
         cr_handshake_stop(world, s);
     else
         cr_wire_close(world, s);
-    world->net.sockets[fd - CR_VIRTUAL_FIRST] = NULL;
+    world->net.endpoints[fd - CR_VIRTUAL_FIRST] = NULL;
     world->net.open--;
     s->number = 0;
     s->closed = true;
-    cr_socket_release(world, s);
+    cr_endpoint_release(world, s);
     return 0;
 }
 
 int cr_net_stat(cr_world *world, int fd, struct stat *ret_stat)
 {
-    cr_socket *s = cr_socket_find(world, fd);
+    cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
     *ret_stat = (struct stat){ .st_mode = S_IFSOCK | 0777, .st_nlink = 1, .st_ino = (ino_t)fd };
@@ -81,19 +82,19 @@ int cr_net_stat(cr_world *world, int fd, struct stat *ret_stat)
 void cr_net_deinit(cr_world *world)
 {
     for (size_t at = 0; at < world->net.room; at++)
-        if (world->net.sockets[at])
+        if (world->net.endpoints[at])
             (void)cr_net_close(world, CR_VIRTUAL_FIRST + (int)at);
-    cr_free(world->real, world->net.sockets);
-    world->net.sockets = NULL;
+    cr_free(world->real, world->net.endpoints);
+    world->net.endpoints = NULL;
     world->net.room = 0;
 }
 
 /* ---- what epoll would say ---- */
 
-static uint32_t ends_of(const cr_socket *s)
+static uint32_t ends_of(const cr_endpoint *s)
 {
     uint32_t events = s->error ? EPOLLERR : 0;
-    if (s->shut == CR_SHUT_BOTH || s->state == CR_SOCKET_FRESH || s->state == CR_SOCKET_ENDED)
+    if (s->shut == CR_SHUT_BOTH || s->state == CR_ENDPOINT_FRESH || s->state == CR_ENDPOINT_ENDED)
         events |= EPOLLHUP;
     if (s->shut & CR_SHUT_RECV)
         events |= EPOLLIN | EPOLLRDHUP;
@@ -103,18 +104,18 @@ static uint32_t ends_of(const cr_socket *s)
 /* As tcp_poll and unix_poll. */
 int64_t cr_net_events(cr_world *world, int fd)
 {
-    const cr_socket *s = cr_socket_find(world, fd);
+    const cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    bool local = cr_socket_is_local(s);
-    if (s->state == CR_SOCKET_LISTENING) {
-        const cr_socket *waiting = s->first;
-        while (waiting && waiting->state == CR_SOCKET_ANSWERING)
+    bool local = cr_endpoint_is_local(s);
+    if (s->state == CR_ENDPOINT_LISTENING) {
+        const cr_endpoint *waiting = s->first;
+        while (waiting && waiting->state == CR_ENDPOINT_ANSWERING)
             waiting = waiting->next;
         return (waiting ? EPOLLIN : 0) | (local ? ends_of(s) : 0);
     }
     uint32_t events = ends_of(s);
-    if (s->state == CR_SOCKET_CALLING)
+    if (s->state == CR_ENDPOINT_CALLING)
         return events;
     if (cr_wire_readable(s))
         events |= EPOLLIN;

@@ -1,65 +1,66 @@
 /* SPDX-License-Identifier: MIT */
-/* sockets.c: the records of the simulated sockets.
+/* endpoints.c: the records of the simulated sockets.
  *
  * Owns their numbers, the lowest free one first, as the kernel gives them; the queues in which they
  * wait to be accepted; and their life: a socket ends when it is closed and its peer is, for until
  * then the peer may read what it has sent. So two connected sockets are freed together. What they
  * do to each other is written in handshake.c and wire.c. */
-#include "world/sockets.h"
+#include "world/endpoints.h"
 
 #include <string.h>
 
 #define ROOM_FIRST 16
 
-cr_socket *cr_socket_find(const cr_world *world, int fd)
+cr_endpoint *cr_endpoint_find(const cr_world *world, int fd)
 {
     size_t at = (size_t)fd - CR_VIRTUAL_FIRST;
-    return cr_is_virtual(fd) && at < world->net.room ? world->net.sockets[at] : NULL;
+    return cr_is_virtual(fd) && at < world->net.room ? world->net.endpoints[at] : NULL;
 }
 
-cr_socket *cr_socket_new(cr_world *world, int family)
+cr_endpoint *cr_endpoint_new(cr_world *world, int family)
 {
-    cr_socket *s = cr_alloc_zero(world->real, sizeof *s);
+    cr_endpoint *s = cr_alloc_zero(world->real, sizeof *s);
     if (!s)
         return NULL;
     s->family = family;
     return s;
 }
 
-int cr_socket_number(cr_world *world, cr_socket *s)
+int cr_endpoint_number(cr_world *world, cr_endpoint *s)
 {
     cr_net *net = &world->net;
     size_t at = 0;
-    while (at < net->room && net->sockets[at])
+    while (at < net->room && net->endpoints[at])
         at++;
     if (at == net->room) {
         size_t room = net->room ? 2 * net->room : ROOM_FIRST;
-        cr_socket **sockets = cr_resize(world->real, net->sockets, room * sizeof(cr_socket *));
-        if (!sockets)
+        cr_endpoint **endpoints =
+            cr_resize(world->real, net->endpoints, room * sizeof(cr_endpoint *));
+        if (!endpoints)
             return -ENOMEM;
-        memset(sockets + net->room, 0, (room - net->room) * sizeof(cr_socket *));
-        net->sockets = sockets;
+        memset(endpoints + net->room, 0, (room - net->room) * sizeof(cr_endpoint *));
+        net->endpoints = endpoints;
         net->room = room;
     }
-    net->sockets[at] = s;
+    net->endpoints[at] = s;
     net->open++;
     s->number = CR_VIRTUAL_FIRST + (int)at;
     return s->number;
 }
 
-void cr_socket_join(cr_world *world, cr_socket *a, cr_socket *b)
+void cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
 {
     uint64_t number = ++world->net.connections;
     a->peer = b;
     b->peer = a;
     for (int i = 0; i < 2; i++) {
-        cr_socket *s = i == 0 ? a : b;
+        cr_endpoint *s = i == 0 ? a : b;
         s->handshake.connection = s->bytes.connection = number;
         s->fin.connection = s->reset.connection = number;
     }
 }
 
-static void free_one(cr_world *world, cr_socket *s)
+static void free_one(cr_world *world, cr_endpoint *s)
 {
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
     cr_arrival_drop(&world->net.arrivals, &s->bytes);
@@ -69,9 +70,9 @@ static void free_one(cr_world *world, cr_socket *s)
     cr_free(world->real, s);
 }
 
-void cr_socket_release(cr_world *world, cr_socket *s)
+void cr_endpoint_release(cr_world *world, cr_endpoint *s)
 {
-    cr_socket *peer = s->peer;
+    cr_endpoint *peer = s->peer;
     if (!s->closed || (peer && !peer->closed))
         return;
     free_one(world, s);
@@ -81,9 +82,9 @@ void cr_socket_release(cr_world *world, cr_socket *s)
 
 /* ---- the queue of a listener ---- */
 
-void cr_backlog_push(cr_socket *listener, cr_socket *s)
+void cr_endpoint_queue(cr_endpoint *listener, cr_endpoint *s)
 {
-    cr_socket **at = &listener->first;
+    cr_endpoint **at = &listener->first;
     while (*at)
         at = &(*at)->next;
     *at = s;
@@ -92,9 +93,9 @@ void cr_backlog_push(cr_socket *listener, cr_socket *s)
     listener->waiting++;
 }
 
-void cr_backlog_leave(cr_socket *s)
+void cr_endpoint_leave(cr_endpoint *s)
 {
-    cr_socket **at = &s->listener->first;
+    cr_endpoint **at = &s->listener->first;
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
@@ -103,12 +104,12 @@ void cr_backlog_leave(cr_socket *s)
 }
 
 /* To the end: connections are accepted in the order in which they were made. */
-void cr_backlog_done(cr_socket *s)
+void cr_endpoint_answered(cr_endpoint *s)
 {
-    if (s->state != CR_SOCKET_ANSWERING)
+    if (s->state != CR_ENDPOINT_ANSWERING)
         return;
-    cr_socket *listener = s->listener;
-    cr_backlog_leave(s);
-    cr_backlog_push(listener, s);
-    s->state = CR_SOCKET_OPEN;
+    cr_endpoint *listener = s->listener;
+    cr_endpoint_leave(s);
+    cr_endpoint_queue(listener, s);
+    s->state = CR_ENDPOINT_OPEN;
 }

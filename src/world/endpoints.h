@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* sockets.h: the simulated sockets, as the files of the network share them. */
-#ifndef CR_SOCKETS_H
-#define CR_SOCKETS_H
+/* endpoints.h: the simulated sockets, as the files of the network share them. */
+#ifndef CR_ENDPOINTS_H
+#define CR_ENDPOINTS_H
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "world/flow.h"
-#include "world/net.h"
 #include "world/world.h"
 
 /* An IPv4 address is one also where an IPv6 socket has it: it is mapped when it is shown. */
@@ -21,17 +20,17 @@ typedef struct cr_name {
     unsigned size; /* 0: none */
 } cr_name;
 
-enum cr_socket_state {
-    CR_SOCKET_FRESH,
-    CR_SOCKET_LISTENING,
-    CR_SOCKET_CALLING,   /* SYN_SENT */
-    CR_SOCKET_ANSWERING, /* SYN_RECV: in the listener's queue, not to be accepted yet */
-    CR_SOCKET_OPEN,
-    CR_SOCKET_ENDED, /* refused, reset, or both ends have arrived */
+enum cr_endpoint_state {
+    CR_ENDPOINT_FRESH,
+    CR_ENDPOINT_LISTENING,
+    CR_ENDPOINT_CALLING,   /* SYN_SENT */
+    CR_ENDPOINT_ANSWERING, /* SYN_RECV: in the listener's queue, not to be accepted yet */
+    CR_ENDPOINT_OPEN,
+    CR_ENDPOINT_ENDED, /* refused, reset, or both ends have arrived */
 };
 
 /* What the last connect has come to, as the caller knows. */
-enum cr_socket_call { CR_CALL_NONE, CR_CALL_PENDING, CR_CALL_DONE };
+enum cr_endpoint_call { CR_CALL_NONE, CR_CALL_PENDING, CR_CALL_DONE };
 
 /* The kernel's sk_shutdown. */
 enum { CR_SHUT_RECV = 1, CR_SHUT_SEND = 2, CR_SHUT_BOTH = 3 };
@@ -39,11 +38,11 @@ enum { CR_SHUT_RECV = 1, CR_SHUT_SEND = 2, CR_SHUT_BOTH = 3 };
 #define CR_SOCKET_OPTIONS 20
 
 /* Alive as long as it is open, waits to be accepted, or what it has sent may still be read. */
-struct cr_socket {
+struct cr_endpoint {
     int number; /* the descriptor; 0: none */
     int family;
-    enum cr_socket_state state;
-    enum cr_socket_call call;
+    enum cr_endpoint_state state;
+    enum cr_endpoint_call call;
     bool closed; /* it belongs to no descriptor and to no listener any more */
     bool done;   /* the peer's end has arrived, and all before it */
     bool bound;
@@ -51,7 +50,7 @@ struct cr_socket {
     int error;     /* for the next call that tells of one; not negative */
     cr_name name;
     cr_name peer_name;
-    cr_socket *peer;
+    cr_endpoint *peer;
     cr_flow out;
     cr_arrival handshake;
     cr_arrival bytes;
@@ -59,41 +58,41 @@ struct cr_socket {
     cr_arrival reset;
     int64_t retry; /* of a SYN that found no room: until the next one, nanoseconds */
     /* a listener: what waits to be accepted, oldest first, and what is being answered */
-    cr_socket *first;
-    cr_socket *next; /* the next of its listener's */
-    cr_socket *listener;
+    cr_endpoint *first;
+    cr_endpoint *next; /* the next of its listener's */
+    cr_endpoint *listener;
     unsigned waiting;
     unsigned backlog;
     int options[CR_SOCKET_OPTIONS]; /* as socket_options.c numbers them */
 };
 
-static inline bool cr_socket_is_local(const cr_socket *s) { return s->family == AF_UNIX; }
+static inline bool cr_endpoint_is_local(const cr_endpoint *s) { return s->family == AF_UNIX; }
 /* Read its error, which is then gone: 0 or negative. */
-static inline int cr_socket_take_error(cr_socket *s)
+static inline int cr_endpoint_take_error(cr_endpoint *s)
 {
     int error = s->error;
     s->error = 0;
     return -error;
 }
 
-/* ---- sockets.c ---- */
+/* ---- endpoints.c ---- */
 
 /* NULL: it is not open. */
-cr_socket *cr_socket_find(const cr_world *world, int fd);
+cr_endpoint *cr_endpoint_find(const cr_world *world, int fd);
 /* One without a number; NULL when memory is short. */
-cr_socket *cr_socket_new(cr_world *world, int family);
+cr_endpoint *cr_endpoint_new(cr_world *world, int family);
 /* Give it the lowest number that is free: that, or -ENOMEM. */
-int cr_socket_number(cr_world *world, cr_socket *s);
+int cr_endpoint_number(cr_world *world, cr_endpoint *s);
 /* They are connected from now on. */
-void cr_socket_join(cr_world *world, cr_socket *a, cr_socket *b);
+void cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b);
 /* Free what is closed and of no use to its peer either. */
-void cr_socket_release(cr_world *world, cr_socket *s);
+void cr_endpoint_release(cr_world *world, cr_endpoint *s);
 /* To the end of a listener's queue. */
-void cr_backlog_push(cr_socket *listener, cr_socket *s);
+void cr_endpoint_queue(cr_endpoint *listener, cr_endpoint *s);
 /* Out of its listener's queue. */
-void cr_backlog_leave(cr_socket *s);
+void cr_endpoint_leave(cr_endpoint *s);
 /* If its handshake was not over yet, now it is, and it can be accepted. */
-void cr_backlog_done(cr_socket *s);
+void cr_endpoint_answered(cr_endpoint *s);
 
 /* ---- names.c ---- */
 
@@ -103,33 +102,33 @@ int cr_name_read(int family, const struct sockaddr *address, unsigned size, cr_n
 /* Show it to a caller, as a socket of a family does; *size as getsockname has it. */
 int cr_name_show(const cr_name *name, int family, struct sockaddr *address, unsigned *size);
 /* Bind it to any address and an ephemeral port. 0 or -EADDRNOTAVAIL. */
-int cr_name_choose(cr_world *world, cr_socket *s);
+int cr_name_choose(cr_world *world, cr_endpoint *s);
 /* The address that a connection to a name comes from and goes to, instead of any. */
 void cr_name_route(cr_name *own, cr_name *to);
 /* Does another socket have what this one would listen at? */
-bool cr_name_taken(const cr_world *world, const cr_socket *s, bool listening);
+bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening);
 /* The socket that listens there; of several one by choice. NULL. */
-cr_socket *cr_name_listener(cr_world *world, const cr_name *name);
+cr_endpoint *cr_name_listener(cr_world *world, const cr_name *name);
 /* The socket that is bound to a path or an abstract name; NULL. */
-cr_socket *cr_name_local(const cr_world *world, const cr_name *name);
+cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name);
 
 /* ---- handshake.c ---- */
 
 /* It listens no more: what waits to be accepted is reset. */
-void cr_handshake_stop(cr_world *world, cr_socket *listener);
+void cr_handshake_stop(cr_world *world, cr_endpoint *listener);
 
 /* ---- wire.c ---- */
 
 /* What it sends arrives then. */
-int64_t cr_wire_arrival(cr_world *world, const cr_socket *s);
-bool cr_wire_readable(const cr_socket *s);
-bool cr_wire_writable(const cr_socket *s);
+int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s);
+bool cr_wire_readable(const cr_endpoint *s);
+bool cr_wire_writable(const cr_endpoint *s);
 /* The descriptor goes: as Linux ends a connection, by its end or by a reset. */
-void cr_wire_close(cr_world *world, cr_socket *s);
+void cr_wire_close(cr_world *world, cr_endpoint *s);
 /* Tell the peer that the connection is no more. */
-void cr_wire_reset(cr_world *world, cr_socket *s);
+void cr_wire_reset(cr_world *world, cr_endpoint *s);
 /* It is no more. */
-void cr_wire_end(cr_world *world, cr_socket *s, int error);
+void cr_wire_end(cr_world *world, cr_endpoint *s, int error);
 
 /* ---- socket_options.c ---- */
 
@@ -140,5 +139,5 @@ enum cr_option_index { /* those that the network itself looks at */
     CR_OPTION_LINGER,
     CR_OPTION_LINGER_SECONDS,
 };
-void cr_options_init(cr_socket *s);
+void cr_socket_options_init(cr_endpoint *s);
 #endif
