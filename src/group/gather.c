@@ -360,6 +360,7 @@ static void give_up(gather *g, cr_task *task, int result)
  * large. */
 static gather *gather_new(crank_task *const *tasks, size_t n, bool settled, const char *call)
 {
+    CR_CHECK(tasks || n == 0, "%s: the array of tasks is NULL", call);
     _Static_assert(sizeof(gather) <= CR_SCOPE_SIZE, "a gather fits the scopes' freelist");
     gather *g = cr_freelist_get(&cr_task_state_of(cr_checked_loop(call))->scopes);
     if (!g)
@@ -442,6 +443,8 @@ static void fill_outcome(crank_outcome *outcome, const cr_task *task)
 /* A failure here is an outcome: it is copied out, and counts as seen. */
 int crank_gather_settled_n(crank_task *const *tasks, size_t n, crank_outcome *ret_outcomes)
 {
+    CR_CHECK(ret_outcomes || n == 0,
+        "crank_gather_settled: the array of outcomes is NULL; use crank_gather, which needs none");
     gather *g = gather_new(tasks, n, true, "crank_gather_settled");
     if (!g) {
         for (size_t i = 0; i < n; i++)

@@ -51,6 +51,13 @@ static void check_thread(crank_loop *loop, const char *call)
         call);
 }
 
+/* The calls that take a function say that it is missing, before it would be called in some turn. */
+static void check_call(crank_loop *loop, crank_callback *fn, const char *call)
+{
+    check_thread(loop, call);
+    CR_CHECK(fn, "%s: the function is NULL; give the one that the loop shall call", call);
+}
+
 /* The handle finds nothing from the beginning of its call on; the record serves the next one after
  * it. */
 static void run_call(crank_loop *loop, cr_service *service)
@@ -94,7 +101,7 @@ static cr_call *new_call(crank_loop *loop, crank_callback *fn, void *arg)
  * once. */
 crank_handle *crank_call_soon(crank_loop *loop, crank_callback *fn, void *arg)
 {
-    check_thread(loop, "crank_call_soon");
+    check_call(loop, fn, "crank_call_soon");
     cr_call *call = new_call(loop, fn, arg);
     if (!call)
         return NULL;
@@ -120,7 +127,7 @@ static crank_handle *call_at(crank_loop *loop, int64_t deadline, crank_callback 
 /* A span that is no number has no place among the others: refused, not taken for 0. */
 crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback *fn, void *arg)
 {
-    check_thread(loop, "crank_call_later");
+    check_call(loop, fn, "crank_call_later");
     int64_t span = cr_loop_nanoseconds(seconds);
     if (span < 0) {
         errno = EINVAL;
@@ -131,7 +138,7 @@ crank_handle *crank_call_later(crank_loop *loop, double seconds, crank_callback 
 
 crank_handle *crank_call_at(crank_loop *loop, double time, crank_callback *fn, void *arg)
 {
-    check_thread(loop, "crank_call_at");
+    check_call(loop, fn, "crank_call_at");
     int64_t deadline = cr_loop_instant(time);
     if (deadline < 0) {
         errno = EINVAL;
@@ -297,13 +304,13 @@ static int add_watcher(
 
 int crank_add_reader(crank_loop *loop, int fd, crank_callback *fn, void *arg)
 {
-    check_thread(loop, "crank_add_reader");
+    check_call(loop, fn, "crank_add_reader");
     return add_watcher(loop, fd, READER, fn, arg);
 }
 
 int crank_add_writer(crank_loop *loop, int fd, crank_callback *fn, void *arg)
 {
-    check_thread(loop, "crank_add_writer");
+    check_call(loop, fn, "crank_add_writer");
     return add_watcher(loop, fd, WRITER, fn, arg);
 }
 

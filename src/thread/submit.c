@@ -102,6 +102,7 @@ static void call_delivered(cr_post *post)
 int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     bool held;
+    CR_CHECK(fn, "crank_post: the function is NULL; give the one that the loop shall call");
     if (!reach(loop, &held, "crank_post"))
         return -ESHUTDOWN;
     int err = -ENOMEM;

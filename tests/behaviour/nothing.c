@@ -69,7 +69,17 @@ static int no_result;
     X("crank_set_result", ignore(crank_set_result((crank_future *)NULL, 1))) \
     X("crank_set_error", ignore(crank_set_error(NULL, EIO, "gone"))) \
     X("crank_waker_new", ignore_ptr((crank_waker_new)(crank_current_loop(), NULL, NULL))) \
-    X("crank_waker_wake", crank_waker_wake(NULL))
+    X("crank_waker_wake", crank_waker_wake(NULL)) \
+    X("crank_post", ignore(crank_post(crank_current_loop(), NULL, NULL))) \
+    X("crank_call_soon", ignore_ptr(crank_call_soon(crank_current_loop(), NULL, NULL))) \
+    X("crank_call_later", ignore_ptr(crank_call_later(crank_current_loop(), 0, NULL, NULL))) \
+    X("crank_call_at", ignore_ptr(crank_call_at(crank_current_loop(), 0, NULL, NULL))) \
+    X("crank_add_reader", ignore(crank_add_reader(crank_current_loop(), STDIN_FILENO, NULL, NULL))) \
+    X("crank_add_writer", ignore(crank_add_writer(crank_current_loop(), STDERR_FILENO, NULL, NULL))) \
+    X("crank_gather", ignore(crank_gather_n(no_tasks, 1, no_results))) \
+    X("crank_gather_settled", ignore(crank_gather_settled_n(no_tasks, 1, &outcome))) \
+    X("crank_gather_settled", crank_task *task = crank_spawn(give); ignore(crank_gather_settled_n(&task, 1, NULL))) \
+    X("crank_any", ignore(crank_any_n(no_tasks, 1, NULL)))
 
 /* Those that have no test: they fault, and the handler tells them. */
 #define QUICK_CALLS(X) \
@@ -84,6 +94,9 @@ static int give(void) { return 5; }
 static int (*volatile no_function)(void);
 static int (*volatile no_body)(void);
 static int (*volatile no_large)(int, int, int, int, int, int);
+static crank_task *const *volatile no_tasks;
+static int *no_results;
+static crank_outcome outcome;
 static char *no_text;
 static size_t no_size;
 
