@@ -405,6 +405,18 @@ STEMS = {
         (r"(?<!\w)call[.](h|c)", r"syscalls.\1", ["src/inspect/"]),
         ("CR_CALL_H", "CR_SYSCALLS_H", ["src/inspect/"]),
     ]),
+    "names_world": ("world: functions are named by the file in which they stand", [
+        ("cr_event_(plan|drop)", r"cr_events_\1", None),
+        ("cr_socket_(find|new|number|join|release)", r"cr_sockets_\1", ["src/world/", "src/backend/", "tests/unit/"]),
+        ("cr_backlog_(push|leave|done)", r"cr_sockets_backlog_\1", None),
+        ("cr_options_init", "cr_socket_options_init", ["src/world/", "tests/"]),
+        ("cr_net_(connect|listen|accept)", r"cr_handshake_\1", None),
+        ("cr_net_bind", "cr_names_bind", None),
+        ("cr_net_(own|peer)_name", r"cr_names_\1", None),
+        ("cr_net_(socket|pair|close|stat|deinit|events|next|deliver)", r"cr_network_\1", None),
+        ("cr_net_(set|get)_option", r"cr_socket_options_\1", None),
+        ("cr_net_(send|recv|shutdown)", r"cr_wire_\1", None),
+    ]),
 }
 
 # Files that a stem renames, where they stand: the old name and the new.
