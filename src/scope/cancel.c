@@ -22,9 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A wait that cannot be undone at once answers false and stays as it is: its own completion
- * wakes the task and says then whether the request was delivered. Delivered comes before the
- * wake-up, so that nobody sees a task that is both ready and asked. */
+/* A wait that cannot be undone at once answers false and stays as it is: its own completion wakes
+ * the task and says then whether the request was delivered. Delivered comes before the wake-up, so
+ * that no task is ever both ready and still to be told of its request. */
 void cr_cancel_deliver(crank_loop *loop, cr_task *task)
 {
     if (!cr_task_parked(task) || !cr_task_state_of(loop)->pending->deliverable(task))
@@ -124,9 +124,9 @@ static void cancel_now(crank_loop *loop, cr_task *task)
 }
 
 /* Undoing a wait may cancel what was waited for, and so on down a chain as long as the program
- * likes, on the stack of whoever asked first. Requests further down than this are put off until
- * those above are through: in the order in which they came, or, where there is no memory to note
- * that, in any. */
+ * likes, on the stack of the first caller. Requests further down than this are put off until those
+ * above are through: in the order in which they came, or, where there is no memory to note that, in
+ * any. */
 enum { CHAIN_MAX = 16, MARKS = 64 };
 static void put_off(cr_task_state *tasks, const cr_task *task)
 {
@@ -251,8 +251,8 @@ static void take_back(cr_task_state *tasks, cr_task *task)
         tasks->own_requests.id = 0;
 }
 
-/* With the last request taken back, one not yet delivered is withdrawn too: the task goes on as
- * if nobody had asked. */
+/* With the last request taken back, one not yet delivered is withdrawn too: the task goes on as if
+ * there had been no request. */
 unsigned crank_uncancel(crank_task *handle)
 {
     cr_task *task = cr_task_or_self(handle, "crank_uncancel");

@@ -2,13 +2,14 @@
 /* end.c: how a task ends.
  *
  * Owns: the way from a function's return to the release of the record. A function that returns
- * gives its stack back at once; the task ends when its children have ended; its end is told to
- * watchers, to whoever waits for it, to its owner. A record is released when its handle is given
- * up, when a group's child has ended, or with its owner.
+ * gives its stack back at once; the task ends when its children have ended; then its watchers are
+ * told, the task that awaits it, and its owner. A record is released when its handle is given up,
+ * when a group's child has ended, or with its owner.
  *
- * Invariant: a task ends once, after all it owns has ended, and nobody touches its record after the
- * last one told may have released it. That lifetimes nest is the rule of structured concurrency
- * (Sústrik's libdill, Smith's Trio); here it holds for plain spawns too, not for groups only.
+ * Invariant: a task ends once, after all it owns has ended, and its record is not touched after the
+ * last of those told, which may have released it. That lifetimes nest is the rule of structured
+ * concurrency (Sústrik's libdill, Smith's Trio); here it holds for plain spawns too, not for groups
+ * only.
  *
  * No recursion: the end of a last child may end its parent, whose parent may have waited for
  * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
@@ -29,8 +30,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A record that outlives its owner, for somebody who still needs it: nobody's child, whose handle
- * is given up. */
+/* A record that outlives its owner, for a gather that still needs it. It is no task's child, and
+ * its handle is given up. */
 static void disown(cr_task *task)
 {
     task->owner = NULL;
@@ -60,9 +61,9 @@ CR_NOINLINE void cr_end_free_ext(cr_task_state *tasks, cr_task *task)
     task->ext = NULL;
 }
 
-/* Reported here and not at the end of the task: until the handle is given up somebody may still
- * await it, and only now is it sure that nobody does. The error hook finds the handle given up and
- * the task nobody's child: it may end the parent. */
+/* Reported here and not at the end of the task: until the handle is given up a task may still await
+ * this one, and only now is it sure that none does. When the error hook is called the handle is
+ * given up and the task has no parent any more: the hook may end the parent. */
 void cr_end_release(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
@@ -218,8 +219,8 @@ static void returned_begin(crank_loop *loop, cr_task *task)
 
 /* NOLINTBEGIN(misc-no-recursion): what ends within another's end is a future, which has no
  * children: one deep. */
-/* What an ending task still owns has ended too, but for futures that were never set: whoever waits
- * for one is told. */
+/* What an ending task still owns has ended too, but for futures that were never set: the tasks that
+ * await one get -ECANCELED. */
 static void release_child(crank_loop *loop, cr_task *child)
 {
     if (child->fiber.life != CR_ENDED)
@@ -244,10 +245,11 @@ static bool waits_for_none(const cr_task *parent)
     return parent->fiber.life == CR_COMPLETING && CR_COUNTS_CHILDREN(parent) == 0;
 }
 
-/* Tell everybody. Gives its parent if that has returned and waited for this child only. life is
- * set first: whoever is told may ask. Children that have ended are released before anybody is
- * told, for a waiter may release this record, on which their list hangs. Watchers come before
- * the joiner, which takes the record; the group's child_ended comes last, for the same reason. */
+/* Tell the watchers, the waiter and the owner. Gives its parent if that has returned and waited for
+ * this child only. life is set first: those who are told may ask for it. Children that have ended
+ * are released before that, for a waiter may release this record, on which their list hangs.
+ * Watchers come before the joiner, which takes the record; the group's child_ended comes last, for
+ * the same reason. */
 static cr_task *end_one(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
@@ -305,9 +307,9 @@ static void forget_others(cr_task *task, int error)
         cr_failure_free(cr_error_take(task));
 }
 
-/* The function has returned, the result stands: wait for children, or end. A -ECANCELED is
- * claimed at birth: nobody needs to be told that a task stopped. It counts as cancelled only
- * where somebody had asked; else the function merely returned that number. */
+/* The function has returned, the result stands: wait for children, or end. A -ECANCELED is claimed
+ * at birth: that a task stopped needs no report. It counts as cancelled only where a request was
+ * made; else the function merely returned that number. */
 static void finish(crank_loop *loop, cr_task *task, int number)
 {
     int err = error_of(task, number);
@@ -341,8 +343,8 @@ CRANK_NORETURN static CR_NOINLINE void return_slow(
     cr_fiber_leave(&loop->runner);
 }
 
-/* The end most tasks come to: with an int, a long or nothing, and nobody to tell but who waits for
- * it. Gives what an await of the parent's returns; negative where there is more to it. */
+/* The end most tasks come to: with an int, a long or nothing, and only its waiter to tell. Gives
+ * what an await of the parent's returns; negative where there is more to it. */
 static inline long plain_value(const crank_loop *loop, const cr_task *task, uint64_t integer)
 {
     const crank_site *site = task->site;
@@ -363,8 +365,8 @@ CRANK_NORETURN static CR_NOINLINE void return_to_gather(crank_loop *loop, cr_tas
     cr_fiber_leave(&loop->runner);
 }
 
-/* The switch jumps here when a task's function returns, on that task's stack. The stack is
- * pushed to the free stacks and used to the end of this call all the same: nobody else runs before
+/* The switch jumps here when a task's function returns, on that task's stack. The stack is pushed
+ * to the free stacks and used to the end of this call all the same: no other fiber runs before
  * cr_fiber_leave, and its next user overwrites only what is dead. current is NULL from then on, for
  * what is called from here runs in no task. The plain end does what finish and end_one do, in one
  * piece: its parent awaits it or will, or a gather does, which may be another task's. */
@@ -442,7 +444,8 @@ void cr_end_complete_error(crank_loop *loop, cr_task *task, int error)
     end(loop, task);
 }
 
-/* As if the spawn had never been: it tells nobody, and only takes back what making it counted. */
+/* As if the spawn had never been: no watcher or waiter is told. It only takes back what making it
+ * counted. */
 void cr_end_unmake(crank_loop *loop, cr_task *task)
 {
     drop_arguments(loop, task);

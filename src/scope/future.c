@@ -2,9 +2,9 @@
 /* future.c: values set later.
  *
  * A future is a record without a fiber: an owner, watchers, and a result whose kind is known once
- * it is set. It does not count among its owner's children (nobody waits for a future to be set, and
- * a program whose future is never set must be able to end), but goes with it: an owner that ends
- * cancels it, and whoever awaits it is told.
+ * it is set. It does not count among its owner's children (no task's end waits for a future to be
+ * set, and a program whose future is never set must be able to end), but goes with it: an owner
+ * that ends cancels it, and the tasks that await it get -ECANCELED.
  *
  * It is set once. Being a record like a task's it is awaited, gathered, watched and cancelled by
  * the same code; what differs is that several may await it and that awaiting does not give it
@@ -49,7 +49,7 @@ crank_future *crank_future_new(void)
 /* The same record seen as a task: a future is awaited, gathered and asked about like one. */
 crank_task *crank_future_task(crank_future *future) { return (crank_task *)(void *)future; }
 
-/* Whoever still awaits it is told that it was cancelled, before the record goes. */
+/* The tasks that still await it are told that it was cancelled, before the record goes. */
 void crank_future_free(crank_future *future)
 {
     if (!future)

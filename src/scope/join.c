@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* join.c: waiting for a task's end.
  *
- * Owns: task->joiner, which names who waits exclusively (and is given the result and the record): a
- * task, or with bit 0 set a gather; and the watchers, who only want to know. Does not own the end
+ * Owns: task->joiner, which names the exclusive waiter (it is given the result and the record): a
+ * task, or with bit 0 set a gather; and the watchers, which are only told. Does not own the end
  * itself, which is end.c's: it calls cr_join_deliver there.
  *
  * A result crosses to the waiter in the ending task's context, so that an awaiting task resumes
@@ -204,7 +204,7 @@ static CR_COLD void report_hidden(cr_caller *w, long error)
 }
 
 /* A cancelled caller, or one whose timeout could not be made: the task is cancelled too, and has
- * ended when this returns err. Its result is nobody's, a failure is reported. Out of line, so that
+ * ended when this returns err. Its result is dropped, a failure is reported. Out of line, so that
  * the plain path of an await stays short enough to be inlined. */
 static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
 {
@@ -226,7 +226,8 @@ static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
     return err;
 }
 
-/* Wait for a task that somebody has asked to end: whoever waits for one names it if it does not. */
+/* Wait for a task that has been asked to end: after the grace period the waiter names it in a
+ * report. */
 static CR_NOINLINE long await_asked(cr_caller *w)
 {
     w->self->wait_data.named = false; /* not named yet */
@@ -351,7 +352,7 @@ static bool shared_abort(cr_task *waiter)
     cr_join_unwatch(waiter->wait_object, own_watcher(waiter));
     return true;
 }
-/* A cancelled wait for a future cancels the future, which wakes everybody who waits for it. */
+/* A cancelled wait for a future cancels the future, which wakes all tasks that wait for it. */
 static bool future_abort(cr_task *waiter)
 {
     cr_task *future = waiter->wait_object;

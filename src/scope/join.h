@@ -13,9 +13,9 @@ struct cr_watcher {
     void (*ended)(crank_loop *loop, cr_watcher *watcher, cr_task *task);
 };
 
-/* Who waits exclusively for a task's end, in task->joiner: 0, an awaiting task, or with bit 0
- * set a gather. One pointer, for it is in every record; records and gathers are aligned, so the
- * bit is free. */
+/* The exclusive waiter for a task's end, in task->joiner: 0, an awaiting task, or with bit 0 set a
+ * gather. One pointer, for it is in every record; records and gathers are aligned, so the bit is
+ * free. */
 typedef struct cr_gather cr_gather;
 struct cr_gather {
     void (*ended)(crank_loop *loop, cr_gather *gather, cr_task *task);
@@ -25,7 +25,7 @@ struct cr_gather {
 void cr_join_claim(crank_loop *loop, cr_task *task, cr_task *to);
 void cr_join_watch(cr_task *task, cr_watcher *watcher); /* task->ext must exist */
 void cr_join_unwatch(cr_task *task, cr_watcher *watcher);
-/* Does the task wait in an await that nobody has interrupted? */
+/* Does the task wait in an await that has not been interrupted? */
 extern const cr_wait_ops cr_join_wait;
 static inline bool cr_join_waits_plainly(const cr_task *waiter)
 {
@@ -36,7 +36,7 @@ static inline cr_gather *cr_join_gather(const cr_task *task)
 {
     return task->joiner & 1 ? (cr_gather *)(task->joiner & ~(uintptr_t)1) : NULL;
 }
-/* An ended task's result goes to who waits for it (task->joiner is set). */
+/* An ended task's result goes to its waiter (task->joiner is set). */
 void cr_join_deliver(crank_loop *loop, cr_task *task);
 /* Wait for the end of a task that was asked to, whatever is asked meanwhile, and give it up. */
 void cr_join_end_of(cr_task *task);

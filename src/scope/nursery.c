@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nursery.c: who owns which tasks.
+/* nursery.c: which tasks belong to which owner.
  *
  * Owns: the moves of a task from one owner to another, and what is counted meanwhile. Does not own
  * what becomes of the children when their owner ends (end.c, group.c). */
@@ -25,7 +25,7 @@ void cr_nursery_uncount_future(crank_loop *loop, cr_task *future)
     ((cr_task *)future->owner)->fiber.counts -= CR_COUNTS_CHILD;
 }
 
-/* Another owner than its parent, who may be told of it now. A future is counted by neither,
+/* From now on its end is told to the owner and not to its parent. A future is counted by neither,
  * nor is a task that has ended. */
 void cr_nursery_adopt(cr_task *task, cr_nursery *owner)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nursery.h: who owns which tasks.
+/* nursery.h: which tasks belong to which owner.
  *
  * A task is owned by its parent, or by an owner that is no task: a group, the loop's detached
  * ones. */
@@ -7,10 +7,10 @@
 #define CR_NURSERY_H
 #include "task/record.h"
 
-/* Whoever owns tasks and is none itself: a group, the loop's detached ones. */
+/* An owner of tasks that is none itself: a group, the owner of the loop's detached tasks. */
 typedef struct cr_nursery cr_nursery;
 struct cr_nursery {
-    cr_task *parent; /* who waits for the children; NULL for the loop's own */
+    cr_task *parent; /* the task that waits for the children; NULL for the loop's own */
     cr_task *child;  /* first; its sibling_prev is the last, the last's sibling_next is NULL */
     size_t alive;
     /* A child has ended; called before its record is released. */

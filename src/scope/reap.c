@@ -3,8 +3,8 @@
  *
  * Owns: the grace period of every such wait (an await, a group, a gather, a start, a task that has
  * returned): its timer, which is the waiter's own, how many of these run, whether they hide that
- * nothing else happens, and what is done when one is due. Who is named and who is asked is the
- * wait's to say (cr_reap). */
+ * nothing else happens, and what is done when one is due. Which task is named and which are asked
+ * again is the wait's to say (cr_reap). */
 #include "scope/reap.h"
 #include "task/record.h"
 #include "task/report.h"

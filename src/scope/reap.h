@@ -33,7 +33,7 @@ void cr_reap_due(crank_loop *loop, cr_task *waiter);
 /* From now on the waiter's timer runs for the grace period, and its wait is graced. False, and no
  * change, where there is no memory for a timer. */
 bool cr_reap_grace_start(crank_loop *loop, cr_task *waiter, const cr_wait_ops *graced);
-/* Whoever wakes the waiter stops it. */
+/* The waker stops it when it wakes the waiter. */
 void cr_reap_grace_stop(crank_loop *loop, cr_task *waiter);
 /* It is due. Is anything else going to happen by itself? If not, the period is not begun again: the
  * timers of several that wait for each other would hide that the run starves. */

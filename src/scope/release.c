@@ -76,7 +76,7 @@ void crank_abandon(crank_task *handle)
     give_up_check(task, "crank_abandon");
     bool is_job = task->fiber.life == CR_EXTERNAL; /* a future's handle is not given up so */
     if (is_job)
-        task->fiber.flags |= CR_TASK_CLAIMED; /* whatever becomes of it is nobody's */
+        task->fiber.flags |= CR_TASK_CLAIMED; /* its failure is not reported */
     detach(task, "crank_abandon");
     task = is_job ? cr_task_find((uint64_t)(uintptr_t)handle) : NULL;
     if (task && task->fiber.life == CR_EXTERNAL)
@@ -125,7 +125,8 @@ static void done_call(crank_loop *loop, cr_service *service)
     done_over(loop, done);
 }
 
-/* The pin keeps the record for the callback's handle, whoever gives it up meanwhile. */
+/* The pin keeps the record for the callback's handle, also when the handle is given up
+ * meanwhile. */
 static void done_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     struct done *done = cr_container_of(watcher, struct done, watcher);

@@ -3,7 +3,7 @@
  *
  * Owns: the chain, from opening to closing, its way with a generator that sleeps, and what firing a
  * scope means. Does not own why it fires (timeout.c, group.c), nor what the -ECANCELED that follows
- * answers and who may claim it (interruption.c).
+ * answers and which edge may claim it (interruption.c).
  *
  * Invariant: CR_TASK_SCOPE_PENDING is set on a task exactly while a scope of its chain has fired
  * and not delivered. The idea is Trio's cancel scopes; the delivery is asyncio's, once per request,
@@ -45,7 +45,7 @@ cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call
     cr_task_state *tasks = cr_task_state_of(cr_loop_here);
     cr_scope *scope = cr_freelist_get(&tasks->scopes);
     *anchor = scope;
-    if (!scope) { /* the next wait fails; nobody else runs before it */
+    if (!scope) { /* the next wait fails; no other task runs before it */
         tasks->out_of_memory = self->id;
         cr_loop_here->runner.budget = 1;
         return NULL;
@@ -112,7 +112,8 @@ void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error)
         cr_cancel_deliver(loop, task);
 }
 
-/* The request is withdrawn, what fired stays fired: the parent is about to look at it itself. */
+/* The request is withdrawn, what fired stays fired: the task that opened the scope is about to look
+ * at it itself. */
 void cr_scope_clear_pending(cr_scope *scope)
 {
     if (!scope->pending)
@@ -161,8 +162,8 @@ void cr_scopes_detach(cr_task *task, cr_scope *below, cr_scope **ret_top, cr_sco
     cr_scopes_refresh(task);
 }
 
-/* Perhaps to another task than before: whoever asks for the next value has the body's scopes. To
- * what is around them now they are as new. */
+/* Perhaps to another task than before: the task that asks for the next value has the body's scopes.
+ * To what is around them now they are as new. */
 void cr_scopes_attach(crank_loop *loop, cr_task *task, cr_scope *top, cr_scope *bottom)
 {
     cr_task_state *tasks = cr_task_state_of(loop);

@@ -26,7 +26,7 @@ typedef struct cr_scope_ops {
     /* Another task has the scope from now on, which has come back with a generator; or none (NULL):
      * it sleeps with one. NULL: the scope need not know. */
     void (*moved)(cr_scope *scope, cr_task *task);
-    /* May somebody else touch the stack of the task that has the scope? NULL: nobody. */
+    /* May another task touch the stack of the task that has the scope? NULL: none may. */
     bool (*pins_stack)(const cr_scope *scope);
 } cr_scope_ops;
 
@@ -73,8 +73,8 @@ typedef struct cr_body {
 
 /* Open a scope on the running task; the object lies in the loop's freelist of CR_SCOPE_SIZE. NULL
  * when memory is short: then the anchor is NULL too, and the task's next wait fails with
- * -ENOMEM. The anchor is how the block's end finds it, and how anybody who uses the block's name
- * after its end is caught. */
+ * -ENOMEM. The anchor is how the block's end finds it, and how a use of the block's name after its
+ * end is caught. */
 cr_scope *cr_scope_open(const cr_scope_ops *ops, void **anchor, const char *call);
 /* Close it: the innermost of the running task, a CHECK where it is not. Gives the object back. */
 void cr_scope_close(cr_scope *scope);
@@ -82,7 +82,7 @@ void cr_scope_close(cr_scope *scope);
 void cr_scope_fire(crank_loop *loop, cr_scope *scope, int error);
 /* Forget that it fired: it can fire again. */
 void cr_scope_reset(cr_scope *scope);
-/* Its parent knows already: no wait need be interrupted for it any more. */
+/* The task that opened it knows already: no wait need be interrupted for it any more. */
 void cr_scope_clear_pending(cr_scope *scope);
 /* May it claim an -ECANCELED at its edge: it fired, and nothing further out has been pending since
  * it was opened, or since it came back with a generator? */

@@ -330,8 +330,8 @@ void crank_no_function_(const char *make, const crank_site *site)
         site->function, site->file, site->line, site->caller);
 }
 
-/* For who has no capture (other architectures, C++, bindings): the buffer is filled by hand, as
- * the stub would do. */
+/* For callers without the capture (other architectures, C++, bindings): the buffer is filled by
+ * hand, as the stub would do. */
 crank_task *crank_spawn_raw(long (*fn)(void *), void *arg)
 {
     static const crank_site site = { "(raw)", "", "", 0, CRANK_KIND_SIGNED, sizeof(long), 1, false,
