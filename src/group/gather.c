@@ -46,7 +46,7 @@ typedef struct gather {
     bool named;   /* one that does not end was reported */
 } gather;
 
-/* By number and not by handle check: a task given up meanwhile is nobody's mistake here. */
+/* By number and not by handle check: that a task was given up meanwhile is no mistake here. */
 static void cancel_rest(gather *g)
 {
     g->stopped = true;
@@ -98,7 +98,7 @@ static void note_for_any(gather *g, const cr_task *task)
         stop_all(g);
 }
 
-/* The plain wait and the one after everybody was asked to end, which has the grace period's
+/* The plain wait and the one after all tasks were asked to end, which has the grace period's
  * timer. */
 static bool gather_abort(cr_task *self);
 static void gather_repeat(cr_task *self);
@@ -304,7 +304,7 @@ static int wait_for_all(gather *g, size_t size, unsigned char kind)
     int err = cr_checkpoint_no_cancel(&w);
     if (CR_UNLIKELY(err < 0)) {
         g->error = err;
-        g->any = false; /* that is what it fails with, whoever may succeed */
+        g->any = false; /* that is what it fails with, whichever task may succeed */
     }
     bool pending = g->interrupted = cr_checkpoint_pending(&w);
     if ((g->any ? g->won != 0 : g->error != 0) || pending)

@@ -41,7 +41,7 @@ struct cr_group {
     int error;                 /* the first's */
     bool waiting;              /* the parent is parked until the last has ended */
     bool leaving;              /* it is, to leave the block: nothing is concluded for it */
-    bool closing;              /* cancelled: nobody may be added */
+    bool closing;              /* cancelled: no child may be added */
     bool interrupted;          /* the parent was asked to stop while it waited for us */
     bool named;                /* a child that does not end was reported */
     bool is_pool;
@@ -98,7 +98,7 @@ static void stop_all(crank_loop *loop, cr_group *group)
 }
 
 /* A first failure. Where the parent waits for us already there is nothing to interrupt. A later
- * failure is kept, but changes nothing: everybody has been asked to end. Firing is last, for it
+ * failure is kept, but changes nothing: all children have been asked to end. Firing is last, for it
  * may wake the parent. */
 static void fail(crank_loop *loop, cr_group *group, int error)
 {
@@ -234,9 +234,9 @@ static void wake_parent(crank_loop *loop, cr_group *group)
     cr_wake(loop, parent, group->leaving ? 0 : conclude(loop, group));
 }
 
-/* Called from within the end, after the joiner and before anybody else runs. The failure is kept
+/* Called from within the end, after the joiner and before any other task runs. The failure is kept
  * before the record goes; held children start before the count is looked at, and the parent is
- * woken last of all. Claimed first: the group is told of every failure, so nobody else need be. */
+ * woken last of all. Claimed first: the group is told of every failure, so no report is needed. */
 static void child_ended(crank_loop *loop, cr_nursery *owner, cr_task *child)
 {
     cr_group *group = group_of_owner(owner);
@@ -312,7 +312,7 @@ cr_group *cr_group_open(crank_group *g, size_t limit, const char *function, cons
     return group;
 }
 
-/* A spawn that fails fails the group: who ignores the NULL hears of it from the wait. */
+/* A spawn that fails fails the group: a caller that ignores the NULL hears of it from the wait. */
 static crank_task *cannot_spawn(crank_loop *loop, cr_group *group, const char *call)
 {
     if (group->tolerant) {
@@ -462,7 +462,7 @@ static void join_children(crank_loop *loop, cr_group *group)
     group->leaving = false;
 }
 
-/* At the edge of a block nobody can be given an error, so one that was not waited for is
+/* At the edge of a block there is no caller to give an error to, so one that was not waited for is
  * reported. */
 void crank_group_end_(crank_group *g)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* group.h: a group, for those who add children to it. */
+/* group.h: a group, for the files that open one and add children to it. */
 #ifndef CR_GROUP_H
 #define CR_GROUP_H
 #include <crank/scope.h>

@@ -5,9 +5,9 @@
  * parent can wait for. Does not own what it is from then on, a child as others (group.c), nor the
  * way of its result (results.c).
  *
- * Invariant: after the call the task is no longer the caller's, whatever the call gives: who does
- * not look has no task on its hands. Only where the group could not be made there is nobody to take
- * it. */
+ * Invariant: after the call the task is no longer the caller's, whatever the call gives: a caller
+ * that does not look has no task on its hands. Only where the group could not be made there is no
+ * owner to take it. */
 #include "base/check.h"
 #include "group/group.h"
 #include "group/results.h"

@@ -155,7 +155,8 @@ static void unwatch_all(waiter *w, crank_task *const *tasks)
             cr_join_unwatch(cr_task_of(tasks[i], "crank_wait"), &w->watches[i].base);
 }
 
-/* Park until enough have ended or span has passed. Whoever ends the wait has stopped its timer. */
+/* Park until enough have ended or span has passed. The function that ends the wait has stopped its
+ * timer. */
 static int wait_parked(waiter *w, int64_t span)
 {
     cr_caller waiting = { w->loop, w->self };
