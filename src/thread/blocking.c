@@ -16,7 +16,7 @@
 
 #include "thread/workers.h"
 
-/* What the worker needs, and who is to be woken. The task's wait_object points here, and
+/* What the worker needs, and the task that is to be woken. The task's wait_object points here, and
  * its wait_data.call to the name. */
 typedef struct call_job {
     cr_job job; /* about arg */

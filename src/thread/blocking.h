@@ -8,9 +8,9 @@
 #define CR_BLOCKING_H
 #include "task/wait.h"
 
-/* fn(arg) on a worker; name says what it is about (a path) to those who ask. w has been begun.
- * Gives what fn gives. Fails with -ECANCELED when cancelled before fn has started: then it never
- * does. Once it has, its result stands and a request to cancel stays pending. Fails with
+/* fn(arg) on a worker; name says what it is about (a path) in descriptions of the task. w has been
+ * begun. Gives what fn gives. Fails with -ECANCELED when cancelled before fn has started: then it
+ * never does. Once it has, its result stands and a request to cancel stays pending. Fails with
  * -ENOMEM, -EAGAIN (no thread). */
 long cr_blocking_call(const cr_caller *w, long (*fn)(void *arg), void *arg, const char *name);
 /* The same for what must be done, also when the task is cancelled: nothing interrupts it, and

@@ -31,7 +31,7 @@ bool cr_job_cancel(cr_workers *workers, cr_job *job)
     return true;
 }
 
-/* No thread could be made and there is none: nobody but the loop can empty the queue. */
+/* No thread could be made and there is none: only the loop can empty the queue. */
 int cr_job_refused(cr_workers *workers, cr_job *job, int err)
 {
     if (atomic_load(&workers->live) > 0 || !cr_job_cancel(workers, job))

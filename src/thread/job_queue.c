@@ -2,11 +2,11 @@
 /* job_queue.c: the queue between a loop and its workers.
  *
  * A ring that the loop fills and workers empty, without a lock: head and tail only grow, so a
- * position is taken by whoever moves head past it, and what was read from the ring before that
- * is right. A full ring is copied into one twice as large; the old one stays until the end,
+ * position is taken by the worker that moves head past it, and what was read from the ring before
+ * that is right. A full ring is copied into one twice as large; the old one stays until the end,
  * because a worker may be reading it, but its pages are given back: it reads NULL then, and looks
- * again. A job's own state says who has it, so that it can be
- * cancelled in place; a cancelled one leaves the ring when its turn comes. */
+ * again. A job's own state says whether a worker has it, so that it can be cancelled in place; a
+ * cancelled one leaves the ring when its turn comes. */
 #include "thread/workers.h"
 #include "base/pages.h"
 
@@ -89,7 +89,8 @@ int cr_job_queue_put(cr_job_queue *jobs, cr_job *job)
             return -ENOMEM;
     }
     atomic_store_explicit(&ring->places[tail & ring->mask], job, memory_order_relaxed);
-    atomic_store(&jobs->tail, tail + 1); /* in one order with who searches and who rests */
+    /* in one order with the counts of searching and resting workers */
+    atomic_store(&jobs->tail, tail + 1);
     return 0;
 }
 
@@ -112,7 +113,7 @@ static inline void fetch_ahead(cr_job_ring *ring, uint64_t head, uint64_t tail)
 
 /* Read first, then claimed by moving head: where another was faster the exchange fails, and what
  * was read is forgotten. A position is never used twice, since both ends only grow (Vyukov's and
- * Lamport's rings, with one who puts), so no ABA arises. */
+ * Lamport's rings, with one producer), so no ABA arises. */
 cr_job *cr_job_queue_take(cr_job_queue *jobs)
 {
     uint64_t head = atomic_load_explicit(&jobs->head, memory_order_acquire);
@@ -138,8 +139,8 @@ cr_job *cr_job_queue_take(cr_job_queue *jobs)
     }
 }
 
-/* Pushing is the only thing done to the list but taking it whole, so a reused address confuses
- * nobody. */
+/* Pushing is the only thing done to the list but taking it whole, so a reused address does no
+ * harm. */
 void cr_job_queue_give_back(cr_job_queue *jobs, cr_job *job)
 {
     job->next = atomic_load_explicit(&jobs->back, memory_order_relaxed);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* real_pool.c: the threads of a loop: made as needed, asleep when idle, gone when idle for long.
  *
- * Waking another core is dear (20-60 us), so it is done once per burst, not once per job:
- * whoever puts a job wakes a worker only when none is searching; a searcher that finds a job
- * while there are more wakes the next. A worker without work searches for some microseconds
- * before it rests. Amid a burst the loop puts that off and looks a little later whether those
- * awake get on with it: with short jobs they do, with long ones it calls more. The other way
- * round, what has come back wakes the loop once until it has looked; while jobs wait and the loop
- * looks by itself it is not woken; and with few jobs out and a core to spare it spins before it
- * sleeps.
+ * Waking another core is dear (20-60 us), so it is done once per burst, not once per job: the loop
+ * that puts a job wakes a worker only when none is searching; a searcher that finds a job while
+ * there are more wakes the next. A worker without work searches for some microseconds before it
+ * rests. Amid a burst the loop puts that off and looks a little later whether those awake get on
+ * with it: with short jobs they do, with long ones it calls more. The other way round, what has
+ * come back wakes the loop once until it has looked; while jobs wait and the loop looks by itself
+ * it is not woken; and with few jobs out and a core to spare it spins before it sleeps.
  *
  * No wake-up is lost: a job is put before searching is read, and a worker that stops searching
  * or lies down to rest says so before it looks into the queue once more. All of these are in one
@@ -18,8 +17,8 @@
 /* Long enough that a program which needs threads now and then keeps them, short enough that one
  * burst does not keep its threads for ever. */
 #define IDLE_NS (5 * CR_SECOND)
-/* About as long as being woken from another core would take: whoever finds a job in that time
- * has saved it, whoever does not has doubled it at most. */
+/* About as long as being woken from another core would take: a worker that finds a job in that time
+ * has saved it, one that does not has doubled it at most. */
 #define SEARCH_NS 20000
 #define SPIN_NS 25000
 /* So late a result may be while more jobs wait than there are threads: an eighth of the time that
@@ -44,8 +43,8 @@ static bool may_wake_worker(cr_workers *workers)
     return atomic_load(&workers->resting_count) || atomic_load(&workers->live) < workers->max;
 }
 
-/* Make one more search, if there may be one more. Its search begins here, so that nobody wakes
- * another meanwhile. */
+/* Make one more search, if there may be one more. Its search begins here, so that no second worker
+ * is woken meanwhile. */
 static CR_NOINLINE int wake_worker(cr_workers *workers)
 {
     int err = 0;
@@ -89,8 +88,8 @@ static cr_job *search(cr_workers *workers)
     return NULL;
 }
 
-/* Found one: if nobody else searches and there is more, somebody should, unless the loop is going
- * to see to that. */
+/* Found one: if no other worker searches and there is more, one is woken to search, unless the loop
+ * is going to see to that. */
 static void stop_searching(cr_worker *self)
 {
     cr_workers *workers = self->workers;
@@ -100,7 +99,7 @@ static void stop_searching(cr_worker *self)
         (void)wake_worker(workers);
 }
 
-/* Nobody has woken this one: it takes itself out of the stack, where it may stand anywhere. */
+/* This worker was not woken: it takes itself out of the stack, where it may stand anywhere. */
 static void leave_rest(cr_workers *workers, cr_worker *self)
 {
     cr_worker **at = &workers->resting;
@@ -133,8 +132,8 @@ static bool retire(cr_workers *workers, cr_worker *self)
 }
 
 /* Sleep until woken. False: it is time to end. The order is the promise of the head comment:
- * counted as resting, no longer as searching, then a last look. Whoever puts a job in between
- * sees one of the two, or is seen. */
+ * counted as resting, no longer as searching, then a last look. A loop that puts a job in between
+ * sees one of the two, or its job is seen. */
 static bool rest(cr_worker *self)
 {
     cr_workers *workers = self->workers;
@@ -315,7 +314,7 @@ static void signal_delivered(cr_post *post)
     plan_spin(workers);
 }
 
-/* A job has been put. See that somebody takes it: now, or, amid a burst with somebody awake, when
+/* A job has been put. See that a worker takes it: now, or, amid a burst with a worker awake, when
  * the loop looks: by then it shows whether those awake are enough. */
 static int call_worker(cr_workers *workers)
 {

@@ -2,11 +2,11 @@
 /* sim_pool.c: worker threads under the simulator.
  *
  * Workers are real threads (a job has its own stack and thread-locals and may block in
- * crank_submission_wait), but one thread runs at a time: whoever has the baton. The loop hands
+ * crank_submission_wait), but one thread runs at a time: the one that has the baton. The loop hands
  * it to a worker and waits until it comes back: at a job's end, where the job waits for a
- * submission, or where a choice of the simulator takes it away (post, submit, just before the
- * end). So a job takes no virtual time, and the order is the simulator's: without a seed, jobs run
- * in the order submitted, each to its end, in the turn after; with one, any may end first.
+ * submission, or where a choice of the simulator takes it away (post, submit, just before the end).
+ * So a job takes no virtual time, and the order is the simulator's: without a seed, jobs run in the
+ * order submitted, each to its end, in the turn after; with one, any may end first.
  *
  * A job that blocks elsewhere would stop the world. When it has used no processor time for five
  * real seconds it is given up: its task ends with -ETIMEDOUT, its thread is left to itself and
@@ -31,7 +31,7 @@ struct cr_sim_pool {
     size_t runnable_count;
     cr_post pump;
     bool pumped;  /* pump is on its way */
-    bool put_off; /* the last choice was nobody for now */
+    bool put_off; /* the last choice was no worker for now */
     bool lost;
 };
 
@@ -94,7 +94,7 @@ static void pump_soon(cr_workers *workers)
     workers->sim->pumped = cr_loop_post(workers->loop, &workers->sim->pump);
 }
 
-/* Called by whoever has the baton, a worker or the loop: the line needs no lock. */
+/* Called by the thread that has the baton, a worker's or the loop's: the line needs no lock. */
 static void join_line(cr_worker *worker)
 {
     cr_sim_pool *sim = worker->workers->sim;
@@ -122,7 +122,7 @@ static cr_worker *holder_here(void)
     return mine ? self : NULL;
 }
 
-/* With seed 0 the choice is always 0: nobody is interrupted. */
+/* With seed 0 the choice is always 0: no worker is interrupted. */
 void cr_sim_pool_preempt(void)
 {
     cr_worker *self = holder_here();
@@ -137,7 +137,7 @@ void cr_sim_pool_wait(cr_worker *self)
     if (!self || holder_here() != self)
         return;
     self->turn = TURN_WAITING;
-    self->workers->loop->external_refs--; /* it can wake nobody while it waits */
+    self->workers->loop->external_refs--; /* it can wake no task while it waits */
     (void)await_turn(self, true);
 }
 
@@ -226,7 +226,7 @@ static cr_worker *start_job(cr_workers *workers)
     return worker->job ? worker : NULL;
 }
 
-/* A job in the queue and somebody to do it. */
+/* A job in the queue and a worker to do it. */
 static bool may_start(cr_workers *workers)
 {
     return cr_job_queue_waiting(&workers->jobs) &&
@@ -241,8 +241,8 @@ static bool others_first(const cr_workers *workers)
     return loop->runner.head || (loop->in_flight > 0 && !workers->sim->put_off);
 }
 
-/* Choose who goes on: the workers in the line, oldest first, or the next job; the last choice is
- * nobody for now, where there are others. */
+/* Choose which worker goes on: the workers in the line, oldest first, or the next job; the last
+ * choice is no worker for now, where the loop has other things to do. */
 static bool run_one(cr_workers *workers)
 {
     cr_sim_pool *sim = workers->sim;
@@ -257,7 +257,8 @@ static bool run_one(cr_workers *workers)
     }
     bool goes_on = chosen < sim->runnable_count;
     cr_worker *worker = goes_on ? leave_line(sim, chosen) : start_job(workers);
-    if (!worker && sim->runnable_count > 0) /* the job was cancelled: nobody else tells the line */
+    /* the job was cancelled: no other thread tells the line */
+    if (!worker && sim->runnable_count > 0)
         worker = leave_line(sim, 0);
     if (worker)
         hand_to(worker);

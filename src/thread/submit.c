@@ -2,10 +2,10 @@
 /* submit.c: calls into a loop from other threads.
  *
  * Owns: posts (a function called in the loop) and submissions (a function run there as a task,
- * whose end a thread may wait for). A stranger's loop pointer is looked up in the registry
- * before it is followed. A submission outlives its loop as long as somebody holds it: its memory
- * is freed through the real table, which every table's memory suits. Invariant: whatever becomes
- * of the loop, every submission ends, with -ESHUTDOWN where its task never came to be. */
+ * whose end a thread may wait for). A stranger's loop pointer is looked up in the registry before
+ * it is followed. A submission outlives its loop as long as it is held: its memory is freed through
+ * the real table, which every table's memory suits. Invariant: whatever becomes of the loop, every
+ * submission ends, with -ESHUTDOWN where its task never came to be. */
 #include <crank/thread.h>
 
 #include <stdio.h>
@@ -22,15 +22,15 @@
 #include "thread/workers.h"
 #include "loop/registry.h"
 
-/* Three parties touch one: whoever submitted, the loop, and under the simulator the worker that
- * waits. What two of them touch is under the lock. */
+/* Three parties touch one: the submitter, the loop, and under the simulator the worker that waits.
+ * What two of them touch is under the lock. */
 struct crank_submission {
     cr_post arrival; /* it reaches the loop */
     cr_post request; /* to cancel, or to report the failure of a dropped one */
     cr_post limit;   /* a simulated worker's timeout is to begin */
     crank_loop *loop;
-    atomic_uint refs;    /* who holds it, the loop until the end, posts on their way */
-    atomic_bool dropped; /* nobody will ask any more */
+    atomic_uint refs;    /* its holder, the loop until the end, posts on their way */
+    atomic_bool dropped; /* its holder has given it up */
     /* the loop's */
     cr_watcher watcher;
     cr_task *task;
@@ -98,7 +98,7 @@ static void call_delivered(cr_post *post)
         call.fn(call.arg);
 }
 
-/* Its memory is the loop's to free, or whoever closes the loop. */
+/* Its memory is freed by the loop, or by the thread that closes the loop. */
 int crank_post(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     bool held;
@@ -130,8 +130,8 @@ static void give_up(crank_submission *submission)
     cr_free(&cr_sys_real, submission);
 }
 
-/* In the loop: tell who waits, and let go of it. A simulated waiter goes on after the lock,
- * which it will take itself. */
+/* In the loop: tell the waiter, and let go of it. A simulated waiter goes on after the lock, which
+ * it will take itself. */
 static void complete(crank_submission *submission, long value, const char *message)
 {
     pthread_mutex_lock(&submission->lock);
@@ -150,8 +150,8 @@ static void complete(crank_submission *submission, long value, const char *messa
     give_up(submission);
 }
 
-/* Its record goes right after, for nobody else has its handle. Nobody hears of a dropped one's
- * failure but the report. */
+/* Its record goes right after, for its handle is known nowhere else. The failure of a dropped one
+ * is told by the report alone. */
 static void task_ended(crank_loop *loop, cr_watcher *watcher, cr_task *task)
 {
     crank_submission *submission = cr_container_of(watcher, crank_submission, watcher);
@@ -265,7 +265,7 @@ static void keep_call(crank_submission *submission, crank_function_ *fn, const c
         submission->args.few = *cr_fiber_captured_small();
 }
 
-/* Two hold it: whoever submitted, and the loop until the task has ended. */
+/* Two hold it: the submitter, and the loop until the task has ended. */
 static crank_submission *submission_new(crank_loop *loop)
 {
     crank_submission *submission = cr_alloc(loop->sys, sizeof *submission);
@@ -352,8 +352,8 @@ static void wait_as_stranger(crank_submission *submission, int64_t span)
     pthread_mutex_unlock(&submission->lock);
 }
 
-/* The value is read without the lock once done is seen under it: it is written once. On a
- * timeout the submission stays the caller's, who may wait again. */
+/* The value is read without the lock once done is seen under it: it is written once. On a timeout
+ * the submission stays the caller's, which may wait again. */
 int crank_submission_wait(crank_submission *submission, double timeout, long *ret_value)
 {
     CR_CHECK(submission, "crank_submission_wait: the submission is NULL; crank_submit gives that "

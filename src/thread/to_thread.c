@@ -8,8 +8,8 @@
  *
  * Owns: the way between a task and its job. Does not own the threads (workers.h) or what an end
  * means (scope/end.c): once the job is back, the task ends like any other. Invariant: from submit
- * to the end the record is read by the worker and written by nobody, but for flags the worker
- * never looks at. */
+ * to the end the record is read by the worker and not written, but for flags the worker never looks
+ * at. */
 #include <crank/thread.h>
 
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void task_run(cr_job *base)
     job->failure = cr_failure_take_thread();
 }
 
-/* The message first: ending the task hands it on to whoever awaits it. */
+/* The message first: ending the task hands it on to the task that awaits it. */
 static void task_finished(crank_loop *loop, cr_job *base)
 {
     task_job *job = cr_container_of(base, task_job, job);

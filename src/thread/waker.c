@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* waker.c: someone outside who may still wake the loop.
+/* waker.c: a foreign thread's way to wake the loop.
  *
  * A waker is one post that may be on its way or not, so that waking neither allocates nor locks,
- * and waking often before the loop has looked is one call. Whoever wakes is counted while inside:
- * when the loop ends before the waker was freed, it lets go of the loop, waits until nobody is
+ * and waking often before the loop has looked is one call. A waking thread is counted while inside:
+ * when the loop ends before the waker was freed, it lets go of the loop, waits until no thread is
  * inside, and from then on waking does nothing. So a foreign thread needs no lock of its own
  * against the loop's end.
  *
@@ -45,7 +45,7 @@ static void delivered(cr_post *post)
         waker->fn(waker->arg);
 }
 
-/* Nobody inside still thinks it has a loop. */
+/* After it no thread inside still sees the loop. */
 static void let_go_of_loop(crank_waker *waker)
 {
     atomic_store(&waker->loop, NULL);
@@ -63,7 +63,7 @@ static void loop_ends(crank_loop *loop, cr_closer *closer)
 /* A loop that does not run has no thread: it may be prepared on any. */
 static bool own(const crank_loop *loop) { return loop == cr_loop_here || !loop->running; }
 
-/* outside goes up: while it exists somebody may wake the loop, so it is not starved. */
+/* outside goes up: while it exists a thread may wake the loop, so it is not starved. */
 crank_waker *crank_waker_new(crank_loop *loop, void (*fn)(void *arg), void *arg)
 {
     CR_CHECK(fn, "crank_waker_new: the function is NULL; a wake needs one to call");
@@ -110,7 +110,8 @@ static void forget_closer(crank_loop *loop, cr_closer *closer)
         *at = closer->next;
 }
 
-/* Whoever might still wake has been told not to; whoever is inside right now is waited for. */
+/* The caller has told its threads not to wake it any more; those that are inside right now are
+ * waited for. */
 void crank_waker_free(crank_waker *waker)
 {
     if (!waker)

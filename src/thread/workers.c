@@ -15,9 +15,9 @@
 
 __thread cr_worker *cr_worker_here __attribute__((tls_model("initial-exec")));
 
-/* Places are used again: a thread that has ended is joined only when its place is needed, or at
- * the end of all. It counts as searching from birth, so that nobody wakes a second one for the
- * same job while the first is still starting. */
+/* Places are used again: a thread that has ended is joined only when its place is needed, or at the
+ * end of all. It counts as searching from birth, so that no second one is woken for the same job
+ * while the first is still starting. */
 int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker)
 {
     const cr_sys *sys = workers->loop->sys;
@@ -161,7 +161,7 @@ no_jobs:
     return NULL;
 }
 
-/* Made by the first who needs one: a program without jobs has no workers' memory. */
+/* Made by the first call that needs one: a program without jobs has no workers' memory. */
 cr_workers *cr_workers_of(crank_loop *loop)
 {
     return CR_LIKELY(loop->workers != NULL) ? loop->workers : workers_new(loop);

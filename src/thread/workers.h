@@ -45,7 +45,7 @@ enum { CR_JOB_QUEUED, CR_JOB_RUNNING, CR_JOB_CANCELLED };
 struct cr_job {
     cr_job *next; /* among those that have come back */
     const cr_job_type *type;
-    _Atomic uint32_t state; /* who takes it from QUEUED has it: a worker, or who cancels it */
+    _Atomic uint32_t state; /* taken from QUEUED by a worker, or by a cancellation */
     _Atomic(void *) about;  /* what its worker will read first, fetched ahead of its turn */
 };
 
@@ -106,7 +106,7 @@ struct cr_worker {
     uint8_t life;   /* under the lock */
     bool woken;     /* taken out of that stack, under the lock */
     bool searching; /* counted in workers->searching */
-    /* the simulator's, touched by whoever has the baton */
+    /* the simulator's, touched by the thread that has the baton */
     uint8_t turn;
     bool lost;         /* its job was stuck: it must touch nothing more; under the baton's lock */
     cr_worker *behind; /* in the line of those that may go on */
@@ -124,7 +124,7 @@ struct cr_workers {
     cr_post signal;        /* something has come back */
     atomic_bool signalled; /* signal is on its way */
     /* the real pool's, as far as live */
-    atomic_bool poll_planned; /* the loop looks by itself soon: nobody need be woken */
+    atomic_bool poll_planned; /* the loop looks by itself soon: no worker need be woken */
     crank_handle *poll_timer; /* when it looks; NULL while it does not */
     uint64_t head_then;       /* the queue's head when that was planned */
     int64_t planned_at;       /* and when that was */
@@ -202,7 +202,7 @@ static inline void cr_workers_signal(cr_workers *workers)
     if (!atomic_load(&workers->signalled) && !atomic_exchange(&workers->signalled, true))
         (void)cr_loop_post(workers->loop, &workers->signal);
 }
-/* Take back what has run and tell whom it concerns. Gives how many. */
+/* Take back what has run and tell the waiters. Gives how many. */
 size_t cr_workers_collect(cr_workers *workers);
 /* Start a worker in a free place. Under the lock. 0 or a negative errno. */
 int cr_worker_start(cr_workers *workers, void *(*body)(void *), cr_worker **ret_worker);
