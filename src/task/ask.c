@@ -54,7 +54,7 @@ bool(crank_was_cancelled)(crank_task *handle)
 }
 
 /* Asks without waiting and without giving up the handle; a failure's number is a result like
- * others. Whoever asks knows of it: it is not reported any more. */
+ * others. The caller knows of it then: it is not reported any more. */
 int(crank_result)(crank_task *handle, long *ret_value)
 {
     if (!handle) {
@@ -145,7 +145,7 @@ static void put_in_order(listing *list)
     }
 }
 
-/* The spare record looks alive to the walk, but is nobody's task. */
+/* The spare record looks alive to the walk, but is no task. */
 size_t crank_tasks(crank_task **ret_tasks, size_t max)
 {
     cr_task_state *tasks = cr_task_state_of(cr_checked_loop("crank_tasks"));

@@ -6,15 +6,15 @@
  *
  * Owns: the checkpoint, and what is told of parking and waking. Trio makes every waiting call a
  * switch; in C a call that need not wait costs a few nanoseconds and a switch several times that,
- * so the budget stands in for it: what is promised is that nobody is starved, not that everybody
- * runs at each call. */
+ * so the budget stands in for it: what is promised is that no task is starved, not that all others
+ * run at each call. */
 #include "task/error.h"
 #include "task/wait.h"
 #include "base/check.h"
 #include "loop/inherit.h"
 #include "loop/registry.h"
 
-/* To the end of the line: everybody who is ready now runs before. */
+/* To the end of the line: all tasks that are ready now run before. */
 static void yield(const cr_caller *w)
 {
     w->self->fiber.wake = 0;
@@ -34,12 +34,12 @@ bool cr_checkpoint_pending(const cr_caller *w)
 int cr_checkpoint_without_scope(crank_loop *loop)
 {
     cr_task_state_of(loop)->out_of_memory = 0;
-    loop->runner.budget = 1; /* who came by the fast half has spent the last of it */
+    loop->runner.budget = 1; /* a caller that came by the fast half has spent the last of it */
     return cr_error_set(-ENOMEM, "out of memory for a timeout, group or shield");
 }
 
-/* The budget is spent. How large it is nobody is promised: where choices are explored each call may
- * be the one that makes room, if there is anybody to make it for. */
+/* The budget is spent. How large it is, is not promised: where choices are explored each call may
+ * be the one that makes room, if another task is ready. */
 static bool makes_room(crank_loop *loop)
 {
     if (!loop->explored)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c: what debug mode looks for: children that were given a pointer into a frame that has
- * gone, and handles that nobody gives up.
+ * gone, and handles that are never given up.
  *
  * When a task is spawned, its arguments are searched for addresses in the spawner's own stack; the
  * lowest is kept. A frame has gone when the spawner's stack no longer reaches down to it: looked at
@@ -9,7 +9,7 @@
  * a variable (crank_group_spawn_into), its frame is looked for when the child ends: a function that
  * is handed a group and returns before the group has ended may not name a variable of its own.
  *
- * And ended tasks of one place that pile up, because nobody gives their handles up. */
+ * And ended tasks of one place that pile up, because their handles are never given up. */
 #include "task/debug.h"
 #include "task/describe.h"
 #include "task/record.h"
@@ -109,7 +109,7 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
         cr_describe_name(child), child->site->function, child->site->file, child->site->line);
 }
 
-/* In debug mode: a place whose ended children pile up because nobody gives their handles up.
+/* In debug mode: a place whose ended children pile up because their handles are never given up.
  * Counting one place takes a walk over all records, so the total must reach the limit first and
  * must double before the next walk: the work stays proportional to the spawns. */
 CR_NOINLINE void cr_debug_unclaimed(crank_loop *loop, cr_task *task)

@@ -12,6 +12,6 @@ uint64_t cr_debug_stack_of(const crank_loop *loop, const cr_task *task, const vo
 void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *address);
 /* No child alive may point below frame, the address of the parent's frame that is running. */
 void cr_debug_frames(const cr_task *parent, uintptr_t frame);
-/* A child has ended whose handle is kept, and nobody waits for it: do many pile up? */
+/* A child has ended whose handle is kept, and no task waits for it: do many pile up? */
 void cr_debug_unclaimed(crank_loop *loop, cr_task *task);
 #endif

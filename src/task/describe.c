@@ -28,8 +28,8 @@ const char *cr_describe_name(const cr_task *task)
     return name;
 }
 
-/* The words of asyncio where it has them (pending, cancelling, finished), for who comes from
- * there. */
+/* The words of asyncio where it has them (pending, cancelling, finished), for programmers who come
+ * from there. */
 static const char *state_of(const cr_task *task)
 {
     switch ((enum cr_life)task->fiber.life) {

@@ -2,8 +2,8 @@
 /* error.c: whose failure is whose.
  *
  * Owns: the failure of the running code (its task's, hung off its ext, or its thread's), from
- * crank_fail to crank_error_print, and the ways of a failure between tasks. A failure moves to
- * whoever awaits its task, and is freed with the last one. Nothing is allocated until an error
+ * crank_fail to crank_error_print, and the ways of a failure between tasks. A failure moves to the
+ * task that awaits its own, and is freed with the last one. Nothing is allocated until an error
  * occurs. A cancellation without a reason has none: it is no failure but an answer. Does not own
  * what a failure is (failure.c). */
 #include "task/error.h"
@@ -46,7 +46,7 @@ static cr_failure *begin(int error, cr_failure **ret_last)
     return *slot;
 }
 
-/* Whoever gives no error at all, or a positive one, is understood rather than refused. */
+/* A caller that gives no error at all, or a positive one, is understood rather than refused. */
 static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -error : error; }
 
 /* The number is returned whatever happens to the message, so that callers can return this call. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* error.h: the failures of tasks: who has which, and how they pass from task to task. */
+/* error.h: the failures of tasks: which task has which, and how they pass from task to task. */
 #ifndef CR_ERROR_H
 #define CR_ERROR_H
 #include "error/failure.h"

@@ -4,7 +4,7 @@
  * Owns: the stacks that are hibernated. While a task has been parked for long, the used part of its
  * stack is copied to the heap and the pages are dropped and guarded; waking removes the guard and
  * copies back, to the same address. The runtime itself touches nothing on a parked task's stack,
- * but for user memory after cr_hibernate_ensure; whoever else of this thread touches it takes a
+ * but for user memory after cr_hibernate_ensure; other code of this thread that touches it takes a
  * fault, which restores it and goes on. What the kernel or another thread may touch is never put
  * away: only waits that say hibernatable, of tasks without children, generators or a group with
  * children.
@@ -176,8 +176,8 @@ void cr_hibernate_wake(cr_task *task)
 
 /* ---- going to sleep */
 
-/* The wait, the scopes and the family must all agree: anybody who holds an address in this stack
- * would have to touch it. */
+/* The wait, the scopes and the family must all agree: no code may hold an address in this stack
+ * that it would have to touch. */
 static bool hibernatable(const cr_task_state *tasks, const cr_task *task)
 {
     const cr_wait_ops *wait = task->fiber.wait;
@@ -212,7 +212,7 @@ static hibernated *hibernated_new(struct cr_hibernation *hibernation, cr_task *t
     return one;
 }
 
-/* No guard was to be had: what was put up comes down, and everybody stays awake. */
+/* No guard was to be had: those that were put up come down, and all stacks stay. */
 static void call_off(struct cr_hibernation *hibernation)
 {
     const cr_sys *sys = hibernation->loop->sys;
@@ -299,7 +299,7 @@ void cr_hibernate_due(crank_loop *loop, cr_timer *timer)
         (hibernation->switches != loop->runner.switches || hibernation->again)) {
         hibernation->again =
             hibernation->switches !=
-            loop->runner.switches; /* who was marked in this scan is put away in the next */
+            loop->runner.switches; /* a stack marked in this scan is put away in the next */
         hibernation->armed = true;
         start_timer(hibernation);
     }

@@ -2,9 +2,10 @@
 /* local.c: task-locals.
  *
  * A task's values are an array that is never changed once shared: a child takes a reference when
- * spawned, and whoever sets a value takes a copy first if others have it too. So a child sees what
- * its spawner had set, and neither sees what the other sets later, as with Python's contextvars
- * (which share a hash trie; few keys are expected here, so a copy and a scan are cheaper).
+ * spawned, and a task that sets a value takes a copy first if others have the array too. So a child
+ * sees what its spawner had set, and neither sees what the other sets later, as with Python's
+ * contextvars (which share a hash trie; few keys are expected here, so a copy and a scan are
+ * cheaper).
  *
  * A worker thread reads the array of the job that it runs, which its loop keeps and never changes
  * while the job is out.
@@ -99,7 +100,7 @@ static struct cr_locals *own_copy(cr_task_state *tasks, cr_ext *ext)
     return copy;
 }
 
-/* In place only where nobody shares the array. */
+/* In place only where no other task shares the array. */
 int crank_local_set(const crank_local *key, void *value)
 {
     CR_CHECK(!lent || cr_loop_here,

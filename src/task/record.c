@@ -105,7 +105,7 @@ cr_task *cr_record_next(cr_task_state *tasks, size_t *at)
     return NULL;
 }
 
-/* Most tasks never have one; whoever needs it must be able to go on, or fail, without. */
+/* Most tasks never have one; a function that needs one must be able to go on, or fail, without. */
 cr_ext *cr_record_ext(cr_task_state *tasks, cr_task *task)
 {
     if (!task->ext) {

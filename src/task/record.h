@@ -21,7 +21,8 @@ struct cr_ext {
     uint64_t deferred_at; /* scope.c's: since when the pending request is the next own wait's; 0 */
     uint16_t more_requests; /* beyond CR_COUNTS_REQUESTS_MAX */
     struct cr_locals *locals;
-    struct start *start; /* the group rank's: who waits until it says that it has started */
+    /* the group rank's: the task that waits until this one says that it has started */
+    struct start *start;
     uintptr_t points_at; /* debug: the lowest address in the spawner's stack among its arguments */
     unsigned argument;   /* debug: which argument that is, from 1 */
     struct done *dones;  /* release.c's: done callbacks in the ready line */
@@ -50,7 +51,7 @@ typedef struct cr_pending_ops {
     void (*uncancelled)(cr_task *task);
     /* -ECANCELED leaves a function by crank_try: what it becomes at the scopes opened there. */
     int (*leave_scopes)(crank_loop *loop, cr_task *task, const char *function, const void *frame);
-    /* None of the task's scopes has somebody who may touch its stack. */
+    /* No other task may touch its stack by way of one of its scopes. */
     bool (*hibernatable)(const cr_task *task);
 } cr_pending_ops;
 
@@ -67,7 +68,7 @@ typedef struct cr_task_state {
     cr_freelist exts, scopes, manys, deliveries;
     cr_stacks *stacks;
     cr_task *root;
-    struct cr_nursery *detached;   /* who owns those of crank_detach: of the run */
+    struct cr_nursery *detached;   /* the owner of crank_detach's tasks: of the run */
     const cr_pending_ops *pending; /* interruption.c's */
     /* The thread layer's: true when the job had not started and has been taken off its queue. */
     bool (*cancel_job)(crank_loop *loop, cr_task *task);
@@ -142,7 +143,7 @@ static inline void cr_record_put(cr_task_state *tasks, cr_task *task)
     tasks->free = task;
 }
 void cr_record_reserve_numbers(cr_task_state *tasks);
-/* The next ones nobody has reserved; a test may set it before the first loop. */
+/* The next ones that are not reserved; a test may set it before the first loop. */
 extern _Atomic uint64_t cr_numbers;
 /* The next record in use after *at, an index to start at 0; NULL at the end. */
 cr_task *cr_record_next(cr_task_state *tasks, size_t *at);

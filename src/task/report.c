@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* report.c: what crank tells the user unasked: failures nobody awaited, deadlocks, tasks that do
- * not end. One form, through the run's hook where there is one, else to stderr, in colour on a
- * terminal.
+/* report.c: what crank tells the user unasked: failures that were not awaited, deadlocks, tasks
+ * that do not end. One form, through the run's hook where there is one, else to stderr, in colour
+ * on a terminal.
  *
  * Owns: the sentences and their form. Does not own when something is worth saying, which is
  * decided where it is found, nor how a task reads (describe.c). Reports come when memory may be
@@ -199,7 +199,7 @@ static bool list_cycle(cr_text *l, const cr_task *task)
     return true;
 }
 
-/* Who can end its wait is named beside it: often that is all one needs to know. */
+/* The task that can end its wait is named beside it: often that is all the reader needs to know. */
 static void list_task(cr_text *l, const cr_task *task)
 {
     char text[512];
@@ -237,7 +237,7 @@ static void list_deadlock(cr_text *l, size_t shown, crank_task **handles)
             "crank_waker until it has\n");
 }
 
-/* Whole lists of a program with a million tasks help nobody: the oldest hundred are shown, the
+/* The whole list of a program with a million tasks is of no help: the oldest hundred are shown, the
  * rest is a number. */
 void cr_report_deadlock(crank_loop *loop)
 {
@@ -252,7 +252,8 @@ void cr_report_deadlock(crank_loop *loop)
     cr_free(loop->sys, l.buf);
 }
 
-/* Has it been asked to end, and not done so? Futures and the spare record are nobody's work. */
+/* Has it been asked to end, and not done so? Futures and the spare record have no code that could
+ * end. */
 static bool ignores(const cr_task_state *tasks, const cr_task *task)
 {
     return task->fiber.life != CR_ENDED && !(task->fiber.flags & CR_TASK_FUTURE) &&

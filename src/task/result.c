@@ -62,7 +62,7 @@ int cr_result_error(const cr_task *task)
     return failure ? cr_failure_error(failure) : -ECANCELED;
 }
 
-/* A float is widened here, so that who waits tells reals from integers and needs no size. */
+/* A float is widened here, so that a waiter tells reals from integers and needs no size. */
 uint64_t cr_result_bits_of_kind(const cr_task *task)
 {
     if (task->fiber.flags & CR_TASK_BROKEN)

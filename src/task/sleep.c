@@ -24,7 +24,7 @@ size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size)
     return n > 0 ? (size_t)n : 0;
 }
 
-/* Nothing of a sleep lies on the stack, and nobody holds it: it ends by its own timer. */
+/* Nothing of a sleep lies on the stack, and no task can end it: it ends by its own timer. */
 static const cr_wait_ops sleep_wait = {
     .what = "sleeps", .hibernatable = true, .abort = sleep_abort, .describe = cr_sleep_describe
 };

@@ -2,13 +2,13 @@
 /* task.h: the task's record and its life, for the layers above.
  *
  * A task is a record of 192 bytes, three cache lines, in a slab of its loop. life says where it is:
- * see enum cr_life. Who may touch what: the fiber part belongs to context/, the rest to this
- * folder; the layers above use the functions of wait.h and the other headers.
+ * see enum cr_life. The fiber part belongs to context/, the rest to this folder; the layers above
+ * use the functions of wait.h and the other headers.
  *
- * Fields are shared by what is never needed at once: the captured arguments lie where the
- * running task keeps its wait, its timer and its children; a waiting task's node where it has a
- * watcher; an ended task's result where its stack pointer was. Whoever changes the life of a
- * task must therefore know which of them hold now. */
+ * Fields are shared by what is never needed at once: the captured arguments lie where the running
+ * task keeps its wait, its timer and its children; a waiting task's node where it has a watcher; an
+ * ended task's result where its stack pointer was. A function that changes the life of a task must
+ * therefore know which of them hold now. */
 #ifndef CR_TASK_H
 #define CR_TASK_H
 #include <crank/error.h>
@@ -33,7 +33,7 @@ enum cr_life {
     CR_ENDED /* it has a result; the record stays until the handle is given up or the owner ends */
 };
 
-/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_LARGE. The two ASKED flags and INTERRUPTED are
+/* cr_fiber.flags of a task; bit 0 is CR_FIBER_FLAG_LARGE. The two PENDING flags and INTERRUPTED are
  * what a waiting call tests; cancel.c sets the first and scope.c the second, and both are cleared
  * where a request is delivered. INTERRUPTED is set with the -ECANCELED that wakes a task and
  * cleared by the task's next waiting call. FAILED, CANCELED and BROKEN are set once, at the end.
@@ -43,13 +43,13 @@ enum cr_life {
 enum {
     CR_TASK_CANCEL_PENDING = 1 << 1, /* a request to cancel is not yet delivered */
     CR_TASK_SCOPE_PENDING = 1 << 2,  /* a scope of it fired and has not delivered */
-    CR_TASK_DROPPED = 1 << 3,        /* nobody holds the handle */
+    CR_TASK_DROPPED = 1 << 3,        /* the handle was given up */
     CR_TASK_FAILED = 1 << 4,         /* ended with a failure */
     CR_TASK_CANCELED = 1 << 5,       /* ended with -ECANCELED after being asked */
     CR_TASK_IN_GROUP = 1 << 6,       /* owner is a group */
     CR_TASK_DETACHED = 1 << 7,
     CR_TASK_FUTURE = 1 << 9,
-    CR_TASK_CLAIMED = 1 << 10, /* its failure was seen by somebody */
+    CR_TASK_CLAIMED = 1 << 10, /* its failure was seen, or needs no report */
     CR_TASK_ROOT = 1 << 11,
     CR_TASK_INTERRUPTED = 1 << 12, /* its wait gives -ECANCELED, and no other has begun since */
     CR_TASK_DELIVERING = 1 << 13,  /* it was cancelled in a wait that cannot be undone at once */
@@ -89,7 +89,7 @@ struct cr_task {
     cr_task *child; /* 128: first of those it owns */
     uint64_t id;    /* slot << 40 | number; number 0 when free */
     const crank_site *site;
-    uintptr_t joiner; /* who waits for its end: join.c says how */
+    uintptr_t joiner; /* the waiter for its end: join.c says how */
     cr_ext *ext;      /* name, failure, locals, watchers: made on demand */
     void *owner;      /* parent cr_task, or group */
     cr_task *sibling_next;
@@ -98,7 +98,7 @@ struct cr_task {
 _Static_assert(sizeof(cr_task) == 192, "a task record is 192 bytes");
 _Static_assert(offsetof(cr_task, child) == CR_FIBER_CHILD, "the assembly clears child");
 
-/* fiber.counts: children alive, and requests not taken back Both in one word, so that ending a
+/* fiber.counts: children alive, and requests not taken back. Both in one word, so that ending a
  * child is one subtraction and asking whether any is left is one test. 24 bits of children are
  * as many as there are record slots. */
 #define CR_COUNTS_CHILD 1u
@@ -134,7 +134,7 @@ typedef struct cr_slab {
     size_t used;  /* records ever handed out */
     cr_task *records;
     int64_t
-        *since; /* by record, when its last wait began: wait_times.c; NULL while nobody notes it */
+        *since; /* by record, when its last wait began: wait_times.c; NULL while it is not noted */
     uint64_t put_off[CR_SLAB_RECORDS / 64]; /* a bit by record: to be cancelled (cancel.c) */
 } cr_slab;
 /* Looked up by any thread, for a handle may be shown to the wrong one; written when a slab is
@@ -154,7 +154,7 @@ static inline cr_task *cr_task_in(const crank_loop *loop, uint64_t id)
     cr_task *task = &slab->records[(id >> 40) % CR_SLAB_RECORDS];
     return CR_LIKELY(task->id == id) ? task : NULL;
 }
-/* For who remembers a task without holding it: NULL where it is stale. */
+/* For code that remembers a task without holding it: NULL where it is stale. */
 static inline cr_task *cr_task_find(uint64_t id) { return cr_task_in(cr_loop_here, id); }
 /* The record behind a handle: a CHECK naming call where the handle is stale or of another thread's
  * loop. */

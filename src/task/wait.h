@@ -19,29 +19,29 @@
  * where it need not wait. Parking is its last thing: the processor is handed to the next task from
  * there, and that one is resumed by a jump to where its own parking call was called from.
  *
- * Whoever wakes the task has already undone the wait (node unlinked, timer stopped) and written the
- * results; the wake value is what the call returns. A cancellation calls wait->abort. Memory of the
- * user's on a parked task's stack is written only after cr_hibernate_ensure.
+ * The waker has already undone the wait (node unlinked, timer stopped) and written the results; the
+ * wake value is what the call returns. A cancellation calls wait->abort. Memory of the user's on a
+ * parked task's stack is written only after cr_hibernate_ensure.
  *
- * That whoever blocks hands over the function which undoes it is Trio's (wait_task_rescheduled) and
- * Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a new
- * table and nothing else. */
+ * That the blocking call hands over the function which undoes it is Trio's (wait_task_rescheduled)
+ * and Eio's: so cancellation knows of no lock, no timer and no file, and a new kind of wait is a
+ * new table and nothing else. */
 #ifndef CR_WAIT_H
 #define CR_WAIT_H
 #include "task/task.h"
 
 /* What a task can wait for; one static const per kind. A task's wait (fiber.wait) may be changed
- * while it is parked, by whoever owns the wait: that is how a wait gets a grace period, or moves
- * from a condition to its lock. */
+ * while it is parked, by the file that owns the wait: that is how a wait gets a grace period, or
+ * moves from a condition to its lock. */
 typedef struct cr_wait_ops {
     const char *what; /* "waits for a lock": for descriptions and reports */
     /* The waiting task's stack may be put away meanwhile: neither the kernel nor another thread
-     * touches it, and whoever ends the wait reads or writes user memory on it only after
+     * touches it, and the waker reads or writes user memory on it only after
      * cr_hibernate_ensure. */
     bool hibernatable;
     /* Undo the wait of a parked task, for a cancellation. True: it is undone, the caller wakes it
-     * with -ECANCELED. False: it has been asked to end and will be woken later, by whoever
-     * completes it. NULL: task->wait_object is the cr_waitq it stands in, which it leaves. */
+     * with -ECANCELED. False: it has been asked to end and will be woken later, when the wait
+     * completes. NULL: task->wait_object is the cr_waitq it stands in, which it leaves. */
     bool (*abort)(cr_task *task);
     /* A further request to a task whose wait is being aborted already, or gives -ECANCELED in any
      * case: pass it on to the tasks that are waited for. NULL: it concerns no other task. */
@@ -49,7 +49,7 @@ typedef struct cr_wait_ops {
     /* The task's timer is due (it has been taken off); NULL: wake it with 0. */
     void (*on_timeout)(crank_loop *loop, cr_task *task);
     /* How tasks that are waited for are asked to end, and named when they do not: see scope/reap.h.
-     * NULL: nobody is asked. */
+     * NULL: none is asked. */
     const struct cr_reap *reap;
     /* The task that must act for the wait to end (the holder of a lock, the task awaited), or NULL
      * if none is known. */
@@ -58,8 +58,8 @@ typedef struct cr_wait_ops {
     size_t (*describe)(const cr_task *task, char *buf, size_t size);
 } cr_wait_ops;
 
-/* An open waiting call, on the stack of who waits. What is needed of it after parking must be
- * read before: see cr_checkpoint_slow. */
+/* State of one waiting call, on the caller's stack. Parking is a tail call and may discard this
+ * frame: read what is needed first, see cr_checkpoint_slow. */
 typedef struct cr_caller {
     crank_loop *loop;
     cr_task *self;
@@ -122,7 +122,7 @@ static inline bool cr_checkpoint_fast_in(crank_loop *loop, cr_caller *w)
     return false;
 }
 /* Before the second wait of a call and those after it: a request that came too late to abort the
- * one before is delivered now, for nobody would ask again. 0 or -ECANCELED. */
+ * one before is delivered now, for no later call would deliver it. 0 or -ECANCELED. */
 int cr_checkpoint_again_slow(const cr_caller *w);
 static inline int cr_checkpoint_again(const cr_caller *w)
 {
@@ -168,7 +168,7 @@ static inline void cr_wake_untraced(crank_loop *loop, cr_task *task, long result
     cr_sched_push(&loop->runner, &task->fiber);
 }
 /* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
- * all, so that nobody finds a task that is ready and seems to wait. */
+ * all, so that no task is ever ready and seems to wait. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
 {
     if (CR_UNLIKELY(loop->runner.tracer != NULL))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* wait_times.c: when each task began to wait, noted in debug mode for whoever looks from outside.
+/* wait_times.c: when each task began to wait, noted in debug mode for a debugger that looks from
+ * outside.
  *
  * A record has no room for it and a wait no instruction to spare, so it is a tracer's work
  * (base/probe.h): an instant per record, in a block beside each slab. Nothing in the program reads
