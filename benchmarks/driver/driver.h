@@ -172,8 +172,6 @@ double progress_seconds(void);
 void progress_expect(size_t work, size_t who, int runs);
 void progress_ran(size_t work, size_t who, double seconds);
 double progress_cost(size_t work, size_t who);
-/* Seconds that the runs to come will take. */
-double progress_to_go(void);
 /* What is going to run. */
 void progress_at(size_t work, size_t who, int run, int of);
 /* Show it, if it is time. Gives the milliseconds until it is time again. */

@@ -18,7 +18,8 @@
 #define PEER_RUNS 3
 #define OWN_RUNS 9 /* of crank's beside them; alone it runs as often as the workload says */
 #define SESSION 640.0
-/* One with network workloads at most eight, within which disturbed runs are repeated. */
+/* One with network workloads takes at most eight, the building of peers included: peers run fewer times, and disturbed
+ * runs are repeated, as there is time left. */
 #define NETWORK_SESSION 420.0
 #define NETWORK_RUN_LIMIT 40.0
 #define SLOW_RUN 4.0
@@ -303,16 +304,32 @@ static int wanted_runs(const command *c, const workload *w, const contender *who
     return r->slow > 0 ? 1 : wanted;
 }
 
-/* May a disturbed run be repeated? With a network workload only while the session keeps within its limit by it; without
- * one the session keeps its limit by running peers fewer times. */
-static bool time_to_repeat(const command *c, size_t work, size_t who)
+/* Seconds that the rest of the session takes at the least: peers run once where they have not yet. */
+static double least_to_go(const command *c, const outcome *o, size_t work)
 {
-    return !c->networked || progress_seconds() + progress_to_go() + progress_cost(work, who) < NETWORK_SESSION;
+    double seconds = 0;
+    for (size_t w = work; w < workload_count; w++)
+        for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
+            int least = contenders[i].folder && !contenders[i].bar ? 1 : own_runs(c, &workloads[w]);
+            int done = (int)outcome_at(o, w, i)->runs;
+            if (done < least && peer_does(&contenders[i], &workloads[w]))
+                seconds += progress_cost(w, i) * (least - done);
+        }
+    return seconds;
+}
+
+/* Is there room for one more run of this one? Always in a session without network workloads, which keeps its limit by
+ * peer_runs alone. */
+static bool time_for_more(const command *c, const outcome *o, size_t work, size_t who)
+{
+    double after = progress_seconds() + progress_cost(work, who) + least_to_go(c, o, work);
+    return !c->networked || after < NETWORK_SESSION;
 }
 
 /* One run of one contender; a disturbed one is not kept while there are others left to try. */
-static bool run_once(const command *c, size_t work, size_t index, record *r)
+static bool run_once(const command *c, const outcome *o, size_t work, size_t index)
 {
+    record *r = outcome_at(o, work, index);
     const workload *w = &workloads[work];
     contender *who = &contenders[index];
     record kept = *r;
@@ -325,7 +342,8 @@ static bool run_once(const command *c, size_t work, size_t index, record *r)
     double took = quiet_begin().started - window.started;
     if (who->folder && !network_of(w) && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
         r->slow = took;
-    if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r) && time_to_repeat(c, work, index)) {
+    if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r) &&
+        time_for_more(c, o, work, index)) {
         *r = kept;
         r->repeated++;
         return true;
@@ -346,8 +364,10 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
         return false;
     progress_at(work, who, (int)r->runs + 1, wanted);
     quiet_window before = quiet_begin();
-    *ret_failed = !run_once(c, work, who, r);
+    *ret_failed = !run_once(c, o, work, who);
     progress_ran(work, who, quiet_begin().started - before.started);
+    if (one->folder && !one->bar && r->runs > 0 && !time_for_more(c, o, work, who))
+        r->most = (int)r->runs;
     int left = *ret_failed ? 0 : wanted_runs(c, w, one, r) - (int)r->runs;
     progress_expect(work, who, left);
     if (left == 0) {
@@ -361,7 +381,7 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
 static int measure(const command *c, size_t work, outcome *o)
 {
     bool failed[CONTENDERS_MAX + 1] = { false };
-    int most = peer_runs(c, work);
+    int most = workloads[work].runs == 1 ? SAMPLES_MAX : peer_runs(c, work);
     for (size_t i = 0; i < contender_count; i++)
         outcome_at(o, work, i)->most = contenders[i].folder && !contenders[i].bar ? most : SAMPLES_MAX;
     for (bool more = true; more;) {

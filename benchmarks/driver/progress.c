@@ -106,7 +106,7 @@ static int runs_to_go(void)
     return left;
 }
 
-double progress_to_go(void)
+static double seconds_to_go(void)
 {
     double seconds = 0;
     for (size_t w = 0; w < workload_count; w++)
@@ -135,7 +135,7 @@ int progress_tick(void)
     double now = wall();
     if (now - p.shown >= p.interval && p.at[0]) {
         p.shown = now;
-        tell(runs_to_go(), progress_to_go());
+        tell(runs_to_go(), seconds_to_go());
     }
     double rest = p.shown + p.interval - now;
     return p.at[0] && rest < 1e6 ? (int)(rest * 1000) + 1 : 1000000000;
