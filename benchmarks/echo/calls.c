@@ -59,11 +59,21 @@ static const struct {
     { SYS_epoll_ctl, CALL_REGISTER },
 };
 
-static enum call_kind kind_of(uint64_t number)
+static bool is_socket(uint64_t fd)
+{
+    char path[64], target[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracer.server, (int)fd);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = '\0';
+    return !strncmp(target, "socket:", 7);
+}
+
+/* Reading a timer or waking another thread brings no message. */
+static enum call_kind kind_of(uint64_t number, uint64_t fd)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if ((uint64_t)kinds[i].number == number)
-            return kinds[i].kind;
+            return kinds[i].kind == CALL_TRANSFER && !is_socket(fd) ? CALL_OTHER : kinds[i].kind;
     return CALL_OTHER;
 }
 
@@ -73,7 +83,7 @@ static void count(pid_t thread)
     struct __ptrace_syscall_info info = { 0 };
     long got = ptrace(PTRACE_GET_SYSCALL_INFO, thread, (void *)sizeof info, &info);
     if (got > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
-        tracer.of[kind_of(info.entry.nr)]++;
+        tracer.of[kind_of(info.entry.nr, info.entry.args[0])]++;
 }
 
 /* Every thread there is; those to come are traced from their first instruction on. 0 or an errno. */

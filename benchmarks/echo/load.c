@@ -58,7 +58,7 @@ static bool load_calls(clients *c, const request *r, const server *s)
         return false;
     clients_forget(c);
     calls before = calls_now();
-    if (!clients_begin(c) || !clients_run(c, now_ns() + r->span, 1) || !clients_finish(c))
+    if (!clients_begin(c) || !clients_run(c, now_ns() + r->span, 10 * r->connections) || !clients_finish(c))
         return false;
     calls after = calls_now();
     for (size_t i = 0; i < CALL_KINDS; i++)
