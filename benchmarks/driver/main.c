@@ -205,8 +205,8 @@ static void leave_out_slow(const command *c, contender *peer)
     if (c->any_chosen || c->any_wanted)
         peer_add_named(peer);
     else
-        fprintf(stderr, "bench: without %s of %s, over a minute a run: ./bench %s --peers %s\n", peer->named, peer->name,
-            peer->named, peer->name);
+        fprintf(stderr, "bench: without %s of %s, over a minute a run: ./bench %s --peers %s\n", peer->named,
+            peer->name, peer->named, peer->name);
 }
 
 static void prepare_peers(const command *c)
