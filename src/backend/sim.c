@@ -87,7 +87,7 @@ static cr_attached *attached_with(sim *s, int fd)
  * epoll reports unasked are waited for by all. -EBADF: it is not open any more. */
 static int64_t virtual_events(sim *s, const cr_op *op)
 {
-    int64_t events = cr_network_events(&s->world, op->fd);
+    int64_t events = cr_net_events(&s->world, op->fd);
     return events < 0 ? events : events & (cr_nonblocking_events(op) | EPOLLERR | EPOLLHUP);
 }
 
@@ -260,7 +260,7 @@ void cr_sim_pass(cr_backend *backend, int64_t instant)
 /* When something happens by itself, the deadline included. */
 static int64_t next_instant(const sim *s, int64_t deadline)
 {
-    int64_t arrival = cr_network_next(&s->world);
+    int64_t arrival = cr_net_next(&s->world);
     return arrival < deadline ? arrival : deadline;
 }
 
@@ -271,7 +271,7 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
 {
     sim *s = sim_of(backend);
     bool woken = take_wake(s);
-    cr_network_deliver(&s->world);
+    cr_net_deliver(&s->world);
     size_t finished = s->count ? find_finished(s, 0) : 0;
     while (!finished && !woken && deadline > cr_world_now(&s->world)) {
         int64_t next = next_instant(s, deadline);
@@ -282,7 +282,7 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
         }
         if (next > cr_world_now(&s->world))
             cr_world_pass(&s->world, next);
-        cr_network_deliver(&s->world);
+        cr_net_deliver(&s->world);
         finished = find_virtual(s);
     }
     return deliver(s, finished);
@@ -293,7 +293,7 @@ static long sim_turn(cr_backend *backend, int64_t deadline)
 static bool sim_hopeless(cr_backend *backend)
 {
     sim *s = sim_of(backend);
-    if (cr_network_next(&s->world) != CR_NEVER)
+    if (cr_net_next(&s->world) != CR_NEVER)
         return false;
     for (size_t i = 0; i < s->count; i++) {
         const pending *p = &s->ops[i];

@@ -124,7 +124,7 @@ static void sim_signal_end(void *context, int timer)
 static int sim_close(void *context, int fd)
 {
     if (cr_is_virtual(fd))
-        return cr_network_close(context, fd);
+        return cr_net_close(context, fd);
     const cr_sys *real = real_of(context);
     return real->close(real->context, fd);
 }
@@ -132,7 +132,7 @@ static int sim_close(void *context, int fd)
 static ssize_t sim_read(void *context, int fd, void *buf, size_t size)
 {
     if (cr_is_virtual(fd))
-        return cr_wire_recv(context, fd, buf, size, 0);
+        return cr_net_recv(context, fd, buf, size, 0);
     const cr_sys *real = real_of(context);
     return real->read(real->context, fd, buf, size);
 }
@@ -140,7 +140,7 @@ static ssize_t sim_read(void *context, int fd, void *buf, size_t size)
 static ssize_t sim_write(void *context, int fd, const void *buf, size_t size)
 {
     if (cr_is_virtual(fd))
-        return cr_wire_send(context, fd, buf, size, 0);
+        return cr_net_send(context, fd, buf, size, 0);
     const cr_sys *real = real_of(context);
     return real->write(real->context, fd, buf, size);
 }
@@ -172,7 +172,7 @@ static int sim_timerfd_set(void *context, int fd, int64_t at)
 static int sim_stat(void *context, int fd, struct stat *ret_stat)
 {
     if (cr_is_virtual(fd))
-        return cr_network_stat(context, fd, ret_stat);
+        return cr_net_stat(context, fd, ret_stat);
     const cr_sys *real = real_of(context);
     return real->stat(real->context, fd, ret_stat);
 }
@@ -181,7 +181,7 @@ static ssize_t sim_read_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     if (cr_is_virtual(fd))
-        return offset < 0 ? cr_wire_recv(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
+        return offset < 0 ? cr_net_recv(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
     const cr_sys *real = real_of(context);
     return real->read_at(real->context, fd, piece, offset, flags);
 }
@@ -190,7 +190,7 @@ static ssize_t sim_write_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     if (cr_is_virtual(fd))
-        return offset < 0 ? cr_wire_send(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
+        return offset < 0 ? cr_net_send(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
     const cr_sys *real = real_of(context);
     return real->write_at(real->context, fd, piece, offset, flags);
 }
@@ -206,18 +206,18 @@ static int sim_interface_index(void *context, const char *name)
 
 static int sim_socket(void *context, int family, int type, int protocol)
 {
-    return cr_network_socket(context, family, type, protocol);
+    return cr_net_socket(context, family, type, protocol);
 }
 
 static int sim_socket_pair(void *context, int family, int type, int ret_fds[2])
 {
-    return cr_network_pair(context, family, type, ret_fds);
+    return cr_net_pair(context, family, type, ret_fds);
 }
 
 static int sim_bind(void *context, int fd, const struct sockaddr *address, unsigned size)
 {
     if (cr_is_virtual(fd))
-        return cr_names_bind(context, fd, address, size);
+        return cr_net_bind(context, fd, address, size);
     const cr_sys *real = real_of(context);
     return real->bind(real->context, fd, address, size);
 }
@@ -225,7 +225,7 @@ static int sim_bind(void *context, int fd, const struct sockaddr *address, unsig
 static int sim_listen(void *context, int fd, int backlog)
 {
     if (cr_is_virtual(fd))
-        return cr_handshake_listen(context, fd, backlog);
+        return cr_net_listen(context, fd, backlog);
     const cr_sys *real = real_of(context);
     return real->listen(real->context, fd, backlog);
 }
@@ -233,7 +233,7 @@ static int sim_listen(void *context, int fd, int backlog)
 static int sim_accept(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     if (cr_is_virtual(fd))
-        return cr_handshake_accept(context, fd, address, size);
+        return cr_net_accept(context, fd, address, size);
     const cr_sys *real = real_of(context);
     return real->accept(real->context, fd, address, size);
 }
@@ -241,7 +241,7 @@ static int sim_accept(void *context, int fd, struct sockaddr *address, unsigned 
 static int sim_connect(void *context, int fd, const struct sockaddr *address, unsigned size)
 {
     if (cr_is_virtual(fd))
-        return cr_handshake_connect(context, fd, address, size);
+        return cr_net_connect(context, fd, address, size);
     const cr_sys *real = real_of(context);
     return real->connect(real->context, fd, address, size);
 }
@@ -249,7 +249,7 @@ static int sim_connect(void *context, int fd, const struct sockaddr *address, un
 static ssize_t sim_recv(void *context, int fd, void *buf, size_t size, int flags)
 {
     if (cr_is_virtual(fd))
-        return cr_wire_recv(context, fd, buf, size, flags);
+        return cr_net_recv(context, fd, buf, size, flags);
     const cr_sys *real = real_of(context);
     return real->recv(real->context, fd, buf, size, flags);
 }
@@ -257,7 +257,7 @@ static ssize_t sim_recv(void *context, int fd, void *buf, size_t size, int flags
 static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int flags)
 {
     if (cr_is_virtual(fd))
-        return cr_wire_send(context, fd, buf, size, flags);
+        return cr_net_send(context, fd, buf, size, flags);
     const cr_sys *real = real_of(context);
     return real->send(real->context, fd, buf, size, flags);
 }
@@ -265,7 +265,7 @@ static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int
 static int sim_shutdown(void *context, int fd, int how)
 {
     if (cr_is_virtual(fd))
-        return cr_wire_shutdown(context, fd, how);
+        return cr_net_shutdown(context, fd, how);
     const cr_sys *real = real_of(context);
     return real->shutdown(real->context, fd, how);
 }
@@ -273,7 +273,7 @@ static int sim_shutdown(void *context, int fd, int how)
 static int sim_set_option(void *context, int fd, const cr_socket_option *option)
 {
     if (cr_is_virtual(fd))
-        return cr_socket_options_set(context, fd, option);
+        return cr_net_set_option(context, fd, option);
     const cr_sys *real = real_of(context);
     return real->set_option(real->context, fd, option);
 }
@@ -281,7 +281,7 @@ static int sim_set_option(void *context, int fd, const cr_socket_option *option)
 static int sim_get_option(void *context, int fd, cr_socket_option *option)
 {
     if (cr_is_virtual(fd))
-        return cr_socket_options_get(context, fd, option);
+        return cr_net_get_option(context, fd, option);
     const cr_sys *real = real_of(context);
     return real->get_option(real->context, fd, option);
 }
@@ -289,7 +289,7 @@ static int sim_get_option(void *context, int fd, cr_socket_option *option)
 static int sim_own_name(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     if (cr_is_virtual(fd))
-        return cr_names_own(context, fd, address, size);
+        return cr_net_own_name(context, fd, address, size);
     const cr_sys *real = real_of(context);
     return real->own_name(real->context, fd, address, size);
 }
@@ -297,7 +297,7 @@ static int sim_own_name(void *context, int fd, struct sockaddr *address, unsigne
 static int sim_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     if (cr_is_virtual(fd))
-        return cr_names_peer(context, fd, address, size);
+        return cr_net_peer_name(context, fd, address, size);
     const cr_sys *real = real_of(context);
     return real->peer_name(real->context, fd, address, size);
 }
@@ -430,4 +430,4 @@ void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
     make_table(world);
 }
 
-void cr_world_deinit(cr_world *world) { cr_network_deinit(world); }
+void cr_world_deinit(cr_world *world) { cr_net_deinit(world); }

@@ -59,7 +59,7 @@ static inline uint32_t events_now(net *n, int fd)
 {
     struct pollfd one = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
     if (n->world)
-        return (uint32_t)cr_network_events(n->world, fd);
+        return (uint32_t)cr_net_events(n->world, fd);
     EXPECT(poll(&one, 1, 0) >= 0);
     return (uint32_t)(unsigned short)one.revents;
 }
@@ -72,10 +72,10 @@ static inline void wait_a_little(net *n, int *tries)
         poll(NULL, 0, *tries < 10 ? 0 : 1);
         return;
     }
-    EXPECT(cr_network_next(n->world) != CR_NEVER);
-    if (cr_network_next(n->world) > cr_world_now(n->world))
-        cr_world_pass(n->world, cr_network_next(n->world));
-    cr_network_deliver(n->world);
+    EXPECT(cr_net_next(n->world) != CR_NEVER);
+    if (cr_net_next(n->world) > cr_world_now(n->world))
+        cr_world_pass(n->world, cr_net_next(n->world));
+    cr_net_deliver(n->world);
 }
 
 /* All of these, and perhaps others. */
@@ -89,7 +89,7 @@ static inline void await_events(net *n, int fd, uint32_t events)
 static inline void await_exactly(net *n, int fd, uint32_t events)
 {
     for (int tries = 0; events_now(n, fd) != events;) {
-        if (n->world && cr_network_next(n->world) == CR_NEVER)
+        if (n->world && cr_net_next(n->world) == CR_NEVER)
             EXPECT_EQ(events_now(n, fd), events);
         wait_a_little(n, &tries);
     }
@@ -99,7 +99,7 @@ static inline void await_exactly(net *n, int fd, uint32_t events)
 static inline void settle_net(net *n)
 {
     int tries = 0;
-    while (n->world && cr_network_next(n->world) != CR_NEVER)
+    while (n->world && cr_net_next(n->world) != CR_NEVER)
         wait_a_little(n, &tries);
 }
 
