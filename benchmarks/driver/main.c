@@ -21,7 +21,7 @@
 /* One with network workloads takes at most eight, the building of peers included: peers run fewer times, and disturbed
  * runs are repeated, as there is time left. */
 #define NETWORK_SESSION 420.0
-#define NETWORK_RUN_LIMIT 40.0
+#define NETWORK_RUN_LIMIT 25.0
 #define SLOW_RUN 4.0
 
 typedef struct command {

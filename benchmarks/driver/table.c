@@ -10,6 +10,9 @@ void number_format(double value, char *buf, size_t size)
     double magnitude = fabs(value);
     if (isnan(value))
         snprintf(buf, size, "n/a");
+    else if (magnitude >= 999999.5)
+        snprintf(buf, size, "%ld,%03ld,%03ld", lround(value) / 1000000, lround(magnitude) / 1000 % 1000,
+            lround(magnitude) % 1000);
     else if (magnitude >= 999.5)
         snprintf(buf, size, "%ld,%03ld", lround(value) / 1000, lround(magnitude) % 1000);
     else if (magnitude >= 99.95)
