@@ -93,6 +93,7 @@ static void received(cr_op *op, void *arg)
 {
     cr_socketlike *s = arg;
     s->receive_pending = false;
+    __builtin_prefetch(s->stream.reader->fiber.sp);
     cr_wake(s->loop, s->stream.reader, op->result);
     cr_socketlike_drop(s);
 }
