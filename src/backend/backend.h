@@ -92,8 +92,9 @@ struct cr_backend_type {
      * CR_NEVER; one in the past only looks) has come; deliver what has completed. Gives how many
      * completions it delivered. Rounds waits up. */
     long (*turn)(cr_backend *backend, int64_t deadline);
-    /* Will nothing that is pending ever complete, unless something else happens first? NULL: that
-     * cannot be known, for the world outside may do something at any time. */
+    /* Will nothing that is pending ever complete, unless something else happens first? A turn in
+     * which that becomes true returns. NULL: it cannot be known, for the world outside may do
+     * something at any time. */
     bool (*hopeless)(cr_backend *backend);
     /* From any thread or signal handler: make the current or next turn return soon. */
     void (*wake)(cr_backend *backend);

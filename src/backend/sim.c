@@ -264,30 +264,6 @@ static int64_t next_instant(const sim *s, int64_t deadline)
     return arrival < deadline ? arrival : deadline;
 }
 
-/* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
- * before time passes. Time jumps only where nothing else has happened: that is the whole
- * simulation. It stops at each arrival on the way that completes something. */
-static long sim_turn(cr_backend *backend, int64_t deadline)
-{
-    sim *s = sim_of(backend);
-    bool woken = take_wake(s);
-    cr_net_deliver(&s->world);
-    size_t finished = s->count ? find_finished(s, 0) : 0;
-    while (!finished && !woken && deadline > cr_world_now(&s->world)) {
-        int64_t next = next_instant(s, deadline);
-        if (next == CR_NEVER) {
-            finished = find_finished(s, -1);
-            woken = take_wake(s);
-            continue;
-        }
-        if (next > cr_world_now(&s->world))
-            cr_world_pass(&s->world, next);
-        cr_net_deliver(&s->world);
-        finished = find_virtual(s);
-    }
-    return deliver(s, finished);
-}
-
 /* A real descriptor may become ready at any time; a virtual one only by what a task does, or what
  * is on its way. */
 static bool sim_hopeless(cr_backend *backend)
@@ -301,6 +277,34 @@ static bool sim_hopeless(cr_backend *backend)
             return false;
     }
     return true;
+}
+
+/* Real descriptors are looked at first, so that a program that reads a pipe sees what is there
+ * before time passes. Time jumps only where nothing else has happened: that is the whole
+ * simulation. It stops at each arrival on the way that completes something. Where the last one has
+ * left no hope the caller learns of it before it waits for ever. */
+static long sim_turn(cr_backend *backend, int64_t deadline)
+{
+    sim *s = sim_of(backend);
+    bool woken = take_wake(s);
+    bool quiet = cr_net_next(&s->world) == CR_NEVER;
+    cr_net_deliver(&s->world);
+    size_t finished = s->count ? find_finished(s, 0) : 0;
+    while (!finished && !woken && deadline > cr_world_now(&s->world)) {
+        int64_t next = next_instant(s, deadline);
+        if (next == CR_NEVER && !quiet && sim_hopeless(backend))
+            break;
+        if (next == CR_NEVER) {
+            finished = find_finished(s, -1);
+            woken = take_wake(s);
+            continue;
+        }
+        if (next > cr_world_now(&s->world))
+            cr_world_pass(&s->world, next);
+        cr_net_deliver(&s->world);
+        finished = find_virtual(s);
+    }
+    return deliver(s, finished);
 }
 
 /* From other threads too, which exist under the simulator as well. */
