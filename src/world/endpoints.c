@@ -48,8 +48,14 @@ int cr_endpoint_number(cr_world *world, cr_endpoint *s)
     return s->number;
 }
 
-void cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
+/* One that has given a call up may have memory from it. */
+bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
 {
+    cr_flow_deinit(&a->out, world->real);
+    if (!cr_flow_init(&a->out, world->real) || !cr_flow_init(&b->out, world->real)) {
+        cr_flow_deinit(&a->out, world->real);
+        return false;
+    }
     uint64_t number = ++world->net.connections;
     a->peer = b;
     b->peer = a;
@@ -58,6 +64,7 @@ void cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
         s->handshake.connection = s->bytes.connection = number;
         s->fin.connection = s->reset.connection = number;
     }
+    return true;
 }
 
 static void free_one(cr_world *world, cr_endpoint *s)

@@ -83,8 +83,8 @@ cr_endpoint *cr_endpoint_find(const cr_world *world, int fd);
 cr_endpoint *cr_endpoint_new(cr_world *world, int family);
 /* Give it the lowest number that is free: that, or -ENOMEM. */
 int cr_endpoint_number(cr_world *world, cr_endpoint *s);
-/* They are connected from now on. */
-void cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b);
+/* They are connected from now on. False when memory is short. */
+bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b);
 /* Free what is closed and of no use to its peer either. */
 void cr_endpoint_release(cr_world *world, cr_endpoint *s);
 /* To the end of a listener's queue. */

@@ -25,14 +25,14 @@ static void copy(const cr_flow *flow, uint64_t position, void *buf, size_t n, bo
     }
 }
 
-bool cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t more)
+bool cr_flow_init(cr_flow *flow, const cr_sys *sys)
 {
-    size_t held = (size_t)(flow->written - flow->taken);
-    size_t room = flow->room ? flow->room : ROOM_FIRST;
-    while (room < held + more)
-        room *= 2;
-    if (room == flow->room)
-        return true;
+    *flow = (cr_flow){ .ring = cr_alloc(sys, ROOM_FIRST), .room = ROOM_FIRST };
+    return flow->ring;
+}
+
+static bool grow(cr_flow *flow, const cr_sys *sys, size_t room)
+{
     cr_flow grown = { .ring = cr_alloc(sys, room), .room = room };
     if (!grown.ring)
         return false;
@@ -47,6 +47,18 @@ bool cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t more)
     flow->ring = grown.ring;
     flow->room = room;
     return true;
+}
+
+size_t cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t n)
+{
+    size_t held = (size_t)(flow->written - flow->taken);
+    size_t room = flow->room;
+    while (room < held + n)
+        room *= 2;
+    if (room > flow->room && !grow(flow, sys, room))
+        n = flow->room - held;
+    flow->cramped = n == 0;
+    return n;
 }
 
 /* Where there are too many instants the last ones are one, the latest of them. */
@@ -97,6 +109,12 @@ size_t cr_flow_peek(const cr_flow *flow, void *buf, size_t size)
     if (n > 0)
         copy(flow, flow->taken, buf, n, false);
     return n;
+}
+
+void cr_flow_take(cr_flow *flow, size_t n)
+{
+    flow->taken += n;
+    flow->cramped = flow->cramped && n == 0;
 }
 
 void cr_flow_cut(cr_flow *flow)

@@ -24,10 +24,14 @@ typedef struct cr_flow {
     unsigned marked;
     int64_t latest; /* nothing that is sent from now on arrives before */
     bool fin_due;   /* the end arrives with the last byte */
+    bool cramped;   /* the ring is full and could not grow: it waits for the receiver */
 } cr_flow;
 
-/* Room for so many more. False when memory is short. */
-bool cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t more);
+/* False when memory is short. */
+bool cr_flow_init(cr_flow *flow, const cr_sys *sys);
+/* Make room for at most n more: for how many there is. Fewer when memory is short, and none where
+ * the ring is full besides. */
+size_t cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t n);
 /* Room is reserved; they arrive at that instant, or later where earlier ones do. */
 void cr_flow_write(cr_flow *flow, const void *buf, size_t n, int64_t at);
 /* How many become due by that instant. */
@@ -38,6 +42,8 @@ void cr_flow_advance(cr_flow *flow, size_t n);
 void cr_flow_arrive(cr_flow *flow, size_t window);
 /* Copy at most size bytes of what has arrived: how many. */
 size_t cr_flow_peek(const cr_flow *flow, void *buf, size_t size);
+/* So many of those were taken. */
+void cr_flow_take(cr_flow *flow, size_t n);
 /* What has not arrived never will. */
 void cr_flow_cut(cr_flow *flow);
 void cr_flow_deinit(cr_flow *flow, const cr_sys *sys);

@@ -43,7 +43,10 @@ static cr_endpoint *answer(cr_world *world, cr_endpoint *listener, cr_endpoint *
     s->peer_name = caller->name;
     s->call = CR_CALL_DONE;
     s->state = CR_ENDPOINT_ANSWERING;
-    cr_endpoint_join(world, caller, s);
+    if (!cr_endpoint_join(world, caller, s)) {
+        cr_free(world->real, s);
+        return NULL;
+    }
     cr_endpoint_queue(listener, s);
     return s;
 }
@@ -104,7 +107,8 @@ static void syn_arrives(cr_world *world, cr_arrival *arrival)
         send_again(world, caller);
 }
 
-/* Called again while a call is under way, or after it: as inet_stream_connect. */
+/* Called again while a call is under way, or after it: as inet_stream_connect, but that one which
+ * was connected is not used again. */
 static int call_again(cr_endpoint *s)
 {
     if (s->call == CR_CALL_DONE)
@@ -113,9 +117,11 @@ static int call_again(cr_endpoint *s)
         return -EALREADY;
     if (s->state == CR_ENDPOINT_ENDED) {
         int error = cr_endpoint_take_error(s);
-        s->call = CR_CALL_NONE;
-        s->state = CR_ENDPOINT_FRESH;
-        s->shut = 0;
+        if (!s->peer) {
+            s->call = CR_CALL_NONE;
+            s->state = CR_ENDPOINT_FRESH;
+            s->shut = 0;
+        }
         return error ? error : -ECONNABORTED;
     }
     s->call = CR_CALL_DONE;

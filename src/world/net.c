@@ -48,7 +48,11 @@ int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
         pair[i] = cr_endpoint_find(world, fds[i]);
         pair[i]->state = CR_ENDPOINT_OPEN;
     }
-    cr_endpoint_join(world, pair[0], pair[1]);
+    if (!cr_endpoint_join(world, pair[0], pair[1])) {
+        (void)cr_net_close(world, fds[1]);
+        (void)cr_net_close(world, fds[0]);
+        return -ENOBUFS;
+    }
     memcpy(ret_fds, fds, sizeof fds);
     return 0;
 }

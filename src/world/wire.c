@@ -6,6 +6,8 @@
  * overtake them, and then they are lost. Sockets of AF_UNIX need none: what one has sent the
  * other has, as the kernel promises.
  *
+ * Where memory is short a sender finds no room, as in the kernel, and not an error.
+ *
  * States, errors and the order in which they are told are Linux's (net/ipv4/tcp.c, tcp_input.c,
  * net/unix/af_unix.c). Left out: retransmission, urgent data, TIME_WAIT. */
 #include <string.h>
@@ -40,6 +42,8 @@ static size_t held(const cr_endpoint *s)
 /* As sk_stream_is_writeable and unix_writable: a sender is woken when there is some room again. */
 bool cr_wire_writable(const cr_endpoint *s)
 {
+    if (s->out.cramped)
+        return false;
     if (cr_endpoint_is_local(s))
         return held(s) * 4 <= LOCAL_MAX;
     return held(s) * 3 <= FLIGHT_MAX * 2;
@@ -125,7 +129,8 @@ static void take_in(cr_world *world, cr_endpoint *from, size_t n)
     cr_world_note(world, n);
     cr_endpoint_answered(from->peer);
     if (from->peer->closed && flow->arrived < flow->due) {
-        flow->arrived = flow->taken = flow->due;
+        flow->arrived = flow->due;
+        cr_flow_take(flow, cr_flow_readable(flow));
         cr_wire_reset(world, from->peer);
     } else {
         arrive(from);
@@ -199,10 +204,10 @@ ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int f
     size_t max = cr_endpoint_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
     size_t room = max - held(s);
     size_t n = size < room ? size : room;
+    if (n > 0)
+        n = cr_flow_reserve(&s->out, world->real, n);
     if (n == 0)
         return -EAGAIN;
-    if (!cr_flow_reserve(&s->out, world->real, n))
-        return -ENOBUFS;
     send_now(world, s, buf, n);
     return (ssize_t)n;
 }
@@ -246,7 +251,7 @@ ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
     cr_flow *flow = &s->peer->out;
     size_t n = cr_flow_peek(flow, buf, size);
     if (!(flags & MSG_PEEK)) {
-        flow->taken += n;
+        cr_flow_take(flow, n);
         open_window(world, s->peer);
     }
     return (ssize_t)n;
@@ -324,7 +329,7 @@ static void close_local(cr_endpoint *s)
     peer->shut = CR_SHUT_BOTH;
     if (cr_wire_readable(s) || !s->number)
         peer->error = ECONNRESET;
-    peer->out.taken = peer->out.written;
+    cr_flow_take(&peer->out, (size_t)(peer->out.written - peer->out.taken));
 }
 
 void cr_wire_close(cr_world *world, cr_endpoint *s)

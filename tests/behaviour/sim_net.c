@@ -17,7 +17,7 @@ static int echo(crank_stream *peer)
 static int client(const char *address, int me, int rounds)
 {
     char line[200], answer[200];
-    crank_stream *s = crank_try(crank_connect(address));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(address));
     for (int i = 0; i < rounds; i++) {
         snprintf(line, sizeof line, "%d says %d%*s\n", me, i, i % 70, "");
         crank_try(crank_write(s, line, strlen(line)));
@@ -27,7 +27,7 @@ static int client(const char *address, int me, int rounds)
         if (i % 3 == me % 3)
             crank_try(crank_sleep(0.001));
     }
-    return crank_close(s);
+    return crank_flush(s);
 }
 
 static int server(crank_listener *listener) { return crank_serve(listener, echo); }
@@ -36,7 +36,8 @@ static int echoes(int clients, int rounds)
 {
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
     const char *address = crank_listener_address(listener, 0);
-    crank_task *serving = crank_spawn(server, listener);
+    CRANK_GROUP(servers);
+    crank_group_spawn(&servers, server, listener);
     {
         CRANK_GROUP(all);
         for (int i = 0; i < clients; i++)
@@ -44,7 +45,7 @@ static int echoes(int clients, int rounds)
         crank_try(crank_group_wait(&all));
     }
     crank_try(crank_listener_stop(listener, 1));
-    return (int)crank_await(serving);
+    return crank_group_wait(&servers);
 }
 TEST_SEEDS(sim_net, each_client_gets_its_own_lines_back, 200) { return echoes(5, 8); }
 TEST_EACH_BACKEND(sim_net, clients_get_their_own_lines_back) { return echoes(20, 10); }

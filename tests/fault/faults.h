@@ -7,6 +7,7 @@
 #define FAULTS_H
 #include "base/sys.h"
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include "test.h"
 
 typedef struct faults {
@@ -96,9 +97,13 @@ static inline ssize_t fault_recv(void *c, int fd, void *buf, size_t size, int fl
 {
     return fault_now(c) ? -ENOMEM : REAL(recv, fd, buf, size, flags);
 }
+/* A connection of which send fails is no more: recv finds its end then. */
 static inline ssize_t fault_send(void *c, int fd, const void *buf, size_t size, int flags)
 {
-    return fault_now(c) ? -ENOBUFS : REAL(send, fd, buf, size, flags);
+    if (!fault_now(c))
+        return REAL(send, fd, buf, size, flags);
+    (void)REAL(shutdown, fd, SHUT_RDWR);
+    return -ETIMEDOUT;
 }
 
 /* The real table behind a count; entries that take no context of ours keep the real one's, which is NULL. */

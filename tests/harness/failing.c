@@ -23,6 +23,7 @@ bool test_faults_happened(void) { return false; }
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -413,10 +414,14 @@ static ssize_t failing_recv(UNUSED_CONTEXT, int fd, void *buf, size_t size, int 
         tell_again(fd);
     return n;
 }
+
+/* A connection of which send fails is no more: recv finds its end then. */
 static ssize_t failing_send(UNUSED_CONTEXT, int fd, const void *buf, size_t size, int flags)
 {
-    if (FAILS(TEST_CALL_SEND))
-        return -ENOBUFS;
+    if (FAILS(TEST_CALL_SEND)) {
+        (void)REAL(shutdown, fd, SHUT_RDWR);
+        return -ETIMEDOUT;
+    }
     if (interrupted())
         return -EINTR;
     if (unready_edge(fd))
