@@ -271,10 +271,13 @@ int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigne
     int err = cr_name_read(s->family, address, size, &name);
     if (err < 0)
         return err;
+    bool local = cr_endpoint_is_local(s);
+    if (local && name.local.sun_path[0] && cr_name_local(world, &name))
+        return -EADDRINUSE; /* the kernel makes the file first */
     if (s->bound || s->state != CR_ENDPOINT_FRESH)
         return -EINVAL;
     s->name = name;
-    if (!cr_endpoint_is_local(s))
+    if (!local)
         err = bind_inet(world, s);
     else if (cr_name_local(world, &name))
         err = -EADDRINUSE;
