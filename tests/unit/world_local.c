@@ -121,8 +121,7 @@ static unsigned name_it(address *a, const char *name, size_t length)
     return (unsigned)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-/* The kernel's paths are files, and stay: they are in the test's own folder, from which they have no folder of their own
- * in their names. */
+/* The kernel's paths are files, and stay: they are in the test's own folder, which is where it stands. */
 static void enter_folder(void) { EXPECT_EQ(chdir(getenv("TMPDIR")), 0); }
 static void forget(net *n, const char *path)
 {
