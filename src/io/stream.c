@@ -44,10 +44,11 @@ void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, con
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
 {
     CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
-    int err = cr_checkpoint(w, call);
+    int err = cr_checkpoint_no_yield(w, call);
     if (err < 0)
         return err;
-    cr_checkpoint_costs(w, CR_BUDGET_STREAM);
+    if (w->loop->runner.budget > 0)
+        cr_checkpoint_costs(w, CR_BUDGET_STREAM);
     bool duplex = stream->type->duplex;
     bool both = !duplex && stream->readable && stream->writable;
     if (reads || both)

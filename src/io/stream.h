@@ -74,8 +74,16 @@ static inline char *cr_buffer_first(const cr_buffer *buffer)
 }
 static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
 
-/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
+/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. It
+ * runs no other task, for one could close the stream: cr_stream_leave does. */
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
+/* What every call ends with, when it needs the stream no more: the others run where the caller's
+ * budget is spent. Gives result. */
+static inline long cr_stream_leave(const cr_caller *w, long result)
+{
+    cr_checkpoint_yield(w);
+    return result;
+}
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
