@@ -347,11 +347,29 @@ static int finish(const cr_caller *w, crank_stream *stream)
     return err;
 }
 
+/* The owner does not wait for a peer that does not read: what is unsent is lost. */
+static bool await_close(const cr_caller *w, crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    if (!s->kept)
+        return false;
+    if (!s->send_error)
+        cr_sending_break(s, -ECONNABORTED);
+    s->owner = w->self;
+    w->self->wait_object = s;
+    (void)cr_park(w, &leave_wait);
+    return true;
+}
+
 static void free_stream(crank_loop *loop, crank_stream *stream)
 {
     cr_socketlike *s = of(stream);
-    if (s->kept)
+    if (s->kept) {
+        if (s->owner)
+            cr_wake(loop, s->owner, 0);
+        s->owner = NULL;
         return;
+    }
     cr_socketlike_release(s, &stream->in);
     cr_socketlike_release(s, &stream->out);
     cr_socketlike_release(s, &s->going);
@@ -381,6 +399,7 @@ static const cr_stream_type socketlike_type = {
     .put = cr_sending_put,
     .flush = cr_sending_flush,
     .finish = finish,
+    .await_close = await_close,
     .free = free_stream,
     .describe = describe,
 };

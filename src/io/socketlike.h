@@ -32,6 +32,7 @@ struct cr_socketlike {
     cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
     cr_task *direct;   /* the writer whose own memory is being sent; NULL */
     cr_task *closer;   /* waits until no call and no operation is left; NULL */
+    cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
     unsigned calls;    /* calls that wait */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
     int send_error; /* why nothing more can be sent; 0 */

@@ -66,6 +66,24 @@ bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
     return cr_interruption_pending(w->self) > stream->asked;
 }
 
+/* Freed by the first of two, it would end the second one's life. owner: a server, whose handler may
+ * close the peer first. */
+static void enter_close(const cr_caller *w, crank_stream *stream, bool owner)
+{
+    if (CR_UNLIKELY(stream->closer != NULL)) {
+        bool waited = owner && stream->type->await_close && stream->type->await_close(w, stream);
+        CR_CHECK(waited, "crank_close: task '%s' is still closing %s; close a stream once",
+            cr_describe_name(stream->closer), cr_stream_name(stream));
+    }
+    stream->closer = w->self;
+}
+
+static void leave_close(const cr_caller *w, crank_stream *stream)
+{
+    stream->closer = NULL;
+    stream->type->free(w->loop, stream);
+}
+
 static int finish(const cr_caller *w, crank_stream *stream)
 {
     stream->closing = true;
@@ -80,10 +98,11 @@ int crank_stream_close(crank_stream *stream)
     if (!stream)
         return 0;
     cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
+    enter_close(&w, stream, false);
     int missing = cr_checkpoint_no_cancel(&w);
     bool asked = cr_checkpoint_pending(&w);
     int err = finish(&w, stream);
-    stream->type->free(w.loop, stream);
+    leave_close(&w, stream);
     if (err == 0)
         err = missing;
     if (err == -ECANCELED || (err == 0 && asked))
@@ -118,11 +137,12 @@ void cr_stream_end(crank_stream *stream, bool reports)
     bool scopeless = tasks->out_of_memory == w.self->id;
     if (scopeless)
         tasks->out_of_memory = 0;
+    enter_close(&w, stream, !reports);
     (void)cr_checkpoint_no_cancel(&w);
     int err = finish(&w, stream);
     if (reports)
         report_loss(&w, stream, err);
-    stream->type->free(w.loop, stream);
+    leave_close(&w, stream);
     if (scopeless) {
         tasks->out_of_memory = w.self->id;
         w.loop->runner.budget = 1;

@@ -43,6 +43,9 @@ typedef struct cr_stream_type {
      * negative errno with its message. The stream's memory stays. No request is delivered: whether
      * one is answered is known when it is known what the call returns. */
     int (*finish)(const cr_caller *w, crank_stream *stream);
+    /* Another task is closing it: wait until that one has left. True where the caller is the owner,
+     * which closes for good what others may close before. NULL: there is no owner. */
+    bool (*await_close)(const cr_caller *w, crank_stream *stream);
     /* Give back the type's own memory, and the stream's. */
     void (*free)(crank_loop *loop, crank_stream *stream);
     /* The name, made on demand, where stream->name is NULL. */
@@ -56,12 +59,13 @@ struct crank_stream {
     cr_buffer in, out;
     cr_task *reader; /* in a call that waits for bytes; NULL when there is none */
     cr_task *writer; /* in a call that waits for room, or writes out */
+    cr_task *closer; /* in the call that closes it */
     bool readable;
     bool writable;
-    bool written; /* something has been given to the kernel */
-    bool lost;    /* bytes that were written never reached the kernel */
-    bool placed;  /* what was read ahead can be read again: a pipe or terminal gives it once */
-    bool closing;
+    bool written;   /* something has been given to the kernel */
+    bool lost;      /* bytes that were written never reached the kernel */
+    bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
+    bool closing;   /* it is being written out and let go of */
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };

@@ -343,6 +343,60 @@ EACH_LINK(close, in_the_turn_of_data_ends_the_reader_all_the_same)
     return 0;
 }
 
+static int close_same(crank_stream *s) { return crank_close(s); }
+TEST_CHECKS(close, of_a_stream_that_another_task_closes_is_refused, "is still closing")
+{
+    ends l = { 0 };
+    crank_try(crank_socket_pair(&l.a, &l.b));
+    EXPECT(fill_up(l.a, 9000) > 0);
+    crank_task *first = crank_spawn(close_same, l.a);
+    crank_try(settle());
+    EXPECT(!crank_done(first));
+    return crank_close(l.a);
+}
+
+/* As a server closes its peer behind the handler: tasks of the handler's may still be closing it. */
+static int close_kept(crank_stream *s, bool *closing)
+{
+    *closing = true;
+    return crank_close(s);
+}
+EACH_LINK(close, of_the_owner_ends_that_of_another_task)
+{
+    bool closing = false;
+    cr_socketlike *s = inside(l->a);
+    EXPECT(fill_up(l->a, 9000) > 0);
+    s->kept = true;
+    crank_task *first = crank_spawn(close_kept, l->a, &closing);
+    UNTIL(closing);
+    EXPECT(!crank_done(first));
+    cr_stream_end(l->a, false);
+    s->kept = false;
+    s->stream.type->free(s->loop, l->a);
+    l->a = NULL;
+    EXPECT_EQ(crank_await(first), -ECONNABORTED);
+    return 0;
+}
+static int close_with_budget_spent(crank_stream *s, bool *closing)
+{
+    cr_loop_here->runner.budget = 1;
+    *closing = true;
+    return crank_close(s);
+}
+EACH_LINK(close, of_the_owner_waits_for_one_that_makes_room)
+{
+    bool closing = false;
+    cr_socketlike *s = inside(l->a);
+    s->kept = true;
+    crank_task *first = crank_spawn(close_with_budget_spent, l->a, &closing);
+    UNTIL(closing);
+    cr_stream_end(l->a, false);
+    s->kept = false;
+    s->stream.type->free(s->loop, l->a);
+    l->a = NULL;
+    return error_of(first);
+}
+
 /* ---- Abort ---- */
 
 EACH_LINK(abort, ends_the_calls_of_other_tasks)
