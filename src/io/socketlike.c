@@ -204,10 +204,13 @@ int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s)
         err = cr_sending_take_turn(w, s);
     if (err < 0)
         return cr_stream_failed(&s->stream, "end", err);
-    s->eof_asked = true;
+    if (!s->eof_asked)
+        err = cr_sending_refuses(s);
+    if (err == 0)
+        s->eof_asked = true;
     cr_sending_start(s);
     cr_sending_give_turn(s);
-    return 0;
+    return err < 0 ? cr_stream_failed(&s->stream, "end", err) : 0;
 }
 
 /* So that close sends a reset, and drops what the kernel has not sent. */

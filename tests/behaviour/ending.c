@@ -430,6 +430,24 @@ EACH_LINK(abort, lets_every_later_call_fail)
     EXPECT_EQ(close_end(&l->a), 0);
     return 0;
 }
+static int abort_it(crank_stream *s)
+{
+    break_off(s);
+    return 0;
+}
+EACH_LINK(abort, between_the_turn_of_the_end_and_its_task_lets_the_end_fail)
+{
+    long total = fill_up(l->a, 9000);
+    crank_task *writer = crank_spawn(write_piece, l->a, (uint64_t)total, (size_t)60000);
+    crank_try(settle());
+    crank_task *end = crank_spawn(end_writing, l->a);
+    crank_try(settle());
+    crank_cancel(writer); /* it runs next, then abort_it, then end */
+    crank_task *aborter = crank_spawn(abort_it, l->a);
+    EXPECT_EQ(crank_await(end), -ECONNABORTED);
+    EXPECT_EQ(crank_await(writer), -ECANCELED);
+    return error_of(aborter);
+}
 EACH_LINK(abort, in_the_turn_of_data_ends_the_reader_all_the_same)
 {
     crank_task *reader = crank_spawn(read_a_line, l->a);
