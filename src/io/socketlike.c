@@ -170,6 +170,14 @@ long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
     return s->ended ? s->ended : n;
 }
 
+/* The kernel tells once why a connection has broken, the sender or the reader: the other one sees
+ * an end, which must not pass for the peer's. */
+static bool broke_connection(int send_error)
+{
+    return send_error == -ECONNRESET || send_error == -ETIMEDOUT || send_error == -EHOSTUNREACH ||
+           send_error == -ENETUNREACH;
+}
+
 /* What was written goes out first, and is not waited for: two peers that both write before they
  * read would wait for each other. An error is given once, and then the end. */
 static long fill(const cr_caller *w, crank_stream *stream, size_t want)
@@ -185,6 +193,8 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
     if (n < 0)
         return n;
     n = receive(w, s);
+    if (n == 0 && broke_connection(s->send_error))
+        n = s->send_error;
     if (n > 0)
         adopt(s, (size_t)n);
     else if (n != -ECANCELED && n != -ENOMEM)
