@@ -43,3 +43,9 @@ bool cr_attached_has(const cr_attached *all, const cr_op *op)
     return op->fd >= all->first && index_of(all, op->fd) < all->room &&
            all->generations[index_of(all, op->fd)] == op->generation;
 }
+
+bool cr_attached_number(const cr_attached *all, int number)
+{
+    return number >= all->first && index_of(all, number) < all->room &&
+           all->generations[index_of(all, number)] % 2 == 1;
+}

@@ -17,4 +17,6 @@ int cr_attached_add(cr_attached *all, const cr_sys *sys, int number, cr_fd *ret_
 void cr_attached_remove(cr_attached *all, cr_fd fd);
 /* Is the operation's descriptor still the one it was submitted for? */
 bool cr_attached_has(const cr_attached *all, const cr_op *op);
+/* Is what has this number now attached? */
+bool cr_attached_number(const cr_attached *all, int number);
 #endif

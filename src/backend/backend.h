@@ -27,10 +27,13 @@ enum cr_op_code {
     CR_OP_SEND, /* some of size bytes, at least one, from buf; a broken connection is no signal */
 };
 
-/* What a transfer of fewer bytes than were asked for says of a descriptor. */
+/* How RECV and SEND move bytes of a descriptor, and what a transfer of fewer than were asked for
+ * says. */
 enum cr_fd_kind {
-    CR_FD_TCP,   /* there is nothing more now, or no more room */
-    CR_FD_OTHER, /* nothing: it stopped at a boundary of messages */
+    CR_FD_TCP,   /* a socket: there is nothing more now, or no more room */
+    CR_FD_OTHER, /* a socket: nothing, it stopped at a boundary of messages */
+    CR_FD_PIPE,  /* no socket: nothing. Read and written without waiting, whatever its flags are */
+    CR_FD_FILE,  /* always ready: read and written at once, and never polled */
 };
 
 /* An attached descriptor: generation tells it from what has had the same number before. */
@@ -44,7 +47,8 @@ typedef struct cr_fd {
 struct cr_op {
     enum cr_op_code code;
     int fd;
-    uint32_t generation; /* of an attached descriptor; 0: fd is not attached */
+    uint32_t generation;  /* of an attached descriptor; 0: fd is not attached */
+    enum cr_fd_kind kind; /* of RECV and SEND: of the attached descriptor */
     void *buf;
     size_t size;
     int64_t offset;
@@ -72,15 +76,19 @@ struct cr_backend_type {
      * negative result. */
     enum cr_submitted (*submit)(cr_backend *backend, cr_op *op);
     /* Take a descriptor of crank's own into the backend's care: from now on it is closed by
-     * close_fd, and RECV and SEND are for it. It is O_NONBLOCK. Registers nothing yet. 0 or
+     * close_fd, and RECV and SEND are for it. It is O_NONBLOCK, or of a kind that need not be. Registers nothing yet. 0 or
      * -ENOMEM. At most one RECV and one SEND of it are pending at a time, and any number of POLLs.
      * A POLL of it is submitted by a caller that has just tried in vain (or that has not tried
      * yet): it completes with what becomes ready after that, and may complete with nothing new.
-     * An operation on one that is closed gives -EBADF, also where its number is used again. */
+     * An operation on one that is closed gives -EBADF, also where its number is used again; a POLL
+     * by the mere number of one that is attached gives -EBUSY. */
     int (*attach)(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd);
     /* Close it as soon as the kernel holds nothing of it. No operation of it may be pending. What
      * close says is dropped: the descriptor is gone. */
     void (*close_fd)(cr_backend *backend, cr_fd fd);
+    /* Forget it and leave it open: nothing of it stays registered, also where it has duplicates. No
+     * operation of it may be pending. */
+    void (*detach)(cr_backend *backend, cr_fd fd);
     /* Ask for an early end of a pending operation. The final completion still comes, with
      * -ECANCELED or, where the result was faster, with the result. */
     void (*cancel)(cr_backend *backend, cr_op *op);

@@ -156,6 +156,8 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
             return done(op, result);
     }
     int err = cr_epoll_reserve(e, op->fd);
+    if (!err && e->descriptors[op->fd].attached)
+        err = -EBUSY;
     if (!err)
         err = cr_epoll_take_slot(e, op);
     if (err < 0)
@@ -430,6 +432,7 @@ const cr_backend_type cr_backend_epoll = {
     .submit = epoll_submit,
     .attach = cr_epoll_attach,
     .close_fd = cr_epoll_close_fd,
+    .detach = cr_epoll_detach,
     .cancel = epoll_cancel,
     .turn = epoll_turn,
     .wake = epoll_wake,

@@ -95,6 +95,7 @@ void cr_epoll_finish(cr_epoll *e, cr_op *op, long result);
 
 int cr_epoll_attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd);
 void cr_epoll_close_fd(cr_backend *backend, cr_fd fd);
+void cr_epoll_detach(cr_backend *backend, cr_fd fd);
 enum cr_submitted cr_epoll_attached_submit(cr_epoll *e, cr_op *op);
 void cr_epoll_attached_cancel(cr_epoll *e, cr_op *op);
 /* An event of one: complete what it allows. How many completions were delivered. */

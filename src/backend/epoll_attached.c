@@ -49,6 +49,7 @@ int cr_epoll_attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *re
         .next = CR_EPOLL_NO_FD,
         .attached = true,
         .stream = kind == CR_FD_TCP,
+        .readable = kind == CR_FD_FILE,
         .writable = true };
     *ret_fd = (cr_fd){ .number = fd, .generation = generation };
     return 0;
@@ -64,6 +65,18 @@ void cr_epoll_close_fd(cr_backend *backend, cr_fd fd)
     CR_ASSERT(!d->receiving && !d->sending && !d->waiting.first);
     *d = (cr_epoll_descriptor){ .generation = d->generation + 1 };
     (void)e->sys->close(e->sys->context, fd.number);
+}
+
+/* The file may live on in a duplicate, of which epoll would go on telling. */
+void cr_epoll_detach(cr_backend *backend, cr_fd fd)
+{
+    cr_epoll *e = cr_container_of(backend, cr_epoll, base);
+    cr_epoll_descriptor *d = &e->descriptors[fd.number];
+    CR_ASSERT(d->attached && d->generation == fd.generation);
+    CR_ASSERT(!d->receiving && !d->sending && !d->waiting.first);
+    if (d->registered)
+        (void)cr_epoll_control(e, EPOLL_CTL_DEL, fd.number, 0);
+    *d = (cr_epoll_descriptor){ .generation = d->generation + 1 };
 }
 
 /* Without a try: the registration itself reports what is ready. Outwards is added with the first

@@ -78,6 +78,26 @@ long cr_nonblocking_or_wait(const cr_sys *sys, const cr_op *op)
     return transfer(sys, op, op->size, 0);
 }
 
+/* Of what is no socket: where it stands, in the way of its kind. */
+static long transfer_file(const cr_sys *sys, const cr_op *op, enum cr_op_code code)
+{
+    const cr_op plain = {
+        .code = code, .fd = op->fd, .buf = op->buf, .size = op->size, .offset = -1
+    };
+    return (op->kind == CR_FD_FILE ? cr_nonblocking_or_wait : cr_nonblocking)(sys, &plain);
+}
+
+static long receive(const cr_sys *sys, const cr_op *op)
+{
+    if (CR_UNLIKELY(op->kind >= CR_FD_PIPE))
+        return transfer_file(sys, op, CR_OP_READ);
+    ssize_t n;
+    do
+        n = sys->recv(sys->context, op->fd, op->buf, op->size, 0);
+    while (n == -EINTR);
+    return n;
+}
+
 long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
 {
     bool taken = !op->buf;
@@ -85,10 +105,7 @@ long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
         op->buf = cr_buffers_take(&backend->buffers, (enum cr_buffer_size)op->size);
     if (!op->buf)
         return -ENOMEM;
-    ssize_t n;
-    do
-        n = sys->recv(sys->context, op->fd, op->buf, op->size, 0);
-    while (n == -EINTR);
+    long n = receive(sys, op);
     if (n <= 0 && taken) {
         cr_buffers_give(&backend->buffers, op->buf, (enum cr_buffer_size)op->size);
         op->buf = NULL;
@@ -96,9 +113,23 @@ long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
     return n;
 }
 
+typedef struct sending {
+    const cr_sys *sys;
+    const cr_op *op;
+} sending;
+
+static long write_file(void *arg)
+{
+    const sending *s = arg;
+    return transfer_file(s->sys, s->op, CR_OP_WRITE);
+}
+
+/* No flag of the kernel's keeps a broken pipe from being a signal. */
 long cr_nonblocking_send(const cr_sys *sys, const cr_op *op)
 {
     ssize_t n;
+    if (CR_UNLIKELY(op->kind >= CR_FD_PIPE))
+        return sys->without_sigpipe(sys->context, write_file, &(sending){ sys, op });
     do
         n = sys->send(sys->context, op->fd, op->buf, op->size, 0);
     while (n == -EINTR);

@@ -139,6 +139,8 @@ static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
     int err = s->world.table.stat(s->world.table.context, op->fd, &status);
     if (op->generation && !cr_attached_has(attached_with(s, op->fd), op))
         err = -EBADF;
+    if (!op->generation && cr_attached_number(attached_with(s, op->fd), op->fd))
+        err = -EBUSY;
     if (!err)
         err = reserve(s);
     if (err < 0)
@@ -164,6 +166,11 @@ static void sim_close_fd(cr_backend *backend, cr_fd fd)
     sim *s = sim_of(backend);
     cr_attached_remove(attached_with(s, fd.number), fd);
     (void)s->world.table.close(s->world.table.context, fd.number);
+}
+
+static void sim_detach(cr_backend *backend, cr_fd fd)
+{
+    cr_attached_remove(attached_with(sim_of(backend), fd.number), fd);
 }
 
 /* The contract's slow way: it is marked here and delivered by the turn. */
@@ -391,6 +398,7 @@ const cr_backend_type cr_backend_sim = {
     .submit = sim_submit,
     .attach = sim_attach,
     .close_fd = sim_close_fd,
+    .detach = sim_detach,
     .cancel = sim_cancel,
     .turn = sim_turn,
     .hopeless = sim_hopeless,

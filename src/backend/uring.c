@@ -347,6 +347,8 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
         return refuse(op, -EINVAL);
     if ((transfers || op->generation) && !cr_attached_has(&uring->attached, op))
         return refuse(op, -EBADF);
+    if (!op->generation && cr_attached_number(&uring->attached, op->fd))
+        return refuse(op, -EBUSY);
     long result = transfers ? transfer_now(uring, op) : -EAGAIN;
     if (result != -EAGAIN)
         return refuse(op, result);
@@ -377,6 +379,11 @@ static void close_fd(cr_backend *backend, cr_fd fd)
     struct uring *uring = uring_of(backend);
     cr_attached_remove(&uring->attached, fd);
     (void)uring->sys->close(uring->sys->context, fd.number);
+}
+
+static void detach(cr_backend *backend, cr_fd fd)
+{
+    cr_attached_remove(&uring_of(backend)->attached, fd);
 }
 
 /* Not given to the kernel yet: the backlog ends it in the next turn, since completions come only
@@ -578,6 +585,7 @@ const cr_backend_type cr_backend_uring = {
     .submit = submit,
     .attach = attach,
     .close_fd = close_fd,
+    .detach = detach,
     .cancel = cancel,
     .let_go = let_go,
     .turn = turn,

@@ -35,6 +35,19 @@ typedef struct cr_socket_option {
     unsigned size; /* of value; getsockopt writes how much it has filled */
 } cr_socket_option;
 
+/* A program to start, and what its process begins with. */
+typedef struct cr_spawn {
+    const char *file; /* sought in PATH where it has no '/' */
+    const char *const *arguments;
+    const char *const *environment; /* NULL: ours */
+    const char *directory;          /* NULL: ours */
+    /* The i-th is its descriptor i, and it has no others; -1, or one that is not open where the
+     * number is below 3: it has none of this number. */
+    const int *descriptors;
+    int count;
+    bool session; /* it leads a new one */
+} cr_spawn;
+
 /* A signal for one thread, with a value for its handler. */
 typedef struct cr_signal {
     int thread; /* as thread_id gives it */
@@ -87,6 +100,10 @@ struct cr_sys {
     ssize_t (*read)(void *context, int fd, void *buf, size_t size);
     ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
     int (*open)(void *context, const char *path, int flags, unsigned mode);
+    /* reader, then writer: close-on-exec and O_NONBLOCK, above 2 */
+    int (*pipe)(void *context, int ret_fds[2]);
+    /* 1, 0, or a negative errno */
+    int (*is_terminal)(void *context, int fd);
     int (*eventfd)(void *context, unsigned value, int flags);
     /* a timer: read waits until it is due; close-on-exec */
     int (*timerfd)(void *context);
@@ -118,6 +135,19 @@ struct cr_sys {
     int (*peer_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
     /* a network interface's number, from 1; -ENODEV where none has this name */
     int (*interface_index)(void *context, const char *name);
+
+    /* processes */
+    /* Start a program with no signal blocked and SIGPIPE as ever; waits for its exec. Its id, or
+     * the negative errno of what failed, exec included: then there is none. */
+    int (*spawn)(void *context, const cr_spawn *asked);
+    /* close-on-exec; readable when it has ended */
+    int (*pidfd_open)(void *context, int id);
+    /* Reap it: 1 and its status, which is its exit status or 256 + the signal that ended it; 0: it
+     * runs; -ECHILD: it was reaped by others. */
+    int (*wait_pidfd)(void *context, int fd, int *ret_status);
+    int (*signal_pidfd)(void *context, int fd, int signal);
+    /* to all processes of a group */
+    int (*signal_group)(void *context, int id, int signal);
 
     /* epoll and poll */
     int (*epoll_create)(void *context, int flags);

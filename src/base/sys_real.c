@@ -2,7 +2,7 @@
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
  * Owns nothing: each entry is one call, with the errno made negative. Sockets are called in
- * sys_real_sockets.c. The only files of the library, besides the switch and what handles signals,
+ * sys_real_sockets.c, processes in sys_real_processes.c. The only files of the library, besides the switch and what handles signals,
  * that speak to the kernel and the allocator. Where a
  * call is newer than the kernels we run on, the older one stands in here, so that callers need not
  * know.
@@ -11,6 +11,7 @@
  * call was for; and the failing table of the tests could not show it otherwise. */
 #include "base/sys.h"
 
+#include "base/sys_real_processes.h"
 #include "base/sys_real_sockets.h"
 #include "base/valgrind.h"
 
@@ -287,6 +288,41 @@ static int real_open(void *context, const char *path, int flags, unsigned mode)
     return failed(open(path, flags | O_CLOEXEC, mode));
 }
 
+/* A stream of ours must not be taken for standard output by who writes to that. */
+static int move_above_standard(int fd)
+{
+    if (fd > STDERR_FILENO)
+        return fd;
+    int moved = failed(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    close(fd);
+    return moved;
+}
+
+static int real_pipe(void *context, int ret_fds[2])
+{
+    (void)context;
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        fds[i] = move_above_standard(fds[i]);
+        if (fds[i] >= 0)
+            continue;
+        close(fds[!i]);
+        return fds[i];
+    }
+    memcpy(ret_fds, fds, sizeof fds);
+    return 0;
+}
+
+static int real_is_terminal(void *context, int fd)
+{
+    (void)context;
+    if (isatty(fd))
+        return 1;
+    return errno == EBADF ? -EBADF : 0;
+}
+
 static int real_eventfd(void *context, unsigned value, int flags)
 {
     (void)context;
@@ -475,6 +511,8 @@ const cr_sys cr_sys_real = {
     .read = real_read,
     .write = real_write,
     .open = real_open,
+    .pipe = real_pipe,
+    .is_terminal = real_is_terminal,
     .eventfd = real_eventfd,
     .timerfd = real_timerfd,
     .timerfd_set = real_timerfd_set,
@@ -495,6 +533,11 @@ const cr_sys cr_sys_real = {
     .own_name = cr_sys_real_own_name,
     .peer_name = cr_sys_real_peer_name,
     .interface_index = cr_sys_real_interface_index,
+    .spawn = cr_sys_real_spawn,
+    .pidfd_open = cr_sys_real_pidfd_open,
+    .wait_pidfd = cr_sys_real_wait_pidfd,
+    .signal_pidfd = cr_sys_real_signal_pidfd,
+    .signal_group = cr_sys_real_signal_group,
     .epoll_create = real_epoll_create,
     .epoll_ctl = real_epoll_ctl,
     .epoll_wait = real_epoll_wait,

@@ -12,6 +12,7 @@
 #include "world/world.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "world/net.h"
@@ -151,6 +152,19 @@ static int sim_open(void *context, const char *path, int flags, unsigned mode)
     return real->open(real->context, path, flags, mode);
 }
 
+/* A pair of simulated sockets, of which one only reads and the other only writes. */
+static int sim_pipe(void *context, int ret_fds[2])
+{
+    int err = cr_net_pair(context, AF_UNIX, SOCK_STREAM, ret_fds);
+    return err < 0 ? err : cr_net_shutdown(context, ret_fds[1], SHUT_RD);
+}
+
+static int sim_is_terminal(void *context, int fd)
+{
+    const cr_sys *real = real_of(context);
+    return cr_is_virtual(fd) ? 0 : real->is_terminal(real->context, fd);
+}
+
 static int sim_eventfd(void *context, unsigned value, int flags)
 {
     const cr_sys *real = real_of(context);
@@ -200,6 +214,45 @@ static int sim_interface_index(void *context, const char *name)
 {
     (void)context;
     return strcmp(name, "lo") == 0 ? 1 : strcmp(name, "eth0") == 0 ? 2 : -ENODEV;
+}
+
+/* A program runs in real time, of which a simulation has none: there are no processes. */
+static int sim_spawn(void *context, const cr_spawn *asked)
+{
+    (void)context;
+    (void)asked;
+    return -ENOTSUP;
+}
+
+static int sim_pidfd_open(void *context, int id)
+{
+    (void)context;
+    (void)id;
+    return -ENOTSUP;
+}
+
+static int sim_wait_pidfd(void *context, int fd, int *ret_status)
+{
+    (void)context;
+    (void)fd;
+    (void)ret_status;
+    return -ENOTSUP;
+}
+
+static int sim_signal_pidfd(void *context, int fd, int signal)
+{
+    (void)context;
+    (void)fd;
+    (void)signal;
+    return -ENOTSUP;
+}
+
+static int sim_signal_group(void *context, int id, int signal)
+{
+    (void)context;
+    (void)id;
+    (void)signal;
+    return -ENOTSUP;
 }
 
 /* ---- sockets ---- */
@@ -387,6 +440,8 @@ static void make_table(cr_world *world)
         .read = sim_read,
         .write = sim_write,
         .open = sim_open,
+        .pipe = sim_pipe,
+        .is_terminal = sim_is_terminal,
         .eventfd = sim_eventfd,
         .timerfd = sim_timerfd,
         .timerfd_set = sim_timerfd_set,
@@ -394,6 +449,11 @@ static void make_table(cr_world *world)
         .read_at = sim_read_at,
         .write_at = sim_write_at,
         .interface_index = sim_interface_index,
+        .spawn = sim_spawn,
+        .pidfd_open = sim_pidfd_open,
+        .wait_pidfd = sim_wait_pidfd,
+        .signal_pidfd = sim_signal_pidfd,
+        .signal_group = sim_signal_group,
         .socket = sim_socket,
         .socket_pair = sim_socket_pair,
         .bind = sim_bind,

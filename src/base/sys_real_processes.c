@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* sys_real_processes.c: the calls for processes of the table that really calls the OS.
+ *
+ * Owns the order in which a child gets its descriptors: each is first duplicated above all numbers
+ * that the child is to have, so that none is overwritten before it was put in its place. The
+ * duplicates are close-on-exec and closed in the parent before spawn returns, so that no program
+ * that another thread starts meanwhile keeps one. */
+#include "base/sys_real_processes.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* In the table of waitid, older than some headers. */
+#define BY_PIDFD ((idtype_t)3)
+
+static inline long failed(long result) { return result < 0 ? -errno : result; }
+
+/* Duplicates above the child's numbers: 0 or a negative errno. -1 stays: the child has none. One of
+ * the standard three that is not open is left out; that another is missing is a mistake. */
+static int duplicate(const cr_spawn *asked, int *copies)
+{
+    for (int i = 0; i < asked->count; i++) {
+        int fd = asked->descriptors[i];
+        copies[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, asked->count);
+        if (fd >= 0 && copies[i] < 0 && !(errno == EBADF && fd == i && i <= STDERR_FILENO))
+            return -errno;
+    }
+    return 0;
+}
+
+static void close_copies(const int *copies, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (copies[i] >= 0)
+            close(copies[i]);
+}
+
+/* What was opened by others than crank, without close-on-exec, is closed too. A number that the
+ * child is not to have may be one of ours: opened anew and closed, so that closing cannot fail. */
+static int add_actions(
+    posix_spawn_file_actions_t *actions, const cr_spawn *asked, const int *copies)
+{
+    int err = 0;
+    for (int i = 0; i < asked->count && !err; i++) {
+        if (copies[i] >= 0)
+            err = posix_spawn_file_actions_adddup2(actions, copies[i], i);
+        else if (fcntl(i, F_GETFD) >= 0)
+            err = posix_spawn_file_actions_addclose(actions, i);
+    }
+    if (!err)
+        err = posix_spawn_file_actions_addclosefrom_np(actions, asked->count);
+    if (!err && asked->directory)
+        err = posix_spawn_file_actions_addchdir_np(actions, asked->directory);
+    return -err;
+}
+
+/* A handler or a mask of ours is nothing that another program expects. */
+static int set_attributes(posix_spawnattr_t *attributes, bool session)
+{
+    sigset_t none, standard;
+    sigemptyset(&none);
+    sigemptyset(&standard);
+    sigaddset(&standard, SIGPIPE);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    if (session)
+        flags |= POSIX_SPAWN_SETSID;
+    int err = posix_spawnattr_setsigmask(attributes, &none);
+    if (!err)
+        err = posix_spawnattr_setsigdefault(attributes, &standard);
+    if (!err)
+        err = posix_spawnattr_setflags(attributes, flags);
+    return -err;
+}
+
+static int start(const cr_spawn *asked, const int *copies)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    pid_t id = -1;
+    int err = -posix_spawn_file_actions_init(&actions);
+    if (err < 0)
+        return err;
+    err = -posix_spawnattr_init(&attributes);
+    if (err == 0) {
+        err = add_actions(&actions, asked, copies);
+        if (err == 0)
+            err = set_attributes(&attributes, asked->session);
+        char *const *arguments = (char *const *)(uintptr_t)asked->arguments;
+        char *const *environment =
+            asked->environment ? (char *const *)(uintptr_t)asked->environment : environ;
+        if (err == 0)
+            err = -posix_spawnp(&id, asked->file, &actions, &attributes, arguments, environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return err < 0 ? err : id;
+}
+
+int cr_sys_real_spawn(void *context, const cr_spawn *asked)
+{
+    (void)context;
+    int *copies = malloc((size_t)asked->count * sizeof *copies);
+    if (!copies)
+        return -ENOMEM;
+    for (int i = 0; i < asked->count; i++)
+        copies[i] = -1;
+    int result = duplicate(asked, copies);
+    if (result == 0)
+        result = start(asked, copies);
+    close_copies(copies, asked->count);
+    free(copies);
+    return result;
+}
+
+int cr_sys_real_pidfd_open(void *context, int id)
+{
+    (void)context;
+    return (int)failed(syscall(SYS_pidfd_open, id, 0));
+}
+
+int cr_sys_real_wait_pidfd(void *context, int fd, int *ret_status)
+{
+    siginfo_t info = { 0 };
+    (void)context;
+    if (waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0)
+        return -errno;
+    if (info.si_pid == 0)
+        return 0;
+    *ret_status = info.si_code == CLD_EXITED ? info.si_status & 0xff : 256 + info.si_status;
+    return 1;
+}
+
+int cr_sys_real_signal_pidfd(void *context, int fd, int signal)
+{
+    (void)context;
+    return (int)failed(syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0));
+}
+
+int cr_sys_real_signal_group(void *context, int id, int signal)
+{
+    (void)context;
+    return (int)failed(kill(-id, signal));
+}
