@@ -48,6 +48,31 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_file(const char *path, char
 /* A whole file from memory, made or replaced. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, const void *data, size_t size);
 
+/* ---- Pipes, standard input and output, descriptors of others --------------------------------------------------- */
+
+/* A pipe: what is written to one stream is read from the other, in this program or by a child. 0; fails with pipe's
+ * errors, -ENOMEM. */
+CRANK_API CRANK_MUST_USE int crank_pipe(crank_stream **ret_reader, crank_stream **ret_writer);
+/* Take over a descriptor, which is closed with the stream; mode as crank_open's. Its flags, which other programs may
+ * share, stay as they are. A file that is taken over for both directions is read and written from its beginning. NULL
+ * on failure, errno is set, crank_error names it: -EBADF, -EINVAL for the mode, -ENOMEM. */
+CRANK_API crank_stream *crank_stream_from_fd(int fd, const char *mode);
+/* Descriptors 0, 1 and 2 as streams, the run's own: closing one is ignored, and what was written is with the kernel
+ * when crank_run returns. What printf has buffered is not in them: fflush it first where the order matters. NULL on
+ * failure, errno is set: -EBADF (it is closed), -ENOMEM. */
+CRANK_API crank_stream *crank_stdin(void);
+CRANK_API crank_stream *crank_stdout(void);
+CRANK_API crank_stream *crank_stderr(void);
+
+enum { CRANK_READABLE = 1, CRANK_URGENT = 2, CRANK_WRITABLE = 4 };
+/* For libraries with descriptors of their own: wait until fd is ready for events, one or more of CRANK_READABLE,
+ * CRANK_WRITABLE and CRANK_URGENT. Which of them it is; an error or an end counts as all. Nothing stays registered.
+ * Fails with -ECANCELED, -EBADF (also where crank_fd_closing was called meanwhile), -EPERM for a file, -EBUSY for a
+ * stream's own descriptor, -EINVAL, -ENOMEM. */
+CRANK_API CRANK_BLOCKS int crank_wait_fd(int fd, int events);
+/* To be called before closing a descriptor for which tasks may wait: their calls fail with -EBADF. Never waits. */
+CRANK_API void crank_fd_closing(int fd);
+
 /* A socket on which connections are accepted: crank/net.h. */
 typedef struct crank_listener crank_listener;
 /* Close its sockets. Never waits. A CHECK while a task accepts or serves. NULL is ignored. 0. */

@@ -2,10 +2,9 @@
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
  * Owns nothing: each entry is one call, with the errno made negative. Sockets are called in
- * sys_real_sockets.c, processes in sys_real_processes.c. The only files of the library, besides the switch and what handles signals,
- * that speak to the kernel and the allocator. Where a
- * call is newer than the kernels we run on, the older one stands in here, so that callers need not
- * know.
+ * sys_real_sockets.c, processes in sys_real_processes.c. The only files of the library, besides the
+ * switch and what handles signals, that speak to the kernel and the allocator. Where a call is
+ * newer than the kernels we run on, the older one stands in here, so that callers need not know.
  *
  * Nothing is retried here: what to do about -EINTR is the caller's to decide, who knows what the
  * call was for; and the failing table of the tests could not show it otherwise. */

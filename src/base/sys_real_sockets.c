@@ -2,8 +2,9 @@
 /* sys_real_sockets.c: the calls for sockets and networks of the table that really calls the OS.
  *
  * Owns nothing. Each socket is close-on-exec and O_NONBLOCK from its first moment; no send raises
- * SIGPIPE, and no transfer waits. recv and send are called by number: libc's are points where a thread
- * can be cancelled, which costs as much as a hundredth of the call where there are threads. */
+ * SIGPIPE, and no transfer waits. recv and send are called by number: libc's are points where a
+ * thread can be cancelled, which costs as much as a hundredth of the call where there are threads.
+ * */
 #include "base/sys_real_sockets.h"
 
 #include <net/if.h>

@@ -85,6 +85,13 @@ int cr_file_open_retrying(const cr_sys *sys, const char *path, int flags)
     return fd;
 }
 
+static void note_kind(file *f, const struct stat *status)
+{
+    f->regular = is_regular(status);
+    f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
+    f->stream.placed = f->addressed;
+}
+
 /* One trip to a worker learns what the file is as well. Where that cannot be asked it stays shut: a
  * worker that read a pipe, taken for a file, could not be called back. */
 static long do_open(void *arg)
@@ -99,9 +106,7 @@ static long do_open(void *arg)
         (void)f->sys->close(f->sys->context, f->fd);
         return err;
     }
-    f->regular = is_regular(&status);
-    f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
-    f->stream.placed = f->addressed;
+    note_kind(f, &status);
     return 0;
 }
 
@@ -397,7 +402,7 @@ static const cr_stream_type file_type = {
 
 /* fopen's modes as open's flags, or -EINVAL: what else fopen might know is refused, not ignored.
  * 'b' and 'e' say what is always so. */
-static int flags_of(const char *mode)
+int cr_file_flags(const char *mode)
 {
     bool both = false, exclusive = false;
     int kind = mode ? mode[0] : 0;
@@ -438,6 +443,20 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
     return f;
 }
 
+crank_stream *cr_file_adopt(crank_loop *loop, int fd, int flags, const char *name)
+{
+    struct stat status;
+    file *f = file_new(loop->sys, name, flags);
+    if (!f)
+        return NULL;
+    f->fd = fd;
+    if (loop->sys->stat(loop->sys->context, fd, &status) == 0)
+        note_kind(f, &status);
+    return &f->stream;
+}
+
+void cr_file_discard(crank_loop *loop, crank_stream *stream) { file_free(loop, stream); }
+
 int cr_file_failed(const char *verb, const char *path, int err)
 {
     if (err == -ECANCELED)
@@ -452,7 +471,7 @@ static int open_file(const char *path, const char *mode, file **ret_file)
     int err = cr_checkpoint(&w, "crank_open");
     if (err < 0)
         return err;
-    int flags = flags_of(mode);
+    int flags = cr_file_flags(mode);
     if (flags < 0)
         return cr_error_set(-EINVAL,
             "crank_open: %s: the mode \"%s\" is none of r, w, a, with +, and x after w", path,

@@ -141,11 +141,14 @@ static bool next_piece(cr_socketlike *s)
     return cr_buffer_held(&s->going) > 0;
 }
 
-/* A peer that is gone has seen the end. */
+/* A peer that is gone has seen the end. The end of a pipe is that its writer is closed. */
 static void send_eof(cr_socketlike *s)
 {
     s->eof_sent = true;
-    (void)s->loop->sys->shutdown(s->loop->sys->context, s->fd.number, SHUT_WR);
+    if (s->kind->fd >= CR_FD_PIPE)
+        cr_socketlike_shut(s);
+    else
+        (void)s->loop->sys->shutdown(s->loop->sys->context, s->fd.number, SHUT_WR);
 }
 
 void cr_sending_start(cr_socketlike *s)
@@ -189,7 +192,8 @@ void cr_sending_init(cr_socketlike *s)
 {
     s->high = CR_BUFFER_LARGE;
     s->settle.run = settle;
-    s->sending = (cr_op){ .code = CR_OP_SEND, .completed = completed, .arg = s };
+    s->sending =
+        (cr_op){ .code = CR_OP_SEND, .kind = s->kind->fd, .completed = completed, .arg = s };
 }
 
 /* ---- Waiting ---- */

@@ -204,12 +204,21 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
 
 /* ---- Ending ---- */
 
+/* Can it be ended for writing alone? A pipe's end is ended by closing it; what is borrowed, and a
+ * terminal that is also read, cannot be. */
+static bool has_half(const cr_socketlike *s)
+{
+    return s->kind->fd < CR_FD_PIPE || !(s->stream.readable || s->stream.borrowed);
+}
+
 /* Writers that wait come before the end; so does what they wrote. */
 int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s)
 {
     if (s->eof_asked && !s->send_error && !s->ended)
         return 0;
     int err = cr_sending_refuses(s);
+    if (err == 0 && !has_half(s))
+        err = -ENOTSUP;
     if (err == 0)
         err = cr_sending_take_turn(w, s);
     if (err < 0)
@@ -227,15 +236,19 @@ int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s)
 static void ask_for_reset(const cr_socketlike *s)
 {
     struct linger now = { .l_onoff = 1, .l_linger = 0 };
+    if (s->kind->fd >= CR_FD_PIPE)
+        return;
     const cr_socket_option option = {
         .level = SOL_SOCKET, .name = SO_LINGER, .value = &now, .size = sizeof now
     };
     (void)s->loop->sys->set_option(s->loop->sys->context, s->fd.number, &option);
 }
 
-static void close_descriptor(cr_socketlike *s)
+void cr_socketlike_shut(cr_socketlike *s)
 {
-    if (s->fd.generation)
+    if (s->fd.generation && s->kind->close)
+        s->kind->close(s);
+    else if (s->fd.generation)
         s->loop->backend->type->close_fd(s->loop->backend, s->fd);
     s->fd.generation = 0;
 }
@@ -262,7 +275,7 @@ void cr_socketlike_drop(cr_socketlike *s)
         return;
     if (s->aborted && !s->receive_pending && !s->send_pending && s->fd.generation) {
         ask_for_reset(s);
-        close_descriptor(s);
+        cr_socketlike_shut(s);
     }
     wake_closer(s);
 }
@@ -356,7 +369,7 @@ static int finish(const cr_caller *w, crank_stream *stream)
     if (err < 0)
         cr_sending_break(s, err);
     await_leaving(w, s, true);
-    close_descriptor(s);
+    cr_socketlike_shut(s);
     return err;
 }
 
@@ -394,7 +407,7 @@ static void free_stream(crank_loop *loop, crank_stream *stream)
 void cr_socketlike_discard(cr_socketlike *s)
 {
     cr_loop_unsettle(s->loop, &s->settle);
-    close_descriptor(s);
+    cr_socketlike_shut(s);
     free_stream(s->loop, &s->stream);
 }
 
@@ -432,7 +445,7 @@ cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_
     s->kind = kind;
     s->loop = loop;
     s->in_size = CR_BUFFER_SMALL;
-    s->receiving = (cr_op){ .code = CR_OP_RECV, .completed = received, .arg = s };
+    s->receiving = (cr_op){ .code = CR_OP_RECV, .kind = kind->fd, .completed = received, .arg = s };
     cr_sending_init(s);
     if (loop->backend->type->attach(loop->backend, fd, kind->fd, &s->fd) < 0) {
         cr_free(loop->sys, s);

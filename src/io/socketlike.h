@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* socketlike.h: an attached descriptor as a stream: a connection, one end of a pair.
+/* socketlike.h: an attached descriptor as a stream: a connection, one end of a pipe.
  *
- * What is made of one (net/connection.c) begins with a cr_socketlike. */
+ * What is made of one (net/connection.c, pipe.c) begins with a cr_socketlike. */
 #ifndef CR_SOCKETLIKE_H
 #define CR_SOCKETLIKE_H
 #include "io/stream.h"
@@ -14,6 +14,8 @@ typedef struct cr_socketlike_kind {
     enum cr_fd_kind fd;
     /* The stream's name for messages, made on demand. */
     const char *(*describe)(cr_socketlike *s);
+    /* Let go of the descriptor, with no operation pending; NULL: it is closed. */
+    void (*close)(cr_socketlike *s);
     /* Free what the record owns besides the stream; NULL: nothing. */
     void (*deinit)(cr_socketlike *s);
 } cr_socketlike_kind;
@@ -74,6 +76,8 @@ int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size);
 void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer);
 /* A call that had waited goes on: the closer may be waiting for that. */
 void cr_socketlike_left(cr_socketlike *s);
+/* Close the descriptor, now, unless that was done. */
+void cr_socketlike_shut(cr_socketlike *s);
 /* Close the descriptor where the stream has ended and no operation is left. */
 void cr_socketlike_drop(cr_socketlike *s);
 void cr_sending_init(cr_socketlike *s);

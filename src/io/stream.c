@@ -98,6 +98,8 @@ int crank_stream_close(crank_stream *stream)
     if (!stream)
         return 0;
     cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
+    if (stream->borrowed)
+        return cr_checkpoint(&w, "crank_close");
     enter_close(&w, stream, false);
     int missing = cr_checkpoint_no_cancel(&w);
     bool asked = cr_checkpoint_pending(&w);
@@ -152,4 +154,8 @@ void cr_stream_end(crank_stream *stream, bool reports)
         cr_error_give(w.loop, w.self, before);
 }
 
-void crank_stream_end_(crank_stream *stream) { cr_stream_end(stream, true); }
+void crank_stream_end_(crank_stream *stream)
+{
+    if (!stream->borrowed)
+        cr_stream_end(stream, true);
+}

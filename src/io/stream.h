@@ -66,6 +66,7 @@ struct crank_stream {
     bool lost;      /* bytes that were written never reached the kernel */
     bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
     bool closing;   /* it is being written out and let go of */
+    bool borrowed;  /* crank_close leaves it to its owner */
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };

@@ -7,6 +7,7 @@
  * as it is. */
 #include "run/shutdown.h"
 #include "generator/generator.h"
+#include "io/standard.h"
 #include "run/program.h"
 #include "scope/cancel.h"
 #include "scope/end.h"
@@ -19,8 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The only place where a run's loop is told to stop. Generators left open are closed before, by one
- * more detached task. */
+/* The only place where a run's loop is told to stop. Generators left open are closed before, and
+ * standard output is written, each by one more detached task. */
 static void stop_if_done(cr_run *r)
 {
     if (!r->ended || cr_task_state_of(r->loop)->detached->alive > 0)
@@ -30,7 +31,7 @@ static void stop_if_done(cr_run *r)
         cr_task_state_of(r->loop)->graces--;
     }
     r->grace = NULL;
-    if (!cr_generators_end(r->loop))
+    if (!cr_generators_end(r->loop) && !cr_standard_end(r->loop))
         r->loop->stopping = true;
 }
 

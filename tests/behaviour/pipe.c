@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* pipe.c: pipes, descriptors that others have opened, and waiting for them. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "scratch.h"
+
+enum { BIG = 300000 };
+
+static int print_and_close(crank_stream *writer)
+{
+    crank_try(crank_printf(writer, "one\ntwo\n"));
+    return crank_close(writer);
+}
+TEST_EACH_BACKEND(pipe, brings_what_is_written_and_then_the_end)
+{
+    crank_stream *reader, *writer;
+    char line[16];
+    crank_try(crank_pipe(&reader, &writer));
+    crank_task *printing = crank_spawn(print_and_close, writer);
+    EXPECT_EQ(crank_read_line(reader, line, sizeof line), 4);
+    EXPECT_STR(line, "one\n");
+    EXPECT_EQ(crank_read_line(reader, line, sizeof line), 4);
+    EXPECT_EQ(crank_read_line(reader, line, sizeof line), 0);
+    crank_try(crank_await(printing));
+    return crank_close(reader);
+}
+
+static int write_all(crank_stream *writer, const char *bytes)
+{
+    crank_try(crank_write(writer, bytes, BIG));
+    return crank_close(writer);
+}
+TEST_EACH_BACKEND(pipe, carries_more_than_it_holds)
+{
+    char *sent = test_memory(BIG), *got = test_memory(BIG);
+    crank_stream *reader, *writer;
+    for (int i = 0; i < BIG; i++)
+        sent[i] = (char)(i % 251);
+    crank_try(crank_pipe(&reader, &writer));
+    crank_task *writing = crank_spawn(write_all, writer, sent);
+    EXPECT_EQ(crank_read_exactly(reader, got, BIG), BIG);
+    EXPECT_EQ(memcmp(sent, got, BIG), 0);
+    crank_try(crank_await(writing));
+    return crank_close(reader);
+}
+
+TEST_EACH_BACKEND(pipe, without_a_reader_is_an_error_and_no_signal)
+{
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    crank_try(crank_close(reader));
+    EXPECT_EQ(crank_write(writer, "x", 1), 0);
+    EXPECT_EQ(crank_flush(writer), -EPIPE);
+    EXPECT_EQ(crank_close(writer), 0);
+    return 0;
+}
+
+static int read_one(crank_stream *reader)
+{
+    char byte;
+    return (int)crank_read(reader, &byte, 1);
+}
+TEST_EACH_BACKEND(pipe, that_is_closed_while_a_task_reads_ends_its_call)
+{
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    crank_task *reading = crank_spawn(read_one, reader);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(crank_close(reader), 0);
+    EXPECT_EQ(crank_await(reading), -ECONNABORTED);
+    return crank_close(writer);
+}
+
+TEST_EACH_BACKEND(pipe, that_is_read_gives_a_cancelled_reader_nothing_and_keeps_the_bytes)
+{
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    crank_task *reading = crank_spawn(read_one, reader);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(crank_cancel(reading), 0);
+    EXPECT_EQ(crank_await(reading), -ECANCELED);
+    crank_try(crank_write(writer, "x", 1));
+    EXPECT_EQ(read_one(reader), 1);
+    crank_try(crank_close(writer));
+    return crank_close(reader);
+}
+
+static int wait_for_nobody(void)
+{
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    EXPECT_EQ(read_one(reader), -ECANCELED);
+    crank_try(crank_close(writer));
+    return crank_close(reader);
+}
+TEST(pipe, that_nobody_writes_is_a_deadlock_which_the_simulator_sees)
+{
+    test_capture();
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, wait_for_nobody), -EDEADLK);
+    EXPECT_CONTAINS(test_captured(), "waits for bytes from a pipe");
+}
+
+TEST_EACH_BACKEND(pipe, is_no_socket)
+{
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    EXPECT_STR(crank_peer_name(reader), "");
+    EXPECT_EQ(read_one(writer), -EBADF);
+    EXPECT_EQ(crank_write(reader, "x", 1), -EBADF);
+    crank_try(crank_close(writer));
+    return crank_close(reader);
+}
+
+/* ---- Descriptors of others ---- */
+
+static int ends[2];
+static int open_pipe(void)
+{
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    return 0;
+}
+
+TEST_EACH_BACKEND(stream_from_fd, leaves_the_flags_of_a_shared_pipe_as_they_are)
+{
+    char byte;
+    open_pipe();
+    int reader_again = test_descriptor(dup(ends[0]));
+    crank_stream *reader = crank_try(crank_stream_from_fd(ends[0], "r"));
+    crank_stream *writer = crank_try(crank_stream_from_fd(ends[1], "w"));
+    crank_task *reading = crank_spawn(read_one, reader);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(fcntl(reader_again, F_GETFL) & O_NONBLOCK, 0);
+    crank_try(crank_write(writer, "x", 1));
+    EXPECT_EQ(crank_await(reading), 1);
+    crank_try(crank_write(writer, "y", 1));
+    crank_try(crank_flush(writer));
+    crank_try(crank_close(reader));
+    EXPECT_EQ(read(reader_again, &byte, 1), 1);
+    EXPECT_EQ(byte, 'y');
+    return crank_close(writer);
+}
+
+TEST_EACH_BACKEND(stream_from_fd, takes_a_socket_a_file_and_what_is_always_ready)
+{
+    int pair[2];
+    char text[8];
+    const char *path = scratch_file("f", "abc", 3);
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    crank_stream *a = crank_try(crank_stream_from_fd(pair[0], "r+"));
+    crank_stream *b = crank_try(crank_stream_from_fd(pair[1], "r+"));
+    crank_try(crank_write(a, "hi", 2));
+    EXPECT_EQ(crank_read(b, text, sizeof text), 2);
+    crank_try(crank_close(a));
+    EXPECT_EQ(crank_read(b, text, sizeof text), 0);
+    crank_try(crank_close(b));
+    crank_stream *file = crank_try(crank_stream_from_fd(open(path, O_RDONLY | O_CLOEXEC), "r"));
+    EXPECT_EQ(crank_read(file, text, sizeof text), 3);
+    crank_try(crank_close(file));
+    crank_stream *null = crank_try(crank_stream_from_fd(open("/dev/null", O_RDWR | O_CLOEXEC), "r+"));
+    EXPECT_EQ(crank_read(null, text, sizeof text), 0);
+    crank_try(crank_write(null, "x", 1));
+    return crank_close(null);
+}
+
+TEST_EACH_BACKEND(stream_from_fd, of_a_closed_number_fails)
+{
+    EXPECT(!crank_stream_from_fd(900, "r"));
+    EXPECT_EQ(errno, EBADF);
+    EXPECT_CONTAINS(crank_error(), "descriptor 900");
+    EXPECT(!crank_stream_from_fd(0, "q"));
+    EXPECT_EQ(errno, EINVAL);
+    return 0;
+}
+
+/* Two open files for one terminal: what the other has read is not there for us, and that must not hold the loop. */
+TEST_EACH_BACKEND(stream_from_fd, of_a_terminal_that_another_reads_too_never_holds_the_loop)
+{
+    char name[64];
+    char buf[16];
+    int master = test_descriptor(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    EXPECT(master >= 0);
+    EXPECT_EQ(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof name), 0);
+    int other = test_descriptor(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    crank_stream *terminal = crank_try(crank_stream_from_fd(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), "r"));
+    crank_task *reading = crank_spawn(read_one, terminal);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(write(master, "a\n", 2), 2);
+    EXPECT_EQ(read(other, buf, sizeof buf), 2); /* before the loop looks */
+    crank_try(crank_sleep(0.001));
+    EXPECT(!crank_done(reading));
+    EXPECT_EQ(write(master, "b\n", 2), 2);
+    EXPECT_EQ(crank_await(reading), 1);
+    EXPECT_EQ(fcntl(other, F_GETFL) & O_NONBLOCK, 0);
+    return crank_close(terminal);
+}
+
+/* ---- Waiting for descriptors ---- */
+
+static int wait_for(int fd, int events) { return crank_wait_fd(fd, events); }
+
+TEST_EACH_BACKEND(wait_fd, says_which_of_the_events_it_is)
+{
+    open_pipe();
+    EXPECT_EQ(crank_wait_fd(ends[1], CRANK_WRITABLE), CRANK_WRITABLE);
+    crank_task *waiting = crank_spawn(wait_for, ends[0], CRANK_READABLE | CRANK_URGENT);
+    crank_try(crank_sleep(0));
+    EXPECT(!crank_done(waiting));
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_EQ(crank_await(waiting), CRANK_READABLE);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+TEST_EACH_BACKEND(wait_fd, counts_an_end_and_an_error_as_all_that_was_asked_for)
+{
+    open_pipe();
+    close(ends[1]);
+    EXPECT_EQ(crank_wait_fd(ends[0], CRANK_READABLE), CRANK_READABLE);
+    close(ends[0]);
+    open_pipe();
+    close(ends[0]);
+    EXPECT_EQ(crank_wait_fd(ends[1], CRANK_READABLE | CRANK_WRITABLE), CRANK_READABLE | CRANK_WRITABLE);
+    close(ends[1]);
+    return 0;
+}
+
+TEST_EACH_BACKEND(wait_fd, wakes_every_task_that_waits_for_one_descriptor)
+{
+    open_pipe();
+    crank_task *first = crank_spawn(wait_for, ends[0], CRANK_READABLE);
+    crank_task *second = crank_spawn(wait_for, ends[0], CRANK_READABLE);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_EQ(crank_await(first), CRANK_READABLE);
+    EXPECT_EQ(crank_await(second), CRANK_READABLE);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+TEST_EACH_BACKEND(wait_fd, that_is_cancelled_leaves_the_descriptor_to_be_closed_and_used_again)
+{
+    open_pipe();
+    crank_task *waiting = crank_spawn(wait_for, ends[0], CRANK_READABLE);
+    crank_try(crank_sleep(0));
+    crank_cancel(waiting);
+    close(ends[0]);
+    close(ends[1]);
+    open_pipe();
+    EXPECT_EQ(crank_await(waiting), -ECANCELED);
+    waiting = crank_spawn(wait_for, ends[0], CRANK_READABLE);
+    crank_try(crank_sleep(0));
+    EXPECT(!crank_done(waiting));
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_EQ(crank_await(waiting), CRANK_READABLE);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+TEST_EACH_BACKEND(wait_fd, fails_when_the_descriptor_is_going_to_be_closed)
+{
+    open_pipe();
+    crank_task *waiting = crank_spawn(wait_for, ends[0], CRANK_READABLE);
+    crank_try(crank_sleep(0));
+    crank_fd_closing(ends[0]);
+    crank_fd_closing(ends[1]);
+    close(ends[0]);
+    EXPECT_EQ(crank_await(waiting), -EBADF);
+    close(ends[1]);
+    return 0;
+}
+
+TEST_EACH_BACKEND(wait_fd, refuses_files_streams_and_what_is_closed)
+{
+    crank_stream *reader, *writer;
+    int file = test_descriptor(open(scratch_file("f", "", 0), O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(crank_wait_fd(file, CRANK_READABLE), -EPERM);
+    EXPECT_EQ(crank_wait_fd(900, CRANK_READABLE), -EBADF);
+    EXPECT_EQ(crank_wait_fd(file, 0), -EINVAL);
+    EXPECT_EQ(crank_wait_fd(file, 64), -EINVAL);
+    int below = dup(file);
+    close(below);
+    crank_try(crank_pipe(&reader, &writer));
+    if (strcmp(crank_backend_name(), "sim") != 0) {
+        EXPECT_EQ(crank_wait_fd(below, CRANK_READABLE), -EBUSY);
+        EXPECT_CONTAINS(crank_error(), "stream");
+    }
+    crank_try(crank_close(writer));
+    return crank_close(reader);
+}
