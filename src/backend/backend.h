@@ -76,12 +76,12 @@ struct cr_backend_type {
      * negative result. */
     enum cr_submitted (*submit)(cr_backend *backend, cr_op *op);
     /* Take a descriptor of crank's own into the backend's care: from now on it is closed by
-     * close_fd, and RECV and SEND are for it. It is O_NONBLOCK, or of a kind that need not be. Registers nothing yet. 0 or
-     * -ENOMEM. At most one RECV and one SEND of it are pending at a time, and any number of POLLs.
-     * A POLL of it is submitted by a caller that has just tried in vain (or that has not tried
-     * yet): it completes with what becomes ready after that, and may complete with nothing new.
-     * An operation on one that is closed gives -EBADF, also where its number is used again; a POLL
-     * by the mere number of one that is attached gives -EBUSY. */
+     * close_fd, and RECV and SEND are for it. It is O_NONBLOCK, or of a kind that need not be.
+     * Registers nothing yet. 0 or -ENOMEM. At most one RECV and one SEND of it are pending at a
+     * time, and any number of POLLs. A POLL of it is submitted by a caller that has just tried in
+     * vain (or that has not tried yet): it completes with what becomes ready after that, and may
+     * complete with nothing new. An operation on one that is closed gives -EBADF, also where its
+     * number is used again; a POLL by the mere number of one that is attached gives -EBUSY. */
     int (*attach)(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd);
     /* Close it as soon as the kernel holds nothing of it. No operation of it may be pending. What
      * close says is dropped: the descriptor is gone. */
