@@ -8,7 +8,11 @@ typedef struct cr_world cr_world;
 typedef struct cr_arrival cr_arrival;
 
 typedef struct cr_arrival_type {
-    uint64_t kind; /* what the hash calls it */
+    uint64_t kind;  /* what the hash calls it */
+    bool backwards; /* it goes to its sender */
+    bool here;      /* it goes nowhere: the sender's own clock */
+    /* What becomes of it where the way is cut; NULL: it waits until that is healed. */
+    void (*lost)(cr_world *world, cr_arrival *arrival);
     void (*arrive)(cr_world *world, cr_arrival *arrival);
 } cr_arrival_type;
 
@@ -19,6 +23,7 @@ struct cr_arrival {
     cr_arrival *before;
     int64_t at;
     uint64_t connection; /* what the hash calls whose it is */
+    struct cr_endpoint *sender;
 };
 
 /* By instant, and in the order of planning where that is the same. */

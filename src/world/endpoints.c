@@ -23,6 +23,9 @@ cr_endpoint *cr_endpoint_new(cr_world *world, int family)
     if (!s)
         return NULL;
     s->family = family;
+    s->host = world->net.hosts.acting;
+    s->handshake.sender = s->bytes.sender = s->fin.sender = s;
+    s->reset.sender = s->timeout.sender = s;
     return s;
 }
 
@@ -62,7 +65,7 @@ bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
     for (int i = 0; i < 2; i++) {
         cr_endpoint *s = i == 0 ? a : b;
         s->handshake.connection = s->bytes.connection = number;
-        s->fin.connection = s->reset.connection = number;
+        s->fin.connection = s->reset.connection = s->timeout.connection = number;
     }
     return true;
 }
@@ -73,6 +76,7 @@ static void free_one(cr_world *world, cr_endpoint *s)
     cr_arrival_drop(&world->net.arrivals, &s->bytes);
     cr_arrival_drop(&world->net.arrivals, &s->fin);
     cr_arrival_drop(&world->net.arrivals, &s->reset);
+    cr_arrival_drop(&world->net.arrivals, &s->timeout);
     cr_flow_deinit(&s->out, world->real);
     cr_free(world->real, s);
 }

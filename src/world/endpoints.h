@@ -56,6 +56,9 @@ struct cr_endpoint {
     cr_arrival bytes;
     cr_arrival fin;
     cr_arrival reset;
+    cr_arrival timeout; /* of a call, or of what was sent and is cut off */
+    int host;
+    int peer_host;
     int64_t retry; /* of a SYN that found no room: until the next one, nanoseconds */
     /* a listener: what waits to be accepted, oldest first, and what is being answered */
     cr_endpoint *first;
@@ -104,11 +107,13 @@ int cr_name_show(const cr_name *name, int family, struct sockaddr *address, unsi
 /* Bind it to any address and an ephemeral port. 0 or -EADDRNOTAVAIL. */
 int cr_name_choose(cr_world *world, cr_endpoint *s);
 /* The address that a connection to a name comes from and goes to, instead of any. */
-void cr_name_route(cr_name *own, cr_name *to);
+void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to);
+/* Whose address it is, as seen from a host: its number, or -ENETUNREACH. */
+int cr_name_host(const cr_world *world, int host, const cr_name *name);
 /* Does another socket have what this one would listen at? */
 bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening);
 /* The socket that listens there; of several one by choice. NULL. */
-cr_endpoint *cr_name_listener(cr_world *world, const cr_name *name);
+cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name);
 /* The socket that is bound to a path or an abstract name; NULL. */
 cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name);
 
@@ -119,8 +124,8 @@ void cr_handshake_stop(cr_world *world, cr_endpoint *listener);
 
 /* ---- wire.c ---- */
 
-/* What it sends arrives then. */
-int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s);
+/* So many bytes that it sends now arrive then. */
+int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s, size_t n);
 bool cr_wire_readable(const cr_endpoint *s);
 bool cr_wire_writable(const cr_endpoint *s);
 /* The descriptor goes: as Linux ends a connection, by its end or by a reset. */

@@ -7,11 +7,12 @@
  * lost, and sent again after 1, 2, 4 ... seconds, until the caller is told -ETIMEDOUT. Sockets of
  * AF_UNIX are connected in the call, as the kernel connects them. */
 #include "world/endpoints.h"
+#include "world/hosts.h"
 #include "world/net.h"
 
 #define RETRY_FIRST CR_SECOND
-#define RETRY_LAST (64 * CR_SECOND) /* the seventh: 127 seconds after the first SYN */
-#define BACKLOG_MAX 4096            /* net.core.somaxconn */
+#define CALL_MAX (127 * CR_SECOND) /* the seventh SYN would be sent then */
+#define BACKLOG_MAX 4096           /* net.core.somaxconn */
 
 static bool is_full(const cr_endpoint *listener) { return listener->waiting > listener->backlog; }
 
@@ -41,6 +42,8 @@ static cr_endpoint *answer(cr_world *world, cr_endpoint *listener, cr_endpoint *
     s->name = caller->peer_name;
     s->bound = !cr_endpoint_is_local(s);
     s->peer_name = caller->name;
+    s->host = caller->peer_host;
+    s->peer_host = caller->host;
     s->call = CR_CALL_DONE;
     s->state = CR_ENDPOINT_ANSWERING;
     if (!cr_endpoint_join(world, caller, s)) {
@@ -58,53 +61,60 @@ static void ack_arrives(cr_world *world, cr_arrival *arrival)
     (void)world;
     cr_endpoint_answered(cr_container_of(arrival, cr_endpoint, handshake)->peer);
 }
-static const cr_arrival_type ack = { 3, ack_arrives };
+static const cr_arrival_type ack = { .kind = 3, .arrive = ack_arrives };
 
 static void syn_ack_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake)->peer;
     caller->state = CR_ENDPOINT_OPEN;
-    cr_arrival_plan(&world->net.arrivals, &caller->handshake, cr_wire_arrival(world, caller), &ack);
+    cr_arrival_drop(&world->net.arrivals, &caller->timeout);
+    cr_arrival_plan(
+        &world->net.arrivals, &caller->handshake, cr_wire_arrival(world, caller, 0), &ack);
 }
-static const cr_arrival_type syn_ack = { 2, syn_ack_arrives };
+static const cr_arrival_type syn_ack = { .kind = 2, .arrive = syn_ack_arrives };
 
 static void refusal_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_wire_end(world, cr_container_of(arrival, cr_endpoint, handshake), ECONNREFUSED);
 }
-static const cr_arrival_type refusal = { 7, refusal_arrives };
+static const cr_arrival_type refusal = { .kind = 7, .backwards = true, .arrive = refusal_arrives };
 
-static void time_passes(cr_world *world, cr_arrival *arrival)
+static void call_times_out(cr_world *world, cr_arrival *arrival)
 {
-    cr_wire_end(world, cr_container_of(arrival, cr_endpoint, handshake), ETIMEDOUT);
+    cr_endpoint *caller = arrival->sender;
+    cr_wire_close(world, caller); /* what the other side has made of it is forgotten */
+    cr_wire_end(world, caller, ETIMEDOUT);
 }
-static const cr_arrival_type timeout = { 8, time_passes };
+static const cr_arrival_type timeout = { .kind = 8, .here = true, .arrive = call_times_out };
 
 static void syn_arrives(cr_world *world, cr_arrival *arrival);
-static const cr_arrival_type syn = { 1, syn_arrives };
+static void syn_is_lost(cr_world *world, cr_arrival *arrival);
+static const cr_arrival_type syn = { .kind = 1, .arrive = syn_arrives, .lost = syn_is_lost };
 
 /* Sent again when nothing has come of it for so long. */
-static void send_again(cr_world *world, cr_endpoint *caller)
+static void syn_is_lost(cr_world *world, cr_arrival *arrival)
 {
-    int64_t at = cr_wire_arrival(world, caller) + caller->retry;
-    bool more = caller->retry < RETRY_LAST;
+    cr_endpoint *caller = arrival->sender;
+    int64_t at = cr_wire_arrival(world, caller, 0) + caller->retry;
     caller->retry *= 2;
-    cr_arrival_plan(&world->net.arrivals, &caller->handshake, at, more ? &syn : &timeout);
+    cr_arrival_plan(&world->net.arrivals, arrival, at, &syn);
 }
 
 static void syn_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake);
-    cr_endpoint *listener = cr_name_listener(world, &caller->peer_name);
+    cr_endpoint *listener = cr_name_listener(world, caller->peer_host, &caller->peer_name);
     if (!listener) {
-        cr_arrival_plan(&world->net.arrivals, arrival, cr_wire_arrival(world, caller), &refusal);
+        int64_t at = cr_host_arrival(world, caller->peer_host, caller->host, 0);
+        cr_arrival_plan(&world->net.arrivals, arrival, at, &refusal);
         return;
     }
     cr_endpoint *s = is_full(listener) ? NULL : answer(world, listener, caller);
     if (s)
-        cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn_ack);
+        cr_arrival_plan(
+            &world->net.arrivals, &s->handshake, cr_wire_arrival(world, s, 0), &syn_ack);
     else
-        send_again(world, caller);
+        syn_is_lost(world, arrival);
 }
 
 /* Called again while a call is under way, or after it: as inet_stream_connect, but that one which
@@ -130,17 +140,22 @@ static int call_again(cr_endpoint *s)
 
 static int call(cr_world *world, cr_endpoint *s, const cr_name *to)
 {
+    int host = cr_name_host(world, s->host, to);
+    if (host < 0)
+        return host;
     s->peer_name = *to;
+    s->peer_host = host;
     if (!s->bound) {
         int err = cr_name_choose(world, s);
         if (err < 0)
             return err;
     }
-    cr_name_route(&s->name, &s->peer_name);
+    cr_name_route(s, &s->name, &s->peer_name);
     s->state = CR_ENDPOINT_CALLING;
     s->call = CR_CALL_PENDING;
     s->retry = RETRY_FIRST;
-    cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s), &syn);
+    cr_arrival_plan(&world->net.arrivals, &s->timeout, cr_world_now(world) + CALL_MAX, &timeout);
+    cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s, 0), &syn);
     return -EINPROGRESS;
 }
 

@@ -2,9 +2,9 @@
 /* names.c: addresses and ports of the simulated sockets.
  *
  * Owns who may be bound where. Nothing is indexed: the sockets that are open are looked through. A
- * machine has the addresses of the loopback, IPv4 and IPv6, and every path and abstract name of
- * AF_UNIX; these are no files, and are free again when their socket is closed. A port below 1024 is
- * one like the others. */
+ * host has the addresses of the loopback, IPv4 and IPv6, and its own (hosts.h). Paths and abstract
+ * names of AF_UNIX are the hosts' together; they are no files, and are free again when their socket
+ * is closed. A port below 1024 is one like the others. */
 #include <stddef.h>
 #include <string.h>
 
@@ -116,15 +116,6 @@ static bool is_any(const cr_name *name)
     return name->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static bool is_ours(const cr_name *name)
-{
-    if (is_any(name))
-        return true;
-    if (name->any.sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&name->v6.sin6_addr);
-    return ntohl(name->v4.sin_addr.s_addr) >> 24 == 127;
-}
-
 static bool same_address(const cr_name *a, const cr_name *b)
 {
     if (a->any.sa_family != b->any.sa_family)
@@ -132,6 +123,43 @@ static bool same_address(const cr_name *a, const cr_name *b)
     if (a->any.sa_family == AF_INET6)
         return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
     return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+}
+
+static bool is_loopback(const cr_name *name)
+{
+    if (name->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&name->v6.sin6_addr);
+    return ntohl(name->v4.sin_addr.s_addr) >> 24 == 127;
+}
+
+/* A host's own address, and of which host one is. */
+static void make_own(cr_name *name, int family, int host, in_port_t port)
+{
+    static const unsigned char prefix[] = { 0xfd };
+    unsigned number = (unsigned)host + 1;
+    make_v4(name, 10u << 24 | number, port);
+    if (family != AF_INET6)
+        return;
+    *name = (cr_name){ .size = sizeof name->v6 };
+    name->v6.sin6_family = AF_INET6;
+    name->v6.sin6_port = port;
+    memcpy(&name->v6.sin6_addr, prefix, sizeof prefix);
+    name->v6.sin6_addr.s6_addr[14] = (unsigned char)(number >> 8);
+    name->v6.sin6_addr.s6_addr[15] = (unsigned char)number;
+}
+
+int cr_name_host(const cr_world *world, int host, const cr_name *name)
+{
+    if (is_any(name) || is_loopback(name))
+        return host;
+    unsigned number = ntohl(name->v4.sin_addr.s_addr) & 0xffffff;
+    if (name->any.sa_family == AF_INET6)
+        number = (unsigned)name->v6.sin6_addr.s6_addr[14] << 8 | name->v6.sin6_addr.s6_addr[15];
+    if (number == 0 || number > (unsigned)world->net.hosts.count)
+        return -ENETUNREACH;
+    cr_name own;
+    make_own(&own, name->any.sa_family, (int)number - 1, 0);
+    return same_address(&own, name) ? (int)number - 1 : -ENETUNREACH;
 }
 
 /* Does what is bound to name take what comes for the address of other? [::] takes IPv4 too. */
@@ -163,14 +191,18 @@ static bool share(const cr_endpoint *a, const cr_endpoint *b, bool listening)
            !(listening && b->state == CR_ENDPOINT_LISTENING) && b->state != CR_ENDPOINT_LISTENING;
 }
 
+static bool overlap(const cr_endpoint *a, const cr_endpoint *b)
+{
+    return a->host == b->host && port_of(&a->name) == port_of(&b->name) &&
+           (takes(a, &a->name, &b->name) || takes(b, &b->name, &a->name));
+}
+
 bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening)
 {
     const cr_endpoint *other;
     size_t at = 0;
     while ((other = next_bound(world, &at)))
-        if (other != s && !cr_endpoint_is_local(other) &&
-            port_of(&other->name) == port_of(&s->name) &&
-            (takes(s, &s->name, &other->name) || takes(other, &other->name, &s->name)) &&
+        if (other != s && !cr_endpoint_is_local(other) && overlap(s, other) &&
             !share(s, other, listening))
             return true;
     return false;
@@ -203,13 +235,10 @@ int cr_name_choose(cr_world *world, cr_endpoint *s)
     return err;
 }
 
-static void route(cr_name *name, const cr_name *like)
+static void make_loopback(cr_name *name, int family, in_port_t port)
 {
-    in_port_t port = port_of(name);
-    if (!is_any(name))
-        return;
     make_v4(name, INADDR_LOOPBACK, port);
-    if (like->any.sa_family != AF_INET6)
+    if (family != AF_INET6)
         return;
     *name = (cr_name){ .size = sizeof name->v6 };
     name->v6.sin6_family = AF_INET6;
@@ -217,18 +246,22 @@ static void route(cr_name *name, const cr_name *like)
     name->v6.sin6_port = port;
 }
 
-void cr_name_route(cr_name *own, cr_name *to)
+void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to)
 {
-    route(to, to);
-    route(own, to);
+    if (is_any(to))
+        make_loopback(to, to->any.sa_family, port_of(to));
+    if (is_any(own) && is_loopback(to))
+        make_loopback(own, to->any.sa_family, port_of(own));
+    else if (is_any(own))
+        make_own(own, to->any.sa_family, s->host, port_of(own));
 }
 
-cr_endpoint *cr_name_listener(cr_world *world, const cr_name *name)
+cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name)
 {
     cr_endpoint *best = NULL, *s;
     size_t equal = 0, at = 0;
     while ((s = next_bound(world, &at))) {
-        if (s->state != CR_ENDPOINT_LISTENING || cr_endpoint_is_local(s) ||
+        if (s->state != CR_ENDPOINT_LISTENING || cr_endpoint_is_local(s) || s->host != host ||
             port_of(&s->name) != port_of(name) || !takes(s, &s->name, name))
             continue;
         if (best && is_any(&s->name) && !is_any(&best->name))
@@ -255,7 +288,7 @@ cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name)
 
 static int bind_inet(cr_world *world, cr_endpoint *s)
 {
-    if (!is_ours(&s->name))
+    if (cr_name_host(world, s->host, &s->name) != s->host)
         return -EADDRNOTAVAIL;
     if (port_of(&s->name) == 0)
         return cr_name_choose(world, s) < 0 ? -EADDRINUSE : 0;

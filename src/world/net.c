@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "world/endpoints.h"
+#include "world/hosts.h"
 #include "world/net.h"
 
 /* ---- the entries ---- */
@@ -88,6 +89,7 @@ void cr_net_deinit(cr_world *world)
     for (size_t at = 0; at < world->net.room; at++)
         if (world->net.endpoints[at])
             (void)cr_net_close(world, CR_VIRTUAL_FIRST + (int)at);
+    cr_host_deinit(world);
     cr_free(world->real, world->net.endpoints);
     world->net.endpoints = NULL;
     world->net.room = 0;
@@ -135,13 +137,67 @@ int64_t cr_net_next(const cr_world *world)
     return world->net.arrivals.first ? world->net.arrivals.first->at : CR_NEVER;
 }
 
+/* What was sent and is cut off is given up after so long, by its sender alone. */
+#define ANSWER_MAX (15 * 60 * CR_SECOND)
+
+static void sender_gives_up(cr_world *world, cr_arrival *arrival)
+{
+    if (arrival->sender->state == CR_ENDPOINT_OPEN)
+        cr_wire_end(world, arrival->sender, ETIMEDOUT);
+}
+static const cr_arrival_type unanswered = { .kind = 9, .here = true, .arrive = sender_gives_up };
+
+static bool is_cut_off(const cr_world *world, const cr_arrival *arrival)
+{
+    const cr_endpoint *s = arrival->sender;
+    if (arrival->type->here)
+        return false;
+    return arrival->type->backwards ? cr_host_is_cut(world, s->peer_host, s->host)
+                                    : cr_host_is_cut(world, s->host, s->peer_host);
+}
+
+/* It has no instant until the way is healed. */
+static void cut_off(cr_world *world, cr_arrival *arrival, const cr_arrival_type *type)
+{
+    cr_arrival *timeout = &arrival->sender->timeout;
+    if (type->lost) {
+        type->lost(world, arrival);
+        return;
+    }
+    cr_arrival_plan(&world->net.arrivals, arrival, CR_NEVER, type);
+    if (!timeout->type)
+        cr_arrival_plan(
+            &world->net.arrivals, timeout, cr_world_now(world) + ANSWER_MAX, &unanswered);
+}
+
+void cr_net_heal(cr_world *world, int from, int to)
+{
+    cr_arrivals *all = &world->net.arrivals;
+    cr_host_heal(world, from, to);
+    for (cr_arrival *arrival = all->first, *next; arrival; arrival = next) {
+        const cr_arrival_type *type = arrival->type;
+        cr_endpoint *s = arrival->sender;
+        next = arrival->next;
+        if (arrival->at != CR_NEVER || is_cut_off(world, arrival))
+            continue;
+        cr_arrival_drop(all, arrival);
+        cr_arrival_plan(all, arrival, cr_wire_arrival(world, s, 0), type);
+        if (s->timeout.type == &unanswered)
+            cr_arrival_drop(all, &s->timeout);
+    }
+}
+
 static void let_arrive(cr_world *world, cr_arrival *arrival)
 {
     const cr_arrival_type *type = arrival->type;
+    bool is_cut = is_cut_off(world, arrival);
     cr_arrival_drop(&world->net.arrivals, arrival);
     cr_world_note(world, type->kind);
     cr_world_note(world, arrival->connection);
-    type->arrive(world, arrival);
+    if (is_cut)
+        cut_off(world, arrival, type);
+    else
+        type->arrive(world, arrival);
 }
 
 void cr_net_deliver(cr_world *world)

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 
 #include "world/endpoints.h"
+#include "world/hosts.h"
 #include "world/net.h"
 
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
@@ -21,10 +22,9 @@
 #define LOCAL_MAX ((size_t)128 * 1024) /* AF_UNIX: sent and not read */
 #define LOCAL_KIND 16                  /* in the hash */
 
-int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s)
+int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s, size_t n)
 {
-    (void)s;
-    return cr_world_now(world);
+    return cr_host_arrival(world, s->host, s->peer_host, n);
 }
 
 bool cr_wire_readable(const cr_endpoint *s)
@@ -54,6 +54,7 @@ static void drop_arrivals(cr_world *world, cr_endpoint *s)
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
     cr_arrival_drop(&world->net.arrivals, &s->bytes);
     cr_arrival_drop(&world->net.arrivals, &s->fin);
+    cr_arrival_drop(&world->net.arrivals, &s->timeout);
 }
 
 void cr_wire_end(cr_world *world, cr_endpoint *s, int error)
@@ -88,12 +89,14 @@ static void reset_arrives(cr_world *world, cr_arrival *arrival)
         cr_endpoint_release(world, to);
     }
 }
-static const cr_arrival_type reset = { 6, reset_arrives };
+/* It is not sent again. */
+static void reset_is_lost(cr_world *world, cr_arrival *arrival) { (void)world, (void)arrival; }
+static const cr_arrival_type reset = { .kind = 6, .arrive = reset_arrives, .lost = reset_is_lost };
 
 void cr_wire_reset(cr_world *world, cr_endpoint *s)
 {
     if (s->peer && !s->reset.type)
-        cr_arrival_plan(&world->net.arrivals, &s->reset, cr_wire_arrival(world, s), &reset);
+        cr_arrival_plan(&world->net.arrivals, &s->reset, cr_wire_arrival(world, s, 0), &reset);
 }
 
 /* The end has arrived where all bytes before it have. With both ends the connection is no more. */
@@ -119,7 +122,7 @@ static size_t choose_part(cr_world *world, size_t n)
 }
 
 static void bytes_arrive(cr_world *world, cr_arrival *arrival);
-static const cr_arrival_type bytes = { 4, bytes_arrive };
+static const cr_arrival_type bytes = { .kind = 4, .arrive = bytes_arrive };
 
 /* Bytes for a socket that is closed are answered by a reset, as by a kernel that has no place for
  * them. */
@@ -157,7 +160,7 @@ static void fin_arrives(cr_world *world, cr_arrival *arrival)
     from->out.fin_due = true;
     take_in(world, from, n);
 }
-static const cr_arrival_type fin = { 5, fin_arrives };
+static const cr_arrival_type fin = { .kind = 5, .arrive = fin_arrives };
 
 /* ---- sending and receiving ---- */
 
@@ -178,7 +181,7 @@ static int refuse_send(cr_endpoint *s)
 
 static void send_now(cr_world *world, cr_endpoint *s, const void *buf, size_t n)
 {
-    cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s));
+    cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s, n));
     if (!cr_endpoint_is_local(s)) {
         if (!s->bytes.type)
             cr_arrival_plan(&world->net.arrivals, &s->bytes, s->out.marks[0].at, &bytes);
@@ -232,7 +235,8 @@ static void open_window(cr_world *world, cr_endpoint *from)
 {
     bool held_back = from->out.arrived < from->out.due;
     if (held_back && !from->bytes.type && from->state != CR_ENDPOINT_ENDED)
-        cr_arrival_plan(&world->net.arrivals, &from->bytes, cr_wire_arrival(world, from), &bytes);
+        cr_arrival_plan(
+            &world->net.arrivals, &from->bytes, cr_wire_arrival(world, from, 0), &bytes);
 }
 
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
@@ -261,7 +265,7 @@ ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
 
 static void send_fin(cr_world *world, cr_endpoint *s)
 {
-    int64_t at = cr_wire_arrival(world, s);
+    int64_t at = cr_wire_arrival(world, s, 0);
     if (s->shut & CR_SHUT_SEND)
         return;
     s->shut |= CR_SHUT_SEND;
@@ -282,7 +286,7 @@ static int shut_local(cr_endpoint *s, unsigned what)
 static void give_up(cr_world *world, cr_endpoint *s)
 {
     cr_endpoint *peer = s->peer;
-    cr_arrival_drop(&world->net.arrivals, &s->handshake);
+    drop_arrivals(world, s);
     if (!peer)
         return;
     cr_endpoint_leave(peer);

@@ -10,6 +10,32 @@
 #include "world/arrivals.h"
 #include "world/choices.h"
 
+#define CR_HOST_NAME_MAX 63
+
+/* What lies between two hosts: spans in nanoseconds; 0: none of it. */
+typedef struct cr_link cr_link;
+struct cr_link {
+    int64_t latency;
+    int64_t jitter;     /* what the seed adds at most */
+    int64_t tail;       /* what it adds besides to one of many */
+    uint64_t bandwidth; /* bytes per second */
+};
+
+/* From one host to another. */
+typedef struct cr_route {
+    cr_link link;
+    int64_t free_at; /* what was sent before is on its way then */
+    bool cut;
+} cr_route;
+
+/* Host 0 is where a program begins; as long as there is no other it is not in memory. */
+typedef struct cr_hosts {
+    char (*names)[CR_HOST_NAME_MAX + 1];
+    cr_route *routes; /* of count times count */
+    int count;        /* 0: there is host 0 alone */
+    int acting;       /* sockets are made on this one */
+} cr_hosts;
+
 /* Sockets of the simulated network have numbers where no real descriptor is. */
 #define CR_VIRTUAL_FIRST (1 << 20)
 static inline bool cr_is_virtual(int fd) { return fd >= CR_VIRTUAL_FIRST; }
@@ -22,6 +48,7 @@ typedef struct cr_net {
     size_t room;
     size_t open;          /* how many numbers are not free */
     cr_arrivals arrivals; /* what is on its way */
+    cr_hosts hosts;
     uint64_t connections;
     unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
 } cr_net;

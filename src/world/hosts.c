@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* hosts.c: the hosts of the simulated network and what lies between them.
+ *
+ * Owns the table of routes, one for each pair and direction, and decides by it when something
+ * arrives: what has a bandwidth is passed on one after the other, then come latency, and by choice
+ * jitter and the long tail. With seed 0 only the first two. A cut is asked for when something
+ * arrives, not when it is sent: what was under way is cut off too. */
+#include "world/hosts.h"
+
+#include <string.h>
+
+#include "world/world.h"
+
+#define JITTER_STEPS 4
+#define TAIL_ONE_OF 64
+
+static cr_route *route(const cr_world *world, int from, int to)
+{
+    const cr_hosts *hosts = &world->net.hosts;
+    return from < hosts->count && to < hosts->count ? &hosts->routes[from * hosts->count + to]
+                                                    : NULL;
+}
+
+static int find(const cr_hosts *hosts, const char *name)
+{
+    for (int i = 0; i < hosts->count; i++)
+        if (strcmp(hosts->names[i], name) == 0)
+            return i;
+    return -ENOENT;
+}
+
+/* One host more, or from none to host 0 and one more. */
+static int grow(cr_world *world)
+{
+    cr_hosts *hosts = &world->net.hosts;
+    int count = hosts->count ? hosts->count + 1 : 2;
+    void *names = cr_resize(world->real, hosts->names, (size_t)count * sizeof *hosts->names);
+    if (!names)
+        return -ENOMEM;
+    hosts->names = names;
+    cr_route *routes = cr_alloc_zero(world->real, (size_t)(count * count) * sizeof *routes);
+    if (!routes)
+        return -ENOMEM;
+    for (int from = 0; from < hosts->count; from++)
+        for (int to = 0; to < hosts->count; to++)
+            routes[from * count + to] = hosts->routes[from * hosts->count + to];
+    cr_free(world->real, hosts->routes);
+    if (hosts->count == 0)
+        memcpy(hosts->names[0], "localhost", sizeof "localhost");
+    hosts->routes = routes;
+    hosts->count = count;
+    return 0;
+}
+
+int cr_host_add(cr_world *world, const char *name)
+{
+    cr_hosts *hosts = &world->net.hosts;
+    size_t length = strlen(name);
+    if (length > CR_HOST_NAME_MAX)
+        return -ENAMETOOLONG;
+    int known = find(hosts, name);
+    if (known >= 0)
+        return known;
+    int err = grow(world);
+    if (err < 0)
+        return err;
+    memcpy(hosts->names[hosts->count - 1], name, length + 1);
+    return hosts->count - 1;
+}
+
+void cr_host_act(cr_world *world, int host) { world->net.hosts.acting = host; }
+
+/* Of the pairs that are meant the next behind *at; a host is not linked to itself. */
+static cr_route *next_route(const cr_world *world, int from, int to, int *at)
+{
+    const cr_hosts *hosts = &world->net.hosts;
+    while (*at < hosts->count * hosts->count) {
+        int i = *at / hosts->count, k = *at % hosts->count;
+        (*at)++;
+        if (i != k && (from == CR_HOST_EVERY || from == i) && (to == CR_HOST_EVERY || to == k))
+            return route(world, i, k);
+    }
+    return NULL;
+}
+
+void cr_host_link(cr_world *world, int from, int to, const cr_link *link)
+{
+    cr_route *r;
+    int at = 0;
+    while ((r = next_route(world, from, to, &at)))
+        r->link = *link;
+}
+
+static void set_cut(cr_world *world, int from, int to, bool cut)
+{
+    cr_route *r;
+    int at = 0;
+    while ((r = next_route(world, from, to, &at)))
+        r->cut = cut;
+}
+
+void cr_host_cut(cr_world *world, int from, int to) { set_cut(world, from, to, true); }
+void cr_host_heal(cr_world *world, int from, int to) { set_cut(world, from, to, false); }
+
+bool cr_host_is_cut(const cr_world *world, int from, int to)
+{
+    const cr_route *r = route(world, from, to);
+    return r && r->cut;
+}
+
+int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
+{
+    cr_route *r = from == to ? NULL : route(world, from, to);
+    int64_t at = cr_world_now(world);
+    if (!r)
+        return at;
+    if (r->link.bandwidth) {
+        double span = (double)n / (double)r->link.bandwidth * (double)CR_SECOND;
+        r->free_at = (r->free_at > at ? r->free_at : at) + (int64_t)span;
+        at = r->free_at;
+    }
+    at += r->link.latency;
+    if (r->link.jitter && cr_world_perturbed(world))
+        at += r->link.jitter / (JITTER_STEPS - 1) * (int64_t)cr_world_choose(world, JITTER_STEPS);
+    if (r->link.tail && cr_world_perturbed(world))
+        at += cr_world_choose(world, TAIL_ONE_OF) == TAIL_ONE_OF - 1 ? r->link.tail : 0;
+    return at;
+}
+
+void cr_host_deinit(cr_world *world)
+{
+    cr_free(world->real, world->net.hosts.names);
+    cr_free(world->real, world->net.hosts.routes);
+    world->net.hosts = (cr_hosts){ .count = 0 };
+}

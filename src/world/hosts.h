@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* hosts.h: the hosts of the simulated network and what lies between them. */
+#ifndef CR_HOSTS_H
+#define CR_HOSTS_H
+#include "base/sys.h"
+
+typedef struct cr_world cr_world;
+typedef struct cr_link cr_link;
+
+#define CR_HOST_EVERY (-1)
+
+/* The host of that name, made when new: its number, -ENOMEM, -ENAMETOOLONG. Host n has the
+ * addresses 10.0.0.(n + 1) and fd00::(n + 1), besides the loopback's. */
+int cr_host_add(cr_world *world, const char *name);
+/* Sockets are made on it from now on. */
+void cr_host_act(cr_world *world, int host);
+/* What lies between two hosts, in this direction; CR_HOST_EVERY: every other. */
+void cr_host_link(cr_world *world, int from, int to, const cr_link *link);
+/* What is sent in this direction does not arrive until it is healed. */
+void cr_host_cut(cr_world *world, int from, int to);
+void cr_host_heal(cr_world *world, int from, int to);
+bool cr_host_is_cut(const cr_world *world, int from, int to);
+/* When so many bytes that are sent now arrive. */
+int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n);
+void cr_host_deinit(cr_world *world);
+#endif
