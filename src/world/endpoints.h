@@ -119,6 +119,8 @@ cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name);
 
 /* ---- handshake.c ---- */
 
+/* What waits to be accepted is gone, and its peers are told nothing. */
+void cr_handshake_forget(cr_world *world, cr_endpoint *listener);
 /* It listens no more: what waits to be accepted is reset. */
 void cr_handshake_stop(cr_world *world, cr_endpoint *listener);
 
@@ -132,6 +134,8 @@ bool cr_wire_writable(const cr_endpoint *s);
 void cr_wire_close(cr_world *world, cr_endpoint *s);
 /* Tell the peer that the connection is no more. */
 void cr_wire_reset(cr_world *world, cr_endpoint *s);
+/* It is no more, and nothing that it has sent arrives: the peer is told nothing. */
+void cr_wire_vanish(cr_world *world, cr_endpoint *s);
 /* It is no more. */
 void cr_wire_end(cr_world *world, cr_endpoint *s, int error);
 

@@ -16,18 +16,31 @@
 
 static bool is_full(const cr_endpoint *listener) { return listener->waiting > listener->backlog; }
 
+/* Out of the queue, and closed. */
+static void leave_for_good(cr_world *world, cr_endpoint *s)
+{
+    cr_endpoint_leave(s);
+    s->state = CR_ENDPOINT_ENDED;
+    s->closed = true;
+    cr_endpoint_release(world, s);
+}
+
 void cr_handshake_stop(cr_world *world, cr_endpoint *listener)
 {
     while (listener->first) {
-        cr_endpoint *s = listener->first;
-        cr_endpoint_leave(s);
-        if (cr_endpoint_is_local(s))
-            cr_wire_close(world, s);
+        if (cr_endpoint_is_local(listener))
+            cr_wire_close(world, listener->first);
         else
-            cr_wire_reset(world, s);
-        s->state = CR_ENDPOINT_ENDED;
-        s->closed = true;
-        cr_endpoint_release(world, s);
+            cr_wire_reset(world, listener->first);
+        leave_for_good(world, listener->first);
+    }
+}
+
+void cr_handshake_forget(cr_world *world, cr_endpoint *listener)
+{
+    while (!cr_endpoint_is_local(listener) && listener->first) {
+        cr_wire_vanish(world, listener->first);
+        leave_for_good(world, listener->first);
     }
 }
 

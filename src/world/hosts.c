@@ -24,7 +24,7 @@ static cr_route *route(const cr_world *world, int from, int to)
 static int find(const cr_hosts *hosts, const char *name)
 {
     for (int i = 0; i < hosts->count; i++)
-        if (strcmp(hosts->names[i], name) == 0)
+        if (strcmp(hosts->all[i].name, name) == 0)
             return i;
     return -ENOENT;
 }
@@ -34,10 +34,10 @@ static int grow(cr_world *world)
 {
     cr_hosts *hosts = &world->net.hosts;
     int count = hosts->count ? hosts->count + 1 : 2;
-    void *names = cr_resize(world->real, hosts->names, (size_t)count * sizeof *hosts->names);
-    if (!names)
+    cr_host *all = cr_resize(world->real, hosts->all, (size_t)count * sizeof *all);
+    if (!all)
         return -ENOMEM;
-    hosts->names = names;
+    hosts->all = all;
     cr_route *routes = cr_alloc_zero(world->real, (size_t)(count * count) * sizeof *routes);
     if (!routes)
         return -ENOMEM;
@@ -46,7 +46,8 @@ static int grow(cr_world *world)
             routes[from * count + to] = hosts->routes[from * hosts->count + to];
     cr_free(world->real, hosts->routes);
     if (hosts->count == 0)
-        memcpy(hosts->names[0], "localhost", sizeof "localhost");
+        all[0] = (cr_host){ .name = "localhost" };
+    all[count - 1] = (cr_host){ .down = false };
     hosts->routes = routes;
     hosts->count = count;
     return 0;
@@ -64,7 +65,7 @@ int cr_host_add(cr_world *world, const char *name)
     int err = grow(world);
     if (err < 0)
         return err;
-    memcpy(hosts->names[hosts->count - 1], name, length + 1);
+    memcpy(hosts->all[hosts->count - 1].name, name, length + 1);
     return hosts->count - 1;
 }
 
@@ -102,10 +103,13 @@ static void set_cut(cr_world *world, int from, int to, bool cut)
 void cr_host_cut(cr_world *world, int from, int to) { set_cut(world, from, to, true); }
 void cr_host_heal(cr_world *world, int from, int to) { set_cut(world, from, to, false); }
 
+void cr_host_power(cr_world *world, int host, bool on) { world->net.hosts.all[host].down = !on; }
+
 bool cr_host_is_cut(const cr_world *world, int from, int to)
 {
+    const cr_hosts *hosts = &world->net.hosts;
     const cr_route *r = route(world, from, to);
-    return r && r->cut;
+    return r && (r->cut || hosts->all[from].down || hosts->all[to].down);
 }
 
 int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
@@ -129,7 +133,7 @@ int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
 
 void cr_host_deinit(cr_world *world)
 {
-    cr_free(world->real, world->net.hosts.names);
+    cr_free(world->real, world->net.hosts.all);
     cr_free(world->real, world->net.hosts.routes);
     world->net.hosts = (cr_hosts){ .count = 0 };
 }

@@ -19,6 +19,8 @@ void cr_host_link(cr_world *world, int from, int to, const cr_link *link);
 /* What is sent in this direction does not arrive until it is healed. */
 void cr_host_cut(cr_world *world, int from, int to);
 void cr_host_heal(cr_world *world, int from, int to);
+/* A host that is off sends nothing and gets nothing. Not host 0, where it is alone. */
+void cr_host_power(cr_world *world, int host, bool on);
 bool cr_host_is_cut(const cr_world *world, int from, int to);
 /* When so many bytes that are sent now arrive. */
 int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n);

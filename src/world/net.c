@@ -170,10 +170,10 @@ static void cut_off(cr_world *world, cr_arrival *arrival, const cr_arrival_type 
             &world->net.arrivals, timeout, cr_world_now(world) + ANSWER_MAX, &unanswered);
 }
 
-void cr_net_heal(cr_world *world, int from, int to)
+/* What has no instant, and is not cut off any more, is under way again. */
+static void resume(cr_world *world)
 {
     cr_arrivals *all = &world->net.arrivals;
-    cr_host_heal(world, from, to);
     for (cr_arrival *arrival = all->first, *next; arrival; arrival = next) {
         const cr_arrival_type *type = arrival->type;
         cr_endpoint *s = arrival->sender;
@@ -184,6 +184,45 @@ void cr_net_heal(cr_world *world, int from, int to)
         cr_arrival_plan(all, arrival, cr_wire_arrival(world, s, 0), type);
         if (s->timeout.type == &unanswered)
             cr_arrival_drop(all, &s->timeout);
+    }
+}
+
+void cr_net_heal(cr_world *world, int from, int to)
+{
+    cr_host_heal(world, from, to);
+    resume(world);
+}
+
+void cr_net_start(cr_world *world, int host)
+{
+    cr_host_power(world, host, true);
+    resume(world);
+}
+
+/* Those that wait to be accepted go with their listener. */
+void cr_net_kill(cr_world *world, int host)
+{
+    cr_host_power(world, host, false);
+    for (size_t at = 0; at < world->net.room; at++) {
+        cr_endpoint *s = world->net.endpoints[at];
+        if (!s || s->host != host)
+            continue;
+        if (s->state == CR_ENDPOINT_LISTENING)
+            cr_handshake_forget(world, s);
+        if (!cr_endpoint_is_local(s))
+            cr_wire_vanish(world, s);
+    }
+}
+
+void cr_net_reset(cr_world *world, int a, int b)
+{
+    for (size_t at = 0; at < world->net.room; at++) {
+        cr_endpoint *s = world->net.endpoints[at];
+        if (s && s->host == a && s->peer_host == b && s->state == CR_ENDPOINT_OPEN &&
+            s->peer->state == CR_ENDPOINT_OPEN && !cr_endpoint_is_local(s)) {
+            cr_wire_end(world, s->peer, ECONNRESET);
+            cr_wire_end(world, s, ECONNRESET);
+        }
     }
 }
 

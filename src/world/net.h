@@ -39,6 +39,13 @@ void cr_net_deliver(cr_world *world);
 /* What was cut off from one host to another (hosts.h) arrives, with all that is sent from now
  * on. */
 void cr_net_heal(cr_world *world, int from, int to);
+/* Power off: nothing that a host has sent arrives any more, its peers are told nothing, its sockets
+ * are of no use. */
+void cr_net_kill(cr_world *world, int host);
+/* And on again: what peers still send to what is gone is answered by resets. */
+void cr_net_start(cr_world *world, int host);
+/* All connections from sockets of one host to another are reset, at both sides. */
+void cr_net_reset(cr_world *world, int a, int b);
 /* Close all that is open. */
 void cr_net_deinit(cr_world *world);
 #endif

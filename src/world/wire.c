@@ -68,6 +68,15 @@ void cr_wire_end(cr_world *world, cr_endpoint *s, int error)
     cr_flow_cut(&s->out);
 }
 
+void cr_wire_vanish(cr_world *world, cr_endpoint *s)
+{
+    bool fresh = s->state == CR_ENDPOINT_FRESH || s->state == CR_ENDPOINT_LISTENING;
+    if (s->state == CR_ENDPOINT_CALLING)
+        cr_wire_close(world, s);
+    if (!fresh)
+        cr_wire_end(world, s, 0);
+}
+
 /* ---- arrivals ---- */
 
 /* It was not accepted yet when it was answered, or it knows the end of what it has sent. */
@@ -124,14 +133,15 @@ static size_t choose_part(cr_world *world, size_t n)
 static void bytes_arrive(cr_world *world, cr_arrival *arrival);
 static const cr_arrival_type bytes = { .kind = 4, .arrive = bytes_arrive };
 
-/* Bytes for a socket that is closed are answered by a reset, as by a kernel that has no place for
- * them. */
+/* Bytes for a socket that is closed, or gone with its host, are answered by a reset, as by a kernel
+ * that has no place for them. */
 static void take_in(cr_world *world, cr_endpoint *from, size_t n)
 {
     cr_flow *flow = &from->out;
     cr_world_note(world, n);
     cr_endpoint_answered(from->peer);
-    if (from->peer->closed && flow->arrived < flow->due) {
+    bool gone = from->peer->closed || from->peer->state == CR_ENDPOINT_ENDED;
+    if (gone && flow->arrived < flow->due) {
         flow->arrived = flow->due;
         cr_flow_take(flow, cr_flow_readable(flow));
         cr_wire_reset(world, from->peer);

@@ -29,8 +29,13 @@ typedef struct cr_route {
 } cr_route;
 
 /* Host 0 is where a program begins; as long as there is no other it is not in memory. */
+typedef struct cr_host {
+    char name[CR_HOST_NAME_MAX + 1];
+    bool down; /* powered off */
+} cr_host;
+
 typedef struct cr_hosts {
-    char (*names)[CR_HOST_NAME_MAX + 1];
+    cr_host *all;
     cr_route *routes; /* of count times count */
     int count;        /* 0: there is host 0 alone */
     int acting;       /* sockets are made on this one */

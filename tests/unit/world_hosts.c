@@ -241,3 +241,59 @@ HOSTS(that_are_cut_off_hear_of_no_reset)
     EXPECT_EQ(error_of(n, p.server), ECONNRESET);
     close_pair(n, &p);
 }
+
+/* Half-open: the peer of one that is gone learns of it when it sends, and when there is a host again to answer. */
+HOSTS(that_are_killed_tell_nobody)
+{
+    int one = cr_host_add(n->world, "one");
+    net_pair p = connect_hosts(n, one);
+    send_all(n, p.server, "never arrives");
+    cr_net_kill(n->world, one);
+    settle_net(n);
+    EXPECT_EQ(events_now(n, p.client), EPOLLOUT);
+    EXPECT_EQ(CALL(n, close, p.server), 0);
+    EXPECT_EQ(CALL(n, close, p.listener), 0);
+    settle_net(n);
+    EXPECT_EQ(events_now(n, p.client), EPOLLOUT);
+    send_all(n, p.client, "anyone there?");
+    while (cr_net_next(n->world) <= cr_world_now(n->world))
+        cr_net_deliver(n->world);
+    EXPECT_EQ(events_now(n, p.client), EPOLLOUT);
+    cr_net_start(n->world, one);
+    int64_t start = cr_world_now(n->world);
+    await_events(n, p.client, EPOLLERR);
+    EXPECT_EQ(cr_world_now(n->world), start);
+    EXPECT_EQ(error_of(n, p.client), ECONNRESET);
+    p.listener = listen_on(n, one, 80);
+    EXPECT_EQ(CALL(n, close, p.client), 0);
+    EXPECT_EQ(CALL(n, close, p.listener), 0);
+}
+
+HOSTS(that_are_killed_cannot_be_called_until_they_start)
+{
+    int one = cr_host_add(n->world, "one");
+    int listener = listen_on(n, one, 80), fd = open_on(n, 0);
+    EXPECT_EQ(call_host(n, fd, one, 80), -EINPROGRESS);
+    cr_net_kill(n->world, one);
+    int64_t start = cr_world_now(n->world);
+    await_events(n, fd, EPOLLERR);
+    EXPECT_EQ(error_of(n, fd), ETIMEDOUT);
+    EXPECT_EQ(cr_world_now(n->world) - start, 127 * CR_SECOND);
+    EXPECT_EQ(CALL(n, close, fd), 0);
+    EXPECT_EQ(CALL(n, close, listener), 0);
+    cr_net_start(n->world, one);
+    net_pair p = connect_hosts(n, one);
+    close_pair(n, &p);
+}
+
+HOSTS(may_have_their_connections_reset)
+{
+    int one = cr_host_add(n->world, "one");
+    net_pair p = connect_hosts(n, one);
+    send_all(n, p.client, "lost");
+    cr_net_reset(n->world, 0, one);
+    EXPECT_EQ(CALL(n, recv, p.server, n->buf, 1, 0), -ECONNRESET);
+    EXPECT_EQ(CALL(n, recv, p.client, n->buf, 1, 0), -ECONNRESET);
+    EXPECT_EQ(cr_net_next(n->world), CR_NEVER);
+    close_pair(n, &p);
+}
