@@ -31,11 +31,15 @@ static long read_in(const cr_caller *w, crank_stream *stream, size_t want)
 }
 
 /* No more than one trip for more: what is there is better than what might come. */
-static long read_some(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
+ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
 {
+    cr_caller w;
+    long n = cr_stream_begin(&w, stream, true, "crank_read");
+    if (n < 0 || size == 0)
+        return n;
     cr_buffer *in = &stream->in;
     if (cr_buffer_held(in) == 0) {
-        long n = read_in(w, stream, 1);
+        n = read_in(&w, stream, 1);
         if (n <= 0)
             return n;
     }
@@ -43,41 +47,29 @@ static long read_some(const cr_caller *w, crank_stream *stream, void *buf, size_
         size = cr_buffer_held(in);
     memcpy(buf, cr_buffer_first(in), size);
     taken(stream, size);
-    return (long)size;
-}
-
-ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
-{
-    cr_caller w;
-    long n = cr_stream_begin(&w, stream, true, "crank_read");
-    if (n == 0 && size > 0)
-        n = read_some(&w, stream, buf, size);
-    return cr_stream_leave(&w, n);
-}
-
-static long read_all(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
-{
-    cr_buffer *in = &stream->in;
-    while (cr_buffer_held(in) < size) {
-        long n = read_in(w, stream, size);
-        if (n < 0)
-            return n;
-        if (n == 0)
-            return cr_error_set(-ENODATA, "%s ended after %zu of %zu bytes", cr_stream_name(stream),
-                cr_buffer_held(in), size);
-    }
-    memcpy(buf, cr_buffer_first(in), size);
-    taken(stream, size);
-    return (long)size;
+    return (ssize_t)size;
 }
 
 ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
 {
     cr_caller w;
     long n = cr_stream_begin(&w, stream, true, "crank_read_exactly");
-    if (n == 0 && size > 0)
-        n = read_all(&w, stream, buf, size);
-    return cr_stream_leave(&w, n);
+    if (n < 0)
+        return n;
+    cr_buffer *in = &stream->in;
+    while (cr_buffer_held(in) < size) {
+        n = read_in(&w, stream, size);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            return cr_error_set(-ENODATA, "%s ended after %zu of %zu bytes", cr_stream_name(stream),
+                cr_buffer_held(in), size);
+    }
+    if (size > 0) {
+        memcpy(buf, cr_buffer_first(in), size);
+        taken(stream, size);
+    }
+    return (ssize_t)size;
 }
 
 /* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot
@@ -94,8 +86,12 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 }
 
 /* What has been searched once is not searched again, however small the pieces that come. */
-static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_t size)
+ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
 {
+    cr_caller w;
+    long n = cr_stream_begin(&w, stream, true, "crank_read_line");
+    if (n < 0)
+        return n;
     if (size < 2)
         return cr_error_set(-EINVAL,
             "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
@@ -103,7 +99,7 @@ static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_
     size_t length = line_in(in, size - 1, 0);
     while (length == 0) {
         size_t searched = cr_buffer_held(in);
-        long n = read_in(w, stream, size - 1);
+        n = read_in(&w, stream, size - 1);
         if (n < 0)
             return n;
         length = n == 0 ? cr_buffer_held(in) : line_in(in, size - 1, searched);
@@ -114,14 +110,5 @@ static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_
         memcpy(buf, cr_buffer_first(in), length);
     buf[length] = '\0';
     taken(stream, length);
-    return (long)length;
-}
-
-ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
-{
-    cr_caller w;
-    long n = cr_stream_begin(&w, stream, true, "crank_read_line");
-    if (n == 0)
-        n = read_line(&w, stream, buf, size);
-    return cr_stream_leave(&w, n);
+    return (ssize_t)length;
 }

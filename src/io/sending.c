@@ -226,10 +226,10 @@ int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
             err = cr_checkpoint_again(w);
         if (err < 0)
             return err;
-        s->calls++;
+        s->stream.calls++;
         w->self->wait_data.position = sent;
         err = cr_waitq_park(w, &s->progress, &progress_wait);
-        cr_socketlike_left(s);
+        cr_socketlike_left(&s->stream);
     }
     return err;
 }
@@ -241,9 +241,9 @@ int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s)
         s->stream.writer = w->self;
         return 0;
     }
-    s->calls++;
+    s->stream.calls++;
     int err = cr_waitq_park(w, &s->turn, &turn_wait);
-    cr_socketlike_left(s);
+    cr_socketlike_left(&s->stream);
     return err;
 }
 
@@ -326,10 +326,10 @@ static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes,
         return s->sending.result;
     s->send_pending = true;
     s->direct = w->self;
-    s->calls++;
+    s->stream.calls++;
     w->self->wait_object = s;
     long n = cr_park(w, &direct_wait);
-    cr_socketlike_left(s);
+    cr_socketlike_left(&s->stream);
     if (n == -ECANCELED)
         (void)cr_checkpoint_again(w);
     return n == -ECANCELED && s->ended ? s->ended : n;

@@ -142,10 +142,10 @@ static long receive(const cr_caller *w, cr_socketlike *s)
     if (cr_loop_submit(s->loop, &s->receiving) == CR_DONE_NOW)
         return s->receiving.result;
     s->receive_pending = true;
-    s->calls++;
+    s->stream.calls++;
     w->self->wait_object = s;
     long n = cr_park(w, &receive_wait);
-    cr_socketlike_left(s);
+    cr_socketlike_left(&s->stream);
     if (n == -ECANCELED && !s->ended)
         (void)cr_checkpoint_again(w);
     return n;
@@ -256,15 +256,17 @@ void cr_socketlike_shut(cr_socketlike *s)
 static void wake_closer(cr_socketlike *s)
 {
     cr_task *closer = s->closer;
-    if (!closer || s->calls > 0 || s->receive_pending || (s->closer_awaits_send && s->send_pending))
+    if (!closer || s->stream.calls > 0 || s->receive_pending ||
+        (s->closer_awaits_send && s->send_pending))
         return;
     s->closer = NULL;
     cr_wake(s->loop, closer, 0);
 }
 
-void cr_socketlike_left(cr_socketlike *s)
+void cr_socketlike_left(crank_stream *stream)
 {
-    s->calls--;
+    cr_socketlike *s = of(stream);
+    stream->calls--;
     if (CR_UNLIKELY(s->closer != NULL))
         wake_closer(s);
 }
@@ -316,7 +318,7 @@ static const cr_wait_ops leave_wait = {
 /* Until no call is left and RECV is not pending; with sending: nor SEND. */
 static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
 {
-    if (s->calls == 0 && !s->receive_pending && !(sending && s->send_pending))
+    if (s->stream.calls == 0 && !s->receive_pending && !(sending && s->send_pending))
         return;
     s->closer_awaits_send = sending;
     s->closer = w->self;
@@ -424,6 +426,7 @@ static const cr_stream_type socketlike_type = {
     .write_large = cr_sending_write_large,
     .put = cr_sending_put,
     .flush = cr_sending_flush,
+    .left = cr_socketlike_left,
     .finish = finish,
     .await_close = await_close,
     .free = free_stream,

@@ -35,7 +35,6 @@ struct cr_socketlike {
     cr_task *direct;   /* the writer whose own memory is being sent; NULL */
     cr_task *closer;   /* waits until no call and no operation is left; NULL */
     cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
-    unsigned calls;    /* calls that wait */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
     int send_error; /* why nothing more can be sent; 0 */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
@@ -75,7 +74,7 @@ static inline size_t cr_sending_unsent(const cr_socketlike *s)
 int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size);
 void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer);
 /* A call that had waited goes on: the closer may be waiting for that. */
-void cr_socketlike_left(cr_socketlike *s);
+void cr_socketlike_left(crank_stream *stream);
 /* Close the descriptor, now, unless that was done. */
 void cr_socketlike_shut(cr_socketlike *s);
 /* Close the descriptor where the stream has ended and no operation is left. */

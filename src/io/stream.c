@@ -40,6 +40,24 @@ void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, con
         stream->type->duplex ? "" : ", and one in all where a file is open for both");
 }
 
+/* The caller's budget is spent. Meanwhile it is in its call: another may close the stream. */
+static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
+{
+    cr_task **in_call = reads ? &stream->reader : &stream->writer;
+    bool alone = reads || !stream->type->duplex;
+    if (alone)
+        *in_call = w->self;
+    stream->calls++;
+    cr_checkpoint_yield(w);
+    if (alone)
+        *in_call = NULL;
+    if (stream->type->left)
+        stream->type->left(stream);
+    else
+        stream->calls--;
+    return cr_checkpoint_again(w);
+}
+
 /* Whether the stream is open for this comes last: misuse is found also where it is not. */
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
 {
@@ -47,14 +65,18 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
     int err = cr_checkpoint_no_yield(w, call);
     if (err < 0)
         return err;
-    if (w->loop->runner.budget > 0)
-        cr_checkpoint_costs(w, CR_BUDGET_STREAM);
     bool duplex = stream->type->duplex;
     bool both = !duplex && stream->readable && stream->writable;
     if (reads || both)
         cr_stream_check_alone(stream, stream->reader, call);
     if (!duplex && (!reads || both))
         cr_stream_check_alone(stream, stream->writer, call);
+    if (CR_UNLIKELY(w->loop->runner.budget == 0)) {
+        err = make_room(w, stream, reads);
+        if (err < 0)
+            return err;
+    }
+    cr_checkpoint_costs(w, CR_BUDGET_STREAM);
     if (CR_LIKELY(reads ? stream->readable : stream->writable))
         return 0;
     return cr_error_set(-EBADF, "%s: %s is not open for %s", call, cr_stream_name(stream),

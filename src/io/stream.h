@@ -39,6 +39,8 @@ typedef struct cr_stream_type {
     void (*taken)(crank_stream *stream, size_t size);
     /* Everything in the out buffer to the kernel. 0, or a negative errno with its message. */
     int (*flush)(const cr_caller *w, crank_stream *stream);
+    /* A call that let the others run before it began goes on. NULL: none can have closed it. */
+    void (*left)(crank_stream *stream);
     /* Write out what is in the buffer, let go of the descriptor, also when cancelled. 0 or a
      * negative errno with its message. The stream's memory stays. No request is delivered: whether
      * one is answered is known when it is known what the call returns. */
@@ -65,6 +67,7 @@ struct crank_stream {
     bool written;   /* something has been given to the kernel */
     bool lost;      /* bytes that were written never reached the kernel */
     bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
+    unsigned calls; /* duplex: tasks that wait in a call; the stream outlives them */
     bool closing;   /* it is being written out and let go of */
     bool borrowed;  /* crank_close leaves it to its owner */
     unsigned asked; /* of the task that closes it, before it did */
@@ -79,16 +82,8 @@ static inline char *cr_buffer_first(const cr_buffer *buffer)
 }
 static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
 
-/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. It
- * runs no other task, for one could close the stream: cr_stream_leave does. */
+/* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
-/* What every call ends with, when it needs the stream no more: the others run where the caller's
- * budget is spent. Gives result. */
-static inline long cr_stream_leave(const cr_caller *w, long result)
-{
-    cr_checkpoint_yield(w);
-    return result;
-}
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before

@@ -36,65 +36,46 @@ int crank_write(crank_stream *stream, const void *buf, size_t size)
 {
     cr_caller w;
     int err = cr_stream_begin(&w, stream, false, "crank_write");
-    if (err == 0 && size > 0) {
-        forget_ahead(stream);
-        err = put(&w, stream, buf, size);
-    }
-    return (int)cr_stream_leave(&w, err);
-}
-
-/* Of a text that does not fit on the stack. */
-static int print_long(
-    const cr_caller *w, crank_stream *stream, size_t length, const char *format, va_list args)
-{
-    const cr_sys *sys = w->loop->sys;
-    char *text = cr_alloc(sys, length + 1);
-    if (!text)
-        return cr_stream_failed(stream, "write", -ENOMEM);
-    vsnprintf(text, length + 1, format, args);
-    int err = put(w, stream, text, length);
-    cr_free(sys, text);
-    return err;
+    if (err < 0 || size == 0)
+        return err;
+    forget_ahead(stream);
+    return put(&w, stream, buf, size);
 }
 
 /* Formatted aside, for a wait could change what the arguments point to. Most texts fit on the
  * stack. */
-static int print(const cr_caller *w, crank_stream *stream, const char *format, va_list args)
-{
-    enum { usual = 256 };
-    char near[usual];
-    va_list again;
-    forget_ahead(stream);
-    va_copy(again, args);
-    int length = vsnprintf(near, sizeof near, format, args);
-    int err = 0;
-    if (length < 0)
-        err = cr_stream_failed(stream, "format for", errno ? -errno : -EINVAL);
-    else if (length >= usual)
-        err = print_long(w, stream, (size_t)length, format, again);
-    else if (length > 0)
-        err = put(w, stream, near, (size_t)length);
-    va_end(again);
-    return err;
-}
-
 int crank_printf(crank_stream *stream, const char *format, ...)
 {
+    enum { usual = 256 };
     cr_caller w;
+    char near[usual];
     va_list args;
     int err = cr_stream_begin(&w, stream, false, "crank_printf");
+    if (err < 0)
+        return err;
+    forget_ahead(stream);
     va_start(args, format);
-    if (err == 0)
-        err = print(&w, stream, format, args);
+    int length = vsnprintf(near, sizeof near, format, args);
     va_end(args);
-    return (int)cr_stream_leave(&w, err);
+    if (length < 0)
+        return cr_stream_failed(stream, "format for", errno ? -errno : -EINVAL);
+    if (length < usual)
+        return length ? put(&w, stream, near, (size_t)length) : 0;
+    const cr_sys *sys = w.loop->sys;
+    char *text = cr_alloc(sys, (size_t)length + 1);
+    if (!text)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    va_start(args, format);
+    vsnprintf(text, (size_t)length + 1, format, args);
+    va_end(args);
+    err = put(&w, stream, text, (size_t)length);
+    cr_free(sys, text);
+    return err;
 }
 
 int crank_flush(crank_stream *stream)
 {
     cr_caller w;
     int err = cr_stream_begin(&w, stream, false, "crank_flush");
-    if (err == 0)
-        err = stream->type->flush(&w, stream);
-    return (int)cr_stream_leave(&w, err);
+    return err < 0 ? err : stream->type->flush(&w, stream);
 }

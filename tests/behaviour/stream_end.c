@@ -272,3 +272,19 @@ TEST(auto_stream, reports_each_loss_once_as_an_unawaited_failure)
     EXPECT_EQ(crank_run_with(&options, read_and_lose_once), 0);
     EXPECT_EQ(reports, 1);
 }
+
+/* ---- While another task is in a call ---- */
+
+static int write_with_budget_spent(crank_stream *s)
+{
+    cr_loop_here->runner.budget = 1;
+    return crank_write(s, "x", 1);
+}
+TEST_CHECKS(close, of_a_file_in_whose_call_another_task_makes_room_is_refused, "is still writing /dev/null")
+{
+    crank_stream *s = crank_try(crank_open("/dev/null", "w"));
+    crank_task *writer = crank_spawn(write_with_budget_spent, s);
+    crank_try(crank_sleep(0));
+    EXPECT(!crank_done(writer));
+    return crank_close(s);
+}
