@@ -13,4 +13,5 @@
 #include "crank/thread.h"
 #include "crank/stream.h"
 #include "crank/net.h"
+#include "crank/process.h"
 #endif

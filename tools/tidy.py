@@ -17,11 +17,11 @@ from tidy_ranks import broad_headers, circles, declared, homes, hooks, print_cir
 from tidy_tree import COMMENT, INCLUDE, Tree, functions_of, line_of, source_functions
 
 LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope", "group", "generator", "sync",
-          "thread", "io", "net", "run", "inspect", "cli"]
+          "thread", "io", "net", "process", "run", "inspect", "cli"]
 # Public headers by the layer they belong to: which of them a file of src may include.
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "world", "error": "error", "task": "task",
                "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
-               "net": "net", "explore": "inspect"}
+               "net": "net", "process": "process", "signal": "process", "explore": "inspect"}
 
 # Files that include each other in a circle, and why.
 CIRCLES = {

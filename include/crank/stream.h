@@ -78,10 +78,18 @@ typedef struct crank_listener crank_listener;
 /* Close its sockets. Never waits. A CHECK while a task accepts or serves. NULL is ignored. 0. */
 CRANK_API int crank_listener_close(crank_listener *listener);
 
+/* A program that was started: crank/process.h. */
+typedef struct crank_process crank_process;
+/* End it and free the object: its pipes are closed; where it runs it is sent SIGTERM, after its grace seconds
+ * SIGKILL, and it is waited for, also when cancelled. Other tasks that wait for it are given its status. NULL is
+ * ignored. 0; fails with -ECANCELED: it has ended all the same. */
+CRANK_API CRANK_BLOCKS int crank_process_close(crank_process *process);
+
 #ifndef __cplusplus
-/* Close a stream, a listener or a generator. */
+/* Close a stream, a listener, a process or a generator. */
 #define crank_close(x) \
     _Generic((x), crank_stream *: crank_stream_close, crank_listener *: crank_listener_close, \
+        crank_process *: crank_process_close, \
         crank_generator *: crank_generator_close)(x)
 /* CRANK_AUTO_STREAM crank_stream *s = ...: closed at the end of its block, as by crank_close. It answers no request to
  * cancel: that stays for the next wait. What cannot be written then is lost, and reported (CRANK_REPORT_UNAWAITED), and

@@ -35,6 +35,9 @@ typedef struct cr_socket_option {
     unsigned size; /* of value; getsockopt writes how much it has filled */
 } cr_socket_option;
 
+/* Which end of a pipe another program gets. */
+enum cr_pipe_end { CR_PIPE_NONE = -1, CR_PIPE_READER, CR_PIPE_WRITER };
+
 /* A program to start, and what its process begins with. */
 typedef struct cr_spawn {
     const char *file; /* sought in PATH where it has no '/' */
@@ -100,8 +103,8 @@ struct cr_sys {
     ssize_t (*read)(void *context, int fd, void *buf, size_t size);
     ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
     int (*open)(void *context, const char *path, int flags, unsigned mode);
-    /* reader, then writer: close-on-exec and O_NONBLOCK, above 2 */
-    int (*pipe)(void *context, int ret_fds[2]);
+    /* reader, then writer: close-on-exec, above 2, and O_NONBLOCK but for what is a child's */
+    int (*pipe)(void *context, int ret_fds[2], enum cr_pipe_end childs);
     /* 1, 0, or a negative errno */
     int (*is_terminal)(void *context, int fd);
     int (*eventfd)(void *context, unsigned value, int flags);
@@ -138,10 +141,9 @@ struct cr_sys {
 
     /* processes */
     /* Start a program with no signal blocked and SIGPIPE as ever; waits for its exec. Its id, or
-     * the negative errno of what failed, exec included: then there is none. */
-    int (*spawn)(void *context, const cr_spawn *asked);
-    /* close-on-exec; readable when it has ended */
-    int (*pidfd_open)(void *context, int id);
+     * the negative errno of what failed, exec included: then there is none. *ret_pidfd is
+     * close-on-exec, and readable when it has ended. */
+    int (*spawn)(void *context, const cr_spawn *asked, int *ret_pidfd);
     /* Reap it: 1 and its status, which is its exit status or 256 + the signal that ended it; 0: it
      * runs; -ECHILD: it was reaped by others. */
     int (*wait_pidfd)(void *context, int fd, int *ret_status);

@@ -297,21 +297,35 @@ static int move_above_standard(int fd)
     return moved;
 }
 
-static int real_pipe(void *context, int ret_fds[2])
+/* The flag belongs to the end alone: the other one is another open file. */
+static int prepare_end(int fd, bool waits)
+{
+    int above = move_above_standard(fd);
+    if (above < 0 || waits || fcntl(above, F_SETFL, fcntl(above, F_GETFL) | O_NONBLOCK) == 0)
+        return above;
+    int err = -errno;
+    close(above);
+    return err;
+}
+
+static int real_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
 {
     (void)context;
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
-    for (int i = 0; i < 2; i++) {
-        fds[i] = move_above_standard(fds[i]);
-        if (fds[i] >= 0)
-            continue;
-        close(fds[!i]);
-        return fds[i];
+    int reader = prepare_end(fds[0], childs == CR_PIPE_READER);
+    int writer = prepare_end(fds[1], childs == CR_PIPE_WRITER);
+    if (reader >= 0 && writer >= 0) {
+        ret_fds[0] = reader;
+        ret_fds[1] = writer;
+        return 0;
     }
-    memcpy(ret_fds, fds, sizeof fds);
-    return 0;
+    if (reader >= 0)
+        close(reader);
+    if (writer >= 0)
+        close(writer);
+    return reader < 0 ? reader : writer;
 }
 
 static int real_is_terminal(void *context, int fd)
@@ -533,7 +547,6 @@ const cr_sys cr_sys_real = {
     .peer_name = cr_sys_real_peer_name,
     .interface_index = cr_sys_real_interface_index,
     .spawn = cr_sys_real_spawn,
-    .pidfd_open = cr_sys_real_pidfd_open,
     .wait_pidfd = cr_sys_real_wait_pidfd,
     .signal_pidfd = cr_sys_real_signal_pidfd,
     .signal_group = cr_sys_real_signal_group,

@@ -22,14 +22,25 @@ extern char **environ;
 
 static inline long failed(long result) { return result < 0 ? -errno : result; }
 
-/* Duplicates above the child's numbers: 0 or a negative errno. -1 stays: the child has none. One of
- * the standard three that is not open is left out; that another is missing is a mistake. */
+/* One of the standard three may be closed, or its number one of crank's own: no child is to have
+ * those, which are close-on-exec. */
+static bool is_missing(int fd, int number)
+{
+    if (fd != number || fd > STDERR_FILENO)
+        return false;
+    int flags = fcntl(fd, F_GETFD);
+    return flags < 0 || (flags & FD_CLOEXEC);
+}
+
+/* Duplicates above the child's numbers: 0 or a negative errno. -1: the child has none. */
 static int duplicate(const cr_spawn *asked, int *copies)
 {
     for (int i = 0; i < asked->count; i++) {
         int fd = asked->descriptors[i];
-        copies[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, asked->count);
-        if (fd >= 0 && copies[i] < 0 && !(errno == EBADF && fd == i && i <= STDERR_FILENO))
+        if (fd < 0 || is_missing(fd, i))
+            continue;
+        copies[i] = fcntl(fd, F_DUPFD_CLOEXEC, asked->count);
+        if (copies[i] < 0)
             return -errno;
     }
     return 0;
@@ -103,7 +114,20 @@ static int start(const cr_spawn *asked, const int *copies)
     return err < 0 ? err : id;
 }
 
-int cr_sys_real_spawn(void *context, const cr_spawn *asked)
+/* Without a pidfd it could not be waited for. Where SIGCHLD is ignored it may be gone already. */
+static int open_pidfd(pid_t id)
+{
+    long fd = failed(syscall(SYS_pidfd_open, id, 0));
+    if (fd >= 0)
+        return (int)fd;
+    if (fd != -ESRCH)
+        kill(id, SIGKILL);
+    while (waitpid(id, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return fd == -ESRCH ? -ECHILD : (int)fd;
+}
+
+int cr_sys_real_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
 {
     (void)context;
     int *copies = malloc((size_t)asked->count * sizeof *copies);
@@ -116,13 +140,10 @@ int cr_sys_real_spawn(void *context, const cr_spawn *asked)
         result = start(asked, copies);
     close_copies(copies, asked->count);
     free(copies);
-    return result;
-}
-
-int cr_sys_real_pidfd_open(void *context, int id)
-{
-    (void)context;
-    return (int)failed(syscall(SYS_pidfd_open, id, 0));
+    if (result < 0)
+        return result;
+    *ret_pidfd = open_pidfd(result);
+    return *ret_pidfd < 0 ? *ret_pidfd : result;
 }
 
 int cr_sys_real_wait_pidfd(void *context, int fd, int *ret_status)

@@ -4,8 +4,7 @@
 #define CR_SYS_REAL_PROCESSES_H
 #include "base/sys.h"
 
-int cr_sys_real_spawn(void *context, const cr_spawn *asked);
-int cr_sys_real_pidfd_open(void *context, int id);
+int cr_sys_real_spawn(void *context, const cr_spawn *asked, int *ret_pidfd);
 int cr_sys_real_wait_pidfd(void *context, int fd, int *ret_status);
 int cr_sys_real_signal_pidfd(void *context, int fd, int signal);
 int cr_sys_real_signal_group(void *context, int id, int signal);

@@ -84,7 +84,7 @@ static int open_both(crank_loop *loop, crank_stream *ret_ends[2])
 {
     const cr_sys *sys = loop->sys;
     int fds[2];
-    int err = sys->pipe(sys->context, fds);
+    int err = sys->pipe(sys->context, fds, CR_PIPE_NONE);
     if (err < 0)
         return err;
     ret_ends[0] = cr_pipe_open(loop, fds[0], true, "a pipe");
@@ -140,6 +140,8 @@ int cr_pipe_adopt(crank_loop *loop, const cr_adoption *asked, crank_stream **ret
     int err = sys->stat(sys->context, asked->fd, &status);
     if (err < 0)
         return err;
+    if (asked->borrowed && !(status.st_mode & S_IFMT))
+        return -EBADF; /* closed before the run, and one of the loop's own has its number */
     if (S_ISFIFO(status.st_mode) || sys->is_terminal(sys->context, asked->fd) == 1)
         return adopt_shared(loop, asked, ret_stream);
     if (S_ISSOCK(status.st_mode))
@@ -148,7 +150,10 @@ int cr_pipe_adopt(crank_loop *loop, const cr_adoption *asked, crank_stream **ret
         *ret_stream = open_as(loop, asked->fd, &file_adopted, asked);
     else
         *ret_stream = cr_file_adopt(loop, asked->fd, asked->flags, asked->name);
-    return *ret_stream ? 0 : -ENOMEM;
+    if (!*ret_stream)
+        return -ENOMEM;
+    (*ret_stream)->borrowed = asked->borrowed;
+    return 0;
 }
 
 crank_stream *crank_stream_from_fd(int fd, const char *mode)

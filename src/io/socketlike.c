@@ -208,7 +208,8 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
  * terminal that is also read, cannot be. */
 static bool has_half(const cr_socketlike *s)
 {
-    return s->kind->fd < CR_FD_PIPE || !(s->stream.readable || s->stream.borrowed);
+    return s->kind->fd < CR_FD_PIPE || !s->kind->close ||
+           !(s->stream.readable || s->stream.borrowed);
 }
 
 /* Writers that wait come before the end; so does what they wrote. */

@@ -153,8 +153,9 @@ static int sim_open(void *context, const char *path, int flags, unsigned mode)
 }
 
 /* A pair of simulated sockets, of which one only reads and the other only writes. */
-static int sim_pipe(void *context, int ret_fds[2])
+static int sim_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
 {
+    (void)childs;
     int err = cr_net_pair(context, AF_UNIX, SOCK_STREAM, ret_fds);
     return err < 0 ? err : cr_net_shutdown(context, ret_fds[1], SHUT_RD);
 }
@@ -217,17 +218,11 @@ static int sim_interface_index(void *context, const char *name)
 }
 
 /* A program runs in real time, of which a simulation has none: there are no processes. */
-static int sim_spawn(void *context, const cr_spawn *asked)
+static int sim_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
 {
     (void)context;
     (void)asked;
-    return -ENOTSUP;
-}
-
-static int sim_pidfd_open(void *context, int id)
-{
-    (void)context;
-    (void)id;
+    (void)ret_pidfd;
     return -ENOTSUP;
 }
 
@@ -450,7 +445,6 @@ static void make_table(cr_world *world)
         .write_at = sim_write_at,
         .interface_index = sim_interface_index,
         .spawn = sim_spawn,
-        .pidfd_open = sim_pidfd_open,
         .wait_pidfd = sim_wait_pidfd,
         .signal_pidfd = sim_signal_pidfd,
         .signal_group = sim_signal_group,

@@ -28,10 +28,10 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "pidfd_open", "close", "eventfd",
-    "timerfd", "stat", "read_at", "write_at", "interface_index", "socket", "socket_pair", "bind", "listen", "accept",
-    "connect", "recv", "send", "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll",
-    "uring_setup", "uring_map", "uring_enter", "uring_register", "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd", "timerfd", "stat",
+    "read_at", "write_at", "interface_index", "socket", "socket_pair", "bind", "listen", "accept", "connect", "recv",
+    "send", "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map",
+    "uring_enter", "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -289,17 +289,13 @@ static int failing_open(UNUSED_CONTEXT, const char *path, int flags, unsigned pe
         return -EMFILE;
     return interrupted() ? -EINTR : REAL(open, path, flags, permissions);
 }
-static int failing_pipe(UNUSED_CONTEXT, int ret_fds[2])
+static int failing_pipe(UNUSED_CONTEXT, int ret_fds[2], enum cr_pipe_end childs)
 {
-    return FAILS(TEST_CALL_PIPE) ? -EMFILE : REAL(pipe, ret_fds);
+    return FAILS(TEST_CALL_PIPE) ? -EMFILE : REAL(pipe, ret_fds, childs);
 }
-static int failing_spawn(UNUSED_CONTEXT, const cr_spawn *asked)
+static int failing_spawn(UNUSED_CONTEXT, const cr_spawn *asked, int *ret_pidfd)
 {
-    return FAILS(TEST_CALL_SPAWN) ? -EAGAIN : REAL(spawn, asked);
-}
-static int failing_pidfd_open(UNUSED_CONTEXT, int id)
-{
-    return FAILS(TEST_CALL_PIDFD) ? -EMFILE : REAL(pidfd_open, id);
+    return FAILS(TEST_CALL_SPAWN) ? -EAGAIN : REAL(spawn, asked, ret_pidfd);
 }
 static int noted(int fd)
 {
@@ -548,7 +544,6 @@ __attribute__((constructor(101))) static void make_table(void)
     table->open = failing_open;
     table->pipe = failing_pipe;
     table->spawn = failing_spawn;
-    table->pidfd_open = failing_pidfd_open;
     table->eventfd = failing_eventfd;
     table->timerfd = failing_timerfd;
     table->stat = failing_stat;
