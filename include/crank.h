@@ -14,4 +14,5 @@
 #include "crank/stream.h"
 #include "crank/net.h"
 #include "crank/process.h"
+#include "crank/signal.h"
 #endif

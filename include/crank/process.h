@@ -59,9 +59,9 @@ CRANK_API pid_t crank_process_id(const crank_process *process);
  * lost: SIGCHLD is ignored, or another part of the program waits for any child), -ENOMEM. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_process_wait(crank_process *process);
 /* Write input to it and then the end, read what it writes to the ends, all at once, and wait. Gives what
- * crank_process_wait gives. A program that does not read its input is no error. Where ret_output is NULL what it writes
- * is dropped. Fails with -ECANCELED (it runs on; what it wrote is lost), -EMSGSIZE (more than ret_output->limit), and as
- * crank_process_wait and crank_read; then ret_output is untouched. */
+ * crank_process_wait gives. A program that does not read its input is no error. Where ret_output is NULL what it
+ * writes is dropped. Fails with -ECANCELED (it runs on; what it wrote is lost), -EMSGSIZE (more than
+ * ret_output->limit), and as crank_process_wait and crank_read; then ret_output is untouched. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_process_communicate(
     crank_process *process, const void *input, size_t size, crank_output *ret_output);
 /* Send it a signal: never to another process that has its number by now. 0; fails with -ESRCH once it has ended, and as

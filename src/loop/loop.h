@@ -115,6 +115,8 @@ int cr_loop_open(
 void cr_loop_close(crank_loop *loop);
 /* Call close(loop, closer) at the end, newest first. */
 void cr_loop_at_close(crank_loop *loop, cr_closer *closer);
+/* No more; one that is not in the list is ignored. */
+void cr_loop_not_at_close(crank_loop *loop, cr_closer *closer);
 /* The end: call them. */
 void cr_loop_ends(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */

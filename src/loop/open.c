@@ -136,6 +136,16 @@ void cr_loop_at_close(crank_loop *loop, cr_closer *closer)
     loop->closers = closer;
 }
 
+/* What is gone when the loop ends must not be told. */
+void cr_loop_not_at_close(crank_loop *loop, cr_closer *closer)
+{
+    cr_closer **at = &loop->closers;
+    while (*at && *at != closer)
+        at = &(*at)->next;
+    if (*at)
+        *at = closer->next;
+}
+
 void cr_loop_ends(crank_loop *loop)
 {
     while (loop->closers) {

@@ -100,16 +100,6 @@ void crank_waker_wake(crank_waker *waker)
     atomic_fetch_sub(&waker->inside, 1);
 }
 
-/* So that the end of the run does not tell a waker that is gone. */
-static void forget_closer(crank_loop *loop, cr_closer *closer)
-{
-    cr_closer **at = &loop->closers;
-    while (*at && *at != closer)
-        at = &(*at)->next;
-    if (*at)
-        *at = closer->next;
-}
-
 /* The caller has told its threads not to wake it any more; those that are inside right now are
  * waited for. */
 void crank_waker_free(crank_waker *waker)
@@ -128,7 +118,7 @@ void crank_waker_free(crank_waker *waker)
         own(loop), "crank_waker_free: free a waker on its loop's own thread, or after the run");
     let_go_of_loop(waker);
     loop->external_refs--;
-    forget_closer(loop, &waker->closer);
+    cr_loop_not_at_close(loop, &waker->closer);
     if (atomic_load(&waker->posted))
         waker->freed = true; /* its post goes with it when it arrives */
     else

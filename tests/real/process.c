@@ -391,6 +391,18 @@ TEST_BOTH(session, has_its_signals_sent_to_all_its_processes)
     return crank_close(p);
 }
 
+static int start_and_signal(void)
+{
+    crank_process *p = start_shell("kill -USR1 $$; exit 1", NULL);
+    EXPECT_EQ(crank_process_wait(p), 256 + SIGUSR1);
+    return crank_close(p);
+}
+TEST_BOTH(signals, of_a_process_are_its_own)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    return start_and_signal();
+}
+
 /* ---- Many ---- */
 
 static int start_and_wait(int n)

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* signals.c: signals to this process, received by tasks. The tests send them to themselves. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static volatile sig_atomic_t old_calls;
+static void old_handler(int number) { old_calls += number; }
+static void handle_before(int number)
+{
+    struct sigaction action = { .sa_handler = old_handler };
+    old_calls = 0;
+    EXPECT_EQ(sigaction(number, &action, NULL), 0);
+}
+static void *handler_of(int number)
+{
+    struct sigaction now;
+    EXPECT_EQ(sigaction(number, NULL, &now), 0);
+    return (void *)(uintptr_t)now.sa_handler;
+}
+
+static int send_later(int number)
+{
+    crank_try(crank_sleep(0.001));
+    return raise(number);
+}
+TEST_EACH_BACKEND(signals, reach_the_task_that_waits_for_them)
+{
+    CRANK_SIGNALS(asked, SIGTERM, SIGHUP);
+    crank_task *sending = crank_spawn(send_later, SIGHUP);
+    EXPECT_EQ(crank_signals_next(&asked), SIGHUP);
+    crank_try(crank_await(sending));
+    EXPECT_EQ(raise(SIGTERM), 0);
+    EXPECT_EQ(crank_signals_next(&asked), SIGTERM);
+    return 0;
+}
+
+TEST_EACH_BACKEND(signals, that_are_equal_are_one_and_different_ones_have_their_turns)
+{
+    CRANK_SIGNALS(asked, SIGUSR1, SIGUSR2);
+    for (int i = 0; i < 10; i++) {
+        EXPECT_EQ(raise(SIGUSR1) | raise(SIGUSR1) | raise(SIGUSR2), 0);
+        EXPECT_EQ(crank_signals_next(&asked), i % 2 ? SIGUSR2 : SIGUSR1);
+    }
+    EXPECT_EQ(crank_signals_next(&asked), SIGUSR1);
+    EXPECT_EQ(crank_within(0.001, crank_signals_next(&asked)), -ETIMEDOUT);
+    return 0;
+}
+
+static int receive(crank_signals *asked) { return crank_signals_next(asked); }
+TEST_EACH_BACKEND(signals, go_to_one_of_several_waiting_tasks_each)
+{
+    CRANK_SIGNALS(asked, SIGUSR1, SIGUSR2);
+    crank_task *first = crank_spawn(receive, &asked), *second = crank_spawn(receive, &asked);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(raise(SIGUSR1) | raise(SIGUSR2), 0);
+    EXPECT_EQ(crank_await(first) + crank_await(second), SIGUSR1 + SIGUSR2);
+    return 0;
+}
+
+TEST_EACH_BACKEND(signals, that_wake_a_task_which_is_cancelled_wake_the_next)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    crank_task *first = crank_spawn(receive, &asked), *second = crank_spawn(receive, &asked);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    EXPECT_EQ(crank_cancel(first), 0);
+    EXPECT_EQ(crank_await(first), -ECANCELED);
+    EXPECT_EQ(crank_await(second), SIGUSR1);
+    return 0;
+}
+
+TEST_EACH_BACKEND(signals, are_waited_for_within_a_limit)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    EXPECT_EQ(crank_within(0.001, crank_signals_next(&asked)), -ETIMEDOUT);
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    EXPECT_EQ(crank_signals_next(&asked), SIGUSR1);
+    return 0;
+}
+
+static int receive_none(void)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    return raise(SIGUSR1);
+}
+TEST_EACH_BACKEND(signals, that_no_task_has_taken_are_the_old_handlers)
+{
+    handle_before(SIGUSR1);
+    EXPECT_EQ(receive_none(), 0);
+    EXPECT_EQ(old_calls, SIGUSR1);
+    EXPECT(handler_of(SIGUSR1) == (void *)(uintptr_t)old_handler);
+    return 0;
+}
+
+static int receive_inside(crank_signals *outer)
+{
+    CRANK_SIGNALS(inner, SIGUSR1);
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    EXPECT_EQ(crank_signals_next(&inner), SIGUSR1);
+    EXPECT_EQ(crank_signals_next(outer), SIGUSR1);
+    return raise(SIGUSR1);
+}
+static int receive_outside(void)
+{
+    CRANK_SIGNALS(outer, SIGUSR1, SIGUSR2);
+    crank_try(receive_inside(&outer));
+    EXPECT(handler_of(SIGUSR1) != (void *)(uintptr_t)old_handler);
+    EXPECT_EQ(crank_signals_next(&outer), SIGUSR1);
+    EXPECT_EQ(old_calls, 0);
+    return 0;
+}
+TEST_EACH_BACKEND(signals, are_given_to_every_receiver_and_the_last_one_restores_the_handler)
+{
+    handle_before(SIGUSR1);
+    crank_try(receive_outside());
+    EXPECT(handler_of(SIGUSR1) == (void *)(uintptr_t)old_handler);
+    EXPECT(handler_of(SIGUSR2) == NULL);
+    return 0;
+}
+
+static int receive_unreceivable(int number)
+{
+    CRANK_SIGNALS(asked, SIGUSR1, number);
+    return crank_signals_next(&asked);
+}
+TEST_EACH_BACKEND(signals, that_cannot_be_received_fail_the_first_wait)
+{
+    const int numbers[] = { SIGKILL, SIGSTOP, SIGSEGV, 0, -1, 65, 32 };
+    handle_before(SIGUSR1);
+    for (size_t i = 0; i < CRANK_COUNT(numbers); i++)
+        EXPECT_EQ(receive_unreceivable(numbers[i]), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "CRANK_SIGNALS");
+    EXPECT(handler_of(SIGUSR1) == (void *)(uintptr_t)old_handler);
+    return 0;
+}
+
+/* ---- Ctrl-C ---- */
+
+static int receive_interrupt(void)
+{
+    CRANK_SIGNALS(asked, SIGINT);
+    EXPECT_EQ(raise(SIGINT), 0);
+    crank_try(crank_sleep(0.001)); /* app is not cancelled */
+    EXPECT_EQ(crank_signals_next(&asked), SIGINT);
+    EXPECT_EQ(raise(SIGINT), 0);
+    EXPECT_EQ(crank_signals_next(&asked), SIGINT);
+    return 0;
+}
+static int interrupt_without_receiver(void)
+{
+    crank_try(receive_interrupt());
+    EXPECT_EQ(raise(SIGINT), 0);
+    EXPECT_EQ(crank_sleep(1), -ECANCELED);
+    return 0;
+}
+static const crank_options interruptible = { .handle_interrupt = true, .backend = CRANK_BACKEND_EPOLL };
+TEST(interrupt, is_received_instead_of_cancelling_app_and_cancels_it_afterwards)
+{
+    EXPECT_EQ(crank_run_with(&interruptible, interrupt_without_receiver), -EINTR);
+}
+
+static int leave_interrupt(void)
+{
+    CRANK_SIGNALS(asked, SIGINT);
+    return raise(SIGINT);
+}
+static int leave_and_sleep(void)
+{
+    crank_try(leave_interrupt());
+    return crank_sleep(1);
+}
+TEST(interrupt, that_no_task_has_taken_cancels_app_when_the_block_ends)
+{
+    EXPECT_EQ(crank_run_with(&interruptible, leave_and_sleep), -EINTR);
+}
+
+static int interrupt_twice(void)
+{
+    CRANK_SIGNALS(asked, SIGINT);
+    raise(SIGINT);
+    raise(SIGINT);
+    _exit(7);
+}
+TEST(interrupt, that_comes_twice_and_is_not_taken_ends_the_process)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)crank_run_with(&interruptible, interrupt_twice);
+        _exit(8);
+    }
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), SIGINT);
+}
+
+/* ---- Several loops ---- */
+
+static pthread_barrier_t all_ready;
+static int receive_one(void)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    pthread_barrier_wait(&all_ready);
+    return crank_signals_next(&asked) == SIGUSR1 ? 0 : -EIO;
+}
+static void *run_one(void *arg)
+{
+    (void)arg;
+    long result = crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, receive_one);
+    return (void *)(intptr_t)result;
+}
+TEST(signals, reach_every_loop_that_receives_them)
+{
+    pthread_t threads[2];
+    handle_before(SIGUSR1);
+    EXPECT_EQ(pthread_barrier_init(&all_ready, NULL, 3), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(pthread_create(&threads[i], NULL, run_one, NULL), 0);
+    pthread_barrier_wait(&all_ready);
+    EXPECT_EQ(kill(getpid(), SIGUSR1), 0);
+    for (int i = 0; i < 2; i++) {
+        void *result;
+        EXPECT_EQ(pthread_join(threads[i], &result), 0);
+        EXPECT(!result);
+    }
+    pthread_barrier_destroy(&all_ready);
+    EXPECT_EQ(old_calls, 0);
+    EXPECT(handler_of(SIGUSR1) == (void *)(uintptr_t)old_handler);
+}
+
+/* ---- Forks, and misuse ---- */
+
+TEST_EACH_BACKEND(signals, are_not_received_in_the_child_of_a_fork)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(handler_of(SIGUSR1) ? 1 : 0);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    return 0;
+}
+
+static int leave_with_a_waiter(void)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    (void)crank_detach(crank_spawn(receive, &asked));
+    return crank_sleep(0);
+}
+TEST_CHECKS(signals, whose_block_ends_while_a_task_waits_are_refused, "CRANK_SIGNALS") { return leave_with_a_waiter(); }
