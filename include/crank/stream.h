@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef CRANK_STREAM_H
 #define CRANK_STREAM_H
-/* Streams of bytes with a buffer. So far over files; the loop goes on while one is read or written. One task may read
- * and one may write at a time, one in all where a file is open for both: another is a CHECK. */
+/* Streams of bytes with a buffer, over files and sockets (crank/net.h); the loop goes on while one is read or written.
+ * One task may read a stream at a time: another is a CHECK. Of a socket any number of tasks may write, and each call's
+ * bytes stay together; of a file one, and one in all where it is open for both. */
 #include "base.h"
 #include "generator.h"
 #if defined(__GNUC__)
@@ -25,8 +26,29 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read(crank_stream *stream, v
  * crank_read. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size);
 /* A line with its '\n' into buf, terminated; the last may lack it; 0 at the end. A line longer than size - 1 comes in
- * pieces, each without '\n' but the last. Fails as crank_read; -EINVAL for size < 2. */
+ * pieces, each without '\n' but the last: line[n - 1] != '\n' tells a piece. A server that wants whole lines calls
+ * crank_read_until. Fails as crank_read; -EINVAL for size < 2. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size);
+/* Up to and with separator into buf, terminated: how many bytes, at most size - 1. 0 at the end. Fails with -EMSGSIZE
+ * (no separator ends within size - 1 bytes), -ENODATA (the end came first): both leave all bytes readable. Else as
+ * crank_read; -EINVAL for size < 2 and for an empty separator. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_until(
+    crank_stream *stream, const char *separator, char *buf, size_t size);
+/* The same up to one of n separators: the one that ends first counts. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read_until_any(
+    crank_stream *stream, const char *const *separators, size_t n, char *buf, size_t size);
+/* All bytes to the end, into memory from malloc with a 0 behind. 0; fails with -EMSGSIZE (more than limit bytes: all
+ * stay readable), -ENOMEM; else as crank_read. Nothing is taken on failure. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_to_end(
+    crank_stream *stream, size_t limit, char **ret_data, size_t *ret_size);
+/* For parsers: see at least want bytes, which are not taken: how many there are, fewer than want only at the end.
+ * *ret_bytes is valid until the next call that reads. want 0 never waits, and shows what the buffer has. Fails with
+ * -EMSGSIZE for more than 64 KiB; else as crank_read. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_peek(crank_stream *stream, size_t want, const char **ret_bytes);
+/* Take size bytes of what crank_peek has shown; more is a CHECK. Never waits. */
+CRANK_API void crank_skip(crank_stream *stream, size_t size);
+/* Was the end seen, by a call that wanted more bytes than there were, and is nothing buffered? */
+CRANK_API bool crank_at_end(const crank_stream *stream);
 /* All size bytes, in order, by way of the buffer: they are with the kernel after crank_flush or crank_close. 0; fails
  * with -ECANCELED (nothing was taken), write's errors, -EBADF. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write(crank_stream *stream, const void *buf, size_t size);
@@ -91,9 +113,32 @@ CRANK_API CRANK_BLOCKS int crank_process_close(crank_process *process);
     _Generic((x), crank_stream *: crank_stream_close, crank_listener *: crank_listener_close, \
         crank_process *: crank_process_close, \
         crank_generator *: crank_generator_close)(x)
+/* Close what a variable holds, set it to NULL, and give what crank_close gives. For the variables of CRANK_AUTO_STREAM
+ * and its like: their block's end would close again what crank_close has closed. */
+#define crank_finish(variable) \
+    _Generic((variable), crank_stream *: crank_stream_finish_, crank_listener *: crank_listener_finish_, \
+        crank_generator *: crank_generator_finish_)(&(variable))
+static inline int crank_stream_finish_(crank_stream **variable)
+{
+    crank_stream *stream = *variable;
+    *variable = (crank_stream *)0;
+    return crank_stream_close(stream);
+}
+static inline int crank_listener_finish_(crank_listener **variable)
+{
+    crank_listener *listener = *variable;
+    *variable = (crank_listener *)0;
+    return crank_listener_close(listener);
+}
+static inline int crank_generator_finish_(crank_generator **variable)
+{
+    crank_generator *generator = *variable;
+    *variable = (crank_generator *)0;
+    return crank_generator_close(generator);
+}
 /* CRANK_AUTO_STREAM crank_stream *s = ...: closed at the end of its block, as by crank_close. It answers no request to
  * cancel: that stays for the next wait. What cannot be written then is lost, and reported (CRANK_REPORT_UNAWAITED), and
- * the block's result does not change: to be given the error call crank_flush, or crank_close, before. */
+ * the block's result does not change: to be given the error call crank_flush, or crank_finish, before. */
 #define CRANK_AUTO_STREAM CRANK_CLEANUP_(crank_stream_drop_)
 static inline void crank_stream_drop_(crank_stream **stream)
 {

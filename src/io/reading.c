@@ -8,10 +8,14 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "task/error.h"
 
+/* As much as crank_peek shows at once: parsers that need more want another call. */
+#define PEEK_MAX ((size_t)64 * 1024)
+
 /* An emptied buffer starts at its beginning again, so that its whole room can be filled at once. */
-static void taken(crank_stream *stream, size_t size)
+void cr_reading_take(crank_stream *stream, size_t size)
 {
     stream->in.start += size;
     if (stream->in.start == stream->in.end)
@@ -20,56 +24,63 @@ static void taken(crank_stream *stream, size_t size)
         stream->type->taken(stream, size);
 }
 
-/* More bytes into the in buffer, behind those it has, at least one where its end has not come;
- * want in all would do. How many, 0 at the end, or a negative errno. */
-static long read_in(const cr_caller *w, crank_stream *stream, size_t want)
+long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     stream->reader = w->self;
     long n = stream->type->fill(w, stream, want);
     stream->reader = NULL;
+    stream->end_seen = n == 0;
     return n < 0 ? cr_stream_failed(stream, "read", (int)n) : n;
 }
 
 /* No more than one trip for more: what is there is better than what might come. */
-ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
+static long read_some(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
 {
-    cr_caller w;
-    long n = cr_stream_begin(&w, stream, true, "crank_read");
-    if (n < 0 || size == 0)
-        return n;
     cr_buffer *in = &stream->in;
     if (cr_buffer_held(in) == 0) {
-        n = read_in(&w, stream, 1);
+        long n = cr_reading_fill(w, stream, 1);
         if (n <= 0)
             return n;
     }
     if (size > cr_buffer_held(in))
         size = cr_buffer_held(in);
     memcpy(buf, cr_buffer_first(in), size);
-    taken(stream, size);
-    return (ssize_t)size;
+    cr_reading_take(stream, size);
+    return (long)size;
 }
 
-ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
+ssize_t crank_read(crank_stream *stream, void *buf, size_t size)
 {
     cr_caller w;
-    long n = cr_stream_begin(&w, stream, true, "crank_read_exactly");
-    if (n < 0)
-        return n;
+    long n = cr_stream_begin(&w, stream, true, "crank_read");
+    if (n == 0 && size > 0)
+        n = read_some(&w, stream, buf, size);
+    return n;
+}
+
+static long read_all(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
+{
     cr_buffer *in = &stream->in;
     while (cr_buffer_held(in) < size) {
-        n = read_in(&w, stream, size);
+        long n = cr_reading_fill(w, stream, size);
         if (n < 0)
             return n;
         if (n == 0)
             return cr_error_set(-ENODATA, "%s ended after %zu of %zu bytes", cr_stream_name(stream),
                 cr_buffer_held(in), size);
     }
-    if (size > 0) {
-        memcpy(buf, cr_buffer_first(in), size);
-        taken(stream, size);
-    }
-    return (ssize_t)size;
+    memcpy(buf, cr_buffer_first(in), size);
+    cr_reading_take(stream, size);
+    return (long)size;
+}
+
+ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
+{
+    cr_caller w;
+    long n = cr_stream_begin(&w, stream, true, "crank_read_exactly");
+    if (n == 0 && size > 0)
+        n = read_all(&w, stream, buf, size);
+    return n;
 }
 
 /* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot
@@ -86,12 +97,8 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 }
 
 /* What has been searched once is not searched again, however small the pieces that come. */
-ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
+static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_t size)
 {
-    cr_caller w;
-    long n = cr_stream_begin(&w, stream, true, "crank_read_line");
-    if (n < 0)
-        return n;
     if (size < 2)
         return cr_error_set(-EINVAL,
             "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
@@ -99,7 +106,7 @@ ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
     size_t length = line_in(in, size - 1, 0);
     while (length == 0) {
         size_t searched = cr_buffer_held(in);
-        n = read_in(&w, stream, size - 1);
+        long n = cr_reading_fill(w, stream, size - 1);
         if (n < 0)
             return n;
         length = n == 0 ? cr_buffer_held(in) : line_in(in, size - 1, searched);
@@ -109,6 +116,77 @@ ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
     if (length > 0)
         memcpy(buf, cr_buffer_first(in), length);
     buf[length] = '\0';
-    taken(stream, length);
-    return (ssize_t)length;
+    cr_reading_take(stream, length);
+    return (long)length;
+}
+
+ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
+{
+    cr_caller w;
+    long n = cr_stream_begin(&w, stream, true, "crank_read_line");
+    if (n == 0)
+        n = read_line(&w, stream, buf, size);
+    return n;
+}
+
+/* ---- For parsers ---- */
+
+static long look(const crank_stream *stream, const char **ret_bytes)
+{
+    *ret_bytes = cr_buffer_held(&stream->in) > 0 ? cr_buffer_first(&stream->in) : "";
+    return (long)cr_buffer_held(&stream->in);
+}
+
+static long peek(const cr_caller *w, crank_stream *stream, size_t want, const char **ret_bytes)
+{
+    if (want > PEEK_MAX)
+        return cr_error_set(-EMSGSIZE,
+            "crank_peek: %zu bytes of %s are more than the %zu that are shown at once", want,
+            cr_stream_name(stream), PEEK_MAX);
+    while (cr_buffer_held(&stream->in) < want) {
+        long n = cr_reading_fill(w, stream, want);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+    }
+    return look(stream, ret_bytes);
+}
+
+/* What a call that never waits, and so is no checkpoint, begins with. */
+static void check_parser(const crank_stream *stream, const char *call)
+{
+    CR_CHECK(stream, "%s: the stream is NULL", call);
+    (void)cr_checked_self(call);
+    cr_stream_check_alone(stream, stream->reader, call);
+}
+
+ssize_t crank_peek(crank_stream *stream, size_t want, const char **ret_bytes)
+{
+    cr_caller w;
+    CR_CHECK(ret_bytes, "crank_peek: where to put the bytes is NULL");
+    if (want == 0) {
+        check_parser(stream, "crank_peek");
+        return look(stream, ret_bytes);
+    }
+    long n = cr_stream_begin(&w, stream, true, "crank_peek");
+    if (n == 0)
+        n = peek(&w, stream, want, ret_bytes);
+    return n;
+}
+
+void crank_skip(crank_stream *stream, size_t size)
+{
+    check_parser(stream, "crank_skip");
+    CR_CHECK(size <= cr_buffer_held(&stream->in),
+        "crank_skip: %zu bytes of %s are more than the %zu that crank_peek has shown", size,
+        cr_stream_name(stream), cr_buffer_held(&stream->in));
+    if (size > 0)
+        cr_reading_take(stream, size);
+}
+
+bool crank_at_end(const crank_stream *stream)
+{
+    CR_CHECK(stream, "crank_at_end: the stream is NULL");
+    return stream->end_seen && cr_buffer_held(&stream->in) == 0;
 }

@@ -144,7 +144,7 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
         return;
     snprintf(text, sizeof text,
         "task '%s' lost some of what it wrote to %.400s, closed at the end of a block: %s [%s]\n"
-        "  crank_flush or crank_close before the end of the block gives the error\n",
+        "  crank_flush or crank_finish before the end of the block gives the error\n",
         cr_describe_name(w->self), cr_stream_name(stream), cr_failure_error_words(err),
         crank_errno_name(err));
     cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);

@@ -70,6 +70,7 @@ struct crank_stream {
     unsigned calls; /* duplex: tasks that wait in a call; the stream outlives them */
     bool closing;   /* it is being written out and let go of */
     bool borrowed;  /* crank_close leaves it to its owner */
+    bool end_seen;  /* the last call that wanted more bytes found the end */
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };
@@ -86,6 +87,11 @@ static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
+/* More bytes into the in buffer, behind those it has, at least one where its end has not come;
+ * want in all would do. How many, 0 at the end, or a negative errno with its message. */
+long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want);
+/* So many bytes of the in buffer are the caller's now. */
+void cr_reading_take(crank_stream *stream, size_t size);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
  * ends no wait of the closing's. */
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream);

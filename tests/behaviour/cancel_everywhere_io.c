@@ -89,6 +89,23 @@ static long do_read(void) { return crank_read(w.stream, w.buf, 4); }
 static long do_read_exactly(void) { return crank_read_exactly(w.stream, w.buf, 6); }
 static long do_read_line(void) { return crank_read_line(w.stream, w.buf, sizeof w.buf); }
 
+static long do_read_until(void) { return crank_read_until(w.stream, "\n", w.buf, sizeof w.buf); }
+static long do_read_until_any(void)
+{
+    static const char *const separators[] = { "none", "\n" };
+    return crank_read_until_any(w.stream, separators, 2, w.buf, sizeof w.buf);
+}
+static long do_read_to_end(void)
+{
+    int err = crank_read_to_end(w.stream, SIZE_MAX, &w.data, &w.size);
+    return err < 0 ? err : (long)w.size;
+}
+static long do_peek(void)
+{
+    const char *bytes;
+    return crank_peek(w.stream, 6, &bytes);
+}
+
 /* What the call has given and what is still to come are the text. */
 static int judge_reading(const struct told *t)
 {
@@ -109,6 +126,26 @@ static int judge_exactly(const struct told *t)
 static int judge_line(const struct told *t)
 {
     TOLD(t->result == 3 || t->result == -ECANCELED);
+    return judge_reading(t);
+}
+
+static int judge_peek(const struct told *t)
+{
+    TOLD(t->result >= 6 || t->result == -ECANCELED);
+    struct told nothing = *t;
+    nothing.result = -ECANCELED;
+    return judge_reading(&nothing);
+}
+static int judge_to_end(const struct told *t)
+{
+    TOLD(t->result == (long)strlen(TEXT) || t->result == -ECANCELED);
+    TOLD_EQ(w.data != NULL, t->result > 0);
+    if (w.data) {
+        TOLD_EQ(strcmp(w.data, TEXT), 0);
+        free(w.data);
+        crank_try(crank_close(w.stream));
+        return judge_closed();
+    }
     return judge_reading(t);
 }
 
@@ -250,6 +287,16 @@ static const struct row rows[] = {
     { "crank_read_line", "a file", open_text, do_read_line, { 0 }, NULL, judge_line, 0, NULL },
     { "crank_read_line", "a pipe, in pieces", open_pipe_to_read, do_read_line, { send_two, send_rest }, NULL,
         judge_line, 0, all_taken_in },
+    { "crank_read_until", "a file", open_text, do_read_until, { 0 }, NULL, judge_line, 0, NULL },
+    { "crank_read_until", "a pipe, in pieces", open_pipe_to_read, do_read_until, { send_two, send_rest }, NULL,
+        judge_line, 0, all_taken_in },
+    { "crank_read_until_any", "a file", open_text, do_read_until_any, { 0 }, NULL, judge_line, 0, NULL },
+    { "crank_read_until_any", "a pipe, in pieces", open_pipe_to_read, do_read_until_any, { send_two, send_rest }, NULL,
+        judge_line, 0, all_taken_in },
+    { "crank_read_to_end", "a file", open_text, do_read_to_end, { 0 }, NULL, judge_to_end, 0, NULL },
+    { "crank_peek", "a file", open_text, do_peek, { 0 }, NULL, judge_peek, 0, NULL },
+    { "crank_peek", "a pipe, in pieces", open_pipe_to_read, do_peek, { send_two, send_two, send_rest }, NULL,
+        judge_peek, 0, all_taken_in },
     { "crank_write", "a file", open_to_write, do_write, { 0 }, NULL, judge_writing, 0, NULL },
     { "crank_write", "a pipe", open_pipe_to_write, do_write, { 0 }, take_in, judge_writing, 0, NULL },
     { "crank_printf", "a file", open_to_write, do_printf, { 0 }, NULL, judge_writing, 0, NULL },

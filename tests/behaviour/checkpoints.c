@@ -200,6 +200,31 @@ static long do_read_line(struct world *w)
     char line[8];
     return crank_read_line(w->in, line, sizeof line);
 }
+static long do_read_until(struct world *w)
+{
+    char line[8];
+    return crank_read_until(w->in, "\n", line, sizeof line);
+}
+static long do_read_until_any(struct world *w)
+{
+    static const char *const separators[] = { "\n", "x" };
+    char line[8];
+    return crank_read_until_any(w->in, separators, 2, line, sizeof line);
+}
+static long do_read_to_end(struct world *w)
+{
+    char *data = NULL;
+    size_t size;
+    int err = crank_read_to_end(w->in, SIZE_MAX, &data, &size);
+    EXPECT_EQ(err < 0, data == NULL);
+    free(data);
+    return err;
+}
+static long do_peek(struct world *w)
+{
+    const char *bytes;
+    return crank_peek(w->in, 2, &bytes);
+}
 static long do_write(struct world *w) { return crank_write(w->out, "x", 1); }
 static long do_printf(struct world *w) { return crank_printf(w->out, "%d", 1); }
 static long do_flush(struct world *w) { return crank_flush(w->out); }
@@ -262,6 +287,10 @@ static const struct row {
     { "crank_read", do_read, OFTEN },
     { "crank_read_exactly", do_read_exactly, OFTEN },
     { "crank_read_line", do_read_line, OFTEN },
+    { "crank_read_until", do_read_until, OFTEN },
+    { "crank_read_until_any", do_read_until_any, OFTEN },
+    { "crank_read_to_end", do_read_to_end, OFTEN },
+    { "crank_peek", do_peek, OFTEN },
     { "crank_write", do_write, OFTEN },
     { "crank_printf", do_printf, OFTEN },
     { "crank_flush", do_flush, OFTEN },

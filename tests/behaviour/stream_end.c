@@ -199,7 +199,7 @@ TEST_EACH_BACKEND(auto_stream, that_loses_what_was_written_is_reported_with_path
     EXPECT_CONTAINS(said, "crank: unawaited failure: task '");
     EXPECT_CONTAINS(said, " wrote to /dev/full, ");
     EXPECT_CONTAINS(said, ": No space left on device [ENOSPC]\n");
-    EXPECT_CONTAINS(said, "crank_flush or crank_close before the end of the block");
+    EXPECT_CONTAINS(said, "crank_flush or crank_finish before the end of the block");
     return 0;
 }
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* ends.h: tests of streams over connections. Each is run over a pair of sockets and over TCP, whose two ends are here
+ * and there. */
+#ifndef ENDS_H
+#define ENDS_H
+#include "test.h"
+
+enum link { LINK_PAIR, LINK_TCP, LINKS };
+static crank_stream *here, *there;
+static enum link link_now;
+
+static int open_tcp(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
+    here = crank_try(crank_connect(crank_listener_address(listener, 0)));
+    there = crank_try_or(crank_accept(listener), return crank_finish(here));
+    return 0;
+}
+
+/* What body has not closed, by crank_finish, is closed behind it; the failures of that are body's to have seen. */
+static int on_each_link(int (*body)(void))
+{
+    for (link_now = 0; link_now < LINKS; link_now++) {
+        crank_try(link_now == LINK_PAIR ? crank_socket_pair(&here, &there) : open_tcp());
+        int err = body();
+        (void)crank_finish(here);
+        (void)crank_finish(there);
+        crank_try(err);
+    }
+    return 0;
+}
+
+#define TEST_ENDS(subject, sentence) \
+    static int ends_##subject##_##sentence(void); \
+    TEST_EACH_BACKEND(subject, sentence) { return on_each_link(ends_##subject##_##sentence); } \
+    static int ends_##subject##_##sentence(void)
+
+/* From there, with the kernel when it returns. */
+static inline int say(const char *text, size_t size)
+{
+    crank_try(crank_write(there, text, size));
+    return crank_flush(there);
+}
+static inline int say_text(const char *text) { return say(text, strlen(text)); }
+/* And nothing comes behind it. */
+static inline int say_last(const char *text)
+{
+    crank_try(say_text(text));
+    return crank_finish(there);
+}
+/* From there, once here is being waited on: all but the last in pieces of their own. */
+static inline int say_pieces(const char *text, size_t size, size_t piece)
+{
+    for (size_t at = 0; at < size; at += piece) {
+        crank_try(crank_sleep(1e-5));
+        crank_try(say(text + at, size - at < piece ? size - at : piece));
+    }
+    return 0;
+}
+#endif
