@@ -14,8 +14,10 @@
 struct epoll_event;
 struct iovec;
 struct io_uring_params;
+struct msghdr;
 struct pollfd;
 struct sockaddr;
+struct sockaddr_in6;
 struct stat;
 
 /* What io_uring_enter is asked for; arg and size as flags say. */
@@ -85,6 +87,8 @@ struct cr_sys {
     int (*thread_start)(void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg,
         size_t stack_size);
     int (*thread_join)(void *context, unsigned long thread);
+    /* it is joined by no thread */
+    int (*thread_detach)(void *context, unsigned long thread);
     /* this process may run on, at least 1 */
     unsigned (*cores)(void *context);
     /* processor time it has used, nanoseconds */
@@ -113,11 +117,19 @@ struct cr_sys {
     /* due at an instant of now; CR_NEVER: not */
     int (*timerfd_set)(void *context, int fd, int64_t at);
     int (*stat)(void *context, int fd, struct stat *ret_stat);
+    /* O_NONBLOCK and close-on-exec, for one that was opened elsewhere */
+    int (*make_own)(void *context, int fd);
+    /* an exclusive flock, gone with the descriptor; -EWOULDBLOCK */
+    int (*lock)(void *context, int fd);
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of
      * waiting, -EOPNOTSUPP where the file cannot tell. */
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
     ssize_t (*write_at)(
         void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
+    /* of a path: lstat, chmod, unlink */
+    int (*path_stat)(void *context, const char *path, struct stat *ret_stat);
+    int (*path_mode)(void *context, const char *path, unsigned mode);
+    int (*path_unlink)(void *context, const char *path);
 
     /* sockets: all of them close-on-exec and O_NONBLOCK */
     int (*socket)(void *context, int family, int type, int protocol);
@@ -130,6 +142,9 @@ struct cr_sys {
     /* MSG_DONTWAIT, and send MSG_NOSIGNAL, are added to flags */
     ssize_t (*recv)(void *context, int fd, void *buf, size_t size, int flags);
     ssize_t (*send)(void *context, int fd, const void *buf, size_t size, int flags);
+    /* recvmsg and sendmsg with the same flags; descriptors come close-on-exec */
+    ssize_t (*receive_message)(void *context, int fd, struct msghdr *message, int flags);
+    ssize_t (*send_message)(void *context, int fd, const struct msghdr *message, int flags);
     int (*shutdown)(void *context, int fd, int how);
     int (*set_option)(void *context, int fd, const cr_socket_option *option);
     int (*get_option)(void *context, int fd, cr_socket_option *option);
@@ -138,6 +153,10 @@ struct cr_sys {
     int (*peer_name)(void *context, int fd, struct sockaddr *address, unsigned *size);
     /* a network interface's number, from 1; -ENODEV where none has this name */
     int (*interface_index)(void *context, const char *name);
+    /* A host's addresses, of IPv4 and IPv6, the first max in the system's order: how many. Blocks.
+     * -ENOENT: there is no such name; -EAGAIN: no answer. */
+    int (*resolve)(
+        void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
 
     /* processes */
     /* Start a program with no signal blocked and SIGPIPE as ever; waits for its exec. Its id, or

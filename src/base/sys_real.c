@@ -182,6 +182,12 @@ static int real_thread_join(void *context, unsigned long thread)
     return -pthread_join((pthread_t)thread, NULL);
 }
 
+static int real_thread_detach(void *context, unsigned long thread)
+{
+    (void)context;
+    return -pthread_detach((pthread_t)thread);
+}
+
 /* Those this process may use, which in a container are fewer than the machine has. */
 static unsigned real_cores(void *context)
 {
@@ -514,6 +520,7 @@ const cr_sys cr_sys_real = {
     .random = real_random,
     .thread_start = real_thread_start,
     .thread_join = real_thread_join,
+    .thread_detach = real_thread_detach,
     .cores = real_cores,
     .thread_time = real_thread_time,
     .thread_id = real_thread_id,
@@ -530,8 +537,13 @@ const cr_sys cr_sys_real = {
     .timerfd = real_timerfd,
     .timerfd_set = real_timerfd_set,
     .stat = real_stat,
+    .make_own = cr_sys_real_make_own,
+    .lock = cr_sys_real_lock,
     .read_at = real_read_at,
     .write_at = real_write_at,
+    .path_stat = cr_sys_real_path_stat,
+    .path_mode = cr_sys_real_path_mode,
+    .path_unlink = cr_sys_real_path_unlink,
     .socket = cr_sys_real_socket,
     .socket_pair = cr_sys_real_socket_pair,
     .bind = cr_sys_real_bind,
@@ -540,6 +552,8 @@ const cr_sys cr_sys_real = {
     .connect = cr_sys_real_connect,
     .recv = cr_sys_real_recv,
     .send = cr_sys_real_send,
+    .receive_message = cr_sys_real_receive_message,
+    .send_message = cr_sys_real_send_message,
     .shutdown = cr_sys_real_shutdown,
     .set_option = cr_sys_real_set_option,
     .get_option = cr_sys_real_get_option,
@@ -550,6 +564,7 @@ const cr_sys cr_sys_real = {
     .wait_pidfd = cr_sys_real_wait_pidfd,
     .signal_pidfd = cr_sys_real_signal_pidfd,
     .signal_group = cr_sys_real_signal_group,
+    .resolve = cr_sys_real_resolve,
     .epoll_create = real_epoll_create,
     .epoll_ctl = real_epoll_ctl,
     .epoll_wait = real_epoll_wait,

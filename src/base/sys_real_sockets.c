@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* sys_real_sockets.c: the calls for sockets and networks of the table that really calls the OS.
+/* sys_real_sockets.c: the calls for sockets, networks and the paths of unix sockets, of the table
+ * that really calls the OS.
  *
  * Owns nothing. Each socket is close-on-exec and O_NONBLOCK from its first moment; no send raises
- * SIGPIPE, and no transfer waits. recv and send are called by number: libc's are points where a
- * thread can be cancelled, which costs as much as a hundredth of the call where there are threads.
- * */
+ * SIGPIPE, and no transfer waits: only the lookup of a name does. recv and send are called by
+ * number: libc's are points where a thread can be cancelled, which costs as much as a hundredth of
+ * the call where there are threads. */
 #include "base/sys_real_sockets.h"
 
+#include <fcntl.h>
 #include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -75,6 +82,18 @@ ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, in
     return failed_size(syscall(SYS_sendto, fd, buf, size, flags, NULL, 0));
 }
 
+ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *message, int flags)
+{
+    (void)context;
+    return failed_size(recvmsg(fd, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+}
+
+ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *message, int flags)
+{
+    (void)context;
+    return failed_size(sendmsg(fd, message, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 int cr_sys_real_shutdown(void *context, int fd, int how)
 {
     (void)context;
@@ -111,4 +130,85 @@ int cr_sys_real_interface_index(void *context, const char *name)
     (void)context;
     unsigned index = if_nametoindex(name);
     return index > 0 ? (int)index : -errno;
+}
+
+/* A resolver's answer as an errno. What says that the name has no address of our families is no
+ * such name; what says that a server could not answer is no answer. */
+static int lookup_failed(int code)
+{
+    switch (code) {
+    case EAI_NONAME:
+    case EAI_NODATA:
+    case EAI_ADDRFAMILY: return -ENOENT;
+    case EAI_MEMORY: return -ENOMEM;
+    case EAI_SYSTEM: return errno ? -errno : -EAGAIN;
+    default: return -EAGAIN;
+    }
+}
+
+static bool is_among(const struct sockaddr_in6 *address, const struct sockaddr_in6 *all, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (memcmp(address, &all[i], sizeof *address) == 0)
+            return true;
+    return false;
+}
+
+/* One kind of socket, or each address would come three times; a hosts file repeats some yet. */
+int cr_sys_real_resolve(
+    void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    unsigned n = 0;
+    (void)context;
+    int err = getaddrinfo(name, NULL, &hints, &found);
+    if (err)
+        return lookup_failed(err);
+    for (const struct addrinfo *at = found; at && n < max; at = at->ai_next) {
+        struct sockaddr_in6 address = { 0 };
+        if ((at->ai_family != AF_INET && at->ai_family != AF_INET6) ||
+            at->ai_addrlen > sizeof address)
+            continue;
+        memcpy(&address, at->ai_addr, at->ai_addrlen);
+        if (!is_among(&address, ret_addresses, n))
+            ret_addresses[n++] = address;
+    }
+    freeaddrinfo(found);
+    return n > 0 ? (int)n : -ENOENT;
+}
+
+/* ---- descriptors from elsewhere, and paths ---- */
+
+int cr_sys_real_make_own(void *context, int fd)
+{
+    (void)context;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    return failed(fcntl(fd, F_SETFD, FD_CLOEXEC));
+}
+
+int cr_sys_real_lock(void *context, int fd)
+{
+    (void)context;
+    return failed(flock(fd, LOCK_EX | LOCK_NB));
+}
+
+int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat)
+{
+    (void)context;
+    return failed(lstat(path, ret_stat));
+}
+
+int cr_sys_real_path_mode(void *context, const char *path, unsigned mode)
+{
+    (void)context;
+    return failed(chmod(path, (mode_t)mode));
+}
+
+int cr_sys_real_path_unlink(void *context, const char *path)
+{
+    (void)context;
+    return failed(unlink(path));
 }

@@ -12,10 +12,19 @@ int cr_sys_real_accept(void *context, int fd, struct sockaddr *address, unsigned
 int cr_sys_real_connect(void *context, int fd, const struct sockaddr *address, unsigned size);
 ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flags);
 ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, int flags);
+ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *message, int flags);
+ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *message, int flags);
 int cr_sys_real_shutdown(void *context, int fd, int how);
 int cr_sys_real_set_option(void *context, int fd, const cr_socket_option *option);
 int cr_sys_real_get_option(void *context, int fd, cr_socket_option *option);
 int cr_sys_real_own_name(void *context, int fd, struct sockaddr *address, unsigned *size);
 int cr_sys_real_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size);
 int cr_sys_real_interface_index(void *context, const char *name);
+int cr_sys_real_resolve(
+    void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
+int cr_sys_real_make_own(void *context, int fd);
+int cr_sys_real_lock(void *context, int fd);
+int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat);
+int cr_sys_real_path_mode(void *context, const char *path, unsigned mode);
+int cr_sys_real_path_unlink(void *context, const char *path);
 #endif

@@ -86,6 +86,12 @@ static int sim_thread_join(void *context, unsigned long thread)
     return real->thread_join(real->context, thread);
 }
 
+static int sim_thread_detach(void *context, unsigned long thread)
+{
+    const cr_sys *real = real_of(context);
+    return real->thread_detach(real->context, thread);
+}
+
 static unsigned sim_cores(void *context)
 {
     const cr_sys *real = real_of(context);
@@ -192,6 +198,39 @@ static int sim_stat(void *context, int fd, struct stat *ret_stat)
     return real->stat(real->context, fd, ret_stat);
 }
 
+/* A simulated socket is both from the start. */
+static int sim_make_own(void *context, int fd)
+{
+    if (cr_is_virtual(fd))
+        return 0;
+    const cr_sys *real = real_of(context);
+    return real->make_own(real->context, fd);
+}
+
+static int sim_lock(void *context, int fd)
+{
+    const cr_sys *real = real_of(context);
+    return real->lock(real->context, fd);
+}
+
+static int sim_path_stat(void *context, const char *path, struct stat *ret_stat)
+{
+    const cr_sys *real = real_of(context);
+    return real->path_stat(real->context, path, ret_stat);
+}
+
+static int sim_path_mode(void *context, const char *path, unsigned mode)
+{
+    const cr_sys *real = real_of(context);
+    return real->path_mode(real->context, path, mode);
+}
+
+static int sim_path_unlink(void *context, const char *path)
+{
+    const cr_sys *real = real_of(context);
+    return real->path_unlink(real->context, path);
+}
+
 static ssize_t sim_read_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
@@ -248,6 +287,12 @@ static int sim_signal_group(void *context, int id, int signal)
     (void)id;
     (void)signal;
     return -ENOTSUP;
+}
+
+static int sim_resolve(
+    void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
+{
+    return cr_world_resolve(context, name, ret_addresses, max);
 }
 
 /* ---- sockets ---- */
@@ -308,6 +353,31 @@ static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int
         return cr_net_send(context, fd, buf, size, flags);
     const cr_sys *real = real_of(context);
     return real->send(real->context, fd, buf, size, flags);
+}
+
+/* The network carries bytes alone: the message's first piece, and no descriptors. */
+static ssize_t sim_receive_message(void *context, int fd, struct msghdr *message, int flags)
+{
+    if (cr_is_virtual(fd)) {
+        message->msg_controllen = 0;
+        message->msg_flags = 0;
+        return cr_net_recv(
+            context, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    }
+    const cr_sys *real = real_of(context);
+    return real->receive_message(real->context, fd, message, flags);
+}
+
+static ssize_t sim_send_message(void *context, int fd, const struct msghdr *message, int flags)
+{
+    if (cr_is_virtual(fd)) {
+        if (message->msg_controllen > 0)
+            return -ENOTSUP;
+        return cr_net_send(
+            context, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    }
+    const cr_sys *real = real_of(context);
+    return real->send_message(real->context, fd, message, flags);
 }
 
 static int sim_shutdown(void *context, int fd, int how)
@@ -406,6 +476,32 @@ static int64_t sim_now(void *context) { return cr_world_now(context); }
 /* Not thread-safe and need not be: one thread runs at a time. */
 static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_world *)context)->random); }
 
+static void add_network(cr_sys *table)
+{
+    table->interface_index = sim_interface_index;
+    table->spawn = sim_spawn;
+    table->wait_pidfd = sim_wait_pidfd;
+    table->signal_pidfd = sim_signal_pidfd;
+    table->signal_group = sim_signal_group;
+    table->signal_group = sim_signal_group;
+    table->resolve = sim_resolve;
+    table->socket = sim_socket;
+    table->socket_pair = sim_socket_pair;
+    table->bind = sim_bind;
+    table->listen = sim_listen;
+    table->accept = sim_accept;
+    table->connect = sim_connect;
+    table->recv = sim_recv;
+    table->send = sim_send;
+    table->receive_message = sim_receive_message;
+    table->send_message = sim_send_message;
+    table->shutdown = sim_shutdown;
+    table->set_option = sim_set_option;
+    table->get_option = sim_get_option;
+    table->own_name = sim_own_name;
+    table->peer_name = sim_peer_name;
+}
+
 /* Every entry is named: one that is missing would be a NULL call. uring_map has none, for the
  * simulator opens no ring. */
 static void make_table(cr_world *world)
@@ -425,6 +521,7 @@ static void make_table(cr_world *world)
         .random = sim_random,
         .thread_start = sim_thread_start,
         .thread_join = sim_thread_join,
+        .thread_detach = sim_thread_detach,
         .cores = sim_cores,
         .thread_time = sim_thread_time,
         .thread_id = sim_thread_id,
@@ -441,26 +538,13 @@ static void make_table(cr_world *world)
         .timerfd = sim_timerfd,
         .timerfd_set = sim_timerfd_set,
         .stat = sim_stat,
+        .make_own = sim_make_own,
+        .lock = sim_lock,
+        .path_stat = sim_path_stat,
+        .path_mode = sim_path_mode,
+        .path_unlink = sim_path_unlink,
         .read_at = sim_read_at,
         .write_at = sim_write_at,
-        .interface_index = sim_interface_index,
-        .spawn = sim_spawn,
-        .wait_pidfd = sim_wait_pidfd,
-        .signal_pidfd = sim_signal_pidfd,
-        .signal_group = sim_signal_group,
-        .socket = sim_socket,
-        .socket_pair = sim_socket_pair,
-        .bind = sim_bind,
-        .listen = sim_listen,
-        .accept = sim_accept,
-        .connect = sim_connect,
-        .recv = sim_recv,
-        .send = sim_send,
-        .shutdown = sim_shutdown,
-        .set_option = sim_set_option,
-        .get_option = sim_get_option,
-        .own_name = sim_own_name,
-        .peer_name = sim_peer_name,
         .epoll_create = sim_epoll_create,
         .epoll_ctl = sim_epoll_ctl,
         .epoll_wait = sim_epoll_wait,
@@ -469,6 +553,7 @@ static void make_table(cr_world *world)
         .uring_enter = sim_uring_enter,
         .uring_register = sim_uring_register,
     };
+    add_network(&world->table);
 }
 
 void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)

@@ -90,6 +90,11 @@ static inline bool cr_world_perturbed(const cr_world *world)
 {
     return world->seeded || world->listed;
 }
+/* What a host of the simulated network is called, "localhost" and CR_WORLD_HOST: how many addresses
+ * are filled in. -ENOENT: no host has the name. */
+#define CR_WORLD_HOST "sim"
+int cr_world_resolve(
+    cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
 static inline int64_t cr_world_now(cr_world *world)
 {
     return atomic_load_explicit(&world->now, memory_order_relaxed);

@@ -56,6 +56,15 @@ static inline int fault_interface_index(void *c, const char *name)
 {
     return fault_now(c) ? -EMFILE : REAL(interface_index, name);
 }
+static inline int fault_resolve(void *c, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
+{
+    return fault_now(c) ? -EAGAIN : REAL(resolve, name, ret_addresses, max);
+}
+static inline int fault_path_mode(void *c, const char *path, unsigned mode)
+{
+    return fault_now(c) ? -EPERM : REAL(path_mode, path, mode);
+}
+static inline int fault_lock(void *c, int fd) { return fault_now(c) ? -ENOLCK : REAL(lock, fd); }
 static inline int fault_epoll_create(void *c, int flags) { return fault_now(c) ? -EMFILE : REAL(epoll_create, flags); }
 static inline int fault_epoll_ctl(void *c, int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -122,6 +131,9 @@ static inline void faults_init(faults *f, long fail_at, bool from_then)
     f->sys.eventfd = fault_eventfd;
     f->sys.timerfd = fault_timerfd;
     f->sys.interface_index = fault_interface_index;
+    f->sys.resolve = fault_resolve;
+    f->sys.path_mode = fault_path_mode;
+    f->sys.lock = fault_lock;
     f->sys.epoll_create = fault_epoll_create;
     f->sys.epoll_ctl = fault_epoll_ctl;
     f->sys.open = fault_open;

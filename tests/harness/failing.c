@@ -28,10 +28,11 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd", "timerfd", "stat",
-    "read_at", "write_at", "interface_index", "socket", "socket_pair", "bind", "listen", "accept", "connect", "recv",
-    "send", "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map",
-    "uring_enter", "uring_register", "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd",
+    "timerfd", "stat", "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair",
+    "bind", "listen", "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option",
+    "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter",
+    "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -340,12 +341,10 @@ static int failing_interface_index(UNUSED_CONTEXT, const char *name)
 {
     return FAILS(TEST_CALL_INTERFACE) ? -EMFILE : REAL(interface_index, name);
 }
-
 static int failing_epoll_create(UNUSED_CONTEXT, int flags)
 {
     return FAILS(TEST_CALL_EPOLL_CREATE) ? -EMFILE : REAL(epoll_create, flags);
 }
-
 /* What is registered can always be removed. */
 static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -373,6 +372,14 @@ static bool unready_edge(int fd)
     return is_unready;
 }
 
+static int failing_resolve(UNUSED_CONTEXT, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
+{
+    return FAILS(TEST_CALL_RESOLVE) ? -EAGAIN : REAL(resolve, name, ret_addresses, max);
+}
+static int failing_path_mode(UNUSED_CONTEXT, const char *path, unsigned bits)
+{
+    return FAILS(TEST_CALL_PATH_MODE) ? -EPERM : REAL(path_mode, path, bits);
+}
 static int failing_socket(UNUSED_CONTEXT, int family, int type, int protocol)
 {
     return FAILS(TEST_CALL_SOCKET) ? -EMFILE : REAL(socket, family, type, protocol);
@@ -439,6 +446,15 @@ static ssize_t failing_send(UNUSED_CONTEXT, int fd, const void *buf, size_t size
     if (asked < size)
         tell_again(fd);
     return n;
+}
+static ssize_t failing_receive_message(UNUSED_CONTEXT, int fd, struct msghdr *message, int flags)
+{
+    bool again = FAILS(TEST_CALL_RECEIVE_MESSAGE) || interrupted();
+    return again ? -EINTR : unready_edge(fd) ? -EAGAIN : REAL(receive_message, fd, message, flags);
+}
+static ssize_t failing_send_message(UNUSED_CONTEXT, int fd, const struct msghdr *message, int flags)
+{
+    return FAILS(TEST_CALL_SEND_MESSAGE) ? -ENOBUFS : REAL(send_message, fd, message, flags);
 }
 static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
 {
@@ -550,6 +566,10 @@ __attribute__((constructor(101))) static void make_table(void)
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
     table->interface_index = failing_interface_index;
+    table->resolve = failing_resolve;
+    table->path_mode = failing_path_mode;
+    table->receive_message = failing_receive_message;
+    table->send_message = failing_send_message;
     table->socket = failing_socket;
     table->socket_pair = failing_socket_pair;
     table->bind = failing_bind;
