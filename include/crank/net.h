@@ -31,13 +31,34 @@ CRANK_API size_t crank_address_format(const crank_address *address, char *buf, s
 /* Are they one address? An IPv4 address mapped into IPv6, "[::ffff:1.2.3.4]:80", is that IPv4 address. */
 CRANK_API bool crank_address_equal(const crank_address *a, const crank_address *b);
 
+/* The addresses of a host, with the port, in the order in which the system would try them: how many there are, at most
+ * 64, of which max are filled in. A name is looked up on a thread of the process's lookups, where it is left when the
+ * caller is cancelled; a number and "localhost", the loopback of both families, need none. Fails with -ENOENT (there is
+ * no such name), -EAGAIN (no name server answers, or no thread can be made), -EINVAL (another form: nothing was asked),
+ * -ENODEV, -ENOMEM, -ECANCELED, or with what the resolver lacks, as -EMFILE. */
+CRANK_API CRANK_BLOCKS ssize_t crank_resolve(
+    const char *name, unsigned port, crank_address *ret_addresses, size_t max);
+
 /* ---- Connections ----------------------------------------------------------------------------------------------- */
 
+/* What crank_connect_with is told. Each field may be zero: its default. */
+typedef struct crank_connect_options {
+    const char *local;    /* an address to bind first; addresses of another family are left out */
+    double attempt_delay; /* seconds until the next address is tried beside: 0 is 0.25; CRANK_FOREVER: one by one */
+    double keepalive;     /* seconds without a word after which the peer is asked whether it is there: 0 is 60, negative
+                           * never */
+    bool nagle;           /* the kernel holds small pieces back while it waits for the peer: else TCP_NODELAY */
+} crank_connect_options;
+
 /* Connect, and give the connection as a stream, the caller's to close. What is written leaves by itself, when the
- * stream is read or the task waits: crank_flush is for a peer that must hear before a long computation. NULL on
- * failure, errno is set, crank_error names the address: connect's errors, those of crank_address_parse, -EMFILE,
- * -ECANCELED (no socket is left). The caller sets the limit of time. */
+ * stream is read or the task waits: crank_flush is for a peer that must hear before a long computation. The addresses
+ * of a name are tried in turn, the families alternating, each when the one before has failed or a quarter of a second
+ * has passed; the first that answers is taken. NULL on failure, errno is set, crank_error names each address tried:
+ * connect's errors, of the last that failed; those of crank_address_parse and crank_resolve, -EMFILE, -ECANCELED (no
+ * socket is left). The caller sets the limit of time. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_connect(const char *address);
+/* The same as options say; NULL: all defaults. Fails with -EAFNOSUPPORT where no address has the local one's family. */
+CRANK_API CRANK_BLOCKS crank_stream *crank_connect_with(const crank_connect_options *options, const char *address);
 /* "93.184.216.34:80", also where the socket is IPv6; "" for what has none. Valid while the stream lives. */
 CRANK_API const char *crank_peer_name(const crank_stream *stream);
 CRANK_API const char *crank_own_name(const crank_stream *stream);
@@ -46,12 +67,32 @@ CRANK_API CRANK_MUST_USE int crank_socket_pair(crank_stream **ret_a, crank_strea
 
 /* ---- Servers --------------------------------------------------------------------------------------------------- */
 
+/* What crank_listen_with is told. Each field may be zero: its default. */
+typedef struct crank_listen_options {
+    int backlog;      /* how many connections wait to be accepted: 0 is 4096; the kernel has a limit of its own */
+    bool reuse_port;  /* other sockets may listen on the port as well, as of several loops */
+    bool replace;     /* unix: take the place of a socket's file at which no process listens */
+    unsigned mode;    /* unix: the file's permissions: 0 is 0600 */
+    double keepalive; /* as in crank_connect_options, of accepted connections */
+    bool nagle;       /* the same */
+} crank_listen_options;
+
 /* Listen on an address, and give the listener, to be closed with crank_close; port 0 is one that the kernel chooses.
- * NULL on failure, errno is set, crank_error names the address: bind's and listen's errors, those of
- * crank_address_parse, -ECANCELED. */
+ * "*", "localhost" and names may mean several sockets, on one port: all or none of them, but for a family that this
+ * machine has not. Waits only for a name. NULL on failure, errno is set, crank_error names the address: bind's and
+ * listen's errors, those of crank_address_parse and crank_resolve, -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_listener *crank_listen(const char *address);
+/* The same as options say; NULL: all defaults. */
+CRANK_API CRANK_BLOCKS crank_listener *crank_listen_with(const crank_listen_options *options, const char *address);
+/* Take over n stream sockets that listen already, as a service manager gives them: they are O_NONBLOCK and
+ * close-on-exec from then on. NULL on failure, errno is set: -EINVAL (one does not listen, or is no stream socket),
+ * -ENOTSOCK, -EBADF; -ENOMEM: then they are closed. */
+CRANK_API crank_listener *crank_listener_from_fds(const int *fds, size_t n);
 /* "127.0.0.1:41234", the i-th socket as bound; NULL beyond the last. Valid while the listener lives. */
 CRANK_API const char *crank_listener_address(const crank_listener *listener, size_t i);
+/* The i-th socket's descriptor, for setsockopt and its like: not to be accepted from or closed. -EBADF beyond the
+ * last. */
+CRANK_API int crank_listener_fd(const crank_listener *listener, size_t i);
 /* The next connection, the caller's to close. NULL on failure, errno is set: -ECANCELED (none is lost), -ESHUTDOWN once
  * the listener is stopped, accept's errors. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_accept(crank_listener *listener);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* listener.c: listening sockets, and accepting.
+/* listener.c: accepting, stopping and closing.
  *
- * Owns the sockets, the poll of each, and the tasks that wait for a connection. Only a task
- * accepts, after a poll has said that there is something: so a cancelled accept has taken none. A
- * connection wakes one waiter; it wakes the next where it goes on with something else than this
- * connection, or where there may be more.
+ * Owns the poll of each listening socket, and the tasks that wait for a connection; listen.c makes
+ * the sockets. Only a task accepts, after a poll has said that there is something: so a cancelled
+ * accept has taken none. A connection wakes one waiter; it wakes the next where it goes on with
+ * something else than this connection, or where there may be more.
  *
  * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
 #include "net/listener.h"
@@ -14,11 +14,7 @@
 #include <sys/epoll.h>
 
 #include "base/check.h"
-#include "net/address.h"
-#include "net/socket.h"
 #include "task/error.h"
-
-enum { BACKLOG = 4096, NAME_ROOM = 160 };
 
 /* ---- Accepting ---- */
 
@@ -42,14 +38,14 @@ static void wake_next(crank_listener *l)
         cr_wake(l->loop, task, 0);
 }
 
-static void free_socket(cr_listening *one)
+void cr_listener_free_socket(cr_listening *one)
 {
     one->loop->backend->type->close_fd(one->loop->backend, one->fd);
     cr_free(one->loop->sys, one->name);
     cr_free(one->loop->sys, one);
 }
 
-static void polled(cr_op *op, void *arg)
+void cr_listener_polled(cr_op *op, void *arg)
 {
     cr_listening *one = arg;
     (void)op;
@@ -57,7 +53,7 @@ static void polled(cr_op *op, void *arg)
     if (one->listener)
         wake_next(one->listener);
     else
-        free_socket(one);
+        cr_listener_free_socket(one);
 }
 
 /* False: there is something now. */
@@ -163,124 +159,18 @@ crank_stream *crank_accept(crank_listener *listener)
     return NULL;
 }
 
-/* ---- Listening ---- */
-
-/* A server that is started again takes its port at once, whatever connections of the last one
- * linger; a port that the kernel is to choose is a new one. */
-static int open_socket(const cr_sys *sys, const struct sockaddr *at, socklen_t size, bool any_port)
-{
-    int fd = sys->socket(sys->context, at->sa_family, SOCK_STREAM, 0);
-    if (fd < 0)
-        return fd;
-    cr_socket_prepare(sys, fd);
-    int err = any_port ? 0 : cr_socket_set(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (err == 0)
-        err = sys->bind(sys->context, fd, at, size);
-    if (err == 0)
-        err = sys->listen(sys->context, fd, BACKLOG);
-    if (err == 0)
-        return fd;
-    (void)sys->close(sys->context, fd);
-    return err;
-}
-
-/* The text of what a socket is bound to; NULL when memory is short. */
-static char *bound_name(const cr_sys *sys, int fd)
-{
-    struct sockaddr_storage own = { 0 };
-    socklen_t size = sizeof own;
-    crank_address address;
-    char text[NAME_ROOM];
-    (void)sys->own_name(sys->context, fd, (struct sockaddr *)&own, &size);
-    cr_address_from_sockaddr(&address, (struct sockaddr *)&own, size);
-    size_t length = crank_address_format(&address, text, sizeof text);
-    char *name = cr_alloc(sys, length + 1);
-    return name && length < sizeof text ? memcpy(name, text, length + 1) : name;
-}
-
-/* From here on the socket is the record's. */
-static cr_listening *listening_new(crank_loop *loop, int fd, int family)
-{
-    cr_listening *one = cr_alloc_zero(loop->sys, sizeof *one);
-    if (!one)
-        return NULL;
-    *one = (cr_listening){ .loop = loop, .family = family, .name = bound_name(loop->sys, fd) };
-    if (one->name && loop->backend->type->attach(loop->backend, fd, CR_FD_OTHER, &one->fd) == 0) {
-        one->poll = (cr_op){ .code = CR_OP_POLL,
-            .fd = fd,
-            .generation = one->fd.generation,
-            .events = EPOLLIN,
-            .completed = polled,
-            .arg = one };
-        return one;
-    }
-    cr_free(loop->sys, one->name);
-    cr_free(loop->sys, one);
-    return NULL;
-}
-
-static crank_listener *listener_new(crank_loop *loop, cr_listening *one)
-{
-    crank_listener *l = cr_alloc_zero(loop->sys, sizeof *l + sizeof *l->sockets);
-    if (!l)
-        return NULL;
-    l->loop = loop;
-    l->count = 1;
-    l->sockets[0] = one;
-    one->listener = l;
-    return l;
-}
-
-static int listen_at(crank_loop *loop, const cr_address_parts *at, crank_listener **ret_listener)
-{
-    socklen_t size;
-    const struct sockaddr *address = cr_address_sockaddr(&at->address, &size);
-    int fd = open_socket(loop->sys, address, size, at->port == 0);
-    if (fd < 0)
-        return fd;
-    cr_listening *one = listening_new(loop, fd, address->sa_family);
-    if (!one) {
-        (void)loop->sys->close(loop->sys->context, fd);
-        return -ENOMEM;
-    }
-    *ret_listener = listener_new(loop, one);
-    if (*ret_listener)
-        return 0;
-    free_socket(one);
-    return -ENOMEM;
-}
-
-static int listen_by_text(const char *text, crank_listener **ret_listener)
-{
-    cr_caller w;
-    cr_address_parts parts;
-    int err = cr_checkpoint(&w, "crank_listen");
-    if (err == 0)
-        err = cr_address_split(text, &parts);
-    if (err < 0)
-        return err;
-    if (parts.kind != CR_ADDRESS_NUMBER)
-        return cr_error_set(
-            -ENOTSUP, "cannot listen on %s: only numbers are listened on yet", text);
-    err = listen_at(w.loop, &parts, ret_listener);
-    return err < 0 ? cr_error_set(err, "cannot listen on %s: %s", text, cr_failure_error_words(err))
-                   : 0;
-}
-
-crank_listener *crank_listen(const char *address)
-{
-    crank_listener *listener = NULL;
-    CR_CHECK(address, "crank_listen: the address is NULL");
-    int err = listen_by_text(address, &listener);
-    if (err < 0)
-        errno = -err;
-    return listener;
-}
+/* ---- What a listener is ---- */
 
 const char *crank_listener_address(const crank_listener *listener, size_t i)
 {
     CR_CHECK(listener, "crank_listener_address: the listener is NULL");
     return i < listener->count ? listener->sockets[i]->name : NULL;
+}
+
+int crank_listener_fd(const crank_listener *listener, size_t i)
+{
+    CR_CHECK(listener, "crank_listener_fd: the listener is NULL");
+    return i < listener->count ? listener->sockets[i]->fd.number : -EBADF;
 }
 
 int crank_listener_stop(crank_listener *listener, double grace)
@@ -311,10 +201,11 @@ int crank_listener_close(crank_listener *listener)
     for (size_t i = 0; i < listener->count; i++) {
         cr_listening *one = listener->sockets[i];
         one->listener = NULL;
+        cr_path_remove(one->loop->sys, &one->path);
         if (one->polled)
             cr_loop_cancel(one->loop, &one->poll);
         else
-            free_socket(one);
+            cr_listener_free_socket(one);
     }
     cr_free(listener->loop->sys, listener);
     return 0;

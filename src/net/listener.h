@@ -3,6 +3,7 @@
 #ifndef CR_LISTENER_H
 #define CR_LISTENER_H
 #include "net/connection.h"
+#include "net/path.h"
 
 /* One listening socket. It outlives its listener where the backend still has its poll. */
 typedef struct cr_listening {
@@ -13,6 +14,7 @@ typedef struct cr_listening {
     int family;
     bool polled; /* poll is pending */
     char *name;  /* as bound */
+    cr_path path;
 } cr_listening;
 
 struct crank_listener {
@@ -26,6 +28,10 @@ struct crank_listener {
     cr_listening *sockets[];
 };
 
+/* What its poll's completion calls. */
+void cr_listener_polled(cr_op *op, void *arg);
+/* Close one whose poll is not pending. */
+void cr_listener_free_socket(cr_listening *one);
 /* The next connection. 0, -ECANCELED (none is lost), -ESHUTDOWN once stopped, accept's errors. */
 int cr_listener_accept(
     const cr_caller *w, crank_listener *listener, cr_connection **ret_connection);

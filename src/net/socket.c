@@ -6,6 +6,7 @@
 #include "net/socket.h"
 
 #include <crank/net.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -14,8 +15,22 @@
 #include "net/connection.h"
 #include "task/error.h"
 
-/* A peer that is gone without a word is found after two minutes. */
+/* A peer that is gone without a word is found after two minutes: four probes, 15 seconds apart. */
 enum { KEEPALIVE_IDLE = 60, KEEPALIVE_EVERY = 15, KEEPALIVE_PROBES = 4 };
+/* What the kernel takes at most. */
+enum { KEEPALIVE_MAX = 32767 };
+
+int cr_socket_choose(double keepalive, bool nagle, cr_socket_manner *ret_manner)
+{
+    if (isnan(keepalive))
+        return -EINVAL;
+    *ret_manner = (cr_socket_manner){ .keepalive = KEEPALIVE_IDLE, .nagle = nagle };
+    if (keepalive < 0)
+        ret_manner->keepalive = 0;
+    else if (keepalive > 0)
+        ret_manner->keepalive = keepalive < KEEPALIVE_MAX ? (int)ceil(keepalive) : KEEPALIVE_MAX;
+    return 0;
+}
 
 int cr_socket_set(const cr_sys *sys, int fd, int level, int name, int value)
 {
@@ -26,11 +41,14 @@ int cr_socket_set(const cr_sys *sys, int fd, int level, int name, int value)
 }
 
 /* The stream gathers what is written in one pass, so the kernel need not wait for more (Nagle). */
-void cr_socket_prepare(const cr_sys *sys, int fd)
+void cr_socket_prepare(const cr_sys *sys, int fd, const cr_socket_manner *manner)
 {
-    (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (!manner->nagle)
+        (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (!manner->keepalive)
+        return;
     (void)cr_socket_set(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+    (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_KEEPIDLE, manner->keepalive);
     (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY);
     (void)cr_socket_set(sys, fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }

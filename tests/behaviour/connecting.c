@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* connecting.c: crank_connect: one address, and the race of several. */
+#include "resolver.h"
+#include "scratch.h"
+#include <netinet/tcp.h>
+#include "loop/loop.h"
+
+/* The port in "127.0.0.1:41234" or "[::1]:41234". */
+static unsigned port_of(const crank_listener *listener)
+{
+    const char *colon = strrchr(crank_listener_address(listener, 0), ':');
+    return (unsigned)strtoul(colon + 1, NULL, 10);
+}
+
+static const char *at_port(const char *host, unsigned port)
+{
+    static char text[8][80];
+    static unsigned next;
+    char *buf = text[next++ % 8];
+    snprintf(buf, sizeof *text, "%s:%u", host, port);
+    return buf;
+}
+
+/* A port at which no socket listens now. */
+static unsigned free_port(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_listen("[::1]:0");
+    EXPECT(l);
+    return port_of(l);
+}
+
+TEST_EACH_BACKEND(connect, that_is_refused_names_the_address)
+{
+    const char *text = at_port("127.0.0.1", free_port());
+    EXPECT(!crank_connect(text));
+    EXPECT_EQ(errno, ECONNREFUSED);
+    EXPECT_CONTAINS(crank_error(), text);
+    return 0;
+}
+
+TEST_EACH_BACKEND(connect, refuses_what_is_no_address_to_connect_to)
+{
+    EXPECT(!crank_connect("*:80"));
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT(!crank_connect("127.0.0.1"));
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT(!crank_connect_with(&(crank_connect_options){ .attempt_delay = -1 }, "127.0.0.1:1"));
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT(!crank_connect_with(&(crank_connect_options){ .keepalive = NAN }, "127.0.0.1:1"));
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT(!crank_connect_with(&(crank_connect_options){ .local = "name:0" }, "127.0.0.1:1"));
+    EXPECT_EQ(errno, EINVAL);
+    return 0;
+}
+
+TEST_EACH_BACKEND(connect, tries_the_next_address_at_once_when_one_has_failed)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_listen("127.0.0.1:0");
+    crank_try(l ? 0 : -errno);
+    double before = crank_time();
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
+    EXPECT(crank_time() - before < 0.2);
+    EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
+    return 0;
+}
+
+TEST_EACH_BACKEND(connect, names_each_address_that_it_has_tried)
+{
+    unsigned port = free_port();
+    EXPECT(!crank_connect(at_port("localhost", port)));
+    EXPECT_EQ(errno, ECONNREFUSED);
+    EXPECT_CONTAINS(crank_error(), at_port("localhost", port));
+    EXPECT_CONTAINS(crank_error(), at_port("[::1]", port));
+    EXPECT_CONTAINS(crank_error(), at_port("127.0.0.1", port));
+    return 0;
+}
+
+/* ---- A server that does not answer: its backlog is full. ---- */
+
+typedef struct busy {
+    crank_listener *listener;
+    crank_stream *waiting[2];
+} busy;
+
+/* With a backlog of 1 two wait to be accepted, and the next gets no answer. */
+static busy make_busy(const char *address)
+{
+    busy b = { .listener = crank_listen_with(&(crank_listen_options){ .backlog = 1 }, address) };
+    EXPECT(b.listener);
+    for (size_t i = 0; i < CRANK_COUNT(b.waiting); i++) {
+        b.waiting[i] = crank_connect(crank_listener_address(b.listener, 0));
+        EXPECT(b.waiting[i]);
+    }
+    return b;
+}
+
+static int end_busy(busy *b)
+{
+    for (size_t i = 0; i < CRANK_COUNT(b->waiting); i++)
+        crank_try(crank_close(b->waiting[i]));
+    return crank_listener_close(b->listener);
+}
+
+TEST_SIM(connect, tries_the_next_address_beside_a_slow_one_after_a_quarter_of_a_second)
+{
+    busy b = make_busy("[::1]:0");
+    const char *second = at_port("127.0.0.1", port_of(b.listener));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(second));
+    double before = crank_time();
+    crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
+    EXPECT_NEAR(crank_time() - before, 0.25, 1e-6);
+    EXPECT_STR(crank_peer_name(s), second);
+    crank_try(crank_close(s));
+    return end_busy(&b);
+}
+
+TEST_SIM(connect, waits_as_long_as_it_is_told_before_it_tries_the_next)
+{
+    busy b = make_busy("[::1]:0");
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(at_port("127.0.0.1", port_of(b.listener))));
+    crank_connect_options options = { .attempt_delay = 0.5 };
+    double before = crank_time();
+    crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    EXPECT_NEAR(crank_time() - before, 0.5, 1e-6);
+    crank_try(crank_close(s));
+    options.attempt_delay = CRANK_FOREVER;
+    s = NULL;
+    EXPECT_EQ(
+        crank_within(3, (s = crank_connect_with(&options, at_port("localhost", port_of(l)))) ? 0 : -errno), -ETIMEDOUT);
+    EXPECT(!s);
+    return end_busy(&b);
+}
+
+static int accept_later(crank_listener *listener, double delay)
+{
+    crank_try(crank_sleep(delay));
+    for (int i = 0; i < 3; i++) {
+        crank_stream *s = crank_try(crank_accept(listener));
+        crank_try(crank_close(s));
+    }
+    return 0;
+}
+
+TEST_SIM(connect, takes_a_slow_first_address_that_answers_at_last)
+{
+    busy first = make_busy("[::1]:0");
+    busy second = make_busy(at_port("127.0.0.1", port_of(first.listener)));
+    crank_task *accepting = crank_spawn(accept_later, first.listener, 0.5);
+    crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(first.listener))));
+    EXPECT_STR(crank_peer_name(s), at_port("[::1]", port_of(first.listener)));
+    crank_try(crank_await(accepting));
+    crank_try(crank_close(s));
+    crank_try(end_busy(&first));
+    return end_busy(&second);
+}
+
+TEST_SIM(connect, ends_with_its_limit_and_leaves_no_socket)
+{
+    busy first = make_busy("[::1]:0");
+    busy second = make_busy(at_port("127.0.0.1", port_of(first.listener)));
+    crank_stream *s = NULL;
+    double before = crank_time();
+    EXPECT_EQ(
+        crank_within(1.5, (s = crank_connect(at_port("localhost", port_of(first.listener)))) ? 0 : -errno), -ETIMEDOUT);
+    EXPECT(!s);
+    EXPECT_NEAR(crank_time() - before, 1.5, 1e-6);
+    crank_try(end_busy(&first));
+    return end_busy(&second);
+}
+
+static int connect_and_close(const char *address)
+{
+    crank_stream *s = crank_try(crank_connect(address));
+    return crank_close(s);
+}
+
+TEST_EACH_BACKEND(connect, cancelled_in_the_race_leaves_no_socket_and_its_numbers_can_be_used_at_once)
+{
+    busy b = make_busy("[::1]:0");
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    for (int turns = 0; turns < 4; turns++) {
+        crank_task *connecting = crank_spawn(connect_and_close, crank_listener_address(b.listener, 0));
+        for (int i = 0; i < turns; i++)
+            crank_try(crank_sleep(0));
+        crank_cancel(connecting);
+        EXPECT_EQ(crank_await(connecting), -ECANCELED);
+        crank_try(connect_and_close(crank_listener_address(l, 0)));
+    }
+    return end_busy(&b);
+}
+
+/* Both answer in one turn: one is given, the other's peer sees the end. */
+TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("localhost:0"));
+    crank_connect_options options = { .attempt_delay = 1e-9 };
+    char bytes[8];
+    int ends = 0;
+    crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    crank_try(crank_close(s));
+    for (int i = 0; i < 2; i++) {
+        crank_stream *peer = NULL;
+        int err = crank_within(1, (peer = crank_accept(l)) ? 0 : -errno);
+        if (err == -ETIMEDOUT)
+            break;
+        crank_try(err);
+        long n = crank_read(peer, bytes, sizeof bytes);
+        EXPECT(n == 0 || n == -ECONNRESET);
+        ends++;
+        crank_try(crank_close(peer));
+    }
+    EXPECT(ends >= 1);
+    return 0;
+}
+
+/* ---- Options ---- */
+
+TEST_EACH_BACKEND(connect, binds_a_local_address_first)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_connect_options options = { .local = "127.0.0.3:0" };
+    crank_stream *s = crank_try(crank_connect_with(&options, crank_listener_address(l, 0)));
+    EXPECT_EQ(strncmp(crank_own_name(s), "127.0.0.3:", 10), 0);
+    crank_try(crank_close(s));
+    s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    crank_try(crank_close(s));
+    EXPECT(!crank_connect_with(&options, at_port("[::1]", port_of(l))));
+    EXPECT_EQ(errno, EAFNOSUPPORT);
+    return 0;
+}
+
+static int option_of(int fd, int level, int name)
+{
+    int value = -1;
+    cr_socket_option option = { .level = level, .name = name, .value = &value, .size = sizeof value };
+    const cr_sys *sys = cr_loop_here->sys;
+    EXPECT_EQ(sys->get_option(sys->context, fd, &option), 0);
+    return value;
+}
+
+TEST_EACH_BACKEND(listener, gives_accepted_connections_its_options)
+{
+    crank_listen_options options = { .keepalive = 7.5, .nagle = true };
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, "127.0.0.1:0"));
+    int fd = crank_listener_fd(l, 0);
+    EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 8);
+    EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    EXPECT_EQ(crank_listener_fd(l, 1), -EBADF);
+    options = (crank_listen_options){ .keepalive = -1 };
+    CRANK_AUTO_LISTENER crank_listener *other = crank_try(crank_listen_with(&options, "127.0.0.1:0"));
+    fd = crank_listener_fd(other, 0);
+    EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    return 0;
+}
+
+/* ---- What the kernel may say ---- */
+
+static int interrupted_connect(void *context, int fd, const struct sockaddr *address, unsigned size)
+{
+    (void)context;
+    int err = cr_sys_real.connect(cr_sys_real.context, fd, address, size);
+    return err == -EINPROGRESS || err == 0 ? -EINTR : err;
+}
+
+RESOLVING(connect, that_is_interrupted_goes_on)
+{
+    resolver.connect = interrupted_connect;
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    return connect_and_close(crank_listener_address(l, 0));
+}
+
+static int name_of_peer(void *context, int fd, struct sockaddr *address, unsigned *size)
+{
+    (void)context;
+    return cr_sys_real.peer_name(cr_sys_real.context, fd, address, size);
+}
+
+RESOLVING(connect, to_itself_is_refused)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    resolver.own_name = name_of_peer;
+    EXPECT_EQ(connect_and_close(crank_listener_address(l, 0)), -ECONNREFUSED);
+    return 0;
+}
+
+static char tried[256];
+
+static int note_and_refuse(void *context, int fd, const struct sockaddr *address, unsigned size)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *host = &((const struct sockaddr_in *)address)->sin_addr;
+    (void)context, (void)fd, (void)size;
+    if (address->sa_family == AF_INET6)
+        host = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    inet_ntop(address->sa_family, host, text, sizeof text);
+    snprintf(tried + strlen(tried), sizeof tried - strlen(tried), "%s ", text);
+    return -EHOSTUNREACH;
+}
+
+RESOLVING(connect, alternates_between_the_families)
+{
+    resolver.connect = note_and_refuse;
+    EXPECT_EQ(connect_and_close("many:80"), -EHOSTUNREACH);
+    EXPECT_STR(tried, "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3 ");
+    return 0;
+}
+
+RESOLVING(connect, tells_of_a_name_that_is_none)
+{
+    EXPECT_EQ(connect_and_close("none:80"), -ENOENT);
+    EXPECT_CONTAINS(crank_error(), "none");
+    return 0;
+}
+
+RESOLVING(connect, has_one_limit_for_lookup_and_connection)
+{
+    EXPECT_EQ(crank_within(0.001, connect_and_close("slow:80")), -ETIMEDOUT);
+    return 0;
+}
+
+/* ---- Unix sockets ---- */
+
+static int accept_and_close(crank_listener *listener, int n)
+{
+    for (int i = 0; i < n; i++) {
+        crank_stream *s = crank_try(crank_accept(listener));
+        crank_try(crank_close(s));
+    }
+    return 0;
+}
+
+TEST_EACH_BACKEND(connect, waits_for_room_in_a_unix_sockets_backlog)
+{
+    enum { CLIENTS = 6 };
+    crank_task *clients[CLIENTS];
+    crank_listen_options options = { .backlog = 1 };
+    static char address[400];
+    snprintf(address, sizeof address, "unix:%s", scratch("socket"));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = crank_spawn(connect_and_close, address);
+    crank_try(crank_sleep(0));
+    crank_try(accept_and_close(l, CLIENTS));
+    for (int i = 0; i < CLIENTS; i++)
+        crank_try(crank_await(clients[i]));
+    return 0;
+}
+
+TEST_EACH_BACKEND(connect, to_a_full_unix_socket_can_be_cancelled)
+{
+    crank_listen_options options = { .backlog = 1 };
+    static char address[400];
+    snprintf(address, sizeof address, "unix:%s", scratch("socket"));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
+    crank_stream *held[2];
+    for (size_t i = 0; i < CRANK_COUNT(held); i++)
+        held[i] = crank_try(crank_connect(address));
+    crank_task *waiting = crank_spawn(connect_and_close, address);
+    crank_try(crank_sleep(0.002));
+    EXPECT(!crank_done(waiting));
+    crank_cancel(waiting);
+    EXPECT_EQ(crank_await(waiting), -ECANCELED);
+    for (size_t i = 0; i < CRANK_COUNT(held); i++)
+        crank_try(crank_close(held[i]));
+    return 0;
+}
