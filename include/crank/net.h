@@ -62,6 +62,19 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_connect_with(const crank_connect_opti
 /* "93.184.216.34:80", also where the socket is IPv6; "" for what has none. Valid while the stream lives. */
 CRANK_API const char *crank_peer_name(const crank_stream *stream);
 CRANK_API const char *crank_own_name(const crank_stream *stream);
+/* Which process connected a unix socket, or listens at it, and as which user and group; where to put one may be NULL.
+ * 0; fails with -ENOTSUP for other streams, getsockopt's errors. */
+CRANK_API int crank_peer_credentials(
+    const crank_stream *stream, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
+/* Send a descriptor with a byte 0, behind what was written, over a unix socket; fd stays the caller's. 0; fails with
+ * -ENOTSUP for other streams and in the simulator, -EBADF (fd is none), -ECANCELED (nothing was sent), and as
+ * crank_flush. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_send_fd(crank_stream *stream, int fd);
+/* The next descriptor, close-on-exec, the caller's to close; its byte is taken. Fails with -ENODATA (the next byte
+ * brings none, and stays; or the end has come), -EMFILE (it came and was lost: this process may open no more), -ENOTSUP
+ * for other streams, and as crank_read. A descriptor whose byte is read as a byte is closed; of the unread at most 32
+ * are kept. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_receive_fd(crank_stream *stream);
 /* Two streams that are connected with each other. 0; fails with socketpair's errors, -ENOMEM. */
 CRANK_API CRANK_MUST_USE int crank_socket_pair(crank_stream **ret_a, crank_stream **ret_b);
 

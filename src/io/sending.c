@@ -18,6 +18,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "scope/scope.h"
@@ -313,15 +314,9 @@ void cr_sending_put(crank_stream *stream, size_t size)
         cr_loop_settle(s->loop, &s->settle);
 }
 
-/* Some of the caller's bytes to the kernel. How many, or a negative errno. */
-static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes, size_t size)
+/* The operation in place of the stream's own sending, for the calling task. Its result. */
+static long submit_direct(const cr_caller *w, cr_socketlike *s)
 {
-    int err = cr_sending_refuses(s);
-    if (err == 0)
-        err = cr_checkpoint_again(w);
-    if (err < 0)
-        return err;
-    prepare(s, bytes, size);
     if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
         return s->sending.result;
     s->send_pending = true;
@@ -333,6 +328,33 @@ static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes,
     if (n == -ECANCELED)
         (void)cr_checkpoint_again(w);
     return n == -ECANCELED && s->ended ? s->ended : n;
+}
+
+/* Some of the caller's bytes to the kernel. How many, or a negative errno. */
+static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes, size_t size)
+{
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_checkpoint_again(w);
+    if (err < 0)
+        return err;
+    prepare(s, bytes, size);
+    return submit_direct(w, s);
+}
+
+int cr_sending_poll(const cr_caller *w, cr_socketlike *s)
+{
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_checkpoint_again(w);
+    if (err < 0)
+        return err;
+    prepare(s, NULL, 0);
+    s->sending.code = CR_OP_POLL;
+    s->sending.events = EPOLLOUT;
+    long n = submit_direct(w, s);
+    s->sending.code = CR_OP_SEND;
+    return n < 0 ? (int)n : 0;
 }
 
 /* Half a write cannot be taken back: nothing more is sent after one. */

@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
@@ -170,6 +171,30 @@ long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
     return s->ended ? s->ended : n;
 }
 
+/* By the kind's own call: tried first, polled for where there is nothing. A buffer is held only
+ * while there are bytes for it. */
+static long receive_by_kind(const cr_caller *w, cr_socketlike *s)
+{
+    for (;;) {
+        cr_buffer taken = { 0 };
+        void *buf = s->receiving.buf;
+        if (!buf && cr_socketlike_reserve(s, &taken, s->receiving.size) < 0)
+            return -ENOMEM;
+        long n = s->kind->receive(s, buf ? buf : taken.bytes, s->receiving.size);
+        if (n > 0) {
+            s->receiving.buf = buf ? buf : taken.bytes;
+            return n;
+        }
+        cr_socketlike_release(s, &taken);
+        if (n == -EAGAIN)
+            n = cr_socketlike_poll(w, s, EPOLLIN);
+        else if (n != -EINTR)
+            return n;
+        if (n < 0 && n != -EINTR)
+            return n;
+    }
+}
+
 /* The kernel tells once why a connection has broken, the sender or the reader: the other one sees
  * an end, which must not pass for the peer's. */
 static bool broke_connection(int send_error)
@@ -192,7 +217,7 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
         n = prepare(s, want);
     if (n < 0)
         return n;
-    n = receive(w, s);
+    n = s->kind->receive ? receive_by_kind(w, s) : receive(w, s);
     if (n == 0 && broke_connection(s->send_error))
         n = s->send_error;
     if (n > 0)

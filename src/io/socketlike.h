@@ -16,6 +16,8 @@ typedef struct cr_socketlike_kind {
     const char *(*describe)(cr_socketlike *s);
     /* Let go of the descriptor, with no operation pending; NULL: it is closed. */
     void (*close)(cr_socketlike *s);
+    /* Read, without waiting, what RECV would: how many bytes, 0 at the end, -EAGAIN. NULL: RECV. */
+    long (*receive)(cr_socketlike *s, void *buf, size_t size);
     /* Free what the record owns besides the stream; NULL: nothing. */
     void (*deinit)(cr_socketlike *s);
 } cr_socketlike_kind;
@@ -93,6 +95,9 @@ int cr_sending_flush(const cr_caller *w, crank_stream *stream);
 /* One after another: be the writer that may wait, and let the next be it. */
 int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s);
 void cr_sending_give_turn(cr_socketlike *s);
+/* Wait until the kernel has room; the caller has the turn, and nothing is unsent. 0 or a negative
+ * errno. */
+int cr_sending_poll(const cr_caller *w, cr_socketlike *s);
 /* Every task that waits here is woken with -ECONNABORTED. */
 void cr_sending_eject(cr_socketlike *s);
 /* Nothing more is sent: what is unsent is lost. */

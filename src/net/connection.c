@@ -22,8 +22,14 @@ static const char *describe(cr_socketlike *s)
 static void deinit(cr_socketlike *s)
 {
     cr_connection *c = cr_container_of(s, cr_connection, socket);
+    cr_passing_close_all(s, &c->passing);
     cr_free(s->loop->sys, c->peer_name);
     cr_free(s->loop->sys, c->own_name);
+}
+
+static long receive(cr_socketlike *s, void *buf, size_t size)
+{
+    return cr_passing_receive(s, &cr_container_of(s, cr_connection, socket)->passing, buf, size);
 }
 
 /* Unix sockets stop at the boundaries of passed descriptors; of TCP a short transfer says that
@@ -32,7 +38,11 @@ static const cr_socketlike_kind tcp_kind = {
     .size = sizeof(cr_connection), .fd = CR_FD_TCP, .describe = describe, .deinit = deinit
 };
 static const cr_socketlike_kind unix_kind = {
-    .size = sizeof(cr_connection), .fd = CR_FD_OTHER, .describe = describe, .deinit = deinit
+    .size = sizeof(cr_connection),
+    .fd = CR_FD_OTHER,
+    .receive = receive,
+    .describe = describe,
+    .deinit = deinit,
 };
 
 cr_connection *cr_connection_of(const crank_stream *stream)

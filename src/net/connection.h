@@ -5,7 +5,7 @@
 #include <crank/net.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include "io/socketlike.h"
+#include "net/passing.h"
 
 typedef struct cr_connection {
     cr_socketlike socket;
@@ -13,6 +13,7 @@ typedef struct cr_connection {
     struct sockaddr_in6 peer;
     socklen_t peer_size;        /* 0: a socket of the family unix */
     char *peer_name, *own_name; /* made on demand; NULL */
+    cr_passing passing;         /* a unix socket's */
     /* A server's: serve.c. The record stays until the server gives it up, whatever the handler
      * closes. */
     struct cr_connection *next, *prev;
@@ -26,5 +27,7 @@ cr_connection *cr_connection_open(crank_loop *loop, int fd, int family);
 void cr_connection_discard(cr_connection *c);
 /* NULL where the stream is no connection. */
 cr_connection *cr_connection_of(const crank_stream *stream);
+/* Unix sockets are read by a call of their own, for the descriptors that may come. */
+static inline bool cr_connection_is_unix(const cr_connection *c) { return c->socket.kind->receive; }
 static inline crank_stream *cr_connection_stream(cr_connection *c) { return &c->socket.stream; }
 #endif

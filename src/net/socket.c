@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* socket.c: sockets before they are connected, and pairs.
+/* socket.c: options of sockets, pairs, and what unix sockets alone can do.
  *
  * Owns the options that every TCP connection has. Accepted sockets inherit them from the one that
  * listens, so that accepting costs no further call. */
@@ -9,6 +9,7 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
@@ -84,4 +85,150 @@ int crank_socket_pair(crank_stream **ret_a, crank_stream **ret_b)
     *ret_a = cr_connection_stream(ends[0]);
     *ret_b = cr_connection_stream(ends[1]);
     return 0;
+}
+
+/* ---- Unix sockets ---- */
+
+/* NULL where the stream is no unix socket. */
+static cr_connection *unix_connection(const crank_stream *stream)
+{
+    cr_connection *c = cr_connection_of(stream);
+    return c && cr_connection_is_unix(c) ? c : NULL;
+}
+
+int crank_peer_credentials(
+    const crank_stream *stream, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+    struct ucred peer;
+    cr_socket_option option = {
+        .level = SOL_SOCKET, .name = SO_PEERCRED, .value = &peer, .size = sizeof peer
+    };
+    CR_CHECK(stream, "crank_peer_credentials: the stream is NULL");
+    const cr_connection *c = unix_connection(stream);
+    if (!c)
+        return cr_error_set(-ENOTSUP, "crank_peer_credentials: the stream is no unix socket");
+    const cr_sys *sys = c->socket.loop->sys;
+    int err = c->socket.fd.generation ? sys->get_option(sys->context, c->socket.fd.number, &option)
+                                      : -EBADF;
+    if (err < 0)
+        return cr_error_set(err, "crank_peer_credentials: %s", cr_failure_error_words(err));
+    if (ret_pid)
+        *ret_pid = peer.pid;
+    if (ret_uid)
+        *ret_uid = peer.uid;
+    if (ret_gid)
+        *ret_gid = peer.gid;
+    return 0;
+}
+
+/* ---- Receiving a descriptor ---- */
+
+/* So that a descriptor's place is exact, whatever the peer sends with it. */
+static long read_one_byte(const cr_caller *w, cr_connection *c)
+{
+    crank_stream *stream = cr_connection_stream(c);
+    c->passing.single = true;
+    stream->reader = w->self;
+    long n = stream->type->fill(w, stream, 1);
+    stream->reader = NULL;
+    c->passing.single = false;
+    return n;
+}
+
+int crank_receive_fd(crank_stream *stream)
+{
+    cr_caller w;
+    long n = cr_stream_begin(&w, stream, true, "crank_receive_fd");
+    cr_connection *c = n < 0 ? NULL : unix_connection(stream);
+    if (n < 0)
+        return (int)n;
+    if (!c)
+        return cr_error_set(
+            -ENOTSUP, "%s: only unix sockets pass descriptors", cr_stream_name(stream));
+    if (cr_buffer_held(&stream->in) == 0)
+        n = read_one_byte(&w, c);
+    if (n < 0)
+        return cr_stream_failed(stream, "receive a descriptor from", (int)n);
+    int fd = cr_passing_take(&c->socket, &c->passing);
+    if (fd == -ENODATA)
+        (void)cr_error_set(fd, "%s: the next byte brings no descriptor", cr_stream_name(stream));
+    else if (fd < 0)
+        (void)cr_error_set(fd, "%s: a descriptor was lost: %s", cr_stream_name(stream),
+            cr_failure_error_words(fd));
+    return (int)cr_stream_leave(&w, fd);
+}
+
+/* ---- Sending a descriptor ---- */
+
+/* Without waiting: 1, or a negative errno. */
+static ssize_t send_now(const cr_socketlike *s, int fd)
+{
+    union {
+        struct cmsghdr first;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .bytes = { 0 } };
+    char byte = 0;
+    struct iovec piece = { &byte, 1 };
+    const struct msghdr message = { .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control };
+    control.first.cmsg_level = SOL_SOCKET;
+    control.first.cmsg_type = SCM_RIGHTS;
+    control.first.cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(&control.first), &fd, sizeof fd);
+    return s->loop->sys->send_message(s->loop->sys->context, s->fd.number, &message, 0);
+}
+
+/* The caller has the turn: no other task writes before it gives that. */
+static int send_in_turn(const cr_caller *w, cr_socketlike *s, int fd)
+{
+    int err = cr_sending_wait(w, s, s->sent + cr_sending_unsent(s));
+    while (err == 0) {
+        err = cr_sending_refuses(s);
+        ssize_t n = err == 0 ? send_now(s, fd) : err;
+        if (n > 0)
+            break;
+        err = n == -EAGAIN ? cr_sending_poll(w, s) : n == -EINTR ? 0 : (int)n;
+    }
+    if (err == 0) {
+        s->sent++;
+        s->stream.written = true;
+    } else if (err == -EPIPE || err == -ECONNRESET) {
+        cr_sending_break(s, err);
+        s->stream.told = err;
+    }
+    return err;
+}
+
+static int send_fd(const cr_caller *w, cr_socketlike *s, int fd)
+{
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_sending_take_turn(w, s);
+    if (err < 0)
+        return err;
+    err = send_in_turn(w, s, fd);
+    cr_sending_give_turn(s);
+    if (s->eof_asked)
+        cr_sending_start(s);
+    return err;
+}
+
+int crank_send_fd(crank_stream *stream, int fd)
+{
+    cr_caller w;
+    int err = cr_stream_begin(&w, stream, false, "crank_send_fd");
+    cr_connection *c = err < 0 ? NULL : unix_connection(stream);
+    if (err < 0)
+        return err;
+    if (!c)
+        return cr_error_set(
+            -ENOTSUP, "%s: only unix sockets pass descriptors", cr_stream_name(stream));
+    err = send_fd(&w, &c->socket, fd);
+    if (err == -ENOTSUP)
+        return cr_error_set(err, "the simulated network passes no descriptors");
+    if (err < 0)
+        return cr_stream_failed(stream, "send a descriptor to", err);
+    return (int)cr_stream_leave(&w, 0);
 }

@@ -6,6 +6,7 @@
  * finds it; those that the network obeys are in endpoints.h. */
 #include <netinet/tcp.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "world/endpoints.h"
 #include "world/net.h"
@@ -109,6 +110,15 @@ static bool answer(cr_endpoint *s, int name, int *ret_value)
     return true;
 }
 
+/* All simulated processes are this one. Of other sockets Linux says that there is none. */
+static struct ucred peer_of(const cr_endpoint *s)
+{
+    struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+    if (cr_endpoint_is_local(s) && s->state == CR_ENDPOINT_OPEN)
+        peer = (struct ucred){ .pid = getpid(), .uid = getuid(), .gid = getgid() };
+    return peer;
+}
+
 static void give(cr_socket_option *option, const void *value, unsigned size)
 {
     if (option->size > size)
@@ -128,6 +138,11 @@ int cr_net_get_option(cr_world *world, int fd, cr_socket_option *option)
         struct linger linger = { s->options[CR_OPTION_LINGER],
             s->options[CR_OPTION_LINGER_SECONDS] };
         give(option, &linger, sizeof linger);
+        return 0;
+    }
+    if (option->level == SOL_SOCKET && option->name == SO_PEERCRED) {
+        struct ucred peer = peer_of(s);
+        give(option, &peer, sizeof peer);
         return 0;
     }
     if (option->level != SOL_SOCKET || !answer(s, option->name, &value)) {

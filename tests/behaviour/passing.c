@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* passing.c: descriptors between the bytes of unix sockets, and who the peer is. The simulated network passes none. */
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "loop/loop.h"
+#include "net/connection.h"
+#include "resolver.h"
+#include "scratch.h"
+
+static crank_stream *ours, *peers;
+static int raw_peer; /* the peer's descriptor */
+
+static int open_pair(void)
+{
+    crank_try(crank_socket_pair(&ours, &peers));
+    raw_peer = cr_connection_of(peers)->socket.fd.number;
+    return 0;
+}
+
+static int close_pair(void)
+{
+    crank_try(crank_close(ours));
+    return crank_close(peers);
+}
+
+/* A file with one letter. */
+static int open_letter(char letter)
+{
+    char name[2] = { letter, 0 };
+    return test_descriptor(open(scratch_file(name, name, 1), O_RDONLY | O_CLOEXEC));
+}
+
+/* The next descriptor is such a file, another than the one that was sent, and close-on-exec. */
+static int expect_letter(crank_stream *stream, char letter)
+{
+    char found = 0;
+    int fd = crank_try(crank_receive_fd(stream));
+    EXPECT_EQ(pread(fd, &found, 1, 0), 1);
+    EXPECT_EQ(found, letter);
+    EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    return close(fd);
+}
+
+static int expect_text(crank_stream *stream, const char *text)
+{
+    char found[16];
+    size_t size = strlen(text);
+    crank_try(crank_read_exactly(stream, found, size));
+    EXPECT_EQ(memcmp(found, text, size), 0);
+    return 0;
+}
+
+RESOLVING(passing, keeps_a_descriptors_place_among_the_bytes)
+{
+    crank_try(open_pair());
+    crank_try(crank_write(peers, "abc", 3));
+    crank_try(crank_send_fd(peers, open_letter('x')));
+    crank_try(crank_write(peers, "def", 3));
+    crank_try(crank_send_fd(peers, open_letter('y')));
+    crank_try(crank_send_fd(peers, open_letter('z')));
+    crank_try(crank_write(peers, "ghi", 3));
+    crank_try(crank_flush(peers));
+    crank_try(expect_text(ours, "abc"));
+    crank_try(expect_letter(ours, 'x'));
+    crank_try(expect_text(ours, "def"));
+    crank_try(expect_letter(ours, 'y'));
+    crank_try(expect_letter(ours, 'z'));
+    crank_try(expect_text(ours, "ghi"));
+    return close_pair();
+}
+
+RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
+{
+    crank_try(open_pair());
+    crank_try(crank_write(peers, "ab", 2));
+    crank_try(crank_send_fd(peers, open_letter('x')));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    crank_try(expect_text(ours, "a"));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    crank_try(expect_text(ours, "b"));
+    crank_try(expect_letter(ours, 'x'));
+    crank_try(crank_close(peers));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    return crank_close(ours);
+}
+
+/* The peer's byte is none of crank_send_fd's. */
+RESOLVING(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
+{
+    char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+    struct iovec piece = { (void *)(uintptr_t) "hello", 5 };
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
+    const int fds[2] = { open_letter('x'), open_letter('y') };
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    *first = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fds) };
+    memcpy(CMSG_DATA(first), fds, sizeof fds);
+    crank_try(open_pair());
+    EXPECT_EQ(sendmsg(raw_peer, &message, 0), 5);
+    crank_try(expect_letter(ours, 'x')); /* the second is closed */
+    crank_try(expect_text(ours, "ello"));
+    return close_pair();
+}
+
+RESOLVING(passing, closes_what_is_read_as_a_byte)
+{
+    crank_try(open_pair());
+    for (int i = 0; i < 40; i++)
+        crank_try(crank_send_fd(peers, open_letter('x')));
+    char bytes[40];
+    crank_try(crank_read_exactly(ours, bytes, sizeof bytes));
+    crank_try(crank_send_fd(peers, open_letter('y')));
+    crank_try(expect_letter(ours, 'y'));
+    crank_try(crank_write(peers, "abc", 3));
+    crank_try(crank_send_fd(peers, open_letter('z')));
+    crank_try(expect_text(ours, "a")); /* the others are read ahead, and closed with the stream */
+    return close_pair();
+}
+
+RESOLVING(passing, tells_of_a_descriptor_that_was_lost_for_want_of_a_place)
+{
+    struct rlimit before, none;
+    crank_try(open_pair());
+    crank_try(crank_send_fd(peers, open_letter('x')));
+    crank_try(crank_write(peers, "a", 1));
+    crank_try(crank_flush(peers));
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int fd = crank_receive_fd(ours);
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(fd, -EMFILE);
+    crank_try(expect_text(ours, "a"));
+    return close_pair();
+}
+
+static int send_many(int *ret_sent)
+{
+    int fd = open_letter('x');
+    for (; *ret_sent < 2000; ++*ret_sent)
+        crank_try(crank_send_fd(peers, fd));
+    return 0;
+}
+
+RESOLVING(passing, waits_for_room_and_for_what_comes)
+{
+    int sent = 0;
+    crank_try(open_pair());
+    crank_task *sender = crank_spawn(send_many, &sent);
+    for (int i = 0; i < 2000; i++)
+        crank_try(expect_letter(ours, 'x'));
+    crank_try(crank_await(sender));
+    return close_pair();
+}
+
+RESOLVING(passing, cancelled_has_sent_nothing)
+{
+    int sent = 0, received = 0;
+    crank_try(open_pair());
+    crank_task *sender = crank_spawn(send_many, &sent);
+    for (int i = 0; i < 50; i++)
+        crank_try(crank_sleep(0));
+    if (!crank_done(sender))
+        crank_cancel(sender);
+    EXPECT_EQ(crank_await(sender), -ECANCELED);
+    crank_try(crank_close(peers));
+    for (int fd; (fd = crank_receive_fd(ours)) != -ENODATA; received++)
+        close(crank_try(fd));
+    EXPECT_EQ(received, sent);
+    return crank_close(ours);
+}
+
+RESOLVING(passing, reads_while_another_task_sends_and_waits_for_a_descriptor_that_can_be_cancelled)
+{
+    crank_try(open_pair());
+    crank_task *receiver = crank_spawn(crank_receive_fd, ours);
+    crank_try(crank_sleep(0));
+    crank_cancel(receiver);
+    EXPECT_EQ(crank_await(receiver), -ECANCELED);
+    receiver = crank_spawn(expect_letter, ours, 'x');
+    crank_try(crank_sleep(0));
+    crank_try(crank_write(ours, "echo", 4));
+    crank_try(crank_send_fd(peers, open_letter('x')));
+    crank_try(crank_await(receiver));
+    crank_try(expect_text(peers, "echo"));
+    return close_pair();
+}
+
+RESOLVING(passing, of_no_descriptor_is_refused_and_breaks_nothing)
+{
+    crank_try(open_pair());
+    EXPECT_EQ(crank_send_fd(peers, 999), -EBADF);
+    crank_try(crank_write(peers, "a", 1));
+    crank_try(crank_flush(peers));
+    crank_try(expect_text(ours, "a"));
+    crank_try(crank_close(ours));
+    int err = crank_send_fd(peers, open_letter('x'));
+    EXPECT(err == -EPIPE || err == -ECONNRESET);
+    return crank_close(peers);
+}
+
+TEST_EACH_BACKEND(passing, is_for_unix_sockets_alone)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(crank_listener_address(l, 0)));
+    EXPECT_EQ(crank_send_fd(s, 0), -ENOTSUP);
+    EXPECT_EQ(crank_receive_fd(s), -ENOTSUP);
+    EXPECT_EQ(crank_peer_credentials(s, NULL, NULL, NULL), -ENOTSUP);
+    return 0;
+}
+
+TEST_SIM(passing, is_not_simulated)
+{
+    crank_try(open_pair());
+    EXPECT_EQ(crank_send_fd(peers, 0), -ENOTSUP);
+    EXPECT_CONTAINS(crank_error(), "simulated");
+    crank_try(crank_write(peers, "a", 1));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    crank_try(expect_text(ours, "a"));
+    return close_pair();
+}
+
+TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is)
+{
+    pid_t pid = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    crank_try(open_pair());
+    crank_try(crank_peer_credentials(ours, &pid, &uid, &gid));
+    EXPECT_EQ(pid, getpid());
+    EXPECT_EQ(uid, getuid());
+    EXPECT_EQ(gid, getgid());
+    return close_pair();
+}
