@@ -316,5 +316,23 @@ CRANK_API CRANK_BLOCKS int crank_wait_next_(crank_task **tasks, size_t n);
              });)
 #endif
 
+#ifndef __cplusplus
+/* ---- Calls kept for later: for libraries that have macros like crank_serve ------------------------------------- */
+
+/* A captured call that is made many times, each with another first argument, a pointer. The library's macro ends in
+ * CRANK_CAPTURE_(__COUNTER__, maker, what, handler, (request *)0, extra...); maker(what, function, site) keeps the call
+ * before it spawns or waits. */
+typedef struct crank_kept_call crank_kept_call;
+/* NULL when memory is short. */
+CRANK_API crank_kept_call *crank_kept_call_new_(crank_function_ *function, const crank_site *site);
+/* Call it here, in the running task, with first in the place of its first argument: what it returned, where that is a
+ * signed number; else 0. */
+CRANK_API long crank_kept_call_make_(crank_kept_call *call, void *first);
+/* Where it was captured, and what is known of the function. */
+CRANK_API const crank_site *crank_kept_call_site_(const crank_kept_call *call);
+/* NULL is ignored. */
+CRANK_API void crank_kept_call_free_(crank_kept_call *call);
+#endif
+
 CRANK_END_DECLS
 #endif

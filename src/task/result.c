@@ -9,22 +9,19 @@
 #include <string.h>
 
 /* The ABI leaves the upper bits of a narrow result undefined: it is cut to its size and widened
- * again by its sign. A broken task was ended by us and holds an error, whatever its type. */
-long cr_result_value_of_kind(const cr_task *task)
+ * again by its sign. */
+long cr_result_of_site(const crank_site *site, uint64_t raw)
 {
-    uint64_t raw = task->fiber.result;
-    if (CR_UNLIKELY(task->fiber.flags & CR_TASK_BROKEN))
-        return (long)raw;
-    switch (task->site->kind) {
+    switch (site->kind) {
     case CRANK_KIND_SIGNED:
-        switch (task->site->size) {
+        switch (site->size) {
         case 1: return (int8_t)raw;
         case 2: return (int16_t)raw;
         case 4: return (int32_t)raw;
         default: return (long)raw;
         }
     case CRANK_KIND_UNSIGNED:
-        switch (task->site->size) {
+        switch (site->size) {
         case 1: return (uint8_t)raw;
         case 2: return (uint16_t)raw;
         case 4: return (long)(uint32_t)raw;
@@ -34,6 +31,14 @@ long cr_result_value_of_kind(const cr_task *task)
     case CRANK_KIND_VOID: return 0;
     default: return (long)raw;
     }
+}
+
+/* A broken task was ended by us and holds an error, whatever its type. */
+long cr_result_value_of_kind(const cr_task *task)
+{
+    uint64_t raw = task->fiber.result;
+    return CR_UNLIKELY(task->fiber.flags & CR_TASK_BROKEN) ? (long)raw
+                                                           : cr_result_of_site(task->site, raw);
 }
 
 /* A float comes back in the low half of the register a double fills: which it is, the site

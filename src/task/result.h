@@ -9,6 +9,8 @@ static inline bool cr_kind_is_real(unsigned char kind)
 {
     return kind == CRANK_KIND_FLOAT || kind == CRANK_KIND_DOUBLE;
 }
+/* What the integer register of a call of this site holds when it has returned. */
+long cr_result_of_site(const crank_site *site, uint64_t raw);
 /* The integer result of an ended task, by its site's kind and size; its failure where it failed. */
 long cr_result_value_of_kind(const cr_task *task);
 /* What most tasks return. */
