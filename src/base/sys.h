@@ -157,6 +157,8 @@ struct cr_sys {
      * -ENOENT: there is no such name; -EAGAIN: no answer. */
     int (*resolve)(
         void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
+    /* how many descriptors the process may have, once the soft limit is raised to the hard one */
+    size_t (*descriptors_max)(void *context);
 
     /* processes */
     /* Start a program with no signal blocked and SIGPIPE as ever; waits for its exec. Its id, or

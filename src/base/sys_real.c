@@ -565,6 +565,7 @@ const cr_sys cr_sys_real = {
     .signal_pidfd = cr_sys_real_signal_pidfd,
     .signal_group = cr_sys_real_signal_group,
     .resolve = cr_sys_real_resolve,
+    .descriptors_max = cr_sys_real_descriptors_max,
     .epoll_create = real_epoll_create,
     .epoll_ctl = real_epoll_ctl,
     .epoll_wait = real_epoll_wait,

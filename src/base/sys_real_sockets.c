@@ -14,6 +14,8 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/file.h>
+#include <limits.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -211,4 +213,15 @@ int cr_sys_real_path_unlink(void *context, const char *path)
 {
     (void)context;
     return failed(unlink(path));
+size_t cr_sys_real_descriptors_max(void *context)
+{
+    struct rlimit limit;
+    (void)context;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024; /* what every kernel gives */
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (soft < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        soft = limit.rlim_max;
+    return soft < INT_MAX ? (size_t)soft : INT_MAX;
 }

@@ -27,4 +27,5 @@ int cr_sys_real_lock(void *context, int fd);
 int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat);
 int cr_sys_real_path_mode(void *context, const char *path, unsigned mode);
 int cr_sys_real_path_unlink(void *context, const char *path);
+size_t cr_sys_real_descriptors_max(void *context);
 #endif

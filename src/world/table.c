@@ -249,7 +249,12 @@ static ssize_t sim_write_at(
     return real->write_at(real->context, fd, piece, offset, flags);
 }
 
-/* Not the machine's: a seed means the same on every machine. */
+/* Neither is the machine's: a seed means the same on every machine. */
+static size_t sim_descriptors_max(void *context)
+{
+    (void)context;
+    return 65536;
+}
 static int sim_interface_index(void *context, const char *name)
 {
     (void)context;
@@ -479,6 +484,7 @@ static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_world *)co
 static void add_network(cr_sys *table)
 {
     table->interface_index = sim_interface_index;
+    table->descriptors_max = sim_descriptors_max;
     table->spawn = sim_spawn;
     table->wait_pidfd = sim_wait_pidfd;
     table->signal_pidfd = sim_signal_pidfd;
@@ -545,6 +551,25 @@ static void make_table(cr_world *world)
         .path_unlink = sim_path_unlink,
         .read_at = sim_read_at,
         .write_at = sim_write_at,
+        .interface_index = sim_interface_index,
+        .spawn = sim_spawn,
+        .pidfd_open = sim_pidfd_open,
+        .wait_pidfd = sim_wait_pidfd,
+        .signal_pidfd = sim_signal_pidfd,
+        .signal_group = sim_signal_group,
+        .socket = sim_socket,
+        .socket_pair = sim_socket_pair,
+        .bind = sim_bind,
+        .listen = sim_listen,
+        .accept = sim_accept,
+        .connect = sim_connect,
+        .recv = sim_recv,
+        .send = sim_send,
+        .shutdown = sim_shutdown,
+        .set_option = sim_set_option,
+        .get_option = sim_get_option,
+        .own_name = sim_own_name,
+        .peer_name = sim_peer_name,
         .epoll_create = sim_epoll_create,
         .epoll_ctl = sim_epoll_ctl,
         .epoll_wait = sim_epoll_wait,

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -77,6 +78,17 @@ TEST(sys, an_interface_has_a_number_by_its_name)
     EXPECT_EQ(sys->interface_index(NULL, "lo"), (int)expected);
     EXPECT_EQ(sys->interface_index(NULL, "no_such0"), -ENODEV);
     EXPECT_EQ(sys->interface_index(NULL, "longer_than_a_name_may_be"), -ENODEV);
+}
+
+TEST(sys, descriptors_max_raises_the_soft_limit_to_the_hard_one)
+{
+    struct rlimit limit;
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max > 100 ? 100 : limit.rlim_max;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_EQ(sys->descriptors_max(NULL), limit.rlim_max);
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
 }
 
 TEST(sys, random_numbers_differ) { EXPECT(sys->random(NULL) != sys->random(NULL)); }
@@ -412,13 +424,14 @@ TEST(world, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->uring_register(&record, 3, 4, &calls, 5));
 }
 
-TEST(world, has_the_same_interfaces_on_every_machine)
+TEST(world, has_the_same_interfaces_and_descriptors_on_every_machine)
 {
     cr_world record;
     cr_world_init(&record, &below, 1);
     EXPECT_EQ(record.table.interface_index(&record, "lo"), 1);
     EXPECT_EQ(record.table.interface_index(&record, "eth0"), 2);
     EXPECT_EQ(record.table.interface_index(&record, "eth1"), -ENODEV);
+    EXPECT_EQ(record.table.descriptors_max(&record), 65536);
     EXPECT_EQ(calls, 0);
 }
 
