@@ -112,22 +112,50 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_accept(crank_listener *listener);
 /* Accept no more, now: crank_accept fails with -ESHUTDOWN; crank_serve ends with its handlers, and cancels those that
  * have not ended after grace seconds. Never waits. Called again, the earlier end counts. 0. */
 CRANK_API int crank_listener_stop(crank_listener *listener, double grace);
+/* Wait until the listener is stopped: for a handler that would wait for its peer without end, or a task that watches
+ * the server. 0; -ECANCELED. */
+CRANK_API CRANK_BLOCKS int crank_listener_wait_stop(crank_listener *listener);
 /* How many connections crank_serve has a handler for now. */
 CRANK_API size_t crank_listener_connections(const crank_listener *listener);
+/* How many descriptors this process may have, once the soft limit has been raised to the hard one, which this call
+ * does: a program is started with 1,024 as a rule, of which crank needs one for each connection. Under the simulator
+ * 65,536. */
+CRANK_API size_t crank_descriptors_max(void);
+
+/* What crank_serve_with is told. Each field may be zero: its default. */
+typedef struct crank_serve_options {
+    size_t connections_max; /* more wait to be accepted: 0 is crank_descriptors_max() less 32 */
+    /* Seconds in which input that the handler has not read is read and dropped, 256 KiB of it at most, until the peer
+     * ends: closed at once, the connection would be reset, and what was written last be lost. For so long, too, what
+     * was written is sent without progress before the connection is reset. 0 is 2; negative: unread input is not waited
+     * for. */
+    double linger;
+    /* Called in the handler's task with each failure but -ECANCELED, instead of a report; crank_error tells more. */
+    void (*on_failure)(const char *peer, int error, void *arg);
+    void *arg;
+} crank_serve_options;
 
 #ifndef __cplusplus
-CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_serve_(
-    crank_listener *listener, crank_function_ *handler, const crank_site *site);
 /* Run handler(peer, extra...) as a task for each connection: crank_serve(listener, handler, extra...). peer is the
  * server's, which sends the rest and closes it after the handler. A failing handler is reported and disturbs no other;
- * -EPIPE, -ECONNRESET, -ECONNABORTED and -ETIMEDOUT are how connections end, and not reported. 0 when the listener was
- * stopped and the last handler has ended; fails with -ECANCELED: the handlers were cancelled and have ended; else the
- * listener is broken: accept's errors, -ENOMEM. */
-#define crank_serve(listener, ...) CRANK_CAT_(CRANK_SERVE_, CRANK_HAS_ARGS_(__VA_ARGS__))(listener, __VA_ARGS__)
-#define CRANK_SERVE_0(listener, handler) \
-    CRANK_CAPTURE_(__COUNTER__, crank_serve_, listener, handler, (crank_stream *)0)
-#define CRANK_SERVE_1(listener, handler, ...) \
-    CRANK_CAPTURE_(__COUNTER__, crank_serve_, listener, handler, (crank_stream *)0, __VA_ARGS__)
+ * -EPIPE, -ECONNRESET, -ECONNABORTED and -ETIMEDOUT are how connections end, and not reported. Short of descriptors or
+ * memory, the connections that wait are ended, and it tries again every 0.1 s. 0 when the listener was stopped and the
+ * last handler has ended; fails with -ECANCELED: the handlers were cancelled and have ended; -ENOMEM; else the listener
+ * is broken: accept's errors. */
+#define crank_serve(listener, ...) CRANK_SERVE_((listener), 0, __VA_ARGS__)
+/* The same as options say; they are copied, NULL: all defaults. Fails with -EINVAL (linger is no number). */
+#define crank_serve_with(options, listener, ...) CRANK_SERVE_((listener), (options), __VA_ARGS__)
+#define CRANK_SERVE_(listener, options, ...) \
+    CRANK_CAT_(CRANK_SERVE_, CRANK_HAS_ARGS_(__VA_ARGS__))(((crank_serve_what_){ listener, options }), __VA_ARGS__)
+#define CRANK_SERVE_0(what, handler) CRANK_CAPTURE_(__COUNTER__, crank_serve_, what, handler, (crank_stream *)0)
+#define CRANK_SERVE_1(what, handler, ...) \
+    CRANK_CAPTURE_(__COUNTER__, crank_serve_, what, handler, (crank_stream *)0, __VA_ARGS__)
+typedef struct crank_serve_what_ {
+    crank_listener *listener;
+    const crank_serve_options *options;
+} crank_serve_what_;
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_serve_(
+    crank_serve_what_ what, crank_function_ *handler, const crank_site *site);
 
 /* CRANK_AUTO_LISTENER crank_listener *l = ...: closed at the end of its block. */
 #define CRANK_AUTO_LISTENER CRANK_CLEANUP_(crank_listener_drop_)

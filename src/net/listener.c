@@ -38,6 +38,12 @@ static void wake_next(crank_listener *l)
         cr_wake(l->loop, task, 0);
 }
 
+void cr_listener_wake_all(crank_listener *l, cr_waitq *waiters)
+{
+    for (cr_task *task; (task = cr_waitq_pop(waiters));)
+        cr_wake(l->loop, task, 0);
+}
+
 void cr_listener_free_socket(cr_listening *one)
 {
     one->loop->backend->type->close_fd(one->loop->backend, one->fd);
@@ -134,6 +140,25 @@ int cr_listener_accept(const cr_caller *w, crank_listener *l, cr_connection **re
     }
 }
 
+/* At most as many as a long backlog has: a flood would keep this going. */
+size_t cr_listener_refuse(crank_listener *l)
+{
+    enum { at_once = 4096 };
+    const cr_sys *sys = l->loop->sys;
+    size_t refused = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        int fd = 0;
+        while (refused < at_once && (fd >= 0 || is_passing(fd))) {
+            fd = sys->accept(sys->context, l->sockets[i]->fd.number, NULL, NULL);
+            if (fd < 0)
+                continue;
+            (void)sys->close(sys->context, fd);
+            refused++;
+        }
+    }
+    return refused;
+}
+
 static int accept_one(crank_listener *l, cr_connection **ret_connection)
 {
     cr_caller w;
@@ -173,15 +198,65 @@ int crank_listener_fd(const crank_listener *listener, size_t i)
     return i < listener->count ? listener->sockets[i]->fd.number : -EBADF;
 }
 
+double cr_listener_grace_left(const crank_listener *l)
+{
+    return l->stop_by == CR_NEVER ? CRANK_FOREVER : (double)(l->stop_by - cr_now(l->loop)) / 1e9;
+}
+
+void cr_listener_add_server(crank_listener *l, cr_server *server)
+{
+    server->next = l->servers;
+    l->servers = server;
+}
+
+void cr_listener_remove_server(crank_listener *l, cr_server *server)
+{
+    cr_server **link = &l->servers;
+    while (*link != server)
+        link = &(*link)->next;
+    *link = server->next;
+}
+
+/* Servers that wait for their handlers already are given the earlier end. */
 int crank_listener_stop(crank_listener *listener, double grace)
 {
     CR_CHECK(listener, "crank_listener_stop: the listener is NULL");
     CR_CHECK(!(grace != grace), "crank_listener_stop: the grace is no number");
-    if (!listener->stopped || grace < listener->grace)
-        listener->grace = grace;
+    int64_t by = cr_after(cr_now(listener->loop), cr_loop_nanoseconds(grace));
+    if (!listener->stopped || by < listener->stop_by)
+        listener->stop_by = by;
     listener->stopped = true;
-    wake_next(listener);
+    double left = cr_listener_grace_left(listener);
+    for (cr_server *server = listener->servers; server; server = server->next)
+        if (server->limit.state && left < crank_remaining(&server->limit))
+            (void)crank_reschedule(&server->limit, left);
+    cr_listener_wake_all(listener, &listener->waiters);
+    cr_listener_wake_all(listener, &listener->full);
+    cr_listener_wake_all(listener, &listener->stopping);
     return 0;
+}
+
+static size_t describe_stopping(const cr_task *task, char *buf, size_t size)
+{
+    const crank_listener *l = cr_container_of(task->wait_object, crank_listener, stopping);
+    int length = snprintf(buf, size, "%s to be stopped", l->sockets[0]->name);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait_ops stop_wait = {
+    .what = "waits for",
+    .hibernatable = true,
+    .describe = describe_stopping,
+};
+
+int crank_listener_wait_stop(crank_listener *listener)
+{
+    cr_caller w;
+    CR_CHECK(listener, "crank_listener_wait_stop: the listener is NULL");
+    int err = cr_checkpoint(&w, "crank_listener_wait_stop");
+    if (err < 0 || listener->stopped)
+        return err;
+    return cr_waitq_park(&w, &listener->stopping, &stop_wait);
 }
 
 size_t crank_listener_connections(const crank_listener *listener)
@@ -194,9 +269,9 @@ int crank_listener_close(crank_listener *listener)
 {
     if (!listener)
         return 0;
-    CR_CHECK(!listener->waiters.head && listener->serving == 0,
-        "crank_listener_close: a task still accepts on %s, or serves it; stop it before, and wait "
-        "for its end",
+    CR_CHECK(!listener->waiters.head && !listener->servers && !listener->stopping.head,
+        "crank_listener_close: a task still accepts on %s, serves it or waits for its stop; stop "
+        "it before, and wait for the task's end",
         listener->sockets[0]->name);
     for (size_t i = 0; i < listener->count; i++) {
         cr_listening *one = listener->sockets[i];

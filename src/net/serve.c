@@ -5,34 +5,41 @@
  * the connections that are served: the handler borrows its peer, and may close or abort it, but the
  * record stays until the child that runs the handler has closed it for good.
  *
- * The handler's call is captured once, with NULL for the peer; each child calls it with the peer in
- * the first general register. The copy of the captured call lies in heap memory, for the stack of
- * the serving task may hibernate.
- *
  * A failing handler ends its connection and nothing else: the child reports the failure and
  * succeeds. A child that could not be given a stack never runs; its connection is ended by the
- * serving task. */
+ * serving task.
+ *
+ * Short of descriptors or memory the server neither spins, for a connection that cannot be accepted
+ * keeps its socket ready, nor leaves the peers without a word: it gives up a spare descriptor,
+ * accepts with it what waits, closes that, and rests. */
 #include <crank/net.h>
 #include <crank/scope.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "group/group.h"
+#include "net/linger.h"
 #include "net/listener.h"
 #include "task/error.h"
 #include "task/report.h"
-#include "task/result.h"
+
+/* Descriptors that are left to the rest of the program, and seconds. */
+enum { NOT_SERVED = 32 };
+static const double default_linger = 2, rest = 0.1;
 
 typedef struct serving {
+    cr_server server; /* first */
     crank_loop *loop;
     crank_listener *listener;
-    crank_function_ *handler;
-    const crank_site *site;
+    crank_kept_call *call;
+    crank_serve_options options;
     cr_connection *first; /* served now, in no order */
-    cr_small_args few;
-    cr_large_args many; /* where the call is a large one */
+    size_t count;         /* of them */
+    int spare;            /* a descriptor to be given up; negative: none */
+    bool is_short;        /* of descriptors or memory, and that was reported */
 } serving;
 
 static void link_connection(serving *s, cr_connection *c)
@@ -42,6 +49,7 @@ static void link_connection(serving *s, cr_connection *c)
     if (c->next)
         c->next->prev = c;
     s->first = c;
+    s->count++;
     s->listener->connections++;
 }
 
@@ -54,21 +62,14 @@ static void give_up(serving *s, cr_connection *c)
         s->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
+    s->count--;
     s->listener->connections--;
     c->socket.kept = false;
     c->socket.stream.type->free(s->loop, cr_connection_stream(c));
+    cr_listener_wake_all(s->listener, &s->listener->full);
 }
 
 /* ---- In the child ---- */
-
-/* As a task's result is read: by its kind. What is no number is no error. */
-static int error_of(const crank_site *site, const cr_returned *returned)
-{
-    if (site->kind != CRANK_KIND_SIGNED)
-        return 0;
-    long value = site->size == sizeof(int) ? (int)returned->integer : (long)returned->integer;
-    return value < 0 && value >= -4095 ? (int)value : 0;
-}
 
 /* The peer's going away is no failure of the handler's: it is how connections end. */
 static bool is_peers(int err)
@@ -93,29 +94,23 @@ static void report(const cr_connection *c, int err)
     }
 }
 
-/* CR_NOINLINE: the copies of the call are gone from the stack while the peer is being closed. */
-static CR_NOINLINE int call_handler(const serving *s, cr_connection *c)
+/* CR_NOINLINE: what reporting needs of the stack is no part of the frame under the handler. */
+static CR_NOINLINE void tell(const serving *s, const cr_connection *c, int err)
 {
-    cr_small_args few = s->few;
-    cr_large_args many;
-    cr_returned returned = { 0 };
-    uint64_t peer = (uint64_t)(uintptr_t)cr_connection_stream(c);
-    few.general[0] = peer;
-    if (s->site->large) {
-        many = s->many;
-        many.general[0] = peer;
-    }
-    cr_call_captured(s->handler, &few, s->site->large ? &many : NULL, &returned);
-    return error_of(s->site, &returned);
+    if (s->options.on_failure)
+        s->options.on_failure(cr_stream_name(&c->socket.stream), err, s->options.arg);
+    else if (!is_peers(err))
+        report(c, err);
 }
 
 static long serve_one(serving *s, cr_connection *c)
 {
-    int err = call_handler(s, c);
-    if (err < 0 && err != -ECANCELED && !is_peers(err))
-        report(c, err);
+    long result = crank_kept_call_make_(s->call, cr_connection_stream(c));
+    int err = result < 0 && result >= -4095 ? (int)result : 0;
+    if (err < 0 && err != -ECANCELED)
+        tell(s, c, err);
     crank_error_clear();
-    cr_stream_end(cr_connection_stream(c), false);
+    cr_linger_close(c, s->options.linger, default_linger);
     give_up(s, c);
     return err == -ECANCELED ? err : 0;
 }
@@ -126,12 +121,13 @@ static long serve_one(serving *s, cr_connection *c)
  * looks for a captured one. */
 static bool spawn_handler(serving *s, crank_group *handlers, cr_connection *c)
 {
+    const crank_site *site = crank_kept_call_site_(s->call);
     uint64_t *general = cr_fiber_captured_small()->general;
-    if (s->site->large)
+    if (site->large)
         general = cr_fiber_captured_large()->general;
     general[0] = (uint64_t)(uintptr_t)s;
     general[1] = (uint64_t)(uintptr_t)c;
-    crank_task *task = crank_group_spawn_(handlers, (crank_function_ *)serve_one, s->site);
+    crank_task *task = crank_group_spawn_(handlers, (crank_function_ *)serve_one, site);
     c->handler = (uint64_t)(uintptr_t)task;
     return task;
 }
@@ -150,18 +146,105 @@ static void end_orphans(serving *s)
     }
 }
 
+static size_t describe_room(const cr_task *task, char *buf, size_t size)
+{
+    const crank_listener *l = cr_container_of(task->wait_object, crank_listener, full);
+    int length = snprintf(
+        buf, size, "the end of one of %zu connections to %s", l->connections, l->sockets[0]->name);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+static const cr_wait_ops room_wait = {
+    .what = "waits for",
+    .hibernatable = true,
+    .describe = describe_room,
+};
+
+/* More connections than this stay in the kernel's backlog. */
+static int await_room(const cr_caller *w, serving *s)
+{
+    int err = 0;
+    while (err == 0 && s->count >= s->options.connections_max && !s->listener->stopped) {
+        err = cr_waitq_park(w, &s->listener->full, &room_wait);
+        if (err == 0)
+            err = cr_checkpoint_again(w);
+    }
+    return err;
+}
+
+static bool is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+static void take_spare(serving *s)
+{
+    const cr_sys *sys = s->loop->sys;
+    s->spare = sys->open(sys->context, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+}
+
+static void give_spare(serving *s)
+{
+    const cr_sys *sys = s->loop->sys;
+    if (s->spare >= 0)
+        (void)sys->close(sys->context, s->spare);
+    s->spare = -1;
+}
+
+/* One report for all failures up to the next connection that can be served. */
+static void report_shortage(serving *s, int err, size_t ended)
+{
+    char text[320];
+    if (s->is_short)
+        return;
+    s->is_short = true;
+    snprintf(text, sizeof text,
+        "cannot accept on %.160s: %s [%s]; ended %zu connections that waited, and tries again "
+        "every 0.1 s\n",
+        s->listener->sockets[0]->name, cr_failure_error_words(err), crank_errno_name(err), ended);
+    cr_report(s->loop, CRANK_REPORT_NOTE, err, cr_self(), text);
+}
+
+/* Where there is no memory for a limit of time either, a rest that stopping does not end. */
+static int overcome_shortage(serving *s, int err)
+{
+    give_spare(s);
+    size_t ended = cr_listener_refuse(s->listener);
+    take_spare(s);
+    report_shortage(s, err, ended);
+    err = crank_within(rest, crank_listener_wait_stop(s->listener));
+    crank_error_clear();
+    if (err == -ENOMEM)
+        return crank_sleep(rest);
+    return err == -ETIMEDOUT ? 0 : err;
+}
+
+static int accept_one(serving *s, cr_connection **ret_connection)
+{
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_serve");
+    if (err == 0)
+        err = await_room(&w, s);
+    if (err == 0)
+        err = cr_listener_accept(&w, s->listener, ret_connection);
+    if (err == 0)
+        cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
+    return err;
+}
+
 static int accept_all(serving *s, crank_group *handlers)
 {
     size_t failed = 0;
     for (;;) {
-        cr_caller w;
         cr_connection *c = NULL;
-        int err = cr_checkpoint(&w, "crank_serve");
-        if (err == 0)
-            err = cr_listener_accept(&w, s->listener, &c);
+        int err = accept_one(s, &c);
+        if (is_shortage(err))
+            err = overcome_shortage(s, err);
         if (err < 0)
             return err;
-        cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
+        if (!c)
+            continue;
+        s->is_short = false;
         link_connection(s, c);
         bool spawned = spawn_handler(s, handlers, c);
         if (!spawned || cr_group_tolerated(handlers) != failed)
@@ -170,8 +253,18 @@ static int accept_all(serving *s, crank_group *handlers)
     }
 }
 
-/* The block's edge ends what is left: the handlers are cancelled and waited for. A limit that
- * passes cancels them too, and its wait returns when they have ended. */
+/* When the grace is over the handlers are cancelled, and the wait returns when they have ended. A
+ * later crank_listener_stop moves the limit. */
+static int await_handlers(serving *s, crank_group *handlers)
+{
+    double seconds = cr_listener_grace_left(s->listener);
+    crank_within_begin_(&s->server.limit, seconds, __func__, CRANK_FRAME_);
+    long err = crank_within_end_(&s->server.limit, crank_group_wait(handlers));
+    crank_timeout_end_(&s->server.limit);
+    return err == -ETIMEDOUT ? 0 : (int)err;
+}
+
+/* The block's edge ends what is left: the handlers are cancelled and waited for. */
 static int serve(serving *s)
 {
     CRANK_GROUP(handlers);
@@ -179,44 +272,57 @@ static int serve(serving *s)
         return crank_group_wait(&handlers);
     cr_group_tolerate(&handlers);
     int err = accept_all(s, &handlers);
-    if (err != -ESHUTDOWN)
+    return err == -ESHUTDOWN ? await_handlers(s, &handlers) : err;
+}
+
+static int choose(serving *s, const crank_serve_options *options)
+{
+    if (options)
+        s->options = *options;
+    if (s->options.linger != s->options.linger)
+        return cr_error_set(-EINVAL, "crank_serve_with: linger is no number");
+    if (s->options.connections_max == 0) {
+        size_t most = crank_descriptors_max();
+        s->options.connections_max = most > NOT_SERVED ? most - NOT_SERVED : 1;
+    }
+    return 0;
+}
+
+static int serve_with(serving *s, const crank_serve_options *options)
+{
+    int err = choose(s, options);
+    if (err < 0)
         return err;
-    err = crank_within(s->listener->grace, crank_group_wait(&handlers));
-    return err == -ETIMEDOUT ? 0 : err;
-}
-
-/* Copied before anything else runs: the captured call lies in the loop's spare record. */
-static serving *serving_new(crank_loop *loop, crank_function_ *handler, const crank_site *site)
-{
-    serving *s = cr_alloc_zero(loop->sys, sizeof *s);
-    if (!s)
-        return NULL;
-    s->loop = loop;
-    s->handler = handler;
-    s->site = site;
-    if (site->large)
-        s->many = *cr_fiber_captured_large();
-    else
-        s->few = *cr_fiber_captured_small();
-    return s;
-}
-
-int crank_serve_(crank_listener *listener, crank_function_ *handler, const crank_site *site)
-{
-    CR_CHECK(listener, "crank_serve: the listener is NULL; crank_listen gives that when it fails");
-    crank_loop *loop = cr_checked_loop("crank_serve");
-    (void)cr_checked_self("crank_serve");
-    serving *s = serving_new(loop, handler, site);
-    if (!s)
-        return cr_error_set(-ENOMEM, "crank_serve: out of memory");
-    s->listener = listener;
-    listener->serving++;
-    int err = serve(s);
+    take_spare(s);
+    cr_listener_add_server(s->listener, &s->server);
+    err = serve(s);
     end_orphans(s);
-    listener->serving--;
-    cr_free(loop->sys, s);
+    cr_listener_remove_server(s->listener, &s->server);
+    give_spare(s);
     if (err == 0 || err == -ECANCELED)
         return err;
-    return cr_error_set(err, "cannot serve %s: %s", crank_listener_address(listener, 0),
+    return cr_error_set(err, "cannot serve %s: %s", crank_listener_address(s->listener, 0),
         cr_failure_error_words(err));
+}
+
+/* The captured call lies in the loop's spare record: it is copied before anything else runs. */
+int crank_serve_(crank_serve_what_ what, crank_function_ *handler, const crank_site *site)
+{
+    CR_CHECK(
+        what.listener, "crank_serve: the listener is NULL; crank_listen gives that when it fails");
+    crank_loop *loop = cr_checked_loop("crank_serve");
+    (void)cr_checked_self("crank_serve");
+    crank_kept_call *call = crank_kept_call_new_(handler, site);
+    serving *s = call ? cr_alloc_zero(loop->sys, sizeof *s) : NULL;
+    if (!s) {
+        crank_kept_call_free_(call);
+        return cr_error_set(-ENOMEM, "crank_serve: out of memory");
+    }
+    s->loop = loop;
+    s->listener = what.listener;
+    s->call = call;
+    int err = serve_with(s, what.options);
+    crank_kept_call_free_(call);
+    cr_free(loop->sys, s);
+    return err;
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* linger.c: how a server closes a connection.
+ *
+ * A kernel that is given bytes after close, or closes with input unread, answers with a reset, and
+ * a reset makes the peer's kernel drop what its program has not read yet: the answer to an upload
+ * that was refused early would be lost (RFC 7230, 6.6). So a server ends its own direction first,
+ * and then reads and drops what still comes, so many bytes and for so long, or until the peer's
+ * end. A connection whose end has been read has nothing to wait for.
+ *
+ * A peer that does not read is given time as long as bytes make progress. A task that has been
+ * asked to end tries once and waits for nothing. */
+#include "net/linger.h"
+
+#include <crank/scope.h>
+
+#include "task/error.h"
+
+enum { DROPPED_MAX = 256 * 1024 };
+
+/* Each wait ends when some bytes more have gone: only a stall is limited. */
+static int send_rest(const cr_caller *w, cr_socketlike *s, double seconds)
+{
+    int err = 0;
+    cr_sending_start(s);
+    while (err == 0 && cr_sending_unsent(s) > 0)
+        err = crank_within(seconds, cr_sending_wait(w, s, s->sent + 1));
+    return err;
+}
+
+/* Up to the peer's end, or so many bytes. */
+static int drop_input(const cr_caller *w, cr_socketlike *s)
+{
+    crank_stream *stream = &s->stream;
+    size_t dropped = 0;
+    long n = cr_socketlike_write_eof(w, s);
+    while (n >= 0 && !s->read_ended && dropped < DROPPED_MAX) {
+        dropped += cr_buffer_held(&stream->in);
+        cr_buffer_clear(&stream->in);
+        stream->reader = w->self;
+        n = stream->type->fill(w, stream, 1);
+        stream->reader = NULL;
+    }
+    return n < 0 ? (int)n : 0;
+}
+
+void cr_linger_close(cr_connection *c, double seconds, double usual)
+{
+    cr_socketlike *s = &c->socket;
+    cr_caller w = { s->loop, cr_self() };
+    int err = s->ended;
+    if (err == 0 && cr_task_requests(w.self) > 0)
+        err = -ECANCELED;
+    if (err == 0)
+        err = send_rest(&w, s, seconds > 0 ? seconds : usual);
+    if (err == -ETIMEDOUT)
+        cr_socketlike_abort(s);
+    if (err == 0 && seconds >= 0 && !s->read_ended && !s->stream.reader)
+        (void)crank_within(seconds > 0 ? seconds : usual, drop_input(&w, s));
+    crank_error_clear();
+    cr_stream_end(&s->stream, false);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_end.c: how a server closes a connection: what it wrote last arrives, whatever the peer still sends, and no peer
+ * holds it for long. */
+#include "nets.h"
+
+enum { UPLOAD = 200 * 1024, HUGE_UPLOAD = 20 * 1024 * 1024, LINGERED = 256 * 1024 };
+
+static int refuse(crank_stream *peer)
+{
+    char line[100];
+    crank_try(crank_read_line(peer, line, sizeof line));
+    return crank_printf(peer, "too large\n");
+}
+static int serve_refusing(crank_listener *l, double linger)
+{
+    crank_serve_options options = { .linger = linger };
+    return crank_serve_with(&options, l, refuse);
+}
+
+/* A server that refuses, and a client of it that has sent one line. */
+struct scene {
+    crank_listener *listener;
+    crank_task *server;
+    crank_stream *client;
+};
+static int begin(struct scene *s, double linger)
+{
+    s->listener = crank_try(crank_listen("127.0.0.1:0"));
+    s->server = crank_spawn(serve_refusing, s->listener, linger);
+    s->client = nets_connect(s->listener);
+    crank_try(crank_printf(s->client, "upload\n"));
+    return crank_flush(s->client);
+}
+static int end(struct scene *s)
+{
+    (void)crank_close(s->client);
+    crank_try(crank_listener_stop(s->listener, 0));
+    EXPECT_EQ(crank_await(s->server), 0);
+    EXPECT_EQ(crank_listener_connections(s->listener), 0);
+    return crank_close(s->listener);
+}
+static int await_no_connection(const struct scene *s)
+{
+    while (crank_listener_connections(s->listener) > 0)
+        crank_try(crank_sleep(0.001));
+    return 0;
+}
+
+TEST_EACH_BACKEND(serve, answers_a_peer_whose_upload_it_does_not_read)
+{
+    struct scene s;
+    crank_try(begin(&s, 0));
+    char *upload = test_memory(UPLOAD);
+    for (int i = 0; i < 10; i++) { /* in pieces: some come when the handler has returned */
+        crank_try(crank_write(s.client, upload, UPLOAD / 10));
+        crank_try(crank_flush(s.client));
+        crank_try(crank_sleep(0));
+    }
+    EXPECT_STR(nets_line(s.client), "too large");
+    nets_expect_end(s.client);
+    return end(&s);
+}
+
+TEST_EACH_BACKEND(serve, waits_for_no_peer_that_has_ended)
+{
+    struct scene s;
+    crank_try(begin(&s, 1000));
+    EXPECT_STR(nets_line(s.client), "too large");
+    crank_try(crank_close(s.client));
+    s.client = NULL;
+    crank_try(await_no_connection(&s));
+    return end(&s);
+}
+
+TEST_SIM(serve, lingers_for_2_seconds_with_a_peer_that_does_not_end)
+{
+    static const double lingers[] = { 0, 5, 0.5 };
+    for (size_t i = 0; i < CRANK_COUNT(lingers); i++) {
+        struct scene s;
+        crank_try(begin(&s, lingers[i]));
+        EXPECT_STR(nets_line(s.client), "too large");
+        nets_expect_end(s.client);
+        double before = crank_time(), expected = lingers[i] > 0 ? lingers[i] : 2;
+        EXPECT_EQ(crank_listener_connections(s.listener), 1);
+        crank_try(await_no_connection(&s));
+        EXPECT_NEAR(crank_time() - before, expected, 0.01);
+        crank_try(end(&s));
+    }
+    return 0;
+}
+
+TEST_EACH_BACKEND(serve, lingers_for_256_kib)
+{
+    struct scene s;
+    crank_try(begin(&s, 1000));
+    char *upload = test_memory(HUGE_UPLOAD);
+    int err = crank_write(s.client, upload, HUGE_UPLOAD);
+    EXPECT(err == -ECONNRESET || err == -EPIPE);
+    crank_try(await_no_connection(&s));
+    return end(&s);
+}
+
+TEST_EACH_BACKEND(serve, with_a_negative_linger_closes_at_once)
+{
+    struct scene s;
+    crank_try(begin(&s, -1));
+    EXPECT_STR(nets_line(s.client), "too large");
+    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(crank_listener_connections(s.listener), 0);
+    return end(&s);
+}
+
+TEST_EACH_BACKEND(serve, that_is_stopped_or_cancelled_lingers_no_longer)
+{
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        struct scene s;
+        crank_try(begin(&s, 1000));
+        EXPECT_STR(nets_line(s.client), "too large");
+        nets_expect_end(s.client);
+        EXPECT_EQ(crank_listener_connections(s.listener), 1);
+        crank_try(cancelled ? crank_cancel(s.server) : crank_listener_stop(s.listener, 0));
+        EXPECT_EQ(crank_await(s.server), cancelled ? -ECANCELED : 0);
+        EXPECT_EQ(crank_listener_connections(s.listener), 0);
+        crank_try(crank_close(s.client));
+        crank_try(crank_close(s.listener));
+    }
+    return 0;
+}
+
+/* ---- Peers that do not read ---- */
+
+enum { PIECE = 1000 };
+
+/* Until nothing more goes into the buffer; then it is the server's to send that. */
+static int fill(crank_stream *peer, uint64_t *written)
+{
+    char *piece = test_memory(PIECE);
+    while (crank_within(0.01, crank_write(peer, piece, PIECE)) == 0)
+        *written += PIECE;
+    crank_error_clear();
+    return 0;
+}
+static int serve_filling(crank_listener *l, uint64_t *written) { return crank_serve(l, fill, written); }
+
+TEST_SIM(serve, gives_a_peer_that_does_not_read_2_seconds)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    uint64_t written = 0, before = 1;
+    crank_task *server = crank_spawn(serve_filling, l, &written);
+    crank_stream *client = nets_connect(l);
+    while (written != before) {
+        before = written;
+        crank_try(crank_sleep(0.011));
+    }
+    EXPECT(written > 0);
+    double full = crank_time();
+    while (crank_listener_connections(l) > 0)
+        crank_try(crank_sleep(0.001));
+    EXPECT_NEAR(crank_time() - full, 2, 0.03);
+    ssize_t n;
+    while ((n = crank_read(client, test_memory(PIECE), PIECE)) > 0)
+        ;
+    EXPECT_EQ(n, -ECONNRESET);
+    (void)crank_close(client);
+    crank_try(crank_listener_stop(l, 0));
+    return (int)crank_await(server);
+}
+
+TEST_SIM(serve, sends_the_rest_to_a_peer_that_reads_slowly)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    uint64_t written = 0, read = 0;
+    crank_task *server = crank_spawn(serve_filling, l, &written);
+    CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
+    static char piece[64 * 1024];
+    crank_try(crank_sleep(1));
+    double before = crank_time();
+    for (ssize_t n = 1; n > 0; read += (uint64_t)n) {
+        n = crank_try(crank_read(client, piece, sizeof piece));
+        if (read / 50000 < (read + (uint64_t)n) / 50000)
+            crank_try(crank_sleep(1.5));
+    }
+    EXPECT(crank_time() - before > 3);
+    EXPECT_EQ(read, written);
+    crank_try(crank_listener_stop(l, 1));
+    return (int)crank_await(server);
+}
+
+TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    uint64_t written = 0, before = 1;
+    crank_task *server = crank_spawn(serve_filling, l, &written);
+    CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
+    while (written == 0 || written != before) {
+        before = written;
+        crank_try(crank_sleep(0.02));
+    }
+    crank_try(crank_listener_stop(l, 0));
+    EXPECT_EQ(crank_await(server), 0);
+    EXPECT_EQ(crank_listener_connections(l), 0);
+    return 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_stop.c: how a server ends: by a request to cancel, by crank_listener_stop, with handlers that end, idle, or
+ * refuse to end. */
+#include "nets.h"
+
+TEST_EACH_BACKEND(serve, that_is_cancelled_ends_when_its_handlers_have)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
+    crank_try(nets_expect_echo(a));
+    crank_try(nets_expect_echo(b));
+    EXPECT_EQ(crank_listener_connections(l), 2);
+    EXPECT_EQ(crank_cancel(server), 0);
+    EXPECT_EQ(crank_await(server), -ECANCELED);
+    EXPECT_EQ(crank_listener_connections(l), 0);
+    nets_expect_end(a);
+    nets_expect_end(b);
+    return 0;
+}
+
+TEST_EACH_BACKEND(serve, that_is_cancelled_with_connections_not_begun_ends_them)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_stream *clients[20];
+    for (int i = 0; i < 20; i++)
+        clients[i] = nets_connect(l);
+    crank_task *server = crank_spawn(nets_serve_echo, l);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(crank_cancel(server), 0);
+    EXPECT_EQ(crank_await(server), -ECANCELED);
+    EXPECT_EQ(crank_listener_connections(l), 0);
+    for (int i = 0; i < 20; i++)
+        crank_try(crank_close(clients[i]));
+    return 0;
+}
+
+TEST_SIM(serve, that_is_stopped_cancels_an_idle_handler_after_the_grace)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_AUTO_STREAM crank_stream *idle = nets_connect(l);
+    crank_try(nets_expect_echo(idle));
+    double before = crank_time();
+    crank_try(crank_listener_stop(l, 5));
+    crank_try(crank_sleep(4));
+    crank_try(nets_expect_echo(idle));
+    EXPECT_EQ(crank_await(server), 0);
+    EXPECT_NEAR(crank_time() - before, 5, 1e-9);
+    nets_expect_end(idle);
+    return 0;
+}
+
+TEST_EACH_BACKEND(serve, that_is_stopped_ends_with_its_last_handler)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(nets_serve_echo, l);
+    crank_stream *s = nets_connect(l);
+    crank_try(nets_expect_echo(s));
+    crank_try(crank_listener_stop(l, CRANK_FOREVER));
+    crank_try(nets_expect_echo(s));
+    EXPECT(!crank_done(server));
+    crank_try(crank_close(s));
+    EXPECT_EQ(crank_await(server), 0);
+    return 0;
+}
+
+static int stop_later(crank_listener *l, double after, double grace)
+{
+    crank_try(crank_sleep(after));
+    return crank_listener_stop(l, grace);
+}
+TEST_SIM(serve, stopped_again_ends_at_the_earlier_of_both_ends)
+{
+    static const struct {
+        double grace, after, then, end;
+    } rows[] = { { 5, 1, 1, 2 }, { 5, 1, 0, 1 }, { 5, 1, 10, 5 }, { CRANK_FOREVER, 1, 3, 4 }, { 0, 1, 9, 0 },
+        { 3, 2, CRANK_FOREVER, 3 } };
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
+        CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+        crank_task *server = crank_spawn(nets_serve_echo, l);
+        crank_task *other = crank_spawn(nets_serve_echo, l);
+        CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+        CRANK_AUTO_STREAM crank_stream *t = nets_connect(l);
+        crank_try(nets_expect_echo(s));
+        crank_try(nets_expect_echo(t));
+        double before = crank_time();
+        crank_task *later = crank_spawn(stop_later, l, rows[i].after, rows[i].then);
+        crank_try(crank_listener_stop(l, rows[i].grace));
+        EXPECT_EQ(crank_await(server), 0);
+        EXPECT_EQ(crank_await(other), 0);
+        EXPECT_NEAR(crank_time() - before, rows[i].end, 1e-9);
+        crank_try(crank_await(later));
+    }
+    return 0;
+}
+
+static int say_when_stopped(crank_stream *peer, crank_listener *l)
+{
+    crank_try(crank_listener_wait_stop(l));
+    return crank_printf(peer, "goodbye\n");
+}
+static int serve_goodbye(crank_listener *l) { return crank_serve(l, say_when_stopped, l); }
+TEST_EACH_BACKEND(listener, wait_stop_lets_a_handler_end_by_itself)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(serve_goodbye, l);
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
+    while (crank_listener_connections(l) < 2)
+        crank_try(crank_sleep(0));
+    crank_try(crank_listener_stop(l, 10));
+    EXPECT_STR(nets_line(a), "goodbye");
+    EXPECT_STR(nets_line(b), "goodbye");
+    nets_expect_end(a);
+    nets_expect_end(b);
+    EXPECT_EQ(crank_listener_wait_stop(l), 0);
+    return (int)crank_await(server);
+}
+static int wait_stop(crank_listener *l) { return crank_listener_wait_stop(l); }
+TEST_EACH_BACKEND(listener, wait_stop_can_be_cancelled)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *a = crank_spawn(wait_stop, l);
+    crank_task *b = crank_spawn(wait_stop, l);
+    crank_try(crank_sleep(0));
+    EXPECT_EQ(crank_cancel(a), 0);
+    EXPECT_EQ(crank_await(a), -ECANCELED);
+    crank_try(crank_listener_stop(l, 0));
+    return (int)crank_await(b);
+}
+TEST_CHECKS(listener, closed_under_a_task_that_waits_for_its_stop_is_a_check, "waits for its stop")
+{
+    crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_spawn(wait_stop, l);
+    crank_try(crank_sleep(0));
+    return crank_listener_close(l);
+}
+TEST_CHECKS(listener, closed_under_a_server_is_a_check, "serves it")
+{
+    crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_spawn(nets_serve_echo, l);
+    crank_try(nets_settle());
+    return crank_listener_close(l);
+}
+
+/* The handler's end, the stop and its grace come in one turn, in each order. */
+static int end_after(crank_stream *peer, double seconds)
+{
+    (void)peer;
+    return crank_sleep(seconds);
+}
+static int serve_end_after(crank_listener *l, double seconds)
+{
+    crank_serve_options options = { .linger = -1 };
+    return crank_serve_with(&options, l, end_after, seconds);
+}
+TEST_SIM(serve, stopped_in_the_turn_of_the_last_handlers_end_gives_0)
+{
+    static const double graces[] = { 0, 1, CRANK_FOREVER };
+    for (size_t i = 0; i < CRANK_COUNT(graces); i++) {
+        CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+        crank_task *first = i % 2 ? crank_spawn(stop_later, l, 1.0, graces[i]) : NULL;
+        crank_task *server = crank_spawn(serve_end_after, l, 1.0);
+        CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+        crank_task *last = first ? NULL : crank_spawn(stop_later, l, 1.0, graces[i]);
+        EXPECT_EQ(crank_await(server), 0);
+        crank_try(crank_await(first ? first : last));
+        EXPECT_EQ(crank_listener_connections(l), 0);
+    }
+    return 0;
+}
+TEST_SIM(serve, whose_grace_ends_in_the_turn_of_the_last_handlers_end_gives_0)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(serve_end_after, l, 2.0);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    while (crank_listener_connections(l) < 1)
+        crank_try(crank_sleep(0));
+    crank_try(crank_listener_stop(l, 2));
+    EXPECT_EQ(crank_await(server), 0);
+    return 0;
+}
+
+TEST_EACH_BACKEND(serve, by_two_tasks_of_one_listener_ends_both_when_it_is_stopped)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *a = crank_spawn(nets_serve_echo, l);
+    crank_task *b = crank_spawn(nets_serve_echo, l);
+    crank_stream *clients[10];
+    for (int i = 0; i < 10; i++)
+        clients[i] = nets_connect(l);
+    for (int i = 0; i < 10; i++)
+        crank_try(nets_expect_echo(clients[i]));
+    EXPECT_EQ(crank_listener_connections(l), 10);
+    EXPECT_EQ(crank_cancel(a), 0);
+    EXPECT_EQ(crank_await(a), -ECANCELED);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    crank_try(nets_expect_echo(s));
+    crank_try(crank_listener_stop(l, 0));
+    EXPECT_EQ(crank_await(b), 0);
+    EXPECT_EQ(crank_listener_connections(l), 0);
+    for (int i = 0; i < 10; i++)
+        crank_try(crank_close(clients[i]));
+    return 0;
+}
+
+static int refuse_to_end(crank_stream *peer)
+{
+    (void)peer;
+    while (crank_sleep(100) == -ECANCELED && crank_time() < 1000)
+        ;
+    return 0;
+}
+static int serve_stubborn(crank_listener *l) { return crank_serve(l, refuse_to_end); }
+TEST_SIM(serve, names_a_handler_that_ignores_its_cancellation)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(serve_stubborn, l);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    crank_try(nets_settle());
+    test_capture();
+    crank_try(crank_listener_stop(l, 1));
+    EXPECT_EQ(crank_await(server), 0);
+    const char *said = test_captured();
+    EXPECT_EQ(nets_count(said, "refuse_to_end"), 1);
+    EXPECT_CONTAINS(said, "has not ended");
+    return 0;
+}
