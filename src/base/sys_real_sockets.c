@@ -213,6 +213,8 @@ int cr_sys_real_path_unlink(void *context, const char *path)
 {
     (void)context;
     return failed(unlink(path));
+}
+
 size_t cr_sys_real_descriptors_max(void *context)
 {
     struct rlimit limit;

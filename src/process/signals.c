@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* signals.c: signals to this process, received by tasks.
  *
- * A handler, installed with the first receiver of a signal, notes it in every receiver that names it
- * and posts to the receiver's loop. It is no signalfd: that needs the signal blocked in all
+ * A handler, installed with the first receiver of a signal, notes it in every receiver that names
+ * it and posts to the receiver's loop. It is no signalfd: that needs the signal blocked in all
  * threads, also those of libraries, and programs that are started inherit the mask.
  *
- * Owns the handlers of the signals that are received now, and those from before, which are put
- * back with the last receiver; a signal that nothing has taken is then raised again, under the
- * handler from before. Ctrl-C in a run without a receiver is run/interrupt.c's.
+ * Owns the handlers of the signals that are received now, and those from before, which are put back
+ * with the last receiver; a signal that nothing has taken is then raised again, under the handler
+ * from before. Ctrl-C in a run without a receiver is run/interrupt.c's.
  *
  * The handler may run on any thread, at any moment. It reads the list of receivers without a lock:
  * one that is taken out stays in memory, and leads to the next, until no handler is under way. All
