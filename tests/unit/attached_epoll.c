@@ -82,7 +82,7 @@ TEST(attached_epoll, a_hundred_thousand_echoes_take_no_memory)
     echo(CR_FD_TCP, 100000);
 }
 
-/* ---- a batch of events, one of them of a descriptor that an earlier completion has closed ---- */
+/* ---- more events than are looked at in a turn, one of them of a descriptor that an earlier completion has closed */
 
 enum { MANY = 200 };
 static ends all[MANY];
@@ -131,8 +131,10 @@ static void batch(enum cr_fd_kind kind, int closed, bool again)
     victim = closed;
     for (int i = 0; i < MANY; i++)
         push(&all[i], all[i].b, "x");
-    EXPECT_EQ(loop->backend->type->turn(loop->backend, INT64_MIN), MANY - 1);
-    loop->in_flight -= MANY - 1;
+    for (int turns = 0; loop->in_flight > (again && victim < 0); turns++) {
+        EXPECT(turns < 20);
+        loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, INT64_MIN);
+    }
     for (int i = 0; i < MANY; i++)
         EXPECT_EQ(acts[i].op.result, i == closed ? -ECANCELED : 1);
     if (again) {
