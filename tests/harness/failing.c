@@ -28,11 +28,11 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd",
-    "timerfd", "stat", "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair",
-    "bind", "listen", "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option",
-    "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter",
-    "uring_register", "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd", "timerfd", "stat",
+    "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair", "bind", "listen",
+    "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name",
+    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
+    "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
