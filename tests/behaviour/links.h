@@ -15,7 +15,12 @@ static int open_tcp(ends *l)
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
     l->a = crank_try(crank_connect(crank_listener_address(listener, 0)));
     l->b = crank_accept(listener);
-    return l->b ? 0 : -errno;
+    if (l->b)
+        return 0;
+    int err = -errno;
+    (void)crank_close(l->a);
+    l->a = NULL;
+    return err;
 }
 
 /* Run a test's body between opening the streams and closing those that it has left open. */
@@ -25,6 +30,10 @@ __attribute__((unused)) static int with_ends(bool tcp, int (*body)(ends *l))
     int err = tcp ? open_tcp(&l) : crank_socket_pair(&l.a, &l.b);
     if (err == 0)
         err = body(&l);
+    if (err < 0 && l.a)
+        cr_socketlike_abort(cr_socketlike_of(l.a)); /* what is unsent would be waited for */
+    if (err < 0 && l.b)
+        cr_socketlike_abort(cr_socketlike_of(l.b));
     (void)crank_close(l.a);
     (void)crank_close(l.b);
     return err;
@@ -85,15 +94,17 @@ static void expect_bytes(const char *bytes, uint64_t position, size_t size)
             test_fail(__FILE__, __LINE__, "byte %llu is another", (unsigned long long)(position + i));
 }
 
-/* Read to the end, comparing: how many bytes came, or a negative errno. */
+/* Read to the end, comparing: how many bytes came, or a negative errno. Then the peer need not wait for a reader. */
 __attribute__((unused)) static long read_rest(crank_stream *s, uint64_t position)
 {
     char buf[5000];
     uint64_t from = position;
     for (;;) {
         long n = crank_read(s, buf, sizeof buf);
-        if (n < 0)
+        if (n < 0) {
+            break_off(s);
             return n;
+        }
         if (n == 0)
             return (long)(position - from);
         expect_bytes(buf, position, (size_t)n);

@@ -456,9 +456,12 @@ static ssize_t failing_send_message(UNUSED_CONTEXT, int fd, const struct msghdr 
 {
     return FAILS(TEST_CALL_SEND_MESSAGE) ? -ENOBUFS : REAL(send_message, fd, message, flags);
 }
+/* It fails where the connection is no more: then nobody waits for the end. */
 static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
 {
-    return FAILS(TEST_CALL_SHUTDOWN) ? -ENOTCONN : REAL(shutdown, fd, how);
+    bool fails = FAILS(TEST_CALL_SHUTDOWN);
+    int err = REAL(shutdown, fd, how);
+    return fails ? -ENOTCONN : err;
 }
 static int failing_set_option(UNUSED_CONTEXT, int fd, const cr_socket_option *option)
 {
