@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "net", "base", "loop",
+HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "net", "process", "signal", "base", "loop",
            "explore"]
 INTRODUCTION = """# Reference
 

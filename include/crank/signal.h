@@ -16,10 +16,10 @@ typedef struct crank_signals {
 #ifndef __cplusplus
 /* CRANK_SIGNALS(asked, SIGTERM, SIGHUP): to the end of the block these signals are received here, by
  * crank_signals_next, and do nothing else. Several receivers, in any threads' runs, are each given a signal that they
- * name. The handler from before is back when the last has ended, and is called then for a signal that none has taken.
- * While one names SIGINT, Ctrl-C does not cancel app; a second one ends the process where the first has not been taken.
- * Children that are started have none of it. A signal that no program can handle, SIGKILL or SIGSTOP, and those of
- * faults make the first wait fail with -EINVAL. */
+ * name. The handler from before is back when the last has ended, and is called then for a signal that no task has
+ * taken. While one names SIGINT, Ctrl-C does not cancel app; a second one ends the process where the first has not been
+ * taken. Programs that are started have none of it. A signal that no program can handle, SIGKILL or SIGSTOP, and those
+ * of faults make the first wait fail with -EINVAL. */
 #define CRANK_SIGNALS(name, ...) \
     crank_signals name CRANK_CLEANUP_(crank_signals_end_) = { NULL, 0 }; \
     crank_signals_begin_( \
