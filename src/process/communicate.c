@@ -79,14 +79,20 @@ static int write_all(const feeding *f)
             return err;
         done += piece;
     }
+    int err = crank_flush(in);
+    if (err < 0)
+        return err;
     const cr_caller w = { cr_loop_here, cr_self() };
     return cr_socketlike_write_eof(&w, cr_socketlike_of(in));
 }
 
-/* A program need not read what it is given. */
+/* A program need not read what it is given. One that waits for more than could be written is shown
+ * the end. */
 static int feed(feeding *f)
 {
     int err = write_all(f);
+    if (err < 0 && err != -ECANCELED)
+        cr_socketlike_abort(cr_socketlike_of(f->process->streams[0]));
     if (err != -EPIPE && err != -ECANCELED)
         f->error = err;
     crank_error_clear();

@@ -6,6 +6,8 @@
  * headers. A row makes its call in a world in which nothing has to be waited for, and gives what that
  * gave. When it was cancelled it must have left the world as it was. */
 #include "context/fiber.h"
+#include <fcntl.h>
+#include <signal.h>
 #include "scratch.h"
 
 struct world {
@@ -19,6 +21,8 @@ struct world {
     crank_group *pool;
     crank_stream *in, *out;
     const char *path;
+    crank_process *process; /* has ended; NULL under the simulator */
+    crank_signals *signals;
 };
 
 static int value(int x) { return x; }
@@ -252,8 +256,55 @@ static long do_write_file(struct world *w)
     return err;
 }
 
-/* Does it wait in this world, or cannot it be called again and again? */
-enum { OFTEN, ONCE };
+static long do_wait_fd(struct world *w)
+{
+    int fds[2];
+    (void)w;
+    EXPECT_EQ(pipe2(fds, O_CLOEXEC), 0);
+    int events = crank_wait_fd(fds[1], CRANK_WRITABLE);
+    close(fds[0]);
+    close(fds[1]);
+    return events;
+}
+static const char *const nothing[] = { "true", NULL };
+static long close_new(crank_process *process)
+{
+    if (!process)
+        return -errno;
+    EXPECT_EQ(crank_process_wait(process), 0);
+    return crank_close(process);
+}
+static long do_process_start(struct world *w)
+{
+    (void)w;
+    return close_new(crank_process_start(nothing, NULL));
+}
+static long do_shell_start(struct world *w)
+{
+    (void)w;
+    return close_new(crank_shell_start("true", NULL));
+}
+static long do_process_wait(struct world *w) { return crank_process_wait(w->process); }
+static long do_process_communicate(struct world *w) { return crank_process_communicate(w->process, NULL, 0, NULL); }
+static long do_process_close(struct world *w)
+{
+    int err = crank_close(w->process);
+    w->process = NULL;
+    return err;
+}
+static long do_run_process(struct world *w)
+{
+    (void)w;
+    return crank_run_process(nothing, NULL, NULL);
+}
+static long do_signals_next(struct world *w)
+{
+    raise(SIGUSR1);
+    return crank_signals_next(w->signals);
+}
+
+/* Does it wait in this world, or cannot it be called again and again? PROCESS: once, and not where there are none. */
+enum { OFTEN, ONCE, PROCESS };
 static const struct row {
     const char *prototype;
     long (*call)(struct world *w);
@@ -297,6 +348,14 @@ static const struct row {
     { "crank_stream_close", do_stream_close, ONCE },
     { "crank_read_file", do_read_file, ONCE },
     { "crank_write_file", do_write_file, ONCE },
+    { "crank_wait_fd", do_wait_fd, OFTEN },
+    { "crank_process_start", do_process_start, PROCESS },
+    { "crank_shell_start", do_shell_start, PROCESS },
+    { "crank_process_wait", do_process_wait, PROCESS },
+    { "crank_process_communicate", do_process_communicate, PROCESS },
+    { "crank_process_close", do_process_close, PROCESS },
+    { "crank_run_process", do_run_process, PROCESS },
+    { "crank_signals_next", do_signals_next, OFTEN },
 };
 
 static void expect_unchanged(const struct world *w)
@@ -318,6 +377,14 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     CRANK_QUEUE(queue, int, 3);
     CRANK_GROUP(group);
     CRANK_POOL(pool, 1);
+    signal(SIGUSR1, SIG_IGN); /* afterwards: a cancelled call leaves one */
+    CRANK_SIGNALS(signals, SIGUSR1);
+    if (row->often == PROCESS && strcmp(crank_backend_name(), "sim") == 0)
+        return 0;
+    if (row->often == PROCESS)
+        w->process = crank_try(crank_process_start(nothing, NULL));
+    crank_try(w->process ? crank_process_wait(w->process) : 0);
+    w->signals = &signals;
     crank_event_set(event);
     EXPECT_EQ(crank_put_nowait(queue, 7), 0);
     char bytes[4096];
@@ -330,6 +397,7 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
     if (err > 0)
         err = judge(row, w);
+    crank_try(crank_close(w->process));
     int in_closed = crank_close(w->in);
     int out_closed = crank_close(w->out);
     return err < 0 ? err : in_closed < 0 ? in_closed : out_closed;

@@ -74,6 +74,14 @@ static inline int fault_open(void *c, const char *path, int flags, unsigned mode
 {
     return fault_now(c) ? -EMFILE : REAL(open, path, flags, mode);
 }
+static inline int fault_pipe(void *c, int ret_fds[2], enum cr_pipe_end childs)
+{
+    return fault_now(c) ? -EMFILE : REAL(pipe, ret_fds, childs);
+}
+static inline int fault_spawn(void *c, const cr_spawn *asked, int *ret_pidfd)
+{
+    return fault_now(c) ? -EAGAIN : REAL(spawn, asked, ret_pidfd);
+}
 static inline ssize_t fault_read_at(void *c, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     return fault_now(c) ? -EIO : REAL(read_at, fd, piece, offset, flags);
@@ -137,6 +145,8 @@ static inline void faults_init(faults *f, long fail_at, bool from_then)
     f->sys.epoll_create = fault_epoll_create;
     f->sys.epoll_ctl = fault_epoll_ctl;
     f->sys.open = fault_open;
+    f->sys.pipe = fault_pipe;
+    f->sys.spawn = fault_spawn;
     f->sys.read_at = fault_read_at;
     f->sys.write_at = fault_write_at;
     f->sys.socket = fault_socket;
