@@ -314,6 +314,8 @@ static int prepare_end(int fd, bool waits)
     return err;
 }
 
+/* Both ends or none. The descriptors are written at the end, for callers look at them on failure
+ * too. */
 static int real_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
 {
     (void)context;
@@ -334,6 +336,7 @@ static int real_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
     return reader < 0 ? reader : writer;
 }
 
+/* isatty tells "is none" and "is no descriptor" by errno alone. */
 static int real_is_terminal(void *context, int fd)
 {
     (void)context;

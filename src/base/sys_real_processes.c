@@ -20,6 +20,7 @@ extern char **environ;
 /* In the table of waitid, older than some headers. */
 #define BY_PIDFD ((idtype_t)3)
 
+/* libc's -1 as the kernel's negative errno. */
 static inline long failed(long result) { return result < 0 ? -errno : result; }
 
 /* One of the standard three may be closed, or its number one of crank's own: no child is to have
@@ -46,6 +47,7 @@ static int duplicate(const cr_spawn *asked, int *copies)
     return 0;
 }
 
+/* Those that were made. */
 static void close_copies(const int *copies, int count)
 {
     for (int i = 0; i < count; i++)
@@ -90,6 +92,8 @@ static int set_attributes(posix_spawnattr_t *attributes, bool session)
     return -err;
 }
 
+/* posix_spawn tells of a failed exec, and then there is no child: it waits for the exec by a pipe
+ * or by sharing memory until then. */
 static int start(const cr_spawn *asked, const int *copies)
 {
     posix_spawn_file_actions_t actions;
@@ -127,6 +131,7 @@ static int open_pidfd(pid_t id)
     return fd == -ESRCH ? -ECHILD : (int)fd;
 }
 
+/* Memory straight from malloc: this is the table, which has no other below it. */
 int cr_sys_real_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
 {
     (void)context;
@@ -146,6 +151,7 @@ int cr_sys_real_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
     return *ret_pidfd < 0 ? *ret_pidfd : result;
 }
 
+/* si_pid stays 0 where nothing has ended. */
 int cr_sys_real_wait_pidfd(void *context, int fd, int *ret_status)
 {
     siginfo_t info = { 0 };
@@ -158,12 +164,14 @@ int cr_sys_real_wait_pidfd(void *context, int fd, int *ret_status)
     return 1;
 }
 
+/* The kernel refuses where the process has been reaped, whatever has its number by now. */
 int cr_sys_real_signal_pidfd(void *context, int fd, int signal)
 {
     (void)context;
     return (int)failed(syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0));
 }
 
+/* By number: for groups there is nothing better. The caller has not reaped the leader. */
 int cr_sys_real_signal_group(void *context, int id, int signal)
 {
     (void)context;

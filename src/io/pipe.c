@@ -24,14 +24,17 @@
 
 enum { NAME_ROOM = 64 };
 
+/* A stream over one descriptor that is no connection. */
 typedef struct descriptor {
     cr_socketlike socketlike;
     int given; /* what was adopted: the same as its fd, or that of which it is another opening */
     char name[NAME_ROOM];
 } descriptor;
 
+/* A socketlike of one of the kinds below is always part of one. */
 static descriptor *of(cr_socketlike *s) { return cr_container_of(s, descriptor, socketlike); }
 
+/* Given when it was made. */
 static const char *describe(cr_socketlike *s) { return of(s)->name; }
 
 /* Adopted ones may have duplicates, of which the backend must not hear any more. */
@@ -46,9 +49,11 @@ static void close_adopted(cr_socketlike *s)
         (void)sys->close(sys->context, given);
 }
 
+/* Our own ends: no other process has a copy, so closing is all there is to do. */
 static const cr_socketlike_kind pipe_kind = {
     .size = sizeof(descriptor), .fd = CR_FD_PIPE, .describe = describe
 };
+/* Those of others, by what they are. */
 #define ADOPTED(kind) \
     { \
         .size = sizeof(descriptor), .fd = (kind), .describe = describe, .close = close_adopted \
@@ -57,6 +62,7 @@ static const cr_socketlike_kind socket_adopted = ADOPTED(CR_FD_OTHER);
 static const cr_socketlike_kind pipe_adopted = ADOPTED(CR_FD_PIPE);
 static const cr_socketlike_kind file_adopted = ADOPTED(CR_FD_FILE);
 
+/* The mode decides what it is open for; what the kernel thinks of that its calls will tell. */
 static crank_stream *open_as(
     crank_loop *loop, int fd, const cr_socketlike_kind *kind, const cr_adoption *asked)
 {
@@ -73,6 +79,7 @@ static crank_stream *open_as(
 
 /* ---- Pipes ---- */
 
+/* The other end may be another program's. */
 crank_stream *cr_pipe_open(crank_loop *loop, int fd, bool reads, const char *name)
 {
     const cr_adoption own = { .fd = fd, .flags = reads ? O_RDONLY : O_WRONLY, .name = name };
@@ -99,6 +106,7 @@ static int open_both(crank_loop *loop, crank_stream *ret_ends[2])
     return -ENOMEM;
 }
 
+/* Outputs are written when nothing can fail any more. */
 int crank_pipe(crank_stream **ret_reader, crank_stream **ret_writer)
 {
     crank_stream *ends[2];
@@ -122,6 +130,8 @@ static int open_anew(const cr_sys *sys, const cr_adoption *asked)
     return cr_file_open_retrying(sys, path, flags);
 }
 
+/* Where it cannot be opened anew the given one is used as it is, which never waits either: see
+ * cr_nonblocking. */
 static int adopt_shared(crank_loop *loop, const cr_adoption *asked, crank_stream **ret_stream)
 {
     int anew = open_anew(loop->sys, asked);
@@ -133,6 +143,8 @@ static int adopt_shared(crank_loop *loop, const cr_adoption *asked, crank_stream
     return -ENOMEM;
 }
 
+/* What it is decides how its bytes are moved. What is always ready and no regular file, /dev/null
+ * say, is tried like one. */
 int cr_pipe_adopt(crank_loop *loop, const cr_adoption *asked, crank_stream **ret_stream)
 {
     const cr_sys *sys = loop->sys;
@@ -156,6 +168,8 @@ int cr_pipe_adopt(crank_loop *loop, const cr_adoption *asked, crank_stream **ret
     return 0;
 }
 
+/* errno last: it must survive what comes before. On failure the descriptor is the caller's still.
+ * */
 crank_stream *crank_stream_from_fd(int fd, const char *mode)
 {
     char name[NAME_ROOM];
@@ -178,6 +192,7 @@ crank_stream *crank_stream_from_fd(int fd, const char *mode)
     return NULL;
 }
 
+/* Nothing is written and nothing waited for. */
 void cr_pipe_discard(crank_loop *loop, crank_stream *stream)
 {
     cr_socketlike *s = cr_socketlike_of(stream);

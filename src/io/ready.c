@@ -18,8 +18,10 @@
 _Static_assert((int)CRANK_READABLE == (int)EPOLLIN && (int)CRANK_WRITABLE == (int)EPOLLOUT &&
                    (int)CRANK_URGENT == (int)EPOLLPRI,
     "what is asked for is what the backend is asked for");
+/* What may be asked for. */
 #define ALL (CRANK_READABLE | CRANK_WRITABLE | CRANK_URGENT)
 
+/* One call of crank_wait_fd, while it waits. */
 typedef struct fd_wait {
     cr_op op;
     cr_caller waiter;
@@ -30,6 +32,7 @@ typedef struct fd_wait {
 /* A run stays on its thread. */
 static __thread fd_wait *first __attribute__((tls_model("initial-exec")));
 
+/* In front: order does not matter, each has its own operation. */
 static void link_wait(fd_wait *wait)
 {
     wait->prev = NULL;
@@ -39,6 +42,7 @@ static void link_wait(fd_wait *wait)
     first = wait;
 }
 
+/* From anywhere, without a walk. */
 static void unlink_wait(const fd_wait *wait)
 {
     *(wait->prev ? &wait->prev->next : &first) = wait->next;
@@ -58,6 +62,7 @@ static long events_of(const fd_wait *wait)
     return over ? (long)wait->op.events : result & (long)wait->op.events;
 }
 
+/* The memory is gone before the task runs, which may wait again. */
 static void completed(cr_op *op, void *arg)
 {
     fd_wait *wait = arg;
@@ -69,6 +74,7 @@ static void completed(cr_op *op, void *arg)
     cr_wake(waiter.loop, waiter.self, events);
 }
 
+/* The descriptor may be closed, and its number used again, as soon as this returns. */
 static bool abort_wait(cr_task *task)
 {
     fd_wait *wait = task->wait_object;
@@ -76,6 +82,7 @@ static bool abort_wait(cr_task *task)
     return false;
 }
 
+/* By its number: what it is only its library knows. */
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
     const fd_wait *wait = task->wait_object;
@@ -83,6 +90,7 @@ static size_t describe(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
+/* What the kernel reads and writes is in heap memory. */
 static const cr_wait_ops fd_wait_ops = {
     .what = "waits for",
     .hibernatable = true,
@@ -102,6 +110,7 @@ static int refuse(const crank_loop *loop, int fd, int events)
     return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
 }
 
+/* A request that ended the wait has been answered by it. */
 static long wait_for(const cr_caller *w, int fd, int events)
 {
     long result = refuse(w->loop, fd, events);
@@ -129,6 +138,7 @@ static long wait_for(const cr_caller *w, int fd, int events)
     return result;
 }
 
+/* Each failure has its sentence, for the numbers alone are ambiguous here. */
 int crank_wait_fd(int fd, int events)
 {
     cr_caller w;

@@ -4,7 +4,10 @@
  * Each is made when a run first asks for it, and lives as long as the run. They are borrowed: the
  * descriptors 0, 1 and 2 stay open and their flags as they are, so crank_close of one is ignored.
  * What is still unsent when the last task has ended is written by one more task, which waits as any
- * other: a reader that is slow is waited for, Ctrl-C ends it. */
+ * other: a reader that is slow is waited for, Ctrl-C ends it.
+ *
+ * They are the run's and not the process's: two runs on two threads have streams of their own over
+ * the same descriptors, whose lines may mix as those of two processes do. */
 #include "io/standard.h"
 
 #include <fcntl.h>
@@ -26,6 +29,7 @@ typedef struct standard {
     crank_stream *streams[STREAMS]; /* by descriptor; NULL until it is asked for */
 } standard;
 
+/* Idle by now, but where a run was given up. */
 static void close_all(crank_loop *loop, cr_closer *closer)
 {
     standard *all = cr_container_of(closer, standard, closer);
@@ -35,6 +39,7 @@ static void close_all(crank_loop *loop, cr_closer *closer)
     cr_free(loop->sys, all);
 }
 
+/* A run has few closers, and asks for its streams rarely: programs keep what crank_stdout gives. */
 static standard *find(const crank_loop *loop)
 {
     for (cr_closer *closer = loop->closers; closer; closer = closer->next)
@@ -43,6 +48,7 @@ static standard *find(const crank_loop *loop)
     return NULL;
 }
 
+/* Lives until the loop ends. */
 static standard *find_or_make(crank_loop *loop)
 {
     standard *all = find(loop);
@@ -56,6 +62,7 @@ static standard *find_or_make(crank_loop *loop)
     return all;
 }
 
+/* Asked again it gives the same stream; one that failed is tried again. */
 static crank_stream *standard_stream(const char *call, int fd)
 {
     static const char *const names[STREAMS] = { "standard input", "standard output",
@@ -75,12 +82,16 @@ static crank_stream *standard_stream(const char *call, int fd)
     return NULL;
 }
 
+/* The same descriptor as stdin's, with a buffer of its own. */
 crank_stream *crank_stdin(void) { return standard_stream("crank_stdin", STDIN_FILENO); }
+/* Sends by itself, as every stream that is no file. */
 crank_stream *crank_stdout(void) { return standard_stream("crank_stdout", STDOUT_FILENO); }
+/* Not sent at once, unlike stderr: what must be seen before a crash belongs there. */
 crank_stream *crank_stderr(void) { return standard_stream("crank_stderr", STDERR_FILENO); }
 
 /* ---- The end of the run ---- */
 
+/* One that is broken has nothing left to send. */
 static bool is_unsent(crank_stream *stream)
 {
     const cr_socketlike *s = stream ? cr_socketlike_of(stream) : NULL;
@@ -115,6 +126,7 @@ static void write_rest(void)
     crank_error_clear();
 }
 
+/* Called again when that task has ended: then nothing is unsent. */
 bool cr_standard_end(crank_loop *loop)
 {
     static const crank_site site = { "(writes standard output)", "", "", 0, CRANK_KIND_VOID, 1, 0,

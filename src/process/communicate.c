@@ -3,7 +3,11 @@
  *
  * Each pipe has a task of its own, so that a program which writes before it has read everything
  * waits for nothing of ours. They are children of the calling task's, and end before the call does.
- * The output is gathered in heap memory and handed over at the end. */
+ * The output is gathered in heap memory and handed over at the end.
+ *
+ * What others of the program's descendants keep open is waited for, as long as it is: the end of a
+ * pipe is the end of its last writer. A caller that does not want that waits for the program alone,
+ * by crank_process_wait. */
 #include <crank/scope.h>
 
 #include "base/check.h"
@@ -11,12 +15,14 @@
 #include "process/process.h"
 #include "task/error.h"
 
+/* A program that writes without end must not take all memory of one that forgot to set a limit. */
 #define LIMIT ((size_t)16 * 1024 * 1024)
 #define ROOM_FIRST ((size_t)4096)
 /* Small enough to be copied by the stream: the bytes may lie on the stack of a task that
  * hibernates, which the kernel must not read. */
 #define PIECE ((size_t)16 * 1024)
 
+/* What has come from one pipe so far. */
 typedef struct gathered {
     const cr_sys *sys;
     crank_stream *from; /* NULL: nothing comes */
@@ -25,6 +31,7 @@ typedef struct gathered {
     size_t size, room;
 } gathered;
 
+/* What goes to the program, and what came of that. */
 typedef struct feeding {
     crank_process *process;
     const char *bytes;
@@ -46,11 +53,14 @@ static int make_room(gathered *g)
     return 0;
 }
 
+/* Named by its stream: of two limits that are equal it is said which was passed. */
 static int too_much(const gathered *g)
 {
     return cr_error_set(-EMSGSIZE, "%s is more than %zu bytes", cr_stream_name(g->from), g->limit);
 }
 
+/* A task of its own for each pipe; the data is terminated at each step, so that none of the ways
+ * out leaves it without a 0. */
 static int gather(gathered *g)
 {
     for (;;) {
@@ -69,6 +79,7 @@ static int gather(gathered *g)
     }
 }
 
+/* Flushed before the end is asked for: an error of sending is told here, or by nobody. */
 static int write_all(const feeding *f)
 {
     crank_stream *in = f->process->streams[0];
@@ -99,6 +110,7 @@ static int feed(feeding *f)
     return 0;
 }
 
+/* The first that fails cancels the other: half an answer is none. */
 static int gather_both(gathered *out, gathered *err)
 {
     CRANK_GROUP(group);
@@ -121,6 +133,7 @@ static int converse(feeding *f, gathered *out, gathered *err)
     return result < 0 ? result : crank_process_wait(f->process);
 }
 
+/* From here on the memory is the user's. */
 static void hand_over(gathered *from, char **ret_data, size_t *ret_size)
 {
     *ret_data = from->data;
@@ -128,6 +141,7 @@ static void hand_over(gathered *from, char **ret_data, size_t *ret_size)
     from->data = NULL;
 }
 
+/* ret_output is written at the very end: on failure it is untouched. */
 int crank_process_communicate(
     crank_process *process, const void *input, size_t size, crank_output *ret_output)
 {
@@ -150,6 +164,7 @@ int crank_process_communicate(
     return result;
 }
 
+/* The block ends the program on every way out; its failure stays the call's. */
 int crank_run_process(
     const char *const *argv, const crank_process_options *options, crank_output *ret_output)
 {
@@ -168,6 +183,8 @@ int crank_run_process(
     return crank_process_communicate(process, asked.input, asked.input_size, ret_output);
 }
 
+/* The memory is malloc's on every backend: so the real table frees it. The limit may be used
+ * again. */
 void crank_output_free(crank_output *output)
 {
     CR_CHECK(output, "crank_output_free: the output is NULL");

@@ -6,6 +6,10 @@
  * for the caller's may lie on the task's stack. A task that is cancelled before the worker has
  * begun has no process; afterwards it has one, and the request stays for its next wait.
  *
+ * What a program is given is only what the options say. Descriptors that other parts of the program
+ * have opened without close-on-exec are closed in the child, one by one where the kernel has no
+ * call for all, so that no pipe is kept open by a program that knows nothing of it.
+ *
  * Owns the pipes' other ends until the child has them, and every descriptor where something
  * fails: then none is left, and no child. */
 #include <fcntl.h>
@@ -21,6 +25,7 @@
 
 #define STANDARD CR_PROCESS_STREAMS
 
+/* All that a worker needs to start one program. Heap memory until the call returns. */
 typedef struct launch {
     const cr_sys *sys;
     cr_spawn spawn; /* its pointers lead behind this struct */
@@ -34,6 +39,7 @@ typedef struct launch {
 
 /* ---- On a worker ---- */
 
+/* What is closed is marked so: an error path may come here twice. */
 static void close_all(const cr_sys *sys, int *fds, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -43,6 +49,7 @@ static void close_all(const cr_sys *sys, int *fds, int count)
     }
 }
 
+/* The child reads its input and writes the other two: its end is the one that waits. */
 static int open_pipe(launch *l, int i)
 {
     int fds[2];
@@ -55,6 +62,7 @@ static int open_pipe(launch *l, int i)
     return 0;
 }
 
+/* One opening serves all of the three. */
 static int open_null(launch *l, int i)
 {
     if (l->null < 0)
@@ -75,6 +83,8 @@ static int prepare(launch *l, int i)
     }
 }
 
+/* The child has its copies by the time spawn returns, so ours of them are closed whatever came of
+ * it: the end of a pipe shows only when its last copy is closed. */
 static long do_launch(void *arg)
 {
     launch *l = arg;
@@ -102,6 +112,7 @@ static size_t texts_size(const char *const *texts, size_t *ret_count)
     return size + (texts ? (n + 1) * sizeof *texts : 0);
 }
 
+/* Moves at behind the copy. */
 static char *copy_text(char **at, const char *text)
 {
     size_t length = strlen(text) + 1;
@@ -110,6 +121,7 @@ static char *copy_text(char **at, const char *text)
     return copy;
 }
 
+/* As exec wants it: NULL behind the last. */
 static void copy_texts(const char **vector, size_t count, const char *const *texts, char **at)
 {
     for (size_t i = 0; i < count; i++)
@@ -117,6 +129,7 @@ static void copy_texts(const char **vector, size_t count, const char *const *tex
     vector[count] = NULL;
 }
 
+/* Nothing is open yet. */
 static void copy_descriptors(launch *l, const crank_process_options *options)
 {
     l->asked[0] = options->in;
@@ -197,6 +210,7 @@ static int start(const cr_caller *w, crank_process *p, launch *l)
     return err;
 }
 
+/* Names the folder too, for exec and chdir fail with the same numbers. */
 static int refused(const char *program, const crank_process_options *options, int err)
 {
     if (err == -ENOTSUP)
@@ -205,6 +219,7 @@ static int refused(const char *program, const crank_process_options *options, in
         options->cwd ? options->cwd : "", cr_failure_error_words(err));
 }
 
+/* What stands in a header as a constant, and numbers that no descriptor has, are mistakes. */
 static bool is_valid(const crank_process_options *options)
 {
     return options->in >= CRANK_DISCARD && options->out >= CRANK_DISCARD &&
@@ -212,6 +227,7 @@ static bool is_valid(const crank_process_options *options)
            options->pass_count <= INT16_MAX;
 }
 
+/* The checkpoint comes first: a caller that is cancelled hears of that before anything else. */
 static int start_process(
     const char *const *argv, const crank_process_options *options, crank_process **ret_process)
 {
@@ -240,6 +256,7 @@ static int start_process(
     return err == 0 || err == -ECANCELED ? err : refused(argv[0], options, err);
 }
 
+/* errno last: it must survive the waits in between. */
 crank_process *crank_process_start(const char *const *argv, const crank_process_options *options)
 {
     crank_process *process = NULL;
@@ -250,6 +267,7 @@ crank_process *crank_process_start(const char *const *argv, const crank_process_
     return process;
 }
 
+/* The path is fixed: a shell found by way of PATH could be anything. */
 crank_process *crank_shell_start(const char *command, const crank_process_options *options)
 {
     CR_CHECK(command, "crank_shell_start: the command is NULL");

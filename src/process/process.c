@@ -25,8 +25,10 @@
 #include "scope/scope.h"
 #include "task/error.h"
 
+/* As long as service managers and asyncio's users mostly give a program. */
 #define GRACE 5.0 /* seconds */
 
+/* A cancellation has no sentence, for it is no failure of the program's. */
 int cr_process_failed(const crank_process *p, const char *verb, int err)
 {
     if (err == -ECANCELED)
@@ -53,6 +55,8 @@ static bool reap(crank_process *p)
     return p->ended = true;
 }
 
+/* The status goes with the wake: a closer that runs first frees the object. A closer looks for
+ * itself, and its timer must not be due once it is woken. */
 static void wake_all(crank_process *p)
 {
     for (cr_task *task; (task = cr_waitq_pop(&p->waiters));)
@@ -79,6 +83,7 @@ static bool watch(crank_process *p, int *ret_error)
     return true;
 }
 
+/* Waiters are told why their process cannot be polled, and may try again; it runs on. */
 static void wake_failed(crank_process *p, int err)
 {
     for (cr_task *task; (task = cr_waitq_pop(&p->waiters));)
@@ -102,6 +107,7 @@ static void polled(cr_op *op, void *arg)
 
 /* ---- Waiting ---- */
 
+/* Which program, and under which number ps shows it. */
 static size_t describe_waiter(const cr_task *task, char *buf, size_t size)
 {
     const crank_process *p = cr_container_of(task->wait_object, crank_process, waiters);
@@ -109,6 +115,8 @@ static size_t describe_waiter(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
+/* The last waiter takes the poll with it, so that a program that nothing waits for does not count
+ * as something that will happen. */
 static bool abort_wait(cr_task *task)
 {
     crank_process *p = cr_container_of(task->wait_object, crank_process, waiters);
@@ -118,6 +126,7 @@ static bool abort_wait(cr_task *task)
     return true;
 }
 
+/* Nothing lies on the stack: the status comes as the wake value. */
 static const cr_wait_ops end_wait = {
     .what = "waits for the end of",
     .hibernatable = true,
@@ -125,6 +134,7 @@ static const cr_wait_ops end_wait = {
     .describe = describe_waiter,
 };
 
+/* The object may be freed while the task is parked: nothing of it is read afterwards. */
 int crank_process_wait(crank_process *process)
 {
     cr_caller w;
@@ -158,6 +168,8 @@ static int send_signal(crank_process *p, int number)
     return reap(p) ? -ESRCH : sys->signal_pidfd(sys->context, p->pidfd, number);
 }
 
+/* The sentence names the program, for a signal to one that has ended is mostly a race of the
+ * caller's. */
 int crank_process_signal(crank_process *process, int signal)
 {
     CR_CHECK(process, "crank_process_signal: the process is NULL");
@@ -167,6 +179,7 @@ int crank_process_signal(crank_process *process, int signal)
 
 /* ---- Ending it ---- */
 
+/* As for a waiter; a closer stands in no line. */
 static size_t describe_closer(const cr_task *task, char *buf, size_t size)
 {
     const crank_process *p = task->wait_object;
@@ -174,6 +187,7 @@ static size_t describe_closer(const cr_task *task, char *buf, size_t size)
     return length < 0 ? 0 : (size_t)length;
 }
 
+/* A request to cancel stays pending until the process has been reaped. */
 static bool abort_nothing(cr_task *task)
 {
     (void)task;
@@ -189,6 +203,7 @@ static void kill_it(crank_loop *loop, cr_task *task)
     (void)send_signal(p, SIGKILL);
 }
 
+/* Its timer is the grace. */
 static const cr_wait_ops close_wait = {
     .what = "ends",
     .abort = abort_nothing,
@@ -251,6 +266,7 @@ static void close_stream(const cr_caller *w, crank_stream *stream)
     stream->type->free(w->loop, stream);
 }
 
+/* The pointers go first: a task that asks for a stream meanwhile is given none. */
 void cr_process_close_streams(const cr_caller *w, crank_process *p)
 {
     for (int i = 0; i < CR_PROCESS_STREAMS; i++) {
@@ -261,6 +277,7 @@ void cr_process_close_streams(const cr_caller *w, crank_process *p)
     }
 }
 
+/* Pipes first: most programs end by themselves when their input does. */
 void cr_process_finish(const cr_caller *w, crank_process *p)
 {
     CR_CHECK(!p->closer, "crank_close: another task is closing %s", p->name);
@@ -307,6 +324,7 @@ void crank_process_end_(crank_process *process)
 
 /* ---- The object ---- */
 
+/* Made before the program is started, so that short memory leaves no program without an object. */
 crank_process *cr_process_new(crank_loop *loop, const char *name)
 {
     size_t length = strlen(name);
@@ -321,6 +339,7 @@ crank_process *cr_process_new(crank_loop *loop, const char *name)
     return p;
 }
 
+/* The number is for people; everything else goes by the pidfd. */
 void cr_process_started(crank_process *p, pid_t id, int pidfd)
 {
     p->id = id;
@@ -328,6 +347,7 @@ void cr_process_started(crank_process *p, pid_t id, int pidfd)
     p->poll.fd = pidfd;
 }
 
+/* The name lies in the same block. */
 void cr_process_free(crank_process *p)
 {
     const cr_sys *sys = p->loop->sys;
@@ -336,6 +356,7 @@ void cr_process_free(crank_process *p)
     cr_free(sys, p);
 }
 
+/* NULL where the program has something else there than a pipe to us. */
 static crank_stream *stream_of(const crank_process *process, int i, const char *call)
 {
     CR_CHECK(
@@ -343,6 +364,7 @@ static crank_stream *stream_of(const crank_process *process, int i, const char *
     return process->streams[i];
 }
 
+/* What is written to it leaves by itself, as with every pipe. */
 crank_stream *crank_process_in(crank_process *process)
 {
     return stream_of(process, 0, "crank_process_in");

@@ -5,8 +5,11 @@
 #include <crank/process.h>
 #include "task/wait.h"
 
+/* Its standard input, output and error. */
 #define CR_PROCESS_STREAMS 3
 
+/* From before its start to crank_process_close. All of it is the loop's thread's; a worker that
+ * starts it knows only a cr_spawn. */
 struct crank_process {
     crank_loop *loop;
     pid_t id;

@@ -51,6 +51,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before[SIGNALS_MAX]; /* under the lock, of the signals that are received */
 static uint64_t received;                    /* under the lock: a bit by signal */
 
+/* Signals count from 1. */
 static uint64_t bit_of(int number) { return UINT64_C(1) << (number - 1); }
 
 /* ---- The handler ---- */
@@ -72,6 +73,8 @@ static void end_process(int number)
     raise(number);
 }
 
+/* Async-signal-safe: atomics, a post for each receiver, and at most one write for each loop that
+ * sleeps. */
 static void on_signal(int number)
 {
     int saved = errno;
@@ -92,6 +95,7 @@ static void on_signal(int number)
 
 /* ---- Handlers come and go ---- */
 
+/* Only the first receiver of a signal changes its handler; under the lock. */
 static int install(uint64_t named)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
@@ -130,10 +134,12 @@ static void forget_receivers(void)
     (void)uninstall();
 }
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+/* Once per process. */
 static void prepare(void) { cr_fork_prepare(forget_receivers); }
 
 /* ---- Receivers ---- */
 
+/* One signal wakes one task, which wakes the next where more are pending. */
 static void wake_one(receiver *r)
 {
     cr_task *task = atomic_load(&r->pending) ? cr_waitq_pop(&r->waiters) : NULL;
@@ -170,6 +176,7 @@ static int named_by(const int *numbers, size_t n, uint64_t *ret_named)
     return 0;
 }
 
+/* In front: the handler sees it whole or not at all. */
 static void link_receiver(receiver *r)
 {
     atomic_store(&r->next, atomic_load(&receivers));
@@ -210,6 +217,7 @@ static void loop_ends(crank_loop *loop, cr_closer *closer)
     cr_free(loop->sys, r);
 }
 
+/* Linked before the handlers are installed: a signal that comes at once finds it. */
 static int open_receiver(crank_loop *loop, const int *numbers, size_t n, receiver **ret_receiver)
 {
     uint64_t named = 0;
@@ -232,6 +240,7 @@ static int open_receiver(crank_loop *loop, const int *numbers, size_t n, receive
     return err;
 }
 
+/* A failed one is taken back at once, and its error kept for the first wait. */
 void crank_signals_begin_(crank_signals *signals, const int *numbers, size_t n)
 {
     receiver *r = NULL;
@@ -252,6 +261,7 @@ static void raise_again(uint64_t numbers)
             raise(number);
 }
 
+/* Its post may be on the way: then the memory goes with its delivery. */
 void crank_signals_end_(crank_signals *signals)
 {
     receiver *r = signals->state;
@@ -269,6 +279,7 @@ void crank_signals_end_(crank_signals *signals)
 
 /* ---- Waiting ---- */
 
+/* All that would wake it, so that a report shows what to send. */
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
     const receiver *r = cr_container_of(task->wait_object, receiver, waiters);
@@ -282,6 +293,7 @@ static size_t describe(const cr_task *task, char *buf, size_t size)
     return length < size ? length : size - 1;
 }
 
+/* It took nothing: a signal is taken by the task that runs. */
 static bool abort_wait(cr_task *task)
 {
     receiver *r = cr_container_of(task->wait_object, receiver, waiters);
@@ -290,6 +302,7 @@ static bool abort_wait(cr_task *task)
     return true;
 }
 
+/* No signal is written to the stack: the task takes it when it runs. */
 static const cr_wait_ops signal_wait = {
     .what = "waits for",
     .hibernatable = true,
@@ -311,6 +324,7 @@ static int take(receiver *r)
     return 0;
 }
 
+/* Said by the first wait, since a declaration gives no error. */
 static int refuse(int err)
 {
     return err == -EINVAL ? cr_error_set(err,
@@ -338,6 +352,8 @@ static int wait_for_signal(const cr_caller *w, receiver *r)
     }
 }
 
+/* Which signals have come is looked at after the checkpoint, so that a cancelled call takes none.
+ * */
 int crank_signals_next(crank_signals *signals)
 {
     cr_caller w;
