@@ -165,6 +165,7 @@ struct cr_sched {
 #define cr_sched_enter cr_sched_enter_fast
 #define cr_fiber_park cr_fiber_park_fast
 #define cr_fiber_leave cr_fiber_leave_fast
+#define cr_sched_call cr_sched_call_fast
 #endif
 
 /* The loop's side: run the ready line until it is empty, steps are used up, or its head needs
@@ -172,6 +173,9 @@ struct cr_sched {
  * line; else NULL. */
 cr_fiber *cr_sched_enter(cr_sched *runner);
 void cr_sched_init(cr_sched *runner);
+/* fn(arg) on the loop's own stack, called from a fiber: for what needs more stack for a moment than
+ * an idle fiber should keep. fn must not park, nor leave but by returning. */
+void cr_sched_call(const cr_sched *runner, void (*fn)(void *arg), void *arg);
 /* This thread's rounding mode and floating point traps, in the form of runner->fp. */
 uint64_t cr_fiber_floating_control(void);
 void cr_fiber_floating_control_set(uint64_t control);

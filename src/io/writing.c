@@ -42,34 +42,57 @@ int crank_write(crank_stream *stream, const void *buf, size_t size)
     return put(&w, stream, buf, size);
 }
 
+typedef struct formatting {
+    char *text; /* cut to size and terminated */
+    size_t size;
+    const char *format;
+    va_list args;
+    int length; /* uncut; negative: errno says why */
+} formatting;
+
+static void format_text(void *arg)
+{
+    formatting *f = arg;
+    f->length = vsnprintf(f->text, f->size, f->format, f->args);
+}
+
+/* Of a text that does not fit on the stack. */
+static CR_NOINLINE int print_long(const cr_caller *w, crank_stream *stream, formatting *f)
+{
+    const cr_sys *sys = w->loop->sys;
+    f->size = (size_t)f->length + 1;
+    f->text = cr_alloc(sys, f->size);
+    if (!f->text)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    cr_sched_call(&w->loop->runner, format_text, f);
+    int err = put(w, stream, f->text, f->size - 1);
+    cr_free(sys, f->text);
+    return err;
+}
+
 /* Formatted aside, for a wait could change what the arguments point to. Most texts fit on the
- * stack. */
+ * stack. vsnprintf itself takes 5 KiB of a stack for a floating point number: of the loop's, for a
+ * task that waits for its peer afterwards would keep those pages as long as that. */
 int crank_printf(crank_stream *stream, const char *format, ...)
 {
     enum { usual = 256 };
     cr_caller w;
     char near[usual];
-    va_list args;
     int err = cr_stream_begin(&w, stream, false, "crank_printf");
     if (err < 0)
         return err;
     forget_ahead(stream);
-    va_start(args, format);
-    int length = vsnprintf(near, sizeof near, format, args);
-    va_end(args);
-    if (length < 0)
+    formatting f = { .text = near, .size = sizeof near, .format = format };
+    va_start(f.args, format);
+    cr_sched_call(&w.loop->runner, format_text, &f);
+    va_end(f.args);
+    if (f.length < 0)
         return cr_stream_failed(stream, "format for", errno ? -errno : -EINVAL);
-    if (length < usual)
-        return length ? put(&w, stream, near, (size_t)length) : 0;
-    const cr_sys *sys = w.loop->sys;
-    char *text = cr_alloc(sys, (size_t)length + 1);
-    if (!text)
-        return cr_stream_failed(stream, "write", -ENOMEM);
-    va_start(args, format);
-    vsnprintf(text, (size_t)length + 1, format, args);
-    va_end(args);
-    err = put(&w, stream, text, (size_t)length);
-    cr_free(sys, text);
+    if (f.length < usual)
+        return f.length ? put(&w, stream, near, (size_t)f.length) : 0;
+    va_start(f.args, format);
+    err = print_long(&w, stream, &f);
+    va_end(f.args);
     return err;
 }
 

@@ -194,6 +194,51 @@ TEST(fiber, the_loop_gets_the_processor_back_when_the_steps_are_used_up)
     close_runner();
 }
 
+struct called {
+    char *at;   /* a variable of the function's */
+    double sum; /* of a + b */
+    double a, b;
+};
+static void call_me(void *arg)
+{
+    struct called *c = arg;
+    char here[8192] __attribute__((aligned(16)));
+    memset(here, 1, sizeof here);
+    __asm__ volatile("" : : "r"(here) : "memory");
+    EXPECT_EQ((uintptr_t)here % 16, 0);
+    c->at = here;
+    c->sum = c->a + c->b;
+    errno = EDOM;
+}
+static void call_on_the_loops_stack(void)
+{
+    char mine[64];
+    memset(mine, 7, sizeof mine);
+    struct called c = { .a = 0.25, .b = 2 };
+    for (int i = 0; i < 3; i++) {
+        errno = 0;
+        cr_sched_call(&runner, call_me, &c);
+        EXPECT_EQ(errno, EDOM);
+        EXPECT_NEAR(c.sum, 2.25, 0);
+        EXPECT_EQ(mine[63], 7);
+        EXPECT_EQ(yield(5), 5);
+    }
+#if !CR_SWITCH_SANITIZED
+    char *top = self()->stack;
+    EXPECT(c.at > top || c.at + runner.stack_usable < top);
+#endif
+    leave();
+}
+TEST(fiber, can_call_a_function_on_the_loops_stack)
+{
+    open_runner();
+    cr_fiber *fibers[] = { start(call_on_the_loops_stack), start(call_on_the_loops_stack) };
+    run_all();
+    for (int i = 0; i < 2; i++)
+        free(fibers[i]);
+    close_runner();
+}
+
 TEST(fiber, what_is_no_fiber_is_handed_to_the_loop)
 {
     open_runner();
