@@ -62,6 +62,8 @@ const workload workloads[] = {
         "memory of each of 10,000 connections that have echoed once" },
     { "echo_idle_hibernate", "echo", "echo_idle_hibernate echo_idle_hibernate_tables", 1, true, 4,
         "the same where idle tasks hibernate" },
+    { "echo_idle_printf", "echo", "echo_idle_printf echo_idle_printf_tables", 1, true, 4,
+        "the same where the echo is written by crank_printf" },
     { "bulk_in", "bulk", "bulk_in_cpu bulk_in_rate", 3, true, 3,
         "one connection: a server's CPU for each GiB it reads and throws away" },
     { "bulk_out", "bulk", "bulk_out_cpu bulk_out_rate", 3, true, 3, "the same for what it writes" },
@@ -99,6 +101,7 @@ static const struct {
     { "capture_large", 8 },
     { "echo_idle", 5000 },
     { "echo_idle_hibernate", 1300 },
+    { "echo_idle_printf", 5000 },
 };
 
 double workload_target(const char *result)

@@ -3,6 +3,7 @@
  *
  * crank_server echo            reads a line and writes it back
  * crank_server echo_hibernate  the same; the stacks of connections that have been idle for a while are given back
+ * crank_server echo_printf     the same with crank_printf, whose formatting must not cost each connection a page of stack
  * crank_server sink            reads all there is
  * crank_server source          writes until the peer has gone */
 #include <crank.h>
@@ -19,6 +20,17 @@ static int echo(crank_stream *peer)
         if (n == 0)
             return 0;
         crank_try(crank_write(peer, line, (size_t)n));
+    }
+}
+
+static int echo_printf(crank_stream *peer)
+{
+    char line[100];
+    for (;;) {
+        ssize_t n = crank_try(crank_read_line(peer, line, sizeof line));
+        if (n == 0)
+            return 0;
+        crank_try(crank_printf(peer, "%s", line));
     }
 }
 
@@ -42,6 +54,8 @@ static int app(const char *name)
     fflush(stdout);
     if (!strcmp(name, "sink"))
         return crank_serve(listener, sink);
+    if (!strcmp(name, "echo_printf"))
+        return crank_serve(listener, echo_printf);
     if (!strcmp(name, "source"))
         return crank_serve(listener, source);
     return crank_serve(listener, echo);
