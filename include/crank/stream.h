@@ -6,6 +6,7 @@
  * bytes stay together; of a file one, and one in all where it is open for both. */
 #include "base.h"
 #include "generator.h"
+#include <sys/uio.h>
 #if defined(__GNUC__)
 #pragma GCC system_header
 #endif
@@ -54,8 +55,30 @@ CRANK_API bool crank_at_end(const crank_stream *stream);
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write(crank_stream *stream, const void *buf, size_t size);
 /* As crank_write, formatted. Fails with -ENOMEM besides. */
 CRANK_API CRANK_BLOCKS int crank_printf(crank_stream *stream, const char *format, ...) CRANK_PRINTF(2, 3);
+/* As crank_write, of n pieces, which stay together. Fails with -EINVAL for n < 0 besides. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_vector(
+    crank_stream *stream, const struct iovec *pieces, int n);
 /* Give what is in the buffer to the kernel. 0; fails as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
+/* End the writing of a socket or pipe: the peer sees the end behind the bytes, and later writes fail with -EPIPE.
+ * Reading goes on. Twice is once. 0; fails as crank_flush, -ENOTSUP for a file and for what is borrowed: those end
+ * where they are closed. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_eof(crank_stream *stream);
+/* Write without ever waiting, for one task that writes to many peers. All size bytes, or nothing with -EAGAIN: where
+ * bytes are unsent and so many more would be above the limit, and where another task waits to write. 0; else fails as
+ * crank_write. */
+CRANK_API CRANK_MUST_USE int crank_write_now(crank_stream *stream, const void *bytes, size_t size);
+/* Wait until there is room for what crank_write_now has last refused; of a file: write out what is buffered. 0; fails
+ * as crank_write. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_wait_room(crank_stream *stream);
+/* How many bytes were written and are not with the kernel. */
+CRANK_API size_t crank_unsent(const crank_stream *stream);
+/* From high unsent bytes on the writers of a socket or pipe wait, until a quarter of that is left. 0 is 64 KiB, which
+ * is also the default. Of a file: ignored. */
+CRANK_API void crank_set_write_limit(crank_stream *stream, size_t high);
+/* End it now: unsent bytes are dropped, a TCP peer gets a reset, and every call on it, also one that waits, fails with
+ * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
+CRANK_API void crank_abort(crank_stream *stream);
 /* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
  * A pipe that nobody reads is waited for until a request to cancel or a time limit comes, which loses the rest. One
  * that came before the call does not end that wait: what cleans up after a limit sets its own. It gives -ECANCELED at

@@ -388,10 +388,41 @@ static void file_free(crank_loop *loop, crank_stream *stream)
     cr_free(loop->sys, file_of(stream));
 }
 
+/* Nothing of a file leaves by itself: what does not fit is written out by the call that waits. */
+static int file_room_now(crank_stream *stream, size_t size)
+{
+    cr_buffer *out = &stream->out;
+    size_t usual = out->room ? out->room : ROOM_FIRST;
+    bool both = stream->readable && stream->writable;
+    if (stream->writer || (both && stream->reader) ||
+        (cr_buffer_held(out) > 0 && size > usual - cr_buffer_held(out)))
+        return -EAGAIN;
+    if (reserve(file_of(stream)->sys, out, cr_buffer_held(out) + size) < 0)
+        return cr_stream_failed(stream, "write", -ENOMEM);
+    return 0;
+}
+
+static size_t file_unsent(const crank_stream *stream) { return cr_buffer_held(&stream->out); }
+
+/* A worker may be reading or writing its buffers. */
+static void file_abort(crank_stream *stream)
+{
+    cr_stream_check_alone(stream, stream->reader, "crank_abort");
+    cr_stream_check_alone(stream, stream->writer, "crank_abort");
+    cr_buffer_clear(&stream->in);
+    cr_buffer_clear(&stream->out);
+    stream->readable = stream->writable = false;
+    stream->aborted = true;
+}
+
 static const cr_stream_type file_type = {
     .fill = file_fill,
     .make_room = file_make_room,
     .put = file_moved,
+    .room_now = file_room_now,
+    .wait_room = file_flush,
+    .unsent = file_unsent,
+    .abort = file_abort,
     .taken = file_moved,
     .flush = file_flush,
     .finish = file_finish,

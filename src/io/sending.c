@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/check.h"
 #include "scope/scope.h"
 #include "task/error.h"
 
@@ -215,8 +216,21 @@ int cr_sending_refuses(cr_socketlike *s)
     return err == 0 && s->eof_asked ? -EPIPE : err;
 }
 
-/* A request to cancel that comes while another task keeps this one waiting is delivered; the
- * closer's own waiting is in socketlike.c. */
+/* One wait until so many bytes in all are with the kernel; it may end before. A request to cancel
+ * that comes while another task keeps this one waiting is delivered; the closer's own waiting is in
+ * socketlike.c. */
+static int progress(const cr_caller *w, cr_socketlike *s, uint64_t sent)
+{
+    int err = cr_checkpoint_again(w);
+    if (err < 0)
+        return err;
+    s->stream.calls++;
+    w->self->wait_data.position = sent;
+    err = cr_waitq_park(w, &s->progress, &progress_wait);
+    cr_socketlike_left(&s->stream);
+    return err;
+}
+
 int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
 {
     int err = 0;
@@ -224,13 +238,7 @@ int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
     while (err == 0 && s->sent < sent) {
         err = broken(s);
         if (err == 0)
-            err = cr_checkpoint_again(w);
-        if (err < 0)
-            return err;
-        s->stream.calls++;
-        w->self->wait_data.position = sent;
-        err = cr_waitq_park(w, &s->progress, &progress_wait);
-        cr_socketlike_left(&s->stream);
+            err = progress(w, s, sent);
     }
     return err;
 }
@@ -275,18 +283,73 @@ static bool has_room(const cr_socketlike *s, size_t size)
     return unsent == 0 || size <= s->high - (unsent < s->high ? unsent : s->high);
 }
 
-/* Until a quarter of the mark is unsent, or so much less that the bytes fit: with every byte that
- * leaves waking a writer, each would make the peer a packet of its own. */
+/* How much may be unsent when a writer of size bytes that had no room goes on: a quarter of the
+ * mark, or so much less that they fit. With every byte that leaves waking a writer, each would make
+ * the peer a packet of its own. */
+static size_t low_mark(const cr_socketlike *s, size_t size)
+{
+    size_t quarter = s->high / 4;
+    if (size >= s->high)
+        return 0;
+    return quarter < s->high - size ? quarter : s->high - size;
+}
+
+/* The mark may be moved meanwhile. */
 static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
 {
-    size_t low = s->high / 4 < s->high - size ? s->high / 4 : s->high - size;
     int err = cr_sending_take_turn(w, s);
     if (err < 0)
         return err;
-    while (err == 0 && !has_room(s, size))
-        err = cr_sending_wait(w, s, total(s) - low);
+    cr_sending_start(s);
+    while (err == 0 && !has_room(s, size)) {
+        err = broken(s);
+        if (err == 0)
+            err = progress(w, s, total(s) - low_mark(s, size));
+    }
     cr_sending_give_turn(s);
     return err;
+}
+
+int cr_sending_room_now(crank_stream *stream, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    int err = cr_sending_refuses(s);
+    if (err == 0 && (stream->writer || !has_room(s, size))) {
+        s->refused = size;
+        return -EAGAIN;
+    }
+    if (err == 0)
+        err = cr_socketlike_reserve(s, &stream->out, cr_buffer_held(&stream->out) + size);
+    if (err == 0)
+        s->refused = 0;
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}
+
+int cr_sending_wait_room(const cr_caller *w, crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    size_t size = s->refused > 0 ? s->refused : 1;
+    int err = cr_sending_refuses(s);
+    if (err == 0 && (stream->writer || !has_room(s, size)))
+        err = wait_for_room(w, s, size);
+    if (err == 0)
+        err = cr_sending_refuses(s);
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}
+
+/* The writer that waits for room may have it now. */
+void crank_set_write_limit(crank_stream *stream, size_t high)
+{
+    CR_CHECK(stream, "crank_set_write_limit: the stream is NULL");
+    cr_socketlike *s = cr_socketlike_of(stream);
+    if (!s)
+        return;
+    cr_task *writer = stream->writer;
+    s->high = high > 0 ? high : CR_BUFFER_LARGE;
+    if (writer && cr_task_parked(writer) && writer->wait_object == &s->progress) {
+        cr_waitq_leave(&s->progress, writer);
+        cr_wake(s->loop, writer, 0);
+    }
 }
 
 int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
@@ -357,42 +420,126 @@ int cr_sending_poll(const cr_caller *w, cr_socketlike *s)
     return n < 0 ? (int)n : 0;
 }
 
-/* Half a write cannot be taken back: nothing more is sent after one. */
-static int end_large(cr_socketlike *s, size_t done, size_t size, int err)
+/* What one large write still has to send: its pieces from the caller's memory, small ones gathered
+ * before, for each run of bytes is a call of the kernel. */
+typedef struct rest {
+    const struct iovec *pieces;
+    int n, at;     /* how many, and the first that is not sent or gathered in whole */
+    size_t offset; /* so much of that one is */
+    cr_buffer gathered;
+} rest;
+
+static size_t left_of_piece(const rest *r) { return r->pieces[r->at].iov_len - r->offset; }
+
+static const char *piece_at(const rest *r)
 {
+    return (const char *)r->pieces[r->at].iov_base + r->offset;
+}
+
+static void pass(rest *r, size_t size)
+{
+    r->offset += size;
+    while (r->at < r->n && left_of_piece(r) == 0) {
+        r->at++;
+        r->offset = 0;
+    }
+}
+
+static void gather(rest *r)
+{
+    cr_buffer *to = &r->gathered;
+    while (r->at < r->n && to->end < to->room) {
+        size_t size = left_of_piece(r);
+        if (size > to->room - to->end)
+            size = to->room - to->end;
+        memcpy(to->bytes + to->end, piece_at(r), size);
+        to->end += size;
+        pass(r, size);
+    }
+}
+
+/* The next run of bytes: how many, 0 where all are sent. Where memory is short nothing is
+ * gathered. */
+static size_t next_run(cr_socketlike *s, rest *r, const char **ret_bytes)
+{
+    cr_buffer *gathered = &r->gathered;
+    if (cr_buffer_held(gathered) == 0 && r->at + 1 < r->n && left_of_piece(r) < CR_BUFFER_MIDDLE &&
+        cr_socketlike_reserve(s, gathered, CR_BUFFER_LARGE) == 0)
+        gather(r);
+    bool small = cr_buffer_held(gathered) > 0;
+    if (!small && r->at == r->n)
+        return 0;
+    *ret_bytes = small ? cr_buffer_first(gathered) : piece_at(r);
+    return small ? cr_buffer_held(gathered) : left_of_piece(r);
+}
+
+static void sent_some(cr_socketlike *s, rest *r, size_t size)
+{
+    s->sent += (uint64_t)size;
+    s->stream.written = true;
+    if (cr_buffer_held(&r->gathered) == 0) {
+        pass(r, size);
+        return;
+    }
+    r->gathered.start += size;
+    if (cr_buffer_held(&r->gathered) == 0)
+        cr_buffer_clear(&r->gathered);
+}
+
+/* How many bytes were sent; *ret_err says why not more. */
+static size_t send_all(const cr_caller *w, cr_socketlike *s, rest *r, int *ret_err)
+{
+    const char *bytes;
+    size_t done = 0, size;
+    long n = 0;
+    while (n >= 0 && (size = next_run(s, r, &bytes)) > 0) {
+        n = send_direct(w, s, bytes, size);
+        if (n > 0) {
+            done += (size_t)n;
+            sent_some(s, r, (size_t)n);
+        }
+    }
+    *ret_err = n < 0 ? (int)n : 0;
+    return done;
+}
+
+/* Half a write cannot be taken back: nothing more is sent after one. */
+static int end_large(cr_socketlike *s, size_t done, const rest *r, int err)
+{
+    size_t size = 0;
     if (done > 0 || err != -ECANCELED) {
         s->stream.lost = true;
         cr_sending_break(s, err == -ECANCELED ? -EPIPE : err);
         s->stream.told = s->send_error;
     }
+    for (int i = 0; i < r->n; i++)
+        size += r->pieces[i].iov_len;
     if (err == -ECANCELED && done > 0)
         (void)cr_error_set(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
             cr_stream_name(&s->stream));
     return err;
 }
 
-int cr_sending_write_large(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
+int cr_sending_write_large(
+    const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n)
 {
     cr_socketlike *s = of(stream);
+    rest r = { .pieces = pieces, .n = n };
     size_t done = 0;
-    long n = cr_sending_take_turn(w, s);
-    if (n < 0)
-        return cr_stream_failed(stream, "write", (int)n);
-    n = cr_sending_wait(w, s, total(s));
-    while (n >= 0 && done < size) {
-        n = send_direct(w, s, bytes + done, size - done);
-        if (n > 0) {
-            done += (size_t)n;
-            s->sent += (uint64_t)n;
-            stream->written = true;
-        }
-    }
-    if (n < 0 && !s->send_error && !s->ended)
-        n = end_large(s, done, size, (int)n);
+    int err = cr_sending_take_turn(w, s);
+    if (err < 0)
+        return cr_stream_failed(stream, "write", err);
+    pass(&r, 0);
+    err = cr_sending_wait(w, s, total(s));
+    if (err == 0)
+        done = send_all(w, s, &r, &err);
+    cr_socketlike_release(s, &r.gathered);
+    if (err < 0 && !s->send_error && !s->ended)
+        err = end_large(s, done, &r, err);
     cr_sending_give_turn(s);
     if (s->eof_asked)
         cr_sending_start(s);
-    return n < 0 ? cr_stream_failed(stream, "write", (int)n) : 0;
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
 int cr_sending_flush(const cr_caller *w, crank_stream *stream)
@@ -404,4 +551,9 @@ int cr_sending_flush(const cr_caller *w, crank_stream *stream)
     if (err == 0)
         err = broken(s);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}
+
+size_t cr_sending_bytes(const crank_stream *stream)
+{
+    return cr_sending_unsent(of((crank_stream *)(uintptr_t)stream));
 }

@@ -445,12 +445,24 @@ static const char *describe(crank_stream *stream)
     return s->kind->describe(s);
 }
 
+static int write_eof(const cr_caller *w, crank_stream *stream)
+{
+    return cr_socketlike_write_eof(w, of(stream));
+}
+
+static void abort_stream(crank_stream *stream) { cr_socketlike_abort(of(stream)); }
+
 static const cr_stream_type socketlike_type = {
     .duplex = true,
     .fill = fill,
     .make_room = cr_sending_make_room,
     .write_large = cr_sending_write_large,
     .put = cr_sending_put,
+    .room_now = cr_sending_room_now,
+    .wait_room = cr_sending_wait_room,
+    .unsent = cr_sending_bytes,
+    .write_eof = write_eof,
+    .abort = abort_stream,
     .flush = cr_sending_flush,
     .left = cr_socketlike_left,
     .finish = finish,

@@ -32,6 +32,7 @@ struct cr_socketlike {
     cr_settle settle;  /* sends at the end of the pass */
     uint64_t sent;     /* how many of all bytes written the kernel has */
     size_t high;       /* from so many unsent bytes on writers wait */
+    size_t refused;    /* what crank_write_now had no room for last; 0 */
     cr_waitq progress; /* tasks that wait until sent has reached their task->place */
     cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
     cr_task *direct;   /* the writer whose own memory is being sent; NULL */
@@ -89,7 +90,10 @@ int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent);
 /* The calls of cr_stream_type. */
 int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size);
 int cr_sending_write_large(
-    const cr_caller *w, crank_stream *stream, const char *bytes, size_t size);
+    const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n);
+int cr_sending_room_now(crank_stream *stream, size_t size);
+int cr_sending_wait_room(const cr_caller *w, crank_stream *stream);
+size_t cr_sending_bytes(const crank_stream *stream);
 void cr_sending_put(crank_stream *stream, size_t size);
 int cr_sending_flush(const cr_caller *w, crank_stream *stream);
 /* One after another: be the writer that may wait, and let the next be it. */

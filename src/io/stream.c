@@ -40,6 +40,14 @@ void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, con
         stream->type->duplex ? "" : ", and one in all where a file is open for both");
 }
 
+int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call)
+{
+    if (stream->aborted)
+        return cr_error_set(-ECONNABORTED, "%s: %s was aborted", call, cr_stream_name(stream));
+    return cr_error_set(-EBADF, "%s: %s is not open for %s", call, cr_stream_name(stream),
+        reads ? "reading" : "writing");
+}
+
 /* The caller's budget is spent. Meanwhile it is in its call: another may close the stream. */
 static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
 {
@@ -79,8 +87,7 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
     cr_checkpoint_costs(w, CR_BUDGET_STREAM);
     if (CR_LIKELY(reads ? stream->readable : stream->writable))
         return 0;
-    return cr_error_set(-EBADF, "%s: %s is not open for %s", call, cr_stream_name(stream),
-        reads ? "reading" : "writing");
+    return cr_stream_refuse(stream, reads, call);
 }
 
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
@@ -180,4 +187,11 @@ void crank_stream_end_(crank_stream *stream)
 {
     if (!stream->borrowed)
         cr_stream_end(stream, true);
+}
+
+void crank_abort(crank_stream *stream)
+{
+    CR_CHECK(stream, "crank_abort: the stream is NULL");
+    (void)cr_checked_loop("crank_abort");
+    stream->type->abort(stream);
 }

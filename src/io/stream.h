@@ -8,6 +8,7 @@
 #ifndef CR_STREAM_H
 #define CR_STREAM_H
 #include <crank/stream.h>
+#include <sys/uio.h>
 #include "task/wait.h"
 
 /* Full bytes lie together, so that a line can be looked for and returned without a copy in
@@ -32,7 +33,17 @@ typedef struct cr_stream_type {
     int (*make_room)(const cr_caller *w, crank_stream *stream, size_t size);
     /* Write more than make_room has room for, from memory of the caller's: NULL where it has room
      * for any size. */
-    int (*write_large)(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size);
+    int (*write_large)(const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n);
+    /* As make_room, without a wait: -EAGAIN, with no message, where there is none. */
+    int (*room_now)(crank_stream *stream, size_t size);
+    /* Until room_now has room for what it has last refused. */
+    int (*wait_room)(const cr_caller *w, crank_stream *stream);
+    /* How many bytes were written and are not with the kernel. */
+    size_t (*unsent)(const crank_stream *stream);
+    /* The end behind what was written. NULL: the stream has no half to end. */
+    int (*write_eof)(const cr_caller *w, crank_stream *stream);
+    /* Everything fails from now on, and what is unsent is lost. Never waits. */
+    void (*abort)(crank_stream *stream);
     /* So many bytes were put into the out buffer. */
     void (*put)(crank_stream *stream, size_t size);
     /* So many bytes were taken from the in buffer. */
@@ -69,6 +80,7 @@ struct crank_stream {
     bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
     unsigned calls; /* duplex: tasks that wait in a call; the stream outlives them */
     bool closing;   /* it is being written out and let go of */
+    bool aborted;   /* of a file: calls give -ECONNABORTED */
     bool borrowed;  /* crank_close leaves it to its owner */
     bool end_seen;  /* the last call that wanted more bytes found the end */
     unsigned asked; /* of the task that closes it, before it did */
@@ -85,6 +97,8 @@ static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->
 
 /* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
 int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
+/* Why a stream that is not open for this gives: -EBADF, or -ECONNABORTED, with its message. */
+int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
 /* More bytes into the in buffer, behind those it has, at least one where its end has not come;

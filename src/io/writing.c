@@ -6,9 +6,11 @@
  * is taken: a cancelled write has written nothing of its own. */
 #include "io/stream.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "task/error.h"
 
 /* A stream for both directions of one file has one place in it: what was read ahead of the place at
@@ -19,15 +21,22 @@ static void forget_ahead(crank_stream *stream)
         cr_buffer_clear(&stream->in);
 }
 
+static void fill(crank_stream *stream, const void *bytes, size_t size)
+{
+    memcpy(stream->out.bytes + stream->out.end, bytes, size);
+    stream->out.end += size;
+}
+
 static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
 {
     int err = stream->type->make_room(w, stream, size);
-    if (err == -EMSGSIZE && stream->type->write_large)
-        return stream->type->write_large(w, stream, bytes, size);
+    if (err == -EMSGSIZE && stream->type->write_large) {
+        const struct iovec all = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+        return stream->type->write_large(w, stream, &all, 1);
+    }
     if (err < 0)
         return err;
-    memcpy(stream->out.bytes + stream->out.end, bytes, size);
-    stream->out.end += size;
+    fill(stream, bytes, size);
     stream->type->put(stream, size);
     return 0;
 }
@@ -70,6 +79,48 @@ static CR_NOINLINE int print_long(const cr_caller *w, crank_stream *stream, form
     return err;
 }
 
+/* How many bytes the pieces have, or a negative errno with its message. */
+static ssize_t size_of(const struct iovec *pieces, int n)
+{
+    size_t size = 0;
+    CR_CHECK(n == 0 || pieces, "crank_write_vector: the pieces are NULL");
+    if (n < 0)
+        return cr_error_set(-EINVAL, "crank_write_vector: there cannot be %d pieces", n);
+    for (int i = 0; i < n; i++) {
+        if (pieces[i].iov_len > SSIZE_MAX - size)
+            return cr_error_set(-EINVAL, "crank_write_vector: piece %d makes it too long", i);
+        size += pieces[i].iov_len;
+    }
+    return (ssize_t)size;
+}
+
+static int put_vector(const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n)
+{
+    ssize_t size = size_of(pieces, n);
+    if (size <= 0)
+        return (int)size;
+    forget_ahead(stream);
+    int err = stream->type->make_room(w, stream, (size_t)size);
+    if (err == -EMSGSIZE && stream->type->write_large)
+        return stream->type->write_large(w, stream, pieces, n);
+    if (err < 0)
+        return err;
+    for (int i = 0; i < n; i++)
+        if (pieces[i].iov_len > 0)
+            fill(stream, pieces[i].iov_base, pieces[i].iov_len);
+    stream->type->put(stream, (size_t)size);
+    return 0;
+}
+
+int crank_write_vector(crank_stream *stream, const struct iovec *pieces, int n)
+{
+    cr_caller w;
+    int err = cr_stream_begin(&w, stream, false, "crank_write_vector");
+    if (err == 0)
+        err = put_vector(&w, stream, pieces, n);
+    return err;
+}
+
 /* Formatted aside, for a wait could change what the arguments point to. Most texts fit on the
  * stack. vsnprintf itself takes 5 KiB of a stack for a floating point number: of the loop's, for a
  * task that waits for its peer afterwards would keep those pages as long as that. */
@@ -101,4 +152,52 @@ int crank_flush(crank_stream *stream)
     cr_caller w;
     int err = cr_stream_begin(&w, stream, false, "crank_flush");
     return err < 0 ? err : stream->type->flush(&w, stream);
+}
+
+int crank_write_eof(crank_stream *stream)
+{
+    cr_caller w;
+    int err = cr_stream_begin(&w, stream, false, "crank_write_eof");
+    if (err == 0)
+        err = stream->type->write_eof
+                  ? stream->type->write_eof(&w, stream)
+                  : cr_error_set(-ENOTSUP, "crank_write_eof: %s ends where it is closed",
+                        cr_stream_name(stream));
+    return err;
+}
+
+/* ---- Without a wait ---- */
+
+/* A file in which another task has its call is a CHECK for writers that may wait; this one is
+ * refused by room_now instead. */
+int crank_write_now(crank_stream *stream, const void *bytes, size_t size)
+{
+    CR_CHECK(stream, "crank_write_now: the stream is NULL");
+    (void)cr_checked_self("crank_write_now");
+    if (!stream->writable)
+        return cr_stream_refuse(stream, false, "crank_write_now");
+    if (size == 0)
+        return 0;
+    int err = stream->type->room_now(stream, size);
+    if (err < 0)
+        return err;
+    forget_ahead(stream);
+    fill(stream, bytes, size);
+    stream->type->put(stream, size);
+    return 0;
+}
+
+int crank_wait_room(crank_stream *stream)
+{
+    cr_caller w;
+    int err = cr_stream_begin(&w, stream, false, "crank_wait_room");
+    if (err == 0)
+        err = stream->type->wait_room(&w, stream);
+    return err;
+}
+
+size_t crank_unsent(const crank_stream *stream)
+{
+    CR_CHECK(stream, "crank_unsent: the stream is NULL");
+    return stream->type->unsent(stream);
 }

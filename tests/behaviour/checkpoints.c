@@ -20,6 +20,7 @@ struct world {
     crank_group *group;
     crank_group *pool;
     crank_stream *in, *out;
+    crank_stream *here, *there; /* a pair of sockets */
     const char *path;
     crank_process *process; /* has ended; NULL under the simulator */
     crank_signals *signals;
@@ -231,6 +232,18 @@ static long do_peek(struct world *w)
 }
 static long do_write(struct world *w) { return crank_write(w->out, "x", 1); }
 static long do_printf(struct world *w) { return crank_printf(w->out, "%d", 1); }
+static long do_write_vector(struct world *w)
+{
+    struct iovec pieces[] = { { (char *)"x", 1 }, { (char *)"y", 1 } };
+    return crank_write_vector(w->out, pieces, 2);
+}
+static long do_wait_room(struct world *w) { return crank_wait_room(w->out); }
+static long do_write_eof(struct world *w)
+{
+    int err = crank_write_eof(w->there);
+    EXPECT_EQ(crank_write_now(w->there, "x", 1), err < 0 ? 0 : -EPIPE);
+    return err;
+}
 static long do_flush(struct world *w) { return crank_flush(w->out); }
 static long do_stream_close(struct world *w)
 {
@@ -344,7 +357,10 @@ static const struct row {
     { "crank_peek", do_peek, OFTEN },
     { "crank_write", do_write, OFTEN },
     { "crank_printf", do_printf, OFTEN },
+    { "crank_write_vector", do_write_vector, OFTEN },
     { "crank_flush", do_flush, OFTEN },
+    { "crank_write_eof", do_write_eof, OFTEN },
+    { "crank_wait_room", do_wait_room, OFTEN },
     { "crank_stream_close", do_stream_close, ONCE },
     { "crank_read_file", do_read_file, ONCE },
     { "crank_write_file", do_write_file, ONCE },
@@ -392,12 +408,15 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     w->path = scratch_file("in", bytes, sizeof bytes);
     w->in = crank_open(w->path, "r");
     w->out = crank_open(scratch("out"), "w");
+    crank_try(crank_socket_pair(&w->here, &w->there));
     int err = w->in && w->out ? (int)crank_read(w->in, bytes, 1) : -errno;
     w->lock = lock, w->event = event, w->condition = condition, w->semaphore = semaphore;
     w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
     if (err > 0)
         err = judge(row, w);
     crank_try(crank_close(w->process));
+    crank_try(crank_close(w->here));
+    (void)crank_close(w->there);
     int in_closed = crank_close(w->in);
     int out_closed = crank_close(w->out);
     return err < 0 ? err : in_closed < 0 ? in_closed : out_closed;
