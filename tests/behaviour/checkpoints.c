@@ -21,6 +21,7 @@ struct world {
     crank_group *pool;
     crank_stream *in, *out;
     crank_stream *here, *there; /* a pair of sockets */
+    crank_listener *stopped;
     const char *path;
     crank_process *process; /* has ended; NULL under the simulator */
     crank_signals *signals;
@@ -316,6 +317,19 @@ static long do_signals_next(struct world *w)
     return crank_signals_next(w->signals);
 }
 
+static long do_accept(struct world *w)
+{
+    EXPECT(!crank_accept(w->stopped));
+    return errno == ESHUTDOWN ? 0 : -errno;
+}
+static long do_listener_wait_stop(struct world *w) { return crank_listener_wait_stop(w->stopped); }
+static int serve_none(crank_stream *peer)
+{
+    (void)peer;
+    return 0;
+}
+static long do_serve(struct world *w) { return crank_serve(w->stopped, serve_none); }
+
 /* Does it wait in this world, or cannot it be called again and again? PROCESS: once, and not where there are none. */
 enum { OFTEN, ONCE, PROCESS };
 static const struct row {
@@ -347,6 +361,9 @@ static const struct row {
     { "crank_queue_put_", do_queue_put, OFTEN },
     { "crank_queue_get_", do_queue_get, OFTEN },
     { "crank_queue_join", do_queue_join, OFTEN },
+    { "crank_accept", do_accept, OFTEN },
+    { "crank_listener_wait_stop", do_listener_wait_stop, OFTEN },
+    { "crank_serve_", do_serve, OFTEN },
     { "crank_open", do_open, ONCE },
     { "crank_read", do_read, OFTEN },
     { "crank_read_exactly", do_read_exactly, OFTEN },
@@ -409,6 +426,8 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     w->in = crank_open(w->path, "r");
     w->out = crank_open(scratch("out"), "w");
     crank_try(crank_socket_pair(&w->here, &w->there));
+    w->stopped = crank_try(crank_listen("127.0.0.1:0"));
+    crank_try(crank_listener_stop(w->stopped, 0));
     int err = w->in && w->out ? (int)crank_read(w->in, bytes, 1) : -errno;
     w->lock = lock, w->event = event, w->condition = condition, w->semaphore = semaphore;
     w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
@@ -417,6 +436,7 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     crank_try(crank_close(w->process));
     crank_try(crank_close(w->here));
     (void)crank_close(w->there);
+    crank_try(crank_listener_close(w->stopped));
     int in_closed = crank_close(w->in);
     int out_closed = crank_close(w->out);
     return err < 0 ? err : in_closed < 0 ? in_closed : out_closed;
