@@ -59,11 +59,15 @@ typedef struct formatting {
     int length; /* uncut; negative: errno says why */
 } formatting;
 
+/* The compiler has checked the format against the arguments where crank_printf was called. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
 static void format_text(void *arg)
 {
     formatting *f = arg;
     f->length = vsnprintf(f->text, f->size, f->format, f->args);
 }
+#pragma GCC diagnostic pop
 
 /* Of a text that does not fit on the stack. */
 static CR_NOINLINE int print_long(const cr_caller *w, crank_stream *stream, formatting *f)

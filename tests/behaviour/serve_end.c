@@ -192,6 +192,7 @@ TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
     uint64_t written = 0, before = 1;
     crank_task *server = crank_spawn(serve_filling, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
+    EXPECT(client);
     while (written == 0 || written != before) {
         before = written;
         crank_try(crank_sleep(0.02));

@@ -66,6 +66,7 @@ TEST_EACH_BACKEND(serve, ends_with_an_unknown_error_of_accept_and_ends_its_handl
     crank_try(nets_expect_echo(a));
     nets_fail_accepts(EBADF, 1);
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
+    EXPECT(b);
     EXPECT_EQ(crank_await(server), -EBADF);
     EXPECT_CONTAINS(crank_error(), "cannot serve 127.0.0.1:");
     nets_expect_end(a);

@@ -164,6 +164,7 @@ TEST_SIM(serve, stopped_in_the_turn_of_the_last_handlers_end_gives_0)
         crank_task *first = i % 2 ? crank_spawn(stop_later, l, 1.0, graces[i]) : NULL;
         crank_task *server = crank_spawn(serve_end_after, l, 1.0);
         CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+        EXPECT(s);
         crank_task *last = first ? NULL : crank_spawn(stop_later, l, 1.0, graces[i]);
         EXPECT_EQ(crank_await(server), 0);
         crank_try(crank_await(first ? first : last));
@@ -176,6 +177,7 @@ TEST_SIM(serve, whose_grace_ends_in_the_turn_of_the_last_handlers_end_gives_0)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     crank_task *server = crank_spawn(serve_end_after, l, 2.0);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    EXPECT(s);
     while (crank_listener_connections(l) < 1)
         crank_try(crank_sleep(0));
     crank_try(crank_listener_stop(l, 2));
@@ -219,6 +221,7 @@ TEST_SIM(serve, names_a_handler_that_ignores_its_cancellation)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     crank_task *server = crank_spawn(serve_stubborn, l);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    EXPECT(s);
     crank_try(nets_settle());
     test_capture();
     crank_try(crank_listener_stop(l, 1));
