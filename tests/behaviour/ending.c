@@ -7,7 +7,7 @@
 EACH_LINK(write_eof, comes_behind_the_data_and_reading_goes_on)
 {
     crank_try(crank_printf(l->a, "question"));
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
     char buf[20] = "";
     EXPECT_EQ(crank_read_exactly(l->b, buf, 8), 8);
     EXPECT_EQ(crank_read(l->b, buf, sizeof buf), 0);
@@ -20,15 +20,15 @@ EACH_LINK(write_eof, comes_behind_the_data_and_reading_goes_on)
 
 EACH_LINK(write_eof, twice_is_once)
 {
-    crank_try(end_writing(l->a));
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
+    crank_try(crank_write_eof(l->a));
     EXPECT_EQ(read_rest(l->b, 0), 0);
-    return end_writing(l->a);
+    return crank_write_eof(l->a);
 }
 
 EACH_LINK(write_eof, is_followed_by_no_write)
 {
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
     EXPECT_EQ(crank_write(l->a, "x", 1), -EPIPE);
     EXPECT_EQ(crank_printf(l->a, "x"), -EPIPE);
     EXPECT_EQ(crank_flush(l->a), 0);
@@ -39,9 +39,9 @@ EACH_LINK(write_eof, is_followed_by_no_write)
 EACH_LINK(write_eof, of_both_at_once_leaves_both_readable)
 {
     crank_try(crank_printf(l->a, "%c", byte_at(0)));
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
     crank_try(crank_printf(l->b, "%c", byte_at(0)));
-    crank_try(end_writing(l->b));
+    crank_try(crank_write_eof(l->b));
     EXPECT_EQ(read_rest(l->a, 0), 1);
     EXPECT_EQ(read_rest(l->b, 0), 1);
     crank_try(close_end(&l->a));
@@ -62,7 +62,7 @@ EACH_LINK(write_eof, waits_for_the_writers_before_it_and_ends_those_behind)
     long total = fill_up(l->a, 9000);
     crank_task *before = crank_spawn(write_piece, l->a, (uint64_t)total, (size_t)100000);
     crank_try(settle());
-    crank_task *end = crank_spawn(end_writing, l->a);
+    crank_task *end = crank_spawn(crank_write_eof, l->a);
     crank_try(settle());
     crank_task *behind = crank_spawn(write_piece, l->a, (uint64_t)0, (size_t)1000);
     crank_try(settle());
@@ -77,7 +77,7 @@ EACH_LINK(write_eof, waits_for_the_writers_before_it_and_ends_those_behind)
 EACH_LINK(write_eof, of_a_stalled_peer_does_not_wait_for_it)
 {
     long total = fill_up(l->a, 9000);
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
     EXPECT(unsent(l->a) > 0);
     EXPECT_EQ(read_all(l->b), total);
     return 0;
@@ -88,12 +88,12 @@ static int write_or_break(crank_stream *s, size_t size)
 {
     int err = write_piece(s, 0, size);
     if (err < 0)
-        break_off(s);
+        crank_abort(s);
     return err;
 }
 EACH_LINK(peer, that_ended_writing_still_reads)
 {
-    crank_try(end_writing(l->b));
+    crank_try(crank_write_eof(l->b));
     EXPECT_EQ(read_all(l->a), 0);
     crank_task *writer = crank_spawn(write_or_break, l->a, (size_t)300000);
     char *bytes = test_memory(300000);
@@ -235,7 +235,7 @@ static void start_calls(crank_stream *s, uint64_t from, size_t first, crank_task
     ret_calls[1] = crank_spawn(write_piece, s, from, first);
     ret_calls[2] = crank_spawn(write_piece, s, (uint64_t)0, (size_t)60000);
     ret_calls[3] = crank_spawn(write_piece, s, (uint64_t)0, (size_t)200000);
-    ret_calls[4] = crank_spawn(end_writing, s);
+    ret_calls[4] = crank_spawn(crank_write_eof, s);
     ret_calls[5] = crank_spawn(flush_more, s);
 }
 static int expect_aborted(crank_task *calls[CALLS])
@@ -413,7 +413,7 @@ EACH_LINK(abort, ends_the_calls_of_other_tasks)
     long total = fill_up(l->a, 9000);
     start_calls(l->a, (uint64_t)total, 60000, calls);
     crank_try(settle());
-    break_off(l->a);
+    crank_abort(l->a);
     return expect_aborted(calls);
 }
 EACH_LINK(abort, ends_a_large_write_midway)
@@ -421,26 +421,26 @@ EACH_LINK(abort, ends_a_large_write_midway)
     crank_task *calls[CALLS];
     start_calls(l->a, 0, 8000000, calls);
     UNTIL(inside(l->a)->direct);
-    break_off(l->a);
+    crank_abort(l->a);
     return expect_aborted(calls);
 }
 EACH_LINK(abort, lets_every_later_call_fail)
 {
     char byte;
     crank_try(crank_write(l->a, "lost", 4));
-    break_off(l->a);
-    break_off(l->a);
+    crank_abort(l->a);
+    crank_abort(l->a);
     EXPECT_EQ(crank_write(l->a, "x", 1), -ECONNABORTED);
     EXPECT_EQ(crank_printf(l->a, "x"), -ECONNABORTED);
     EXPECT_EQ(crank_flush(l->a), -ECONNABORTED);
     EXPECT_EQ(crank_read(l->a, &byte, 1), -ECONNABORTED);
-    EXPECT_EQ(end_writing(l->a), -ECONNABORTED);
+    EXPECT_EQ(crank_write_eof(l->a), -ECONNABORTED);
     EXPECT_EQ(close_end(&l->a), 0);
     return 0;
 }
 static int abort_it(crank_stream *s)
 {
-    break_off(s);
+    crank_abort(s);
     return 0;
 }
 EACH_LINK(abort, between_the_turn_of_the_end_and_its_task_lets_the_end_fail)
@@ -448,7 +448,7 @@ EACH_LINK(abort, between_the_turn_of_the_end_and_its_task_lets_the_end_fail)
     long total = fill_up(l->a, 9000);
     crank_task *writer = crank_spawn(write_piece, l->a, (uint64_t)total, (size_t)60000);
     crank_try(settle());
-    crank_task *end = crank_spawn(end_writing, l->a);
+    crank_task *end = crank_spawn(crank_write_eof, l->a);
     crank_try(settle());
     crank_cancel(writer); /* it runs next, then abort_it, then end */
     crank_task *aborter = crank_spawn(abort_it, l->a);
@@ -462,7 +462,7 @@ EACH_LINK(abort, in_the_turn_of_data_ends_the_reader_all_the_same)
     crank_try(settle());
     crank_try(crank_write(l->b, "line\n", 5));
     crank_try(crank_flush(l->b));
-    break_off(l->a);
+    crank_abort(l->a);
     long n = crank_await(reader);
     EXPECT(n == -ECONNABORTED || n == 5);
     return 0;
@@ -472,7 +472,7 @@ EACH_LINK(abort, with_a_call_in_it_can_be_followed_by_close)
     crank_task *calls[CALLS];
     start_calls(l->a, 0, 8000000, calls);
     UNTIL(inside(l->a)->direct);
-    break_off(l->a);
+    crank_abort(l->a);
     EXPECT_EQ(close_end(&l->a), 0);
     return expect_aborted(calls);
 }
@@ -488,23 +488,23 @@ static int reset_a_reader(ends *l)
 {
     crank_task *peer = crank_spawn(expect_reset, l->b);
     crank_try(settle());
-    break_off(l->a);
+    crank_abort(l->a);
     return error_of(peer);
 }
 TEST_EACH_BACKEND(abort, resets_a_tcp_peer) { return with_ends(true, reset_a_reader); }
 static int reset_before_the_read(ends *l)
 {
     crank_task *peer = crank_spawn(expect_reset, l->b);
-    break_off(l->a);
+    crank_abort(l->a);
     return error_of(peer);
 }
 TEST_EACH_BACKEND(abort, resets_a_tcp_peer_that_does_not_read_yet) { return with_ends(true, reset_before_the_read); }
 
 static int reset_behind_the_end(ends *l)
 {
-    crank_try(end_writing(l->a));
+    crank_try(crank_write_eof(l->a));
     EXPECT_EQ(read_all(l->b), 0);
-    break_off(l->a);
+    crank_abort(l->a);
     int err = 0;
     for (int i = 0; i < 1000 && err == 0; i++) {
         err = crank_write(l->b, "x", 1);
@@ -522,7 +522,7 @@ EACH_LINK(reader, of_a_peer_that_aborts_has_an_error_or_the_end)
     crank_try(crank_flush(l->a));
     crank_task *reader = crank_spawn(read_all, l->b);
     crank_try(settle());
-    break_off(l->a);
+    crank_abort(l->a);
     long n = crank_await(reader);
     EXPECT(n == 0 || n == 1 || n == -ECONNRESET);
     return 0;

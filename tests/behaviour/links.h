@@ -28,9 +28,9 @@ __attribute__((unused)) static int run_body(int (*body)(ends *l), ends *l)
 {
     int err = body(l);
     if (err < 0 && l->a)
-        cr_socketlike_abort(cr_socketlike_of(l->a));
+        crank_abort(l->a);
     if (err < 0 && l->b)
-        cr_socketlike_abort(cr_socketlike_of(l->b));
+        crank_abort(l->b);
     return err;
 }
 
@@ -57,14 +57,6 @@ __attribute__((unused)) static cr_socketlike *inside(crank_stream *s) { return c
 __attribute__((unused)) static size_t unsent(crank_stream *s) { return cr_sending_unsent(inside(s)); }
 /* All that was written and taken. */
 __attribute__((unused)) static uint64_t taken_of(crank_stream *s) { return inside(s)->sent + unsent(s); }
-
-__attribute__((unused)) static int end_writing(crank_stream *s)
-{
-    cr_caller w;
-    crank_try(cr_checkpoint(&w, "end_writing"));
-    return cr_socketlike_write_eof(&w, inside(s));
-}
-__attribute__((unused)) static void break_off(crank_stream *s) { cr_socketlike_abort(inside(s)); }
 
 /* Close one of them, and not once more at the end. */
 __attribute__((unused)) static int close_end(crank_stream **end)
@@ -109,7 +101,7 @@ __attribute__((unused)) static long read_rest(crank_stream *s, uint64_t position
     for (;;) {
         long n = crank_read(s, buf, sizeof buf);
         if (n < 0) {
-            break_off(s);
+            crank_abort(s);
             return n;
         }
         if (n == 0)

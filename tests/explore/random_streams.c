@@ -198,7 +198,7 @@ static void end_in_peace(side *s)
     long err;
     wait_for_writers(s);
     do
-        err = IN(s, end_writing(s->stream));
+        err = IN(s, crank_write_eof(s->stream));
     while (err == -ECANCELED);
     s->broken |= err < 0;
     if (err == 0)
@@ -211,7 +211,7 @@ static void end_at_once(side *s)
     for (unsigned i = dice(4); i > 0; i--)
         (void)crank_sleep(moment());
     if (dice(3) == 0) {
-        break_off(s->stream);
+        crank_abort(s->stream);
         (void)crank_sleep(moment());
     }
 }
