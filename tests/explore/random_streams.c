@@ -223,7 +223,9 @@ static int ends_it(side *s)
         end_at_once(s);
     crank_stream *stream = s->stream;
     s->stream = NULL;
-    int err = dice(4) ? crank_close(stream) : crank_within(moment(), crank_close(stream));
+    /* Two that both close with bytes unsent wait for each other: neither reads any more. */
+    bool limited = !s->clean || dice(4) == 0;
+    int err = limited ? crank_within(moment(), crank_close(stream)) : crank_close(stream);
     EXPECT_EQ(s->in_calls, 0);
     EXPECT(err == 0 || is_expected(err));
     s->broken |= err < 0;
