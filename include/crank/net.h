@@ -99,7 +99,7 @@ CRANK_API CRANK_BLOCKS crank_listener *crank_listen(const char *address);
 CRANK_API CRANK_BLOCKS crank_listener *crank_listen_with(const crank_listen_options *options, const char *address);
 /* Take over n stream sockets that listen already, as a service manager gives them: they are O_NONBLOCK and
  * close-on-exec from then on. NULL on failure, errno is set: -EINVAL (one does not listen, or is no stream socket),
- * -ENOTSOCK, -EBADF; -ENOMEM: then they are closed. */
+ * -ENOTSOCK, -EBADF, -ENOMEM: then all are the caller's still. */
 CRANK_API crank_listener *crank_listener_from_fds(const int *fds, size_t n);
 /* "127.0.0.1:41234", the i-th socket as bound; NULL beyond the last. Valid while the listener lives. */
 CRANK_API const char *crank_listener_address(const crank_listener *listener, size_t i);

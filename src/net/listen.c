@@ -345,8 +345,19 @@ static int check_listens(const cr_sys *sys, int fd)
                    : 0;
 }
 
-/* All are looked at before the first is taken over. A descriptor that the backend has is closed by
- * it: so without memory for the last, all are closed. */
+/* Give the descriptors back, as they came. */
+static void give_back(crank_listener *l)
+{
+    const cr_sys *sys = l->loop->sys;
+    for (size_t i = 0; i < l->count; i++) {
+        cr_listening *one = l->sockets[i];
+        one->loop->backend->type->detach(one->loop->backend, one->fd);
+        cr_free(sys, one->name);
+        cr_free(sys, one);
+    }
+    cr_free(sys, l);
+}
+
 static int adopt(crank_loop *loop, const int *fds, size_t n, crank_listener **ret_listener)
 {
     const cr_sys *sys = loop->sys;
@@ -356,22 +367,18 @@ static int adopt(crank_loop *loop, const int *fds, size_t n, crank_listener **re
             return err;
     }
     crank_listener *l = listener_new(loop, n);
-    for (size_t i = 0; i < n; i++) {
-        cr_listening *one =
-            l && l->count == i ? listening_new(loop, fds[i], ask(sys, fds[i], SO_DOMAIN)) : NULL;
-        if (one)
+    while (l && l->count < n) {
+        int fd = fds[l->count];
+        cr_listening *one = listening_new(loop, fd, ask(sys, fd, SO_DOMAIN));
+        if (!one) {
+            give_back(l);
+            l = NULL;
+        } else {
             add(l, one);
-        else
-            (void)sys->close(sys->context, fds[i]);
+        }
     }
-    if (l && l->count == n) {
-        *ret_listener = l;
-        return 0;
-    }
-    if (l)
-        close_all(l);
-    cr_free(sys, l);
-    return cr_error_set(-ENOMEM, "crank_listener_from_fds: out of memory");
+    *ret_listener = l;
+    return l ? 0 : cr_error_set(-ENOMEM, "crank_listener_from_fds: out of memory");
 }
 
 crank_listener *crank_listener_from_fds(const int *fds, size_t n)
