@@ -3,13 +3,14 @@
  *
  * Owns the wait for an answer, and what needs no lookup: numbers, and "localhost", which is the
  * loopback of both families on every machine (RFC 6761), whatever a hosts file lacks. Under the
- * simulator the names are the world's, which answers at once and without a thread. */
+ * simulator the names are the world's, which answers in the same instant and without a thread. */
 #include "net/resolve.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include <crank/task.h>
 #include "base/check.h"
 #include "net/lookup.h"
 #include "task/error.h"
@@ -78,14 +79,21 @@ static int answer_localhost(answer *ret_answer)
     return 2;
 }
 
-static int look_up(const cr_caller *w, const char *name, answer *ret_answer)
+/* The others run meanwhile, as they would beside a thread. */
+static int ask_world(const cr_caller *w, const char *name, answer *ret_answer)
 {
     const cr_sys *sys = w->loop->sys;
+    int err = crank_sleep(0);
+    if (err < 0)
+        return err;
+    return sys->resolve(sys->context, name, ret_answer->addresses, CR_LOOKUP_MAX);
+}
+
+static int look_up(const cr_caller *w, const char *name, answer *ret_answer)
+{
     if (is_localhost(name))
         return answer_localhost(ret_answer);
-    if (w->loop->simulated)
-        return sys->resolve(sys->context, name, ret_answer->addresses, CR_LOOKUP_MAX);
-    return ask_threads(w, name, ret_answer);
+    return w->loop->simulated ? ask_world(w, name, ret_answer) : ask_threads(w, name, ret_answer);
 }
 
 /* What a failed lookup says. */

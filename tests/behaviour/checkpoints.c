@@ -269,6 +269,66 @@ static long do_write_file(struct world *w)
     EXPECT_EQ(err < 0, access(path, F_OK) != 0);
     return err;
 }
+static long end_stream(crank_stream *stream)
+{
+    int err = stream ? 0 : -errno;
+    (void)crank_close(stream);
+    return err;
+}
+static long end_listener(crank_listener *listener)
+{
+    int err = listener ? 0 : -errno;
+    (void)crank_listener_close(listener);
+    return err;
+}
+static long do_resolve(struct world *w)
+{
+    (void)w;
+    crank_address found[2];
+    return crank_resolve("localhost", 1, found, 2);
+}
+static long do_connect(struct world *w)
+{
+    (void)w;
+    return end_stream(crank_connect("localhost:1"));
+}
+static long do_connect_with(struct world *w)
+{
+    (void)w;
+    return end_stream(crank_connect_with(NULL, "localhost:1"));
+}
+static long do_listen(struct world *w)
+{
+    (void)w;
+    return end_listener(crank_listen("localhost:0"));
+}
+static long do_listen_with(struct world *w)
+{
+    (void)w;
+    return end_listener(crank_listen_with(NULL, "127.0.0.1:0"));
+}
+static long on_a_pair(int (*call)(crank_stream *stream))
+{
+    crank_stream *ours, *peers;
+    int err = crank_socket_pair(&ours, &peers);
+    if (err < 0)
+        return err;
+    err = call(ours);
+    (void)crank_close(ours);
+    (void)crank_close(peers);
+    return err;
+}
+static int send_stdin(crank_stream *stream) { return crank_send_fd(stream, 0); }
+static long do_send_fd(struct world *w)
+{
+    (void)w;
+    return on_a_pair(send_stdin);
+}
+static long do_receive_fd(struct world *w)
+{
+    (void)w;
+    return on_a_pair(crank_receive_fd);
+}
 
 static long do_wait_fd(struct world *w)
 {
@@ -389,6 +449,13 @@ static const struct row {
     { "crank_process_close", do_process_close, PROCESS },
     { "crank_run_process", do_run_process, PROCESS },
     { "crank_signals_next", do_signals_next, OFTEN },
+    { "crank_resolve", do_resolve, OFTEN },
+    { "crank_connect", do_connect, ONCE },
+    { "crank_connect_with", do_connect_with, ONCE },
+    { "crank_listen", do_listen, OFTEN },
+    { "crank_listen_with", do_listen_with, OFTEN },
+    { "crank_send_fd", do_send_fd, ONCE },
+    { "crank_receive_fd", do_receive_fd, ONCE },
 };
 
 static void expect_unchanged(const struct world *w)

@@ -196,7 +196,7 @@ static int try_rows(const struct row *rows, size_t n, bool each)
             crank_try(try_points(&rows[i], (struct point){ when, 0, true }, each));
         }
         /* Elsewhere a file may be read without a wait. */
-        if (points_covered - before < (strcmp(crank_backend_name(), "sim") == 0 ? 4 : 1))
+        if (points_covered - before < (strcmp(crank_backend_name(), "sim") == 0 ? 3 : 1))
             test_fail(__FILE__, __LINE__, "%s, %s: cancelled at %d points only", rows[i].prototype, rows[i].story,
                 points_covered - before);
     }
