@@ -82,53 +82,53 @@ typedef struct busy {
     crank_stream *waiting[2];
 } busy;
 
-/* With a backlog of 1 two wait to be accepted, and the next gets no answer. */
-static busy make_busy(const char *address)
-{
-    busy b = { .listener = crank_listen_with(&(crank_listen_options){ .backlog = 1 }, address) };
-    EXPECT(b.listener);
-    for (size_t i = 0; i < CRANK_COUNT(b.waiting); i++) {
-        b.waiting[i] = crank_connect(crank_listener_address(b.listener, 0));
-        EXPECT(b.waiting[i]);
-    }
-    return b;
-}
-
-static int end_busy(busy *b)
+static void end_busy(busy *b)
 {
     for (size_t i = 0; i < CRANK_COUNT(b->waiting); i++)
-        crank_try(crank_close(b->waiting[i]));
-    return crank_listener_close(b->listener);
+        (void)crank_close(b->waiting[i]);
+    (void)crank_listener_close(b->listener);
 }
+
+/* With a backlog of 1 two wait to be accepted, and the next gets no answer. */
+static int make_busy(busy *b, const char *address)
+{
+    b->listener = crank_try(crank_listen_with(&(crank_listen_options){ .backlog = 1 }, address));
+    for (size_t i = 0; i < CRANK_COUNT(b->waiting); i++)
+        b->waiting[i] = crank_try(crank_connect(crank_listener_address(b->listener, 0)));
+    return 0;
+}
+#define BUSY(b, address) \
+    CRANK_CLEANUP_(end_busy) busy b = { 0 }; \
+    crank_try(make_busy(&b, address))
 
 TEST_SIM(connect, tries_the_next_address_beside_a_slow_one_after_a_quarter_of_a_second)
 {
-    busy b = make_busy("[::1]:0");
+    BUSY(b, "[::1]:0");
     const char *second = at_port("127.0.0.1", port_of(b.listener));
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(second));
     double before = crank_time();
-    crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
     EXPECT_NEAR(crank_time() - before, 0.25, 1e-6);
     EXPECT_STR(crank_peer_name(s), second);
-    crank_try(crank_close(s));
-    return end_busy(&b);
+    crank_try(close_now(&s));
+    return 0;
 }
 
 TEST_SIM(connect, waits_as_long_as_it_is_told_before_it_tries_the_next)
 {
-    busy b = make_busy("[::1]:0");
+    BUSY(b, "[::1]:0");
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(at_port("127.0.0.1", port_of(b.listener))));
     crank_connect_options options = { .attempt_delay = 0.5 };
     double before = crank_time();
-    crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
     EXPECT_NEAR(crank_time() - before, 0.5, 1e-6);
-    crank_try(crank_close(s));
+    crank_try(close_now(&s));
     options.attempt_delay = CRANK_FOREVER;
     s = NULL;
     EXPECT_EQ(
         crank_within(3, (s = crank_connect_with(&options, at_port("localhost", port_of(l)))) ? 0 : -errno), -ETIMEDOUT);
     EXPECT(!s);
-    return end_busy(&b);
+    return 0;
 }
 
 static int accept_later(crank_listener *listener, double delay)
@@ -136,36 +136,33 @@ static int accept_later(crank_listener *listener, double delay)
     crank_try(crank_sleep(delay));
     for (int i = 0; i < 3; i++) {
         crank_stream *s = crank_try(crank_accept(listener));
-        crank_try(crank_close(s));
+        crank_try(close_now(&s));
     }
     return 0;
 }
 
 TEST_SIM(connect, takes_a_slow_first_address_that_answers_at_last)
 {
-    busy first = make_busy("[::1]:0");
-    busy second = make_busy(at_port("127.0.0.1", port_of(first.listener)));
-    crank_task *accepting = crank_spawn(accept_later, first.listener, 0.5);
-    crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(first.listener))));
+    BUSY(first, "[::1]:0");
+    BUSY(second, at_port("127.0.0.1", port_of(first.listener)));
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, accept_later, first.listener, 0.5);
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(first.listener))));
     EXPECT_STR(crank_peer_name(s), at_port("[::1]", port_of(first.listener)));
-    crank_try(crank_await(accepting));
-    crank_try(crank_close(s));
-    crank_try(end_busy(&first));
-    return end_busy(&second);
+    return crank_group_wait(&group);
 }
 
 TEST_SIM(connect, ends_with_its_limit_and_leaves_no_socket)
 {
-    busy first = make_busy("[::1]:0");
-    busy second = make_busy(at_port("127.0.0.1", port_of(first.listener)));
+    BUSY(first, "[::1]:0");
+    BUSY(second, at_port("127.0.0.1", port_of(first.listener)));
     crank_stream *s = NULL;
     double before = crank_time();
     EXPECT_EQ(
         crank_within(1.5, (s = crank_connect(at_port("localhost", port_of(first.listener)))) ? 0 : -errno), -ETIMEDOUT);
     EXPECT(!s);
     EXPECT_NEAR(crank_time() - before, 1.5, 1e-6);
-    crank_try(end_busy(&first));
-    return end_busy(&second);
+    return 0;
 }
 
 static int connect_and_close(const char *address)
@@ -176,7 +173,7 @@ static int connect_and_close(const char *address)
 
 TEST_EACH_BACKEND(connect, cancelled_in_the_race_leaves_no_socket_and_its_numbers_can_be_used_at_once)
 {
-    busy b = make_busy("[::1]:0");
+    BUSY(b, "[::1]:0");
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     for (int turns = 0; turns < 4; turns++) {
         crank_task *connecting = crank_spawn(connect_and_close, crank_listener_address(b.listener, 0));
@@ -186,7 +183,7 @@ TEST_EACH_BACKEND(connect, cancelled_in_the_race_leaves_no_socket_and_its_number
         EXPECT_EQ(crank_await(connecting), -ECANCELED);
         crank_try(connect_and_close(crank_listener_address(l, 0)));
     }
-    return end_busy(&b);
+    return 0;
 }
 
 /* Both answer in one turn: one is given, the other's peer sees the end. */
@@ -196,10 +193,10 @@ TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
     crank_connect_options options = { .attempt_delay = 1e-9 };
     char bytes[8];
     int ends = 0;
-    crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
-    crank_try(crank_close(s));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    crank_try(close_now(&s));
     for (int i = 0; i < 2; i++) {
-        crank_stream *peer = NULL;
+        CRANK_AUTO_STREAM crank_stream *peer = NULL;
         int err = crank_within(1, (peer = crank_accept(l)) ? 0 : -errno);
         if (err == -ETIMEDOUT)
             break;
@@ -207,7 +204,7 @@ TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
         long n = crank_read(peer, bytes, sizeof bytes);
         EXPECT(n == 0 || n == -ECONNRESET);
         ends++;
-        crank_try(crank_close(peer));
+        crank_try(close_now(&peer));
     }
     EXPECT(ends >= 1);
     return 0;
@@ -219,11 +216,11 @@ TEST_EACH_BACKEND(connect, binds_a_local_address_first)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     crank_connect_options options = { .local = "127.0.0.3:0" };
-    crank_stream *s = crank_try(crank_connect_with(&options, crank_listener_address(l, 0)));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, crank_listener_address(l, 0)));
     EXPECT_EQ(strncmp(crank_own_name(s), "127.0.0.3:", 10), 0);
-    crank_try(crank_close(s));
+    crank_try(close_now(&s));
     s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
-    crank_try(crank_close(s));
+    crank_try(close_now(&s));
     EXPECT(!crank_connect_with(&options, at_port("[::1]", port_of(l))));
     EXPECT_EQ(errno, EAFNOSUPPORT);
     return 0;
@@ -326,7 +323,7 @@ static int accept_and_close(crank_listener *listener, int n)
 {
     for (int i = 0; i < n; i++) {
         crank_stream *s = crank_try(crank_accept(listener));
-        crank_try(crank_close(s));
+        crank_try(close_now(&s));
     }
     return 0;
 }
@@ -354,15 +351,12 @@ TEST_EACH_BACKEND(connect, to_a_full_unix_socket_can_be_cancelled)
     static char address[400];
     snprintf(address, sizeof address, "unix:%s", scratch("socket"));
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
-    crank_stream *held[2];
-    for (size_t i = 0; i < CRANK_COUNT(held); i++)
-        held[i] = crank_try(crank_connect(address));
+    CRANK_AUTO_STREAM crank_stream *first = crank_try(crank_connect(address));
+    CRANK_AUTO_STREAM crank_stream *second = crank_try(crank_connect(address));
     crank_task *waiting = crank_spawn(connect_and_close, address);
     crank_try(crank_sleep(0.002));
     EXPECT(!crank_done(waiting));
     crank_cancel(waiting);
     EXPECT_EQ(crank_await(waiting), -ECANCELED);
-    for (size_t i = 0; i < CRANK_COUNT(held); i++)
-        crank_try(crank_close(held[i]));
     return 0;
 }

@@ -234,11 +234,12 @@ static void leave_stale_file(void)
 TEST_EACH_BACKEND(unix_listener, serves_its_path_and_removes_it)
 {
     make_address();
-    crank_listener *l = crank_try(crank_listen(address));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(address));
     EXPECT_STR(crank_listener_address(l, 0), address);
     EXPECT_EQ(S_ISSOCK(mode_of(path)), !cr_loop_here->simulated);
     crank_try(reach(l, address));
-    crank_try(crank_listener_close(l));
+    crank_listener_close(l);
+    l = NULL;
     EXPECT_EQ(mode_of(path), 0);
     return listen_error(address);
 }
@@ -267,9 +268,10 @@ RESOLVING(unix_listener, has_its_permissions_before_it_can_be_connected_to)
     resolver.listen = look_and_listen;
     crank_try(listen_error(address));
     EXPECT_EQ(real_listen_sees_mode, 0600);
-    crank_listener *l = crank_try(crank_listen_with(&(crank_listen_options){ .mode = 0666 }, address));
+    CRANK_AUTO_LISTENER crank_listener *l =
+        crank_try(crank_listen_with(&(crank_listen_options){ .mode = 0666 }, address));
     EXPECT_EQ(real_listen_sees_mode, 0666);
-    return crank_listener_close(l);
+    return 0;
 }
 
 RESOLVING(unix_listener, leaves_a_stale_file_unless_it_may_replace_it)
@@ -317,18 +319,19 @@ RESOLVING(unix_listener, waits_for_no_other_that_replaces_the_same)
     EXPECT(!crank_listen_with(&options, address));
     EXPECT_EQ(errno, EADDRINUSE);
     close(held);
-    crank_listener *l = crank_try(crank_listen_with(&options, address));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
     EXPECT_EQ(mode_of(scratch("socket.lock")), 0);
-    return crank_listener_close(l);
+    return 0;
 }
 
 RESOLVING(unix_listener, removes_no_file_but_its_own)
 {
     make_address();
-    crank_listener *l = crank_try(crank_listen(address));
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(address));
     EXPECT_EQ(unlink(path), 0);
     leave_stale_file();
-    crank_try(crank_listener_close(l));
+    crank_listener_close(l);
+    l = NULL;
     EXPECT(S_ISSOCK(mode_of(path)));
     return 0;
 }

@@ -10,21 +10,10 @@
 #include "resolver.h"
 #include "scratch.h"
 
-static crank_stream *ours, *peers;
-static int raw_peer; /* the peer's descriptor */
-
-static int open_pair(void)
-{
-    crank_try(crank_socket_pair(&ours, &peers));
-    raw_peer = cr_connection_of(peers)->socket.fd.number;
-    return 0;
-}
-
-static int close_pair(void)
-{
-    crank_try(crank_close(ours));
-    return crank_close(peers);
-}
+#define PAIR \
+    CRANK_AUTO_STREAM crank_stream *ours = NULL; \
+    CRANK_AUTO_STREAM crank_stream *peers = NULL; \
+    crank_try(crank_socket_pair(&ours, &peers))
 
 /* A file with one letter. */
 static int open_letter(char letter)
@@ -55,7 +44,7 @@ static int expect_text(crank_stream *stream, const char *text)
 
 RESOLVING(passing, keeps_a_descriptors_place_among_the_bytes)
 {
-    crank_try(open_pair());
+    PAIR;
     crank_try(crank_write(peers, "abc", 3));
     crank_try(crank_send_fd(peers, open_letter('x')));
     crank_try(crank_write(peers, "def", 3));
@@ -69,12 +58,12 @@ RESOLVING(passing, keeps_a_descriptors_place_among_the_bytes)
     crank_try(expect_letter(ours, 'y'));
     crank_try(expect_letter(ours, 'z'));
     crank_try(expect_text(ours, "ghi"));
-    return close_pair();
+    return 0;
 }
 
 RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
 {
-    crank_try(open_pair());
+    PAIR;
     crank_try(crank_write(peers, "ab", 2));
     crank_try(crank_send_fd(peers, open_letter('x')));
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
@@ -82,9 +71,9 @@ RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
     crank_try(expect_text(ours, "b"));
     crank_try(expect_letter(ours, 'x'));
-    crank_try(crank_close(peers));
+    crank_try(close_now(&peers));
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
-    return crank_close(ours);
+    return 0;
 }
 
 /* The peer's byte is none of crank_send_fd's. */
@@ -99,16 +88,16 @@ RESOLVING(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
     struct cmsghdr *first = CMSG_FIRSTHDR(&message);
     *first = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fds) };
     memcpy(CMSG_DATA(first), fds, sizeof fds);
-    crank_try(open_pair());
-    EXPECT_EQ(sendmsg(raw_peer, &message, 0), 5);
+    PAIR;
+    EXPECT_EQ(sendmsg(cr_connection_of(peers)->socket.fd.number, &message, 0), 5);
     crank_try(expect_letter(ours, 'x')); /* the second is closed */
     crank_try(expect_text(ours, "ello"));
-    return close_pair();
+    return 0;
 }
 
 RESOLVING(passing, closes_what_is_read_as_a_byte)
 {
-    crank_try(open_pair());
+    PAIR;
     for (int i = 0; i < 40; i++)
         crank_try(crank_send_fd(peers, open_letter('x')));
     char bytes[40];
@@ -118,13 +107,13 @@ RESOLVING(passing, closes_what_is_read_as_a_byte)
     crank_try(crank_write(peers, "abc", 3));
     crank_try(crank_send_fd(peers, open_letter('z')));
     crank_try(expect_text(ours, "a")); /* the others are read ahead, and closed with the stream */
-    return close_pair();
+    return 0;
 }
 
 RESOLVING(passing, tells_of_a_descriptor_that_was_lost_for_want_of_a_place)
 {
     struct rlimit before, none;
-    crank_try(open_pair());
+    PAIR;
     crank_try(crank_send_fd(peers, open_letter('x')));
     crank_try(crank_write(peers, "a", 1));
     crank_try(crank_flush(peers));
@@ -136,72 +125,80 @@ RESOLVING(passing, tells_of_a_descriptor_that_was_lost_for_want_of_a_place)
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_EQ(fd, -EMFILE);
     crank_try(expect_text(ours, "a"));
-    return close_pair();
+    return 0;
 }
 
-static int send_many(int *ret_sent)
+static int send_many(crank_stream *stream, int *ret_sent)
 {
     int fd = open_letter('x');
     for (; *ret_sent < 2000; ++*ret_sent)
-        crank_try(crank_send_fd(peers, fd));
+        crank_try(crank_send_fd(stream, fd));
+    return 0;
+}
+
+static int receive_many(crank_stream *stream)
+{
+    for (int i = 0; i < 2000; i++)
+        crank_try(expect_letter(stream, 'x'));
     return 0;
 }
 
 RESOLVING(passing, waits_for_room_and_for_what_comes)
 {
     int sent = 0;
-    crank_try(open_pair());
-    crank_task *sender = crank_spawn(send_many, &sent);
-    for (int i = 0; i < 2000; i++)
-        crank_try(expect_letter(ours, 'x'));
-    crank_try(crank_await(sender));
-    return close_pair();
+    PAIR;
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, send_many, peers, &sent);
+    crank_group_spawn(&group, receive_many, ours);
+    return crank_group_wait(&group);
 }
 
 RESOLVING(passing, cancelled_has_sent_nothing)
 {
     int sent = 0, received = 0;
-    crank_try(open_pair());
-    crank_task *sender = crank_spawn(send_many, &sent);
+    PAIR;
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, send_many, peers, &sent);
     for (int i = 0; i < 50; i++)
         crank_try(crank_sleep(0));
-    if (!crank_done(sender))
-        crank_cancel(sender);
-    EXPECT_EQ(crank_await(sender), -ECANCELED);
-    crank_try(crank_close(peers));
+    crank_group_cancel(&group);
+    crank_try(crank_group_wait(&group));
+    EXPECT(sent < 2000);
+    crank_try(close_now(&peers));
     for (int fd; (fd = crank_receive_fd(ours)) != -ENODATA; received++)
         close(crank_try(fd));
     EXPECT_EQ(received, sent);
-    return crank_close(ours);
+    return 0;
 }
 
 RESOLVING(passing, reads_while_another_task_sends_and_waits_for_a_descriptor_that_can_be_cancelled)
 {
-    crank_try(open_pair());
+    PAIR;
     crank_task *receiver = crank_spawn(crank_receive_fd, ours);
     crank_try(crank_sleep(0));
     crank_cancel(receiver);
     EXPECT_EQ(crank_await(receiver), -ECANCELED);
-    receiver = crank_spawn(expect_letter, ours, 'x');
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, expect_letter, ours, 'x');
     crank_try(crank_sleep(0));
     crank_try(crank_write(ours, "echo", 4));
     crank_try(crank_send_fd(peers, open_letter('x')));
-    crank_try(crank_await(receiver));
+    crank_try(crank_group_wait(&group));
     crank_try(expect_text(peers, "echo"));
-    return close_pair();
+    return 0;
 }
 
 RESOLVING(passing, of_no_descriptor_is_refused_and_breaks_nothing)
 {
-    crank_try(open_pair());
+    PAIR;
     EXPECT_EQ(crank_send_fd(peers, 999), -EBADF);
     crank_try(crank_write(peers, "a", 1));
     crank_try(crank_flush(peers));
     crank_try(expect_text(ours, "a"));
-    crank_try(crank_close(ours));
+    crank_try(close_now(&ours));
     int err = crank_send_fd(peers, open_letter('x'));
     EXPECT(err == -EPIPE || err == -ECONNRESET);
-    return crank_close(peers);
+    return 0;
 }
 
 TEST_EACH_BACKEND(passing, is_for_unix_sockets_alone)
@@ -216,13 +213,13 @@ TEST_EACH_BACKEND(passing, is_for_unix_sockets_alone)
 
 TEST_SIM(passing, is_not_simulated)
 {
-    crank_try(open_pair());
+    PAIR;
     EXPECT_EQ(crank_send_fd(peers, 0), -ENOTSUP);
     EXPECT_CONTAINS(crank_error(), "simulated");
     crank_try(crank_write(peers, "a", 1));
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
     crank_try(expect_text(ours, "a"));
-    return close_pair();
+    return 0;
 }
 
 TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is)
@@ -230,10 +227,10 @@ TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is)
     pid_t pid = 0;
     uid_t uid = 0;
     gid_t gid = 0;
-    crank_try(open_pair());
+    PAIR;
     crank_try(crank_peer_credentials(ours, &pid, &uid, &gid));
     EXPECT_EQ(pid, getpid());
     EXPECT_EQ(uid, getuid());
     EXPECT_EQ(gid, getgid());
-    return close_pair();
+    return 0;
 }

@@ -449,8 +449,8 @@ static ssize_t failing_send(UNUSED_CONTEXT, int fd, const void *buf, size_t size
 }
 static ssize_t failing_receive_message(UNUSED_CONTEXT, int fd, struct msghdr *message, int flags)
 {
-    bool again = FAILS(TEST_CALL_RECEIVE_MESSAGE) || interrupted();
-    return again ? -EINTR : unready_edge(fd) ? -EAGAIN : REAL(receive_message, fd, message, flags);
+    int err = FAILS(TEST_CALL_RECEIVE_MESSAGE) ? -ENOMEM : interrupted() ? -EINTR : unready_edge(fd) ? -EAGAIN : 0;
+    return err < 0 ? err : REAL(receive_message, fd, message, flags);
 }
 static ssize_t failing_send_message(UNUSED_CONTEXT, int fd, const struct msghdr *message, int flags)
 {
