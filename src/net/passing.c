@@ -19,7 +19,7 @@ enum { KEPT_MAX = 32 };
 typedef struct cr_passed {
     struct cr_passed *next;
     uint64_t place; /* of its byte, among all that are received */
-    int fd;         /* negative: lost, and why */
+    int fd;
 } cr_passed;
 
 /* ---- What has come ---- */
@@ -27,8 +27,7 @@ typedef struct cr_passed {
 static void close_fd(const cr_socketlike *s, int fd)
 {
     const cr_sys *sys = s->loop->sys;
-    if (fd >= 0)
-        (void)sys->close(sys->context, fd);
+    (void)sys->close(sys->context, fd);
 }
 
 /* The oldest is the caller's. */
@@ -59,6 +58,12 @@ static void close_passed_over(const cr_socketlike *s, cr_passing *p)
         close_fd(s, take_first(s, p));
 }
 
+static void lose(cr_passing *p, int why)
+{
+    p->lost_place = p->received - 1;
+    p->lost = why;
+}
+
 /* Behind the others; closed where there are too many, or no memory. */
 static void keep(const cr_socketlike *s, cr_passing *p, int fd)
 {
@@ -69,6 +74,7 @@ static void keep(const cr_socketlike *s, cr_passing *p, int fd)
     cr_passed *passed = count < KEPT_MAX ? cr_alloc(s->loop->sys, sizeof *passed) : NULL;
     if (!passed) {
         close_fd(s, fd);
+        lose(p, count < KEPT_MAX ? -ENOMEM : -EMFILE);
         return;
     }
     *passed = (cr_passed){ .place = p->received - 1, .fd = fd };
@@ -78,7 +84,7 @@ static void keep(const cr_socketlike *s, cr_passing *p, int fd)
 /* Of several with one byte the first is kept. */
 static void keep_all(const cr_socketlike *s, cr_passing *p, struct msghdr *message)
 {
-    int first = message->msg_flags & MSG_CTRUNC ? -EMFILE : -ENODATA;
+    int first = -1;
     for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
         if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
             continue;
@@ -92,8 +98,10 @@ static void keep_all(const cr_socketlike *s, cr_passing *p, struct msghdr *messa
                 close_fd(s, fd);
         }
     }
-    if (first != -ENODATA)
+    if (first >= 0)
         keep(s, p, first);
+    else if (message->msg_flags & MSG_CTRUNC)
+        lose(p, -EMFILE);
 }
 
 long cr_passing_receive(const cr_socketlike *s, cr_passing *p, void *buf, size_t size)
@@ -116,15 +124,18 @@ long cr_passing_receive(const cr_socketlike *s, cr_passing *p, void *buf, size_t
     return n;
 }
 
-/* The byte goes with its descriptor. */
+/* The byte goes with its descriptor, also with one that was lost: the next call is about the
+ * next. */
 int cr_passing_take(cr_socketlike *s, cr_passing *p)
 {
     cr_buffer *in = &s->stream.in;
     close_passed_over(s, p);
-    if (cr_buffer_held(in) == 0 || !p->first || p->first->place != next_place(s, p))
+    uint64_t place = next_place(s, p);
+    bool kept = p->first && p->first->place == place;
+    if (cr_buffer_held(in) == 0 || !(kept || (p->lost && p->lost_place == place)))
         return -ENODATA;
     in->start++;
     if (in->start == in->end)
         cr_buffer_clear(in);
-    return take_first(s, p);
+    return kept ? take_first(s, p) : p->lost;
 }
