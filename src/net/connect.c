@@ -76,6 +76,7 @@ struct race {
 
 /* ---- One attempt ---- */
 
+/* Its socket is closed; the next address need not wait any longer. */
 static void failed(attempt *a, int err)
 {
     if (a->connection)
@@ -117,6 +118,7 @@ static void succeeded(attempt *a)
     c->peer_size = size;
 }
 
+/* The task's timer is one of many uses: it is stopped before the task goes on. */
 static void wake(race *r)
 {
     cr_task *task = r->task;
@@ -138,6 +140,7 @@ static void completed(cr_op *op, void *arg)
         wake(r);
 }
 
+/* Until the kernel has an answer. A poll that is done now is looked at as one that has ended. */
 static void await(attempt *a)
 {
     cr_fd fd = a->connection->socket.fd;
@@ -175,6 +178,7 @@ static int ask(const attempt *a)
     return err == -ENOTCONN && !over ? -EAGAIN : err;
 }
 
+/* The poll has ended: what has come of the attempt? */
 static void judge(attempt *a)
 {
     int err = ask(a);
@@ -186,6 +190,7 @@ static void judge(attempt *a)
         failed(a, err);
 }
 
+/* With the caller's options, bound where the caller says. */
 static int open_socket(const race *r, const struct sockaddr *to)
 {
     socklen_t size;
@@ -242,6 +247,7 @@ static void end_all(race *r)
             cr_loop_cancel(r->loop, &r->attempts[i].poll);
 }
 
+/* The task is woken when no operation is left: then no socket is. */
 static bool abort_race(cr_task *task)
 {
     race *r = task->wait_object;
@@ -250,12 +256,14 @@ static bool abort_race(cr_task *task)
     return false;
 }
 
+/* The operations have been cancelled already; a request stays pending. */
 static bool abort_nothing(cr_task *task)
 {
     (void)task;
     return false;
 }
 
+/* The next address is to be tried, unless the race is over already. */
 static void next_due(crank_loop *loop, cr_task *task)
 {
     race *r = task->wait_object;
@@ -327,6 +335,7 @@ static attempt *find_open(race *r)
     return first;
 }
 
+/* Without one under way there is nothing to wait beside. */
 static bool next_is_due(const race *r)
 {
     return r->begun < r->count && (r->pending == 0 || r->hurries || cr_now(r->loop) >= r->next_at);
@@ -446,6 +455,7 @@ typedef struct manner {
     int64_t delay;
 } manner;
 
+/* What options say, with the defaults. 0 or -EINVAL, of which crank_error tells. */
 static int choose(const crank_connect_options *options, manner *ret_manner)
 {
     const crank_connect_options none = { 0 };
@@ -462,6 +472,7 @@ static int choose(const crank_connect_options *options, manner *ret_manner)
 
 /* ---- What is said of a failure ---- */
 
+/* Of a name each address with its own reason; a list that is too long is cut. */
 static int refuse(const race *r, const char *text, bool named, int err)
 {
     char tried[LIST_ROOM];
@@ -481,6 +492,7 @@ static int refuse(const race *r, const char *text, bool named, int err)
 
 /* ---- The calls ---- */
 
+/* The race's memory lives as long as the call: no completion comes later. */
 static int connect_to_any(const cr_caller *w, const char *text, const manner *how,
     cr_resolved *resolved, cr_connection **ret_connection)
 {

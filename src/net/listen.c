@@ -109,6 +109,7 @@ static cr_listening *listening_new(crank_loop *loop, int fd, int family)
 
 /* ---- All of them ---- */
 
+/* With room for so many sockets, and none of them yet. */
 static crank_listener *listener_new(crank_loop *loop, size_t max)
 {
     crank_listener *l = cr_alloc_zero(loop->sys, sizeof *l + max * sizeof *l->sockets);
@@ -147,6 +148,7 @@ static int listen_at(crank_listener *l, const crank_address *address, const mann
     return 0;
 }
 
+/* None of them is polled yet. */
 static void close_all(crank_listener *l)
 {
     for (; l->count > 0; l->count--) {
@@ -213,6 +215,8 @@ static bool any_port(const cr_resolved *at)
     return first->sa_family != AF_UNIX && ((const struct sockaddr_in *)first)->sin_port == 0;
 }
 
+/* All or none. A port that the kernel has chosen may be taken in the other family: then another one
+ * is chosen, until there is one that is free in both. */
 static int listen_at_all(
     crank_listener *l, const cr_resolved *at, const manner *how, const crank_address **ret_failed)
 {
@@ -258,6 +262,7 @@ static cr_resolved *all_interfaces(const cr_sys *sys, unsigned port)
     return all;
 }
 
+/* As for connecting, and "*" as well. */
 static int find_addresses(const cr_caller *w, const char *text, cr_resolved **ret_resolved)
 {
     cr_address_parts parts;
@@ -270,6 +275,7 @@ static int find_addresses(const cr_caller *w, const char *text, cr_resolved **re
     return *ret_resolved ? 0 : cr_error_set(-ENOMEM, "cannot listen on %s: out of memory", text);
 }
 
+/* failed: which of a name's addresses it was; NULL where text is one itself. */
 static int refuse(const char *text, const crank_address *failed, int err)
 {
     char name[NAME_ROOM] = "";
@@ -330,6 +336,8 @@ static int ask(const cr_sys *sys, int fd, int name)
     return err < 0 ? err : value;
 }
 
+/* What another program has opened may block: accepting would then, where a connection is gone
+ * before it is accepted. */
 static int check_listens(const cr_sys *sys, int fd)
 {
     int listens = ask(sys, fd, SO_ACCEPTCONN);

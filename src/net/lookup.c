@@ -50,6 +50,7 @@ typedef struct user {
 
 /* ---- Questions: under the lock ---- */
 
+/* The list is short: as many questions as are asked at a time. */
 static cr_question **end_of_questions(void)
 {
     cr_question **at = &pool.first;
@@ -68,6 +69,7 @@ static void unlink_question(const cr_question *question)
     }
 }
 
+/* Its table outlives it: lookups have the real table, or one that a test keeps. */
 static void unref(cr_question *question)
 {
     if (--question->refs > 0)
@@ -76,6 +78,7 @@ static void unref(cr_question *question)
     cr_free(sys, question);
 }
 
+/* Names are the same whatever their case. */
 static cr_question *find(const cr_sys *sys, const char *name)
 {
     for (cr_question *at = pool.first; at; at = at->next)
@@ -96,6 +99,7 @@ static cr_question *question_new(const cr_sys *sys, const char *name)
     return question;
 }
 
+/* It is in no question's list any more. */
 static void forget(cr_lookup *lookup)
 {
     cr_question *question = lookup->question;
@@ -138,6 +142,7 @@ static void answer(cr_question *question)
 
 /* ---- The threads ---- */
 
+/* The oldest that waits for a thread; it is the calling one's now. */
 static cr_question *take(void)
 {
     for (cr_question *at = pool.first; at; at = at->next) {
@@ -203,6 +208,7 @@ static int call_thread(const cr_sys *sys)
 
 /* ---- Those who ask ---- */
 
+/* The loop's tasks have ended: none of its lookups is left. */
 static void close_user(crank_loop *loop, cr_closer *closer)
 {
     user *one = cr_container_of(closer, user, closer);
@@ -214,6 +220,7 @@ static void close_user(crank_loop *loop, cr_closer *closer)
     cr_free(one->sys, one);
 }
 
+/* A loop has few closers, and lookups are rare. */
 static bool is_user(const crank_loop *loop)
 {
     const cr_closer *closer = loop->closers;
@@ -236,6 +243,7 @@ static void prepare(void)
     cr_fork_prepare(forget_all);
 }
 
+/* With a loop's first lookup, so that its end lets the threads go. */
 static int register_user(crank_loop *loop)
 {
     static pthread_once_t prepared = PTHREAD_ONCE_INIT;
@@ -300,6 +308,7 @@ int cr_lookup_begin(crank_loop *loop, cr_task *task, const char *name, cr_lookup
     return 0;
 }
 
+/* Under the lock. Where no lookup is left, a question that has no thread yet is not asked. */
 static void leave(cr_lookup *lookup)
 {
     cr_question *question = lookup->question;

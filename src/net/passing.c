@@ -58,6 +58,7 @@ static void close_passed_over(const cr_socketlike *s, cr_passing *p)
         close_fd(s, take_first(s, p));
 }
 
+/* Only the last one is remembered: those before are taken for plain bytes. */
 static void lose(cr_passing *p, int why)
 {
     p->lost_place = p->received - 1;

@@ -27,11 +27,13 @@
 #define LOCK_ROOM (sizeof(((struct sockaddr_un *)NULL)->sun_path) + sizeof LOCK_ENDING)
 enum { MODE_USUAL = 0600, LOCK_TRIES = 100 };
 
+/* An abstract name begins with a 0, and is no file. */
 static bool is_file(int fd, const struct sockaddr_un *address)
 {
     return address->sun_path[0] != '\0' && !cr_is_virtual(fd);
 }
 
+/* Is the open file the one at the path, or has its holder removed that meanwhile? */
 static bool is_same_file(const cr_sys *sys, int fd, const char *path)
 {
     struct stat ours, there;
@@ -58,6 +60,7 @@ static int take_lock(const cr_sys *sys, const char *path)
     return -EADDRINUSE;
 }
 
+/* Removed while it is held: a process that has opened it and waits finds out by is_same_file. */
 static void give_lock(const cr_sys *sys, int fd, const char *path)
 {
     (void)sys->path_unlink(sys->context, path);
@@ -96,6 +99,7 @@ static int bind_file(const cr_sys *sys, int fd, const cr_path_manner *manner, cr
     return 0;
 }
 
+/* Between the look and the removal no other process may bind: hence the lock. */
 static int replace_file(const cr_sys *sys, int fd, const cr_path_manner *manner, cr_path *path)
 {
     if (!is_stale(sys, manner, path->path))

@@ -17,6 +17,7 @@
 
 /* ---- Waiting for the answer ---- */
 
+/* The thread that asks goes on; the task does not wait for it. */
 static bool abort_lookup(cr_task *task)
 {
     cr_lookup_abandon(task->wait_object);
@@ -42,6 +43,7 @@ typedef struct answer {
     struct sockaddr_in6 addresses[CR_LOOKUP_MAX];
 } answer;
 
+/* The answer is copied: the question is freed with its last lookup. */
 static int ask_threads(const cr_caller *w, const char *name, answer *ret_answer)
 {
     cr_lookup *lookup;
@@ -62,6 +64,7 @@ static int ask_threads(const cr_caller *w, const char *name, answer *ret_answer)
     return count;
 }
 
+/* Also as a name that ends in a dot, which means that nothing is to be added to it. */
 static bool is_localhost(const char *name)
 {
     return strcasecmp(name, "localhost") == 0 || strcasecmp(name, "localhost.") == 0;

@@ -96,6 +96,8 @@ static cr_connection *unix_connection(const crank_stream *stream)
     return c && cr_connection_is_unix(c) ? c : NULL;
 }
 
+/* The kernel has noted them at connect and listen: what the peer has become since does not
+ * count. */
 int crank_peer_credentials(
     const crank_stream *stream, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
 {
@@ -201,6 +203,7 @@ static int send_in_turn(const cr_caller *w, cr_socketlike *s, int fd)
     return err;
 }
 
+/* Among writers it is one of them: what was written before goes first. */
 static int send_fd(const cr_caller *w, cr_socketlike *s, int fd)
 {
     int err = cr_sending_refuses(s);
