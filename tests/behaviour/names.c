@@ -2,6 +2,7 @@
 /* names.c: crank_resolve, and the threads behind it. */
 #include "resolver.h"
 #include "scratch.h"
+#include <sys/wait.h>
 
 enum { LOOKUPS_MAX = 16 };
 
@@ -240,5 +241,22 @@ RESOLVING(resolve, may_be_cancelled_before_a_thread_has_its_name)
     open_resolver();
     crank_try(crank_group_wait(&group));
     EXPECT_EQ(resolver_calls, LOOKUPS_MAX);
+    return 0;
+}
+
+/* The parent's threads are not there, and what they had is not theirs to answer. */
+RESOLVING(resolve, works_in_a_child_of_fork_that_runs_a_loop_of_its_own)
+{
+    int status = -1;
+    crank_try(resolve_two("before"));
+    crank_task *asking = crank_spawn(resolve_some, "slow");
+    crank_try(crank_sleep(0));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(run_resolving(CRANK_BACKEND_EPOLL, ask_again) == 0 ? 0 : 1);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    open_resolver();
+    EXPECT_EQ(crank_await(asking), 2);
     return 0;
 }
