@@ -297,6 +297,7 @@ static const cr_wait_ops leave_wait = {
     .describe = describe_race,
 };
 
+/* From here on completions wake the task, until one has. */
 static int park(const cr_caller *w, race *r, const cr_wait_ops *wait)
 {
     r->task = w->self;

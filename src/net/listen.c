@@ -118,6 +118,7 @@ static crank_listener *listener_new(crank_loop *loop, size_t max)
     return l;
 }
 
+/* It is the listener's from now on, and closed with it. */
 static void add(crank_listener *l, cr_listening *one)
 {
     one->listener = l;
@@ -208,6 +209,7 @@ static int listen_at_each(
     return l->count > 0 ? 0 : lacking;
 }
 
+/* All have the same port: the first one tells. */
 static bool any_port(const cr_resolved *at)
 {
     socklen_t size;
