@@ -353,6 +353,7 @@ TEST_EACH_BACKEND(connect, to_a_full_unix_socket_can_be_cancelled)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
     CRANK_AUTO_STREAM crank_stream *first = crank_try(crank_connect(address));
     CRANK_AUTO_STREAM crank_stream *second = crank_try(crank_connect(address));
+    EXPECT(l && first && second);
     crank_task *waiting = crank_spawn(connect_and_close, address);
     crank_try(crank_sleep(0.002));
     EXPECT(!crank_done(waiting));

@@ -270,6 +270,7 @@ RESOLVING(unix_listener, has_its_permissions_before_it_can_be_connected_to)
     EXPECT_EQ(real_listen_sees_mode, 0600);
     CRANK_AUTO_LISTENER crank_listener *l =
         crank_try(crank_listen_with(&(crank_listen_options){ .mode = 0666 }, address));
+    EXPECT(l);
     EXPECT_EQ(real_listen_sees_mode, 0666);
     return 0;
 }
@@ -294,6 +295,7 @@ RESOLVING(unix_listener, does_not_replace_one_that_listens)
     EXPECT(!crank_listen_with(&options, address));
     EXPECT_EQ(errno, EADDRINUSE);
     CRANK_AUTO_STREAM crank_stream *probe = crank_try(crank_accept(l)); /* it looked whether we live */
+    EXPECT(probe);
     return reach(l, address);
 }
 
@@ -320,6 +322,7 @@ RESOLVING(unix_listener, waits_for_no_other_that_replaces_the_same)
     EXPECT_EQ(errno, EADDRINUSE);
     close(held);
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
+    EXPECT(l);
     EXPECT_EQ(mode_of(scratch("socket.lock")), 0);
     return 0;
 }

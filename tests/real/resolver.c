@@ -52,6 +52,7 @@ static int race(void)
     const char *port = strrchr(crank_listener_address(busy, 0), ':');
     snprintf(second, sizeof second, "127.0.0.1%s", port);
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(second));
+    EXPECT(l);
     for (size_t i = 0; i < CRANK_COUNT(waiting); i++)
         waiting[i] = crank_try(crank_connect(crank_listener_address(busy, 0)));
     snprintf(second, sizeof second, "localhost%s", port);
