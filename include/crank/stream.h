@@ -76,6 +76,11 @@ CRANK_API size_t crank_unsent(const crank_stream *stream);
 /* From high unsent bytes on the writers of a socket or pipe wait, until a quarter of that is left. 0 is 64 KiB, which
  * is also the default. Of a file: ignored. */
 CRANK_API void crank_set_write_limit(crank_stream *stream, size_t high);
+/* From this instant of crank_time on, waits on a socket or pipe give -ETIMEDOUT, also those of tasks that wait already,
+ * until the limit is moved; what need not wait goes on. It costs little to move it with every message. CRANK_FOREVER:
+ * none. A write above crank_set_write_limit that it ends in its middle breaks the writing, as a cancelled one does. 0;
+ * fails with -EINVAL, -ENOMEM, -ENOTSUP for a file. */
+CRANK_API int crank_stream_limit(crank_stream *stream, double at);
 /* End it now: unsent bytes are dropped, a TCP peer gets a reset, and every call on it, also one that waits, fails with
  * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
 CRANK_API void crank_abort(crank_stream *stream);

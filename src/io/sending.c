@@ -222,6 +222,8 @@ int cr_sending_refuses(cr_socketlike *s)
 static int progress(const cr_caller *w, cr_socketlike *s, uint64_t sent)
 {
     int err = cr_checkpoint_again(w);
+    if (err == 0 && s->expired)
+        err = -ETIMEDOUT;
     if (err < 0)
         return err;
     s->stream.calls++;
@@ -250,6 +252,8 @@ int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s)
         s->stream.writer = w->self;
         return 0;
     }
+    if (s->expired)
+        return -ETIMEDOUT;
     s->stream.calls++;
     int err = cr_waitq_park(w, &s->turn, &turn_wait);
     cr_socketlike_left(&s->stream);
@@ -263,12 +267,12 @@ void cr_sending_give_turn(cr_socketlike *s)
         cr_wake(s->loop, s->stream.writer, 0);
 }
 
-void cr_sending_eject(cr_socketlike *s)
+void cr_sending_eject(cr_socketlike *s, int error)
 {
     for (cr_task *task; (task = cr_waitq_pop(&s->turn));)
-        cr_wake(s->loop, task, -ECONNABORTED);
+        cr_wake(s->loop, task, error);
     for (cr_task *task; (task = cr_waitq_pop(&s->progress));)
-        cr_wake(s->loop, task, -ECONNABORTED);
+        cr_wake(s->loop, task, error);
     if (s->direct)
         cr_loop_cancel(s->loop, &s->sending);
 }
@@ -386,10 +390,12 @@ static long submit_direct(const cr_caller *w, cr_socketlike *s)
     s->direct = w->self;
     s->stream.calls++;
     w->self->wait_object = s;
+    if (CR_UNLIKELY(s->expired))
+        cr_loop_cancel(s->loop, &s->sending);
     long n = cr_park(w, &direct_wait);
     cr_socketlike_left(&s->stream);
     if (n == -ECANCELED)
-        (void)cr_checkpoint_again(w);
+        n = cr_socketlike_why_canceled(w, s);
     return n == -ECANCELED && s->ended ? s->ended : n;
 }
 
@@ -507,9 +513,10 @@ static size_t send_all(const cr_caller *w, cr_socketlike *s, rest *r, int *ret_e
 static int end_large(cr_socketlike *s, size_t done, const rest *r, int err)
 {
     size_t size = 0;
-    if (done > 0 || err != -ECANCELED) {
+    bool early = err == -ECANCELED || (err == -ETIMEDOUT && s->expired);
+    if (done > 0 || !early) {
         s->stream.lost = true;
-        cr_sending_break(s, err == -ECANCELED ? -EPIPE : err);
+        cr_sending_break(s, early ? -EPIPE : err);
         s->stream.told = s->send_error;
     }
     for (int i = 0; i < r->n; i++)

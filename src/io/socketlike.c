@@ -138,6 +138,11 @@ static void adopt(cr_socketlike *s, size_t n)
     in->end += n;
 }
 
+long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s)
+{
+    return cr_checkpoint_again(w) < 0 || !s->expired ? -ECANCELED : -ETIMEDOUT;
+}
+
 static long receive(const cr_caller *w, cr_socketlike *s)
 {
     if (cr_loop_submit(s->loop, &s->receiving) == CR_DONE_NOW)
@@ -145,11 +150,11 @@ static long receive(const cr_caller *w, cr_socketlike *s)
     s->receive_pending = true;
     s->stream.calls++;
     w->self->wait_object = s;
+    if (CR_UNLIKELY(s->expired))
+        cr_loop_cancel(s->loop, &s->receiving);
     long n = cr_park(w, &receive_wait);
     cr_socketlike_left(&s->stream);
-    if (n == -ECANCELED && !s->ended)
-        (void)cr_checkpoint_again(w);
-    return n;
+    return n == -ECANCELED && !s->ended ? cr_socketlike_why_canceled(w, s) : n;
 }
 
 long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
@@ -222,7 +227,7 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
         n = s->send_error;
     if (n > 0)
         adopt(s, (size_t)n);
-    else if (n != -ECANCELED && n != -ENOMEM)
+    else if (n != -ECANCELED && n != -ENOMEM && !(n == -ETIMEDOUT && s->expired))
         s->read_ended = true;
     return s->ended ? s->ended : n;
 }
@@ -312,7 +317,15 @@ void cr_socketlike_drop(cr_socketlike *s)
 static void eject(cr_socketlike *s)
 {
     s->ended = -ECONNABORTED;
-    cr_sending_eject(s);
+    cr_sending_eject(s, -ECONNABORTED);
+    if (s->receive_pending)
+        cr_loop_cancel(s->loop, &s->receiving);
+}
+
+void cr_socketlike_expire(cr_socketlike *s)
+{
+    s->expired = true;
+    cr_sending_eject(s, -ETIMEDOUT);
     if (s->receive_pending)
         cr_loop_cancel(s->loop, &s->receiving);
 }
@@ -377,6 +390,8 @@ static int send_rest(const cr_caller *w, cr_socketlike *s)
     while (s->sent < all && !s->send_error) {
         if (once || cr_stream_abandoned(w, &s->stream))
             return -ECANCELED;
+        if (s->expired)
+            return cr_stream_failed(&s->stream, "write", -ETIMEDOUT);
         w->self->wait_data.position = all;
         if (cr_waitq_park(w, &s->progress, &rest_wait) == -ECANCELED)
             return -ECANCELED;
@@ -397,6 +412,7 @@ static int finish(const cr_caller *w, crank_stream *stream)
     if (err < 0)
         cr_sending_break(s, err);
     await_leaving(w, s, true);
+    cr_limit_free(s);
     cr_socketlike_shut(s);
     return err;
 }
@@ -435,6 +451,7 @@ static void free_stream(crank_loop *loop, crank_stream *stream)
 void cr_socketlike_discard(cr_socketlike *s)
 {
     cr_loop_unsettle(s->loop, &s->settle);
+    cr_limit_free(s);
     cr_socketlike_shut(s);
     free_stream(s->loop, &s->stream);
 }

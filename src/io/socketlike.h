@@ -7,6 +7,7 @@
 #include "io/stream.h"
 
 typedef struct cr_socketlike cr_socketlike;
+typedef struct cr_limit cr_limit;
 
 /* One static const for each kind of record that begins with a cr_socketlike. */
 typedef struct cr_socketlike_kind {
@@ -40,9 +41,11 @@ struct cr_socketlike {
     cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
     int send_error; /* why nothing more can be sent; 0 */
+    cr_limit *limit;             /* of time, for its waits; NULL */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
     bool receive_pending, send_pending;
     bool closer_awaits_send; /* closer also waits until send_pending is false */
+    bool expired;            /* the limit has passed: waits give -ETIMEDOUT */
     bool aborted;            /* the peer is to get a reset */
     bool kept;               /* crank_close ends it and leaves the record: its owner frees that */
     bool read_ended;         /* the end, or an error, was given to a reader */
@@ -62,6 +65,15 @@ void cr_socketlike_discard(cr_socketlike *s);
 long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events);
 /* Everything fails from now on; never waits: crank_abort. */
 void cr_socketlike_abort(cr_socketlike *s);
+/* The limit has passed: tasks that wait in calls are woken with -ETIMEDOUT. */
+void cr_socketlike_expire(cr_socketlike *s);
+/* Of -ECANCELED, which an operation that was cancelled has given: whether it was the task or the
+ * stream's limit. A request to the task is delivered. */
+long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s);
+/* Without a limit from now on. Takes one that has none. */
+void cr_limit_free(cr_socketlike *s);
+/* The loop's hook: a timer of kind CR_TIMER_STREAM is due. */
+void cr_limit_due(crank_loop *loop, cr_timer *timer);
 /* crank_write_eof. */
 int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s);
 
@@ -102,8 +114,8 @@ void cr_sending_give_turn(cr_socketlike *s);
 /* Wait until the kernel has room; the caller has the turn, and nothing is unsent. 0 or a negative
  * errno. */
 int cr_sending_poll(const cr_caller *w, cr_socketlike *s);
-/* Every task that waits here is woken with -ECONNABORTED. */
-void cr_sending_eject(cr_socketlike *s);
+/* Every task that waits here is woken with error. */
+void cr_sending_eject(cr_socketlike *s, int error);
 /* Nothing more is sent: what is unsent is lost. */
 void cr_sending_break(cr_socketlike *s, int error);
 /* Why a call that writes fails now: 0 where it does not. */

@@ -25,6 +25,7 @@ enum cr_timer_kind {
     CR_TIMER_TASK,
     CR_TIMER_SCOPE,
     CR_TIMER_OTHER,
+    CR_TIMER_STREAM,
     CR_TIMER_KINDS
 };
 static inline enum cr_timer_kind cr_timer_kind(const cr_timer *timer)

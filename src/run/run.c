@@ -13,6 +13,7 @@
 #include <crank/run.h>
 #include "run/run.h"
 #include "generator/generator.h"
+#include "io/socketlike.h"
 #include "run/interrupt.h"
 #include "run/task_state.h"
 #include "run/program.h"
@@ -49,7 +50,8 @@ static const cr_hooks hooks = {
     .idle = idle,
     .timer_due = { [CR_TIMER_TASK] = cr_task_timer_due,
         [CR_TIMER_SCOPE] = cr_timeout_due,
-        [CR_TIMER_OTHER] = cr_hibernate_due },
+        [CR_TIMER_OTHER] = cr_hibernate_due,
+        [CR_TIMER_STREAM] = cr_limit_due },
 };
 
 /* On the alternate stack of a thread that is about to die, perhaps inside of malloc or printf. */

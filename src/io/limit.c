@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* limit.c: an instant from which on the waits of a stream end.
+ *
+ * A server moves the limit of each connection with every message. So the timer is not moved where
+ * the limit comes later than it: when it is due it is started again for what is left. Owns the
+ * timer, which a stream without a limit does not have. Invariant: while a limit lies ahead the
+ * timer is started, for that instant or an earlier one; when it has passed, expired says so.
+ *
+ * A limit ends waits, not calls: what need not wait goes on after it. */
+#include "io/socketlike.h"
+
+#include "base/check.h"
+#include "task/error.h"
+
+struct cr_limit {
+    cr_timer timer;
+    cr_socketlike *s;
+    int64_t at;
+    bool started;
+};
+
+static void stop(cr_limit *limit)
+{
+    if (limit->started)
+        cr_timer_stop(limit->s->loop, &limit->timer);
+    limit->started = false;
+}
+
+/* Where memory is short the limit is as good as passed: a peer must not hold a task without end. */
+static void start(cr_limit *limit)
+{
+    crank_loop *loop = limit->s->loop;
+    limit->started = cr_timer_start(loop, &limit->timer, CR_TIMER_STREAM, limit->at) == 0;
+    if (!limit->started)
+        cr_socketlike_expire(limit->s);
+}
+
+void cr_limit_due(crank_loop *loop, cr_timer *timer)
+{
+    cr_limit *limit = cr_container_of(timer, cr_limit, timer);
+    limit->started = false;
+    if (limit->at > cr_now(loop))
+        start(limit);
+    else
+        cr_socketlike_expire(limit->s);
+}
+
+void cr_limit_free(cr_socketlike *s)
+{
+    if (!s->limit)
+        return;
+    stop(s->limit);
+    cr_free(s->loop->sys, s->limit);
+    s->limit = NULL;
+}
+
+static int set(cr_socketlike *s, int64_t at)
+{
+    if (!s->limit)
+        s->limit = cr_alloc_zero(s->loop->sys, sizeof *s->limit);
+    cr_limit *limit = s->limit;
+    if (!limit)
+        return cr_stream_failed(&s->stream, "set a limit for", -ENOMEM);
+    limit->s = s;
+    limit->at = at;
+    s->expired = false;
+    if (limit->started && limit->timer.deadline <= at)
+        return 0;
+    stop(limit);
+    start(limit);
+    return 0;
+}
+
+int crank_stream_limit(crank_stream *stream, double at)
+{
+    CR_CHECK(stream, "crank_stream_limit: the stream is NULL");
+    (void)cr_checked_loop("crank_stream_limit");
+    cr_socketlike *s = cr_socketlike_of(stream);
+    int64_t instant = cr_loop_instant(at);
+    if (instant < 0)
+        return cr_error_set(-EINVAL, "crank_stream_limit: %g is no instant", at);
+    if (!s)
+        return cr_error_set(-ENOTSUP, "crank_stream_limit: %s is a file, which no peer delays",
+            cr_stream_name(stream));
+    if (instant != CR_NEVER)
+        return set(s, instant);
+    cr_limit_free(s);
+    s->expired = false;
+    return 0;
+}
