@@ -27,12 +27,12 @@ static int stall(size_t unsent, size_t limit)
 {
     char *bytes = filled(KIB, '-');
     crank_set_write_limit(there, unsent);
-    for (int idle = 0; idle < 3; idle++) {
+    for (int idle = 0; idle < 10; idle++) {
+        crank_try(crank_sleep(1e-4));
         for (; crank_unsent(there) < unsent; idle = 0) {
             size_t more = unsent - crank_unsent(there);
             crank_try(crank_write_now(there, bytes, more < KIB ? more : KIB));
         }
-        crank_try(crank_sleep(1e-4));
     }
     EXPECT_EQ(crank_unsent(there), unsent);
     crank_set_write_limit(there, limit);
