@@ -114,6 +114,15 @@ CRANK_API crank_stream *crank_stdin(void);
 CRANK_API crank_stream *crank_stdout(void);
 CRANK_API crank_stream *crank_stderr(void);
 
+/* The descriptor, for getsockopt and its like: not to be read, written or closed. Fails with -EBADF once it is closed,
+ * -ENOTSUP for a simulated socket. */
+CRANK_API int crank_stream_fd(const crank_stream *stream);
+/* Give the descriptor back, end the stream and set the variable to NULL. A socket's and a pipe's own stays O_NONBLOCK;
+ * a file that is open for one direction stands where the last call ended. A CHECK while another task is in a call on
+ * it. The descriptor; fails as crank_stream_fd, and with -EBUSY where bytes were read ahead or are unsent, and for what
+ * is not the caller's to end: standard input and output, a handler's peer. */
+CRANK_API int crank_stream_release(crank_stream **stream);
+
 enum { CRANK_READABLE = 1, CRANK_URGENT = 2, CRANK_WRITABLE = 4 };
 /* For libraries with descriptors of their own: wait until fd is ready for events, one or more of CRANK_READABLE,
  * CRANK_WRITABLE and CRANK_URGENT. Which of them it is; an error or an end counts as all. Nothing stays registered.

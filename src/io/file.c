@@ -404,6 +404,13 @@ static int file_room_now(crank_stream *stream, size_t size)
 
 static size_t file_unsent(const crank_stream *stream) { return cr_buffer_held(&stream->out); }
 
+static int file_fd(const crank_stream *stream)
+{
+    return file_of((crank_stream *)(uintptr_t)stream)->fd;
+}
+
+static int file_release(crank_stream *stream) { return file_of(stream)->fd; }
+
 /* A worker may be reading or writing its buffers. */
 static void file_abort(crank_stream *stream)
 {
@@ -422,6 +429,8 @@ static const cr_stream_type file_type = {
     .room_now = file_room_now,
     .wait_room = file_flush,
     .unsent = file_unsent,
+    .fd = file_fd,
+    .release = file_release,
     .abort = file_abort,
     .taken = file_moved,
     .flush = file_flush,

@@ -50,13 +50,22 @@ static void close_adopted(cr_socketlike *s)
 }
 
 /* Our own ends: no other process has a copy, so closing is all there is to do. */
+/* What was adopted is given back, not another opening of it. */
+static int release_adopted(cr_socketlike *s)
+{
+    s->stream.borrowed = true;
+    close_adopted(s);
+    return of(s)->given;
+}
+
 static const cr_socketlike_kind pipe_kind = {
     .size = sizeof(descriptor), .fd = CR_FD_PIPE, .describe = describe
 };
 /* Those of others, by what they are. */
 #define ADOPTED(kind) \
     { \
-        .size = sizeof(descriptor), .fd = (kind), .describe = describe, .close = close_adopted \
+        .size = sizeof(descriptor), .fd = (kind), .describe = describe, .close = close_adopted, \
+        .release = release_adopted \
     }
 static const cr_socketlike_kind socket_adopted = ADOPTED(CR_FD_OTHER);
 static const cr_socketlike_kind pipe_adopted = ADOPTED(CR_FD_PIPE);

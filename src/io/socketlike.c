@@ -467,6 +467,27 @@ static int write_eof(const cr_caller *w, crank_stream *stream)
     return cr_socketlike_write_eof(w, of(stream));
 }
 
+static int fd_of(const crank_stream *stream)
+{
+    const cr_socketlike *s = of((crank_stream *)(uintptr_t)stream);
+    return s->fd.generation ? s->fd.number : -1;
+}
+
+/* One that is kept is another's to end. */
+static int release(crank_stream *stream)
+{
+    cr_socketlike *s = of(stream);
+    if (s->kept || stream->calls > 0 || s->receive_pending || s->send_pending)
+        return -EBUSY;
+    int fd = s->kind->release ? s->kind->release(s) : s->fd.number;
+    if (!s->kind->release)
+        s->loop->backend->type->detach(s->loop->backend, s->fd);
+    s->fd.generation = 0;
+    cr_loop_unsettle(s->loop, &s->settle);
+    cr_limit_free(s);
+    return fd;
+}
+
 static void abort_stream(crank_stream *stream) { cr_socketlike_abort(of(stream)); }
 
 static const cr_stream_type socketlike_type = {
@@ -479,6 +500,8 @@ static const cr_stream_type socketlike_type = {
     .wait_room = cr_sending_wait_room,
     .unsent = cr_sending_bytes,
     .write_eof = write_eof,
+    .fd = fd_of,
+    .release = release,
     .abort = abort_stream,
     .flush = cr_sending_flush,
     .left = cr_socketlike_left,

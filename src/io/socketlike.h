@@ -17,6 +17,8 @@ typedef struct cr_socketlike_kind {
     const char *(*describe)(cr_socketlike *s);
     /* Let go of the descriptor, with no operation pending; NULL: it is closed. */
     void (*close)(cr_socketlike *s);
+    /* Let go of it and give what is left open; NULL: the descriptor itself. */
+    int (*release)(cr_socketlike *s);
     /* Read, without waiting, what RECV would: how many bytes, 0 at the end, -EAGAIN. NULL: RECV. */
     long (*receive)(cr_socketlike *s, void *buf, size_t size);
     /* Free what the record owns besides the stream; NULL: nothing. */

@@ -42,6 +42,10 @@ typedef struct cr_stream_type {
     size_t (*unsent)(const crank_stream *stream);
     /* The end behind what was written. NULL: the stream has no half to end. */
     int (*write_eof)(const cr_caller *w, crank_stream *stream);
+    /* The descriptor; -1 once it is closed. */
+    int (*fd)(const crank_stream *stream);
+    /* Let go of the descriptor and leave it open: that, or -EBUSY. No byte is buffered. */
+    int (*release)(crank_stream *stream);
     /* Everything fails from now on, and what is unsent is lost. Never waits. */
     void (*abort)(crank_stream *stream);
     /* So many bytes were put into the out buffer. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* stream_fd.c: what is true of the descriptor below a stream. */
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "ends.h"
+#include "scratch.h"
+
+static bool simulated(void) { return strcmp(crank_backend_name(), "sim") == 0; }
+
+TEST_ENDS(stream_fd, is_the_sockets_own_and_none_where_the_socket_is_simulated)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    int fd = crank_stream_fd(here);
+    if (simulated()) {
+        EXPECT_EQ(fd, -ENOTSUP);
+        return 0;
+    }
+    EXPECT_EQ(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size), 0);
+    EXPECT_EQ(type, SOCK_STREAM);
+    crank_abort(here);
+    EXPECT_EQ(crank_stream_fd(here), -EBADF);
+    return 0;
+}
+
+TEST_ENDS(stream_release, gives_the_descriptor_back_and_the_connection_goes_on)
+{
+    char c = 0;
+    const char *bytes;
+    if (simulated()) {
+        EXPECT_EQ(crank_stream_release(&here), -ENOTSUP);
+        return 0;
+    }
+    crank_try(crank_write(there, "ab", 2));
+    EXPECT_EQ(crank_stream_release(&there), -EBUSY);
+    crank_try(crank_flush(there));
+    EXPECT_EQ(crank_try(crank_peek(here, 2, &bytes)), 2);
+    EXPECT_EQ(crank_stream_release(&here), -EBUSY);
+    EXPECT_CONTAINS(crank_error(), "bytes were read ahead");
+    crank_skip(here, 2);
+    int fd = crank_try(crank_stream_release(&here));
+    EXPECT(here == NULL);
+    EXPECT_EQ(write(fd, "x", 1), 1);
+    EXPECT_EQ(crank_try(crank_read(there, &c, 1)), 1);
+    EXPECT_EQ(c, 'x');
+    here = crank_try(crank_stream_from_fd(fd, "r+"));
+    crank_try(say_last("back"));
+    char buf[8];
+    EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 4);
+    return 0;
+}
+
+TEST_EACH_BACKEND(stream_release, of_a_file_leaves_it_where_the_stream_stood)
+{
+    const char *path = scratch("f");
+    here = crank_try(crank_open(path, "w"));
+    crank_try(crank_write(here, "abc", 3));
+    EXPECT_EQ(crank_stream_release(&here), -EBUSY);
+    crank_try(crank_flush(here));
+    int fd = crank_try(crank_stream_release(&here));
+    EXPECT_EQ(write(fd, "def", 3), 3);
+    EXPECT_EQ(close(fd), 0);
+    expect_file(path, "abcdef", 6);
+    return 0;
+}
+
+TEST_EACH_BACKEND(stream_release, of_a_descriptor_that_was_taken_over_gives_that_one)
+{
+    int fds[2];
+    EXPECT_EQ(pipe2(fds, O_CLOEXEC), 0);
+    here = crank_try(crank_stream_from_fd(fds[0], "r"));
+    EXPECT_EQ(crank_try(crank_stream_release(&here)), fds[0]);
+    EXPECT_EQ(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_EQ(close(fds[0]), 0);
+    EXPECT_EQ(close(fds[1]), 0);
+    return 0;
+}
