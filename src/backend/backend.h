@@ -30,10 +30,11 @@ enum cr_op_code {
 /* How RECV and SEND move bytes of a descriptor, and what a transfer of fewer than were asked for
  * says. */
 enum cr_fd_kind {
-    CR_FD_TCP,   /* a socket: there is nothing more now, or no more room */
-    CR_FD_OTHER, /* a socket: nothing, it stopped at a boundary of messages */
-    CR_FD_PIPE,  /* no socket: nothing. Read and written without waiting, whatever its flags are */
-    CR_FD_FILE,  /* always ready: read and written at once, and never polled */
+    CR_FD_TCP,    /* a socket: there is nothing more now, or no more room */
+    CR_FD_OTHER,  /* a socket: nothing, it stopped at a boundary of messages */
+    CR_FD_PIPE,   /* no socket, O_NONBLOCK: nothing */
+    CR_FD_SHARED, /* no socket: nothing. Tried without waiting, whatever its flags are */
+    CR_FD_FILE,   /* always ready: read and written at once, and never polled */
 };
 
 /* An attached descriptor: generation tells it from what has had the same number before. */

@@ -78,13 +78,23 @@ long cr_nonblocking_or_wait(const cr_sys *sys, const cr_op *op)
     return transfer(sys, op, op->size, 0);
 }
 
-/* Of what is no socket: where it stands, in the way of its kind. */
+/* Of what is no socket: where it stands, in the way of its kind. An O_NONBLOCK file is asked
+ * plainly: what it answers is followed by an event, which the other ways do not promise. */
 static long transfer_file(const cr_sys *sys, const cr_op *op, enum cr_op_code code)
 {
     const cr_op plain = {
         .code = code, .fd = op->fd, .buf = op->buf, .size = op->size, .offset = -1
     };
-    return (op->kind == CR_FD_FILE ? cr_nonblocking_or_wait : cr_nonblocking)(sys, &plain);
+    if (op->kind == CR_FD_SHARED)
+        return cr_nonblocking(sys, &plain);
+    if (op->kind == CR_FD_FILE)
+        return cr_nonblocking_or_wait(sys, &plain);
+    ssize_t n;
+    do
+        n = code == CR_OP_READ ? sys->read(sys->context, op->fd, op->buf, op->size)
+                               : sys->write(sys->context, op->fd, op->buf, op->size);
+    while (n == -EINTR);
+    return n;
 }
 
 static long receive(const cr_sys *sys, const cr_op *op)

@@ -69,6 +69,7 @@ static const cr_socketlike_kind pipe_kind = {
     }
 static const cr_socketlike_kind socket_adopted = ADOPTED(CR_FD_OTHER);
 static const cr_socketlike_kind pipe_adopted = ADOPTED(CR_FD_PIPE);
+static const cr_socketlike_kind shared_adopted = ADOPTED(CR_FD_SHARED);
 static const cr_socketlike_kind file_adopted = ADOPTED(CR_FD_FILE);
 
 /* The mode decides what it is open for; what the kernel thinks of that its calls will tell. */
@@ -144,7 +145,10 @@ static int open_anew(const cr_sys *sys, const cr_adoption *asked)
 static int adopt_shared(crank_loop *loop, const cr_adoption *asked, crank_stream **ret_stream)
 {
     int anew = open_anew(loop->sys, asked);
-    *ret_stream = open_as(loop, anew >= 0 ? anew : asked->fd, &pipe_adopted, asked);
+    if (anew >= 0)
+        *ret_stream = open_as(loop, anew, &pipe_adopted, asked);
+    else
+        *ret_stream = open_as(loop, asked->fd, &shared_adopted, asked);
     if (*ret_stream)
         return 0;
     if (anew >= 0)

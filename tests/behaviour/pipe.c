@@ -9,52 +9,61 @@
 
 enum { BIG = 300000 };
 
-static int print_and_close(crank_stream *writer)
+/* Both ends of a pipe, closed with the block; close_end closes one before. */
+#define PIPE(reader, writer) \
+    CRANK_AUTO_STREAM crank_stream *reader = NULL; \
+    CRANK_AUTO_STREAM crank_stream *writer = NULL; \
+    crank_try(crank_pipe(&reader, &writer))
+static int close_end(crank_stream **end)
 {
-    crank_try(crank_printf(writer, "one\ntwo\n"));
-    return crank_close(writer);
+    crank_stream *stream = *end;
+    *end = NULL;
+    return crank_close(stream);
+}
+
+static int print_and_close(crank_stream **writer)
+{
+    crank_try(crank_printf(*writer, "one\ntwo\n"));
+    return close_end(writer);
 }
 TEST_EACH_BACKEND(pipe, brings_what_is_written_and_then_the_end)
 {
-    crank_stream *reader, *writer;
     char line[16];
-    crank_try(crank_pipe(&reader, &writer));
-    crank_task *printing = crank_spawn(print_and_close, writer);
+    PIPE(reader, writer);
+    crank_task *printing = crank_spawn(print_and_close, &writer);
     EXPECT_EQ(crank_read_line(reader, line, sizeof line), 4);
     EXPECT_STR(line, "one\n");
     EXPECT_EQ(crank_read_line(reader, line, sizeof line), 4);
     EXPECT_EQ(crank_read_line(reader, line, sizeof line), 0);
     crank_try(crank_await(printing));
-    return crank_close(reader);
+    return close_end(&reader);
 }
 
-static int write_all(crank_stream *writer, const char *bytes)
+static int write_all(crank_stream **writer, const char *bytes)
 {
-    crank_try(crank_write(writer, bytes, BIG));
-    return crank_close(writer);
+    crank_try(crank_write(*writer, bytes, BIG));
+    return close_end(writer);
 }
 TEST_EACH_BACKEND(pipe, carries_more_than_it_holds)
 {
     char *sent = test_memory(BIG), *got = test_memory(BIG);
-    crank_stream *reader, *writer;
     for (int i = 0; i < BIG; i++)
         sent[i] = (char)(i % 251);
-    crank_try(crank_pipe(&reader, &writer));
-    crank_task *writing = crank_spawn(write_all, writer, sent);
+    PIPE(reader, writer);
+    crank_task *writing = crank_spawn(write_all, &writer, sent);
     EXPECT_EQ(crank_read_exactly(reader, got, BIG), BIG);
     EXPECT_EQ(memcmp(sent, got, BIG), 0);
     crank_try(crank_await(writing));
-    return crank_close(reader);
+    return close_end(&reader);
 }
 
 TEST_EACH_BACKEND(pipe, without_a_reader_is_an_error_and_no_signal)
 {
-    crank_stream *reader, *writer;
-    crank_try(crank_pipe(&reader, &writer));
-    crank_try(crank_close(reader));
+    PIPE(reader, writer);
+    crank_try(close_end(&reader));
     EXPECT_EQ(crank_write(writer, "x", 1), 0);
     EXPECT_EQ(crank_flush(writer), -EPIPE);
-    EXPECT_EQ(crank_close(writer), 0);
+    EXPECT_EQ(close_end(&writer), 0);
     return 0;
 }
 
@@ -65,36 +74,33 @@ static int read_one(crank_stream *reader)
 }
 TEST_EACH_BACKEND(pipe, that_is_closed_while_a_task_reads_ends_its_call)
 {
-    crank_stream *reader, *writer;
-    crank_try(crank_pipe(&reader, &writer));
+    PIPE(reader, writer);
     crank_task *reading = crank_spawn(read_one, reader);
     crank_try(crank_sleep(0));
-    EXPECT_EQ(crank_close(reader), 0);
+    EXPECT_EQ(close_end(&reader), 0);
     EXPECT_EQ(crank_await(reading), -ECONNABORTED);
-    return crank_close(writer);
+    return close_end(&writer);
 }
 
 TEST_EACH_BACKEND(pipe, that_is_read_gives_a_cancelled_reader_nothing_and_keeps_the_bytes)
 {
-    crank_stream *reader, *writer;
-    crank_try(crank_pipe(&reader, &writer));
+    PIPE(reader, writer);
     crank_task *reading = crank_spawn(read_one, reader);
     crank_try(crank_sleep(0));
     EXPECT_EQ(crank_cancel(reading), 0);
     EXPECT_EQ(crank_await(reading), -ECANCELED);
     crank_try(crank_write(writer, "x", 1));
     EXPECT_EQ(read_one(reader), 1);
-    crank_try(crank_close(writer));
-    return crank_close(reader);
+    crank_try(close_end(&writer));
+    return close_end(&reader);
 }
 
 static int wait_for_nobody(void)
 {
-    crank_stream *reader, *writer;
-    crank_try(crank_pipe(&reader, &writer));
+    PIPE(reader, writer);
     EXPECT_EQ(read_one(reader), -ECANCELED);
-    crank_try(crank_close(writer));
-    return crank_close(reader);
+    crank_try(close_end(&writer));
+    return close_end(&reader);
 }
 TEST(pipe, that_nobody_writes_is_a_deadlock_which_the_simulator_sees)
 {
@@ -105,13 +111,12 @@ TEST(pipe, that_nobody_writes_is_a_deadlock_which_the_simulator_sees)
 
 TEST_EACH_BACKEND(pipe, is_no_socket)
 {
-    crank_stream *reader, *writer;
-    crank_try(crank_pipe(&reader, &writer));
+    PIPE(reader, writer);
     EXPECT_STR(crank_peer_name(reader), "");
     EXPECT_EQ(read_one(writer), -EBADF);
     EXPECT_EQ(crank_write(reader, "x", 1), -EBADF);
-    crank_try(crank_close(writer));
-    return crank_close(reader);
+    crank_try(close_end(&writer));
+    return close_end(&reader);
 }
 
 /* ---- Descriptors of others ---- */
@@ -123,13 +128,27 @@ static int open_pipe(void)
     return 0;
 }
 
+/* What cannot be taken over stays the caller's: it is closed here. */
+static crank_stream *adopt(int fd, const char *mode)
+{
+    crank_stream *stream = crank_stream_from_fd(fd, mode);
+    int err = errno;
+    if (!stream)
+        close(fd);
+    errno = err;
+    return stream;
+}
+#define ADOPT(stream, fd, mode) CRANK_AUTO_STREAM crank_stream *stream = adopt(fd, mode)
+
 TEST_EACH_BACKEND(stream_from_fd, leaves_the_flags_of_a_shared_pipe_as_they_are)
 {
     char byte;
     open_pipe();
     int reader_again = test_descriptor(dup(ends[0]));
-    crank_stream *reader = crank_try(crank_stream_from_fd(ends[0], "r"));
-    crank_stream *writer = crank_try(crank_stream_from_fd(ends[1], "w"));
+    ADOPT(reader, ends[0], "r");
+    ADOPT(writer, ends[1], "w");
+    if (!reader || !writer)
+        return -ENOMEM;
     crank_task *reading = crank_spawn(read_one, reader);
     crank_try(crank_sleep(0));
     EXPECT_EQ(fcntl(reader_again, F_GETFL) & O_NONBLOCK, 0);
@@ -137,10 +156,10 @@ TEST_EACH_BACKEND(stream_from_fd, leaves_the_flags_of_a_shared_pipe_as_they_are)
     EXPECT_EQ(crank_await(reading), 1);
     crank_try(crank_write(writer, "y", 1));
     crank_try(crank_flush(writer));
-    crank_try(crank_close(reader));
+    crank_try(close_end(&reader));
     EXPECT_EQ(read(reader_again, &byte, 1), 1);
     EXPECT_EQ(byte, 'y');
-    return crank_close(writer);
+    return 0;
 }
 
 TEST_EACH_BACKEND(stream_from_fd, takes_a_socket_a_file_and_what_is_always_ready)
@@ -149,20 +168,19 @@ TEST_EACH_BACKEND(stream_from_fd, takes_a_socket_a_file_and_what_is_always_ready
     char text[8];
     const char *path = scratch_file("f", "abc", 3);
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    crank_stream *a = crank_try(crank_stream_from_fd(pair[0], "r+"));
-    crank_stream *b = crank_try(crank_stream_from_fd(pair[1], "r+"));
+    ADOPT(a, pair[0], "r+");
+    ADOPT(b, pair[1], "r+");
+    ADOPT(file, open(path, O_RDONLY | O_CLOEXEC), "r");
+    ADOPT(null, open("/dev/null", O_RDWR | O_CLOEXEC), "r+");
+    if (!a || !b || !file || !null)
+        return -ENOMEM;
     crank_try(crank_write(a, "hi", 2));
     EXPECT_EQ(crank_read(b, text, sizeof text), 2);
-    crank_try(crank_close(a));
+    crank_try(close_end(&a));
     EXPECT_EQ(crank_read(b, text, sizeof text), 0);
-    crank_try(crank_close(b));
-    crank_stream *file = crank_try(crank_stream_from_fd(open(path, O_RDONLY | O_CLOEXEC), "r"));
     EXPECT_EQ(crank_read(file, text, sizeof text), 3);
-    crank_try(crank_close(file));
-    crank_stream *null = crank_try(crank_stream_from_fd(open("/dev/null", O_RDWR | O_CLOEXEC), "r+"));
     EXPECT_EQ(crank_read(null, text, sizeof text), 0);
-    crank_try(crank_write(null, "x", 1));
-    return crank_close(null);
+    return crank_write(null, "x", 1);
 }
 
 TEST_EACH_BACKEND(stream_from_fd, of_a_closed_number_fails)
@@ -184,7 +202,9 @@ TEST_EACH_BACKEND(stream_from_fd, of_a_terminal_that_another_reads_too_never_hol
     EXPECT(master >= 0);
     EXPECT_EQ(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof name), 0);
     int other = test_descriptor(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
-    crank_stream *terminal = crank_try(crank_stream_from_fd(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), "r"));
+    ADOPT(terminal, open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), "r");
+    if (!terminal)
+        return -errno;
     crank_task *reading = crank_spawn(read_one, terminal);
     crank_try(crank_sleep(0));
     EXPECT_EQ(write(master, "a\n", 2), 2);
@@ -194,7 +214,7 @@ TEST_EACH_BACKEND(stream_from_fd, of_a_terminal_that_another_reads_too_never_hol
     EXPECT_EQ(write(master, "b\n", 2), 2);
     EXPECT_EQ(crank_await(reading), 1);
     EXPECT_EQ(fcntl(other, F_GETFL) & O_NONBLOCK, 0);
-    return crank_close(terminal);
+    return 0;
 }
 
 /* ---- Waiting for descriptors ---- */
@@ -277,7 +297,6 @@ TEST_EACH_BACKEND(wait_fd, fails_when_the_descriptor_is_going_to_be_closed)
 
 TEST_EACH_BACKEND(wait_fd, refuses_files_streams_and_what_is_closed)
 {
-    crank_stream *reader, *writer;
     int file = test_descriptor(open(scratch_file("f", "", 0), O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(crank_wait_fd(file, CRANK_READABLE), -EPERM);
     EXPECT_EQ(crank_wait_fd(900, CRANK_READABLE), -EBADF);
@@ -285,11 +304,10 @@ TEST_EACH_BACKEND(wait_fd, refuses_files_streams_and_what_is_closed)
     EXPECT_EQ(crank_wait_fd(file, 64), -EINVAL);
     int below = dup(file);
     close(below);
-    crank_try(crank_pipe(&reader, &writer));
+    PIPE(reader, writer);
     if (strcmp(crank_backend_name(), "sim") != 0) {
         EXPECT_EQ(crank_wait_fd(below, CRANK_READABLE), -EBUSY);
         EXPECT_CONTAINS(crank_error(), "stream");
     }
-    crank_try(crank_close(writer));
-    return crank_close(reader);
+    return 0;
 }
