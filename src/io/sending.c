@@ -96,6 +96,13 @@ static void wake_progress(cr_socketlike *s)
     }
 }
 
+/* The reader of a pipe that can be written no more is shown the end, and does not wait for ever. */
+static void show_end(cr_socketlike *s)
+{
+    if (s->kind->fd == CR_FD_PIPE && !s->kind->close && !s->stream.readable)
+        cr_socketlike_shut(s);
+}
+
 /* going may be with the backend: then it is given back by the completion. */
 void cr_sending_break(cr_socketlike *s, int error)
 {
@@ -104,10 +111,12 @@ void cr_sending_break(cr_socketlike *s, int error)
     s->send_error = error;
     cr_loop_unsettle(s->loop, &s->settle);
     cr_socketlike_release(s, &s->stream.out);
-    if (s->send_pending)
+    if (s->send_pending) {
         cr_loop_cancel(s->loop, &s->sending);
-    else
+    } else {
         cr_socketlike_release(s, &s->going);
+        show_end(s);
+    }
     wake_progress(s);
 }
 
@@ -177,6 +186,7 @@ static void completed(cr_op *op, void *arg)
         cr_wake(s->loop, direct, op->result);
     } else if (s->send_error) {
         cr_socketlike_release(s, &s->going);
+        show_end(s);
     } else {
         on_result(s, op->result);
         cr_sending_start(s);
