@@ -9,6 +9,12 @@
 
 #include "test.h"
 
+/* Where they cannot be received, for want of memory, none may be sent: it would end the process. */
+#define RECEIVE(name, ...) \
+    CRANK_SIGNALS(name, __VA_ARGS__); \
+    if ((name).error < 0) \
+    return (name).error
+
 static volatile sig_atomic_t old_calls;
 static void old_handler(int number) { old_calls += number; }
 static void handle_before(int number)
@@ -31,7 +37,7 @@ static int send_later(int number)
 }
 TEST_EACH_BACKEND(signals, reach_the_task_that_waits_for_them)
 {
-    CRANK_SIGNALS(asked, SIGTERM, SIGHUP);
+    RECEIVE(asked, SIGTERM, SIGHUP);
     crank_task *sending = crank_spawn(send_later, SIGHUP);
     EXPECT_EQ(crank_signals_next(&asked), SIGHUP);
     crank_try(crank_await(sending));
@@ -42,7 +48,7 @@ TEST_EACH_BACKEND(signals, reach_the_task_that_waits_for_them)
 
 TEST_EACH_BACKEND(signals, that_are_equal_are_one_and_different_ones_have_their_turns)
 {
-    CRANK_SIGNALS(asked, SIGUSR1, SIGUSR2);
+    RECEIVE(asked, SIGUSR1, SIGUSR2);
     for (int i = 0; i < 10; i++) {
         EXPECT_EQ(raise(SIGUSR1) | raise(SIGUSR1) | raise(SIGUSR2), 0);
         EXPECT_EQ(crank_signals_next(&asked), i % 2 ? SIGUSR2 : SIGUSR1);
@@ -55,7 +61,7 @@ TEST_EACH_BACKEND(signals, that_are_equal_are_one_and_different_ones_have_their_
 static int receive(crank_signals *asked) { return crank_signals_next(asked); }
 TEST_EACH_BACKEND(signals, go_to_one_of_several_waiting_tasks_each)
 {
-    CRANK_SIGNALS(asked, SIGUSR1, SIGUSR2);
+    RECEIVE(asked, SIGUSR1, SIGUSR2);
     crank_task *first = crank_spawn(receive, &asked), *second = crank_spawn(receive, &asked);
     crank_try(crank_sleep(0));
     EXPECT_EQ(raise(SIGUSR1) | raise(SIGUSR2), 0);
@@ -65,7 +71,7 @@ TEST_EACH_BACKEND(signals, go_to_one_of_several_waiting_tasks_each)
 
 TEST_EACH_BACKEND(signals, that_wake_a_task_which_is_cancelled_wake_the_next)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     crank_task *first = crank_spawn(receive, &asked), *second = crank_spawn(receive, &asked);
     crank_try(crank_sleep(0));
     EXPECT_EQ(raise(SIGUSR1), 0);
@@ -77,7 +83,7 @@ TEST_EACH_BACKEND(signals, that_wake_a_task_which_is_cancelled_wake_the_next)
 
 TEST_EACH_BACKEND(signals, are_waited_for_within_a_limit)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     EXPECT_EQ(crank_within(0.001, crank_signals_next(&asked)), -ETIMEDOUT);
     EXPECT_EQ(raise(SIGUSR1), 0);
     EXPECT_EQ(crank_signals_next(&asked), SIGUSR1);
@@ -86,7 +92,7 @@ TEST_EACH_BACKEND(signals, are_waited_for_within_a_limit)
 
 static int receive_none(void)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     return raise(SIGUSR1);
 }
 TEST_EACH_BACKEND(signals, that_no_task_has_taken_are_the_old_handlers)
@@ -100,7 +106,7 @@ TEST_EACH_BACKEND(signals, that_no_task_has_taken_are_the_old_handlers)
 
 static int receive_inside(crank_signals *outer)
 {
-    CRANK_SIGNALS(inner, SIGUSR1);
+    RECEIVE(inner, SIGUSR1);
     EXPECT_EQ(raise(SIGUSR1), 0);
     EXPECT_EQ(crank_signals_next(&inner), SIGUSR1);
     EXPECT_EQ(crank_signals_next(outer), SIGUSR1);
@@ -108,7 +114,7 @@ static int receive_inside(crank_signals *outer)
 }
 static int receive_outside(void)
 {
-    CRANK_SIGNALS(outer, SIGUSR1, SIGUSR2);
+    RECEIVE(outer, SIGUSR1, SIGUSR2);
     crank_try(receive_inside(&outer));
     EXPECT(handler_of(SIGUSR1) != (void *)(uintptr_t)old_handler);
     EXPECT_EQ(crank_signals_next(&outer), SIGUSR1);
@@ -144,7 +150,7 @@ TEST_EACH_BACKEND(signals, that_cannot_be_received_fail_the_first_wait)
 
 static int receive_interrupt(void)
 {
-    CRANK_SIGNALS(asked, SIGINT);
+    RECEIVE(asked, SIGINT);
     EXPECT_EQ(raise(SIGINT), 0);
     crank_try(crank_sleep(0.001)); /* app is not cancelled */
     EXPECT_EQ(crank_signals_next(&asked), SIGINT);
@@ -167,7 +173,7 @@ TEST(interrupt, is_received_instead_of_cancelling_app_and_cancels_it_afterwards)
 
 static int leave_interrupt(void)
 {
-    CRANK_SIGNALS(asked, SIGINT);
+    RECEIVE(asked, SIGINT);
     return raise(SIGINT);
 }
 static int leave_and_sleep(void)
@@ -182,7 +188,7 @@ TEST(interrupt, that_no_task_has_taken_cancels_app_when_the_block_ends)
 
 static int interrupt_twice(void)
 {
-    CRANK_SIGNALS(asked, SIGINT);
+    RECEIVE(asked, SIGINT);
     raise(SIGINT);
     raise(SIGINT);
     _exit(7);
@@ -205,7 +211,7 @@ TEST(interrupt, that_comes_twice_and_is_not_taken_ends_the_process)
 static atomic_int ready; /* receivers, and runs that came to nothing */
 static int receive_one(void)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     atomic_fetch_add(&ready, 1);
     return crank_signals_next(&asked) == SIGUSR1 ? 0 : -EIO;
 }
@@ -238,7 +244,7 @@ TEST(signals, reach_every_loop_that_receives_them)
 
 TEST_EACH_BACKEND(signals, are_not_received_in_the_child_of_a_fork)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     int status = 0;
     pid_t child = fork();
     if (child == 0)
@@ -250,7 +256,7 @@ TEST_EACH_BACKEND(signals, are_not_received_in_the_child_of_a_fork)
 
 static int leave_with_a_waiter(void)
 {
-    CRANK_SIGNALS(asked, SIGUSR1);
+    RECEIVE(asked, SIGUSR1);
     (void)crank_detach(crank_spawn(receive, &asked));
     return crank_sleep(0);
 }
