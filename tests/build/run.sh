@@ -32,12 +32,13 @@ refuses() {
     [ "$(wc -l <"$SCRATCH/err")" = 1 ] || { echo "more than one line:"; cat "$SCRATCH/err"; return 1; }
     grep -qF -- "$text" "$SCRATCH/err" || { echo "does not say $text but:"; cat "$SCRATCH/err"; return 1; }
 }
-# Every id of the checklist of the tutorials, and the look programs.
+# Every id of the checklist of the tutorials, the look programs, and the servers.
 ids() {
     printf 'e%02d\n' $(seq 1 35)
     printf 'x%02d\n' $(seq 1 8)
     printf 'n%02d\n' 1 2 3 7
-    printf 'look/%s\n' 01 02 03 04 05 06 07 08 10 11 20
+    printf 'look/%s\n' 01 02 03 04 05 06 07 08 09 10 11 12 14 20
+    echo "$(cd examples/servers && ls | sed '/^golden$/d; s/\.c$//')"
 }
 lists_all() {
     call list
@@ -61,7 +62,7 @@ tours() {
     [ -n "$took" ] && [ "$took" -lt 40 ] || { echo "took ${took:-no} s"; return 1; }
     ! grep -q $'\e' "$SCRATCH/out" || { echo "escape sequences in a pipe"; return 1; }
     [ "$(tree)" = "$before" ] || { echo "the tree has changed:"; diff <(echo "$before") <(tree); return 1; }
-    for id in $(ids | grep -v 'look\|x0[56]'); do # x05 and x06 are e33 and e34
+    for id in $(ids | grep '^[enx][0-9]' | grep -v 'x0[56]'); do # x05 and x06 are e33 and e34
         grep -qE "^${id^^} |No time left.* $id( |:)" "$SCRATCH/out" || { echo "$id is missing"; return 1; }
     done
     for part in "tutorial " "crank " "The figures side by side" "The plot of E34: " "./run list"; do
@@ -79,7 +80,7 @@ check "the beginning of a name, and an argument" prints_exactly '1\n1\n2\n3\n5\n
 check "an unknown name" refuses 'no program "e99"; known are list, e01-e35' e99
 check "an unknown option" refuses 'unknown option --fast; known are list, --help' --fast
 check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
-check "what waits for sockets" refuses 'no program "look/09"' look/09
+check "a program of look" prints_exactly 'Hello ...\n... World!\n' look/01
 check "a missing file is named" fails_naming no/such/file
 [ "$QUICK" = 1 ] && skip || check "the tour" tours
 finish
