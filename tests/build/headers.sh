@@ -31,7 +31,7 @@ for header in include/crank.h include/crank/*.h; do
 done
 
 for compiler in $(compilers); do
-    for program in examples/look/*.c; do
+    for program in examples/look/*.c examples/servers/*.c examples/servers/*/*.c; do
         case $program in
             *09_echo.c) skip; continue ;;
         esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo
+# builds: examples/echo examples/chat
 """The servers and tools of examples/servers, as programs beside which others run: what their clients get, what the
 terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for a clock but with a limit."""
 import contextlib
@@ -148,6 +148,118 @@ def echo_says_what_is_wrong(backend):
             said, status = other.end()
             expect(status, 1)
             expect_match(said, rf".*cannot listen on 127.0.0.1:{port}: Address already in use.*")
+
+
+# ---- chat ---------------------------------------------------------------------------------------------------------
+
+
+def member(port, name):
+    """A member of that name, who has read the first line."""
+    client = Client(port)
+    expect(client.line(), "Welcome to crank chat. Your name?\n")
+    client.send(name + "\n")
+    expect_match(client.line(), rf"\* you are {name}\. Here: .*\. /help lists the commands\n")
+    return client
+
+
+@contextlib.contextmanager
+def chat(backend):
+    with Program(backend, "chat", "127.0.0.1:0") as program:
+        port = port_of(program.line())
+        program.line()
+        yield program, port
+
+
+@test
+def chat_brings_lines_to_all_others(backend):
+    with chat(backend) as (program, port):
+        ada = member(port, "ada")
+        bob = Client(port)
+        bob.line()
+        bob.send("Ada\n")
+        expect(bob.line(), "Ada is taken; Ada2 is free. Your name?\n")
+        bob.send("two words\n")
+        expect(bob.line(), "a name is 1 to 20 letters, digits, or - _ .. Your name?\n")
+        bob.send("b\u00f6b\r\n")
+        expect(bob.line(), "* you are b\u00f6b. Here: ada. /help lists the commands\n")
+        expect(ada.line(), "* b\u00f6b joined\n")
+        ada.send("hello\n/me waves\n/msg b\u00f6b psst\n/nick eve\n/who\n")
+        expect_match(bob.line(), r"\d\d:\d\d ada: hello\n")
+        expect(bob.line(), "* ada waves\n")
+        expect(bob.line(), "* ada (to you): psst\n")
+        expect(bob.line(), "* ada is now eve\n")
+        expect(ada.line(), "* ada is now eve\n")
+        expect(ada.line(), "* 2 here: eve, b\u00f6b\n")
+        ada.send("tab\there \x1b[31m" + "x" * 2000 + "\nbell\x07\n/quit\n")
+        expect(ada.line(), "* that line was too long: 1000 bytes at most\n")
+        expect_match(bob.line(), r"\d\d:\d\d eve: bell\ufffd\n")
+        expect(bob.line(), "* eve left\n")
+        expect(ada.line(), "")
+        ada.close()
+        bob.close()
+
+
+@test
+def chat_has_limits(backend):
+    with chat(backend) as (program, port):
+        ada, bob = member(port, "ada"), member(port, "bob")
+        line = "x" * 1000
+        ada.send((line + "\n") * 25)
+        for _ in range(20):
+            expect_match(bob.line(), rf"\d\d:\d\d ada: {line}\n")
+        expect(ada.line(), "* bob joined\n")
+        expect(ada.line(), "* slow down: that was not sent\n")
+        others = [member(port, f"m{i}") for i in range(18)]
+        last = Client(port)
+        last.line()
+        last.send("one-too-many\n")
+        expect(last.line(), "there are too many from your address. Your name?\n")
+        for client in [ada, bob, last] + others:
+            client.close()
+
+
+@test
+def chat_obeys_its_terminal(backend):
+    with chat(backend) as (program, port):
+        ada, bob = member(port, "ada"), member(port, "bob")
+        expect(ada.line(), "* bob joined\n")
+        expect(program.line() + program.line(), "* ada joined\n* bob joined\n")
+        program.type("/who\n/say hear\n/kick cem\n/kick BOB\nwhat\n")
+        expect(program.line(), "2 here: ada, bob\n")
+        expect_match(program.line(), r"\d\d:\d\d server: hear\n")
+        expect(program.line(), "cem is not here\n")
+        expect(program.line(), "* bob was asked to leave\n")
+        expect(program.line(), "/who, /say TEXT, /kick NAME, /stop\n")
+        expect_match(bob.line(), r"\d\d:\d\d server: hear\n")
+        expect(bob.line(), "* you were asked to leave\n")
+        expect(bob.line(), "")
+        expect_match(ada.line(), r"\d\d:\d\d server: hear\n")
+        expect(ada.line(), "* bob was asked to leave\n")
+        program.type("/stop\n")
+        expect(ada.line(), "* the server is going down. Goodbye!\n")
+        expect(ada.line(), "")
+        ada.close()
+        bob.close()
+        expect(program.end(), ("chat: all have left\n", 0))
+
+
+@test
+def chat_says_goodbye_when_it_is_asked_to_end(backend):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with chat(backend) as (program, port):
+            program.process.stdin.close()
+            ada = member(port, "ada")
+            program.signal(number)
+            expect(ada.line(), "* the server is going down. Goodbye!\n")
+            expect(ada.line(), "")
+            ada.close()
+            expect(program.end(), ("* ada joined\n* the server is going down. Goodbye!\nchat: all have left\n", 0))
+
+
+@test
+def chat_says_what_is_wrong(_):
+    usage("chat", "--help")
+    usage("chat", "127.0.0.1:0", "more")
 
 
 def main():

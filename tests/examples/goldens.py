@@ -25,15 +25,15 @@ SECONDS = re.compile(r"[0-9]+\.[0-9]{2} seconds")
 
 
 def ident_of(golden):
-    """The id of a golden's program: e11 in tutorials, look_01 in look."""
+    """The id of a golden's program: e11 in tutorials, look_01 in look, chat in servers."""
     ident = os.path.basename(golden).split(".")[0].split("-")[0]
-    return ident if os.sep + "tutorials" + os.sep in golden else "look_" + ident
+    return "look_" + ident if os.sep + "look" + os.sep in golden else ident
 
 
 def program_of(build, ident):
-    """The program of an id: e11 is e11_countasync."""
-    found = [p for p in glob.glob(os.path.join(build, "examples", ident + "_*")) if os.access(p, os.X_OK)
-             and os.path.isfile(p)]
+    """The program of an id: e11 is e11_countasync, chat is chat."""
+    found = [p for p in glob.glob(os.path.join(build, "examples", ident + "_*")) +
+             glob.glob(os.path.join(build, "examples", ident)) if os.access(p, os.X_OK) and os.path.isfile(p)]
     return found[0] if len(found) == 1 else None
 
 

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* scene.c: three members play a scene under the simulator: the same server, the same lines, but the network and the
+ * clock are simulated. So five minutes take no time, and it is the same scene each time. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+#include "scene.h"
+
+#include <crank.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lines.h"
+#include "room.h"
+
+#define TEN_O_CLOCK 36000
+
+/* Who does what, and when: seconds from the beginning. */
+typedef struct cue {
+    double at;
+    const char *who, *types; /* NULL: hangs up */
+} cue;
+
+static const cue script[] = {
+    { 0, "ada", "ada" },
+    { 20, "bob", "ada" }, /* a name that is taken */
+    { 25, "bob", "bob" },
+    { 40, "ada", "hello bob" },
+    { 55, "bob", "hi! shall we ask cem?" },
+    { 90, "cem", "cem" },
+    { 100, "cem", "/me waves" },
+    { 115, "ada", "/msg cem do not tell bob about the cake" },
+    { 130, "cem", "/nick cem-of-few-words" },
+    { 150, "bob", "what are you two up to?" },
+    { 160, "ada", "/who" },
+    { 170, "cem", "/quit" },
+    { 200, "bob", NULL },
+    { 240, "ada", "/quit" },
+};
+
+static time_t scene_time(time_t *unused)
+{
+    (void)unused;
+    return TEN_O_CLOCK + (time_t)crank_time();
+}
+
+static int listen_for(const char *who, crank_stream *s)
+{
+    char line[LINE_MAX_BYTES];
+    while (crank_try(crank_read_line(s, line, sizeof line)) > 0)
+        printf("%4.0f s  %-4s< %s", crank_time(), who, line);
+    return 0;
+}
+
+static int play(const char *address, const char *who)
+{
+    CRANK_AUTO_STREAM crank_stream *s = NULL;
+    CRANK_GROUP(group); /* declared after what its children use */
+
+    for (size_t i = 0; i < CRANK_COUNT(script); i++) {
+        const cue *c = &script[i];
+        if (strcmp(c->who, who) != 0)
+            continue;
+        crank_try(crank_sleep_until(c->at));
+        if (!s) {
+            s = crank_try(crank_connect(address));
+            crank_group_spawn(&group, listen_for, who, s);
+            crank_try(crank_sleep(1)); /* the welcome is read before the name is typed */
+        }
+        printf("%4.0f s  %-4s> %s\n", crank_time(), who, c->types ? c->types : "(hangs up)");
+        if (!c->types)
+            return 0; /* the group ends the listening, then the stream closes */
+        crank_try(crank_printf(s, "%s\n", c->types));
+        crank_try(crank_sleep(1));
+    }
+    return crank_group_wait(&group);
+}
+
+static int serve_room(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
+
+static int scene(room *r)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:8000"));
+    crank_task *server = crank_spawn(serve_room, listener, r);
+
+    crank_try(crank_gather(NULL, crank_spawn(play, "127.0.0.1:8000", "ada"), crank_spawn(play, "127.0.0.1:8000", "bob"),
+        crank_spawn(play, "127.0.0.1:8000", "cem")));
+    crank_listener_stop(listener, 0);
+    return (int)crank_await(server);
+}
+
+static int app(void)
+{
+    room *r = room_new(scene_time);
+    int err = r ? scene(r) : -ENOMEM;
+    room_free(r);
+    return err;
+}
+
+int chat_scene(void)
+{
+    setenv("TZ", "UTC0", 1); /* the same hours everywhere */
+    tzset();
+    long result = crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM), app);
+    if (result < 0)
+        fprintf(stderr, "chat: the scene failed: %s\n", crank_errno_name((int)result));
+    return result < 0;
+}
