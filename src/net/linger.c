@@ -7,8 +7,9 @@
  * and then reads and drops what still comes, so many bytes and for so long, or until the peer's
  * end. A connection whose end has been read has nothing to wait for.
  *
- * A peer that does not read is given time as long as bytes make progress. A task that has been
- * asked to end tries once and waits for nothing. */
+ * A peer that does not read is given time as long as bytes make progress; then, and where the task
+ * is asked to end meanwhile, it sees a reset. A task that was asked before tries once and waits for
+ * nothing. */
 #include "net/linger.h"
 
 #include <crank/scope.h>
@@ -50,11 +51,14 @@ void cr_linger_close(cr_connection *c, double seconds, double usual)
     int err = s->ended;
     if (err == 0 && cr_task_requests(w.self) > 0)
         err = -ECANCELED;
-    if (err == 0)
+    bool sent = false;
+    if (err == 0) {
         err = send_rest(&w, s, seconds > 0 ? seconds : usual);
-    if (err == -ETIMEDOUT)
-        cr_socketlike_abort(s);
-    if (err == 0 && seconds >= 0 && !s->read_ended && !s->stream.reader)
+        sent = err == 0;
+        if (!sent)
+            cr_socketlike_abort(s); /* an end would tell the peer that it has all */
+    }
+    if (sent && seconds >= 0 && !s->read_ended && !s->stream.reader)
         (void)crank_within(seconds > 0 ? seconds : usual, drop_input(&w, s));
     crank_error_clear();
     cr_stream_end(&s->stream, false);

@@ -231,3 +231,28 @@ TEST_SIM(serve, names_a_handler_that_ignores_its_cancellation)
     EXPECT_CONTAINS(said, "has not ended");
     return 0;
 }
+
+static int write_much(crank_stream *peer)
+{
+    static char bytes[400000];
+    crank_set_write_limit(peer, sizeof bytes);
+    return crank_write(peer, bytes, sizeof bytes);
+}
+static int serve_much(crank_listener *l) { return crank_serve(l, write_much); }
+
+TEST_SIM(stop, resets_a_connection_whose_rest_is_not_sent_in_the_grace_seconds)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(serve_much, l);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
+    char buf[4096];
+    long n, read = 0;
+    crank_try(crank_sleep(0.1));
+    crank_listener_stop(l, 0.5);
+    EXPECT_EQ(crank_await(server), 0);
+    while ((n = crank_read(s, buf, sizeof buf)) > 0)
+        read += n;
+    EXPECT(read > 0 && read < 400000);
+    EXPECT_EQ(n, -ECONNRESET);
+    return 0;
+}
