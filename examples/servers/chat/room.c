@@ -26,7 +26,7 @@ struct room {
     event history[HISTORY_MAX];
     member *slow[MEMBERS_MAX + 1]; /* to be dropped: members, and one that is about to be */
     size_t slow_count;
-    bool telling;
+    bool telling, ended;
 };
 
 room *room_new(time_t (*clock)(time_t *))
@@ -207,6 +207,8 @@ const char *room_refuses(const room *r, const member *m, const char *name)
     size_t beside = 0;
     for (const member *other = r->first; other; other = other->next)
         beside += *m->host && strcmp(m->host, other->host) == 0;
+    if (!m->in && r->ended)
+        return "the server is going down";
     if (!m->in && r->count >= MEMBERS_MAX)
         return "the room is full; come back later";
     if (!m->in && beside >= MEMBERS_OF_HOST_MAX)
@@ -292,6 +294,7 @@ bool room_kick(room *r, const char *name)
 void room_end(room *r, const char *text)
 {
     event e = event_of(r, EVENT_BYE, "", text);
+    r->ended = true;
     for (member *m = r->watchers; m; m = m->next)
         (void)m->type->tell(m, &e);
     while (r->first) {
@@ -377,8 +380,7 @@ static void list_members(member *m)
     note_to(m, "%zu here: %s", m->in->count, names);
 }
 
-/* False: it wants to leave. */
-static bool command(member *m, char *line)
+static void command(member *m, char *line)
 {
     char *rest = strchr(line, ' ');
     if (rest)
@@ -386,8 +388,6 @@ static bool command(member *m, char *line)
     else
         rest = line + strlen(line);
     event e = event_of(m->in, EVENT_ME, m->name, rest);
-    if (!strcmp(line, "/quit"))
-        return false;
     if (!strcmp(line, "/nick"))
         change_name(m, rest);
     else if (!strcmp(line, "/msg"))
@@ -398,25 +398,25 @@ static bool command(member *m, char *line)
         list_members(m);
     else
         note_to(m, "/nick NAME, /msg NAME TEXT, /me DOES, /who, /quit; all else is said to all");
-    return true;
 }
 
 bool room_line(member *m, const char *line)
 {
     room *r = m->in;
     char text[TEXT_MAX_BYTES + 1];
-    bool stays = true;
     if (!r)
         return false;
     clean(line, text, sizeof text);
+    if (!strcmp(text, "/quit"))
+        return false; /* at any time */
     if (*text && !may_speak(m)) {
         note_to(m, "slow down: that was not sent");
     } else if (*text == '/') {
-        stays = command(m, text);
+        command(m, text);
     } else if (*text) {
         event e = event_of(r, EVENT_SAY, m->name, text);
         tell_all(r, &e, m);
     }
     drop_slow(r); /* found so by a note to it, or by what another has told it alone */
-    return stays && m->in;
+    return m->in;
 }

@@ -83,7 +83,7 @@ void room_unwatch(member *watcher);
 void room_say(room *r, const char *text);
 /* False: there is none of that name. */
 bool room_kick(room *r, const char *name);
-/* Say goodbye to all, and drop them. */
+/* Say goodbye to all, and drop them; none comes in any more. */
 void room_end(room *r, const char *text);
 size_t room_count(const room *r);
 /* "ada, bob, cem" into buf, cut to size. */
