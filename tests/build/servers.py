@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat
+# builds: examples/echo examples/chat examples/proxy
 """The servers and tools of examples/servers, as programs beside which others run: what their clients get, what the
 terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for a clock but with a limit."""
 import contextlib
@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -260,6 +261,84 @@ def chat_says_goodbye_when_it_is_asked_to_end(backend):
 def chat_says_what_is_wrong(_):
     usage("chat", "--help")
     usage("chat", "127.0.0.1:0", "more")
+
+
+# ---- proxy --------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def proxy(backend):
+    """A proxy, and the socket to which its target's connections come."""
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        target.settimeout(LIMIT)
+        with Program(backend, "proxy", "127.0.0.1:0", f"127.0.0.1:{target.getsockname()[1]}") as program:
+            port = int(re.match(r"proxy: 127.0.0.1:(\d+) -> ", program.line())[1])
+            yield program, port, target
+
+
+def read_all(connection):
+    pieces = []
+    while piece := connection.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@test
+def proxy_passes_bytes_and_ends_on(backend):
+    with proxy(backend) as (program, port, target):
+        client = Client(port)
+        behind = target.accept()[0]
+        behind.settimeout(LIMIT)
+        question, answer = os.urandom(300000), os.urandom(400000)
+        sending = threading.Thread(target=lambda: (client.socket.sendall(question),
+                                                   client.socket.shutdown(socket.SHUT_WR)))
+        sending.start()
+        expect(read_all(behind) == question, True)  # and its end, while the other direction goes on
+        program.signal(signal.SIGUSR1)
+        expect_match(program.line(), "proxy: 1 connections, 1 open, 0 refused, 0 broken; 300000 bytes up, 0 down\n")
+        sender = threading.Thread(target=lambda: (behind.sendall(answer), behind.close()))
+        sender.start()
+        expect(client.file.read() == answer, True)
+        sending.join()
+        sender.join()
+        client.close()
+        program.signal(signal.SIGTERM)
+        expect(program.end(),
+               ("proxy: 1 connections, 0 open, 0 refused, 0 broken; 300000 bytes up, 400000 down\n", 0))
+
+
+@test
+def proxy_passes_a_reset_on(backend):
+    now = struct.pack("ii", 1, 0)  # closing sends a reset
+    with proxy(backend) as (program, port, target):
+        for breaks in ("client", "target"):
+            client = socket.create_connection(("127.0.0.1", port), LIMIT)
+            behind = target.accept()[0]
+            behind.settimeout(LIMIT)
+            first, other = (client, behind) if breaks == "client" else (behind, client)
+            first.sendall(b"half an ans")
+            expect(other.recv(100), b"half an ans")
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            first.close()
+            try:
+                raise AssertionError(f"{breaks}: {other.recv(100)!r}, expected a reset")
+            except ConnectionResetError:
+                other.close()
+
+
+@test
+def proxy_says_what_is_wrong(backend):
+    usage("proxy")
+    usage("proxy", "127.0.0.1:0")
+    with proxy(backend) as (program, port, target):
+        where = target.getsockname()[1]
+        target.close()
+        client = Client(port)
+        try:
+            expect(client.line(), "a reset")
+        except ConnectionResetError:
+            client.close()
+        expect_match(program.line(), rf"proxy: 127.0.0.1:\d+: .*127.0.0.1:{where}: Connection refused.*\n")
 
 
 def main():

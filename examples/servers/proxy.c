@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* proxy: forwards connections from one address to another: proxy LISTEN TARGET.
+ *
+ * Each direction is a task of its own. The end of one is passed on and the other goes on (half-close); a connection
+ * that breaks breaks the other one too, by a reset, so that neither side takes a torn answer for a whole one. SIGUSR1
+ * prints what has gone through; SIGTERM or Ctrl-C ends the server when its connections have, within ten seconds. */
+#define _POSIX_C_SOURCE 200809L
+#include <crank.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define CONNECT_SECONDS 10.0
+#define GRACE 10.0
+
+typedef struct totals {
+    uint64_t connections, refused, broken;
+    uint64_t up, down; /* bytes to the target, and back */
+} totals;
+
+typedef struct proxy {
+    const char *target;
+    crank_listener *listener;
+    totals totals;
+} proxy;
+
+/* Bytes wait for the slower side: nothing more is read until they are written. */
+static int forward(crank_stream *from, crank_stream *to, uint64_t *bytes)
+{
+    char piece[16 * 1024];
+
+    for (;;) {
+        ssize_t n = crank_try(crank_read(from, piece, sizeof piece));
+        if (n == 0)
+            return crank_write_eof(to);
+        crank_try(crank_write(to, piece, (size_t)n));
+        *bytes += (uint64_t)n;
+    }
+}
+
+/* Until both directions have ended, or one has failed: then the group cancels the other. */
+static int forward_both(crank_stream *client, crank_stream *target, totals *t)
+{
+    CRANK_GROUP(directions);
+
+    crank_group_spawn(&directions, forward, client, target, &t->up);
+    crank_group_spawn(&directions, forward, target, client, &t->down);
+    return crank_group_wait(&directions);
+}
+
+static int handle(crank_stream *client, proxy *p)
+{
+    p->totals.connections++;
+    CRANK_AUTO_STREAM crank_stream *target = crank_within(CONNECT_SECONDS, crank_connect(p->target));
+    if (!target) {
+        p->totals.refused++;
+        fprintf(stderr, "proxy: %s: %s\n", crank_peer_name(client), crank_error());
+        crank_abort(client); /* it could not have connected */
+        return 0;
+    }
+    int err = forward_both(client, target, &p->totals);
+    if (err < 0) {
+        p->totals.broken++;
+        crank_abort(client);
+        crank_abort(target);
+    }
+    return err;
+}
+
+static void print_totals(const proxy *p)
+{
+    const totals *t = &p->totals;
+    printf("proxy: %" PRIu64 " connections, %zu open, %" PRIu64 " refused, %" PRIu64 " broken; %" PRIu64
+           " bytes up, %" PRIu64 " down\n",
+        t->connections, crank_listener_connections(p->listener), t->refused, t->broken, t->up, t->down);
+}
+
+static int obey_signals(proxy *p)
+{
+    CRANK_SIGNALS(asked, SIGUSR1, SIGTERM, SIGINT, SIGHUP);
+
+    for (;;) {
+        int number = crank_try(crank_signals_next(&asked));
+        if (number != SIGUSR1)
+            return crank_listener_stop(p->listener, GRACE);
+        print_totals(p);
+    }
+}
+
+static int app(const char *address, const char *target)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
+    proxy p = { .target = target, .listener = listener };
+    CRANK_GROUP(group); /* declared after what its children use */
+
+    printf("proxy: %s -> %s   (kill -USR1 %ld shows the totals, Ctrl-C ends)\n", crank_listener_address(listener, 0),
+        target, (long)getpid());
+    crank_group_spawn(&group, obey_signals, &p);
+    crank_try(crank_serve(listener, handle, &p));
+    print_totals(&p);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || *argv[1] == '-') {
+        fprintf(stderr,
+            "usage: %s LISTEN TARGET\n"
+            "  forwards connections: %s 127.0.0.1:8001 localhost:80\n",
+            argv[0], argv[0]);
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
+    return crank_run(app, argv[1], argv[2]);
+}
