@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat examples/proxy
+# builds: examples/echo examples/chat examples/proxy examples/shell
 """The servers and tools of examples/servers, as programs beside which others run: what their clients get, what the
 terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for a clock but with a limit."""
 import contextlib
 import os
+import pty
 import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -339,6 +341,69 @@ def proxy_says_what_is_wrong(backend):
         except ConnectionResetError:
             client.close()
         expect_match(program.line(), rf"proxy: 127.0.0.1:\d+: .*127.0.0.1:{where}: Connection refused.*\n")
+
+
+# ---- shell --------------------------------------------------------------------------------------------------------
+
+
+@test
+def shell_keeps_outputs_apart(backend):
+    with Program(backend, "shell", "-j", "1", "echo a; echo b >&2; printf c", "exit 3", "kill -9 $$", "pwd") as shell:
+        said, status = shell.end()
+        expect(status, 1)
+        seconds = r"\d+\.\d\d s"
+        expect_match(said, rf"--- echo a; echo b >&2; printf c \(status 0, {seconds}\)\na\nc\nb\n"
+                           rf"--- exit 3 \(status 3, {seconds}\)\n--- kill -9 \$\$ \(Killed, {seconds}\)\n"
+                           rf"--- pwd \(status 0, {seconds}\)\n/.*\n--- 2 of 4 failed\n")
+
+
+@test
+def shell_runs_so_many_at_once(backend):
+    """Each of two commands waits for the other: with -j 2 they meet, and the third runs after one of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        meet = "touch {}; until [ -e {} ]; do sleep 0.01; done; test ! -e c"
+        with Program(backend, "shell", "-j", "2", meet.format("a", "b"), meet.format("b", "a"), "touch c",
+                     cwd=folder) as shell:
+            said, status = shell.end()
+            expect((said.count("status 0"), status), (3, 0))
+
+
+@test
+def shell_shows_progress_on_a_terminal(backend):
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen([os.path.join(EXAMPLES, "shell"), "read x; sleep 0.5; echo done"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
+                               env=dict(os.environ, CRANK_BACKEND=backend))
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    expect_match(program.stdout.read().decode(), r"--- .* \(status 0, .* s\)\ndone\n")
+    program.stdout.close()
+    expect(program.wait(), 0)
+    expect_match(shown.decode(), r".*\r\x1b\[K0 of 1, 1 running, 0 s: read x.*\r\x1b\[K")
+
+
+@test
+def shell_ends_its_commands_when_interrupted(backend):
+    with Program(backend, "shell", "echo $$; exec sleep 1000", "sleep 1000") as shell:
+        children = ""
+        while len(children.split()) < 2:
+            with open(f"/proc/{shell.process.pid}/task/{shell.process.pid}/children", encoding="ascii") as file:
+                children = file.read()
+        shell.signal(signal.SIGINT)
+        _, status = shell.end()
+        expect(status, 130)
+        for child in children.split():
+            expect(os.path.exists(f"/proc/{child}"), False)
+
+
+@test
+def shell_says_what_is_wrong(_):
+    usage("shell")
+    usage("shell", "-j", "0", "true")
 
 
 def main():
