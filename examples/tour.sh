@@ -448,6 +448,65 @@ show_table() {
     printf '\n'
 }
 
+# ---- servers ----------------------------------------------------------------------------------------------------
+
+# The chat server's scene under the simulator, and a client that asks a server on this machine. The latter is Python's,
+# where there is one: a server that is none of ours.
+show_servers() {
+    local id port line
+    for id in chat look/12; do
+        if is_over; then
+            skipped+=" $id"
+            continue
+        fi
+        printf '%s%s' "$plain" "$bold"
+        if [ $id = chat ]; then
+            show_line 0 "CHAT  ${about[chat]}"
+            printf '%s%s%s\n' "$plain$dim" "      ./run chat --scene: three members, four minutes, simulated" "$plain"
+            run_timed chat "${program[chat]}" --scene
+        else
+            show_line 0 "LOOK/12  ${about[look/12]}"
+            printf '%s' "$plain"
+            if [ -z "$python" ] || ! start_web_server; then
+                printf '      %s(no python3 to ask: ./run look/12 HOST:80)%s\n\n' "$dim" "$plain"
+                continue
+            fi
+            run_timed look_12 "${program[look/12]}" "127.0.0.1:$port"
+            kill "$web_server" 2>/dev/null
+        fi
+        id=${id/\//_}
+        show_lines "$scratch/$id.out"
+        succeeded "$id" || show_failure "$id"
+        content "$id.us"
+        format_us "${REPLY%$'\n'}"
+        show_parts "crank $REPLY"
+    done
+}
+
+# As show_output, but never in columns: who says what to whom is read downwards.
+show_lines() {
+    local lines line
+    mapfile -t lines <"$1"
+    for line in "${lines[@]}"; do
+        show_line 6 "${line%$'\r'}"
+    done
+}
+
+# Python's own web server, on a free port, which it says in its first line.
+start_web_server() {
+    local tries
+    mkdir "$scratch/site"
+    "$python_path" -u -m http.server --bind 127.0.0.1 --directory "$scratch/site" 0 \
+        >"$scratch/web.said" 2>/dev/null </dev/null &
+    web_server=$!
+    echo $web_server >"$scratch/web.pid"
+    for ((tries = 0; tries < 100; tries++)); do
+        read -r line <"$scratch/web.said" && [[ $line =~ port\ ([0-9]+) ]] && port=${BASH_REMATCH[1]} && return 0
+        pause
+    done
+    return 1
+}
+
 show_next() {
     if [ -e "$plot" ]; then
         printf '%sThe plot of E34:%s %s\n' "$bold" "$plain" "$plot"
@@ -456,6 +515,7 @@ show_next() {
     printf '      CRANK_BACKEND=sim ./run e15  the same ten seconds, simulated\n'
     printf '      ./run x08 README.md          the characters of your own files\n'
     printf '      ./run e35 0.001              the chess exhibition at 1/1000 (47 s)\n'
+    printf '      ./run chat                   a chat server: nc 127.0.0.1 8000 in other terminals\n'
     printf '      docs/tutorial.md             the tutorials, told for C programmers\n'
     elapsed_us
     format_us "$REPLY"
@@ -485,6 +545,8 @@ section "4. Coroutines, and pi in threads" "Generators both ways, timers, and CP
 for id in e22 e23 x01 x02 e24 x03 e25 e26 e27 e28 e29 e30 x04 e31 e32 e33 e34; do show $id; done
 section "5. Generators and event loops" "A baby event loop of our own, tasks, groups, results and pools."
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
+section "6. Servers and clients" "The same straight-line code over sockets. echo, chat, proxy and shell are yours to run."
+show_servers
 [ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table
 show_next

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy: forwards connections from one address to another: proxy LISTEN TARGET.
+/* proxy: forwards connections from one address to another.
  *
  * Each direction is a task of its own. The end of one is passed on and the other goes on (half-close); a connection
  * that breaks breaks the other one too, by a reset, so that neither side takes a torn answer for a whole one. SIGUSR1

@@ -52,6 +52,11 @@ fails_naming() {
     [ $status = 1 ] || { echo "status $status, expected 1"; return 1; }
     grep -qF "$1" "$SCRATCH/err" || { echo "stderr does not name it:"; cat "$SCRATCH/err"; return 1; }
 }
+gives_usage() {
+    call "$@"
+    [ $status = 2 ] || { echo "status $status, expected 2"; return 1; }
+    grep -q '^usage: ' "$SCRATCH/err" || { echo "no usage on stderr"; cat "$SCRATCH/err"; return 1; }
+}
 tree() { git status --porcelain 2>/dev/null; ls; }
 tours() {
     local before took id
@@ -65,6 +70,9 @@ tours() {
     for id in $(ids | grep '^[enx][0-9]' | grep -v 'x0[56]'); do # x05 and x06 are e33 and e34
         grep -qE "^${id^^} |No time left.* $id( |:)" "$SCRATCH/out" || { echo "$id is missing"; return 1; }
     done
+    grep -q "^LOOK/12 .*\|No time left.* look/12" "$SCRATCH/out" || { echo "look/12 is missing"; return 1; }
+    grep -qF "cem < * ada (to you): do not tell bob about the cake" "$SCRATCH/out" ||
+        grep -q "No time left.* chat" "$SCRATCH/out" || { echo "the chat's scene is missing"; return 1; }
     for part in "tutorial " "crank " "The figures side by side" "The plot of E34: " "./run list"; do
         grep -qF "$part" "$SCRATCH/out" || { echo "\"$part\" is missing"; return 1; }
     done
@@ -81,6 +89,9 @@ check "an unknown name" refuses 'no program "e99"; known are list, e01-e35' e99
 check "an unknown option" refuses 'unknown option --fast; known are list, --help' --fast
 check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
 check "a program of look" prints_exactly 'Hello ...\n... World!\n' look/01
+check "a server that is asked wrongly" gives_usage chat --help
+check "a tool without arguments" gives_usage proxy
+check "a server by its path" gives_usage examples/servers/chat/main.c a b
 check "a missing file is named" fails_naming no/such/file
 [ "$QUICK" = 1 ] && skip || check "the tour" tours
 finish
