@@ -21,7 +21,8 @@ LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope
 # Public headers by the layer they belong to: which of them a file of src may include.
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "world", "error": "error", "task": "task",
                "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
-               "net": "net", "process": "process", "signal": "process", "explore": "inspect"}
+               "net": "net", "process": "process", "signal": "process", "explore": "inspect",
+               "sim": "run"}
 
 # Files that include each other in a circle, and why.
 CIRCLES = {

@@ -391,6 +391,8 @@ void cr_sim_follow(cr_backend *backend, const char *choices, bool continued, int
     cr_world_follow(&sim_of(backend)->world, choices, continued, to);
 }
 
+cr_world *cr_sim_world(cr_backend *backend) { return &sim_of(backend)->world; }
+
 const cr_backend_type cr_backend_sim = {
     .name = "sim",
     .open = sim_open,

@@ -72,6 +72,13 @@ static size_t find(const struct cr_locals *locals, const crank_local *key)
     return i;
 }
 
+void *cr_local_of(const cr_task *task, const crank_local *key)
+{
+    const struct cr_locals *locals = cr_locals_of(task);
+    size_t i = find(locals, key);
+    return i < locals->count ? locals->entries[i].value : NULL;
+}
+
 /* A key that was never set has NULL: no error, since a default is what a local is for. A loop that
  * a job runs has tasks of its own. */
 void *crank_local_get(const crank_local *key)
@@ -82,10 +89,10 @@ void *crank_local_get(const crank_local *key)
     return i < locals->count ? locals->entries[i].value : NULL;
 }
 
-/* The task's own array with room for one more, in place of the one it has. */
-static struct cr_locals *own_copy(cr_task_state *tasks, cr_ext *ext)
+/* The same values in an array with room for one more. */
+static struct cr_locals *copy_of(cr_task_state *tasks, const struct cr_locals *locals)
 {
-    size_t count = ext->locals ? ext->locals->count : 0;
+    size_t count = locals ? locals->count : 0;
     struct cr_locals *copy =
         cr_alloc(tasks->loop->sys, sizeof *copy + (count + 1) * sizeof copy->entries[0]);
     if (!copy)
@@ -93,11 +100,43 @@ static struct cr_locals *own_copy(cr_task_state *tasks, cr_ext *ext)
     copy->references = 1;
     copy->count = count;
     if (count > 0)
-        memcpy(copy->entries, ext->locals->entries, count * sizeof copy->entries[0]);
+        memcpy(copy->entries, locals->entries, count * sizeof copy->entries[0]);
+    return copy;
+}
+
+/* The task's own array, in place of the one it has. */
+static struct cr_locals *own_copy(cr_task_state *tasks, cr_ext *ext)
+{
+    struct cr_locals *copy = copy_of(tasks, ext->locals);
+    if (!copy)
+        return NULL;
     if (ext->locals)
         cr_locals_drop(tasks, ext->locals);
     ext->locals = copy;
     return copy;
+}
+
+/* The task keeps its reference to what it had, so that going back cannot fail. */
+int cr_local_replace(
+    cr_task *task, const crank_local *key, void *value, struct cr_locals **ret_before)
+{
+    cr_task_state *tasks = cr_task_state_of(cr_loop_here);
+    cr_ext *ext = cr_record_ext(tasks, task);
+    struct cr_locals *copy = ext ? copy_of(tasks, ext->locals) : NULL;
+    if (!copy)
+        return -ENOMEM;
+    size_t i = find(copy, key);
+    copy->count += i == copy->count;
+    copy->entries[i] = (struct entry){ key, value };
+    *ret_before = ext->locals;
+    ext->locals = copy;
+    return 0;
+}
+
+void cr_local_restore(cr_task *task, struct cr_locals *before)
+{
+    cr_locals_drop(cr_task_state_of(cr_loop_here), task->ext->locals);
+    task->ext->locals = before;
 }
 
 /* In place only where no other task shares the array. */

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "world/hosts.h"
+
 #define ROOM_FIRST 16
 
 cr_endpoint *cr_endpoint_find(const cr_world *world, int fd)
@@ -23,7 +25,7 @@ cr_endpoint *cr_endpoint_new(cr_world *world, int family)
     if (!s)
         return NULL;
     s->family = family;
-    s->host = world->net.hosts.acting;
+    s->host = cr_host_here(world);
     s->handshake.sender = s->bytes.sender = s->fin.sender = s;
     s->reset.sender = s->timeout.sender = s;
     return s;

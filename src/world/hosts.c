@@ -8,6 +8,7 @@
 #include "world/hosts.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "world/world.h"
 
@@ -21,12 +22,14 @@ static cr_route *route(const cr_world *world, int from, int to)
                                                     : NULL;
 }
 
-static int find(const cr_hosts *hosts, const char *name)
+/* As names are compared by resolvers. */
+int cr_host_find(const cr_world *world, const char *name)
 {
+    const cr_hosts *hosts = &world->net.hosts;
     for (int i = 0; i < hosts->count; i++)
-        if (strcmp(hosts->all[i].name, name) == 0)
+        if (strcasecmp(hosts->all[i].name, name) == 0)
             return i;
-    return -ENOENT;
+    return strcasecmp(name, CR_WORLD_HOST) == 0 ? 0 : -ENOENT;
 }
 
 /* One host more, or from none to host 0 and one more. */
@@ -46,10 +49,13 @@ static int grow(cr_world *world)
             routes[from * count + to] = hosts->routes[from * hosts->count + to];
     cr_free(world->real, hosts->routes);
     if (hosts->count == 0)
-        all[0] = (cr_host){ .name = "localhost" };
+        all[0] = (cr_host){ .name = CR_WORLD_HOST };
     all[count - 1] = (cr_host){ .down = false };
     hosts->routes = routes;
     hosts->count = count;
+    for (int other = 0; other < count - 1; other++)
+        routes[other * count + count - 1].link = routes[(count - 1) * count + other].link =
+            hosts->usual;
     return 0;
 }
 
@@ -57,11 +63,13 @@ int cr_host_add(cr_world *world, const char *name)
 {
     cr_hosts *hosts = &world->net.hosts;
     size_t length = strlen(name);
-    if (length > CR_HOST_NAME_MAX)
+    if (length > CR_WORLD_NAME_MAX)
         return -ENAMETOOLONG;
-    int known = find(hosts, name);
+    int known = cr_host_find(world, name);
     if (known >= 0)
         return known;
+    if (hosts->count == CR_HOSTS_MAX)
+        return -ENOSPC;
     int err = grow(world);
     if (err < 0)
         return err;
@@ -70,6 +78,12 @@ int cr_host_add(cr_world *world, const char *name)
 }
 
 void cr_host_act(cr_world *world, int host) { world->net.hosts.acting = host; }
+
+int cr_host_here(const cr_world *world)
+{
+    const cr_hosts *hosts = &world->net.hosts;
+    return hosts->here ? hosts->here() : hosts->acting;
+}
 
 /* Of the pairs that are meant the next behind *at; a host is not linked to itself. */
 static cr_route *next_route(const cr_world *world, int from, int to, int *at)
@@ -88,6 +102,8 @@ void cr_host_link(cr_world *world, int from, int to, const cr_link *link)
 {
     cr_route *r;
     int at = 0;
+    if (from == CR_HOST_EVERY && to == CR_HOST_EVERY)
+        world->net.hosts.usual = *link;
     while ((r = next_route(world, from, to, &at)))
         r->link = *link;
 }
@@ -103,7 +119,12 @@ static void set_cut(cr_world *world, int from, int to, bool cut)
 void cr_host_cut(cr_world *world, int from, int to) { set_cut(world, from, to, true); }
 void cr_host_heal(cr_world *world, int from, int to) { set_cut(world, from, to, false); }
 
-void cr_host_power(cr_world *world, int host, bool on) { world->net.hosts.all[host].down = !on; }
+/* Host 0 alone is not in memory, and on. */
+void cr_host_power(cr_world *world, int host, bool on)
+{
+    if (world->net.hosts.count > 0)
+        world->net.hosts.all[host].down = !on;
+}
 
 bool cr_host_is_cut(const cr_world *world, int from, int to)
 {

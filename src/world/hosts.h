@@ -9,12 +9,18 @@ typedef struct cr_link cr_link;
 
 #define CR_HOST_EVERY (-1)
 
-/* The host of that name, made when new: its number, -ENOMEM, -ENAMETOOLONG. Host n has the
+/* The host of that name, made when new: its number, -ENOMEM, -ENAMETOOLONG, -ENOSPC. Host n has the
  * addresses 10.0.0.(n + 1) and fd00::(n + 1), besides the loopback's. */
+#define CR_HOSTS_MAX 254
 int cr_host_add(cr_world *world, const char *name);
-/* Sockets are made on it from now on. */
+/* Its number, or -ENOENT. */
+int cr_host_find(const cr_world *world, const char *name);
+/* Sockets are made on it from now on, where nothing else decides that: world.h's here. */
 void cr_host_act(cr_world *world, int host);
-/* What lies between two hosts, in this direction; CR_HOST_EVERY: every other. */
+/* On which host a socket that is made now belongs. */
+int cr_host_here(const cr_world *world);
+/* What lies between two hosts, in this direction; CR_HOST_EVERY: every other, and where both are
+ * meant so also those that are made later. */
 void cr_host_link(cr_world *world, int from, int to, const cr_link *link);
 /* What is sent in this direction does not arrive until it is healed. */
 void cr_host_cut(cr_world *world, int from, int to);

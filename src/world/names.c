@@ -132,8 +132,7 @@ static bool is_loopback(const cr_name *name)
     return ntohl(name->v4.sin_addr.s_addr) >> 24 == 127;
 }
 
-/* A host's own address, and of which host one is. */
-static void make_own(cr_name *name, int family, int host, in_port_t port)
+void cr_name_make_own(cr_name *name, int family, int host, in_port_t port)
 {
     static const unsigned char prefix[] = { 0xfd };
     unsigned number = (unsigned)host + 1;
@@ -158,7 +157,7 @@ int cr_name_host(const cr_world *world, int host, const cr_name *name)
     if (number == 0 || number > (unsigned)world->net.hosts.count)
         return -ENETUNREACH;
     cr_name own;
-    make_own(&own, name->any.sa_family, (int)number - 1, 0);
+    cr_name_make_own(&own, name->any.sa_family, (int)number - 1, 0);
     return same_address(&own, name) ? (int)number - 1 : -ENETUNREACH;
 }
 
@@ -253,7 +252,7 @@ void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to)
     if (is_any(own) && is_loopback(to))
         make_loopback(own, to->any.sa_family, port_of(own));
     else if (is_any(own))
-        make_own(own, to->any.sa_family, s->host, port_of(own));
+        cr_name_make_own(own, to->any.sa_family, s->host, port_of(own));
 }
 
 cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name)

@@ -199,18 +199,21 @@ void cr_net_start(cr_world *world, int host)
     resume(world);
 }
 
-/* Those that wait to be accepted go with their listener. */
+/* Those that wait to be accepted go with their listener. Nothing has a port any more: the host may
+ * be on again before its tasks have closed what they had. */
 void cr_net_kill(cr_world *world, int host)
 {
     cr_host_power(world, host, false);
     for (size_t at = 0; at < world->net.room; at++) {
         cr_endpoint *s = world->net.endpoints[at];
-        if (!s || s->host != host)
+        if (!s || s->host != host || cr_endpoint_is_local(s))
             continue;
-        if (s->state == CR_ENDPOINT_LISTENING)
+        if (s->state == CR_ENDPOINT_LISTENING) {
             cr_handshake_forget(world, s);
-        if (!cr_endpoint_is_local(s))
-            cr_wire_vanish(world, s);
+            s->state = CR_ENDPOINT_FRESH;
+        }
+        cr_wire_vanish(world, s);
+        s->bound = false;
     }
 }
 

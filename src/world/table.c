@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "world/net.h"
+#include "world/resolver.h"
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 /* A clock at zero would be taken for no instant by careless code. */
@@ -297,7 +298,7 @@ static int sim_signal_group(void *context, int id, int signal)
 static int sim_resolve(
     void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
 {
-    return cr_world_resolve(context, name, ret_addresses, max);
+    return cr_resolver_find(context, name, ret_addresses, max);
 }
 
 /* ---- sockets ---- */

@@ -7,10 +7,6 @@
  * pass; workers read the clock. */
 #include "world/world.h"
 
-#include <netinet/in.h>
-#include <string.h>
-#include <strings.h>
-
 #define HASH_PRIME UINT64_C(0x100000001b3)
 
 void cr_world_follow(cr_world *world, const char *choices, bool continued, int to)
@@ -45,24 +41,4 @@ void cr_world_pass(cr_world *world, int64_t instant)
 {
     cr_world_note(world, (uint64_t)instant);
     atomic_store_explicit(&world->now, instant, memory_order_relaxed);
-}
-
-/* In the order of a machine that has both families. */
-int cr_world_resolve(
-    cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
-{
-    const struct sockaddr_in v4 = { .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-    unsigned n = 0;
-    (void)world;
-    if (strcasecmp(name, "localhost") != 0 && strcasecmp(name, CR_WORLD_HOST) != 0)
-        return -ENOENT;
-    if (n < max)
-        ret_addresses[n++] = v6;
-    if (n < max) {
-        memset(&ret_addresses[n], 0, sizeof *ret_addresses);
-        memcpy(&ret_addresses[n++], &v4, sizeof v4);
-    }
-    return (int)n;
 }

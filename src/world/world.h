@@ -10,7 +10,7 @@
 #include "world/arrivals.h"
 #include "world/choices.h"
 
-#define CR_HOST_NAME_MAX 63
+#define CR_WORLD_NAME_MAX 63
 
 /* What lies between two hosts: spans in nanoseconds; 0: none of it. */
 typedef struct cr_link cr_link;
@@ -30,15 +30,17 @@ typedef struct cr_route {
 
 /* Host 0 is where a program begins; as long as there is no other it is not in memory. */
 typedef struct cr_host {
-    char name[CR_HOST_NAME_MAX + 1];
+    char name[CR_WORLD_NAME_MAX + 1];
     bool down; /* powered off */
 } cr_host;
 
 typedef struct cr_hosts {
     cr_host *all;
-    cr_route *routes; /* of count times count */
-    int count;        /* 0: there is host 0 alone */
-    int acting;       /* sockets are made on this one */
+    cr_route *routes;  /* of count times count */
+    int count;         /* 0: there is host 0 alone */
+    int acting;        /* sockets are made on this one, where here is NULL */
+    int (*here)(void); /* the host of the running task: the ranks above know tasks */
+    cr_link usual;     /* between hosts that are not made yet */
 } cr_hosts;
 
 /* Sockets of the simulated network have numbers where no real descriptor is. */
@@ -90,11 +92,8 @@ static inline bool cr_world_perturbed(const cr_world *world)
 {
     return world->seeded || world->listed;
 }
-/* What a host of the simulated network is called, "localhost" and CR_WORLD_HOST: how many addresses
- * are filled in. -ENOENT: no host has the name. */
+/* What host 0 is called. */
 #define CR_WORLD_HOST "sim"
-int cr_world_resolve(
-    cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
 static inline int64_t cr_world_now(cr_world *world)
 {
     return atomic_load_explicit(&world->now, memory_order_relaxed);

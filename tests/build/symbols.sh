@@ -33,7 +33,8 @@ no_foreign_names() {
 headers_match() {
     echo '#include <crank.h>
 #include <crank/loop.h>
-#include <crank/explore.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
+#include <crank/explore.h>
+#include <crank/sim.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
         grep 'visibility("default")' | grep -oE 'crank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$SCRATCH/declared"
     exported | sed 's/@.*//' | grep '^crank_' | sort -u >"$SCRATCH/exported"
     comm -23 "$SCRATCH/exported" "$SCRATCH/declared" | sed 's/^/exported but not declared: /' >"$SCRATCH/differences"
@@ -41,7 +42,8 @@ headers_match() {
         grep -qx "$name" "$SCRATCH/exported" || echo "declared but not exported: $name"
     done < <(gcc -std=gnu11 -Iinclude -E -P - <<<'#include <crank.h>
 #include <crank/loop.h>
-#include <crank/explore.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
+#include <crank/explore.h>
+#include <crank/sim.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
         grep -oE '\bcrank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) >>"$SCRATCH/differences"
     none_left <"$SCRATCH/differences"
 }

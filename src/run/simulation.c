@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* simulation.c: crank/sim.h, the simulated network as a program sees it.
+ *
+ * Owns on which host a task is: an internal task-local, so that it is inherited as they are, and a
+ * task on host 0 has none. The simulator alone pays for it: the network asks for the running task's
+ * host when a socket is made or a name is looked up. All else is handed to the world
+ * (world/hosts.h, world/net.h), which knows hosts by number.
+ *
+ * It stands this high because a host's end is that of its tasks. Outside the simulator a call that
+ * only changes what the network is like does nothing, so that a test runs there too. */
+#include <crank/scope.h>
+#include <crank/sim.h>
+
+#include "backend/sim.h"
+#include "scope/cancel.h"
+#include "scope/join.h"
+#include "task/error.h"
+#include "task/local.h"
+#include "world/hosts.h"
+#include "world/net.h"
+#include "world/world.h"
+
+/* ---- Which host ---- */
+
+static const crank_local host_key;
+
+static int host_of(const cr_task *task) { return (int)(intptr_t)cr_local_of(task, &host_key); }
+
+static int here(void)
+{
+    const cr_task *self = cr_self();
+    return self ? host_of(self) : 0;
+}
+
+int crank_sim_host_id(void) { return here(); }
+
+/* NULL: nothing is simulated. */
+static cr_world *world_of(const char *call)
+{
+    const crank_loop *loop = cr_checked_loop(call);
+    return loop->simulated ? cr_sim_world(loop->backend) : NULL;
+}
+
+static int not_simulated(const char *call)
+{
+    return cr_error_set(-ENOTSUP, "%s: this run is not simulated; CRANK_BACKEND=sim is", call);
+}
+
+/* A host's number, or CR_HOST_EVERY. */
+static int find(const cr_world *world, const char *name, const char *call, int *ret_host)
+{
+    int host = name ? cr_host_find(world, name) : CR_HOST_EVERY;
+    *ret_host = host;
+    if (host == -ENOENT)
+        return cr_error_set(host,
+            "%s: no host of the simulated network is called %s; crank_sim_host makes one", call,
+            name);
+    return 0;
+}
+
+static int find_two(const cr_world *world, const char *names[2], const char *call, int ret_hosts[2])
+{
+    int err = find(world, names[0], call, &ret_hosts[0]);
+    return err < 0 ? err : find(world, names[1], call, &ret_hosts[1]);
+}
+
+/* ---- Hosts ---- */
+
+static crank_task *no_host(int err, const char *name)
+{
+    (void)cr_error_set(
+        err, "crank_sim_host: cannot make the host %s: %s", name, cr_failure_error_words(err));
+    errno = -err;
+    return NULL;
+}
+
+/* The task takes the host from its parent, which has it for as long as the spawn takes. */
+crank_task *crank_sim_host_(const char *name, crank_function_ *fn, const crank_site *site)
+{
+    struct cr_locals *before;
+    cr_task *self = cr_checked_self("crank_sim_host");
+    cr_world *world = world_of("crank_sim_host");
+    CR_CHECK(name && *name, "crank_sim_host: the host has no name");
+    if (!world)
+        return crank_spawn_(0, fn, site);
+    int host = cr_host_add(world, name);
+    int err = host < 0 ? host : cr_local_replace(self, &host_key, (void *)(intptr_t)host, &before);
+    if (err < 0)
+        return no_host(err, name);
+    world->net.hosts.here = here;
+    cr_net_start(world, host);
+    crank_task *task = crank_spawn_(0, fn, site);
+    cr_local_restore(self, before);
+    return task;
+}
+
+/* ---- Links ---- */
+
+/* Also true of what is not a number. */
+static bool is_wrong(double value) { return !(value >= 0); }
+
+/* So many that they do not show are as good as any number; some, but less than one, are one. */
+static uint64_t bandwidth_of(double bytes)
+{
+    if (bytes >= (double)CR_NEVER)
+        return 0;
+    return bytes > 0 && bytes < 1 ? 1 : (uint64_t)bytes;
+}
+
+int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *link)
+{
+    int hosts[2];
+    cr_world *world = world_of("crank_sim_set_link");
+    CR_CHECK(link, "crank_sim_set_link: the link is NULL");
+    if (is_wrong(link->latency) || is_wrong(link->jitter) || is_wrong(link->tail) ||
+        is_wrong(link->bandwidth))
+        return cr_error_set(-EINVAL, "crank_sim_set_link: a field is negative or not a number");
+    if (!world)
+        return 0;
+    int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_set_link", hosts);
+    if (err < 0)
+        return err;
+    const cr_link set = {
+        .latency = cr_loop_nanoseconds(link->latency),
+        .jitter = cr_loop_nanoseconds(link->jitter),
+        .tail = cr_loop_nanoseconds(link->tail),
+        .bandwidth = bandwidth_of(link->bandwidth),
+    };
+    cr_host_link(world, hosts[0], hosts[1], &set);
+    return 0;
+}
+
+int crank_sim_cut(const char *from, const char *to, bool one_way)
+{
+    int hosts[2];
+    cr_world *world = world_of("crank_sim_cut");
+    if (!world)
+        return not_simulated("crank_sim_cut");
+    int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_cut", hosts);
+    if (err < 0)
+        return err;
+    cr_host_cut(world, hosts[0], hosts[1]);
+    if (!one_way)
+        cr_host_cut(world, hosts[1], hosts[0]);
+    return 0;
+}
+
+int crank_sim_heal(const char *from, const char *to)
+{
+    int hosts[2];
+    cr_world *world = world_of("crank_sim_heal");
+    if (!world)
+        return 0;
+    int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_heal", hosts);
+    if (err < 0)
+        return err;
+    cr_net_heal(world, hosts[0], hosts[1]);
+    cr_net_heal(world, hosts[1], hosts[0]);
+    return 0;
+}
+
+int crank_sim_reset(const char *a, const char *b)
+{
+    int hosts[2];
+    cr_world *world = world_of("crank_sim_reset");
+    if (!world)
+        return not_simulated("crank_sim_reset");
+    int err = find_two(world, (const char *[2]){ a, b }, "crank_sim_reset", hosts);
+    if (err < 0)
+        return err;
+    cr_net_reset(world, hosts[0], hosts[1]);
+    cr_net_reset(world, hosts[1], hosts[0]);
+    return 0;
+}
+
+/* ---- Power ---- */
+
+static bool lives_on(const cr_task *task, int host)
+{
+    return task->fiber.life != CR_ENDED && host_of(task) == host;
+}
+
+/* A task of the host, each of which is asked to end once; NULL: none is left. A request may end
+ * others, too. */
+static cr_task *cancel_all(crank_loop *loop, int host)
+{
+    cr_task_state *tasks = cr_task_state_of(loop);
+    cr_task *task;
+    size_t at = 0;
+    while ((task = cr_record_next(tasks, &at)))
+        if (lives_on(task, host) && cr_task_requests(task) == 0)
+            (void)cr_cancel_task(loop, task);
+    at = 0;
+    do
+        task = cr_record_next(tasks, &at);
+    while (task && !lives_on(task, host));
+    return task;
+}
+
+/* What they spawn while they end is asked to end with the next round. */
+static int end_all(crank_loop *loop, int host)
+{
+    cr_task *task;
+    while ((task = cancel_all(loop, host))) {
+        crank_task *handle = cr_task_handle(task);
+        ssize_t ended = crank_wait(&handle, 1, CRANK_ALL_COMPLETED, CRANK_FOREVER);
+        if (ended < 0)
+            return (int)ended;
+    }
+    return 0;
+}
+
+int crank_sim_kill(const char *name)
+{
+    cr_caller w;
+    int host;
+    CR_CHECK(name, "crank_sim_kill: the host's name is NULL");
+    int err = cr_checkpoint(&w, "crank_sim_kill");
+    if (err < 0)
+        return err;
+    cr_world *world = world_of("crank_sim_kill");
+    if (!world)
+        return not_simulated("crank_sim_kill");
+    err = find(world, name, "crank_sim_kill", &host);
+    if (err < 0)
+        return err;
+    CR_CHECK(host != 0 && host != host_of(w.self),
+        "crank_sim_kill: the caller waits for the tasks of %s, and is one of them or their child",
+        name);
+    cr_net_kill(world, host);
+    return end_all(w.loop, host);
+}
