@@ -48,10 +48,32 @@ CRANK_API int crank_sim_cut(const char *from, const char *to, bool one_way);
 CRANK_API int crank_sim_heal(const char *from, const char *to);
 /* Reset all connections between two hosts, at both sides. 0, -ENOENT. */
 CRANK_API int crank_sim_reset(const char *a, const char *b);
+/* Wait until no other task has run for cushion seconds: what was to happen at once has happened, and what is left waits
+ * for time, or for nothing. 0 is the least time there is, a nanosecond. Works outside the simulator, too. Where tasks
+ * wake each other more often than that it does not end: the caller sets the limit of time. Fails with -EINVAL,
+ * -ECANCELED, -ENOMEM. */
+CRANK_API CRANK_BLOCKS int crank_sim_settle(double cushion);
+
+/* ---- Faults ---------------------------------------------------------------------------------------------------- */
+
 /* Power a host off: nothing that it has sent arrives any more, its peers are told nothing; its tasks are cancelled, and
  * the call waits until they have ended. crank_sim_host powers it on again. A task that waits so must not be on the host
  * itself, and the host not be "sim": a CHECK. Fails with -ENOENT, -ECANCELED (some tasks may not have ended). */
 CRANK_API CRANK_BLOCKS int crank_sim_kill(const char *host);
+/* What goes wrong by chance from now on: shares, from 0 to 1. Zero is never. */
+typedef struct crank_sim_faults {
+    double refuse; /* of calls, which are refused as if no socket listened: -ECONNREFUSED */
+    double reset;  /* of connections, which are reset at both sides when some of the first bytes arrive: -ECONNRESET */
+    double half;   /* of connections, which break so at the side that accepted, and the other is told nothing */
+    double accept; /* of connections, which are reset just before they are accepted */
+    double lookup; /* of lookups, which no name server answers: -EAGAIN */
+} crank_sim_faults;
+/* 0; fails with -EINVAL (no share), -ENOTSUP. */
+CRANK_API int crank_sim_set_faults(const crank_sim_faults *faults);
+/* Say what a lookup of a name gives, and after how many seconds: addresses, "10.0.0.2, fd00::2" or hosts' names, at
+ * most 8; or, with NULL for them, an error, -ENOENT or -EAGAIN say. It goes before a host's own name. 0; fails with
+ * -EINVAL, -E2BIG (too many), -ENOENT (no such host), -ENOMEM. */
+CRANK_API int crank_sim_name(const char *name, const char *addresses, int error, double delay);
 
 CRANK_END_DECLS
 #endif

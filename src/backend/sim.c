@@ -24,6 +24,7 @@
 #include "backend/nonblocking.h"
 #include "backend/sim.h"
 #include "world/net.h"
+#include "world/weather.h"
 #include "world/world.h"
 
 #define ROOM_FIRST 16
@@ -389,6 +390,15 @@ static int sim_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend)
 void cr_sim_follow(cr_backend *backend, const char *choices, bool continued, int to)
 {
     cr_world_follow(&sim_of(backend)->world, choices, continued, to);
+}
+
+/* The options have been looked at before. */
+void cr_sim_weather(cr_backend *backend, const char *text)
+{
+    cr_weather weather;
+    const char *why;
+    if (cr_weather_read(text, &weather, &why) == 0)
+        cr_weather_set(&sim_of(backend)->world, &weather);
 }
 
 cr_world *cr_sim_world(cr_backend *backend) { return &sim_of(backend)->world; }

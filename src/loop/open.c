@@ -117,6 +117,8 @@ static int open_loop(const crank_options *options, const cr_sys *sys, bool bare,
     }
     if (loop->simulated && filled.choices)
         explore(loop, !options || !options->choices);
+    if (loop->simulated && filled.sim_net)
+        cr_sim_weather(loop->backend, filled.sim_net);
     cr_inherit_prepare();
     cr_registry_add(loop);
     *ret_loop = loop;

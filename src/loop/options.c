@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "world/choices.h"
+#include "world/weather.h"
 
 #define STACK_DEFAULT ((size_t)192 * 1024)
 #define STACK_MOST ((size_t)8 * 1024 * 1024)
@@ -97,6 +98,15 @@ static int fill_choices(crank_options *options, const char **ret_why)
     return 0;
 }
 
+/* The text is read when the simulator is open: here it is only looked at. */
+static int fill_weather(crank_options *options, const char **ret_why)
+{
+    cr_weather weather;
+    if (!options->sim_net)
+        options->sim_net = variable("CRANK_SIM_NET");
+    return options->sim_net ? cr_weather_read(options->sim_net, &weather, ret_why) : 0;
+}
+
 /* Can only be switched on: a program that has set it keeps it, whatever the variable says. */
 static int fill_switch(bool *option, const char *name, const char *why, const char **ret_why)
 {
@@ -171,7 +181,8 @@ static int fill_numbers(crank_options *options, const char **ret_why)
 /* 0 asks for nothing, in each of them. */
 const char *cr_options_ignored(void)
 {
-    static const char *const simulators[] = { "CRANK_SEED", "CRANK_CHOICES", "CRANK_TRACE_HASH" };
+    static const char *const simulators[] = { "CRANK_SEED", "CRANK_CHOICES", "CRANK_SIM_NET",
+        "CRANK_TRACE_HASH" };
     for (size_t i = 0; i < sizeof simulators / sizeof simulators[0]; i++)
         if (variable(simulators[i]) && strcmp(variable(simulators[i]), "0") != 0)
             return simulators[i];
@@ -188,6 +199,8 @@ int cr_options_fill(const crank_options *given, crank_options *ret_options, cons
         err = fill_seed(&options, ret_why);
     if (!err)
         err = fill_choices(&options, ret_why);
+    if (!err)
+        err = fill_weather(&options, ret_why);
     if (!err)
         err = fill_switch(&options.debug, "CRANK_DEBUG", "CRANK_DEBUG is neither 0 nor 1", ret_why);
     if (!err)

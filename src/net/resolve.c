@@ -3,7 +3,8 @@
  *
  * Owns the wait for an answer, and what needs no lookup: numbers, and "localhost", which is the
  * loopback of both families on every machine (RFC 6761), whatever a hosts file lacks. Under the
- * simulator the names are the world's, which answers in the same instant and without a thread. */
+ * simulator the names are the world's, which needs no thread: it answers in the same instant, or when
+ * it was told to. */
 #include "net/resolve.h"
 
 #include <stdio.h>
@@ -11,9 +12,11 @@
 #include <strings.h>
 
 #include <crank/task.h>
+#include "backend/sim.h"
 #include "base/check.h"
 #include "net/lookup.h"
 #include "task/error.h"
+#include "world/resolver.h"
 
 /* ---- Waiting for the answer ---- */
 
@@ -86,7 +89,8 @@ static int answer_localhost(answer *ret_answer)
 static int ask_world(const cr_caller *w, const char *name, answer *ret_answer)
 {
     const cr_sys *sys = w->loop->sys;
-    int err = crank_sleep(0);
+    int64_t delay = cr_resolver_delay(cr_sim_world(w->loop->backend), name);
+    int err = crank_sleep((double)delay / (double)CR_SECOND);
     if (err < 0)
         return err;
     return sys->resolve(sys->context, name, ret_answer->addresses, CR_LOOKUP_MAX);

@@ -11,13 +11,19 @@
 #include <crank/scope.h>
 #include <crank/sim.h>
 
+#include <string.h>
+
 #include "backend/sim.h"
 #include "scope/cancel.h"
+#include "net/address.h"
 #include "scope/join.h"
 #include "task/error.h"
 #include "task/local.h"
+#include "task/sleep.h"
 #include "world/hosts.h"
 #include "world/net.h"
+#include "world/resolver.h"
+#include "world/weather.h"
 #include "world/world.h"
 
 /* ---- Which host ---- */
@@ -41,6 +47,7 @@ static cr_world *world_of(const char *call)
     return loop->simulated ? cr_sim_world(loop->backend) : NULL;
 }
 
+/* What makes something go wrong must not seem to have done so. */
 static int not_simulated(const char *call)
 {
     return cr_error_set(-ENOTSUP, "%s: this run is not simulated; CRANK_BACKEND=sim is", call);
@@ -66,6 +73,7 @@ static int find_two(const cr_world *world, const char *names[2], const char *cal
 
 /* ---- Hosts ---- */
 
+/* As a spawn fails; the captured call is given up with the next one. */
 static crank_task *no_host(int err, const char *name)
 {
     (void)cr_error_set(
@@ -99,14 +107,7 @@ crank_task *crank_sim_host_(const char *name, crank_function_ *fn, const crank_s
 /* Also true of what is not a number. */
 static bool is_wrong(double value) { return !(value >= 0); }
 
-/* So many that they do not show are as good as any number; some, but less than one, are one. */
-static uint64_t bandwidth_of(double bytes)
-{
-    if (bytes >= (double)CR_NEVER)
-        return 0;
-    return bytes > 0 && bytes < 1 ? 1 : (uint64_t)bytes;
-}
-
+/* The fields are looked at outside the simulator too: a test that is wrong is wrong everywhere. */
 int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *link)
 {
     int hosts[2];
@@ -120,12 +121,7 @@ int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *l
     int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_set_link", hosts);
     if (err < 0)
         return err;
-    const cr_link set = {
-        .latency = cr_loop_nanoseconds(link->latency),
-        .jitter = cr_loop_nanoseconds(link->jitter),
-        .tail = cr_loop_nanoseconds(link->tail),
-        .bandwidth = bandwidth_of(link->bandwidth),
-    };
+    const cr_link set = cr_weather_link(link->latency, link->jitter, link->tail, link->bandwidth);
     cr_host_link(world, hosts[0], hosts[1], &set);
     return 0;
 }
@@ -145,6 +141,7 @@ int crank_sim_cut(const char *from, const char *to, bool one_way)
     return 0;
 }
 
+/* Both ways, whichever was cut: the two calls are alike where a host is every host. */
 int crank_sim_heal(const char *from, const char *to)
 {
     int hosts[2];
@@ -173,8 +170,148 @@ int crank_sim_reset(const char *a, const char *b)
     return 0;
 }
 
+/* ---- Faults and names ---- */
+
+/* Also true of what is not a number. */
+static bool is_no_share(double value) { return !(value >= 0 && value <= 1); }
+
+int crank_sim_set_faults(const crank_sim_faults *faults)
+{
+    cr_world *world = world_of("crank_sim_set_faults");
+    CR_CHECK(faults, "crank_sim_set_faults: the faults are NULL; zeros are none");
+    if (is_no_share(faults->refuse) || is_no_share(faults->reset) || is_no_share(faults->half) ||
+        is_no_share(faults->accept) || is_no_share(faults->lookup))
+        return cr_error_set(-EINVAL, "crank_sim_set_faults: a share is not from 0 to 1");
+    if (!world)
+        return not_simulated("crank_sim_set_faults");
+    world->net.faults =
+        (cr_faults){ faults->refuse, faults->reset, faults->half, faults->accept, faults->lookup };
+    return 0;
+}
+
+/* One address, or those of a host: how many are filled in. */
+static int read_address(
+    const cr_world *world, const char *text, struct sockaddr_in6 ret_addresses[2])
+{
+    cr_address_parts parts;
+    socklen_t size;
+    int err = cr_address_split_host(text, 0, &parts);
+    if (err < 0)
+        return err;
+    if (parts.kind == CR_ADDRESS_NAME)
+        return cr_resolver_host(world, parts.name, ret_addresses);
+    if (parts.kind != CR_ADDRESS_NUMBER)
+        return -EINVAL;
+    const struct sockaddr *address = cr_address_sockaddr(&parts.address, &size);
+    memset(&ret_addresses[0], 0, sizeof ret_addresses[0]);
+    memcpy(&ret_addresses[0], address, size);
+    return 1;
+}
+
+/* Blanks may stand around a comma. */
+static int read_addresses(const cr_world *world, const char *text, cr_known *known)
+{
+    while (*(text += strspn(text, ", "))) {
+        char one[CR_KNOWN_NAME_MAX + 1];
+        size_t length = strcspn(text, ", ");
+        if (length >= sizeof one || known->count + 2 > CR_KNOWN_MAX)
+            return -E2BIG;
+        memcpy(one, text, length);
+        one[length] = '\0';
+        int n = read_address(world, one, &known->addresses[known->count]);
+        if (n < 0)
+            return n;
+        known->count += (unsigned)n;
+        text += length;
+    }
+    return known->count > 0 ? 0 : -EINVAL;
+}
+
+static int cannot_name(const char *name, const char *why, int err)
+{
+    return cr_error_set(err, "crank_sim_name: cannot name %s: %s", name, why);
+}
+
+/* Nothing is known of the name until all of it has been read: a copy is given away last. */
+int crank_sim_name(const char *name, const char *addresses, int error, double delay)
+{
+    cr_known known = { .error = error };
+    cr_world *world = world_of("crank_sim_name");
+    CR_CHECK(name, "crank_sim_name: the name is NULL");
+    size_t length = strlen(name);
+    if (length == 0 || length > CR_KNOWN_NAME_MAX)
+        return cr_error_set(-EINVAL, "crank_sim_name: a name has 1 to 253 bytes");
+    if (is_wrong(delay) || error > 0 || !addresses != (error < 0))
+        return cannot_name(
+            name, "it has either addresses or a negative error, and a delay from 0", -EINVAL);
+    if (!world)
+        return 0;
+    memcpy(known.name, name, length);
+    known.delay = cr_loop_nanoseconds(delay);
+    int err = addresses ? read_addresses(world, addresses, &known) : 0;
+    if (err == 0)
+        err = cr_resolver_give(world, &known);
+    return err < 0 ? cannot_name(name, cr_failure_error_words(err), err) : 0;
+}
+
+/* ---- Settling ---- */
+
+/* State of one wait, on the waiting task's stack. */
+typedef struct settling {
+    int64_t cushion;
+    uint64_t switches; /* when the timer was started: while it waits others alone are counted */
+} settling;
+
+static bool abort_settling(cr_task *task)
+{
+    cr_timer_stop(cr_loop_here, &task->timer);
+    return true;
+}
+
+/* Once more, if any other task has run meanwhile. */
+static void settling_due(crank_loop *loop, cr_task *self)
+{
+    settling *s = self->wait_object;
+    int err = 0;
+    bool quiet = s->switches == loop->runner.switches;
+    s->switches = loop->runner.switches;
+    if (!quiet)
+        err = cr_timer_start(loop, &self->timer, CR_TIMER_TASK, cr_after(cr_now(loop), s->cushion));
+    if (quiet || err < 0)
+        cr_wake(loop, self, err);
+}
+
+static const cr_wait_ops settling_wait = {
+    .what = "waits until nothing else runs for",
+    .abort = abort_settling,
+    .on_timeout = settling_due,
+    .describe = cr_sleep_describe,
+};
+
+/* Virtual time passes only when nothing is ready: a timer that is due has waited for all that could
+ * run before. So a cushion of nothing is a nanosecond. For real it is one turn at least. */
+int crank_sim_settle(double cushion)
+{
+    cr_caller w;
+    int err = cr_checkpoint(&w, "crank_sim_settle");
+    if (err < 0)
+        return err;
+    if (is_wrong(cushion))
+        return cr_error_set(-EINVAL, "crank_sim_settle: the cushion is not a number from 0");
+    int64_t span = cr_loop_nanoseconds(cushion);
+    settling s = { .cushion = span > 0 ? span : 1, .switches = w.loop->runner.switches };
+    err =
+        cr_timer_start(w.loop, &w.self->timer, CR_TIMER_TASK, cr_after(cr_now(w.loop), s.cushion));
+    if (err == 0) {
+        w.self->wait_object = &s;
+        err = (int)cr_park(&w, &settling_wait);
+    }
+    return err == -ENOMEM ? cr_error_set(err, "crank_sim_settle: out of memory for a timer") : err;
+}
+
 /* ---- Power ---- */
 
+/* Futures have no host: they end with the tasks that wait for them, or by those that own them. */
 static bool lives_on(const cr_task *task, int host)
 {
     return task->fiber.life != CR_ENDED && host_of(task) == host;
@@ -210,6 +347,7 @@ static int end_all(crank_loop *loop, int host)
     return 0;
 }
 
+/* The network first: what the tasks do while they end reaches no peer. */
 int crank_sim_kill(const char *name)
 {
     cr_caller w;

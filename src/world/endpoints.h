@@ -57,6 +57,8 @@ struct cr_endpoint {
     cr_arrival fin;
     cr_arrival reset;
     cr_arrival timeout; /* of a call, or of what was sent and is cut off */
+    unsigned doom;      /* so many more arrivals until the connection breaks; 0: it does not */
+    bool doom_half;     /* and then this side alone learns of it */
     int host;
     int peer_host;
     int64_t retry; /* of a SYN that found no room: until the next one, nanoseconds */
@@ -132,6 +134,8 @@ void cr_handshake_stop(cr_world *world, cr_endpoint *listener);
 int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s, size_t n);
 bool cr_wire_readable(const cr_endpoint *s);
 bool cr_wire_writable(const cr_endpoint *s);
+/* A new connection, by the side that answers: does it break one day? */
+void cr_wire_doom(cr_world *world, cr_endpoint *s);
 /* The descriptor goes: as Linux ends a connection, by its end or by a reset. */
 void cr_wire_close(cr_world *world, cr_endpoint *s);
 /* Tell the peer that the connection is no more. */

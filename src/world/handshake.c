@@ -117,17 +117,18 @@ static void syn_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake);
     cr_endpoint *listener = cr_name_listener(world, caller->peer_host, &caller->peer_name);
-    if (!listener) {
+    if (!listener || cr_world_strikes(world, world->net.faults.refuse)) {
         int64_t at = cr_host_arrival(world, caller->peer_host, caller->host, 0);
         cr_arrival_plan(&world->net.arrivals, arrival, at, &refusal);
         return;
     }
     cr_endpoint *s = is_full(listener) ? NULL : answer(world, listener, caller);
-    if (s)
-        cr_arrival_plan(
-            &world->net.arrivals, &s->handshake, cr_wire_arrival(world, s, 0), &syn_ack);
-    else
+    if (!s) {
         syn_is_lost(world, arrival);
+        return;
+    }
+    cr_wire_doom(world, s);
+    cr_arrival_plan(&world->net.arrivals, &s->handshake, cr_wire_arrival(world, s, 0), &syn_ack);
 }
 
 /* Called again while a call is under way, or after it: as inet_stream_connect, but that one which
@@ -249,6 +250,11 @@ int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *s
     cr_endpoint *s = first_done(listener);
     if (!s)
         return listener->shut & CR_SHUT_RECV ? -EINVAL : -EAGAIN;
+    if (!cr_endpoint_is_local(s) && cr_world_strikes(world, world->net.faults.accept)) {
+        cr_wire_reset(world, s);
+        leave_for_good(world, s);
+        return -ECONNABORTED;
+    }
     int number = cr_endpoint_number(world, s);
     if (number < 0)
         return number;

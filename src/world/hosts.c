@@ -15,6 +15,7 @@
 #define JITTER_STEPS 4
 #define TAIL_ONE_OF 64
 
+/* NULL: of host 0 alone. */
 static cr_route *route(const cr_world *world, int from, int to)
 {
     const cr_hosts *hosts = &world->net.hosts;
@@ -135,10 +136,8 @@ bool cr_host_is_cut(const cr_world *world, int from, int to)
 
 int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
 {
-    cr_route *r = from == to ? NULL : route(world, from, to);
+    cr_route *r = from == to ? &world->net.hosts.within : route(world, from, to);
     int64_t at = cr_world_now(world);
-    if (!r)
-        return at;
     if (r->link.bandwidth) {
         double span = (double)n / (double)r->link.bandwidth * (double)CR_SECOND;
         r->free_at = (r->free_at > at ? r->free_at : at) + (int64_t)span;

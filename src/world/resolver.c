@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver.c: names on the simulated network, and their addresses.
  *
- * Owns no hosts: each is found by the name it was made with (hosts.h). A host sees itself and
- * "localhost" at the loopback, as a machine whose hosts file says so, and every other host at that
- * host's own addresses. IPv6 comes first, in the order of a machine that has both families. */
+ * Owns the names that a program has given; they go before the hosts', each of which is found by the
+ * name it was made with (hosts.h). A host sees itself and "localhost" at the loopback, as a machine
+ * whose hosts file says so, and every other host at that host's own addresses. IPv6 comes first, in
+ * the order of a machine that has both families. */
 #include "world/resolver.h"
 
 #include <string.h>
@@ -11,6 +12,8 @@
 
 #include "world/endpoints.h"
 #include "world/hosts.h"
+
+static const int families[] = { AF_INET6, AF_INET };
 
 static void fill(struct sockaddr_in6 *ret_address, const cr_name *name)
 {
@@ -32,11 +35,32 @@ static void make(cr_world *world, int family, int host, cr_name *ret_name)
     }
 }
 
+static cr_known *find(const cr_world *world, const char *name)
+{
+    cr_known *known = world->net.names;
+    while (known && strcasecmp(known->name, name) != 0)
+        known = known->next;
+    return known;
+}
+
+static int answer(const cr_known *known, struct sockaddr_in6 *ret_addresses, unsigned max)
+{
+    unsigned n = known->count < max ? known->count : max;
+    if (known->error)
+        return known->error;
+    memcpy(ret_addresses, known->addresses, n * sizeof *ret_addresses);
+    return (int)n;
+}
+
 int cr_resolver_find(
     cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
 {
-    static const int families[] = { AF_INET6, AF_INET };
     bool local = strcasecmp(name, "localhost") == 0;
+    const cr_known *known = find(world, name);
+    if (!local && cr_world_strikes(world, world->net.faults.lookup))
+        return -EAGAIN;
+    if (known)
+        return answer(known, ret_addresses, max);
     int host = local ? cr_host_here(world) : cr_host_find(world, name);
     if (host < 0)
         return host;
@@ -47,4 +71,46 @@ int cr_resolver_find(
         fill(&ret_addresses[n], &found);
     }
     return (int)n;
+}
+
+int64_t cr_resolver_delay(const cr_world *world, const char *name)
+{
+    const cr_known *known = find(world, name);
+    return known ? known->delay : 0;
+}
+
+int cr_resolver_give(cr_world *world, const cr_known *known)
+{
+    cr_known *kept = find(world, known->name);
+    if (!kept) {
+        kept = cr_alloc_zero(world->real, sizeof *kept);
+        if (!kept)
+            return -ENOMEM;
+        kept->next = world->net.names;
+        world->net.names = kept;
+    }
+    cr_known *next = kept->next;
+    *kept = *known;
+    kept->next = next;
+    return 0;
+}
+
+int cr_resolver_host(const cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses)
+{
+    int host = cr_host_find(world, name);
+    for (int i = 0; i < 2 && host >= 0; i++) {
+        cr_name found;
+        cr_name_make_own(&found, families[i], host, 0);
+        fill(&ret_addresses[i], &found);
+    }
+    return host < 0 ? host : 2;
+}
+
+void cr_resolver_deinit(cr_world *world)
+{
+    while (world->net.names) {
+        cr_known *known = world->net.names;
+        world->net.names = known->next;
+        cr_free(world->real, known);
+    }
 }

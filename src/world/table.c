@@ -575,4 +575,8 @@ void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
     make_table(world);
 }
 
-void cr_world_deinit(cr_world *world) { cr_net_deinit(world); }
+void cr_world_deinit(cr_world *world)
+{
+    cr_net_deinit(world);
+    cr_resolver_deinit(world);
+}

@@ -20,6 +20,7 @@
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
 #define WINDOW ((size_t)64 * 1024)     /* arrived and not read */
 #define LOCAL_MAX ((size_t)128 * 1024) /* AF_UNIX: sent and not read */
+#define DOOM_MAX 8                     /* arrivals until a connection breaks */
 #define LOCAL_KIND 16                  /* in the hash */
 
 int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s, size_t n)
@@ -133,6 +134,29 @@ static size_t choose_part(cr_world *world, size_t n)
 static void bytes_arrive(cr_world *world, cr_arrival *arrival);
 static const cr_arrival_type bytes = { .kind = 4, .arrive = bytes_arrive };
 
+/* It breaks at one of its first arrivals of bytes, if it has so many. */
+void cr_wire_doom(cr_world *world, cr_endpoint *s)
+{
+    const cr_faults *faults = &world->net.faults;
+    bool reset_both = cr_world_strikes(world, faults->reset);
+    s->doom_half = !reset_both && cr_world_strikes(world, faults->half);
+    if (reset_both || s->doom_half)
+        s->doom = 1 + (unsigned)cr_world_choose(world, DOOM_MAX);
+}
+
+/* True: the connection has broken, and nothing arrives any more. */
+static bool breaks(cr_world *world, cr_endpoint *from)
+{
+    cr_endpoint *doomed = from->doom ? from : from->peer;
+    if (!doomed->doom || --doomed->doom > 0)
+        return false;
+    if (!doomed->doom_half && doomed->peer->state == CR_ENDPOINT_OPEN)
+        cr_wire_end(world, doomed->peer, ECONNRESET);
+    if (doomed->state == CR_ENDPOINT_OPEN)
+        cr_wire_end(world, doomed, ECONNRESET);
+    return true;
+}
+
 /* Bytes for a socket that is closed, or gone with its host, are answered by a reset, as by a kernel
  * that has no place for them. */
 static void take_in(cr_world *world, cr_endpoint *from, size_t n)
@@ -154,6 +178,8 @@ static void bytes_arrive(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *from = cr_container_of(arrival, cr_endpoint, bytes);
     int64_t now = cr_world_now(world);
+    if (breaks(world, from))
+        return;
     size_t n = choose_part(world, cr_flow_pending(&from->out, now));
     cr_flow_advance(&from->out, n);
     if (from->out.marked > 0)

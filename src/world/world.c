@@ -8,6 +8,7 @@
 #include "world/world.h"
 
 #define HASH_PRIME UINT64_C(0x100000001b3)
+#define SHARE_STEPS 1000000
 
 void cr_world_follow(cr_world *world, const char *choices, bool continued, int to)
 {
@@ -35,6 +36,22 @@ size_t cr_world_choose(cr_world *world, size_t n)
     cr_world_note(world, n);
     cr_world_note(world, chosen);
     return chosen;
+}
+
+/* A certain fault is no choice, nor is an impossible one. */
+bool cr_world_strikes(cr_world *world, double share)
+{
+    size_t struck = 0;
+    if (share <= 0 || share >= 1)
+        return share >= 1;
+    if (world->listed && cr_choices_take(&world->list, &struck))
+        struck = struck > 0;
+    else if (!world->listed || world->seeded)
+        struck = (double)cr_prng_below(&world->chance, SHARE_STEPS) < share * SHARE_STEPS;
+    if (world->listed)
+        cr_choices_tell(&world->list, struck, 2);
+    cr_world_note(world, struck);
+    return struck;
 }
 
 void cr_world_pass(cr_world *world, int64_t instant)

@@ -41,6 +41,7 @@ typedef struct cr_hosts {
     int acting;        /* sockets are made on this one, where here is NULL */
     int (*here)(void); /* the host of the running task: the ranks above know tasks */
     cr_link usual;     /* between hosts that are not made yet */
+    cr_route within;   /* between the sockets of one host: weather.c's alone */
 } cr_hosts;
 
 /* Sockets of the simulated network have numbers where no real descriptor is. */
@@ -48,6 +49,16 @@ typedef struct cr_hosts {
 static inline bool cr_is_virtual(int fd) { return fd >= CR_VIRTUAL_FIRST; }
 
 typedef struct cr_endpoint cr_endpoint;
+typedef struct cr_known cr_known;
+
+/* What goes wrong by chance: shares, from 0 to 1, of calls, connections or lookups. */
+typedef struct cr_faults {
+    double refuse; /* of calls, which are refused */
+    double reset;  /* of connections, which are reset at both sides, early on */
+    double half;   /* of connections, which end so at one side: the other is told nothing */
+    double accept; /* of connections, which are reset before they are accepted */
+    double lookup; /* of lookups, which no name server answers */
+} cr_faults;
 
 /* The simulated network: see net.h. */
 typedef struct cr_net {
@@ -56,6 +67,8 @@ typedef struct cr_net {
     size_t open;          /* how many numbers are not free */
     cr_arrivals arrivals; /* what is on its way */
     cr_hosts hosts;
+    cr_faults faults;
+    cr_known *names; /* that were given: resolver.h */
     uint64_t connections;
     unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
 } cr_net;
@@ -87,6 +100,9 @@ void cr_world_note(cr_world *world, uint64_t word);
 /* One of n: 0 when nothing is perturbed, else the seed's or the list's. Noted, so that runs with
  * seed 0 have a hash as well. */
 size_t cr_world_choose(cr_world *world, size_t n);
+/* Does something go wrong that goes wrong in a share of all cases? Not in the plain order of a
+ * list; else by chance, with seed 0 too, for the program has asked for it. */
+bool cr_world_strikes(cr_world *world, double share);
 /* Is there anything to choose: a seed, or a list? */
 static inline bool cr_world_perturbed(const cr_world *world)
 {

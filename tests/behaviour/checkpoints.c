@@ -5,6 +5,7 @@
  * One row per prototype marked CRANK_BLOCKS; tests/build/checkpoints.sh compares the names with the
  * headers. A row makes its call in a world in which nothing has to be waited for, and gives what that
  * gave. When it was cancelled it must have left the world as it was. */
+#include <crank/sim.h>
 #include "context/fiber.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -389,6 +390,18 @@ static int serve_none(crank_stream *peer)
     return 0;
 }
 static long do_serve(struct world *w) { return crank_serve(w->stopped, serve_none); }
+/* Where nothing is simulated there is nothing to kill. */
+static long do_sim_kill(struct world *w)
+{
+    (void)w;
+    int err = crank_sim_kill("nobody");
+    return err == -ENOENT || err == -ENOTSUP ? 0 : err;
+}
+static long do_sim_settle(struct world *w)
+{
+    (void)w;
+    return crank_sim_settle(0);
+}
 
 /* Does it wait in this world, or cannot it be called again and again? PROCESS: once, and not where there are none. */
 enum { OFTEN, ONCE, PROCESS };
@@ -441,6 +454,8 @@ static const struct row {
     { "crank_stream_close", do_stream_close, ONCE },
     { "crank_read_file", do_read_file, ONCE },
     { "crank_write_file", do_write_file, ONCE },
+    { "crank_sim_kill", do_sim_kill, OFTEN },
+    { "crank_sim_settle", do_sim_settle, ONCE },
     { "crank_wait_fd", do_wait_fd, OFTEN },
     { "crank_process_start", do_process_start, PROCESS },
     { "crank_shell_start", do_shell_start, PROCESS },

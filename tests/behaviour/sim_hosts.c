@@ -2,47 +2,7 @@
 /* sim_hosts.c: several hosts in one program, as crank/sim.h gives them: which task is on which host, links, cuts, and
  * what the tasks of one host see of another that is gone. Times are exact. */
 #include <crank/sim.h>
-#include "test.h"
-
-static int echo(crank_stream *peer)
-{
-    char line[200];
-    for (;;) {
-        ssize_t n = crank_try(crank_read_line(peer, line, sizeof line));
-        if (n == 0)
-            return 0;
-        crank_try(crank_write(peer, line, (size_t)n));
-    }
-}
-
-static int echo_server(void)
-{
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("*:7"));
-    return crank_serve(listener, echo);
-}
-
-/* A host with an echo server, called "server". */
-static crank_task *server(void) { return crank_sim_host("server", echo_server); }
-static int stop(crank_task *task)
-{
-    crank_cancel(task);
-    int err = (int)crank_await(task);
-    return err == -ECANCELED ? 0 : err;
-}
-
-static int exchange(crank_stream *s, const char *line)
-{
-    char answer[200] = "";
-    crank_try(crank_write(s, line, strlen(line)));
-    crank_try(crank_read_line(s, answer, sizeof answer));
-    EXPECT_STR(answer, line);
-    return 0;
-}
-
-static void link_all(double latency)
-{
-    EXPECT_EQ(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .latency = latency }), 0);
-}
+#include "sims.h"
 
 /* ---- Which host a task is on ---- */
 
@@ -107,17 +67,6 @@ TEST_CHECKS(sim_hosts, without_a_name, "crank_sim_host: the host has no name")
 
 /* ---- Names and addresses ---- */
 
-static int resolves(const char *name, const char *first, const char *second)
-{
-    crank_address found[4];
-    char text[100];
-    EXPECT_EQ(crank_try(crank_resolve(name, 80, found, 4)), 2);
-    crank_address_format(&found[0], text, sizeof text);
-    EXPECT_STR(text, first);
-    crank_address_format(&found[1], text, sizeof text);
-    EXPECT_STR(text, second);
-    return 0;
-}
 static int sees_itself(void)
 {
     crank_try(resolves("host", "[::1]:80", "127.0.0.1:80"));
@@ -422,5 +371,7 @@ TEST_EACH_BACKEND(sim_hosts, are_tasks_like_others_where_nothing_is_simulated)
         EXPECT_CONTAINS(crank_error(), "crank_sim_cut: this run is not simulated");
     EXPECT_EQ(crank_sim_reset("sim", "host"), expected);
     EXPECT_EQ(crank_sim_kill("host"), expected);
+    EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .reset = 0.5 }), expected);
+    EXPECT_EQ(crank_sim_name("name", "10.0.0.1", 0, 0), 0);
     return 0;
 }

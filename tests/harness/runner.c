@@ -477,7 +477,7 @@ static int take_options(test_options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const char *const unset[] = { "CRANK_BACKEND", "CRANK_SEED", "CRANK_DEBUG", "CRANK_TRACE_HASH",
-        "CRANK_BLOCKED_AFTER", "CRANK_CHOICES" };
+        "CRANK_BLOCKED_AFTER", "CRANK_CHOICES", "CRANK_SIM_NET" };
     static char *filters[FILTERS_MAX];
     test_options options = { .jobs = 2, .repeat = 1, .timeout = 10, .audit = true };
     const char *slash = strrchr(argv[0], '/');

@@ -8,7 +8,7 @@ extern char **environ;
 /* Not setenv, which keeps what it has copied. Arguments are NAME=value or NULL. */
 static void environment(const char *first, const char *second, const char *third)
 {
-    static char text[3][80];
+    static char text[3][160];
     static char *variables[4];
     const char *const given[] = { first, second, third };
     size_t count = 0;
@@ -100,6 +100,35 @@ TEST(options, of_the_watchdog_are_seconds_and_nought_in_the_environment_is_never
     expect_refused(NULL, "CRANK_BLOCKED_AFTER is not a number of seconds");
     environment(NULL, NULL, NULL);
     expect_refused(&(crank_options){ .blocked_after = (double)NAN }, "options.blocked_after");
+}
+
+TEST(options, of_the_weather_are_keys_and_numbers)
+{
+    static const char *const wrong[][2] = {
+        { "rain=1", "CRANK_SIM_NET has a key that is none of latency, jitter" },
+        { "Latency=1", "CRANK_SIM_NET has a key" },
+        { "latency", "CRANK_SIM_NET is not a list of KEY=NUMBER" },
+        { "latency=", "CRANK_SIM_NET is not a list of KEY=NUMBER" },
+        { "latency=1;reset=0", "CRANK_SIM_NET is not a list of KEY=NUMBER" },
+        { "latency=1,,reset=0", "CRANK_SIM_NET has a key" },
+        { "latency=-1", "CRANK_SIM_NET has a number below 0" },
+        { "jitter=nan", "CRANK_SIM_NET has a number below 0" },
+        { "reset=1.01", "CRANK_SIM_NET has a number below 0, or a share above 1" },
+    };
+    char line[100];
+    for (size_t i = 0; i < CRANK_COUNT(wrong); i++) {
+        snprintf(line, sizeof line, "CRANK_SIM_NET=%s", wrong[i][0]);
+        environment(line, NULL, NULL);
+        expect_refused(NULL, wrong[i][1]);
+        environment(NULL, NULL, NULL);
+        expect_refused(&(crank_options){ .sim_net = wrong[i][0] }, wrong[i][1]);
+    }
+    environment(
+        "CRANK_SIM_NET=latency=0.05,jitter=1e-3,tail=2,bandwidth=1e6,refuse=0,reset=1,half=.5,accept=0,lookup=0", NULL,
+        NULL);
+    EXPECT_CONTAINS(filled(NULL).sim_net, "latency=0.05");
+    EXPECT_STR(filled(&(crank_options){ .sim_net = "reset=1" }).sim_net, "reset=1");
+    environment(NULL, NULL, NULL);
 }
 
 TEST(options, set_to_nothing_in_the_environment_are_not_set)

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* sim_faults.c: what goes wrong on the simulated network because a test asks for it: faults by their share, names whose
+ * lookup is slow or fails, the weather of the environment; and waiting until nothing happens any more. */
+#include <unistd.h>
+#include "sims.h"
+
+/* ---- Faults ---- */
+
+enum { CALLS = 1000 };
+static int answers_nothing(crank_stream *peer)
+{
+    char byte;
+    (void)!crank_read(peer, &byte, 1);
+    return 0;
+}
+static int quiet_server(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("*:7"));
+    return crank_serve(listener, answers_nothing);
+}
+/* Of so many calls, how many fail with error. */
+static int count_refused(const char *address, int error)
+{
+    int refused = 0;
+    for (int i = 0; i < CALLS; i++) {
+        CRANK_AUTO_STREAM crank_stream *s = crank_connect(address);
+        if (!s)
+            EXPECT_EQ(errno, error);
+        refused += !s;
+    }
+    return refused;
+}
+TEST_SEEDS(sim_faults, refuse_calls_by_their_share, 5)
+{
+    crank_task *served = crank_sim_host("server", quiet_server);
+    crank_try(crank_sleep(1));
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .refuse = 0.25 }));
+    int refused = count_refused("10.0.0.2:7", ECONNREFUSED);
+    EXPECT(refused > 200 && refused < 300);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .refuse = 1 }));
+    EXPECT_EQ(count_refused("10.0.0.2:7", ECONNREFUSED), CALLS);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ 0 }));
+    EXPECT_EQ(count_refused("10.0.0.2:7", 0), 0);
+    return stop(served);
+}
+
+TEST_SIM(sim_faults, fail_lookups_by_their_share)
+{
+    crank_task *served = server();
+    crank_address address;
+    int failed = 0;
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .lookup = 0.5 }));
+    for (int i = 0; i < CALLS; i++) {
+        ssize_t n = crank_resolve("server", 7, &address, 1);
+        EXPECT(n == 2 || n == -EAGAIN);
+        failed += n < 0;
+    }
+    EXPECT(failed > 430 && failed < 570);
+    return stop(served);
+}
+
+/* Exchanges over one connection until it breaks: how many went well. */
+static int exchanges(crank_stream *s, int *ret_error)
+{
+    char line[8];
+    for (int n = 0; n < 20; n++) {
+        int err = crank_printf(s, "a\n") < 0 ? -errno : crank_flush(s);
+        ssize_t got = err < 0 ? err : crank_within(60, crank_read_line(s, line, sizeof line));
+        if (got <= 0) {
+            *ret_error = (int)got;
+            return n;
+        }
+    }
+    return 20;
+}
+TEST_SEEDS(sim_faults, reset_connections_by_their_share, 5)
+{
+    crank_task *served = server();
+    crank_try(crank_sleep(1));
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .reset = 0.5 }));
+    int broken = 0;
+    for (int i = 0; i < 200; i++) {
+        int error = 0;
+        CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("10.0.0.2:7"));
+        bool whole = exchanges(s, &error) == 20;
+        EXPECT(whole || error == -ECONNRESET || error == -EPIPE);
+        broken += !whole;
+    }
+    EXPECT(broken > 70 && broken < 130);
+    return stop(served);
+}
+TEST_SIM(sim_faults, break_connections_at_one_side_by_their_share)
+{
+    crank_task *served = server();
+    int error = 0;
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .half = 1 }));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("server:7"));
+    EXPECT(exchanges(s, &error) < 8);
+    EXPECT(error == -ETIMEDOUT || error == -ECONNRESET);
+    return stop(served);
+}
+
+TEST_SIM(sim_faults, reset_what_waits_to_be_accepted_by_its_share)
+{
+    crank_task *served = server();
+    int error = 0;
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .accept = 1 }));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("server:7"));
+    EXPECT_EQ(exchanges(s, &error), 0);
+    EXPECT_EQ(error, -ECONNRESET);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ 0 }));
+    CRANK_AUTO_STREAM crank_stream *next = crank_try(crank_connect("server:7"));
+    crank_try(exchange(next, "well\n"));
+    return stop(served);
+}
+
+TEST_SIM(sim_faults, have_no_fault_whose_share_means_nothing)
+{
+    EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .refuse = 1.5 }), -EINVAL);
+    EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .lookup = -0.1 }), -EINVAL);
+    EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .half = NAN }), -EINVAL);
+    return 0;
+}
+
+/* ---- Names that are given ---- */
+
+TEST_SIM(sim_names, have_other_names_too)
+{
+    crank_task *served = server();
+    crank_try(crank_sim_name("www.example.org", "server", 0, 0));
+    crank_try(resolves("www.example.org", "[fd00::2]:80", "10.0.0.2:80"));
+    crank_try(crank_sim_name("www.example.org", "10.0.0.2, 10.0.0.9", 0, 2));
+    double start = crank_time();
+    crank_try(resolves("WWW.example.org", "10.0.0.2:80", "10.0.0.9:80"));
+    EXPECT(crank_time() - start == 2);
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("www.example.org:7"));
+    crank_try(exchange(s, "hello\n"));
+    return stop(served);
+}
+TEST_SIM(sim_names, have_names_whose_lookup_fails)
+{
+    crank_address address;
+    crank_try(crank_sim_name("slow.example.org", NULL, -EAGAIN, 30));
+    double start = crank_time();
+    EXPECT_EQ(crank_resolve("slow.example.org", 80, &address, 1), -EAGAIN);
+    EXPECT(crank_time() - start == 30);
+    ssize_t n = crank_within(10, crank_resolve("slow.example.org", 80, &address, 1));
+    EXPECT_EQ(n, -ETIMEDOUT);
+    return 0;
+}
+TEST_SIM(sim_names, have_no_names_that_mean_nothing)
+{
+    EXPECT_EQ(crank_sim_name("", "10.0.0.1", 0, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", NULL, 0, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", "10.0.0.1", -ENOENT, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", "10.0.0.1", 0, NAN), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", " , ", 0, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", "10.0.0.1.1", 0, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", "nobody", 0, 0), -ENOENT);
+    EXPECT_CONTAINS(crank_error(), "crank_sim_name: cannot name a: ");
+    EXPECT_EQ(
+        crank_sim_name("a", "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,1.1.1.9", 0, 0), -E2BIG);
+    return 0;
+}
+
+/* ---- Settling ---- */
+
+static int counts_down(int *left, double pause)
+{
+    for (; *left > 0; --*left)
+        crank_try(crank_sleep(pause));
+    return 0;
+}
+TEST_SEEDS(sim_tasks, have_settled_when_no_other_task_has_run_for_the_cushion, 20)
+{
+    int turns = 100, seconds = 5;
+    double start = crank_time();
+    crank_task *first = crank_spawn(counts_down, &turns, 0.0);
+    crank_try(crank_sim_settle(0));
+    EXPECT_EQ(turns, 0);
+    crank_task *second = crank_spawn(counts_down, &seconds, 1.0);
+    crank_try(crank_sim_settle(0));
+    EXPECT_EQ(seconds, 5);
+    crank_try(crank_sim_settle(0.75));
+    EXPECT(seconds == 5 && crank_time() - start < 1);
+    crank_try(crank_sim_settle(2));
+    EXPECT_EQ(seconds, 0);
+    EXPECT_EQ(crank_sim_settle(NAN), -EINVAL);
+    crank_try(crank_await(first));
+    return (int)crank_await(second);
+}
+TEST_EACH_BACKEND(sim_tasks, settle_where_nothing_is_simulated_too)
+{
+    int turns = 100;
+    crank_task *task = crank_spawn(counts_down, &turns, 0.0);
+    crank_try(crank_sim_settle(0.001));
+    EXPECT_EQ(turns, 0);
+    return (int)crank_await(task);
+}
+
+/* ---- Weather ---- */
+
+static double took;
+static int serves(crank_listener *listener) { return crank_serve(listener, echo); }
+static int one_exchange(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:7"));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("127.0.0.1:7"));
+    crank_task *served = crank_spawn(serves, listener);
+    double start = crank_time();
+    crank_try(exchange(s, "hello\n"));
+    took = crank_time() - start;
+    crank_cancel(served);
+    return crank_await(served) == -ECANCELED ? 0 : -EPROTO;
+}
+TEST(sim_faults, are_taken_from_the_environment)
+{
+    char **before = environ;
+    static char weathers[][40] = { "CRANK_SIM_NET=latency=0.05", "CRANK_SIM_NET=latency=0.05,refuse=1",
+        "CRANK_SIM_NET=rain=1" };
+    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    EXPECT_EQ(crank_run_with(&options, one_exchange), 0);
+    EXPECT(took == 0);
+    environ = (char *[]){ weathers[0], NULL };
+    EXPECT_EQ(crank_run_with(&options, one_exchange), 0);
+    EXPECT_NEAR(took, 0.1, 1e-9);
+    environ = (char *[]){ weathers[1], NULL };
+    EXPECT_EQ(crank_run_with(&options, one_exchange), -ECONNREFUSED);
+    options.sim_net = "latency=1";
+    EXPECT_EQ(crank_run_with(&options, one_exchange), 0);
+    EXPECT(took == 2);
+    options.sim_net = NULL;
+    environ = (char *[]){ weathers[2], NULL };
+    EXPECT_EQ(crank_run_with(&options, one_exchange), -EINVAL);
+    environ = before;
+}
