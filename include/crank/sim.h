@@ -41,8 +41,9 @@ typedef struct crank_sim_link {
  * (no host has the name), -EINVAL (a field is negative or not a number). */
 CRANK_API int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *link);
 /* Let nothing arrive any more, in both directions or one way: what is sent, or under way, is held until the hosts are
- * healed. Connections outlive a short cut; one whose sender has waited 15 minutes for an answer fails with -ETIMEDOUT,
- * as does a call after 127 seconds. 0, -ENOENT. */
+ * healed. Connections outlive a short cut. A call fails with -ETIMEDOUT after 127 seconds, a connection that waits for
+ * an answer to what it has sent after 15 minutes, and one that only waits when its keepalive has run out: two minutes
+ * after the last word, unless it was set otherwise. 0, -ENOENT. */
 CRANK_API int crank_sim_cut(const char *from, const char *to, bool one_way);
 /* Mend a cut, in both directions: what was held is on its way. 0, -ENOENT. */
 CRANK_API int crank_sim_heal(const char *from, const char *to);

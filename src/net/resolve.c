@@ -3,8 +3,8 @@
  *
  * Owns the wait for an answer, and what needs no lookup: numbers, and "localhost", which is the
  * loopback of both families on every machine (RFC 6761), whatever a hosts file lacks. Under the
- * simulator the names are the world's, which needs no thread: it answers in the same instant, or when
- * it was told to. */
+ * simulator the names are the world's, which needs no thread: it answers in the same instant, or
+ * when it was told to. */
 #include "net/resolve.h"
 
 #include <stdio.h>

@@ -135,9 +135,9 @@ int crank_sim_cut(const char *from, const char *to, bool one_way)
     int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_cut", hosts);
     if (err < 0)
         return err;
-    cr_host_cut(world, hosts[0], hosts[1]);
+    cr_net_cut(world, hosts[0], hosts[1]);
     if (!one_way)
-        cr_host_cut(world, hosts[1], hosts[0]);
+        cr_net_cut(world, hosts[1], hosts[0]);
     return 0;
 }
 

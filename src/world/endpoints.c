@@ -66,6 +66,7 @@ bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
     b->peer = a;
     for (int i = 0; i < 2; i++) {
         cr_endpoint *s = i == 0 ? a : b;
+        s->heard_at = cr_world_now(world);
         s->handshake.connection = s->bytes.connection = number;
         s->fin.connection = s->reset.connection = s->timeout.connection = number;
     }

@@ -56,12 +56,13 @@ struct cr_endpoint {
     cr_arrival bytes;
     cr_arrival fin;
     cr_arrival reset;
-    cr_arrival timeout; /* of a call, or of what was sent and is cut off */
+    cr_arrival timeout; /* of a call, of what was sent and is cut off, or of keepalive.c */
     unsigned doom;      /* so many more arrivals until the connection breaks; 0: it does not */
     bool doom_half;     /* and then this side alone learns of it */
     int host;
     int peer_host;
-    int64_t retry; /* of a SYN that found no room: until the next one, nanoseconds */
+    int64_t heard_at; /* when it was connected, or had bytes from its peer */
+    int64_t retry;    /* of a SYN that found no room: until the next one, nanoseconds */
     /* a listener: what waits to be accepted, oldest first, and what is being answered */
     cr_endpoint *first;
     cr_endpoint *next; /* the next of its listener's */
@@ -153,6 +154,10 @@ enum cr_option_index { /* those that the network itself looks at */
     CR_OPTION_ONLY_V6,
     CR_OPTION_LINGER,
     CR_OPTION_LINGER_SECONDS,
+    CR_OPTION_KEEPALIVE,
+    CR_OPTION_KEEP_IDLE,
+    CR_OPTION_KEEP_EVERY,
+    CR_OPTION_KEEP_PROBES,
 };
 void cr_socket_options_init(cr_endpoint *s);
 #endif

@@ -12,6 +12,7 @@
 
 #include "world/endpoints.h"
 #include "world/hosts.h"
+#include "world/keepalive.h"
 #include "world/net.h"
 
 /* ---- the entries ---- */
@@ -165,6 +166,8 @@ static void cut_off(cr_world *world, cr_arrival *arrival, const cr_arrival_type 
         return;
     }
     cr_arrival_plan(&world->net.arrivals, arrival, CR_NEVER, type);
+    if (cr_keepalive_has(timeout))
+        cr_arrival_drop(&world->net.arrivals, timeout);
     if (!timeout->type)
         cr_arrival_plan(
             &world->net.arrivals, timeout, cr_world_now(world) + ANSWER_MAX, &unanswered);
@@ -187,16 +190,24 @@ static void resume(cr_world *world)
     }
 }
 
+void cr_net_cut(cr_world *world, int from, int to)
+{
+    cr_host_cut(world, from, to);
+    cr_keepalive_look(world);
+}
+
 void cr_net_heal(cr_world *world, int from, int to)
 {
     cr_host_heal(world, from, to);
     resume(world);
+    cr_keepalive_look(world);
 }
 
 void cr_net_start(cr_world *world, int host)
 {
     cr_host_power(world, host, true);
     resume(world);
+    cr_keepalive_look(world);
 }
 
 /* Those that wait to be accepted go with their listener. Nothing has a port any more: the host may
@@ -215,6 +226,7 @@ void cr_net_kill(cr_world *world, int host)
         cr_wire_vanish(world, s);
         s->bound = false;
     }
+    cr_keepalive_look(world);
 }
 
 void cr_net_reset(cr_world *world, int a, int b)

@@ -36,6 +36,8 @@ int64_t cr_net_events(cr_world *world, int fd);
 int64_t cr_net_next(const cr_world *world);
 /* Let what is due arrive, or a part of it. */
 void cr_net_deliver(cr_world *world);
+/* What is sent in this direction does not arrive until it is healed. */
+void cr_net_cut(cr_world *world, int from, int to);
 /* What was cut off from one host to another (hosts.h) arrives, with all that is sent from now
  * on. */
 void cr_net_heal(cr_world *world, int from, int to);

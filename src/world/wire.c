@@ -15,6 +15,7 @@
 
 #include "world/endpoints.h"
 #include "world/hosts.h"
+#include "world/keepalive.h"
 #include "world/net.h"
 
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
@@ -154,6 +155,7 @@ static bool breaks(cr_world *world, cr_endpoint *from)
         cr_wire_end(world, doomed->peer, ECONNRESET);
     if (doomed->state == CR_ENDPOINT_OPEN)
         cr_wire_end(world, doomed, ECONNRESET);
+    cr_keepalive_look_at(world, doomed->peer);
     return true;
 }
 
@@ -164,6 +166,7 @@ static void take_in(cr_world *world, cr_endpoint *from, size_t n)
     cr_flow *flow = &from->out;
     cr_world_note(world, n);
     cr_endpoint_answered(from->peer);
+    from->peer->heard_at = cr_world_now(world);
     bool gone = from->peer->closed || from->peer->state == CR_ENDPOINT_ENDED;
     if (gone && flow->arrived < flow->due) {
         flow->arrived = flow->due;

@@ -212,7 +212,7 @@ TEST_SEEDS(sim_hosts, that_are_cut_off_lose_nothing_when_they_are_healed, 20)
     crank_try(exchange(s, "before\n"));
     crank_try(crank_sim_cut("sim", "server", false));
     crank_try(crank_printf(s, "held\n"));
-    ssize_t n = crank_within(600, crank_read_line(s, line, sizeof line));
+    ssize_t n = crank_within(60, crank_read_line(s, line, sizeof line));
     EXPECT_EQ(n, -ETIMEDOUT);
     crank_try(crank_sim_heal("sim", "server"));
     crank_try(crank_read_line(s, line, sizeof line));
@@ -294,8 +294,53 @@ TEST_SEEDS(sim_hosts, that_are_killed_tell_nobody, 20)
     crank_try(crank_sim_kill("server"));
     EXPECT(crank_done(served));
     EXPECT_EQ(crank_await(served), -ECANCELED);
-    ssize_t n = crank_within(600, crank_read_line(s, line, sizeof line));
+    ssize_t n = crank_within(60, crank_read_line(s, line, sizeof line));
     EXPECT_EQ(n, -ETIMEDOUT);
+    return 0;
+}
+
+/* A word at 0 s, then a probe at 60 s that would be answered, and from 120 s on four that are not. */
+TEST_SEEDS(sim_hosts, that_are_killed_are_found_gone_by_keepalive, 20)
+{
+    char line[20];
+    crank_task *served = server();
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("server:7"));
+    crank_try(exchange(s, "before\n"));
+    double start = crank_time();
+    crank_try(crank_sleep(70));
+    crank_try(crank_sim_kill("server"));
+    EXPECT_EQ(crank_await(served), -ECANCELED);
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), -ETIMEDOUT);
+    EXPECT(crank_time() - start == 60 + 60 + 4 * 15);
+    return 0;
+}
+TEST_SEEDS(sim_hosts, that_were_killed_and_are_on_again_refuse_the_next_probe, 20)
+{
+    char line[20];
+    crank_task *served = server();
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("server:7"));
+    crank_try(exchange(s, "before\n"));
+    double start = crank_time();
+    crank_try(crank_sim_kill("server"));
+    EXPECT_EQ(crank_await(served), -ECANCELED);
+    crank_try(crank_sleep(10));
+    served = server();
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), -ECONNRESET);
+    EXPECT(crank_time() - start == 60);
+    return stop(served);
+}
+TEST_SIM(sim_hosts, without_keepalive_are_never_found_gone)
+{
+    char line[20];
+    crank_task *served = server();
+    crank_connect_options options = { .keepalive = -1 };
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, "server:7"));
+    crank_try(exchange(s, "before\n"));
+    crank_try(crank_sim_kill("server"));
+    EXPECT_EQ(crank_await(served), -ECANCELED);
+    double start = crank_time();
+    ssize_t n = crank_within(10000, crank_read_line(s, line, sizeof line));
+    EXPECT(n == -ETIMEDOUT && crank_time() - start == 10000);
     return 0;
 }
 
