@@ -14,6 +14,7 @@
 struct epoll_event;
 struct iovec;
 struct io_uring_params;
+struct mmsghdr;
 struct msghdr;
 struct pollfd;
 struct sockaddr;
@@ -145,6 +146,9 @@ struct cr_sys {
     /* recvmsg and sendmsg with the same flags; descriptors come close-on-exec */
     ssize_t (*receive_message)(void *context, int fd, struct msghdr *message, int flags);
     ssize_t (*send_message)(void *context, int fd, const struct msghdr *message, int flags);
+    /* recvmmsg and sendmmsg, the same: how many of n */
+    int (*receive_messages)(void *context, int fd, struct mmsghdr *messages, unsigned n, int flags);
+    int (*send_messages)(void *context, int fd, struct mmsghdr *messages, unsigned n, int flags);
     int (*shutdown)(void *context, int fd, int how);
     int (*set_option)(void *context, int fd, const cr_socket_option *option);
     int (*get_option)(void *context, int fd, cr_socket_option *option);

@@ -96,6 +96,20 @@ ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *mes
     return failed_size(sendmsg(fd, message, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+int cr_sys_real_receive_messages(
+    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+    (void)context;
+    return failed(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL));
+}
+
+int cr_sys_real_send_messages(
+    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+    (void)context;
+    return failed(sendmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 int cr_sys_real_shutdown(void *context, int fd, int how)
 {
     (void)context;

@@ -14,6 +14,10 @@ ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flag
 ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, int flags);
 ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *message, int flags);
 ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *message, int flags);
+int cr_sys_real_receive_messages(
+    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags);
+int cr_sys_real_send_messages(
+    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags);
 int cr_sys_real_shutdown(void *context, int fd, int how);
 int cr_sys_real_set_option(void *context, int fd, const cr_socket_option *option);
 int cr_sys_real_get_option(void *context, int fd, cr_socket_option *option);

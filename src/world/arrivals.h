@@ -11,6 +11,8 @@ typedef struct cr_arrival_type {
     uint64_t kind;  /* what the hash calls it */
     bool backwards; /* it goes to its sender */
     bool here;      /* it goes nowhere: the sender's own clock */
+    /* Is the way cut? NULL: as that between its sender and the peer is. */
+    bool (*is_cut)(const cr_world *world, const cr_arrival *arrival);
     /* What becomes of it where the way is cut; NULL: it waits until that is healed. */
     void (*lost)(cr_world *world, cr_arrival *arrival);
     void (*arrive)(cr_world *world, cr_arrival *arrival);
@@ -22,8 +24,8 @@ struct cr_arrival {
     cr_arrival *next;
     cr_arrival *before;
     int64_t at;
-    uint64_t connection; /* what the hash calls whose it is */
-    struct cr_endpoint *sender;
+    uint64_t connection;        /* what the hash calls whose it is */
+    struct cr_endpoint *sender; /* NULL: a datagram, which may outlive it */
 };
 
 /* By instant, and in the order of planning where that is the same. */

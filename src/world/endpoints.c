@@ -25,6 +25,7 @@ cr_endpoint *cr_endpoint_new(cr_world *world, int family)
     if (!s)
         return NULL;
     s->family = family;
+    s->type = SOCK_STREAM;
     s->host = cr_host_here(world);
     s->handshake.sender = s->bytes.sender = s->fin.sender = s;
     s->reset.sender = s->timeout.sender = s;

@@ -20,6 +20,15 @@ typedef struct cr_name {
     unsigned size; /* 0: none */
 } cr_name;
 
+typedef struct cr_packet cr_packet;
+
+/* What a UDP socket has received, oldest first, and what it has sent. */
+typedef struct cr_packets {
+    cr_packet *first, *last;
+    size_t waiting; /* what they take of its receive buffer */
+    size_t flying;  /* bytes it has sent that are on their way */
+} cr_packets;
+
 enum cr_endpoint_state {
     CR_ENDPOINT_FRESH,
     CR_ENDPOINT_LISTENING,
@@ -41,6 +50,7 @@ enum { CR_SHUT_RECV = 1, CR_SHUT_SEND = 2, CR_SHUT_BOTH = 3 };
 struct cr_endpoint {
     int number; /* the descriptor; 0: none */
     int family;
+    int type; /* SOCK_STREAM, or SOCK_DGRAM: then OPEN means that it has a remote */
     enum cr_endpoint_state state;
     enum cr_endpoint_call call;
     bool closed; /* it belongs to no descriptor and to no listener any more */
@@ -69,6 +79,7 @@ struct cr_endpoint {
     cr_endpoint *listener;
     unsigned waiting;
     unsigned backlog;
+    cr_packets packets;
     int options[CR_SOCKET_OPTIONS]; /* as socket_options.c numbers them */
 };
 
@@ -107,6 +118,8 @@ void cr_endpoint_answered(cr_endpoint *s);
 int cr_name_read(int family, const struct sockaddr *address, unsigned size, cr_name *ret_name);
 /* Show it to a caller, as a socket of a family does; *size as getsockname has it. */
 int cr_name_show(const cr_name *name, int family, struct sockaddr *address, unsigned *size);
+/* In the order of the network. */
+in_port_t cr_name_port(const cr_name *name);
 /* Bind it to any address and an ephemeral port. 0 or -EADDRNOTAVAIL. */
 int cr_name_choose(cr_world *world, cr_endpoint *s);
 /* The address that a connection to a name comes from and goes to, instead of any. */
@@ -119,6 +132,9 @@ int cr_name_host(const cr_world *world, int host, const cr_name *name);
 bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening);
 /* The socket that listens there; of several one by choice. NULL. */
 cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name);
+/* The UDP socket of a host that takes what comes for a name from another: one whose remote is that
+ * other before one without a remote, and of several like it one by choice. NULL. */
+cr_endpoint *cr_name_receiver(cr_world *world, int host, const cr_name *name, const cr_name *from);
 /* The socket that is bound to a path or an abstract name; NULL. */
 cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name);
 
@@ -146,6 +162,20 @@ void cr_wire_vanish(cr_world *world, cr_endpoint *s);
 /* It is no more. */
 void cr_wire_end(cr_world *world, cr_endpoint *s, int error);
 
+/* ---- packets.c: of UDP sockets ---- */
+
+int64_t cr_packets_events(const cr_endpoint *s);
+/* As udp_connect: what comes from others is not for it any more. 0 or a negative errno. */
+int cr_packets_connect(cr_world *world, cr_endpoint *s, const cr_name *to);
+ssize_t cr_packets_send(cr_world *world, cr_endpoint *s, const struct msghdr *message);
+ssize_t cr_packets_receive(cr_world *world, cr_endpoint *s, struct msghdr *message, int flags);
+/* The descriptor goes: what it has sent arrives all the same. */
+void cr_packets_close(cr_world *world, cr_endpoint *s);
+/* Its host is gone: it has nothing, and is of no use. */
+void cr_packets_end(cr_world *world, cr_endpoint *s);
+/* What a host has sent, or every host, does not arrive. */
+void cr_packets_drop(cr_world *world, int host);
+
 /* ---- socket_options.c ---- */
 
 enum cr_option_index { /* those that the network itself looks at */
@@ -158,6 +188,8 @@ enum cr_option_index { /* those that the network itself looks at */
     CR_OPTION_KEEP_IDLE,
     CR_OPTION_KEEP_EVERY,
     CR_OPTION_KEEP_PROBES,
+    CR_OPTION_SEND_BUFFER,
+    CR_OPTION_RECEIVE_BUFFER,
 };
 void cr_socket_options_init(cr_endpoint *s);
 #endif

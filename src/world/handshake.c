@@ -203,6 +203,10 @@ int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsi
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
+    if (s->type == SOCK_DGRAM) {
+        int read = cr_name_read(s->family, address, size, &to);
+        return read < 0 ? read : cr_packets_connect(world, s, &to);
+    }
     if (!cr_endpoint_is_local(s) && s->call != CR_CALL_NONE)
         return call_again(s);
     if (!cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_FRESH)
@@ -218,6 +222,8 @@ int cr_net_listen(cr_world *world, int fd, int backlog)
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
+    if (s->type == SOCK_DGRAM)
+        return -EOPNOTSUPP;
     bool fresh = s->state == CR_ENDPOINT_FRESH && s->call == CR_CALL_NONE;
     if (!fresh && s->state != CR_ENDPOINT_LISTENING)
         return -EINVAL;
@@ -245,6 +251,8 @@ int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *s
     cr_endpoint *listener = cr_endpoint_find(world, fd);
     if (!listener)
         return -EBADF;
+    if (listener->type == SOCK_DGRAM)
+        return -EOPNOTSUPP;
     if (listener->state != CR_ENDPOINT_LISTENING)
         return -EINVAL;
     cr_endpoint *s = first_done(listener);

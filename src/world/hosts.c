@@ -14,6 +14,7 @@
 
 #define JITTER_STEPS 4
 #define TAIL_ONE_OF 64
+#define SHARE_STEPS 1000 /* a loss of one in a thousand is the smallest */
 
 /* NULL: of host 0 alone. */
 static cr_route *route(const cr_world *world, int from, int to)
@@ -149,6 +150,27 @@ int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
     if (r->link.tail && cr_world_perturbed(world))
         at += cr_world_choose(world, TAIL_ONE_OF) == TAIL_ONE_OF - 1 ? r->link.tail : 0;
     return at;
+}
+
+/* The plain choice, which is seed 0's as well, is that it does not, unless it always does. */
+static bool happens(cr_world *world, double share)
+{
+    size_t often = (size_t)(share * SHARE_STEPS + 0.5);
+    if (often == 0)
+        return false;
+    return often >= SHARE_STEPS || cr_world_choose(world, SHARE_STEPS) >= SHARE_STEPS - often;
+}
+
+bool cr_host_loses(cr_world *world, int from, int to)
+{
+    const cr_route *r = from == to ? NULL : route(world, from, to);
+    return r && happens(world, r->link.loss);
+}
+
+bool cr_host_copies(cr_world *world, int from, int to)
+{
+    const cr_route *r = from == to ? NULL : route(world, from, to);
+    return r && happens(world, r->link.copies);
 }
 
 void cr_host_deinit(cr_world *world)

@@ -99,7 +99,7 @@ int cr_name_show(const cr_name *name, int family, struct sockaddr *address, unsi
 
 /* ---- addresses ---- */
 
-static in_port_t port_of(const cr_name *name)
+in_port_t cr_name_port(const cr_name *name)
 {
     return name->any.sa_family == AF_INET6 ? name->v6.sin6_port : name->v4.sin_port;
 }
@@ -192,7 +192,7 @@ static bool share(const cr_endpoint *a, const cr_endpoint *b, bool listening)
 
 static bool overlap(const cr_endpoint *a, const cr_endpoint *b)
 {
-    return a->host == b->host && port_of(&a->name) == port_of(&b->name) &&
+    return a->host == b->host && cr_name_port(&a->name) == cr_name_port(&b->name) &&
            (takes(a, &a->name, &b->name) || takes(b, &b->name, &a->name));
 }
 
@@ -201,8 +201,8 @@ bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening)
     const cr_endpoint *other;
     size_t at = 0;
     while ((other = next_bound(world, &at)))
-        if (other != s && !cr_endpoint_is_local(other) && overlap(s, other) &&
-            !share(s, other, listening))
+        if (other != s && other->type == s->type && !cr_endpoint_is_local(other) &&
+            overlap(s, other) && !share(s, other, listening))
             return true;
     return false;
 }
@@ -248,11 +248,11 @@ static void make_loopback(cr_name *name, int family, in_port_t port)
 void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to)
 {
     if (is_any(to))
-        make_loopback(to, to->any.sa_family, port_of(to));
+        make_loopback(to, to->any.sa_family, cr_name_port(to));
     if (is_any(own) && is_loopback(to))
-        make_loopback(own, to->any.sa_family, port_of(own));
+        make_loopback(own, to->any.sa_family, cr_name_port(own));
     else if (is_any(own))
-        cr_name_make_own(own, to->any.sa_family, s->host, port_of(own));
+        cr_name_make_own(own, to->any.sa_family, s->host, cr_name_port(own));
 }
 
 cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name)
@@ -261,11 +261,42 @@ cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name)
     size_t equal = 0, at = 0;
     while ((s = next_bound(world, &at))) {
         if (s->state != CR_ENDPOINT_LISTENING || cr_endpoint_is_local(s) || s->host != host ||
-            port_of(&s->name) != port_of(name) || !takes(s, &s->name, name))
+            cr_name_port(&s->name) != cr_name_port(name) || !takes(s, &s->name, name))
             continue;
         if (best && is_any(&s->name) && !is_any(&best->name))
             continue;
         equal = best && is_any(&s->name) == is_any(&best->name) ? equal + 1 : 1;
+        if (equal == 1 || cr_world_choose(world, equal) == equal - 1)
+            best = s;
+    }
+    return best;
+}
+
+/* How well it does: port and address, and where it has a remote that too. Negative: not at all. */
+static int fits(const cr_endpoint *s, const cr_name *name, const cr_name *from)
+{
+    if (s->type != SOCK_DGRAM || s->state == CR_ENDPOINT_ENDED ||
+        cr_name_port(&s->name) != cr_name_port(name) || !takes(s, &s->name, name))
+        return -1;
+    bool specific = !is_any(&s->name);
+    if (s->state != CR_ENDPOINT_OPEN)
+        return specific;
+    bool remote =
+        cr_name_port(&s->peer_name) == cr_name_port(from) && same_address(&s->peer_name, from);
+    return remote ? 2 + specific : -1;
+}
+
+cr_endpoint *cr_name_receiver(cr_world *world, int host, const cr_name *name, const cr_name *from)
+{
+    cr_endpoint *best = NULL, *s;
+    size_t equal = 0, at = 0;
+    int best_fit = -1;
+    while ((s = next_bound(world, &at))) {
+        int fit = s->host == host ? fits(s, name, from) : -1;
+        if (fit < 0 || fit < best_fit)
+            continue;
+        equal = fit == best_fit ? equal + 1 : 1;
+        best_fit = fit;
         if (equal == 1 || cr_world_choose(world, equal) == equal - 1)
             best = s;
     }
@@ -289,7 +320,7 @@ static int bind_inet(cr_world *world, cr_endpoint *s)
 {
     if (cr_name_host(world, s->host, &s->name) != s->host)
         return -EADDRNOTAVAIL;
-    if (port_of(&s->name) == 0)
+    if (cr_name_port(&s->name) == 0)
         return cr_name_choose(world, s) < 0 ? -EADDRINUSE : 0;
     return cr_name_taken(world, s, false) ? -EADDRINUSE : 0;
 }

@@ -17,17 +17,24 @@
 
 /* ---- the entries ---- */
 
+static int protocol_of(int family, int type)
+{
+    return family == AF_UNIX ? PF_UNIX : type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+}
+
 int cr_net_socket(cr_world *world, int family, int type, int protocol)
 {
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
         return -EAFNOSUPPORT;
-    if ((type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != SOCK_STREAM)
+    type &= ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (type != SOCK_STREAM && (type != SOCK_DGRAM || family == AF_UNIX))
         return -ESOCKTNOSUPPORT;
-    if (protocol != 0 && protocol != (family == AF_UNIX ? PF_UNIX : IPPROTO_TCP))
+    if (protocol != 0 && protocol != protocol_of(family, type))
         return -EPROTONOSUPPORT;
     cr_endpoint *s = cr_endpoint_new(world, family);
     if (!s)
         return -ENOBUFS;
+    s->type = type;
     cr_socket_options_init(s);
     int number = cr_endpoint_number(world, s);
     if (number < 0)
@@ -64,7 +71,9 @@ int cr_net_close(cr_world *world, int fd)
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (s->state == CR_ENDPOINT_LISTENING)
+    if (s->type == SOCK_DGRAM)
+        cr_packets_close(world, s);
+    else if (s->state == CR_ENDPOINT_LISTENING)
         cr_handshake_stop(world, s);
     else
         cr_wire_close(world, s);
@@ -90,6 +99,7 @@ void cr_net_deinit(cr_world *world)
     for (size_t at = 0; at < world->net.room; at++)
         if (world->net.endpoints[at])
             (void)cr_net_close(world, CR_VIRTUAL_FIRST + (int)at);
+    cr_packets_drop(world, CR_HOST_EVERY);
     cr_host_deinit(world);
     cr_free(world->real, world->net.endpoints);
     world->net.endpoints = NULL;
@@ -114,6 +124,8 @@ int64_t cr_net_events(cr_world *world, int fd)
     const cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
+    if (s->type == SOCK_DGRAM)
+        return cr_packets_events(s);
     bool local = cr_endpoint_is_local(s);
     if (s->state == CR_ENDPOINT_LISTENING) {
         const cr_endpoint *waiting = s->first;
@@ -153,6 +165,8 @@ static bool is_cut_off(const cr_world *world, const cr_arrival *arrival)
     const cr_endpoint *s = arrival->sender;
     if (arrival->type->here)
         return false;
+    if (arrival->type->is_cut)
+        return arrival->type->is_cut(world, arrival);
     return arrival->type->backwards ? cr_host_is_cut(world, s->peer_host, s->host)
                                     : cr_host_is_cut(world, s->host, s->peer_host);
 }
@@ -160,11 +174,11 @@ static bool is_cut_off(const cr_world *world, const cr_arrival *arrival)
 /* It has no instant until the way is healed. */
 static void cut_off(cr_world *world, cr_arrival *arrival, const cr_arrival_type *type)
 {
-    cr_arrival *timeout = &arrival->sender->timeout;
     if (type->lost) {
         type->lost(world, arrival);
         return;
     }
+    cr_arrival *timeout = &arrival->sender->timeout;
     cr_arrival_plan(&world->net.arrivals, arrival, CR_NEVER, type);
     if (cr_keepalive_has(timeout))
         cr_arrival_drop(&world->net.arrivals, timeout);
@@ -215,6 +229,7 @@ void cr_net_start(cr_world *world, int host)
 void cr_net_kill(cr_world *world, int host)
 {
     cr_host_power(world, host, false);
+    cr_packets_drop(world, host);
     for (size_t at = 0; at < world->net.room; at++) {
         cr_endpoint *s = world->net.endpoints[at];
         if (!s || s->host != host || cr_endpoint_is_local(s))
@@ -223,7 +238,10 @@ void cr_net_kill(cr_world *world, int host)
             cr_handshake_forget(world, s);
             s->state = CR_ENDPOINT_FRESH;
         }
-        cr_wire_vanish(world, s);
+        if (s->type == SOCK_DGRAM)
+            cr_packets_end(world, s);
+        else
+            cr_wire_vanish(world, s);
         s->bound = false;
     }
     cr_keepalive_look(world);
@@ -233,7 +251,7 @@ void cr_net_reset(cr_world *world, int a, int b)
 {
     for (size_t at = 0; at < world->net.room; at++) {
         cr_endpoint *s = world->net.endpoints[at];
-        if (s && s->host == a && s->peer_host == b && s->state == CR_ENDPOINT_OPEN &&
+        if (s && s->host == a && s->peer_host == b && s->state == CR_ENDPOINT_OPEN && s->peer &&
             s->peer->state == CR_ENDPOINT_OPEN && !cr_endpoint_is_local(s)) {
             cr_wire_end(world, s->peer, ECONNRESET);
             cr_wire_end(world, s, ECONNRESET);

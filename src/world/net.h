@@ -2,7 +2,8 @@
 /* net.h: the simulated network, as the simulator and its table of OS calls see it.
  *
  * Sockets are records here and no descriptors of the kernel's; their numbers begin where no real
- * descriptor is. TCP over IPv4 and IPv6, and stream sockets and pairs of AF_UNIX. Each call gives
+ * descriptor is. TCP and UDP over IPv4 and IPv6, and stream sockets and pairs of
+ * AF_UNIX. Each call gives
  * what Linux gives for the same call, errors included. */
 #ifndef CR_NET_H
 #define CR_NET_H
@@ -20,6 +21,12 @@ int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *s
 int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsigned size);
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags);
 ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags);
+/* A stream's has its first piece alone, and no socket passes descriptors: -ENOTSUP. */
+ssize_t cr_net_receive_message(cr_world *world, int fd, struct msghdr *message, int flags);
+ssize_t cr_net_send_message(cr_world *world, int fd, const struct msghdr *message, int flags);
+int cr_net_receive_messages(
+    cr_world *world, int fd, struct mmsghdr *messages, unsigned n, int flags);
+int cr_net_send_messages(cr_world *world, int fd, struct mmsghdr *messages, unsigned n, int flags);
 int cr_net_shutdown(cr_world *world, int fd, int how);
 int cr_net_set_option(cr_world *world, int fd, const cr_socket_option *option);
 int cr_net_get_option(cr_world *world, int fd, cr_socket_option *option);

@@ -31,13 +31,13 @@ static const known options[CR_SOCKET_OPTIONS] = {
     [CR_OPTION_KEEP_IDLE] = { IPPROTO_TCP, TCP_KEEPIDLE, NUMBER, 7200 },
     [CR_OPTION_KEEP_EVERY] = { IPPROTO_TCP, TCP_KEEPINTVL, NUMBER, 75 },
     [CR_OPTION_KEEP_PROBES] = { IPPROTO_TCP, TCP_KEEPCNT, NUMBER, 9 },
+    [CR_OPTION_SEND_BUFFER] = { SOL_SOCKET, SO_SNDBUF, BUFFER, 64 * 1024 },
+    [CR_OPTION_RECEIVE_BUFFER] = { SOL_SOCKET, SO_RCVBUF, BUFFER, 64 * 1024 },
     { SOL_SOCKET, SO_BROADCAST, SWITCH, 0 },
     { SOL_SOCKET, SO_OOBINLINE, SWITCH, 0 },
     { SOL_SOCKET, SO_PASSCRED, SWITCH, 0 },
     { SOL_SOCKET, SO_PRIORITY, NUMBER, 0 },
     { SOL_SOCKET, SO_RCVLOWAT, NUMBER, 1 },
-    { SOL_SOCKET, SO_SNDBUF, BUFFER, 64 * 1024 },
-    { SOL_SOCKET, SO_RCVBUF, BUFFER, 64 * 1024 },
     { IPPROTO_TCP, TCP_NODELAY, SWITCH, 0 },
     { IPPROTO_TCP, TCP_CORK, SWITCH, 0 },
     { IPPROTO_TCP, TCP_USER_TIMEOUT, NUMBER, 0 },
@@ -55,6 +55,8 @@ static int find(const cr_endpoint *s, const cr_socket_option *option)
 {
     if (cr_endpoint_is_local(s) && option->level != SOL_SOCKET)
         return -EOPNOTSUPP;
+    if (s->type == SOCK_DGRAM && option->level == IPPROTO_TCP)
+        return -ENOPROTOOPT;
     for (int i = 0; i < CR_SOCKET_OPTIONS; i++)
         if (options[i].level == option->level && options[i].name == option->name)
             return option->level == IPPROTO_IPV6 && s->family != AF_INET6 ? -ENOPROTOOPT : i;
@@ -101,9 +103,13 @@ static bool answer(cr_endpoint *s, int name, int *ret_value)
 {
     switch (name) {
     case SO_ERROR: *ret_value = -cr_endpoint_take_error(s); break;
-    case SO_TYPE: *ret_value = SOCK_STREAM; break;
+    case SO_TYPE: *ret_value = s->type; break;
     case SO_DOMAIN: *ret_value = s->family; break;
-    case SO_PROTOCOL: *ret_value = cr_endpoint_is_local(s) ? 0 : IPPROTO_TCP; break;
+    case SO_PROTOCOL:
+        *ret_value = s->type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+        if (cr_endpoint_is_local(s))
+            *ret_value = 0;
+        break;
     case SO_ACCEPTCONN: *ret_value = s->state == CR_ENDPOINT_LISTENING; break;
     default: return false;
     }

@@ -361,29 +361,37 @@ static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int
     return real->send(real->context, fd, buf, size, flags);
 }
 
-/* The network carries bytes alone: the message's first piece, and no descriptors. */
 static ssize_t sim_receive_message(void *context, int fd, struct msghdr *message, int flags)
 {
-    if (cr_is_virtual(fd)) {
-        message->msg_controllen = 0;
-        message->msg_flags = 0;
-        return cr_net_recv(
-            context, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
-    }
+    if (cr_is_virtual(fd))
+        return cr_net_receive_message(context, fd, message, flags);
     const cr_sys *real = real_of(context);
     return real->receive_message(real->context, fd, message, flags);
 }
 
 static ssize_t sim_send_message(void *context, int fd, const struct msghdr *message, int flags)
 {
-    if (cr_is_virtual(fd)) {
-        if (message->msg_controllen > 0)
-            return -ENOTSUP;
-        return cr_net_send(
-            context, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
-    }
+    if (cr_is_virtual(fd))
+        return cr_net_send_message(context, fd, message, flags);
     const cr_sys *real = real_of(context);
     return real->send_message(real->context, fd, message, flags);
+}
+
+static int sim_receive_messages(
+    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_receive_messages(context, fd, messages, n, flags);
+    const cr_sys *real = real_of(context);
+    return real->receive_messages(real->context, fd, messages, n, flags);
+}
+
+static int sim_send_messages(void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_send_messages(context, fd, messages, n, flags);
+    const cr_sys *real = real_of(context);
+    return real->send_messages(real->context, fd, messages, n, flags);
 }
 
 static int sim_shutdown(void *context, int fd, int how)
@@ -501,6 +509,8 @@ static void add_network(cr_sys *table)
     table->send = sim_send;
     table->receive_message = sim_receive_message;
     table->send_message = sim_send_message;
+    table->receive_messages = sim_receive_messages;
+    table->send_messages = sim_send_messages;
     table->shutdown = sim_shutdown;
     table->set_option = sim_set_option;
     table->get_option = sim_get_option;

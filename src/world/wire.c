@@ -12,6 +12,7 @@
  * net/unix/af_unix.c). Left out: retransmission, urgent data, TIME_WAIT. */
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/uio.h>
 
 #include "world/endpoints.h"
 #include "world/hosts.h"
@@ -233,6 +234,16 @@ static void send_now(cr_world *world, cr_endpoint *s, const void *buf, size_t n)
     cr_world_note(world, n);
 }
 
+static ssize_t send_datagram(cr_world *world, cr_endpoint *s, const void *buf, size_t size)
+{
+    union {
+        const void *given;
+        void *bytes;
+    } from = { .given = buf };
+    struct iovec piece = { from.bytes, size };
+    return cr_packets_send(world, s, &(struct msghdr){ .msg_iov = &piece, .msg_iovlen = 1 });
+}
+
 ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags)
 {
     cr_endpoint *s = cr_endpoint_find(world, fd);
@@ -240,6 +251,8 @@ ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int f
         return -EBADF;
     if (flags & MSG_OOB)
         return -EOPNOTSUPP;
+    if (s->type == SOCK_DGRAM)
+        return send_datagram(world, s, buf, size);
     int err = refuse_send(s);
     if (err < 0 || size == 0)
         return err;
@@ -278,11 +291,20 @@ static void open_window(cr_world *world, cr_endpoint *from)
             &world->net.arrivals, &from->bytes, cr_wire_arrival(world, from, 0), &bytes);
 }
 
+static ssize_t receive_datagram(cr_world *world, cr_endpoint *s, void *buf, size_t size, int flags)
+{
+    struct iovec piece = { buf, size };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    return cr_packets_receive(world, s, &message, flags);
+}
+
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
 {
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
+    if (s->type == SOCK_DGRAM)
+        return receive_datagram(world, s, buf, size, flags);
     if (flags & MSG_OOB)
         return cr_endpoint_is_local(s) ? -EOPNOTSUPP : -EINVAL;
     if (cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_OPEN)
@@ -342,6 +364,10 @@ int cr_net_shutdown(cr_world *world, int fd, int how)
     if (how < SHUT_RD || how > SHUT_RDWR)
         return -EINVAL;
     unsigned what = (unsigned)how + 1;
+    if (s->type == SOCK_DGRAM) {
+        s->shut |= what;
+        return s->state == CR_ENDPOINT_OPEN ? 0 : -ENOTCONN;
+    }
     if (cr_endpoint_is_local(s))
         return shut_local(s, what);
     if (s->state == CR_ENDPOINT_LISTENING && (what & CR_SHUT_RECV)) {

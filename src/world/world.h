@@ -19,6 +19,8 @@ struct cr_link {
     int64_t jitter;     /* what the seed adds at most */
     int64_t tail;       /* what it adds besides to one of many */
     uint64_t bandwidth; /* bytes per second */
+    double loss;        /* the share of datagrams that do not arrive */
+    double copies;      /* and of those that arrive twice */
 };
 
 /* From one host to another. */

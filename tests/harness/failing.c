@@ -380,22 +380,15 @@ static int failing_path_mode(UNUSED_CONTEXT, const char *path, unsigned bits)
 {
     return FAILS(TEST_CALL_PATH_MODE) ? -EPERM : REAL(path_mode, path, bits);
 }
-static int failing_socket(UNUSED_CONTEXT, int family, int type, int protocol)
-{
-    return FAILS(TEST_CALL_SOCKET) ? -EMFILE : REAL(socket, family, type, protocol);
-}
-static int failing_socket_pair(UNUSED_CONTEXT, int family, int type, int ret_fds[2])
-{
-    return FAILS(TEST_CALL_SOCKET_PAIR) ? -EMFILE : REAL(socket_pair, family, type, ret_fds);
-}
-static int failing_bind(UNUSED_CONTEXT, int fd, const struct sockaddr *address, unsigned size)
-{
-    return FAILS(TEST_CALL_BIND) ? -EADDRINUSE : REAL(bind, fd, address, size);
-}
-static int failing_listen(UNUSED_CONTEXT, int fd, int backlog)
-{
-    return FAILS(TEST_CALL_LISTEN) ? -EADDRINUSE : REAL(listen, fd, backlog);
-}
+/* Entries that fail as they are told to, and in no other way. */
+#define MAY_FAIL(entry, call, error, parameters, ...) \
+    static int failing_##entry parameters { return FAILS(call) ? -error : REAL(entry, __VA_ARGS__); }
+MAY_FAIL(socket, TEST_CALL_SOCKET, EMFILE, (UNUSED_CONTEXT, int family, int type, int protocol), family, type, protocol)
+MAY_FAIL(socket_pair, TEST_CALL_SOCKET_PAIR, EMFILE, (UNUSED_CONTEXT, int family, int type, int ret_fds[2]), family,
+    type, ret_fds)
+MAY_FAIL(bind, TEST_CALL_BIND, EADDRINUSE, (UNUSED_CONTEXT, int fd, const struct sockaddr *address, unsigned size), fd,
+    address, size)
+MAY_FAIL(listen, TEST_CALL_LISTEN, EADDRINUSE, (UNUSED_CONTEXT, int fd, int backlog), fd, backlog)
 static int failing_accept(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
 {
     if (FAILS(TEST_CALL_ACCEPT)) {
@@ -456,6 +449,13 @@ static ssize_t failing_send_message(UNUSED_CONTEXT, int fd, const struct msghdr 
 {
     return FAILS(TEST_CALL_SEND_MESSAGE) ? -ENOBUFS : REAL(send_message, fd, message, flags);
 }
+static int failing_receive_messages(UNUSED_CONTEXT, int fd, struct mmsghdr *all, unsigned n, int flags)
+{
+    bool again = FAILS(TEST_CALL_RECEIVE_MESSAGE) || interrupted();
+    return again ? -EINTR : unready_edge(fd) ? -EAGAIN : REAL(receive_messages, fd, all, n, flags);
+}
+MAY_FAIL(send_messages, TEST_CALL_SEND_MESSAGE, ENOBUFS,
+    (UNUSED_CONTEXT, int fd, struct mmsghdr *all, unsigned n, int flags), fd, all, n, flags)
 /* It fails where the connection is no more: then nobody waits for the end. */
 static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
 {
@@ -463,22 +463,12 @@ static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
     int err = REAL(shutdown, fd, how);
     return fails ? -ENOTCONN : err;
 }
-static int failing_set_option(UNUSED_CONTEXT, int fd, const cr_socket_option *option)
-{
-    return FAILS(TEST_CALL_OPTION) ? -ENOMEM : REAL(set_option, fd, option);
-}
-static int failing_get_option(UNUSED_CONTEXT, int fd, cr_socket_option *option)
-{
-    return FAILS(TEST_CALL_OPTION) ? -ENOBUFS : REAL(get_option, fd, option);
-}
-static int failing_own_name(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
-{
-    return FAILS(TEST_CALL_NAME) ? -ENOBUFS : REAL(own_name, fd, address, size);
-}
-static int failing_peer_name(UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size)
-{
-    return FAILS(TEST_CALL_NAME) ? -ENOBUFS : REAL(peer_name, fd, address, size);
-}
+MAY_FAIL(set_option, TEST_CALL_OPTION, ENOMEM, (UNUSED_CONTEXT, int fd, const cr_socket_option *option), fd, option)
+MAY_FAIL(get_option, TEST_CALL_OPTION, ENOBUFS, (UNUSED_CONTEXT, int fd, cr_socket_option *option), fd, option)
+MAY_FAIL(own_name, TEST_CALL_NAME, ENOBUFS, (UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size), fd,
+    address, size)
+MAY_FAIL(peer_name, TEST_CALL_NAME, ENOBUFS, (UNUSED_CONTEXT, int fd, struct sockaddr *address, unsigned *size), fd,
+    address, size)
 
 /* The rest of a wait that begins by sleeping, as far as a test that waits a thousand times has the time; a look that
  * does not wait sees nothing, eight times in a row. */
@@ -573,6 +563,8 @@ __attribute__((constructor(101))) static void make_table(void)
     table->path_mode = failing_path_mode;
     table->receive_message = failing_receive_message;
     table->send_message = failing_send_message;
+    table->receive_messages = failing_receive_messages;
+    table->send_messages = failing_send_messages;
     table->socket = failing_socket;
     table->socket_pair = failing_socket_pair;
     table->bind = failing_bind;
