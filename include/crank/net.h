@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef CRANK_NET_H
 #define CRANK_NET_H
-/* Connections, servers and addresses. An address is text: "1.2.3.4:80", "[::1]:80", "[fe80::1%eth0]:80" (the interface
- * by name or number), "unix:/path", "unix:@name" (abstract); where names are looked up also "host:80", where a program
- * listens also "*:80" (all interfaces, both families). The port is 0 to 65535, decimal. Nothing is trimmed or guessed:
- * what has another form is refused with -EINVAL, and crank_error shows the place. */
+/* Connections, servers, datagrams and addresses. An address is text: "1.2.3.4:80", "[::1]:80", "[fe80::1%eth0]:80" (the
+ * interface by name or number), "unix:/path", "unix:@name" (abstract); where names are looked up also "host:80", where
+ * a program listens also "*:80" (all interfaces, both families). The port is 0 to 65535, decimal. Nothing is trimmed or
+ * guessed: what has another form is refused with -EINVAL, and crank_error shows the place. */
 #include "base.h"
 #include "call.h"
 #include "stream.h"
@@ -163,6 +163,58 @@ static inline void crank_listener_drop_(crank_listener **listener)
 {
     (void)crank_listener_close(*listener);
 }
+#endif
+
+/* ---- Datagrams ------------------------------------------------------------------------------------------------- */
+
+/* A UDP socket, to be closed with crank_close. local is an address to bind, "*:53" for all interfaces of both families;
+ * NULL: any, and a port that the kernel chooses. With a remote it sends to that peer, receives from it alone, and is
+ * told of refusals; NULL: from all. Of a name the first address is taken that the socket can have. Waits only for a
+ * name. NULL on failure, errno is set, crank_error names the address: bind's and connect's errors, those of
+ * crank_address_parse and crank_resolve, -EAFNOSUPPORT (no local address has a remote one's family; a unix address),
+ * -ENOMEM, -ECANCELED. */
+CRANK_API CRANK_BLOCKS crank_udp *crank_udp_open(const char *local, const char *remote);
+/* Send one datagram, whole or not at all, to an address, or to the remote where that is NULL; waits while the kernel
+ * has no room. 0: it is on its way, and may be lost there. Fails with -ECANCELED (it was not sent), -EMSGSIZE (no
+ * datagram is so large), -EDESTADDRREQ (there is no remote), -ECONNREFUSED (no socket receives at the remote: an
+ * earlier datagram was refused. It is told once, by the next call that sends or receives, which does nothing else),
+ * sendto's errors. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_udp_send(
+    crank_udp *udp, const void *buf, size_t size, const crank_address *to);
+/* Receive one datagram: how many of its bytes are in buf, at most size; what it has beyond is lost, and crank_udp_cut
+ * says so. 0 is a datagram without bytes. *ret_from is its sender; NULL: not asked for. Any number of tasks may
+ * receive, each datagram comes to one. Fails with -ECANCELED (nothing was taken), -ECONNREFUSED as crank_udp_send,
+ * recvfrom's errors. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_udp_receive(
+    crank_udp *udp, void *buf, size_t size, crank_address *ret_from);
+/* Was a datagram longer than its buffer, of those that the last call has received? */
+CRANK_API bool crank_udp_cut(const crank_udp *udp);
+
+/* One of several. */
+typedef struct crank_datagram {
+    void *buf;
+    size_t size;        /* of what is sent; of buf */
+    size_t length;      /* received: so many bytes are in buf */
+    crank_address peer; /* received from, or to be sent to: all zeros: the remote */
+} crank_datagram;
+
+/* Wait for one, and receive what is there by then, at most max and at most 64, with one system call: how many. Fails as
+ * crank_udp_receive. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_udp_receive_many(
+    crank_udp *udp, crank_datagram *ret_datagrams, size_t max);
+/* Wait for room for one, and send as many of n as the kernel takes then, in order and at most 64: how many, at least
+ * one where n is not 0. It is one system call where the socket has no remote. Fails as crank_udp_send, of the first. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_udp_send_many(
+    crank_udp *udp, const crank_datagram *datagrams, size_t n);
+/* "0.0.0.0:41234", as bound. Valid while the socket lives. */
+CRANK_API const char *crank_udp_address(const crank_udp *udp);
+/* Its descriptor, for setsockopt and its like: not to be read from, written to or closed. */
+CRANK_API int crank_udp_fd(const crank_udp *udp);
+
+#ifndef __cplusplus
+/* CRANK_AUTO_UDP crank_udp *u = ...: closed at the end of its block. */
+#define CRANK_AUTO_UDP CRANK_CLEANUP_(crank_udp_drop_)
+static inline void crank_udp_drop_(crank_udp **udp) { (void)crank_udp_close(*udp); }
 #endif
 
 CRANK_END_DECLS

@@ -137,6 +137,12 @@ typedef struct crank_listener crank_listener;
 /* Close its sockets. Never waits. A CHECK while a task accepts or serves. NULL is ignored. 0. */
 CRANK_API int crank_listener_close(crank_listener *listener);
 
+/* A socket that sends and receives datagrams: crank/net.h. */
+typedef struct crank_udp crank_udp;
+/* Close its socket: what was sent is on its way. Never waits. A CHECK while a task is in a call of it. NULL is ignored.
+ * 0. */
+CRANK_API int crank_udp_close(crank_udp *udp);
+
 /* A program that was started: crank/process.h. */
 typedef struct crank_process crank_process;
 /* End it and free the object: its pipes are closed; where it runs it is sent SIGTERM, after its grace seconds
@@ -145,16 +151,16 @@ typedef struct crank_process crank_process;
 CRANK_API CRANK_BLOCKS int crank_process_close(crank_process *process);
 
 #ifndef __cplusplus
-/* Close a stream, a listener, a process or a generator. */
+/* Close a stream, a listener, a socket of datagrams, a process or a generator. */
 #define crank_close(x) \
     _Generic((x), crank_stream *: crank_stream_close, crank_listener *: crank_listener_close, \
-        crank_process *: crank_process_close, \
+        crank_udp *: crank_udp_close, crank_process *: crank_process_close, \
         crank_generator *: crank_generator_close)(x)
 /* Close what a variable holds, set it to NULL, and give what crank_close gives. For the variables of CRANK_AUTO_STREAM
  * and its like: their block's end would close again what crank_close has closed. */
 #define crank_finish(variable) \
     _Generic((variable), crank_stream *: crank_stream_finish_, crank_listener *: crank_listener_finish_, \
-        crank_generator *: crank_generator_finish_)(&(variable))
+        crank_udp *: crank_udp_finish_, crank_generator *: crank_generator_finish_)(&(variable))
 static inline int crank_stream_finish_(crank_stream **variable)
 {
     crank_stream *stream = *variable;
@@ -166,6 +172,12 @@ static inline int crank_listener_finish_(crank_listener **variable)
     crank_listener *listener = *variable;
     *variable = (crank_listener *)0;
     return crank_listener_close(listener);
+}
+static inline int crank_udp_finish_(crank_udp **variable)
+{
+    crank_udp *udp = *variable;
+    *variable = (crank_udp *)0;
+    return crank_udp_close(udp);
 }
 static inline int crank_generator_finish_(crank_generator **variable)
 {
