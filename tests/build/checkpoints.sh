@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # builds: nothing
-# Every prototype marked CRANK_BLOCKS has its row in tests/behaviour/checkpoints.c and in cancel_everywhere*.c, and no
+# Every prototype marked CRANK_BLOCKS has its row in tests/behaviour/checkpoints*.c and in cancel_everywhere*.c, and no
 # other has one.
 . "$(dirname "$0")/common.sh"
 
@@ -9,6 +9,6 @@ marked() { grep -hoE 'CRANK_BLOCKS [^(]*\(' include/crank/*.h | grep -oE 'crank_
 rows() { cat "$@" | grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u; }
 same() { diff <(marked) <(rows "$@") | grep '^[<>]' | sed 's/^</without a row:/; s/^>/not marked:/' | { ! grep .; }; }
 
-check "every call that may wait is tried with a cancellation pending" same tests/behaviour/checkpoints.c
+check "every call that may wait is tried with a cancellation pending" same tests/behaviour/checkpoints*.c
 check "every call that may wait is cancelled everywhere" same tests/behaviour/cancel_everywhere*.c
 finish

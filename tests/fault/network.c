@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* network.c: each fallible call of connecting, listening and passing descriptors fails in turn. */
+/* network.c: each fallible call of connecting, listening, passing descriptors and sending datagrams fails in turn. */
 #include "../behaviour/scratch.h"
 #include "sweep.h"
 
@@ -66,3 +66,20 @@ static long descriptors(void *arg)
     return close(fd);
 }
 SWEEP(network_descriptors, descriptors)
+
+/* A datagram may be lost where a call has failed, so none is waited for without a limit. */
+static long datagrams(void *arg)
+{
+    char bytes[2][8];
+    crank_datagram two[] = { { .buf = bytes[0], .size = 8 }, { .buf = bytes[1], .size = 8 } };
+    (void)arg;
+    CRANK_TIMEOUT(limit, 0.2);
+    CRANK_AUTO_UDP crank_udp *a = crank_try(crank_udp_open("127.0.0.1:0", NULL));
+    CRANK_AUTO_UDP crank_udp *b = crank_try(crank_udp_open("localhost:0", crank_udp_address(a)));
+    crank_try(crank_udp_send(b, "one", 3, NULL));
+    crank_try(crank_udp_receive(a, bytes, 8, &two[0].peer));
+    two[1].peer = two[0].peer;
+    crank_try(crank_udp_send_many(a, two, 2));
+    return crank_try(crank_udp_receive_many(b, two, 2)) > 0 ? 0 : -EPROTO;
+}
+SWEEP(network_datagrams, datagrams)
