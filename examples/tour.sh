@@ -545,7 +545,7 @@ section "4. Coroutines, and pi in threads" "Generators both ways, timers, and CP
 for id in e22 e23 x01 x02 e24 x03 e25 e26 e27 e28 e29 e30 x04 e31 e32 e33 e34; do show $id; done
 section "5. Generators and event loops" "A baby event loop of our own, tasks, groups, results and pools."
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
-section "6. Servers and clients" "The same straight-line code over sockets. echo, chat, proxy and shell are yours to run."
+section "6. Servers and clients" "Straight-line code over sockets. echo, chat, proxy and shell are yours to run."
 show_servers
 [ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* shell: runs commands side by side and keeps their output apart.
  *
- * shell [-j N] COMMAND...: at most N run at once. On a terminal the last line shows what is running; what a command has written is shown in one
- * piece when it has ended. Ctrl-C ends the commands that run. The exit status is 0 when each command's was. */
+ * shell [-j N] COMMAND...: at most N run at once. On a terminal the last line shows what is running; what a command has
+ * written is shown in one piece when it has ended. Ctrl-C ends the commands that run. The exit status is 0 when each
+ * command's was. */
 #define _POSIX_C_SOURCE 200809L
 #include <crank.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # builds: tests/explore_chat tests/planted_chat
-# The scene of the chat server (tests/explore/chat.c): by a thousand seeds, and with a fault (planted_chat.sed), which it
-# finds.
+# The scene of the chat server (tests/explore/chat.c): by a thousand seeds, and with a fault (planted_chat.sed), which
+# it finds.
 . "$(dirname "$0")/common.sh"
 
 needs "$BUILD/tests/explore_chat" "$BUILD/tests/planted_chat"
