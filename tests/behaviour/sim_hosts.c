@@ -161,6 +161,7 @@ TEST_SIM(sim_hosts, made_later_have_the_link_of_all)
     crank_task *served = server();
     double start = crank_time();
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("server:7"));
+    EXPECT(s != NULL);
     EXPECT(crank_time() - start == 2);
     return stop(served);
 }
