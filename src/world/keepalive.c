@@ -51,7 +51,7 @@ static bool is_gone(const cr_endpoint *s)
     return s->peer->state == CR_ENDPOINT_ENDED && !s->peer->reset.type;
 }
 
-void cr_keepalive_look_at(cr_world *world, cr_endpoint *s)
+static void look_at(cr_world *world, cr_endpoint *s)
 {
     bool mine = cr_keepalive_has(&s->timeout);
     if (s->state != CR_ENDPOINT_OPEN || s->closed || cr_endpoint_is_local(s) || !s->peer ||
@@ -74,5 +74,5 @@ void cr_keepalive_look(cr_world *world)
 {
     for (size_t at = 0; at < world->net.room; at++)
         if (world->net.endpoints[at])
-            cr_keepalive_look_at(world, world->net.endpoints[at]);
+            look_at(world, world->net.endpoints[at]);
 }

@@ -4,11 +4,9 @@
 #define CR_KEEPALIVE_H
 #include "world/endpoints.h"
 
-/* The way between some hosts was cut or healed, or one went off or on: what does each connection
- * learn of it when it asks? */
+/* The way between some hosts was cut or healed, or one went off or on, or a connection broke at
+ * one side: what does each connection learn of it when it asks? */
 void cr_keepalive_look(cr_world *world);
-/* The same for one. */
-void cr_keepalive_look_at(cr_world *world, cr_endpoint *s);
 /* Is this what the timeout of a connection is for? */
 bool cr_keepalive_has(const cr_arrival *timeout);
 #endif

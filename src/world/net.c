@@ -270,6 +270,9 @@ static void let_arrive(cr_world *world, cr_arrival *arrival)
         cut_off(world, arrival, type);
     else
         type->arrive(world, arrival);
+    if (world->net.half_open)
+        cr_keepalive_look(world);
+    world->net.half_open = false;
 }
 
 void cr_net_deliver(cr_world *world)

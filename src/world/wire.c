@@ -16,7 +16,6 @@
 
 #include "world/endpoints.h"
 #include "world/hosts.h"
-#include "world/keepalive.h"
 #include "world/net.h"
 
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
@@ -156,7 +155,7 @@ static bool breaks(cr_world *world, cr_endpoint *from)
         cr_wire_end(world, doomed->peer, ECONNRESET);
     if (doomed->state == CR_ENDPOINT_OPEN)
         cr_wire_end(world, doomed, ECONNRESET);
-    cr_keepalive_look_at(world, doomed->peer);
+    world->net.half_open |= doomed->doom_half;
     return true;
 }
 

@@ -71,6 +71,7 @@ typedef struct cr_net {
     cr_hosts hosts;
     cr_faults faults;
     cr_known *names; /* that were given: resolver.h */
+    bool half_open;  /* one has just broken at one side: net.c asks what the other learns */
     uint64_t connections;
     unsigned last_port; /* of the ephemeral ones: the next is sought behind it */
 } cr_net;
