@@ -27,6 +27,8 @@
 /* The context of this table is its record, of which the given table's entries must not know. */
 static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
 
+/* Memory is real, and may be short for real: the tests' failing table below this one makes it so in
+ * a run that is the same each time but for that. */
 static void *sim_alloc(void *context, size_t size)
 {
     const cr_sys *real = real_of(context);
@@ -81,6 +83,8 @@ static ssize_t sim_advise_many(void *context, const struct iovec *ranges, size_t
     return real->advise_many(real->context, ranges, n, advice);
 }
 
+/* Threads are real as well; that one of them runs at a time is the pool's doing
+ * (thread/sim_pool.c). */
 static int sim_thread_join(void *context, unsigned long thread)
 {
     const cr_sys *real = real_of(context);
@@ -99,6 +103,8 @@ static unsigned sim_cores(void *context)
     return real->cores(real->context);
 }
 
+/* What a thread has used of the processor is asked by the watchdog, which looks at real time under
+ * the simulator too. */
 static int64_t sim_thread_time(void *context, unsigned long thread)
 {
     const cr_sys *real = real_of(context);
@@ -117,6 +123,7 @@ static long sim_without_sigpipe(void *context, long (*fn)(void *), void *arg)
     return real->without_sigpipe(real->context, fn, arg);
 }
 
+/* Signals go to real threads. */
 static int sim_signal_running(void *context, const cr_signal *asked, int *ret_timer)
 {
     const cr_sys *real = real_of(context);
@@ -173,6 +180,8 @@ static int sim_is_terminal(void *context, int fd)
     return cr_is_virtual(fd) ? 0 : real->is_terminal(real->context, fd);
 }
 
+/* Descriptors that the loop itself needs, to be woken by other threads and to wait in real time
+ * where no deadline is given, are real ones. */
 static int sim_eventfd(void *context, unsigned value, int flags)
 {
     const cr_sys *real = real_of(context);
@@ -303,6 +312,7 @@ static int sim_resolve(
 
 /* ---- sockets ---- */
 
+/* Every socket is a record in the world: no port of the machine is taken, and two runs do not meet. */
 static int sim_socket(void *context, int family, int type, int protocol)
 {
     return cr_net_socket(context, family, type, protocol);
@@ -434,6 +444,7 @@ static int sim_peer_name(void *context, int fd, struct sockaddr *address, unsign
     return real->peer_name(real->context, fd, address, size);
 }
 
+/* The simulator itself polls; these are for a loop on another backend that stands on this table. */
 static int sim_epoll_create(void *context, int flags)
 {
     const cr_sys *real = real_of(context);
@@ -459,6 +470,8 @@ static int sim_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout
     return real->poll(real->context, fds, n, timeout_ns);
 }
 
+/* Refused by the kernel or not, a ring is no business of the simulator's; passed on all the same, so
+ * that no entry of the table is missing. */
 static int sim_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
 {
     const cr_sys *real = real_of(context);
