@@ -32,6 +32,7 @@ bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_
 
 bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)
 {
+    /* Multishot: one request completes as often as the descriptor becomes readable. */
     const struct io_uring_sqe asked = {
         .fd = fd,
         .poll32_events = EPOLLIN,

@@ -79,6 +79,7 @@ static int reserve(sim *s)
     return 0;
 }
 
+/* Two tables, for each is indexed by descriptor, and virtual ones begin far above the real ones. */
 static cr_attached *attached_with(sim *s, int fd)
 {
     return cr_is_virtual(fd) ? &s->virtuals : &s->attached;

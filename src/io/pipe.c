@@ -49,7 +49,6 @@ static void close_adopted(cr_socketlike *s)
         (void)sys->close(sys->context, given);
 }
 
-/* Our own ends: no other process has a copy, so closing is all there is to do. */
 /* What was adopted is given back, not another opening of it. */
 static int release_adopted(cr_socketlike *s)
 {
@@ -58,6 +57,7 @@ static int release_adopted(cr_socketlike *s)
     return of(s)->given;
 }
 
+/* Our own ends: no other process has a copy, so closing is all there is to do. */
 static const cr_socketlike_kind pipe_kind = {
     .size = sizeof(descriptor), .fd = CR_FD_PIPE, .describe = describe
 };

@@ -129,6 +129,8 @@ static void wake(race *r)
     cr_wake(r->loop, task, r->cancelled ? -ECANCELED : 0);
 }
 
+/* The first answer wakes the task, which looks at all attempts then. A task that leaves the race is
+ * woken by the last. */
 static void completed(cr_op *op, void *arg)
 {
     attempt *a = arg;

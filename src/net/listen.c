@@ -46,6 +46,7 @@ static int bind_internet(
     return err < 0 ? err : sys->listen(sys->context, fd, how->local.backlog);
 }
 
+/* Until it listens the descriptor is this function's to close. */
 static int open_socket(
     const cr_sys *sys, const crank_address *address, const manner *how, cr_path *ret_path)
 {
@@ -140,6 +141,8 @@ static int listen_at(crank_listener *l, const crank_address *address, const mann
         return fd;
     cr_listening *one = listening_new(l->loop, fd, family_of(address));
     if (!one) {
+        /* The file goes before its socket, so that no other program finds a path that refuses
+         * it. */
         cr_path_remove(sys, &path);
         (void)sys->close(sys->context, fd);
         return -ENOMEM;
@@ -233,6 +236,7 @@ static int listen_at_all(
 
 /* ---- What is listened on, and how ---- */
 
+/* Before the address is looked up: a mistake in the options is told without a wait. */
 static int choose(const crank_listen_options *options, manner *ret_manner)
 {
     const crank_listen_options none = { 0 };
@@ -301,6 +305,7 @@ static int listen_by_text(
         err = find_addresses(&w, text, &at);
     if (err < 0)
         return err;
+    /* A name's sockets share one port, so the IPv6 one has to leave IPv4 to its neighbour. */
     how.only_v6 = at->named;
     crank_listener *l = listener_new(w.loop, at->count);
     err = l ? listen_at_all(l, at, &how, &failed) : -ENOMEM;
@@ -368,6 +373,7 @@ static void give_back(crank_listener *l)
     cr_free(sys, l);
 }
 
+/* All are checked before the first is taken: on failure each is still the caller's. */
 static int adopt(crank_loop *loop, const int *fds, size_t n, crank_listener **ret_listener)
 {
     const cr_sys *sys = loop->sys;

@@ -31,6 +31,8 @@ static const cr_wait_ops accept_wait = {
     .describe = describe_listener,
 };
 
+/* One connection is for one waiter. Where none waits nothing is lost: the next call of crank_accept
+ * tries before it waits. */
 static void wake_next(crank_listener *l)
 {
     cr_task *task = cr_waitq_pop(&l->waiters);
@@ -56,6 +58,7 @@ void cr_listener_polled(cr_op *op, void *arg)
     cr_listening *one = arg;
     (void)op;
     one->polled = false;
+    /* crank_listener_close has left the record to its pending poll: then it is freed here. */
     if (one->listener)
         wake_next(one->listener);
     else
@@ -96,6 +99,7 @@ static int accept_from(const cr_listening *one, cr_connection **ret_connection)
     } while (is_passing(fd));
     if (fd < 0)
         return fd;
+    /* It is out of the kernel's queue already: without memory for it, it can only be closed. */
     cr_connection *c = cr_connection_open(one->loop, fd, one->family);
     if (!c) {
         (void)sys->close(sys->context, fd);
@@ -109,6 +113,7 @@ static int accept_from(const cr_listening *one, cr_connection **ret_connection)
     return 0;
 }
 
+/* Only a socket with nothing to accept leads on to the next one: any other failure is told. */
 static int accept_now(const crank_listener *l, cr_connection **ret_connection)
 {
     int err = -EAGAIN;
@@ -277,6 +282,7 @@ int crank_listener_close(crank_listener *listener)
         cr_listening *one = listener->sockets[i];
         one->listener = NULL;
         cr_path_remove(one->loop->sys, &one->path);
+        /* The backend still knows the record of a pending poll: its completion frees it. */
         if (one->polled)
             cr_loop_cancel(one->loop, &one->poll);
         else

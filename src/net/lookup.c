@@ -87,6 +87,7 @@ static cr_question *find(const cr_sys *sys, const char *name)
     return NULL;
 }
 
+/* It has no thread and no reference yet: ask finds a thread for it, or takes it back. */
 static cr_question *question_new(const cr_sys *sys, const char *name)
 {
     cr_question *question = cr_alloc_zero(sys, sizeof *question);
@@ -169,6 +170,8 @@ static bool rest(void)
     return pool.untaken > 0;
 }
 
+/* The lock is given up around the resolver alone, which may block for half a minute. answer drops
+ * the reference that take has taken. */
 static void *run_lookups(void *arg)
 {
     pthread_mutex_lock(&pool.lock);
@@ -237,6 +240,7 @@ static void forget_all(void)
     cr_cond_init(&pool.asked);
 }
 
+/* Once in a process, before its first lookup. */
 static void prepare(void)
 {
     cr_cond_init(&pool.asked);

@@ -42,6 +42,7 @@ typedef struct serving {
     bool is_short;        /* of descriptors or memory, and that was reported */
 } serving;
 
+/* kept: when the handler closes its stream the memory stays, for this list refers to it. */
 static void link_connection(serving *s, cr_connection *c)
 {
     c->socket.kept = true;
@@ -172,11 +173,13 @@ static int await_room(const cr_caller *w, serving *s)
     return err;
 }
 
+/* These are the machine's failures, not the listener's, and pass: the server rests and goes on. */
 static bool is_shortage(int err)
 {
     return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
 }
 
+/* Any descriptor will do. Without one the server can only rest when descriptors are short. */
 static void take_spare(serving *s)
 {
     const cr_sys *sys = s->loop->sys;
@@ -247,6 +250,7 @@ static int accept_all(serving *s, crank_group *handlers)
         s->is_short = false;
         link_connection(s, c);
         bool spawned = spawn_handler(s, handlers, c);
+        /* A child that ended without running its handler has left its connection in the list. */
         if (!spawned || cr_group_tolerated(handlers) != failed)
             end_orphans(s);
         failed = cr_group_tolerated(handlers);
@@ -294,6 +298,7 @@ static int serve_with(serving *s, const crank_serve_options *options)
     if (err < 0)
         return err;
     take_spare(s);
+    /* From here on crank_listener_stop can find the limit of await_handlers, and move it. */
     cr_listener_add_server(s->listener, &s->server);
     err = serve(s);
     end_orphans(s);

@@ -99,6 +99,7 @@ static void release(crank_udp *udp)
     cr_free(sys, udp);
 }
 
+/* The record of a closed socket is there for its polls alone: the last of them frees it. */
 static void polled(cr_op *op, void *arg)
 {
     direction *d = arg;
@@ -137,6 +138,7 @@ typedef struct attempt {
     crank_datagram *received;
 } attempt;
 
+/* An error that an earlier call has kept is told first, and once. */
 static long try_once(crank_udp *udp, const attempt *how)
 {
     long n = udp->error;
@@ -287,6 +289,7 @@ static bool have_batch(crank_udp *udp)
     return udp->many;
 }
 
+/* The kernel writes into the messages, so each call fills them anew. */
 static void prepare(batch *b, size_t i, void *buf, size_t size)
 {
     b->pieces[i] = (struct iovec){ buf, size };
@@ -295,6 +298,8 @@ static void prepare(batch *b, size_t i, void *buf, size_t size)
 
 static unsigned at_once(size_t n) { return n < MANY_MAX ? (unsigned)n : MANY_MAX; }
 
+/* As many as are there: the socket does not wait, so the kernel gives fewer than it has room
+ * for. */
 static long receive_many(crank_udp *udp, const attempt *how)
 {
     const cr_sys *sys = udp->loop->sys;

@@ -62,6 +62,7 @@ bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
         cr_flow_deinit(&a->out, world->real);
         return false;
     }
+    /* In the trace's hash the arrivals of both sides have this one number. */
     uint64_t number = ++world->net.connections;
     a->peer = b;
     b->peer = a;
@@ -74,6 +75,7 @@ bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
     return true;
 }
 
+/* Its arrivals lie in the record: none of them may stay planned. */
 static void free_one(cr_world *world, cr_endpoint *s)
 {
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
@@ -90,6 +92,7 @@ void cr_endpoint_release(cr_world *world, cr_endpoint *s)
     cr_endpoint *peer = s->peer;
     if (!s->closed || (peer && !peer->closed))
         return;
+    /* Each reads from the other's flow, so neither can go alone. */
     free_one(world, s);
     if (peer)
         free_one(world, peer);

@@ -31,6 +31,8 @@ bool cr_flow_init(cr_flow *flow, const cr_sys *sys)
     return flow->ring;
 }
 
+/* A byte's place is its position modulo the room, so all places change: the old ring is copied run
+ * by run. It is freed last: where memory is short nothing has changed. */
 static bool grow(cr_flow *flow, const cr_sys *sys, size_t room)
 {
     cr_flow grown = { .ring = cr_alloc(sys, room), .room = room };
@@ -55,6 +57,7 @@ size_t cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t n)
     size_t room = flow->room;
     while (room < held + n)
         room *= 2;
+    /* Memory is short: the sender gets the room that is left, and no error. */
     if (room > flow->room && !grow(flow, sys, room))
         n = flow->room - held;
     flow->cramped = n == 0;
@@ -64,6 +67,7 @@ size_t cr_flow_reserve(cr_flow *flow, const cr_sys *sys, size_t n)
 /* Where there are too many instants the last ones are one, the latest of them. */
 void cr_flow_write(cr_flow *flow, const void *buf, size_t n, int64_t at)
 {
+    /* copy serves both directions, so its buffer is not const; inwards it only reads. */
     union {
         const void *given;
         void *bytes;
@@ -88,6 +92,7 @@ size_t cr_flow_pending(const cr_flow *flow, int64_t now)
 
 void cr_flow_advance(cr_flow *flow, size_t n)
 {
+    /* A sender's end makes bytes due before their instant: then all marks go at once. */
     unsigned past = 0;
     flow->due += n;
     while (past < flow->marked && flow->marks[past].position <= flow->due)
@@ -119,6 +124,7 @@ void cr_flow_take(cr_flow *flow, size_t n)
 
 void cr_flow_cut(cr_flow *flow)
 {
+    /* The receiver may still read what has arrived. */
     flow->written = flow->due = flow->arrived;
     flow->marked = 0;
 }

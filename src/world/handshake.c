@@ -14,6 +14,7 @@
 #define CALL_MAX (127 * CR_SECOND) /* the seventh SYN would be sent then */
 #define BACKLOG_MAX 4096           /* net.core.somaxconn */
 
+/* One more than the backlog fits, for sk_acceptq_is_full compares with >, too. */
 static bool is_full(const cr_endpoint *listener) { return listener->waiting > listener->backlog; }
 
 /* Out of the queue, and closed. */
@@ -59,6 +60,7 @@ static cr_endpoint *answer(cr_world *world, cr_endpoint *listener, cr_endpoint *
     s->peer_host = caller->host;
     s->call = CR_CALL_DONE;
     s->state = CR_ENDPOINT_ANSWERING;
+    /* Memory is short: the SYN of a TCP caller then counts as lost, and a local connect fails. */
     if (!cr_endpoint_join(world, caller, s)) {
         cr_free(world->real, s);
         return NULL;
@@ -69,6 +71,8 @@ static cr_endpoint *answer(cr_world *world, cr_endpoint *listener, cr_endpoint *
 
 /* ---- TCP ---- */
 
+/* From now on accept finds the connection. Bytes that overtake the ACK have the same effect: see
+ * take_in in wire.c. */
 static void ack_arrives(cr_world *world, cr_arrival *arrival)
 {
     (void)world;
@@ -76,6 +80,8 @@ static void ack_arrives(cr_world *world, cr_arrival *arrival)
 }
 static const cr_arrival_type ack = { .kind = 3, .arrive = ack_arrives };
 
+/* The caller's connect is complete one way before the listener can accept. The ACK travels in the
+ * caller's own record, which its SYN has left free. */
 static void syn_ack_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake)->peer;
@@ -86,12 +92,16 @@ static void syn_ack_arrives(cr_world *world, cr_arrival *arrival)
 }
 static const cr_arrival_type syn_ack = { .kind = 2, .arrive = syn_ack_arrives };
 
+/* No socket sends a refusal, so it travels in the caller's record, backwards: a cut from the
+ * listener's host to the caller's holds it up. */
 static void refusal_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_wire_end(world, cr_container_of(arrival, cr_endpoint, handshake), ECONNREFUSED);
 }
 static const cr_arrival_type refusal = { .kind = 7, .backwards = true, .arrive = refusal_arrives };
 
+/* The close comes first, for only a socket that is still calling gives its peer up; then the error
+ * is set that connect and SO_ERROR tell. */
 static void call_times_out(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = arrival->sender;
@@ -113,6 +123,8 @@ static void syn_is_lost(cr_world *world, cr_arrival *arrival)
     cr_arrival_plan(&world->net.arrivals, arrival, at, &syn);
 }
 
+/* The listener is looked for when the SYN arrives, not when it is sent: a server that starts to
+ * listen meanwhile is found. */
 static void syn_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *caller = cr_container_of(arrival, cr_endpoint, handshake);
@@ -152,6 +164,8 @@ static int call_again(cr_endpoint *s)
     return 0;
 }
 
+/* As tcp_v4_connect: an unbound socket gets its port here and its own address from the way to the
+ * peer. The timeout is planned with the first SYN, and the answer drops it. */
 static int call(cr_world *world, cr_endpoint *s, const cr_name *to)
 {
     int host = cr_name_host(world, s->host, to);
@@ -175,6 +189,8 @@ static int call(cr_world *world, cr_endpoint *s, const cr_name *to)
 
 /* ---- AF_UNIX ---- */
 
+/* As unix_stream_connect: the connection is complete before connect returns, and accept only
+ * fetches it. A full queue is -EAGAIN, as for a socket that does not wait. */
 static int connect_local(cr_world *world, cr_endpoint *s, const cr_name *to)
 {
     cr_endpoint *listener = cr_name_local(world, to);
@@ -207,6 +223,7 @@ int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsi
         int read = cr_name_read(s->family, address, size, &to);
         return read < 0 ? read : cr_packets_connect(world, s, &to);
     }
+    /* A program may call connect again to learn what the first call has come to. */
     if (!cr_endpoint_is_local(s) && s->call != CR_CALL_NONE)
         return call_again(s);
     if (!cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_FRESH)
@@ -231,6 +248,7 @@ int cr_net_listen(cr_world *world, int fd, int backlog)
         return -EINVAL;
     if (!s->bound && cr_name_choose(world, s) < 0)
         return -EADDRINUSE;
+    /* With SO_REUSEADDR two sockets may be bound to one port, but only one may listen. */
     if (!cr_endpoint_is_local(s) && fresh && cr_name_taken(world, s, true))
         return -EADDRINUSE;
     s->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
@@ -238,6 +256,8 @@ int cr_net_listen(cr_world *world, int fd, int backlog)
     return 0;
 }
 
+/* A connection whose ACK is on its way stands in the queue, for it counts against the backlog, but
+ * accept must pass it over. */
 static cr_endpoint *first_done(const cr_endpoint *listener)
 {
     cr_endpoint *s = listener->first;
@@ -258,11 +278,13 @@ int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *s
     cr_endpoint *s = first_done(listener);
     if (!s)
         return listener->shut & CR_SHUT_RECV ? -EINVAL : -EAGAIN;
+    /* As if the peer had given up before the accept: a server has to go on with the next one. */
     if (!cr_endpoint_is_local(s) && cr_world_strikes(world, world->net.faults.accept)) {
         cr_wire_reset(world, s);
         leave_for_good(world, s);
         return -ECONNABORTED;
     }
+    /* Before it leaves the queue: where memory is short a later accept finds it there. */
     int number = cr_endpoint_number(world, s);
     if (number < 0)
         return number;

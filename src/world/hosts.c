@@ -42,6 +42,7 @@ static int grow(cr_world *world)
     cr_host *all = cr_resize(world->real, hosts->all, (size_t)count * sizeof *all);
     if (!all)
         return -ENOMEM;
+    /* Should the routes find no memory, this array is longer than the count says: no harm. */
     hosts->all = all;
     cr_route *routes = cr_alloc_zero(world->real, (size_t)(count * count) * sizeof *routes);
     if (!routes)
@@ -139,12 +140,14 @@ int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
 {
     cr_route *r = from == to ? &world->net.hosts.within : route(world, from, to);
     int64_t at = cr_world_now(world);
+    /* The link passes bytes on one after the other: what is sent while it is busy queues up. */
     if (r->link.bandwidth) {
         double span = (double)n / (double)r->link.bandwidth * (double)CR_SECOND;
         r->free_at = (r->free_at > at ? r->free_at : at) + (int64_t)span;
         at = r->free_at;
     }
     at += r->link.latency;
+    /* One of a few steps: all outcomes of a small choice can be tried. */
     if (r->link.jitter && cr_world_perturbed(world))
         at += r->link.jitter / (JITTER_STEPS - 1) * (int64_t)cr_world_choose(world, JITTER_STEPS);
     if (r->link.tail && cr_world_perturbed(world))

@@ -13,12 +13,15 @@
 
 #include "world/hosts.h"
 
+/* A timeout may outlive its connection, which both ends or a reset have ended meanwhile: then it is
+ * no failure any more. */
 static void end_if_open(cr_world *world, cr_endpoint *s, int error)
 {
     if (s->state == CR_ENDPOINT_OPEN)
         cr_wire_end(world, s, error);
 }
 
+/* The last probe of the row has failed: tcp_keepalive_timer ends the connection with ETIMEDOUT. */
 static void gives_up(cr_world *world, cr_arrival *arrival)
 {
     end_if_open(world, arrival->sender, ETIMEDOUT);
@@ -51,6 +54,8 @@ static bool is_gone(const cr_endpoint *s)
     return s->peer->state == CR_ENDPOINT_ENDED && !s->peer->reset.type;
 }
 
+/* Planned anew at each look, for what has changed decides which of the two it is, or neither. A
+ * timeout that is not of this file goes before, and is left alone. */
 static void look_at(cr_world *world, cr_endpoint *s)
 {
     bool mine = cr_keepalive_has(&s->timeout);

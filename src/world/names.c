@@ -31,6 +31,7 @@ static int read_local(const struct sockaddr *address, unsigned size, cr_name *re
     return 0;
 }
 
+/* Assigning the whole record clears sin_zero as well, which the kernel shows as zeros. */
 static void make_v4(cr_name *name, uint32_t host, in_port_t port)
 {
     *name = (cr_name){ .size = sizeof name->v4 };
@@ -39,6 +40,8 @@ static void make_v4(cr_name *name, uint32_t host, in_port_t port)
     name->v4.sin_port = port;
 }
 
+/* An IPv6 socket that is given ::ffff:a.b.c.d speaks IPv4. Names keep the IPv4 form, so that the
+ * address finds the IPv4 socket that is bound to it. */
 static void unmap(cr_name *name)
 {
     uint32_t host;
@@ -52,6 +55,7 @@ int cr_name_read(int family, const struct sockaddr *address, unsigned size, cr_n
 {
     if (family == AF_UNIX)
         return read_local(address, size, ret_name);
+    /* The size is checked before the family, as inet_bind and tcp_v4_connect do. */
     unsigned whole = family == AF_INET ? sizeof ret_name->v4 : sizeof ret_name->v6;
     if (size < (family == AF_INET ? whole : V6_SHORTEST))
         return -EINVAL;
@@ -66,6 +70,8 @@ int cr_name_read(int family, const struct sockaddr *address, unsigned size, cr_n
     return 0;
 }
 
+/* The caller of getsockname or accept expects the family of its socket, whatever the peer
+ * speaks. */
 static void map(cr_name *name)
 {
     struct sockaddr_in v4 = name->v4;
@@ -104,6 +110,7 @@ in_port_t cr_name_port(const cr_name *name)
     return name->any.sa_family == AF_INET6 ? name->v6.sin6_port : name->v4.sin_port;
 }
 
+/* In the order of the network, as cr_name_port gives it. */
 static void set_port(cr_name *name, in_port_t port)
 {
     *(name->any.sa_family == AF_INET6 ? &name->v6.sin6_port : &name->v4.sin_port) = port;
@@ -116,6 +123,7 @@ static bool is_any(const cr_name *name)
     return name->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
+/* Names of two families are never equal: a mapped address was unmapped when it was read. */
 static bool same_address(const cr_name *a, const cr_name *b)
 {
     if (a->any.sa_family != b->any.sa_family)
@@ -125,6 +133,7 @@ static bool same_address(const cr_name *a, const cr_name *b)
     return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
 }
 
+/* As on Linux all of 127.0.0.0/8 is the host itself: no other host and no cut lies on the way. */
 static bool is_loopback(const cr_name *name)
 {
     if (name->any.sa_family == AF_INET6)
@@ -135,6 +144,7 @@ static bool is_loopback(const cr_name *name)
 void cr_name_make_own(cr_name *name, int family, int host, in_port_t port)
 {
     static const unsigned char prefix[] = { 0xfd };
+    /* 10.0.0.0 and fd00:: would be names of the network: hosts count from 1. */
     unsigned number = (unsigned)host + 1;
     make_v4(name, 10u << 24 | number, port);
     if (family != AF_INET6)
@@ -156,6 +166,7 @@ int cr_name_host(const cr_world *world, int host, const cr_name *name)
         number = (unsigned)name->v6.sin6_addr.s6_addr[14] << 8 | name->v6.sin6_addr.s6_addr[15];
     if (number == 0 || number > (unsigned)world->net.hosts.count)
         return -ENETUNREACH;
+    /* The number is only a part of the address: compare the whole with what that host has. */
     cr_name own;
     cr_name_make_own(&own, name->any.sa_family, (int)number - 1, 0);
     return same_address(&own, name) ? (int)number - 1 : -ENETUNREACH;
@@ -171,6 +182,7 @@ static bool takes(const cr_endpoint *s, const cr_name *name, const cr_name *othe
     return name->any.sa_family == AF_INET6 && !s->options[CR_OPTION_ONLY_V6];
 }
 
+/* In the order of the descriptors, which is the same in equal runs. */
 static cr_endpoint *next_bound(const cr_world *world, size_t *at)
 {
     while (*at < world->net.room) {
@@ -190,6 +202,8 @@ static bool share(const cr_endpoint *a, const cr_endpoint *b, bool listening)
            !(listening && b->state == CR_ENDPOINT_LISTENING) && b->state != CR_ENDPOINT_LISTENING;
 }
 
+/* Each host has ports of its own. Looked at from both sides, for the later of the two may be the
+ * one that is bound to any address. */
 static bool overlap(const cr_endpoint *a, const cr_endpoint *b)
 {
     return a->host == b->host && cr_name_port(&a->name) == cr_name_port(&b->name) &&
@@ -210,6 +224,7 @@ bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening)
 /* The next free one, or one of the few behind it. */
 static int choose_port(cr_world *world, cr_endpoint *s)
 {
+    /* A seed skips up to three free ports, for no program may count on the next one. */
     size_t skip = cr_world_choose(world, 4);
     for (unsigned tries = 0; tries < PORTS; tries++) {
         unsigned port = PORT_FIRST + world->net.last_port++ % PORTS;
@@ -220,6 +235,7 @@ static int choose_port(cr_world *world, cr_endpoint *s)
     return -EADDRNOTAVAIL;
 }
 
+/* For bind with port 0, and for connect, listen and send on a socket that was never bound. */
 int cr_name_choose(cr_world *world, cr_endpoint *s)
 {
     bool named = s->name.size > 0;
@@ -247,6 +263,7 @@ static void make_loopback(cr_name *name, int family, in_port_t port)
 
 void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to)
 {
+    /* Linux takes a connect to 0.0.0.0 or [::] for one to the caller's own host. */
     if (is_any(to))
         make_loopback(to, to->any.sa_family, cr_name_port(to));
     if (is_any(own) && is_loopback(to))
@@ -263,8 +280,12 @@ cr_endpoint *cr_name_listener(cr_world *world, int host, const cr_name *name)
         if (s->state != CR_ENDPOINT_LISTENING || cr_endpoint_is_local(s) || s->host != host ||
             cr_name_port(&s->name) != cr_name_port(name) || !takes(s, &s->name, name))
             continue;
+        /* A socket that is bound to the very address goes before one that takes any, as in
+         * __inet_lookup_listener. */
         if (best && is_any(&s->name) && !is_any(&best->name))
             continue;
+        /* Sockets that share a port by SO_REUSEPORT: the kernel's hash picks one of them, here each
+         * is as likely, and seed 0 takes the first. */
         equal = best && is_any(&s->name) == is_any(&best->name) ? equal + 1 : 1;
         if (equal == 1 || cr_world_choose(world, equal) == equal - 1)
             best = s;
@@ -308,6 +329,7 @@ cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name)
     cr_endpoint *s;
     size_t at = 0;
     while ((s = next_bound(world, &at)))
+        /* The size is part of an abstract name, which may contain zeros. */
         if (cr_endpoint_is_local(s) && s->name.size == name->size &&
             memcmp(&s->name.local, &name->local, name->size) == 0)
             return s;
@@ -316,6 +338,8 @@ cr_endpoint *cr_name_local(const cr_world *world, const cr_name *name)
 
 /* ---- the entries ---- */
 
+/* Two errors, as in the kernel: -EADDRNOTAVAIL for an address that is not this host's, and
+ * -EADDRINUSE where the port is taken, or every ephemeral one. */
 static int bind_inet(cr_world *world, cr_endpoint *s)
 {
     if (cr_name_host(world, s->host, &s->name) != s->host)
@@ -345,6 +369,7 @@ int cr_net_bind(cr_world *world, int fd, const struct sockaddr *address, unsigne
     else if (cr_name_local(world, &name))
         err = -EADDRINUSE;
     s->bound = err == 0;
+    /* The socket has no name again, so that the program may bind it to another one. */
     if (err < 0)
         s->name.size = 0;
     return err;

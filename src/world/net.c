@@ -17,6 +17,7 @@
 
 /* ---- the entries ---- */
 
+/* Protocol 0 means the only one there is. unix_create accepts PF_UNIX as its number. */
 static int protocol_of(int family, int type)
 {
     return family == AF_UNIX ? PF_UNIX : type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
@@ -57,6 +58,7 @@ int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
         pair[i] = cr_endpoint_find(world, fds[i]);
         pair[i]->state = CR_ENDPOINT_OPEN;
     }
+    /* Both have numbers by now: closing frees them, and the caller's array stays as it was. */
     if (!cr_endpoint_join(world, pair[0], pair[1])) {
         (void)cr_net_close(world, fds[1]);
         (void)cr_net_close(world, fds[0]);
@@ -77,6 +79,7 @@ int cr_net_close(cr_world *world, int fd)
         cr_handshake_stop(world, s);
     else
         cr_wire_close(world, s);
+    /* The number is free at once; the record stays while a peer may read from it. */
     world->net.endpoints[fd - CR_VIRTUAL_FIRST] = NULL;
     world->net.open--;
     s->number = 0;
@@ -99,6 +102,7 @@ void cr_net_deinit(cr_world *world)
     for (size_t at = 0; at < world->net.room; at++)
         if (world->net.endpoints[at])
             (void)cr_net_close(world, CR_VIRTUAL_FIRST + (int)at);
+    /* Datagrams outlive the sockets that have sent them. */
     cr_packets_drop(world, CR_HOST_EVERY);
     cr_host_deinit(world);
     cr_free(world->real, world->net.endpoints);
@@ -108,6 +112,9 @@ void cr_net_deinit(cr_world *world)
 
 /* ---- what epoll would say ---- */
 
+/* EPOLLHUP says that both directions have ended: a peer that has ended only its own may still be
+ * answered. A socket that was never connected has it as well, for its state in the kernel is
+ * TCP_CLOSE. */
 static uint32_t ends_of(const cr_endpoint *s)
 {
     uint32_t events = s->error ? EPOLLERR : 0;
@@ -160,6 +167,8 @@ static void sender_gives_up(cr_world *world, cr_arrival *arrival)
 }
 static const cr_arrival_type unanswered = { .kind = 9, .here = true, .arrive = sender_gives_up };
 
+/* A timeout happens at the sender's own host and crosses no link. A datagram knows its two hosts
+ * itself, for its socket may be gone. */
 static bool is_cut_off(const cr_world *world, const cr_arrival *arrival)
 {
     const cr_endpoint *s = arrival->sender;
@@ -253,12 +262,15 @@ void cr_net_reset(cr_world *world, int a, int b)
         cr_endpoint *s = world->net.endpoints[at];
         if (s && s->host == a && s->peer_host == b && s->state == CR_ENDPOINT_OPEN && s->peer &&
             s->peer->state == CR_ENDPOINT_OPEN && !cr_endpoint_is_local(s)) {
+            /* Not by arrivals: what is under way in both directions is lost as well. */
             cr_wire_end(world, s->peer, ECONNRESET);
             cr_wire_end(world, s, ECONNRESET);
         }
     }
 }
 
+/* The arrival is out of the list before it is handled, for handling may plan the same record again.
+ * What a cut holds up goes into the hash too: it is a part of the run. */
 static void let_arrive(cr_world *world, cr_arrival *arrival)
 {
     const cr_arrival_type *type = arrival->type;
@@ -270,6 +282,7 @@ static void let_arrive(cr_world *world, cr_arrival *arrival)
         cut_off(world, arrival, type);
     else
         type->arrive(world, arrival);
+    /* One side alone has learned that its connection broke: the other has keepalive, or waits. */
     if (world->net.half_open)
         cr_keepalive_look(world);
     world->net.half_open = false;

@@ -60,6 +60,8 @@ static bool packet_is_cut(const cr_world *world, const cr_arrival *arrival)
     return cr_host_is_cut(world, p->from, p->to);
 }
 
+/* Also called for all that a host has sent when that host goes off (cr_packets_drop). The sender's
+ * buffer has its room back either way. */
 static void packet_is_lost(cr_world *world, cr_arrival *arrival)
 {
     cr_packet *p = packet_of(arrival);
@@ -132,6 +134,7 @@ int64_t cr_packets_events(const cr_endpoint *s)
 
 /* ---- Sending ---- */
 
+/* All pieces of a message are one datagram. */
 static size_t size_of(const struct msghdr *message)
 {
     size_t size = 0;
@@ -140,6 +143,8 @@ static size_t size_of(const struct msghdr *message)
     return size;
 }
 
+/* Copied, for the caller's pieces are its own again after the call. A piece without bytes may have
+ * NULL for an address, which memcpy must not see. */
 static void gather(const struct msghdr *message, unsigned char *bytes)
 {
     for (size_t i = 0; i < message->msg_iovlen; i++) {
@@ -234,6 +239,7 @@ int cr_packets_connect(cr_world *world, cr_endpoint *s, const cr_name *to)
 
 /* ---- Receiving ---- */
 
+/* As many pieces as it takes; what finds no room in them is cut off, as recvmsg does. */
 static size_t scatter(const cr_packet *p, const struct msghdr *message)
 {
     size_t done = 0;
@@ -247,6 +253,7 @@ static size_t scatter(const cr_packet *p, const struct msghdr *message)
     return done;
 }
 
+/* The receive buffer has its room back, so what arrives next may be kept. */
 static void take_first(cr_world *world, cr_packets *all)
 {
     cr_packet *first = all->first;

@@ -15,6 +15,7 @@
 
 static const int families[] = { AF_INET6, AF_INET };
 
+/* The caller's array has the larger of the two forms; behind a sockaddr_in come zeros. */
 static void fill(struct sockaddr_in6 *ret_address, const cr_name *name)
 {
     memset(ret_address, 0, sizeof *ret_address);
@@ -57,6 +58,7 @@ int cr_resolver_find(
 {
     bool local = strcasecmp(name, "localhost") == 0;
     const cr_known *known = find(world, name);
+    /* localhost stands in the hosts file: a name server that fails does not concern it. */
     if (!local && cr_world_strikes(world, world->net.faults.lookup))
         return -EAGAIN;
     if (known)
@@ -89,6 +91,7 @@ int cr_resolver_give(cr_world *world, const cr_known *known)
         kept->next = world->net.names;
         world->net.names = kept;
     }
+    /* A name that is given again gets the new answer, and keeps its place in the list. */
     cr_known *next = kept->next;
     *kept = *known;
     kept->next = next;

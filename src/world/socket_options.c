@@ -63,6 +63,7 @@ static int find(const cr_endpoint *s, const cr_socket_option *option)
     return -ENOPROTOOPT;
 }
 
+/* close asks for both: switched on with 0 seconds it sends a reset (cr_wire_close). */
 static int set_linger(cr_endpoint *s, const cr_socket_option *option)
 {
     struct linger asked;
@@ -87,9 +88,11 @@ int cr_net_set_option(cr_world *world, int fd, const cr_socket_option *option)
     int at = find(s, option);
     if (at < 0)
         return at;
+    /* As ipv6_setsockopt: by binding, the socket has taken IPv4's port already, or left it. */
     if (at == CR_OPTION_ONLY_V6 && s->bound)
         return -EINVAL;
     memcpy(&value, option->value, sizeof value);
+    /* The kernel doubles the size of a buffer, to have room for its own records in it. */
     if (options[at].kind == SWITCH)
         value = value != 0;
     else if (options[at].kind == BUFFER)
@@ -125,6 +128,7 @@ static struct ucred peer_of(const cr_endpoint *s)
     return peer;
 }
 
+/* As getsockopt: a caller with less room is given the first bytes, and told how many. */
 static void give(cr_socket_option *option, const void *value, unsigned size)
 {
     if (option->size > size)

@@ -66,6 +66,7 @@ int cr_weather_read(const char *text, cr_weather *ret_weather, const char **ret_
             return -EINVAL;
         }
     } while (*text);
+    /* Written at the end only: a text with a mistake changes nothing. */
     *ret_weather = (cr_weather){
         .link = cr_weather_link(values[LATENCY], values[JITTER], values[TAIL], values[BANDWIDTH]),
         .faults = { values[REFUSE], values[RESET], values[HALF], values[ACCEPT], values[LOOKUP] },

@@ -51,6 +51,7 @@ bool cr_wire_writable(const cr_endpoint *s)
     return held(s) * 3 <= FLIGHT_MAX * 2;
 }
 
+/* All but the reset, which may be on its way to tell the peer of the end. */
 static void drop_arrivals(cr_world *world, cr_endpoint *s)
 {
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
@@ -73,6 +74,7 @@ void cr_wire_end(cr_world *world, cr_endpoint *s, int error)
 void cr_wire_vanish(cr_world *world, cr_endpoint *s)
 {
     bool fresh = s->state == CR_ENDPOINT_FRESH || s->state == CR_ENDPOINT_LISTENING;
+    /* The other side of a call may stand in a listener's queue, and leaves it here. */
     if (s->state == CR_ENDPOINT_CALLING)
         cr_wire_close(world, s);
     if (!fresh)
@@ -106,6 +108,7 @@ static const cr_arrival_type reset = { .kind = 6, .arrive = reset_arrives, .lost
 
 void cr_wire_reset(cr_world *world, cr_endpoint *s)
 {
+    /* One reset is enough: it ends the connection, and a second one would find none. */
     if (s->peer && !s->reset.type)
         cr_arrival_plan(&world->net.arrivals, &s->reset, cr_wire_arrival(world, s, 0), &reset);
 }
@@ -185,11 +188,14 @@ static void bytes_arrive(cr_world *world, cr_arrival *arrival)
         return;
     size_t n = choose_part(world, cr_flow_pending(&from->out, now));
     cr_flow_advance(&from->out, n);
+    /* What is left of this instant, and what is sent for a later one, comes with the next
+     * arrival. */
     if (from->out.marked > 0)
         cr_arrival_plan(&world->net.arrivals, arrival, from->out.marks[0].at, &bytes);
     take_in(world, from, n);
 }
 
+/* The end comes behind all bytes, so those that are still under way arrive with it. */
 static void fin_arrives(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *from = cr_container_of(arrival, cr_endpoint, fin);
@@ -218,6 +224,8 @@ static int refuse_send(cr_endpoint *s)
     return s->state != CR_ENDPOINT_OPEN || (s->shut & CR_SHUT_SEND) ? -EPIPE : 0;
 }
 
+/* One record stands for all bytes under way: it is planned while there is none, and then plans
+ * itself (bytes_arrive). With AF_UNIX the peer has the bytes before the call returns. */
 static void send_now(cr_world *world, cr_endpoint *s, const void *buf, size_t n)
 {
     cr_flow_write(&s->out, buf, n, cr_wire_arrival(world, s, n));
@@ -233,6 +241,8 @@ static void send_now(cr_world *world, cr_endpoint *s, const void *buf, size_t n)
     cr_world_note(world, n);
 }
 
+/* send is sendmsg of one piece without an address. The union takes the const away that struct iovec
+ * has no place for: the piece is only read. */
 static ssize_t send_datagram(cr_world *world, cr_endpoint *s, const void *buf, size_t size)
 {
     union {
@@ -323,6 +333,8 @@ ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
 
 /* ---- ending ---- */
 
+/* Never before the last byte, however fast the link is now: TCP keeps the order. shutdown and a
+ * later close send one end together. */
 static void send_fin(cr_world *world, cr_endpoint *s)
 {
     int64_t at = cr_wire_arrival(world, s, 0);
@@ -332,6 +344,7 @@ static void send_fin(cr_world *world, cr_endpoint *s)
     cr_arrival_plan(&world->net.arrivals, &s->fin, at > s->out.latest ? at : s->out.latest, &fin);
 }
 
+/* As unix_shutdown: the peer's opposite direction has ended when the call returns. */
 static int shut_local(cr_endpoint *s, unsigned what)
 {
     s->shut |= what;
@@ -369,6 +382,8 @@ int cr_net_shutdown(cr_world *world, int fd, int how)
     }
     if (cr_endpoint_is_local(s))
         return shut_local(s, what);
+    /* As inet_shutdown: a listener and a call are disconnected, and the socket may be used again. A
+     * call that is ended so leaves ECONNRESET, as tcp_disconnect does. */
     if (s->state == CR_ENDPOINT_LISTENING && (what & CR_SHUT_RECV)) {
         cr_handshake_stop(world, s);
         s->state = CR_ENDPOINT_FRESH;
@@ -400,6 +415,7 @@ static void close_local(cr_endpoint *s)
     cr_flow_take(&peer->out, (size_t)(peer->out.written - peer->out.taken));
 }
 
+/* As tcp_close: unread input, or a linger of 0 seconds, makes it a reset instead of an end. */
 void cr_wire_close(cr_world *world, cr_endpoint *s)
 {
     bool drop = s->options[CR_OPTION_LINGER] && !s->options[CR_OPTION_LINGER_SECONDS];
