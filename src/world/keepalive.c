@@ -26,14 +26,14 @@ static void gives_up(cr_world *world, cr_arrival *arrival)
 {
     end_if_open(world, arrival->sender, ETIMEDOUT);
 }
-static const cr_arrival_type silence = { .kind = 10, .here = true, .arrive = gives_up };
+static const cr_arrival_type silence = { .kind = 12, .here = true, .arrive = gives_up };
 
 /* A host that knows of no such connection answers so. */
 static void is_refused(cr_world *world, cr_arrival *arrival)
 {
     end_if_open(world, arrival->sender, ECONNRESET);
 }
-static const cr_arrival_type refusal = { .kind = 11, .here = true, .arrive = is_refused };
+static const cr_arrival_type refusal = { .kind = 13, .here = true, .arrive = is_refused };
 
 bool cr_keepalive_has(const cr_arrival *timeout)
 {

@@ -27,8 +27,7 @@
 /* The context of this table is its record, of which the given table's entries must not know. */
 static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
 
-/* Memory is real, and may be short for real: the tests' failing table below this one makes it so in
- * a run that is the same each time but for that. */
+/* Memory is real: the tests' failing table below this one may make it short. */
 static void *sim_alloc(void *context, size_t size)
 {
     const cr_sys *real = real_of(context);
@@ -83,8 +82,7 @@ static ssize_t sim_advise_many(void *context, const struct iovec *ranges, size_t
     return real->advise_many(real->context, ranges, n, advice);
 }
 
-/* Threads are real as well; that one of them runs at a time is the pool's doing
- * (thread/sim_pool.c). */
+/* Threads are real; that one of them runs at a time is sim_pool.c's doing. */
 static int sim_thread_join(void *context, unsigned long thread)
 {
     const cr_sys *real = real_of(context);
@@ -123,7 +121,6 @@ static long sim_without_sigpipe(void *context, long (*fn)(void *), void *arg)
     return real->without_sigpipe(real->context, fn, arg);
 }
 
-/* Signals go to real threads. */
 static int sim_signal_running(void *context, const cr_signal *asked, int *ret_timer)
 {
     const cr_sys *real = real_of(context);
@@ -312,7 +309,6 @@ static int sim_resolve(
 
 /* ---- sockets ---- */
 
-/* Every socket is a record in the world: no port of the machine is taken, and two runs do not meet. */
 static int sim_socket(void *context, int family, int type, int protocol)
 {
     return cr_net_socket(context, family, type, protocol);
@@ -470,8 +466,6 @@ static int sim_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout
     return real->poll(real->context, fds, n, timeout_ns);
 }
 
-/* Refused by the kernel or not, a ring is no business of the simulator's; passed on all the same, so
- * that no entry of the table is missing. */
 static int sim_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
 {
     const cr_sys *real = real_of(context);

@@ -25,7 +25,8 @@ known() {
     grep -nw -- "$1" ./*.md docs/*.md | head -3
     return 1
 }
-for name in $(grep -hv '\blater\b' ./*.md docs/*.md | sed 's/[A-Za-z_]*_\*//g' | grep -oE '\b(crank|CRANK)_\w*\w' | sort -u); do
+words() { grep -hv '\blater\b' ./*.md docs/*.md | sed 's/[A-Za-z_]*_\*//g'; }
+for name in $(words | grep -oE '\b(crank|CRANK)_\w*\w' | sort -u); do
     check "the pages' $name is there" known "$name"
 done
 
