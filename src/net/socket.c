@@ -21,6 +21,13 @@ enum { KEEPALIVE_IDLE = 60, KEEPALIVE_EVERY = 15, KEEPALIVE_PROBES = 4 };
 /* What the kernel takes at most. */
 enum { KEEPALIVE_MAX = 32767 };
 
+/* Rounded up, for 0 would mean none; without libm, which the library does not link. */
+static int whole_seconds(double seconds)
+{
+    int whole = (int)seconds;
+    return whole + (whole < seconds);
+}
+
 int cr_socket_choose(double keepalive, bool nagle, cr_socket_manner *ret_manner)
 {
     if (isnan(keepalive))
@@ -29,7 +36,8 @@ int cr_socket_choose(double keepalive, bool nagle, cr_socket_manner *ret_manner)
     if (keepalive < 0)
         ret_manner->keepalive = 0;
     else if (keepalive > 0)
-        ret_manner->keepalive = keepalive < KEEPALIVE_MAX ? (int)ceil(keepalive) : KEEPALIVE_MAX;
+        ret_manner->keepalive =
+            keepalive < KEEPALIVE_MAX ? whole_seconds(keepalive) : KEEPALIVE_MAX;
     return 0;
 }
 
