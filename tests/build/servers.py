@@ -359,9 +359,9 @@ def shell_keeps_outputs_apart(backend):
 def shell_runs_so_many_at_once(backend):
     """Each of two commands waits for the other: with -j 2 they meet, and the third runs after one of them."""
     with tempfile.TemporaryDirectory() as folder:
-        meet = "touch {}; until [ -e {} ]; do sleep 0.01; done; test ! -e c"
-        with Program(backend, "shell", "-j", "2", meet.format("a", "b"), meet.format("b", "a"), "touch c",
-                     cwd=folder) as shell:
+        meet = "touch {0}; until [ -e {1} ]; do sleep 0.01; done; touch {0}.done"
+        with Program(backend, "shell", "-j", "2", meet.format("a", "b"), meet.format("b", "a"),
+                     "[ -e a.done ] || [ -e b.done ]", cwd=folder) as shell:
             said, status = shell.end()
             expect((said.count("status 0"), status), (3, 0))
 
