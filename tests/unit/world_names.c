@@ -142,19 +142,24 @@ EACH_NET(names, any_address_of_ipv6_takes_ipv4)
     EXPECT_EQ(CALL(n, close, listener), 0);
 }
 
+/* On the real network another process may have the port of the other family just now: then with another one. */
 EACH_NET(names, one_of_ipv6_alone_leaves_ipv4_to_another)
 {
-    address at = { .v6 = { .sin6_family = AF_INET6 } };
-    int six = open_tcp(n, AF_INET6), four = open_tcp(n, AF_INET), both = open_tcp(n, AF_INET6);
-    EXPECT_EQ(set_option(n, six, IPPROTO_IPV6, IPV6_V6ONLY, 1), 0);
-    EXPECT_EQ(bind_to(n, six, &at), 0);
-    at.v6.sin6_port = htons((uint16_t)port_of(n, six));
-    EXPECT_EQ(bind_to(n, both, &at), -EADDRINUSE);
-    at = (address){ .v4 = { .sin_family = AF_INET, .sin_port = at.v6.sin6_port } };
-    EXPECT_EQ(bind_to(n, four, &at), 0);
-    EXPECT_EQ(CALL(n, close, six), 0);
-    EXPECT_EQ(CALL(n, close, four), 0);
-    EXPECT_EQ(CALL(n, close, both), 0);
+    int err = -EADDRINUSE;
+    for (int i = 0; i < 20 && err == -EADDRINUSE; i++) {
+        address at = { .v6 = { .sin6_family = AF_INET6 } };
+        int six = open_tcp(n, AF_INET6), four = open_tcp(n, AF_INET), both = open_tcp(n, AF_INET6);
+        EXPECT_EQ(set_option(n, six, IPPROTO_IPV6, IPV6_V6ONLY, 1), 0);
+        EXPECT_EQ(bind_to(n, six, &at), 0);
+        at.v6.sin6_port = htons((uint16_t)port_of(n, six));
+        EXPECT_EQ(bind_to(n, both, &at), -EADDRINUSE);
+        at = (address){ .v4 = { .sin_family = AF_INET, .sin_port = at.v6.sin6_port } };
+        err = bind_to(n, four, &at);
+        EXPECT_EQ(CALL(n, close, six), 0);
+        EXPECT_EQ(CALL(n, close, four), 0);
+        EXPECT_EQ(CALL(n, close, both), 0);
+    }
+    EXPECT_EQ(err, 0);
 }
 
 /* ---- options ---- */
