@@ -41,7 +41,8 @@ class Configuration:
 ALL = [
     Configuration("gcc", examples=True, checks=True),
     # Its build again, the stack of every parked task put away at once.
-    Configuration("hibernate", built_by="gcc", runner=["--timeout", "60"] + SIM, environment={"CRANK_HIBERNATE_AFTER": "1e-9"}),
+    Configuration("hibernate", built_by="gcc", runner=["--timeout", "60"] + SIM,
+                  environment={"CRANK_HIBERNATE_AFTER": "1e-9"}),
     Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True),
     Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM),
     Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM),
