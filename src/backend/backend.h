@@ -84,7 +84,8 @@ struct cr_backend_type {
      * complete with nothing new. An operation on one that is closed gives -EBADF, also where its
      * number is used again; a POLL by the mere number of one that is attached gives -EBUSY. */
     int (*attach)(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd);
-    /* Close it as soon as the kernel holds nothing of it. No operation of it may be pending. What
+    /* Close it as soon as the kernel holds nothing of it. No operation of it may be pending, but
+     * a POLL that was cancelled and let go. What
      * close says is dropped: the descriptor is gone. */
     void (*close_fd)(cr_backend *backend, cr_fd fd);
     /* Forget it and leave it open: nothing of it stays registered, also where it has duplicates. No

@@ -46,11 +46,16 @@ void cr_listener_wake_all(crank_listener *l, cr_waitq *waiters)
         cr_wake(l->loop, task, 0);
 }
 
+static void free_record(cr_listening *one)
+{
+    cr_free(one->loop->sys, one->name);
+    cr_free(one->loop->sys, one);
+}
+
 void cr_listener_free_socket(cr_listening *one)
 {
     one->loop->backend->type->close_fd(one->loop->backend, one->fd);
-    cr_free(one->loop->sys, one->name);
-    cr_free(one->loop->sys, one);
+    free_record(one);
 }
 
 void cr_listener_polled(cr_op *op, void *arg)
@@ -62,7 +67,7 @@ void cr_listener_polled(cr_op *op, void *arg)
     if (one->listener)
         wake_next(one->listener);
     else
-        cr_listener_free_socket(one);
+        free_record(one);
 }
 
 /* False: there is something now. */
@@ -282,11 +287,13 @@ int crank_listener_close(crank_listener *listener)
         cr_listening *one = listener->sockets[i];
         one->listener = NULL;
         cr_path_remove(one->loop->sys, &one->path);
-        /* The backend still knows the record of a pending poll: its completion frees it. */
+        /* The port is free when this returns, for the next listener. The backend still knows the
+         * record of a pending poll: its completion frees it. */
         if (one->polled)
-            cr_loop_cancel(one->loop, &one->poll);
-        else
-            cr_listener_free_socket(one);
+            cr_loop_cancel_poll(one->loop, &one->poll);
+        one->loop->backend->type->close_fd(one->loop->backend, one->fd);
+        if (!one->polled)
+            free_record(one);
     }
     cr_free(listener->loop->sys, listener);
     return 0;

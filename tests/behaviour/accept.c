@@ -206,3 +206,27 @@ TEST_SIM(accept, of_a_flood_lets_a_timer_run_on_time)
         crank_try(crank_close(streams[i]));
     return 0;
 }
+
+static int accept_until_cancelled(crank_listener *listener)
+{
+    CRANK_AUTO_STREAM crank_stream *peer = crank_try(crank_accept(listener));
+    return 0;
+}
+
+/* A poll of the backend's is pending when the listener is closed. */
+TEST_EACH_BACKEND(listener, that_is_closed_has_given_its_port_back)
+{
+    char address[64];
+    crank_listener *first = crank_try(crank_listen("127.0.0.1:0"));
+    snprintf(address, sizeof address, "%s", crank_listener_address(first, 0));
+    crank_task *waiter = crank_spawn(accept_until_cancelled, first);
+    crank_try(crank_sleep(0.001));
+    crank_cancel(waiter);
+    EXPECT_EQ(crank_await(waiter), -ECANCELED);
+    EXPECT_EQ(crank_close(first), 0);
+    CRANK_AUTO_LISTENER crank_listener *second = crank_listen(address);
+    EXPECT(second);
+    CRANK_AUTO_STREAM crank_stream *client = crank_try(crank_connect(address));
+    CRANK_AUTO_STREAM crank_stream *peer = crank_try(crank_accept(second));
+    return 0;
+}
