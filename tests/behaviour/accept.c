@@ -207,10 +207,7 @@ TEST_SIM(accept, of_a_flood_lets_a_timer_run_on_time)
     return 0;
 }
 
-static int accept_until_cancelled(crank_listener *listener)
-{
-    return crank_close(crank_try(crank_accept(listener)));
-}
+static int accept_until_cancelled(crank_listener *listener) { return crank_close(crank_try(crank_accept(listener))); }
 
 /* A poll of the backend's is pending when the listener is closed. */
 TEST_EACH_BACKEND(listener, that_is_closed_has_given_its_port_back)
