@@ -151,7 +151,7 @@ int cr_sys_real_interface_index(void *context, const char *name)
 /* A resolver's answer as an errno. What says that the name has no address of our families is no
  * such name; what says that a server could not answer is no answer. */
 static int lookup_failed(int code)
-{
+{ /* unreached: which of these a resolver gives is the machine's; tests take them from the table */
     switch (code) {
     case EAI_NONAME:
     case EAI_NODATA:
