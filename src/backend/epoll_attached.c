@@ -272,7 +272,7 @@ long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
 }
 
 int cr_epoll_attached_reopen(cr_epoll *e, int fd)
-{
+{ /* unreached: descriptors are attached to a program's loop, which no child of fork inherits */
     cr_epoll_descriptor *d = &e->descriptors[fd];
     uint32_t armed = d->armed;
     d->registered = false;
