@@ -483,7 +483,7 @@ show_servers() {
     done
 }
 
-# As show_output, but never in columns: who says what to whom is read downwards.
+# As show_output, but never in columns: a conversation is read downwards.
 show_lines() {
     local lines line
     mapfile -t lines <"$1"
@@ -496,6 +496,7 @@ show_lines() {
 start_web_server() {
     local tries
     mkdir "$scratch/site"
+    : >"$scratch/web.said" # before the server opens it, it is looked into
     "$python_path" -u -m http.server --bind 127.0.0.1 --directory "$scratch/site" 0 \
         >"$scratch/web.said" 2>/dev/null </dev/null &
     web_server=$!

@@ -197,7 +197,7 @@ static bool takes_part(const command *c, const contender *peer)
     return false;
 }
 
-/* Asked for all there is, nobody waits minutes for one number: what takes a peer so long is left out, and said. */
+/* A session of all there is does not spend minutes on one number: what takes a peer so long is left out, and said. */
 static void leave_out_slow(const command *c, contender *peer)
 {
     if (!peer->named)

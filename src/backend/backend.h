@@ -130,7 +130,7 @@ struct cr_backend_type {
 };
 struct cr_backend {
     const cr_backend_type *type;
-    cr_buffers buffers; /* for what RECV brings, and for those who send */
+    cr_buffers buffers; /* for what RECV brings, and what streams send */
 };
 
 extern const cr_backend_type cr_backend_sim;

@@ -293,7 +293,7 @@ static int real_open(void *context, const char *path, int flags, unsigned mode)
     return failed(open(path, flags | O_CLOEXEC, mode));
 }
 
-/* A stream of ours must not be taken for standard output by who writes to that. */
+/* A descriptor of ours must not be number 1, or all that the program prints would go there. */
 static int move_above_standard(int fd)
 {
     if (fd > STDERR_FILENO)

@@ -22,7 +22,7 @@ typedef struct cr_place {
     uint8_t kind;
 } cr_place;
 
-/* In a freelist of the loop's, owned by whoever made it until crank_generator_close. What scopes
+/* In a freelist of the loop's, the program's until crank_generator_close. What scopes
  * know and a switch needs comes first; the captured arguments, read once, come last. */
 struct crank_generator {
     cr_body body;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* generators.c: generators that nobody closed.
+/* generators.c: generators that the program left open.
  *
  * A generator may be handed from task to task, so its end cannot be tied to that of a task. It is
  * tied to the run: when app and the detached tasks have ended, a last task closes those that still

@@ -50,7 +50,7 @@ static void unlink_wait(const fd_wait *wait)
         wait->next->prev = wait->prev;
 }
 
-/* An error or an end concerns who reads and who writes. */
+/* An error or an end ends a wait for reading and one for writing. */
 static long events_of(const fd_wait *wait)
 {
     long result = wait->op.result;

@@ -113,8 +113,8 @@ void cr_reading_take(crank_stream *stream, size_t size);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before
  * ends no wait of the closing's. */
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream);
-/* Close it where nobody can be given its failure; reports: that is reported. The caller's own
- * failure stays. */
+/* Close it where no call can return its failure; reports: the failure is reported. The caller's
+ * own failure stays. */
 void cr_stream_end(crank_stream *stream, bool reports);
 /* For messages and reports. */
 const char *cr_stream_name(const crank_stream *stream);

@@ -78,9 +78,9 @@ struct crank_loop {
     cr_closer *closers;     /* newest first */
     cr_settle *settle;      /* at the end of the pass, in this order; NULL */
     cr_settle **settle_end; /* where the next one is hung in */
-    size_t external_refs;   /* who may still wake us: jobs, readers, wakers, submissions */
+    size_t external_refs;   /* what may still wake the loop: jobs, readers, wakers, submissions */
     size_t in_flight;       /* operations the backend owns */
-    size_t unref_timers;    /* timers that only say something: nobody waits for them */
+    size_t unref_timers;    /* timers that only report something: no task waits for them */
     uint32_t busy;          /* turns with something ready for which the simulated clock has stood */
     uint32_t at_instant;    /* turns of any kind at the instant that it shows */
     int64_t instant;

@@ -209,7 +209,7 @@ static int call_thread(const cr_sys *sys)
     return 0;
 }
 
-/* ---- Those who ask ---- */
+/* ---- Lookups of a loop ---- */
 
 /* The loop's tasks have ended: none of its lookups is left. */
 static void close_user(crank_loop *loop, cr_closer *closer)
@@ -265,7 +265,7 @@ static int register_user(crank_loop *loop)
     return 0;
 }
 
-/* Under the lock. A question of nobody's is taken back. */
+/* Under the lock. A question for which there is no thread is taken back. */
 static int ask(cr_lookup *lookup, const char *name)
 {
     const cr_sys *sys = lookup->loop->sys;

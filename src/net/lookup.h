@@ -10,7 +10,7 @@
 /* No more addresses of one name are told of. */
 enum { CR_LOOKUP_MAX = 64 };
 
-/* The name, and what the resolver said of it: for all who ask the same at a time. */
+/* The name, and what the resolver said of it: for all lookups of that name at a time. */
 typedef struct cr_question cr_question;
 struct cr_question {
     cr_question *next; /* among those that are not answered */

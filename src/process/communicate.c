@@ -79,7 +79,7 @@ static int gather(gathered *g)
     }
 }
 
-/* Flushed before the end is asked for: an error of sending is told here, or by nobody. */
+/* Flushed before the end is asked for: an error of sending is told here, or never. */
 static int write_all(const feeding *f)
 {
     crank_stream *in = f->process->streams[0];

@@ -253,7 +253,7 @@ void crank_signals_begin_(crank_signals *signals, const int *numbers, size_t n)
         crank_signals_end_(signals);
 }
 
-/* Raised for those that came and that nobody else receives. */
+/* For those that came and that no other receiver names. */
 static void raise_again(uint64_t numbers)
 {
     for (int number = 1; number <= SIGNALS_MAX; number++)

@@ -246,7 +246,7 @@ static bool waits_for_none(const cr_task *parent)
 }
 
 /* Tell the watchers, the waiter and the owner. Gives its parent if that has returned and waited for
- * this child only. life is set first: those who are told may ask for it. Children that have ended
+ * this child only. life is set first: watchers and waiters may look at it. Children that have ended
  * are released before that, for a waiter may release this record, on which their list hangs.
  * Watchers come before the joiner, which takes the record; the group's child_ended comes last, for
  * the same reason. */

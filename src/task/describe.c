@@ -28,7 +28,7 @@ const char *cr_describe_name(const cr_task *task)
     return name;
 }
 
-/* The words of asyncio where it has them (pending, cancelling, finished), for programmers who come
+/* The words of asyncio where it has them (pending, cancelling, finished), for programmers coming
  * from there. */
 static const char *state_of(const cr_task *task)
 {

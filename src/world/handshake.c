@@ -3,7 +3,7 @@
  *
  * Owns what a listener's queue takes: as many connections as the backlog says and one more, those
  * that are being answered included. A TCP handshake is three arrivals, SYN, SYN-ACK and ACK. Where
- * nobody listens the second is a refusal; where the queue is full or memory is short the SYN is
+ * no socket listens the second is a refusal; where the queue is full or memory is short the SYN is
  * lost, and sent again after 1, 2, 4 ... seconds, until the caller is told -ETIMEDOUT. Sockets of
  * AF_UNIX are connected in the call, as the kernel connects them. */
 #include "world/endpoints.h"

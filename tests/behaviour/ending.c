@@ -228,7 +228,7 @@ static int flush_more(crank_stream *s)
 }
 static int flush(crank_stream *s) { return crank_flush(s); }
 enum { CALLS = 6 };
-/* A reader, one whose own memory is being sent or who waits for room, and those in line behind it. */
+/* A reader, a writer whose own memory is being sent or that waits for room, and the writers behind it. */
 static void start_calls(crank_stream *s, uint64_t from, size_t first, crank_task *ret_calls[CALLS])
 {
     ret_calls[0] = crank_spawn(read_some, s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sim_net.c: tasks on the simulated network: what a seed decides, and what nobody will ever send. */
+/* sim_net.c: tasks on the simulated network: what a seed decides, and waits for what is never sent. */
 #include <crank/net.h>
 #include "test.h"
 

@@ -18,7 +18,7 @@ shared_data="$shared_data prepared looked copy text last_serial"
 shared_data="$shared_data chosen question cr_null_faulted"
 # Choices are counted over all the loops of a process that follow the environment's list.
 shared_data="$shared_data chosen_before"
-# Names are looked up by threads of the process's; signals are the process's, and so is who receives them.
+# Names are looked up by threads of the process's; signals are the process's, and so are their receivers.
 shared_data="$shared_data pool receivers received"
 
 exported() { nm -D --defined-only "$shared" | awk '{ print $3 }'; }

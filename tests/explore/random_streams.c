@@ -6,7 +6,7 @@
  * or give up beyond a limit; one reads, in pieces of all sizes; and one ends it: when everything is through, or at any
  * moment, by close or by abort, whatever the others are doing. Others are cancelled meanwhile. What must hold: each
  * message comes whole, unmixed, and each writer's in order; what was taken comes, where both ends end in peace; what
- * was not taken never comes; a closed stream has nobody left in it; everything ends, and nothing is left.
+ * was not taken never comes; a closed stream has no call left in it; everything ends, and nothing is left.
  * The simulator's own choices follow the same seed. */
 #include "../behaviour/links.h"
 

@@ -456,7 +456,7 @@ static int failing_receive_messages(UNUSED_CONTEXT, int fd, struct mmsghdr *all,
 }
 MAY_FAIL(send_messages, TEST_CALL_SEND_MESSAGE, ENOBUFS,
     (UNUSED_CONTEXT, int fd, struct mmsghdr *all, unsigned n, int flags), fd, all, n, flags)
-/* It fails where the connection is no more: then nobody waits for the end. */
+/* It fails where the connection is no more: then no peer waits for the end. */
 static int failing_shutdown(UNUSED_CONTEXT, int fd, int how)
 {
     bool fails = FAILS(TEST_CALL_SHUTDOWN);

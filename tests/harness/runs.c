@@ -2,7 +2,7 @@
 /* runs.c: what a run of the library holds of its own when it is over, just before all its memory goes at once.
  *
  * Owns the counts of what was lost so, over all runs of the process: that memory is given back whole, so neither the
- * heap nor the mappings would show a task or a stack that nobody has any more; sockets of the simulated network are no
+ * heap nor the mappings would show a task or a stack that is lost; sockets of the simulated network are no
  * descriptors of the kernel's. A run that was given up since its tasks ignored being cancelled is not counted: it says
  * so, and ends with -EDEADLK. Bound in by the linker (--wrap); where that cannot be (link-time optimisation) the counts
  * stay zero. A test without the layers above has none of what is named here, so all of it is weak. */

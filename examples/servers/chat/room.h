@@ -63,8 +63,8 @@ room *room_new(time_t (*clock)(time_t *));
 /* Empty by now. */
 void room_free(room *r);
 
-/* May it be called so, and come in where it is not in the room? NULL, or why not, in words for the one who chose the
- * name; valid until the next call. */
+/* May it be called so, and come in where it is not in the room? NULL, or why not, in words for the member that chose
+ * the name; valid until the next call. */
 const char *room_refuses(const room *r, const member *m, const char *name);
 /* Enter under a name that room_refuses does not refuse: the member is told of the last events, all others that it has
  * joined. */

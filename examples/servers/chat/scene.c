@@ -15,7 +15,7 @@
 
 #define TEN_O_CLOCK 36000
 
-/* Who does what, and when: seconds from the beginning. */
+/* What each member does, and when: seconds from the beginning. */
 typedef struct cue {
     double at;
     const char *who, *types; /* NULL: hangs up */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* scene.h: the room with three members who play a scene. */
+/* scene.h: the room with three members that play a scene. */
 #ifndef SCENE_H
 #define SCENE_H
 
