@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* buffers.c: memory for bytes on their way.
  *
- * Owns the buffers that are free, a list for each size; a stream that takes one owns it until it is given
- * back. The last one given is the first one taken, for it is still in the processor's cache. Of
- * each size so many are kept as take a few megabytes; more go back to the allocator at once, so
+ * Owns the buffers that are free, a list for each size; a stream that takes one owns it until it is
+ * given back. The last one given is the first one taken, for it is still in the processor's cache.
+ * Of each size so many are kept as take a few megabytes; more go back to the allocator at once, so
  * that a burst of traffic does not stay in memory. */
 #include "backend/buffers.h"
 

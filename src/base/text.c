@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* text.c: text that grows in a buffer of fixed size.
+/* text.c: text in a buffer of fixed size.
  *
  * Owns nothing. What does not fit any more is left out and counted, so that a pass without a buffer
  * gives the length to allocate. */
@@ -17,4 +17,13 @@ void cr_text_add(cr_text *text, const char *format, ...)
     va_end(args);
     if (n > 0)
         text->length += (size_t)n;
+}
+
+size_t cr_text_format(char *buf, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(buf, size, format, args);
+    va_end(args);
+    return n > 0 ? (size_t)n : 0;
 }

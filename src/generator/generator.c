@@ -18,7 +18,7 @@
 #include "task/error.h"
 #include "task/report.h"
 #include "base/check.h"
-#include <stdio.h>
+#include "base/text.h"
 #include <string.h>
 
 /* Stands for a generator that could not be made, where a loop needs one to ask. */
@@ -351,9 +351,8 @@ size_t crank_generator_describe(const crank_generator *g, char *buf, size_t size
     static const char *const states[] = { "new", "sleeping", "ended", "running", "closed" };
     check_given(g, "crank_generator_describe");
     const char *file = strrchr(g->site->file, '/');
-    int n = snprintf(buf, size, "<Generator %s fn=%s at %s:%d>", states[g->state], name_of(g),
+    return cr_text_format(buf, size, "<Generator %s fn=%s at %s:%d>", states[g->state], name_of(g),
         file ? file + 1 : g->site->file, g->line);
-    return n > 0 ? (size_t)n : 0;
 }
 
 /* So that crank_foreach needs no test for NULL: its first value asks, and fails with -ENOMEM. */

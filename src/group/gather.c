@@ -24,6 +24,7 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -182,8 +183,7 @@ static cr_task *gather_holder(const cr_task *self)
 static size_t gather_describe(const cr_task *self, char *buf, size_t size)
 {
     const gather *g = self->wait_object;
-    int n = snprintf(buf, size, "%zu of %zu tasks", g->left, g->n);
-    return n > 0 ? (size_t)n : 0;
+    return cr_text_format(buf, size, "%zu of %zu tasks", g->left, g->n);
 }
 
 /* Cancelling may end all of them at once and wake the caller: only one that still waits gets a

@@ -28,7 +28,7 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
-#include <stdio.h>
+#include "base/text.h"
 #include <string.h>
 
 struct cr_group {
@@ -139,9 +139,8 @@ static int conclude(crank_loop *loop, cr_group *group)
 static size_t wait_describe(const cr_task *parent, char *buf, size_t size)
 {
     const cr_group *group = parent->wait_object;
-    int n = snprintf(buf, size, "%zu child%s of its group", group->owner.alive,
+    return cr_text_format(buf, size, "%zu child%s of its group", group->owner.alive,
         group->owner.alive == 1 ? "" : "ren");
-    return n > 0 ? (size_t)n : 0;
 }
 /* Any child will do: the list's first is the oldest. */
 static cr_task *wait_holder(const cr_task *parent)

@@ -9,9 +9,9 @@
  * starter waits; the child finds it by its ext, where a mark stays behind for the rest of its life.
  * Invariant: the state is there exactly as long as the child is alive and has not said it, and the
  * starter is parked as long. */
-#include <stdio.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/text.h"
 #include "group/group.h"
 #include "group/results.h"
 #include "scope/cancel.h"
@@ -54,8 +54,7 @@ static cr_task *start_holder(const cr_task *self)
 }
 static size_t start_describe(const cr_task *self, char *buf, size_t size)
 {
-    int n = snprintf(buf, size, "task '%s'", cr_describe_name(start_holder(self)));
-    return n > 0 ? (size_t)n : 0;
+    return cr_text_format(buf, size, "task '%s'", cr_describe_name(start_holder(self)));
 }
 
 static bool start_abort(cr_task *self);

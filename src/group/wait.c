@@ -14,7 +14,7 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
-#include <stdio.h>
+#include "base/text.h"
 #include <string.h>
 
 struct waiter; /* one wait for several */
@@ -83,8 +83,7 @@ static void wait_due(crank_loop *loop, cr_task *self)
 static size_t wait_describe(const cr_task *self, char *buf, size_t size)
 {
     const waiter *w = self->wait_object;
-    int n = snprintf(buf, size, "%zu of %zu tasks", w->left, w->n);
-    return n > 0 ? (size_t)n : 0;
+    return cr_text_format(buf, size, "%zu of %zu tasks", w->left, w->n);
 }
 /* Any of those that live will do, as with a group. */
 static cr_task *wait_holder(const cr_task *self)

@@ -7,13 +7,13 @@
  * backend, so that waiting for it can be cancelled and holds no worker. A file open for reading and
  * writing is addressed by explicit places, one for both. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "task/error.h"
 #include "task/wait.h"
 #include "thread/blocking.h"
@@ -155,8 +155,7 @@ static bool op_abort(cr_task *task)
 static size_t op_describe(const cr_task *task, char *buf, size_t size)
 {
     const file *f = task->wait_object;
-    int length = snprintf(buf, size, "%s", f->path);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s", f->path);
 }
 
 static const cr_wait_ops op_wait = {

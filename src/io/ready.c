@@ -7,11 +7,11 @@
  * descriptor, or give its number to another file, without telling anybody. */
 #include <crank/stream.h>
 
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "task/error.h"
 #include "task/wait.h"
 
@@ -86,8 +86,7 @@ static bool abort_wait(cr_task *task)
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
     const fd_wait *wait = task->wait_object;
-    int length = snprintf(buf, size, "descriptor %d", wait->op.fd);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "descriptor %d", wait->op.fd);
 }
 
 /* What the kernel reads and writes is in heap memory. */

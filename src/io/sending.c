@@ -16,12 +16,12 @@
  * the next write, flush or close; then it is -EPIPE. */
 #include "io/socketlike.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "scope/scope.h"
 #include "task/error.h"
 
@@ -30,25 +30,16 @@ static cr_socketlike *of(crank_stream *stream)
     return cr_container_of(stream, cr_socketlike, stream);
 }
 
-static size_t describe(const cr_socketlike *s, char *buf, size_t size)
-{
-    int length = snprintf(buf, size, "%s", cr_stream_name(&s->stream));
-    return length < 0 ? 0 : (size_t)length;
-}
-
 static size_t describe_progress(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->wait_object, cr_socketlike, progress), buf, size);
+    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, progress);
+    return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
 }
 
 static size_t describe_turn(const cr_task *task, char *buf, size_t size)
 {
-    return describe(cr_container_of(task->wait_object, cr_socketlike, turn), buf, size);
-}
-
-static size_t describe_direct(const cr_task *task, char *buf, size_t size)
-{
-    return describe(task->wait_object, buf, size);
+    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, turn);
+    return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
 }
 
 static cr_task *writer_before(const cr_task *task)
@@ -79,7 +70,7 @@ static const cr_wait_ops turn_wait = {
 static const cr_wait_ops direct_wait = {
     .what = "waits to send to",
     .abort = abort_direct,
-    .describe = describe_direct,
+    .describe = cr_socketlike_describe,
 };
 
 /* ---- Sending ---- */

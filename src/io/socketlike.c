@@ -14,12 +14,12 @@
  * the record is freed when neither is, and calls is 0. */
 #include "io/socketlike.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "scope/scope.h"
 #include "task/error.h"
 
@@ -76,18 +76,17 @@ static bool abort_receive(cr_task *task)
     return false;
 }
 
-static size_t describe_receive(const cr_task *task, char *buf, size_t size)
+size_t cr_socketlike_describe(const cr_task *task, char *buf, size_t size)
 {
     const cr_socketlike *s = task->wait_object;
-    int length = snprintf(buf, size, "%s", cr_stream_name(&s->stream));
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
 }
 
 static const cr_wait_ops receive_wait = {
     .what = "waits for bytes from",
     .hibernatable = true,
     .abort = abort_receive,
-    .describe = describe_receive,
+    .describe = cr_socketlike_describe,
 };
 
 static void received(cr_op *op, void *arg)
@@ -351,7 +350,7 @@ static bool abort_nothing(cr_task *task)
 static const cr_wait_ops leave_wait = {
     .what = "waits for other tasks to leave",
     .abort = abort_nothing,
-    .describe = describe_receive,
+    .describe = cr_socketlike_describe,
 };
 
 /* Until no call is left and RECV is not pending; with sending: nor SEND. */
@@ -368,9 +367,8 @@ static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
 static size_t describe_rest(const cr_task *task, char *buf, size_t size)
 {
     const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, progress);
-    int length = snprintf(
+    return cr_text_format(
         buf, size, "%zu bytes to be sent to %s", cr_sending_unsent(s), cr_stream_name(&s->stream));
-    return length < 0 ? 0 : (size_t)length;
 }
 
 static const cr_wait_ops rest_wait = {

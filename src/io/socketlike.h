@@ -36,7 +36,7 @@ struct cr_socketlike {
     uint64_t sent;     /* how many of all bytes written the kernel has */
     size_t high;       /* from so many unsent bytes on writers wait */
     size_t refused;    /* what crank_write_now had no room for last; 0 */
-    cr_waitq progress; /* tasks that wait until sent has reached their task->place */
+    cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
     cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
     cr_task *direct;   /* the writer whose own memory is being sent; NULL */
     cr_task *closer;   /* waits until no call and no operation is left; NULL */
@@ -72,6 +72,8 @@ void cr_socketlike_expire(cr_socketlike *s);
 /* Of -ECANCELED, which an operation that was cancelled has given: whether it was the task or the
  * stream's limit. A request to the task is delivered. */
 long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s);
+/* The description of a wait whose object is a cr_socketlike. */
+size_t cr_socketlike_describe(const cr_task *task, char *buf, size_t size);
 /* Without a limit from now on. Takes one that has none. */
 void cr_limit_free(cr_socketlike *s);
 /* The loop's hook: a timer of kind CR_TIMER_STREAM is due. */

@@ -157,30 +157,19 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
     cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);
 }
 
-/* At the end of a block nobody can be given an error: a failure is reported, the request to cancel
- * stays for the next wait, so does what is to be said of a scope that could not be made, and the
- * error with which the block is being left is kept apart meanwhile. */
+/* The end of a block returns no error: a failure is reported, and a request to cancel stays for the
+ * next wait. */
 void cr_stream_end(crank_stream *stream, bool reports)
 {
     cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
-    cr_task_state *tasks = cr_task_state_of(w.loop);
-    cr_failure *before = cr_error_take(w.self);
-    bool scopeless = tasks->out_of_memory == w.self->id;
-    if (scopeless)
-        tasks->out_of_memory = 0;
+    cr_block_end kept = cr_checkpoint_block_end(&w);
     enter_close(&w, stream, !reports);
     (void)cr_checkpoint_no_cancel(&w);
     int err = finish(&w, stream);
     if (reports)
         report_loss(&w, stream, err);
     leave_close(&w, stream);
-    if (scopeless) {
-        tasks->out_of_memory = w.self->id;
-        w.loop->runner.budget = 1;
-    }
-    crank_error_clear();
-    if (before)
-        cr_error_give(w.loop, w.self, before);
+    cr_checkpoint_block_left(&w, &kept);
 }
 
 void crank_stream_end_(crank_stream *stream)

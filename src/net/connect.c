@@ -17,7 +17,6 @@
 
 #include <math.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -278,11 +277,8 @@ static void next_due(crank_loop *loop, cr_task *task)
 
 static size_t describe_race(const cr_task *task, char *buf, size_t size)
 {
-    char name[NAME_ROOM];
     const race *r = task->wait_object;
-    (void)crank_address_format(&r->attempts[r->begun - 1].to, name, sizeof name);
-    int length = snprintf(buf, size, "%s", name);
-    return length < 0 ? 0 : (size_t)length;
+    return crank_address_format(&r->attempts[r->begun - 1].to, buf, size);
 }
 
 static const cr_wait_ops race_wait = {

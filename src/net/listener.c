@@ -9,11 +9,11 @@
  * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
 #include "net/listener.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "task/error.h"
 
 /* ---- Accepting ---- */
@@ -21,8 +21,7 @@
 static size_t describe_listener(const cr_task *task, char *buf, size_t size)
 {
     const crank_listener *l = cr_container_of(task->wait_object, crank_listener, waiters);
-    int length = snprintf(buf, size, "a connection to %s", l->sockets[0]->name);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "a connection to %s", l->sockets[0]->name);
 }
 
 static const cr_wait_ops accept_wait = {
@@ -249,8 +248,7 @@ int crank_listener_stop(crank_listener *listener, double grace)
 static size_t describe_stopping(const cr_task *task, char *buf, size_t size)
 {
     const crank_listener *l = cr_container_of(task->wait_object, crank_listener, stopping);
-    int length = snprintf(buf, size, "%s to be stopped", l->sockets[0]->name);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s to be stopped", l->sockets[0]->name);
 }
 
 static const cr_wait_ops stop_wait = {

@@ -7,8 +7,8 @@
  *
  * A file that a dead server has left refuses connections. It is replaced on request, under a lock
  * file beside it: two servers that start at once would both find it dead, and the second would
- * remove the first one's. The lock file is removed by its holder; a server that opened it before and
- * locks it after that finds that it is not the file at its path any more, and begins again.
+ * remove the first one's. The lock file is removed by its holder; a server that opened it before
+ * and locks it after that finds that it is not the file at its path any more, and begins again.
  *
  * Paths of the simulated network are no files. */
 #include "net/path.h"

@@ -7,13 +7,13 @@
  * when it was told to. */
 #include "net/resolve.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include <crank/task.h>
 #include "backend/sim.h"
 #include "base/check.h"
+#include "base/text.h"
 #include "net/lookup.h"
 #include "task/error.h"
 #include "world/resolver.h"
@@ -30,8 +30,7 @@ static bool abort_lookup(cr_task *task)
 static size_t describe_lookup(const cr_task *task, char *buf, size_t size)
 {
     const cr_lookup *lookup = task->wait_object;
-    int length = snprintf(buf, size, "%s", lookup->question->name);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s", lookup->question->name);
 }
 
 static const cr_wait_ops lookup_wait = {

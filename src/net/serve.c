@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "group/group.h"
 #include "net/linger.h"
 #include "net/listener.h"
@@ -150,9 +151,8 @@ static void end_orphans(serving *s)
 static size_t describe_room(const cr_task *task, char *buf, size_t size)
 {
     const crank_listener *l = cr_container_of(task->wait_object, crank_listener, full);
-    int length = snprintf(
+    return cr_text_format(
         buf, size, "the end of one of %zu connections to %s", l->connections, l->sockets[0]->name);
-    return length < 0 ? 0 : (size_t)length;
 }
 
 static const cr_wait_ops room_wait = {

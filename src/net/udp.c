@@ -19,12 +19,12 @@
 #include <crank/net.h>
 
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 #include "task/error.h"
@@ -64,8 +64,7 @@ struct crank_udp {
 
 static size_t describe(const crank_udp *udp, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "%s", udp->name);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s", udp->name);
 }
 
 static size_t describe_in(const cr_task *task, char *buf, size_t size)

@@ -16,11 +16,11 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "io/socketlike.h"
 #include "scope/scope.h"
 #include "task/error.h"
@@ -111,8 +111,7 @@ static void polled(cr_op *op, void *arg)
 static size_t describe_waiter(const cr_task *task, char *buf, size_t size)
 {
     const crank_process *p = cr_container_of(task->wait_object, crank_process, waiters);
-    int length = snprintf(buf, size, "%s (process %d)", p->name, (int)p->id);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s (process %d)", p->name, (int)p->id);
 }
 
 /* The last waiter takes the poll with it, so that a program that nothing waits for does not count
@@ -183,8 +182,7 @@ int crank_process_signal(crank_process *process, int signal)
 static size_t describe_closer(const cr_task *task, char *buf, size_t size)
 {
     const crank_process *p = task->wait_object;
-    int length = snprintf(buf, size, "%s (process %d)", p->name, (int)p->id);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s (process %d)", p->name, (int)p->id);
 }
 
 /* A request to cancel stays pending until the process has been reaped. */
@@ -301,25 +299,13 @@ int crank_process_close(crank_process *process)
     return cr_checkpoint_again(&w);
 }
 
-/* The failure with which the block is left is kept meanwhile, and so is what is to be said of a
- * scope that could not be made. */
 void crank_process_end_(crank_process *process)
 {
     cr_caller w = { cr_checked_loop("crank_close"), cr_checked_self("crank_close") };
-    cr_task_state *tasks = cr_task_state_of(w.loop);
-    cr_failure *before = cr_error_take(w.self);
-    bool scopeless = tasks->out_of_memory == w.self->id;
-    if (scopeless)
-        tasks->out_of_memory = 0;
+    cr_block_end kept = cr_checkpoint_block_end(&w);
     (void)cr_checkpoint_no_cancel(&w);
     cr_process_finish(&w, process);
-    if (scopeless) {
-        tasks->out_of_memory = w.self->id;
-        w.loop->runner.budget = 1;
-    }
-    crank_error_clear();
-    if (before)
-        cr_error_give(w.loop, w.self, before);
+    cr_checkpoint_block_left(&w, &kept);
 }
 
 /* ---- The object ---- */

@@ -25,8 +25,8 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The failure moves before the record goes, since it hangs off the record. A group's child is
@@ -55,8 +55,7 @@ static size_t join_describe(const cr_task *waiter, char *buf, size_t size)
 {
     const cr_task *task = waiter->wait_object;
     const char *kind = task->fiber.flags & CR_TASK_FUTURE ? "future" : "task";
-    int n = snprintf(buf, size, "%s '%s'", kind, cr_describe_name(task));
-    return n > 0 ? (size_t)n : 0;
+    return cr_text_format(buf, size, "%s '%s'", kind, cr_describe_name(task));
 }
 static cr_task *join_unnamed(cr_task *waiter)
 {

@@ -62,6 +62,27 @@ int cr_checkpoint_no_cancel(const cr_caller *w)
     return 0;
 }
 
+cr_block_end cr_checkpoint_block_end(const cr_caller *w)
+{
+    cr_task_state *tasks = cr_task_state_of(w->loop);
+    cr_block_end kept = { cr_error_take(w->self), tasks->out_of_memory == w->self->id };
+    if (kept.without_scope)
+        tasks->out_of_memory = 0;
+    return kept;
+}
+
+/* The next waiting call says that there is no scope: it must take the slow half. */
+void cr_checkpoint_block_left(const cr_caller *w, const cr_block_end *kept)
+{
+    if (kept->without_scope) {
+        cr_task_state_of(w->loop)->out_of_memory = w->self->id;
+        w->loop->runner.budget = 1;
+    }
+    crank_error_clear();
+    if (kept->failure)
+        cr_error_give(w->loop, w->self, kept->failure);
+}
+
 /* Mistakes that look alike to the fast half, told apart for the reader of the message. Where no
  * loop is alive the call came before or after the run; else it may be in a thread job. */
 CRANK_NORETURN static CR_COLD void not_in_a_task(crank_loop *loop, const char *call)

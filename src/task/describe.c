@@ -10,6 +10,7 @@
 #include "task/result.h"
 #include "task/wait.h"
 #include "base/check.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -73,10 +74,9 @@ size_t cr_describe_task(const cr_task *task, char *buf, size_t size)
     }
     if (task->fiber.life == CR_ENDED && site->kind <= CRANK_KIND_UNSIGNED)
         snprintf(result, sizeof result, " result=%ld", cr_result_value(task));
-    int n = snprintf(buf, size, "<%s %s name='%s'%s%s%s%s%s>", future ? "Future" : "Task",
+    return cr_text_format(buf, size, "<%s %s name='%s'%s%s%s%s%s>", future ? "Future" : "Task",
         state_of(task), cr_describe_name(task), future ? "" : " fn=", future ? "" : site->function,
         place, wait, result);
-    return n > 0 ? (size_t)n : 0;
 }
 
 /* Stands behind the sentence of every failed CHECK: which task it was. */

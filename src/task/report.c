@@ -87,8 +87,7 @@ void cr_report(
 
 size_t cr_report_head(enum crank_report_kind kind, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "crank: %s: ", kinds[kind]);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "crank: %s: ", kinds[kind]);
 }
 
 static void write_all(const cr_sys *sys, const char *text, size_t length)

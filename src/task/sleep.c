@@ -5,11 +5,11 @@
  * it ends by the task's own timer. crank_spawn(crank_sleep, s) comes here only where it is called,
  * for a task made so has no stack (sleeper.c). */
 #include "task/sleep.h"
+#include "base/text.h"
 #include "task/error.h"
 #include "task/wait.h"
 #include "loop/registry.h"
 #include <math.h>
-#include <stdio.h>
 
 static bool sleep_abort(cr_task *task)
 {
@@ -20,8 +20,7 @@ static bool sleep_abort(cr_task *task)
 size_t cr_sleep_describe(const cr_task *task, char *buf, size_t size)
 {
     double left = (double)(task->timer.deadline - cr_now(cr_loop_here)) / 1e9;
-    int n = snprintf(buf, size, "%.3f s more", left > 0 ? left : 0.0);
-    return n > 0 ? (size_t)n : 0;
+    return cr_text_format(buf, size, "%.3f s more", left > 0 ? left : 0.0);
 }
 
 /* Nothing of a sleep lies on the stack, and no task can end it: it ends by its own timer. */

@@ -233,4 +233,12 @@ bool cr_checkpoint_pending(const cr_caller *w);
 /* Spend the budget as cr_checkpoint does, delivering nothing. 0, or -ENOMEM where a scope of the
  * task could not be made. */
 int cr_checkpoint_no_cancel(const cr_caller *w);
+/* What the waits of a call that the end of a block makes must not touch: the failure with which the
+ * block is left, and that a scope of the task could not be made. They are kept apart meanwhile. */
+typedef struct cr_block_end {
+    struct cr_failure *failure;
+    bool without_scope;
+} cr_block_end;
+cr_block_end cr_checkpoint_block_end(const cr_caller *w);
+void cr_checkpoint_block_left(const cr_caller *w, const cr_block_end *kept);
 #endif

@@ -10,9 +10,8 @@
  * returns. It being heap memory is also why the stack may hibernate in both waits: no worker
  * touches a stack. */
 #include "thread/blocking.h"
+#include "base/text.h"
 #include "task/wait.h"
-
-#include <stdio.h>
 
 #include "thread/workers.h"
 
@@ -58,8 +57,7 @@ static bool abort_nothing(cr_task *task)
 
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "%s", task->wait_data.call);
-    return length < 0 ? 0 : (size_t)length;
+    return cr_text_format(buf, size, "%s", task->wait_data.call);
 }
 
 static const cr_wait_ops call_wait = {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* names.c: addresses and ports of the simulated sockets.
  *
- * Owns which socket may be bound where. Nothing is indexed: the sockets that are open are looked through. A
- * host has the addresses of the loopback, IPv4 and IPv6, and its own (hosts.h). Paths and abstract
- * names of AF_UNIX are the hosts' together; they are no files, and are free again when their socket
- * is closed. A port below 1024 is one like the others. */
+ * Owns which socket may be bound where. Nothing is indexed: the sockets that are open are looked
+ * through. A host has the addresses of the loopback, IPv4 and IPv6, and its own (hosts.h). Paths
+ * and abstract names of AF_UNIX are the hosts' together; they are no files, and are free again when
+ * their socket is closed. A port below 1024 is one like the others. */
 #include <stddef.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* passing.c: descriptors between the bytes of unix sockets, and the peer's credentials. The simulated network passes none. */
+/* passing.c: descriptors between the bytes of unix sockets, and the peer's credentials. The simulated network passes
+ * none. */
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
