@@ -274,6 +274,9 @@ static int own_runs(const command *c, const workload *w)
     return c->with_peers && w->runs > OWN_RUNS ? OWN_RUNS : w->runs;
 }
 
+/* Another program than crank, which is no bar to be met: it runs fewer times. */
+static bool is_peer(const contender *one) { return one->folder && !one->bar; }
+
 /* How often a peer may run in this workload, so that as often in all that follow fits into the session. */
 static int peer_runs(const command *c, size_t work)
 {
@@ -281,7 +284,7 @@ static int peer_runs(const command *c, size_t work)
     for (size_t w = work; w < workload_count; w++)
         for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
             double cost = peer_does(&contenders[i], &workloads[w]) ? progress_cost(w, i) : 0;
-            if (!contenders[i].folder || contenders[i].bar)
+            if (!is_peer(&contenders[i]))
                 fixed += cost * own_runs(c, &workloads[w]);
             else if (cost > SLOW_RUN && !c->networked)
                 fixed += cost;
@@ -297,7 +300,7 @@ static int peer_runs(const command *c, size_t work)
 static int wanted_runs(const command *c, const workload *w, const contender *who, const record *r)
 {
     int wanted = c->runs ? c->runs : w->runs;
-    if (!who->folder || who->bar)
+    if (!is_peer(who))
         return own_runs(c, w);
     if (!c->runs && wanted > r->most)
         wanted = r->most;
@@ -310,7 +313,7 @@ static double least_to_go(const command *c, const outcome *o, size_t work)
     double seconds = 0;
     for (size_t w = work; w < workload_count; w++)
         for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
-            int least = contenders[i].folder && !contenders[i].bar ? 1 : own_runs(c, &workloads[w]);
+            int least = is_peer(&contenders[i]) ? 1 : own_runs(c, &workloads[w]);
             int done = (int)outcome_at(o, w, i)->runs;
             if (done < least && peer_does(&contenders[i], &workloads[w]))
                 seconds += progress_cost(w, i) * (least - done);
@@ -366,7 +369,7 @@ static bool take_turn(const command *c, size_t work, size_t who, outcome *o, boo
     quiet_window before = quiet_begin();
     *ret_failed = !run_once(c, o, work, who);
     progress_ran(work, who, quiet_begin().started - before.started);
-    if (one->folder && !one->bar && r->runs > 0 && !time_for_more(c, o, work, who))
+    if (is_peer(one) && r->runs > 0 && !time_for_more(c, o, work, who))
         r->most = (int)r->runs;
     int left = *ret_failed ? 0 : wanted_runs(c, w, one, r) - (int)r->runs;
     progress_expect(work, who, left);
@@ -383,7 +386,7 @@ static int measure(const command *c, size_t work, outcome *o)
     bool failed[CONTENDERS_MAX + 1] = { false };
     int most = workloads[work].runs == 1 ? SAMPLES_MAX : peer_runs(c, work);
     for (size_t i = 0; i < contender_count; i++)
-        outcome_at(o, work, i)->most = contenders[i].folder && !contenders[i].bar ? most : SAMPLES_MAX;
+        outcome_at(o, work, i)->most = is_peer(&contenders[i]) ? most : SAMPLES_MAX;
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < contender_count; i++)

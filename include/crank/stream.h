@@ -160,7 +160,9 @@ CRANK_API CRANK_BLOCKS int crank_process_close(crank_process *process);
  * and its like: their block's end would close again what crank_close has closed. */
 #define crank_finish(variable) \
     _Generic((variable), crank_stream *: crank_stream_finish_, crank_listener *: crank_listener_finish_, \
-        crank_udp *: crank_udp_finish_, crank_generator *: crank_generator_finish_)(&(variable))
+        crank_udp *: crank_udp_finish_, crank_process *: crank_process_finish_, \
+        crank_generator *: crank_generator_finish_)(&(variable))
+
 static inline int crank_stream_finish_(crank_stream **variable)
 {
     crank_stream *stream = *variable;
@@ -178,6 +180,12 @@ static inline int crank_udp_finish_(crank_udp **variable)
     crank_udp *udp = *variable;
     *variable = (crank_udp *)0;
     return crank_udp_close(udp);
+}
+static inline int crank_process_finish_(crank_process **variable)
+{
+    crank_process *process = *variable;
+    *variable = (crank_process *)0;
+    return crank_process_close(process);
 }
 static inline int crank_generator_finish_(crank_generator **variable)
 {

@@ -1,37 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* connecting.c: crank_connect: one address, and the race of several. */
+#include "nets.h"
 #include "resolver.h"
 #include "scratch.h"
 #include <netinet/tcp.h>
 #include "loop/loop.h"
-
-/* The port in "127.0.0.1:41234" or "[::1]:41234". */
-static unsigned port_of(const crank_listener *listener)
-{
-    const char *colon = strrchr(crank_listener_address(listener, 0), ':');
-    return (unsigned)strtoul(colon + 1, NULL, 10);
-}
-
-static const char *at_port(const char *host, unsigned port)
-{
-    static char text[8][80];
-    static unsigned next;
-    char *buf = text[next++ % 8];
-    snprintf(buf, sizeof *text, "%s:%u", host, port);
-    return buf;
-}
 
 /* A port at which no socket listens now. */
 static unsigned free_port(void)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_listen("[::1]:0");
     EXPECT(l);
-    return port_of(l);
+    return nets_port(l, 0);
 }
 
 TEST_EACH_BACKEND(connect, that_is_refused_names_the_address)
 {
-    const char *text = at_port("127.0.0.1", free_port());
+    const char *text = nets_at_port("127.0.0.1", free_port());
     EXPECT(!crank_connect(text));
     EXPECT_EQ(errno, ECONNREFUSED);
     EXPECT_CONTAINS(crank_error(), text);
@@ -58,7 +43,7 @@ TEST_EACH_BACKEND(connect, tries_the_next_address_at_once_when_one_has_failed)
     CRANK_AUTO_LISTENER crank_listener *l = crank_listen("127.0.0.1:0");
     crank_try(l ? 0 : -errno);
     double before = crank_time();
-    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(nets_at_port("localhost", nets_port(l, 0))));
     EXPECT(crank_time() - before < 0.2);
     EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
     return 0;
@@ -67,11 +52,11 @@ TEST_EACH_BACKEND(connect, tries_the_next_address_at_once_when_one_has_failed)
 TEST_EACH_BACKEND(connect, names_each_address_that_it_has_tried)
 {
     unsigned port = free_port();
-    EXPECT(!crank_connect(at_port("localhost", port)));
+    EXPECT(!crank_connect(nets_at_port("localhost", port)));
     EXPECT_EQ(errno, ECONNREFUSED);
-    EXPECT_CONTAINS(crank_error(), at_port("localhost", port));
-    EXPECT_CONTAINS(crank_error(), at_port("[::1]", port));
-    EXPECT_CONTAINS(crank_error(), at_port("127.0.0.1", port));
+    EXPECT_CONTAINS(crank_error(), nets_at_port("localhost", port));
+    EXPECT_CONTAINS(crank_error(), nets_at_port("[::1]", port));
+    EXPECT_CONTAINS(crank_error(), nets_at_port("127.0.0.1", port));
     return 0;
 }
 
@@ -104,29 +89,32 @@ static int make_busy(busy *b, const char *address)
 TEST_SIM(connect, tries_the_next_address_beside_a_slow_one_after_a_quarter_of_a_second)
 {
     BUSY(b, "[::1]:0");
-    const char *second = at_port("127.0.0.1", port_of(b.listener));
+    const char *second = nets_at_port("127.0.0.1", nets_port(b.listener, 0));
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(second));
     double before = crank_time();
-    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(l))));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(nets_at_port("localhost", nets_port(l, 0))));
     EXPECT_NEAR(crank_time() - before, 0.25, 1e-6);
     EXPECT_STR(crank_peer_name(s), second);
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     return 0;
 }
 
 TEST_SIM(connect, waits_as_long_as_it_is_told_before_it_tries_the_next)
 {
     BUSY(b, "[::1]:0");
-    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(at_port("127.0.0.1", port_of(b.listener))));
+    CRANK_AUTO_LISTENER crank_listener *l =
+        crank_try(crank_listen(nets_at_port("127.0.0.1", nets_port(b.listener, 0))));
     crank_connect_options options = { .attempt_delay = 0.5 };
     double before = crank_time();
-    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
+    CRANK_AUTO_STREAM crank_stream *s =
+        crank_try(crank_connect_with(&options, nets_at_port("localhost", nets_port(l, 0))));
     EXPECT_NEAR(crank_time() - before, 0.5, 1e-6);
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     options.attempt_delay = CRANK_FOREVER;
     s = NULL;
     EXPECT_EQ(
-        crank_within(3, (s = crank_connect_with(&options, at_port("localhost", port_of(l)))) ? 0 : -errno), -ETIMEDOUT);
+        crank_within(3, (s = crank_connect_with(&options, nets_at_port("localhost", nets_port(l, 0)))) ? 0 : -errno),
+        -ETIMEDOUT);
     EXPECT(!s);
     return 0;
 }
@@ -136,7 +124,7 @@ static int accept_later(crank_listener *listener, double delay)
     crank_try(crank_sleep(delay));
     for (int i = 0; i < 3; i++) {
         crank_stream *s = crank_try(crank_accept(listener));
-        crank_try(close_now(&s));
+        crank_try(crank_finish(s));
     }
     return 0;
 }
@@ -144,22 +132,24 @@ static int accept_later(crank_listener *listener, double delay)
 TEST_SIM(connect, takes_a_slow_first_address_that_answers_at_last)
 {
     BUSY(first, "[::1]:0");
-    BUSY(second, at_port("127.0.0.1", port_of(first.listener)));
+    BUSY(second, nets_at_port("127.0.0.1", nets_port(first.listener, 0)));
     CRANK_GROUP(group);
     crank_group_spawn(&group, accept_later, first.listener, 0.5);
-    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(at_port("localhost", port_of(first.listener))));
-    EXPECT_STR(crank_peer_name(s), at_port("[::1]", port_of(first.listener)));
+    CRANK_AUTO_STREAM crank_stream *s =
+        crank_try(crank_connect(nets_at_port("localhost", nets_port(first.listener, 0))));
+    EXPECT_STR(crank_peer_name(s), nets_at_port("[::1]", nets_port(first.listener, 0)));
     return crank_group_wait(&group);
 }
 
 TEST_SIM(connect, ends_with_its_limit_and_leaves_no_socket)
 {
     BUSY(first, "[::1]:0");
-    BUSY(second, at_port("127.0.0.1", port_of(first.listener)));
+    BUSY(second, nets_at_port("127.0.0.1", nets_port(first.listener, 0)));
     crank_stream *s = NULL;
     double before = crank_time();
     EXPECT_EQ(
-        crank_within(1.5, (s = crank_connect(at_port("localhost", port_of(first.listener)))) ? 0 : -errno), -ETIMEDOUT);
+        crank_within(1.5, (s = crank_connect(nets_at_port("localhost", nets_port(first.listener, 0)))) ? 0 : -errno),
+        -ETIMEDOUT);
     EXPECT(!s);
     EXPECT_NEAR(crank_time() - before, 1.5, 1e-6);
     return 0;
@@ -193,8 +183,9 @@ TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
     crank_connect_options options = { .attempt_delay = 1e-9 };
     char bytes[8];
     int ends = 0;
-    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
-    crank_try(close_now(&s));
+    CRANK_AUTO_STREAM crank_stream *s =
+        crank_try(crank_connect_with(&options, nets_at_port("localhost", nets_port(l, 0))));
+    crank_try(crank_finish(s));
     for (int i = 0; i < 2; i++) {
         CRANK_AUTO_STREAM crank_stream *peer = NULL;
         int err = crank_within(1, (peer = crank_accept(l)) ? 0 : -errno);
@@ -204,7 +195,7 @@ TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
         long n = crank_read(peer, bytes, sizeof bytes);
         EXPECT(n == 0 || n == -ECONNRESET);
         ends++;
-        crank_try(close_now(&peer));
+        crank_try(crank_finish(peer));
     }
     EXPECT(ends >= 1);
     return 0;
@@ -218,10 +209,10 @@ TEST_EACH_BACKEND(connect, binds_a_local_address_first)
     crank_connect_options options = { .local = "127.0.0.3:0" };
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect_with(&options, crank_listener_address(l, 0)));
     EXPECT_EQ(strncmp(crank_own_name(s), "127.0.0.3:", 10), 0);
-    crank_try(close_now(&s));
-    s = crank_try(crank_connect_with(&options, at_port("localhost", port_of(l))));
-    crank_try(close_now(&s));
-    EXPECT(!crank_connect_with(&options, at_port("[::1]", port_of(l))));
+    crank_try(crank_finish(s));
+    s = crank_try(crank_connect_with(&options, nets_at_port("localhost", nets_port(l, 0))));
+    crank_try(crank_finish(s));
+    EXPECT(!crank_connect_with(&options, nets_at_port("[::1]", nets_port(l, 0))));
     EXPECT_EQ(errno, EAFNOSUPPORT);
     return 0;
 }
@@ -323,7 +314,7 @@ static int accept_and_close(crank_listener *listener, int n)
 {
     for (int i = 0; i < n; i++) {
         crank_stream *s = crank_try(crank_accept(listener));
-        crank_try(close_now(&s));
+        crank_try(crank_finish(s));
     }
     return 0;
 }

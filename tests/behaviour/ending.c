@@ -550,7 +550,7 @@ static long lose(void *arg)
 {
     bool tell = arg;
     ends l = { 0 };
-    crank_try(open_tcp(&l));
+    crank_try(nets_pair(&l.a, &l.b));
     EXPECT(fill_up(l.a, 9000) > 0);
     crank_task *leaver = crank_spawn(leave_unsent, l.a, tell);
     crank_try(settle());

@@ -3,25 +3,17 @@
  * and there. */
 #ifndef ENDS_H
 #define ENDS_H
-#include "test.h"
+#include "nets.h"
 
 enum link { LINK_PAIR, LINK_TCP, LINKS };
 static crank_stream *here, *there;
 static enum link link_now;
 
-static int open_tcp(void)
-{
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
-    here = crank_try(crank_connect(crank_listener_address(listener, 0)));
-    there = crank_try_or(crank_accept(listener), return crank_finish(here));
-    return 0;
-}
-
 /* What body has not closed, by crank_finish, is closed behind it; the failures of that are body's to have seen. */
 static int on_each_link(int (*body)(void))
 {
     for (link_now = 0; link_now < LINKS; link_now++) {
-        crank_try(link_now == LINK_PAIR ? crank_socket_pair(&here, &there) : open_tcp());
+        crank_try(link_now == LINK_PAIR ? crank_socket_pair(&here, &there) : nets_pair(&here, &there));
         int err = body();
         (void)crank_finish(here);
         (void)crank_finish(there);

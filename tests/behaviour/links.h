@@ -4,24 +4,12 @@
 #ifndef TEST_LINKS_H
 #define TEST_LINKS_H
 #include "io/socketlike.h"
+#include "nets.h"
 #include "trail.h"
 
 typedef struct ends {
     crank_stream *a, *b; /* NULL: the test has closed it */
 } ends;
-
-static int open_tcp(ends *l)
-{
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
-    l->a = crank_try(crank_connect(crank_listener_address(listener, 0)));
-    l->b = crank_accept(listener);
-    if (l->b)
-        return 0;
-    int err = -errno;
-    (void)crank_close(l->a);
-    l->a = NULL;
-    return err;
-}
 
 /* Where the body fails, its children must not wait for what it would have done. */
 __attribute__((unused)) static int run_body(int (*body)(ends *l), ends *l)
@@ -38,7 +26,7 @@ __attribute__((unused)) static int run_body(int (*body)(ends *l), ends *l)
 __attribute__((unused)) static int with_ends(bool tcp, int (*body)(ends *l))
 {
     ends l = { 0 };
-    int err = tcp ? open_tcp(&l) : crank_socket_pair(&l.a, &l.b);
+    int err = tcp ? nets_pair(&l.a, &l.b) : crank_socket_pair(&l.a, &l.b);
     if (err == 0)
         err = (int)crank_await(crank_spawn(run_body, body, &l));
     (void)crank_close(l.a);
@@ -58,13 +46,8 @@ __attribute__((unused)) static size_t unsent(crank_stream *s) { return cr_sendin
 /* All that was written and taken. */
 __attribute__((unused)) static uint64_t taken_of(crank_stream *s) { return inside(s)->sent + unsent(s); }
 
-/* Close one of them, and not once more at the end. */
-__attribute__((unused)) static int close_end(crank_stream **end)
-{
-    crank_stream *stream = *end;
-    *end = NULL;
-    return crank_close(stream);
-}
+/* In a task of its own. */
+__attribute__((unused)) static int close_end(crank_stream **end) { return crank_finish(*end); }
 
 /* A task's error, or 0. */
 __attribute__((unused)) static int error_of(crank_task *task)

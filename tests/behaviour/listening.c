@@ -4,23 +4,9 @@
 #include <sys/un.h>
 #include <netinet/in.h>
 #include "loop/loop.h"
+#include "nets.h"
 #include "resolver.h"
 #include "scratch.h"
-
-static unsigned port_of(const crank_listener *listener, size_t i)
-{
-    const char *colon = strrchr(crank_listener_address(listener, i), ':');
-    return (unsigned)strtoul(colon + 1, NULL, 10);
-}
-
-static const char *at_port(const char *host, unsigned port)
-{
-    static char text[8][80];
-    static unsigned next;
-    char *buf = text[next++ % 8];
-    snprintf(buf, sizeof *text, "%s:%u", host, port);
-    return buf;
-}
 
 /* A connection to address, accepted by the listener. */
 static int reach(crank_listener *listener, const char *address)
@@ -40,7 +26,7 @@ static int listen_error(const char *address)
 TEST_EACH_BACKEND(listener, tells_the_port_that_was_chosen)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    EXPECT(port_of(l, 0) > 0);
+    EXPECT(nets_port(l, 0) > 0);
     EXPECT(!crank_listener_address(l, 1));
     return reach(l, crank_listener_address(l, 0));
 }
@@ -49,12 +35,12 @@ TEST_EACH_BACKEND(listener, of_localhost_has_both_families_on_one_port)
 {
     for (int i = 0; i < 10; i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("localhost:0"));
-        unsigned port = port_of(l, 0);
-        EXPECT_STR(crank_listener_address(l, 0), at_port("[::1]", port));
-        EXPECT_STR(crank_listener_address(l, 1), at_port("127.0.0.1", port));
-        crank_try(reach(l, at_port("[::1]", port)));
-        crank_try(reach(l, at_port("127.0.0.1", port)));
-        crank_try(reach(l, at_port("localhost", port)));
+        unsigned port = nets_port(l, 0);
+        EXPECT_STR(crank_listener_address(l, 0), nets_at_port("[::1]", port));
+        EXPECT_STR(crank_listener_address(l, 1), nets_at_port("127.0.0.1", port));
+        crank_try(reach(l, nets_at_port("[::1]", port)));
+        crank_try(reach(l, nets_at_port("127.0.0.1", port)));
+        crank_try(reach(l, nets_at_port("localhost", port)));
     }
     return 0;
 }
@@ -62,23 +48,23 @@ TEST_EACH_BACKEND(listener, of_localhost_has_both_families_on_one_port)
 TEST_EACH_BACKEND(listener, of_all_interfaces_serves_both_families)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("*:0"));
-    unsigned port = port_of(l, 0);
-    EXPECT_STR(crank_listener_address(l, 0), at_port("[::]", port));
-    EXPECT_STR(crank_listener_address(l, 1), at_port("0.0.0.0", port));
-    crank_try(reach(l, at_port("[::1]", port)));
-    return reach(l, at_port("127.0.0.1", port));
+    unsigned port = nets_port(l, 0);
+    EXPECT_STR(crank_listener_address(l, 0), nets_at_port("[::]", port));
+    EXPECT_STR(crank_listener_address(l, 1), nets_at_port("0.0.0.0", port));
+    crank_try(reach(l, nets_at_port("[::1]", port)));
+    return reach(l, nets_at_port("127.0.0.1", port));
 }
 
 TEST_EACH_BACKEND(listener, at_a_port_in_use_fails_and_closes_the_sockets_that_it_had)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    unsigned port = port_of(l, 0);
-    EXPECT_EQ(listen_error(at_port("127.0.0.1", port)), -EADDRINUSE);
-    EXPECT_CONTAINS(crank_error(), at_port("127.0.0.1", port));
-    EXPECT_EQ(listen_error(at_port("localhost", port)), -EADDRINUSE);
-    EXPECT_CONTAINS(crank_error(), at_port("localhost", port));
-    EXPECT_CONTAINS(crank_error(), at_port("127.0.0.1", port));
-    return listen_error(at_port("[::1]", port));
+    unsigned port = nets_port(l, 0);
+    EXPECT_EQ(listen_error(nets_at_port("127.0.0.1", port)), -EADDRINUSE);
+    EXPECT_CONTAINS(crank_error(), nets_at_port("127.0.0.1", port));
+    EXPECT_EQ(listen_error(nets_at_port("localhost", port)), -EADDRINUSE);
+    EXPECT_CONTAINS(crank_error(), nets_at_port("localhost", port));
+    EXPECT_CONTAINS(crank_error(), nets_at_port("127.0.0.1", port));
+    return listen_error(nets_at_port("[::1]", port));
 }
 
 TEST_EACH_BACKEND(listener, refuses_options_that_mean_nothing)
@@ -125,7 +111,7 @@ static int expect_v4_alone(const char *address)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(address));
     EXPECT(strchr(crank_listener_address(l, 0), '.'));
     EXPECT(!crank_listener_address(l, 1));
-    return reach(l, at_port("127.0.0.1", port_of(l, 0)));
+    return reach(l, nets_at_port("127.0.0.1", nets_port(l, 0)));
 }
 
 RESOLVING(listener, leaves_a_family_out_that_has_no_sockets)
@@ -172,8 +158,8 @@ TEST_EACH_BACKEND(listener, takes_over_sockets_that_listen)
     int fds[2] = { crank_try(raw_listener(AF_INET)), crank_try(raw_listener(AF_INET6)) };
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listener_from_fds(fds, 2));
     EXPECT_EQ(crank_listener_fd(l, 1), fds[1]);
-    crank_try(reach(l, at_port("127.0.0.1", port_of(l, 0))));
-    return reach(l, at_port("[::1]", port_of(l, 1)));
+    crank_try(reach(l, nets_at_port("127.0.0.1", nets_port(l, 0))));
+    return reach(l, nets_at_port("[::1]", nets_port(l, 1)));
 }
 
 TEST_EACH_BACKEND(listener, refuses_a_descriptor_that_does_not_listen_and_leaves_it_alone)
@@ -199,7 +185,7 @@ TEST_EACH_BACKEND(listener, makes_an_inherited_socket_its_own)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listener_from_fds(&fd, 1));
     EXPECT(fcntl(fd, F_GETFL) & O_NONBLOCK);
     EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    return reach(l, at_port("127.0.0.1", port_of(l, 0)));
+    return reach(l, nets_at_port("127.0.0.1", nets_port(l, 0)));
 }
 
 /* ---- The files of unix sockets: of the simulated network they are none ---- */

@@ -2,6 +2,7 @@
 /* nets.h: what tests of connections share: clients, and an OS table whose accept fails as asked. */
 #ifndef NETS_H
 #define NETS_H
+#include <stdlib.h>
 #include "base/sys.h"
 #include "loop/loop.h"
 #include "net/connection.h"
@@ -14,6 +15,36 @@ static inline crank_stream *nets_connect(const crank_listener *l)
     if (!s)
         test_fail(__FILE__, __LINE__, "cannot connect: %s", crank_error());
     return s;
+}
+
+/* Two connected streams over TCP. 0, or why there are none. */
+static inline int nets_pair(crank_stream **ret_a, crank_stream **ret_b)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
+    *ret_a = crank_try(crank_connect(crank_listener_address(listener, 0)));
+    *ret_b = crank_accept(listener);
+    if (*ret_b)
+        return 0;
+    int err = -errno;
+    (void)crank_finish(*ret_a);
+    return err;
+}
+
+/* The port of the listener's i-th socket: of "127.0.0.1:41234" or "[::1]:41234". */
+static inline unsigned nets_port(const crank_listener *listener, size_t i)
+{
+    const char *colon = strrchr(crank_listener_address(listener, i), ':');
+    return (unsigned)strtoul(colon + 1, NULL, 10);
+}
+
+/* An address, in one of eight places that are used in turn. */
+static inline const char *nets_at_port(const char *host, unsigned port)
+{
+    static char text[8][80];
+    static unsigned next;
+    char *buf = text[next++ % 8];
+    snprintf(buf, sizeof *text, "%s:%u", host, port);
+    return buf;
 }
 
 /* One line of the peer's, without its newline; "" at the end. */

@@ -18,19 +18,19 @@ TEST_EACH_BACKEND(open, the_modes_of_fopen)
     const char *path = scratch_file("f", "0123", 4);
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "a"));
     crank_try(crank_write(s, "45", 2));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "012345", 6);
     s = crank_try(crank_open(path, "r+"));
     crank_try(crank_write(s, "XY", 2));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "XY2345", 6);
     s = crank_try(crank_open(path, "wb"));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "", 0);
     EXPECT(crank_open(path, "wx") == NULL);
     EXPECT_EQ(errno, EEXIST);
     s = crank_try(crank_open(scratch("new"), "w+x"));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     return 0;
 }
 
@@ -58,7 +58,7 @@ TEST_EACH_BACKEND(open, for_both_has_one_place_in_the_file)
     crank_try(crank_flush(s));
     EXPECT_EQ(crank_try(crank_read(s, buf, sizeof buf)), 2);
     EXPECT_EQ(memcmp(buf, "89", 2), 0);
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "012ab56Z89", 10);
     return 0;
 }
@@ -71,7 +71,7 @@ TEST_EACH_BACKEND(open, for_appending_and_reading_reads_from_the_beginning)
     EXPECT_EQ(crank_try(crank_read_exactly(s, buf, 2)), 2);
     crank_try(crank_write(s, "xy", 2));
     EXPECT_EQ(crank_try(crank_read(s, buf, sizeof buf)), 0); /* behind what was appended */
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "0123xy", 6);
     return 0;
 }

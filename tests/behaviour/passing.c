@@ -72,7 +72,7 @@ RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
     crank_try(expect_text(ours, "b"));
     crank_try(expect_letter(ours, 'x'));
-    crank_try(close_now(&peers));
+    crank_try(crank_finish(peers));
     EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
     return 0;
 }
@@ -165,7 +165,7 @@ RESOLVING(passing, cancelled_has_sent_nothing)
     crank_group_cancel(&group);
     crank_try(crank_group_wait(&group));
     EXPECT(sent < 2000);
-    crank_try(close_now(&peers));
+    crank_try(crank_finish(peers));
     for (int fd; (fd = crank_receive_fd(ours)) != -ENODATA; received++)
         close(crank_try(fd));
     EXPECT_EQ(received, sent);
@@ -196,7 +196,7 @@ RESOLVING(passing, of_no_descriptor_is_refused_and_breaks_nothing)
     crank_try(crank_write(peers, "a", 1));
     crank_try(crank_flush(peers));
     crank_try(expect_text(ours, "a"));
-    crank_try(close_now(&ours));
+    crank_try(crank_finish(ours));
     int err = crank_send_fd(peers, open_letter('x'));
     EXPECT(err == -EPIPE || err == -ECONNRESET);
     return 0;

@@ -9,22 +9,15 @@
 
 enum { BIG = 300000 };
 
-/* Both ends of a pipe, closed with the block; close_end closes one before. */
+/* Both ends of a pipe, closed with the block; crank_finish closes one before. */
 #define PIPE(reader, writer) \
     CRANK_AUTO_STREAM crank_stream *reader = NULL; \
     CRANK_AUTO_STREAM crank_stream *writer = NULL; \
     crank_try(crank_pipe(&reader, &writer))
-static int close_end(crank_stream **end)
-{
-    crank_stream *stream = *end;
-    *end = NULL;
-    return crank_close(stream);
-}
-
 static int print_and_close(crank_stream **writer)
 {
     int err = crank_printf(*writer, "one\ntwo\n");
-    int closed = close_end(writer);
+    int closed = crank_finish(*writer);
     return err < 0 ? err : closed;
 }
 TEST_EACH_BACKEND(pipe, brings_what_is_written_and_then_the_end)
@@ -37,13 +30,13 @@ TEST_EACH_BACKEND(pipe, brings_what_is_written_and_then_the_end)
     EXPECT_EQ(crank_read_line(reader, line, sizeof line), 4);
     EXPECT_EQ(crank_read_line(reader, line, sizeof line), 0);
     crank_try(crank_await(printing));
-    return close_end(&reader);
+    return crank_finish(reader);
 }
 
 static int write_all(crank_stream **writer, const char *bytes)
 {
     int err = crank_write(*writer, bytes, BIG);
-    int closed = close_end(writer);
+    int closed = crank_finish(*writer);
     return err < 0 ? err : closed;
 }
 TEST_EACH_BACKEND(pipe, carries_more_than_it_holds)
@@ -56,16 +49,16 @@ TEST_EACH_BACKEND(pipe, carries_more_than_it_holds)
     EXPECT_EQ(crank_read_exactly(reader, got, BIG), BIG);
     EXPECT_EQ(memcmp(sent, got, BIG), 0);
     crank_try(crank_await(writing));
-    return close_end(&reader);
+    return crank_finish(reader);
 }
 
 TEST_EACH_BACKEND(pipe, without_a_reader_is_an_error_and_no_signal)
 {
     PIPE(reader, writer);
-    crank_try(close_end(&reader));
+    crank_try(crank_finish(reader));
     EXPECT_EQ(crank_write(writer, "x", 1), 0);
     EXPECT_EQ(crank_flush(writer), -EPIPE);
-    EXPECT_EQ(close_end(&writer), 0);
+    EXPECT_EQ(crank_finish(writer), 0);
     return 0;
 }
 
@@ -79,9 +72,9 @@ TEST_EACH_BACKEND(pipe, that_is_closed_while_a_task_reads_ends_its_call)
     PIPE(reader, writer);
     crank_task *reading = crank_spawn(read_one, reader);
     crank_try(crank_sleep(0));
-    EXPECT_EQ(close_end(&reader), 0);
+    EXPECT_EQ(crank_finish(reader), 0);
     EXPECT_EQ(crank_await(reading), -ECONNABORTED);
-    return close_end(&writer);
+    return crank_finish(writer);
 }
 
 TEST_EACH_BACKEND(pipe, that_is_read_gives_a_cancelled_reader_nothing_and_keeps_the_bytes)
@@ -93,16 +86,16 @@ TEST_EACH_BACKEND(pipe, that_is_read_gives_a_cancelled_reader_nothing_and_keeps_
     EXPECT_EQ(crank_await(reading), -ECANCELED);
     crank_try(crank_write(writer, "x", 1));
     EXPECT_EQ(read_one(reader), 1);
-    crank_try(close_end(&writer));
-    return close_end(&reader);
+    crank_try(crank_finish(writer));
+    return crank_finish(reader);
 }
 
 static int wait_for_nobody(void)
 {
     PIPE(reader, writer);
     EXPECT_EQ(read_one(reader), -ECANCELED);
-    crank_try(close_end(&writer));
-    return close_end(&reader);
+    crank_try(crank_finish(writer));
+    return crank_finish(reader);
 }
 TEST(pipe, that_nobody_writes_is_a_deadlock_which_the_simulator_sees)
 {
@@ -117,8 +110,8 @@ TEST_EACH_BACKEND(pipe, is_no_socket)
     EXPECT_STR(crank_peer_name(reader), "");
     EXPECT_EQ(read_one(writer), -EBADF);
     EXPECT_EQ(crank_write(reader, "x", 1), -EBADF);
-    crank_try(close_end(&writer));
-    return close_end(&reader);
+    crank_try(crank_finish(writer));
+    return crank_finish(reader);
 }
 
 /* ---- Descriptors of others ---- */
@@ -159,7 +152,7 @@ TEST_EACH_BACKEND(stream_from_fd, leaves_the_flags_of_a_shared_pipe_as_they_are)
     EXPECT_EQ(crank_await(reading), 1);
     crank_try(crank_write(writer, "y", 1));
     crank_try(crank_flush(writer));
-    crank_try(close_end(&reader));
+    crank_try(crank_finish(reader));
     EXPECT_EQ(read(reader_again, &byte, 1), 1);
     EXPECT_EQ(byte, 'y');
     return 0;
@@ -179,7 +172,7 @@ TEST_EACH_BACKEND(stream_from_fd, takes_a_socket_a_file_and_what_is_always_ready
         return -ENOMEM;
     crank_try(crank_write(a, "hi", 2));
     EXPECT_EQ(crank_read(b, text, sizeof text), 2);
-    crank_try(close_end(&a));
+    crank_try(crank_finish(a));
     EXPECT_EQ(crank_read(b, text, sizeof text), 0);
     EXPECT_EQ(crank_read(file, text, sizeof text), 3);
     EXPECT_EQ(crank_read(null, text, sizeof text), 0);

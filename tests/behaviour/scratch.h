@@ -59,11 +59,4 @@ __attribute__((unused)) static void expect_file(const char *path, const void *by
     fclose(file);
 }
 
-/* Close it, and not once more at the end of the block. */
-__attribute__((unused)) static int close_now(crank_stream **stream)
-{
-    crank_stream *open = *stream;
-    *stream = NULL;
-    return crank_close(open);
-}
 #endif

@@ -201,12 +201,11 @@ TEST_EACH_BACKEND(sim_tasks, settle_where_nothing_is_simulated_too)
 /* ---- Weather ---- */
 
 static double took;
-static int serves(crank_listener *listener) { return crank_serve(listener, echo); }
 static int one_exchange(void)
 {
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:7"));
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("127.0.0.1:7"));
-    crank_task *served = crank_spawn(serves, listener);
+    crank_task *served = crank_spawn(nets_serve_echo, listener);
     double start = crank_time();
     crank_try(exchange(s, "hello\n"));
     took = crank_time() - start;

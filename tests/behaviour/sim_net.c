@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sim_net.c: tasks on the simulated network: what a seed decides, and waits for what is never sent. */
 #include <crank/net.h>
-#include "test.h"
-
-static int echo(crank_stream *peer)
-{
-    char line[200];
-    for (;;) {
-        ssize_t n = crank_try(crank_read_line(peer, line, sizeof line));
-        if (n == 0)
-            return 0;
-        crank_try(crank_write(peer, line, (size_t)n));
-    }
-}
+#include "nets.h"
 
 static int client(const char *address, int me, int rounds)
 {
@@ -30,14 +19,12 @@ static int client(const char *address, int me, int rounds)
     return crank_flush(s);
 }
 
-static int server(crank_listener *listener) { return crank_serve(listener, echo); }
-
 static int echoes(int clients, int rounds)
 {
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
     const char *address = crank_listener_address(listener, 0);
     CRANK_GROUP(servers);
-    crank_group_spawn(&servers, server, listener);
+    crank_group_spawn(&servers, nets_serve_echo, listener);
     {
         CRANK_GROUP(all);
         for (int i = 0; i < clients; i++)

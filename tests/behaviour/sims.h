@@ -3,23 +3,12 @@
 #ifndef SIMS_H
 #define SIMS_H
 #include <crank/sim.h>
-#include "test.h"
-
-static inline int echo(crank_stream *peer)
-{
-    char line[200];
-    for (;;) {
-        ssize_t n = crank_try(crank_read_line(peer, line, sizeof line));
-        if (n == 0)
-            return 0;
-        crank_try(crank_write(peer, line, (size_t)n));
-    }
-}
+#include "nets.h"
 
 static inline int echo_server(void)
 {
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("*:7"));
-    return crank_serve(listener, echo);
+    return crank_serve(listener, nets_echo);
 }
 
 /* A host with an echo server, called "server". */

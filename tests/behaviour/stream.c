@@ -206,7 +206,7 @@ TEST_EACH_BACKEND(write, reaches_the_file_when_closed)
     const char *path = scratch("f");
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_open(path, "w"));
     crank_try(crank_write(s, "ab", 2));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, "ab", 2);
     return 0;
 }
@@ -223,7 +223,7 @@ TEST_EACH_BACKEND(write, of_all_sizes_keeps_the_order)
         crank_try(crank_write(s, bytes + done, n));
         done += n;
     }
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     expect_file(path, bytes, size);
     return 0;
 }
@@ -238,7 +238,7 @@ TEST_EACH_BACKEND(printf, writes_formatted_text_of_any_length)
     crank_try(crank_printf(s, "%s", bytes));
     crank_try(crank_printf(s, "%s", ""));
     crank_try(crank_printf(s, "|%05.1f", 2.25));
-    crank_try(close_now(&s));
+    crank_try(crank_finish(s));
     char *all = test_memory(size + 64);
     size_t length = (size_t)snprintf(all, size + 64, "42-x|%s|002.2", bytes);
     expect_file(path, all, length);

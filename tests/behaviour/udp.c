@@ -227,7 +227,8 @@ TEST_EACH_BACKEND(udp, a_cancelled_receive_takes_nothing)
 {
     CRANK_AUTO_UDP crank_udp *u = crank_try(crank_udp_open("127.0.0.1:0", NULL));
     crank_address self = address_of(u);
-    crank_task *reader = crank_spawn(expect_datagram, u, "never");
+    CRANK_GROUP(readers);
+    crank_task *reader = crank_group_spawn(&readers, expect_datagram, u, "never");
     crank_try(crank_sleep(0));
     crank_try(crank_udp_send(u, "a", 1, &self));
     crank_cancel(reader);

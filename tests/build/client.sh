@@ -14,14 +14,14 @@ print(listener.getsockname()[1])
 while True:
     peer, _ = listener.accept()
     request = b""
-    while b"\r\n\r\n" not in request:
-        request += peer.recv(4096)
+    while b"\r\n\r\n" not in request and (piece := peer.recv(4096)):
+        request += piece
     if request.startswith(b"HEAD / HTTP/1.0\r\nHost: "):
         peer.sendall(b"HTTP/1.0 200 OK\r\nServer: test\r\n\r\nno header\r\n")
     peer.close()
 PYTHON
     server=$!
-    until [ -s "$SCRATCH/port" ]; do sleep 0.02; done
+    until [ -s "$SCRATCH/port" ] || ! kill -0 "$server" 2>/dev/null; do sleep 0.02; done
     port=$(cat "$SCRATCH/port")
 }
 answers() {
@@ -30,6 +30,7 @@ answers() {
 }
 
 serve
+check "a web server is there" [ -n "$port" ]
 for backend in epoll uring; do
     check "a web server's headers are printed on $backend" answers $backend 127.0.0.1
     check "a name's second address is asked where the first refuses on $backend" answers $backend localhost

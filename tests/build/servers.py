@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLES = os.path.join(ROOT, os.environ.get("BUILD", "build/test/gcc"), "examples")
@@ -31,9 +32,9 @@ class Program:
 
     def __init__(self, backend, name, *arguments, **options):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CRANK_")}
-        self.process = subprocess.Popen([os.path.join(EXAMPLES, name), *arguments], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=dict(environment, CRANK_BACKEND=backend, LC_ALL="C.UTF-8"), **options)
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen([os.path.join(EXAMPLES, name), *arguments], **{**streams, **options},
+                                        env=dict(environment, CRANK_BACKEND=backend, LC_ALL="C.UTF-8"))
         self.timer = threading.Timer(LIMIT, self.process.kill)
         self.timer.start()
 
@@ -59,7 +60,7 @@ class Program:
         self.timer.cancel()
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
@@ -369,18 +370,16 @@ def shell_runs_so_many_at_once(backend):
 @test
 def shell_shows_progress_on_a_terminal(backend):
     ours, theirs = pty.openpty()
-    program = subprocess.Popen([os.path.join(EXAMPLES, "shell"), "read x; sleep 0.5; echo done"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
-                               env=dict(os.environ, CRANK_BACKEND=backend))
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # the terminal's other end is closed
-        while piece := os.read(ours, 4096):
-            shown += piece
-    os.close(ours)
-    expect_match(program.stdout.read().decode(), r"--- .* \(status 0, .* s\)\ndone\n")
-    program.stdout.close()
-    expect(program.wait(), 0)
+    with Program(backend, "shell", "read x; sleep 0.5; echo done", stdin=subprocess.DEVNULL, stderr=theirs) as shell:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is closed
+            while piece := os.read(ours, 4096):
+                shown += piece
+        os.close(ours)
+        said, status = shell.end()
+    expect_match(said, r"--- .* \(status 0, .* s\)\ndone\n")
+    expect(status, 0)
     expect_match(shown.decode(), r".*\r\x1b\[K0 of 1, 1 running, 0 s: read x.*\r\x1b\[K")
 
 
@@ -389,6 +388,8 @@ def shell_ends_its_commands_when_interrupted(backend):
     with Program(backend, "shell", "echo $$; exec sleep 1000", "sleep 1000") as shell:
         children = ""
         while len(children.split()) < 2:
+            expect(shell.process.poll(), None)
+            time.sleep(0.01)
             with open(f"/proc/{shell.process.pid}/task/{shell.process.pid}/children", encoding="ascii") as file:
                 children = file.read()
         shell.signal(signal.SIGINT)

@@ -31,21 +31,18 @@ only_public_names() { exported | grep -vE '^crank_[a-z0-9_]+@@?CRANK_[0-9.]+$|^C
 no_foreign_names() {
     nm --defined-only -g "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_' | none_left
 }
+headers() {
+    printf '#include <crank%s.h>\n' '' /loop /explore /sim | gcc -std=gnu11 -Iinclude -E -P -x c -
+}
 # Every prototype of the headers is there, and nothing is there that no header declares.
 headers_match() {
-    echo '#include <crank.h>
-#include <crank/loop.h>
-#include <crank/explore.h>
-#include <crank/sim.h>' | gcc -std=gnu11 -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';' '\n' |
+    headers | tr '\n' ' ' | tr ';' '\n' |
         grep 'visibility("default")' | grep -oE 'crank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$SCRATCH/declared"
     exported | sed 's/@.*//' | grep '^crank_' | sort -u >"$SCRATCH/exported"
     comm -23 "$SCRATCH/exported" "$SCRATCH/declared" | sed 's/^/exported but not declared: /' >"$SCRATCH/differences"
     while read -r name; do
         grep -qx "$name" "$SCRATCH/exported" || echo "declared but not exported: $name"
-    done < <(gcc -std=gnu11 -Iinclude -E -P - <<<'#include <crank.h>
-#include <crank/loop.h>
-#include <crank/explore.h>
-#include <crank/sim.h>' | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
+    done < <(headers | grep -v '^static' | tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
         grep -oE '\bcrank_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) >>"$SCRATCH/differences"
     none_left <"$SCRATCH/differences"
 }

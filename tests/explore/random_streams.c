@@ -237,7 +237,7 @@ static int ends_it(side *s)
 static int open_pair(side *a, side *b)
 {
     ends l = { 0 };
-    int err = dice(2) ? open_tcp(&l) : crank_socket_pair(&l.a, &l.b);
+    int err = dice(2) ? nets_pair(&l.a, &l.b) : crank_socket_pair(&l.a, &l.b);
     if (err < 0)
         return err;
     a->stream = l.a;

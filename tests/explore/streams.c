@@ -45,7 +45,7 @@ static int close_amid_writes(bool tcp, size_t size)
     ends l = { 0 };
     bool closed = false;
     seen = (struct seen){ 0 };
-    crank_try(tcp ? open_tcp(&l) : crank_socket_pair(&l.a, &l.b));
+    crank_try(tcp ? nets_pair(&l.a, &l.b) : crank_socket_pair(&l.a, &l.b));
     crank_task *writer = crank_spawn(write_pieces, l.a, &closed, size);
     crank_task *reader = crank_spawn(read_to_the_end, l.b);
     crank_try(crank_sleep(0));
@@ -128,7 +128,7 @@ TEST_EXPLORED(read, that_is_cancelled_takes_nothing, 400)
 {
     ends l = { 0 };
     char buf[8] = "";
-    crank_try(open_tcp(&l));
+    crank_try(nets_pair(&l.a, &l.b));
     crank_task *reader = crank_spawn(read_all_in_spite, l.b, buf, (size_t)6);
     crank_try(crank_printf(l.a, "abc"));
     crank_try(crank_sleep(0));
@@ -152,7 +152,7 @@ TEST_EXPLORED(abort, amid_an_echo_leaves_nobody_waiting, 400)
 {
     ends l = { 0 };
     char line[20];
-    crank_try(open_tcp(&l));
+    crank_try(nets_pair(&l.a, &l.b));
     crank_task *peer = crank_spawn(echo_once, l.b);
     crank_try(crank_printf(l.a, "hello\n"));
     long n = crank_read_line(l.a, line, sizeof line);

@@ -451,8 +451,8 @@ static ssize_t failing_send_message(UNUSED_CONTEXT, int fd, const struct msghdr 
 }
 static int failing_receive_messages(UNUSED_CONTEXT, int fd, struct mmsghdr *all, unsigned n, int flags)
 {
-    bool again = FAILS(TEST_CALL_RECEIVE_MESSAGE) || interrupted();
-    return again ? -EINTR : unready_edge(fd) ? -EAGAIN : REAL(receive_messages, fd, all, n, flags);
+    int err = FAILS(TEST_CALL_RECEIVE_MESSAGE) ? -ENOMEM : interrupted() ? -EINTR : unready_edge(fd) ? -EAGAIN : 0;
+    return err < 0 ? err : REAL(receive_messages, fd, all, n, flags);
 }
 MAY_FAIL(send_messages, TEST_CALL_SEND_MESSAGE, ENOBUFS,
     (UNUSED_CONTEXT, int fd, struct mmsghdr *all, unsigned n, int flags), fd, all, n, flags)

@@ -346,6 +346,14 @@ TEST_BOTH(auto_process, leaves_the_failure_of_its_block_as_it_is)
     return 0;
 }
 
+TEST_BOTH(finish, of_a_process_empties_its_variable)
+{
+    CRANK_AUTO_PROCESS crank_process *p = start_shell("exec sleep 1000", NULL);
+    EXPECT_EQ(crank_finish(p), 0);
+    EXPECT(!p);
+    return 0;
+}
+
 static int read_one(crank_stream *stream)
 {
     char byte;

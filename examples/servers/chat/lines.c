@@ -16,7 +16,6 @@ typedef struct line_member {
     member base;
     crank_stream *peer;
     crank_task *task;
-    bool dropped;
 } line_member;
 
 size_t line_of(const event *e, char *line, size_t size)
@@ -50,7 +49,6 @@ static bool tell_line(member *m, const event *e)
 static void end_connection(member *m)
 {
     line_member *self = (line_member *)m;
-    self->dropped = true;
     if (m->slow)
         crank_abort(self->peer);
     else
@@ -139,8 +137,9 @@ int chat_lines(crank_stream *peer, room *r)
         return 0;
     room_enter(r, &self.base, name);
     int err = talk(&self); /* whatever it ends with, the member leaves before its record goes */
+    bool dropped = !self.base.in;
     room_leave(&self.base, why_left(err));
-    if (self.dropped && err == -ECANCELED) {
+    if (dropped && err == -ECANCELED) {
         /* The room's request was to leave. Without it the server waits until the goodbye is sent. */
         while (crank_uncancel(NULL) > 0)
             continue;

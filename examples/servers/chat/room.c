@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* room.c: a chat room.
  *
- * Owns the list of members, the number of the next event and the last 200 events. A member that cannot take an event
+ * Owns the list of members, the number of the next event and the last 50 events. A member that cannot take an event
  * is not dropped amid the telling, which would change the order for the rest: it is told nothing more, and dropped
  * when all have been told; its leaving is then the next event. */
 #define _POSIX_C_SOURCE 200809L /* strcasecmp */
@@ -23,7 +23,7 @@ struct room {
     member *watchers; /* by next */
     size_t count;
     uint64_t events; /* numbered so far */
-    event history[HISTORY_MAX];
+    event history[HISTORY_SHOWN];
     member *slow[MEMBERS_MAX + 1]; /* to be dropped: members, and one that is about to be */
     size_t slow_count;
     bool telling, ended;
@@ -96,11 +96,11 @@ static void drop_slow(room *r)
 static void tell_all(room *r, event *e, const member *sender)
 {
     e->id = ++r->events;
-    r->history[e->id % HISTORY_MAX] = *e;
+    r->history[e->id % HISTORY_SHOWN] = *e;
     for (member *m = r->watchers; m; m = m->next)
         (void)m->type->tell(m, e);
     for (member *m = r->first; m; m = m->next)
-        if (m != sender || m->type->echoes)
+        if (m != sender)
             tell(m, e);
     drop_slow(r);
 }
@@ -222,8 +222,8 @@ static void show_history(room *r, member *m)
 {
     uint64_t kept = r->events < HISTORY_SHOWN ? r->events : HISTORY_SHOWN;
     for (uint64_t id = r->events - kept + 1; id <= r->events; id++)
-        if (r->history[id % HISTORY_MAX].kind != EVENT_JOIN && r->history[id % HISTORY_MAX].kind != EVENT_LEAVE)
-            tell(m, &r->history[id % HISTORY_MAX]);
+        if (r->history[id % HISTORY_SHOWN].kind != EVENT_JOIN && r->history[id % HISTORY_SHOWN].kind != EVENT_LEAVE)
+            tell(m, &r->history[id % HISTORY_SHOWN]);
 }
 
 void room_enter(room *r, member *m, const char *name)

@@ -11,7 +11,7 @@
 #include <time.h>
 
 enum { NAME_MAX_BYTES = 80, TEXT_MAX_BYTES = 1000, HOST_MAX_BYTES = 107 };
-enum { MEMBERS_MAX = 500, MEMBERS_OF_HOST_MAX = 20, HISTORY_MAX = 200, HISTORY_SHOWN = 50 };
+enum { MEMBERS_MAX = 500, MEMBERS_OF_HOST_MAX = 20, HISTORY_SHOWN = 50 };
 
 typedef enum event_kind {
     EVENT_SAY,
@@ -40,8 +40,6 @@ typedef struct member member;
 typedef struct member_type {
     /* Give it an event. False: it has not taken what it was given before, and is dropped. */
     bool (*tell)(member *m, const event *e);
-    /* Its own messages come back to it, as a web page wants and a terminal does not. */
-    bool echoes;
     /* It is out of the room: end its connection, m->slow says how. Called at most once, not for one that leaves by
      * itself. */
     void (*drop)(member *m);
