@@ -13,10 +13,10 @@
 #define DISTURBED 0.08 /* share of one core taken by others in a run that counts */
 #define RUN_LIMIT 120.0
 /* A session with all peers is to take at most twelve minutes. So a peer runs at most so often, fewer times where the
- * rest of the session would not fit into so many seconds, and once if a run takes longer than SLOW_RUN. A million
- * sleepers take Python over a minute, and are left out (leave_out_slow). */
+ * rest of the session would not fit into so many seconds, and once if a run takes longer than SLOW_RUN; so does crank
+ * where all is measured. A million sleepers take Python over a minute, and are left out (leave_out_slow). */
 #define PEER_RUNS 3
-#define OWN_RUNS 9 /* of crank's beside them; alone it runs as often as the workload says */
+#define OWN_RUNS 5 /* of crank's beside them; alone it runs as often as the workload says */
 #define SESSION 640.0
 /* One with network workloads takes at most eight, the building of peers included: peers run fewer times, and disturbed
  * runs are repeated, as there is time left. */
@@ -277,6 +277,13 @@ static int own_runs(const command *c, const workload *w)
 /* Another program than crank, which is no bar to be met: it runs fewer times. */
 static bool is_peer(const contender *one) { return one->folder && !one->bar; }
 
+/* Does a run that takes so long stand alone? */
+static bool is_slow(const command *c, const contender *one, const workload *w, double seconds)
+{
+    bool all = c->with_peers && !c->any_chosen;
+    return (one->folder || all) && !c->runs && !network_of(w) && seconds > SLOW_RUN;
+}
+
 /* How often a peer may run in this workload, so that as often in all that follow fits into the session. */
 static int peer_runs(const command *c, size_t work)
 {
@@ -284,10 +291,10 @@ static int peer_runs(const command *c, size_t work)
     for (size_t w = work; w < workload_count; w++)
         for (size_t i = 0; c->chosen[w] && i < contender_count; i++) {
             double cost = peer_does(&contenders[i], &workloads[w]) ? progress_cost(w, i) : 0;
-            if (!is_peer(&contenders[i]))
-                fixed += cost * own_runs(c, &workloads[w]);
-            else if (cost > SLOW_RUN && !c->networked)
+            if (is_slow(c, &contenders[i], &workloads[w], cost))
                 fixed += cost;
+            else if (!is_peer(&contenders[i]))
+                fixed += cost * own_runs(c, &workloads[w]);
             else
                 each += cost;
         }
@@ -301,7 +308,7 @@ static int wanted_runs(const command *c, const workload *w, const contender *who
 {
     int wanted = c->runs ? c->runs : w->runs;
     if (!is_peer(who))
-        return own_runs(c, w);
+        return r->slow > 0 ? 1 : own_runs(c, w);
     if (!c->runs && wanted > r->most)
         wanted = r->most;
     return r->slow > 0 ? 1 : wanted;
@@ -343,7 +350,7 @@ static bool run_once(const command *c, const outcome *o, size_t work, size_t ind
         return false;
     bool disturbed = quiet_foreign(&window) > DISTURBED || quiet_slowness(w->every_core) > QUIET_SLOW;
     double took = quiet_begin().started - window.started;
-    if (who->folder && !network_of(w) && took > SLOW_RUN && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
+    if (is_slow(c, who, w, took) && r->runs == 0 && wanted_runs(c, w, who, r) > 1)
         r->slow = took;
     if (disturbed && r->slow <= 0 && (int)kept.repeated < wanted_runs(c, w, who, r) &&
         time_for_more(c, o, work, index)) {
@@ -400,7 +407,8 @@ static void expect_all(const command *c)
 {
     for (size_t work = 0; work < workload_count; work++)
         for (size_t i = 0; c->chosen[work] && i < contender_count; i++) {
-            record known = { .most = PEER_RUNS, .slow = !c->networked && progress_cost(work, i) > SLOW_RUN };
+            record known = { .most = PEER_RUNS };
+            known.slow = is_slow(c, &contenders[i], &workloads[work], progress_cost(work, i));
             if (peer_does(&contenders[i], &workloads[work]))
                 progress_expect(work, i, wanted_runs(c, &workloads[work], &contenders[i], &known));
         }

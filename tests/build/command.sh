@@ -73,20 +73,25 @@ cat >"$SCRATCH/bin/meson" <<'S'
 #!/bin/sh
 for word in "$@"; do case $word in /*) mkdir -p "$word/tests" && touch "$word/build.ninja" ;; esac; done
 S
-# An object is compiled once for all configurations: they differ in nothing here.
+# A program is compiled once for all configurations: they differ in nothing here but whether one has all of a kind.
 cat >"$SCRATCH/bin/ninja" <<S
 #!/usr/bin/env bash
-folder=\$2
+folder=\$2 missing=0
 shift 6
-[ \$# -gt 0 ] || set -- tests/unit_alpha tests/behaviour_beta tests/unit_gamma
+case \$folder/\$# in
+    *-sanitized/0) set -- tests/unit_all tests/behaviour_all ;;
+    */0) set -- tests/unit_alpha tests/behaviour_beta tests/unit_gamma ;;
+esac
 for target in "\$@"; do
     echo "\$(basename "\$folder") \$target" >>"$asked"
     echo "[1/\$#] \$target"
     name=\${target#tests/}
-    source=tests/\${name/_//}.c
-    [ "$SCRATCH/\$name" -nt "\$source" ] || gcc -std=gnu11 -D_GNU_SOURCE -I"$root"/{include,src,tests/harness} \\
-        -o "$SCRATCH/\$name" "\$source" "$BUILD/tests/libharness.a" "$BUILD/libcrank.a" -pthread -lm \\
-        -Wl,--wrap=cr_sys_real -Wl,--wrap=cr_task_state_close || exit 1
+    sources=(tests/\${name/_//}.c)
+    [[ \$name != *_all ]] || sources=(tests/\${name%_all}/*.c)
+    for source in "\${sources[@]}"; do [ "$SCRATCH/\$name" -nt "\$source" ] || missing=1; done
+    [ \$missing = 0 ] || gcc -std=gnu11 -D_GNU_SOURCE -I"$root"/{include,src,tests/harness} -o "$SCRATCH/\$name" \\
+        "\${sources[@]}" "$BUILD/tests/libharness.a" "$BUILD/libcrank.a" -pthread -lm -Wl,--wrap=cr_sys_real \\
+        -Wl,--wrap=cr_task_state_close || exit 1
     cp "$SCRATCH/\$name" "\$folder/\$target"
 done
 S
@@ -148,7 +153,7 @@ by_program() { gives 0 "3 passed, 0 failed, 0 skipped" behaviour_b && built "gcc
 by_line() { gives 0 "1 passed, 0 failed, 0 skipped" "beta: passes" && built "gcc tests/behaviour_beta"; }
 by_check() { gives 0 "2 passed, 0 failed, 0 skipped" delta && [ ! -s "$asked" ]; }
 elsewhere() {
-    gives 0 "1 passed, 0 failed, 0 skipped" --only gcc-sanitized "adds num" && built "gcc-sanitized tests/unit_alpha"
+    gives 0 "1 passed, 0 failed, 0 skipped" --only gcc-sanitized "adds num" && built "gcc-sanitized tests/unit_all"
 }
 check "a part of a sentence builds and runs that" by_sentence
 check "a part of a program's name builds and runs that" by_program
@@ -165,19 +170,19 @@ with=(PLANTED=2)
 two_fail() {
     gives 1 "15 passed, 4 failed, 4 skipped" &&
         says '^FAIL gcc: behaviour_beta: beta: fails as planted' 'beta.c:2: getenv' \
-            '^  gcc-sanitized: behaviour_beta: beta: fails too'
+            '^  gcc-sanitized: behaviour_all: beta: fails too'
 }
 check "what fails is told and counted" two_fail
 with=(PLANTED=1)
 one_is_mended() {
     gives 1 "2 passed, 2 failed, 0 skipped" --failed &&
-        built "gcc tests/behaviour_beta" "gcc-sanitized tests/behaviour_beta"
+        built "gcc tests/behaviour_beta" "gcc-sanitized tests/behaviour_all"
 }
 check "--failed repeats what failed, where it failed" one_is_mended
 gcc_is_mended() { with=() && gives 0 "1 passed, 0 failed, 0 skipped" "fails as planted"; }
 check "a failure that passes is forgotten" gcc_is_mended
 with=(PLANTED=1)
-one_is_left() { gives 1 "0 passed, 1 failed, 0 skipped" --failed && built "gcc-sanitized tests/behaviour_beta"; }
+one_is_left() { gives 1 "0 passed, 1 failed, 0 skipped" --failed && built "gcc-sanitized tests/behaviour_all"; }
 check "the others are not" one_is_left
 with=()
 none_is_left() {

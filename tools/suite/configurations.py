@@ -29,6 +29,10 @@ class Configuration:
     waits: int = 1                                   # tests at a time, per core
     packages: list = field(default_factory=list)
 
+    def __post_init__(self):
+        if self.as_kinds: # few programs: each runs more tests at a time
+            self.setup, self.waits = self.setup + ["-Dkinds=true"], 2
+
     @property
     def compiler(self):
         return "clang" if self.name.startswith("clang") else "gcc"
@@ -43,16 +47,18 @@ ALL = [
     # Its build again, the stack of every parked task put away at once.
     Configuration("hibernate", built_by="gcc", runner=["--timeout", "60"] + SIM,
                   environment={"CRANK_HIBERNATE_AFTER": "1e-9"}),
-    Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True),
-    Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM),
-    Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM),
-    Configuration("gcc-O0", ["-Doptimization=0"] + LEAN + ["-Dc_args=-g1"], SIM),
+    Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True,
+                  as_kinds=True),
+    Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM, as_kinds=True),
+    Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM, as_kinds=True),
     Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true"] + LEAN, SIM, as_kinds=True),
     Configuration("aarch64", ["--cross-file", "tests/aarch64.ini"] + LEAN + ["-Dc_args=-g1"],
-                  ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}),
+                  ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}, as_kinds=True),
 ]
-# Only when named: 04_tools.sh of tests/assurance runs them.
+# Only when named: 04_tools.sh of tests/assurance runs the clang ones and valgrind; 09_coverage.sh runs all programs
+# unoptimised in a build that counts.
 NAMED = [
+    Configuration("gcc-O0", ["-Doptimization=0"] + LEAN + ["-Dc_args=-g1"], SIM),
     # It knows no address layout as random as newer kernels make it; half of what it does is waiting.
     Configuration("clang-tsan", ["-Db_sanitize=thread"] + WATCHED + LEAN + ["-Dc_args=-g1"],
                   ["--timeout", "60"] + SIM, ["setarch", "-R"], waits=2),

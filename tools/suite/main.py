@@ -55,6 +55,7 @@ class Work:
         self.built = known.BY_NAME.get(configuration)
         self.filters = choice.names
         self.programs, self.checks, self.assurance, self.examples = {}, [], [], False
+        self.sources = []      # of the programs, where they are joined
         self.only_tests = {}   # program: names of tests
         self.targets = []
         if failed:
@@ -100,6 +101,7 @@ class Work:
             kind = program.partition("_")[0] + "_all"
             named = any(names.program_has(program, name) for name in self.filters)
             kinds.setdefault(kind, []).extend(names.sentences(source) if named else self.filters)
+        self.sources = list(self.programs.values())
         self.programs = dict.fromkeys(kinds)
         if self.filters:
             self.only_tests = {kind: sorted(set(filters))[:250] for kind, filters in kinds.items()}
@@ -110,7 +112,7 @@ class Work:
 
     def number_of_tests(self):
         every = self.built.all_backends if self.built else False
-        sources = [source for source in self.programs.values() if source]
+        sources = self.sources or [source for source in self.programs.values() if source]
         return sum(names.number_of_tests(source, every) for source in sources) + len(self.scripts())
 
     def scripts(self):
@@ -255,8 +257,9 @@ class Run:
 
     def listed(self, work, program, path):
         """How many tests it has to run; without a look where that takes an emulator."""
-        if work.built.prefix[:1] == ["qemu-aarch64"] and not work.filters_of(program):
-            return names.number_of_tests(work.programs[program], False) if work.programs[program] else 1
+        source = work.programs[program]
+        if source and work.built.prefix[:1] == ["qemu-aarch64"] and not work.filters_of(program):
+            return names.number_of_tests(source, False)
         prefix = [] if work.configuration == "valgrind" else work.built.prefix
         done = subprocess.run(prefix + [path, "--list"] + work.built.runner + work.filters_of(program), check=False,
                               capture_output=True, text=True)
