@@ -7,7 +7,7 @@
  * cancelled task leaves the line, and those behind it move up: the results of a round are always 0
  * to parties - 1.
  *
- * Invariant: fewer than parties wait, and nobody while it is broken. */
+ * Invariant: fewer than parties tasks wait, and none while the barrier is broken. */
 #include <limits.h>
 #include "sync/object.h"
 
@@ -70,7 +70,8 @@ void crank_barrier_free(crank_barrier *barrier)
     cr_object_free(barrier);
 }
 
-/* Everybody is here: each goes on with its place in the line. */
+/* The last task of the round has come: the others go on, each with its place among the waiters as
+ * result. */
 static void let_through(crank_barrier *barrier)
 {
     long place = 0;
@@ -101,15 +102,15 @@ int crank_barrier_wait(crank_barrier *barrier)
     return cr_waitq_park(&w, &barrier->waiters, &barrier_wait);
 }
 
-/* End the round for those who wait. Those let through before are out of the line and out of
- * reach. */
+/* End the round for the tasks that wait, with -EPIPE. Tasks let through before are no waiters any
+ * more and keep their results. */
 static void turn_away(crank_barrier *barrier)
 {
     cr_waitq_wake_all(barrier->object.loop, &barrier->waiters, -EPIPE);
     barrier->waiting = 0;
 }
 
-/* Those who wait are turned away, since the round they wait for is not going to be completed. */
+/* The waiting tasks are turned away, since their round is not going to be completed. */
 void crank_barrier_reset(crank_barrier *barrier)
 {
     cr_object_given(barrier, "crank_barrier_reset");
@@ -118,7 +119,7 @@ void crank_barrier_reset(crank_barrier *barrier)
     turn_away(barrier);
 }
 
-/* It stays broken: whoever comes later must not wait for those who will not come. */
+/* It stays broken: a task that comes later must not wait for tasks that will not come. */
 void crank_barrier_abort(crank_barrier *barrier)
 {
     cr_object_given(barrier, "crank_barrier_abort");

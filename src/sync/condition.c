@@ -58,7 +58,8 @@ static void stand_for_lock(crank_lock *lock, cr_task *task, crank_condition *not
     cr_waitq_join(&lock->waiters, task);
 }
 
-/* Whoever notifies holds the lock, so that the first must wait for it in any case. */
+/* The lock is held: by the notifying task, or by the one for which a cancelled waiter waits. So the
+ * first waiter must wait for the lock in any case. */
 static void notify_first(crank_condition *condition)
 {
     cr_task *first = cr_waitq_pop(&condition->waiters);
@@ -92,7 +93,7 @@ static size_t condition_describe(const cr_task *task, char *buf, size_t size)
     return cr_object_print(buf, size, "%p", (void *)condition_of(task));
 }
 
-/* No holder: whoever may notify is not known. */
+/* No blocked_by: which task may notify is not known. */
 static const cr_wait_ops condition_wait = {
     .hibernatable = true,
     .what = "waits for a condition",

@@ -37,7 +37,7 @@ void cr_elements_init(
         store->stride = round_up(age_offset(size) + sizeof(uint64_t), alignment_of(size));
 }
 
-/* Elements are bytes here: what they point to is nobody's to free. */
+/* Elements are bytes here: what they point to is the program's and is not freed. */
 void cr_elements_deinit(cr_elements *store, const cr_sys *sys) { cr_free(sys, store->elements); }
 
 /* Resized in place where the allocator can: a ring then has its newest elements, those before head,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* event.c: a flag that tasks wait for.
  *
- * Raising it takes everybody out of the line at once: whoever waited then goes on, also when the
- * flag is cleared before it runs. Invariant: while the flag is raised nobody is in line.
+ * Raising it wakes all waiters at once: each of them goes on, also when the flag is cleared before
+ * it runs. Invariant: while the flag is raised there are no waiters.
  *
- * The wake-up itself is the message: a woken task does not look at the flag again, so an event
- * that is raised and cleared in one breath is seen by all who waited, as asyncio's is. */
+ * The wake-up itself is the message: a woken task does not look at the flag again, so an event that
+ * is raised and cleared in one breath is seen by all tasks that waited, as asyncio's is. */
 #include "sync/object.h"
 
 struct crank_event {
@@ -39,7 +39,7 @@ void crank_event_free(crank_event *event)
     cr_object_free(event);
 }
 
-/* The flag is raised before anybody is woken: a task that runs next finds it so. */
+/* The flag is raised before the first task is woken: whatever runs next finds it raised. */
 void crank_event_set(crank_event *event)
 {
     cr_object_given(event, "crank_event_set");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* lock.c: one task at a time, first come first served.
  *
- * A released lock is handed to the first in line before that task runs, and stays held all the
- * while: nobody can come between. So a task that is cancelled after the hand-over has the lock; the
- * cancellation waits for its next wait. The holder is remembered by number, and a holder that ended
- * without releasing is found when the next task asks.
+ * A released lock is handed to the first waiter before that task runs, and stays held all the
+ * while: no other task can take it in between. So a task that is cancelled after the hand-over has
+ * the lock; the cancellation is delivered by its next wait. The holder is remembered by number, and
+ * a holder that ended without releasing is found when the next task asks.
  *
  * Handing over costs throughput where tasks take the lock again at once (each time they stand in
- * line behind the others), and buys that nobody starves; with one thread there is no convoy to
+ * line behind the others), and buys that no task starves; with one thread there is no convoy to
  * fear. */
 #include <inttypes.h>
 #include "sync/lock.h"
@@ -63,14 +63,14 @@ void crank_lock_free(crank_lock *lock)
     cr_object_free(lock);
 }
 
-/* For messages: a holder whose record is gone, or is another thread's, has no name to be known. */
+/* For messages. NULL: the holder's record is gone, or belongs to another thread's loop. */
 static const char *name_of(const cr_task *holder)
 {
     return holder ? crank_name(cr_task_handle(holder)) : "unknown here";
 }
 
-/* A holder whose function has returned will never release: to stand in line for it would be to
- * wait for ever. */
+/* A holder that has returned will never release the lock: a task that waits for it would wait for
+ * ever. */
 static inline void check_holder(const crank_lock *lock, uint64_t id, const cr_task *self)
 {
     CR_CHECK(id != self->id,
@@ -104,8 +104,9 @@ static CR_NOINLINE int acquire(crank_lock *lock)
     return cr_waitq_park(&w, &lock->waiters, &lock_wait);
 }
 
-/* Whether the running task may join a line in which others stand, with no more to check: they do on
- * the lock's own loop, so that the record of the holder whom they found is still there. */
+/* Whether the running task may join the waiters with no more to check. There must be others: they
+ * wait on the lock's own loop, so that lock->record, the holder's, is still a record of that
+ * loop. */
 static inline bool can_join(const crank_lock *lock)
 {
     const crank_loop *loop = lock->object.loop;
@@ -114,7 +115,8 @@ static inline bool can_join(const crank_lock *lock)
            holder->id == lock->holder && holder->fiber.life == CR_ALIVE && !loop->options.debug;
 }
 
-/* The whole way, but for who only has to join a line. */
+/* Quick does not say that the lock is free: join the waiters where that is all there is to do, else
+ * go the whole way. */
 static CR_NOINLINE int acquire_held(crank_lock *lock)
 {
     cr_caller w;
@@ -126,7 +128,7 @@ static CR_NOINLINE int acquire_held(crank_lock *lock)
     return acquire(lock);
 }
 
-/* A free lock has nobody in line, so that taking it overtakes nobody. */
+/* A free lock has no waiters, so that taking it overtakes none. */
 CR_QUICK int crank_lock_acquire(crank_lock *lock)
 {
     cr_caller w;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* lock.h: what a condition must know of its lock.
  *
- * Invariant: a lock with tasks in line is held, and while there are any its quick field says
- * nothing: so whoever takes a free lock, or releases one that nobody waits for, looks at that
- * field alone. wait_data of a task in the line says what its wait will give: a negative errno
- * is that (a cancelled condition wait, which may only return with the lock), anything else 0
- * (NULL, or the condition whose notification it carries).
+ * Invariant: a lock with waiters is held, and while it has any its quick field is CR_LOCK_SLOW. So
+ * the quick way to acquire a free lock, and to release one that no task waits for, compares that
+ * field alone. The wait_data of a waiter says what its wait will return: a negative errno stands
+ * for itself (a cancelled condition wait, which may only return with the lock), anything else for 0
+ * (NULL, or the condition that has notified the task).
  *
- * In debug mode quick never says anything, and the locks that are held hang in a list of their
- * loop's, so that a task which ends with one is found (lock_debug.c). Elsewhere no more is written.
- * */
+ * In debug mode quick always is CR_LOCK_SLOW, and the locks that are held hang in a list of their
+ * loop's, so that a task which ends with one is found (lock_debug.c). Elsewhere no more is
+ * written. */
 #ifndef CR_LOCK_H
 #define CR_LOCK_H
 #include "sync/object.h"
@@ -26,7 +26,7 @@ struct crank_lock {
     const cr_task *record; /* with holder: its record, NULL where that is gone */
     crank_lock *next;      /* in the list of those held, in debug mode */
     crank_lock **link;     /* what points at it there; NULL: it is not in it */
-    uint64_t taken_by;     /* who took it, in debug mode, and was not handed it */
+    uint64_t taken_by;     /* debug mode: the last task that found it free (no hand-over) */
     const void *taken_at;  /* where to that acquisition returns; NULL: not known */
 };
 
@@ -56,7 +56,8 @@ static inline void cr_lock_expect(crank_lock *lock, uint64_t holder)
  * memory costs the trace, no more. */
 CR_COLD void cr_lock_debug_takes(
     crank_lock *lock, crank_loop *loop, cr_task *task, const void *taken_at);
-/* The lock that task stands in line for is traced already, for somebody holds it. */
+/* Task is going to wait for a lock, and may end with it. The lock is in the list already, for
+ * another task holds it. */
 CR_COLD void cr_lock_debug_waits(crank_loop *loop, cr_task *task);
 CR_COLD void cr_lock_debug_forget(crank_lock *lock);
 
@@ -70,7 +71,8 @@ static inline void cr_lock_taken(crank_lock *lock, crank_loop *loop, cr_task *ta
     }
 }
 
-/* The lock leaves its holder: it becomes the first's in line, who goes on, or nobody's. */
+/* The holder gives up the lock: the first waiter has it now and is woken; without waiters it is
+ * free. */
 static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
 {
     cr_task *next = cr_waitq_pop(&lock->waiters);
@@ -90,7 +92,7 @@ static inline void cr_lock_pass_on(crank_lock *lock, crank_loop *loop)
     cr_wake(loop, next, value < 0 ? value : 0);
 }
 
-/* For the wait kinds of tasks whose wait_object is a lock's line. */
+/* blocked_by and describe of every wait that has a lock's waiters as its wait_object. */
 cr_task *cr_lock_holder(const cr_task *task);
 size_t cr_lock_describe(const cr_task *task, char *buf, size_t size);
 #endif

@@ -6,8 +6,8 @@
  * report says that the holder has ended.
  *
  * Owns the list of the locks that are held, one per loop. Releasing takes a lock out of no list;
- * what is not held any more leaves when the list is walked. The lock stays held: what it guarded
- * was left in the middle of a change, and whoever went on with it would not know. */
+ * what is not held any more leaves when the list is walked. The lock stays held: what it guards was
+ * left in the middle of a change, and the next holder would not know. */
 #include "base/symbolize.h"
 #include "sync/lock.h"
 #include "task/describe.h"
@@ -37,7 +37,7 @@ static void report(crank_loop *loop, const cr_task *task, const crank_lock *lock
 }
 
 /* With task NULL the run is over, and no list may lead into memory of its. The next lock is read
- * after the report, whose hook may free any lock that nobody holds. */
+ * after the report, which calls a hook that may free any lock that is not held. */
 static void leave(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);

@@ -9,7 +9,7 @@
 #include "context/stack.h"
 #include "loop/registry.h"
 
-/* Objects may be made before the run begins, by whoever sets things up: no loop is needed. */
+/* Needs no loop: a program may make its objects before the run begins. */
 void *cr_object_new(size_t size)
 {
     crank_loop *loop = cr_loop_here;

@@ -2,10 +2,10 @@
 /* object.h: what locks, events, conditions, semaphores, barriers and queues have in common.
  *
  * Owns: where an object's memory comes from, to which loop it belongs, and the quick way into a
- * waiting call. Does not own waiting itself (task/wait.h). An object belongs to the loop that
- * last used it; it may change loops only while that one does not run and nobody holds the object
- * or waits on it, so that neither a wake-up nor a plain access crosses threads. Its lines are
- * empty when no loop runs. */
+ * waiting call. Does not own waiting itself (task/wait.h). An object belongs to the loop that last
+ * used it; it may change loops only while that one does not run and no task holds the object or
+ * waits on it, so that neither a wake-up nor a plain access crosses threads. It has no waiters when
+ * no loop runs. */
 #ifndef CR_OBJECT_H
 #define CR_OBJECT_H
 #include <crank/sync.h>
@@ -73,7 +73,7 @@ static inline bool cr_object_quick(const cr_object *object, cr_caller *w)
 /* What describe functions return: snprintf, with the length as a size. */
 size_t cr_object_print(char *buf, size_t size, const char *format, ...) CRANK_PRINTF(3, 4);
 
-/* Wake everybody in the line with one result. */
+/* Wake all waiters, each with the same result. */
 static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *waiters, long result)
 {
     for (cr_task *task = waiters->head, *next; task; task = next) {

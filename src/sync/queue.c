@@ -3,10 +3,10 @@
  *
  * Invariants: a getter is in line only while the queue is empty, a putter only while it is full. So
  * an element put while getters wait goes straight into the first one's variable, and the room a
- * getter makes is filled at once with the first waiting putter's element: nobody overtakes, an
- * element is always either in the queue or in one task's hands, and whoever is woken has nothing
- * left to do. A waiting task's wait_data.element is its own variable: where the element goes, or
- * comes from. */
+ * getter makes is filled at once with the first waiting putter's element: no task overtakes
+ * another, an element is always either in the queue or in one task's variable, and a woken task has
+ * nothing left to do. A waiting task's wait_data.element is its own variable: where the element
+ * goes, or comes from. */
 #include <stdio.h>
 #include "sync/object.h"
 #include "task/hibernate.h"
@@ -23,7 +23,7 @@ struct crank_queue {
     cr_waitq putters;  /* their places: where the element is */
     cr_elements store;
     size_t max;       /* SIZE_MAX: any number */
-    bool shut;        /* nobody may put; what is in may be got */
+    bool shut;        /* puts fail; what is in may be got */
     cr_waitq joiners; /* wait for unfinished to be 0 */
 };
 
@@ -268,7 +268,7 @@ static CR_NOINLINE int get_or_wait(crank_queue *queue, void *ret, size_t type)
     return cr_waitq_park(&w, &queue->getters, &get_wait);
 }
 
-/* With no putter in line, taking an element changes nothing for anybody else. */
+/* With no putter waiting, taking an element changes nothing for another task. */
 CR_QUICK int crank_queue_get_(crank_queue *queue, void *ret, size_t size, unsigned char kind)
 {
     cr_caller w;
@@ -327,8 +327,8 @@ void crank_queue_shutdown(crank_queue *queue, bool now)
     queue->shut = true;
     queue->quick = 0;
     if (now) {
-        /* Nobody will report these as done. Those that were got are still their getters' to
-         * report. */
+        /* The dropped elements count as done. Those that were got before are still to be reported
+         * by the tasks that got them. */
         size_t dropped = queue->store.count;
         cr_elements_clear(&queue->store);
         queue->unfinished -= dropped < queue->unfinished ? dropped : queue->unfinished;

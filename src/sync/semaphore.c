@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* semaphore.c: so many permits, handed out first come first served.
  *
- * A released permit goes straight to the first in line. Invariant: while somebody is in line no
- * permit is free, so that nobody who comes later can overtake, and a permit on its way to a task
- * that is cancelled meanwhile is that task's.
+ * A released permit goes straight to the first waiter. Invariant: while tasks wait no permit is
+ * free. So a task that comes later cannot overtake them, and one that is cancelled between being
+ * given a permit and running has that permit.
  *
  * A permit has no owner: one task may acquire and another release, which is what makes it a
  * semaphore and not a lock with a count. So nothing can be said of one that was never given
@@ -74,7 +74,7 @@ static CR_NOINLINE int acquire(crank_semaphore *semaphore)
     return cr_waitq_park(&w, &semaphore->waiters, &semaphore_wait);
 }
 
-/* The quick way: with a permit free nobody is in line, so taking it overtakes nobody. */
+/* The quick way: while a permit is free no task waits, so taking it overtakes none. */
 CR_QUICK int crank_semaphore_acquire(crank_semaphore *semaphore)
 {
     cr_caller w;
@@ -101,11 +101,11 @@ int crank_semaphore_acquire_nowait(crank_semaphore *semaphore)
 static CR_NOINLINE void hand_over(crank_semaphore *semaphore)
 {
     cr_task *first = cr_waitq_pop(&semaphore->waiters);
-    CR_ASSUME(first != NULL); /* who calls has looked */
+    CR_ASSUME(first != NULL); /* the caller has looked */
     cr_wake(semaphore->object.loop, first, 0);
 }
 
-/* From any task or callback of the loop: a permit is not tied to who acquired it. */
+/* From any task or callback of the loop: a permit is not tied to the task that acquired it. */
 void crank_semaphore_release(crank_semaphore *semaphore)
 {
     cr_object_given(semaphore, "crank_semaphore_release");
