@@ -19,7 +19,8 @@
 #include "loop/handles.h"
 #include "loop/inherit.h"
 
-/* Freed by whoever finds it removed and neither in flight nor busy. */
+/* Given back once it is removed and neither in flight nor busy: by its last completion, or after
+ * its last call. */
 typedef struct watcher {
     cr_service service;
     cr_op op;
@@ -202,7 +203,7 @@ static watcher **place_of(crank_loop *loop, int fd, enum direction direction)
     return &loop->watch->table[fd][direction];
 }
 
-/* NULL: nobody watches it. */
+/* NULL: the descriptor has no watcher for this direction. */
 static watcher *find_watcher(crank_loop *loop, int fd, enum direction direction)
 {
     return fd >= 0 && (size_t)fd < loop->watch->room ? *place_of(loop, fd, direction) : NULL;

@@ -63,7 +63,7 @@ void cr_inherit_loop(crank_loop *loop, const char *call)
     loop->renew = true;
 }
 
-/* What was posted meanwhile could wake nobody. */
+/* A post that came before the backend had its descriptors could not wake it: here it is woken. */
 int cr_inherit_renew(crank_loop *loop)
 {
     if (CR_LIKELY(!loop->renew))

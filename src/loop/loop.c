@@ -9,7 +9,7 @@ void (*cr_watchdog_sleeps)(void);
 
 __thread crank_loop *cr_loop_here __attribute__((tls_model("initial-exec")));
 
-/* A span that is positive never becomes none: whoever asks for the least time waits some. */
+/* A positive span never becomes 0: a call with the least time still waits. */
 int64_t cr_loop_nanoseconds(double seconds)
 {
     if (__builtin_isnan(seconds))

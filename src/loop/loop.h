@@ -95,7 +95,7 @@ struct crank_loop {
     unsigned forks;         /* cr_forks of the process that opened or inherited it */
     cr_wakeup *wakeup;      /* posts from other threads: wakeup.c */
     struct cr_watch *watch; /* readers, writers, callbacks of crank/loop.h: callback.c */
-    /* before sleeping look so long for a post: somebody outside is about to make one */
+    /* before sleeping look so long for a post: the worker threads may soon make one */
     int64_t spin_ns;
     void *workers; /* the thread layer's state */
     cr_watched watched;
@@ -141,8 +141,8 @@ int64_t cr_loop_nanoseconds(double seconds);
 /* An instant of crank_time as nanoseconds, never before it: the nearest one may be. NaN
  * gives -1. */
 int64_t cr_loop_instant(double time);
-/* From the next switch on every event of this loop's tasks is told to tracer; NULL: to nobody.
- * In the loop's thread. */
+/* From the next switch on tracer is called for every event of this loop's tasks; NULL: none is. In
+ * the loop's thread. */
 static inline void cr_loop_trace(crank_loop *loop, cr_tracer *tracer)
 {
     loop->runner.tracer = tracer;
@@ -184,7 +184,7 @@ static inline bool cr_loop_post(crank_loop *loop, cr_post *post)
 {
     bool accepted = cr_wakeup_post(loop->wakeup, post);
     if (cr_loop_here == loop)
-        loop->runner.steps = 0; /* soon is when the one who runs now has parked */
+        loop->runner.steps = 0; /* delivered when the running fiber has parked */
     return accepted;
 }
 /* Hand the backend an operation, and ask for its early end: every operation passes here, for the

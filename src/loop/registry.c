@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* registry.c: the list of living loops, under a lock that many share.
  *
- * Process-wide, because a pointer is all that a stranger brings. A pointer to an ended loop is
+ * Process-wide, because a pointer is all that another thread brings. A pointer to an ended loop is
  * compared, never followed. Where the memory of an ended loop has become another loop's, its
  * pointer reaches that one: so does any address used again. */
 #include "loop/registry.h"
@@ -12,7 +12,7 @@
 __thread crank_loop *cr_loop_served __attribute__((tls_model("initial-exec")));
 
 /* The usual kind lets readers in while a writer waits: where enough threads post, or ask the time,
- * no loop would ever begin or end. Nobody takes the lock twice, as this kind demands. */
+ * no loop would ever begin or end. No thread takes the lock twice, as this kind demands. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static crank_loop *alive;
 static uint64_t last_serial;
@@ -27,7 +27,7 @@ void cr_registry_add(crank_loop *loop)
     pthread_rwlock_unlock(&lock);
 }
 
-/* Taking the lock for writing is what waits for those who hold the loop. */
+/* Taking the lock for writing is what waits for the threads that hold the loop. */
 void cr_registry_remove(crank_loop *loop)
 {
     pthread_rwlock_wrlock(&lock);

@@ -8,10 +8,10 @@
 #define CR_REGISTRY_H
 #include "loop/loop.h"
 
-/* From now on others may reach the loop. */
+/* From now on other threads may hold the loop. */
 void cr_registry_add(crank_loop *loop);
-/* From now on nobody may; waits until the last who holds it has let go. A loop that was never
- * added is ignored. */
+/* From now on none may; waits until the last thread that holds it has released it. A loop that was
+ * never added is ignored. */
 void cr_registry_remove(crank_loop *loop);
 /* True: the loop is alive and stays so until cr_registry_release. False: it has ended. Not for
  * signal handlers. */

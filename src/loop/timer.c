@@ -19,8 +19,8 @@
  * the wheel's first level spans four seconds, most timers are walked over once, and lists are
  * walked from both ends at a time.
  *
- * Invariant: a timer lies in the heap if its tick is at most the current one, else in the list
- * its tick and the current one name. No timer carries a mark of where it is, so whoever moves
+ * Invariant: a timer lies in the heap if its tick is at most the current one, else in the list its
+ * tick and the current one name. No timer carries a mark of where it is, so a function that moves
  * the current tick moves the timers with it. */
 #include "loop/timer.h"
 
@@ -52,7 +52,7 @@ struct list {
 /* Mapped, not allocated: what is never touched of the lists is never cleared. */
 struct cr_timers {
     const cr_sys *sys;
-    entry *heap; /* ordered when nobody is spreading a list */
+    entry *heap; /* ordered, except while a list is spread into it */
     size_t heap_count;
     size_t room;      /* of the heap: at least count */
     size_t count;     /* all timers */

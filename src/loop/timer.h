@@ -18,8 +18,8 @@ struct cr_timer {
     cr_timer *next;    /* the structure's own: list links, or the place in the heap */
     cr_timer *prev;
 };
-/* Who is told when it is due: the loop's own callbacks, else a hook per kind. Three bits hold
- * it. */
+/* What the loop calls when it is due: cr_callback_due for its own callbacks, else the hook of the
+ * kind. Three bits hold it. */
 enum cr_timer_kind {
     CR_TIMER_CALLBACK,
     CR_TIMER_TASK,

@@ -87,7 +87,7 @@ static bool in_eager_start(const cr_sched *runner)
     return false;
 }
 
-/* To whoever listens: the head is about to run, having all it needs to. */
+/* Trace that the head is about to run, where it needs nothing of the loop (a stack) before. */
 static void announce(const cr_sched *runner)
 {
     cr_fiber *head = runner->head;
@@ -113,8 +113,8 @@ static CR_NOINLINE void run_overtime(crank_loop *loop)
     } while (in_eager_start(runner));
 }
 
-/* Where somebody listens fibers do not pass the processor to each other: each is announced here,
- * when it has all it needs to run. */
+/* With a tracer fibers do not pass the processor to each other: each is announced here, when it has
+ * all it needs to run. */
 static CR_NOINLINE long run_announced(crank_loop *loop)
 {
     cr_sched *runner = &loop->runner;
@@ -191,7 +191,8 @@ static long run_callbacks(crank_loop *loop)
     return ran - 1;
 }
 
-/* The world is looked at now; that the loop goes on is told to whoever watches. */
+/* The world is looked at now, which shows that the loop goes on: the watchdog's next look is
+ * postponed when it is time to. */
 static void polled(crank_loop *loop, int64_t now)
 {
     loop->polled_at = now;
@@ -282,9 +283,9 @@ static void wake_late(crank_loop *loop, int64_t woken_at)
     }
 }
 
-/* Nothing is ready: wait for the world, at most until limit. False: it is of no use, and nobody
- * objects to stopping. Spinning comes before sleeping, and falling asleep is the last thing
- * before the wait. What came of the wait is then taken in the usual order. */
+/* Nothing is ready: wait for the world, at most until limit. False: nothing will happen, and no
+ * starved hook wants the loop to go on. Spinning comes before sleeping, and falling asleep is the
+ * last thing before the wait. What came of the wait is then taken in the usual order. */
 static bool wait_for_world(crank_loop *loop, int64_t now, int64_t limit)
 {
     int64_t next = next_timer(loop);
@@ -361,7 +362,7 @@ long cr_turn(crank_loop *loop, bool wait, int64_t limit)
     return ran;
 }
 
-/* The thread ends beneath its loop: nobody would run it any more, and nothing would say so. */
+/* The thread ends beneath its loop: the loop would never run again, and no message would say so. */
 static CR_COLD void thread_ended(void *arg)
 {
     (void)arg;

@@ -22,7 +22,7 @@ struct cr_wakeup {
     cr_backend *backend;
     _Atomic(cr_post *) head;
     atomic_size_t inside;
-    unsigned forks; /* cr_forks of whoever may wake the backend: not a child that shares it */
+    unsigned forks; /* cr_forks of the process that may wake the backend: not a child of it */
 };
 
 static const char asleep, closed;

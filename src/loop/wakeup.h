@@ -2,8 +2,8 @@
 /* wakeup.h: posts from other threads and from signal handlers.
  *
  * Owns the list of what was posted and not yet delivered, and the knowledge of whether the loop
- * sleeps: whoever posts to a loop that sleeps wakes its backend, once per sleep. Posting is
- * lock-free and async-signal-safe. */
+ * sleeps: a post to a loop that sleeps wakes its backend, once per sleep. Posting is lock-free and
+ * async-signal-safe. */
 #ifndef CR_WAKEUP_H
 #define CR_WAKEUP_H
 #include "backend/backend.h"
@@ -35,6 +35,6 @@ bool cr_wakeup_sleep(cr_wakeup *wakeup);
 /* Look for a post for so long without sleeping, not beyond deadline. True: there is one. */
 bool cr_wakeup_spin(cr_wakeup *wakeup, int64_t span, int64_t deadline);
 bool cr_wakeup_empty(const cr_wakeup *wakeup);
-/* From any thread: does the loop sleep, or is somebody just about to wake it? */
+/* From any thread: does the loop sleep, or is a poster just about to wake it? */
 bool cr_wakeup_asleep(const cr_wakeup *wakeup);
 #endif

@@ -7,7 +7,8 @@
  * never comes while it goes on; and it tells a watchdog that has gone to sleep itself, since no
  * loop had anything to do. That is a load and a branch per look at the world and per wait.
  *
- * Who watches lies in a layer above; it is called by name, as the runner calls the task layer. */
+ * The watchdog lies in a layer above; its functions are called by name, as the runner calls those
+ * of the task layer. */
 #ifndef CR_WATCHED_H
 #define CR_WATCHED_H
 #include "base/base.h"
@@ -29,11 +30,11 @@ typedef struct cr_delays {
  * is the watchdog's. */
 typedef struct cr_watched {
     crank_loop *next;    /* of those that are watched */
-    int thread;          /* which runs it, as the kernel numbers it; 0: nobody watches */
+    int thread;          /* which runs it, as the kernel numbers it; 0: not watched */
     unsigned long self;  /* the same, as the OS table does */
     void *frame;         /* of the function that runs the loop: its stack is looked at up to here */
     int64_t limit;       /* nanoseconds */
-    int64_t postpone_at; /* the loop's: when to postpone again; CR_NEVER: nobody watches */
+    int64_t postpone_at; /* the loop's: when to postpone again; CR_NEVER: not watched */
     cr_beat beat;        /* as last seen */
     int64_t since;       /* instant at which beat was first seen; 0: it was asleep */
     int64_t computed;    /* processor time of the thread then */
