@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c: files as streams.
  *
- * A regular file blocks whoever reads it, so it is opened, read and written on workers
+ * A regular file blocks the thread that reads it, so it is opened, read and written on workers
  * (thread/blocking.h); what the kernel has in memory already is read at once, where it can tell
  * (RWF_NOWAIT). What may have nothing to give for long (a pipe, a terminal) is waited for by the
  * backend, so that waiting for it can be cancelled and holds no worker. A file open for reading and
@@ -39,14 +39,14 @@ typedef struct file {
     char *bytes;
     size_t size;
     cr_op op;             /* the one in flight, of a pipe or terminal */
-    cr_caller op_waiting; /* who waits for it */
+    cr_caller op_waiting; /* the task that waits for it */
     char path[];          /* for messages */
 } file;
 
 /* A stream of this type is always part of a file. */
 static file *file_of(crank_stream *stream) { return cr_container_of(stream, file, stream); }
 
-/* Reading and writing it never waits for anybody: a worker does that. */
+/* Reading and writing it never waits for another program: a worker does that. */
 static bool is_regular(const struct stat *status)
 {
     return S_ISREG(status->st_mode) || S_ISDIR(status->st_mode) || S_ISBLK(status->st_mode);
@@ -227,10 +227,10 @@ static long read_into(const cr_caller *w, crank_stream *stream, char *into, size
     return n != -EAGAIN ? n : cr_blocking_call(w, do_read, f, f->path);
 }
 
-/* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's,
- * where SIGPIPE is blocked. A pipe that nobody empties may be waited for without end: that wait
- * can be cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes:
- * the kernel would often have to allocate, and then wait. */
+/* A pipe takes PIPE_PIECE without blocking once it is ready; the write itself is a worker's, where
+ * SIGPIPE is blocked. A pipe that no reader empties may be waited for without end: that wait can be
+ * cancelled, also when the stream is being closed. RWF_NOWAIT is not tried for writes: the kernel
+ * would often have to allocate, and then wait. */
 static long write_from(const cr_caller *w, crank_stream *stream, const char *from, size_t size)
 {
     file *f = file_of(stream);

@@ -4,7 +4,7 @@
  * For libraries that have descriptors of their own. Owns the operation of each wait, in heap memory
  * that the backend may use until it completes, and this thread's list of them, in which
  * crank_fd_closing looks. Nothing stays registered after a wait: the library may close its
- * descriptor, or give its number to another file, without telling anybody. */
+ * descriptor, or give its number to another file, without a call to crank. */
 #include <crank/stream.h>
 
 #include <sys/epoll.h>
@@ -97,7 +97,7 @@ static const cr_wait_ops fd_wait_ops = {
     .describe = describe,
 };
 
-/* Files and folders never make anyone wait, so there is nothing to wait for. */
+/* Files and folders are always ready: there is nothing to wait for. */
 static int refuse(const crank_loop *loop, int fd, int events)
 {
     struct stat status;

@@ -75,7 +75,8 @@ static const cr_wait_ops direct_wait = {
 
 /* ---- Sending ---- */
 
-/* Those whose bytes are with the kernel, or all of them where nothing more will be. */
+/* Wake the tasks that waited for bytes which the kernel has by now, or all of them where it takes
+ * no more. */
 static void wake_progress(cr_socketlike *s)
 {
     for (cr_task *task = s->progress.head, *next; task; task = next) {

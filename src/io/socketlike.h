@@ -38,7 +38,7 @@ struct cr_socketlike {
     size_t refused;    /* what crank_write_now had no room for last; 0 */
     cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
     cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
-    cr_task *direct;   /* the writer whose own memory is being sent; NULL */
+    cr_task *direct;   /* the writer that sends from its own memory; NULL */
     cr_task *closer;   /* waits until no call and no operation is left; NULL */
     cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */

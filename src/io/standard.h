@@ -4,7 +4,7 @@
 #define CR_STANDARD_H
 #include "loop/loop.h"
 
-/* The last task of a run has ended: is there something left to write? Then one more task writes it,
- * whose end is told as that of any detached task. */
+/* The last task of a run has ended: is there something left to write? Then one more task writes it;
+ * its end is handled as that of any detached task. */
 bool cr_standard_end(crank_loop *loop);
 #endif

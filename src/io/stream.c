@@ -95,8 +95,8 @@ bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
     return cr_interruption_pending(w->self) > stream->asked;
 }
 
-/* Freed by the first of two, it would end the second one's life. owner: a server, whose handler may
- * close the peer first. */
+/* Two closes at a time are refused: the first would free the stream beneath the second. owner: the
+ * caller is a server, which waits where its handler is closing the peer. */
 static void enter_close(const cr_caller *w, crank_stream *stream, bool owner)
 {
     if (CR_UNLIKELY(stream->closer != NULL)) {
