@@ -25,7 +25,7 @@ static void on_interrupt(int signal)
     int saved = errno;
     atomic_fetch_add(&handling, 1);
     cr_run *r = atomic_load(&interrupted_run);
-    if (!r) { /* the run has just ended, and whoever handled this before does again */
+    if (!r) { /* the run has just ended: the handler from before it is in place again */
         raise(signal);
     } else if (atomic_fetch_add(&interrupts, 1) > 0) {
         struct sigaction standard = { .sa_handler = SIG_DFL };

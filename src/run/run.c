@@ -33,7 +33,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Some stacks stay hot, and what is more than those is given back only when nobody has wanted it
+/* Some stacks stay hot, and what is more than those is given back only when no task has needed it
  * for a second: a program that was idle for a moment is often not idle for the next. */
 static enum cr_idle idle(crank_loop *loop)
 {
@@ -161,7 +161,8 @@ static int drive(
     return err;
 }
 
-/* Whoever set a seed expects the same run each time, and wonders. */
+/* A user that has set a seed expects the same run each time. Where the run is not simulated, say
+ * that it has no effect. */
 static void note_ignored(crank_loop *loop)
 {
     const char *name = loop->simulated ? NULL : cr_options_ignored();

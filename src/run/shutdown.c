@@ -60,8 +60,8 @@ static void grace_over(void *arg)
         cr_cancel_children(loop, tasks->detached->child);
 }
 
-/* Without memory for it nobody is named. After a deadlock there is none, which would hide that
- * nothing else happens. */
+/* Without memory for its timer no task is named. After a deadlock there is no grace period: its
+ * timer would hide that nothing else happens. */
 void cr_shutdown_start_grace(cr_run *r)
 {
     cr_task_state *tasks = cr_task_state_of(r->loop);
@@ -97,7 +97,7 @@ void cr_shutdown_root_ended(crank_loop *loop, cr_nursery *owner, cr_task *root)
     stop_if_done(r);
 }
 
-/* Nobody holds a detached task's handle: its failure, if any, is reported by the release. */
+/* No handle leads to a detached task any more: its failure, if any, is reported by the release. */
 void cr_shutdown_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *task)
 {
     (void)owner;
@@ -107,9 +107,8 @@ void cr_shutdown_detached_ended(crank_loop *loop, cr_nursery *owner, cr_task *ta
 
 /* ---- starving */
 
-/* Everybody who is left is asked to end, so that cleanups run. The first time by the tree, so
- * that every task learns of it through its parent; then, since somebody did not end, each by
- * itself. */
+/* Cancel every task that is left, so that cleanups run. The first time by the tree, so that every
+ * task's request comes through its parent; then, since some task did not end, each by itself. */
 static void cancel_all(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);

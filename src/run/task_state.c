@@ -2,7 +2,7 @@
 /* task_state.c: the tasks of a loop, from before the first to after the last.
  *
  * Owns: the opening and closing of what all ranks keep in cr_task_state. Does not own the records
- * (record.c) nor who runs in them (run.c). */
+ * (record.c) nor the tasks that run in them (run.c). */
 #include "run/task_state.h"
 #include "group/results.h"
 #include "scope/end.h"
