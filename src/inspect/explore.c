@@ -58,7 +58,7 @@ static void *grow(void *memory, size_t bytes) { return cr_resize(&cr_sys_real, m
 
 /* ---- One run */
 
-/* What whoever reads options.choices understands. */
+/* The list as text, in the form of options.choices. */
 static int write_list(search *s)
 {
     size_t room = (s->count + 1) * PAIR_BYTES, used = 0;

@@ -9,8 +9,8 @@
  * copies words, and locks nothing.
  *
  * Owns the signal: a real-time one that has no handler when first needed, and ours from then on to
- * the end of the process, for one may still be on its way. Somebody who takes it later has it: then
- * another is chosen. */
+ * the end of the process, for one may still be on its way. Where the program installs its own
+ * handler for it later, the program has it and another is chosen. */
 #include "inspect/sample.h"
 #include "base/valgrind.h"
 #include "task/record.h"
@@ -93,7 +93,7 @@ int64_t cr_sample_delayed(const crank_loop *loop)
     return known ? delayed : 0;
 }
 
-/* ---- whose stack an address belongs to */
+/* ---- the stack to which an address belongs */
 
 /* The slot of a task or generator, or the part of the thread's own stack on which the loop runs.
  * The slabs' list only grows, so that it may be read from a handler and from another thread. */
@@ -156,7 +156,7 @@ CR_RACY static void copy_words(cr_stack_copy *copy, size_t count)
     for (size_t i = 0; i < count; i++)
         copy->words[i] = from[i];
     copy->count = count;
-    /* Frames have places that nobody has written, and a walk may well look at them. */
+    /* Frames have places that were never written, and a walk may well look at them. */
     size_t size = offsetof(cr_stack_copy, words) + count * sizeof *copy->words;
     (void)VALGRIND_MAKE_MEM_DEFINED(copy, size);
 }
@@ -217,8 +217,8 @@ static int choose_signal(void)
     return -EBUSY;
 }
 
-/* Looked for, since a handler can wake nobody. Whoever does not answer in time finds that nobody
- * asks any more. */
+/* The answer is polled for, since a handler can wake no thread. A handler that runs too late finds
+ * the question withdrawn. */
 static bool wait_for_answer(const cr_sys *sys)
 {
     int expected = ASKED;

@@ -81,7 +81,7 @@ static int32_t word(const uint8_t *at)
     return value;
 }
 
-/* An entry's bytes behind its length; failed for the 64-bit form, which nobody writes. */
+/* An entry's bytes behind its length; failed for the 64-bit form, which no compiler writes. */
 static reader open_entry(const uint8_t *at)
 {
     uint32_t length = (uint32_t)word(at);

@@ -66,8 +66,8 @@ static int64_t now(void) { return cr_sys_real.now(cr_sys_real.context); }
 
 /* ---- what is said */
 
-/* Who runs: as much of the task's record as is said, copied while its thread may go on. Records and
- * what hangs off them are never unmapped while the loop lives. */
+/* The task that runs: as much of its record as the report says, copied while its thread may go on.
+ * Records and what hangs off them are never unmapped while the loop lives. */
 typedef struct cr_culprit {
     const crank_site *site; /* NULL: a callback, or the loop itself */
     char name[64];
@@ -183,7 +183,8 @@ static int64_t stall_time(const crank_loop *loop, enum cr_stance stance, int64_t
     return all > later ? all : later;
 }
 
-/* For how long to let a loop be of whose span, going by what is sure, so much is missing. */
+/* For how long to leave a loop alone which, as far as is sure, must stand still for missing more
+ * before it is reported. */
 static int64_t patience(cr_watched *w, enum cr_stance stance, int64_t missing)
 {
     int64_t later = LOOK_LATER(w->limit);
@@ -347,7 +348,8 @@ static void wake(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* Whoever wakes from now on says so; whoever woke before is seen. */
+/* Stops the timer where every loop sleeps. A loop that wakes after the first store calls wake; one
+ * that woke before it is seen by the walk. */
 static void sleep_with_the_loops(void)
 {
     __atomic_store_n(&cr_watchdog_sleeps, wake, __ATOMIC_SEQ_CST);
