@@ -11,8 +11,9 @@
  * concurrency (Sústrik's libdill, Smith's Trio); here it holds for plain spawns too, not for groups
  * only.
  *
- * No recursion: the end of a last child may end its parent, whose parent may have waited for
- * that, and so on up a chain of any length, which a loop climbs on a stack of constant depth. */
+ * No recursion: the end of a last child may end its parent, which may be the last child that its
+ * own parent waits for, and so on up a chain of any length: a loop climbs it on a stack of constant
+ * depth. */
 #include "scope/end.h"
 #include "scope/cancel.h"
 #include "scope/join.h"
@@ -109,7 +110,7 @@ static int error_of(const cr_task *task, int number)
     return 0;
 }
 
-/* ---- a task whose function has returned and that waits for its children
+/* ---- a task that has returned and waits for its children
  *
  * It has no fiber any more, so its wait field and its own timer serve this alone. Children that
  * were asked to end are waited for like any task one has cancelled: one that does not end is named
@@ -161,7 +162,7 @@ static void wanted_due(crank_loop *loop, cr_task *task)
 static const cr_wait_ops wanted_wait = { .what = "has returned", .on_timeout = wanted_due };
 
 /* asyncio.run is silent about them: a program that came from there may wonder where they went. The
- * next one is looked up after the report, whose hook may end it. */
+ * next one is looked up after the report, for the program's hook that it calls may end it. */
 void cr_end_name_leftovers(crank_loop *loop, cr_task *first)
 {
     char line[512], text[800];

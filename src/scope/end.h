@@ -13,7 +13,7 @@ void cr_end_complete_error(crank_loop *loop, cr_task *task, int error);
 void cr_end_release(crank_loop *loop, cr_task *task);
 /* Give back what few tasks have; it has one. */
 void cr_end_free_ext(cr_task_state *tasks, cr_task *task);
-/* A task that has returned: is it one whose children are cancelled rather than awaited? */
+/* Of a task that has returned: are its children cancelled rather than awaited? */
 bool cr_end_children_unwanted(const crank_loop *loop, const cr_task *task);
 /* A child of the parent's as it was spawned, for which no task waits: no flag, ext or joiner.
  * Nothing can then be wrong with the parent's waiting for it, and when it has ended there is no

@@ -3,8 +3,8 @@
  *
  * A future is a record without a fiber: an owner, watchers, and a result whose kind is known once
  * it is set. It does not count among its owner's children (no task's end waits for a future to be
- * set, and a program whose future is never set must be able to end), but goes with it: an owner
- * that ends cancels it, and the tasks that await it get -ECANCELED.
+ * set, and a program that never sets it must be able to end), but goes with it: an owner that ends
+ * cancels it, and the tasks that await it get -ECANCELED.
  *
  * It is set once. Being a record like a task's it is awaited, gathered, watched and cancelled by
  * the same code; what differs is that several may await it and that awaiting does not give it
@@ -37,7 +37,7 @@ crank_future *crank_future_new_(const crank_site *site)
     return (crank_future *)(void *)cr_task_handle(task);
 }
 
-/* For bindings and C++, whose places are not known. */
+/* For bindings and C++, where the place of the call is not known. */
 #undef crank_future_new
 crank_future *crank_future_new(void)
 {

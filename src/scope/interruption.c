@@ -248,8 +248,8 @@ void cr_interruption_restore_shared(cr_scope *scope)
     restore(scope, scope->interruption, scope->interruption, scope->with_request);
 }
 
-/* A group of whose failure no wait has told claims the last -ECANCELED given inside it, if there
- * was one. */
+/* A group with a failure that no wait has told of claims the last -ECANCELED given inside it, if
+ * there was one. */
 void cr_interruption_restore_since(cr_scope *scope)
 {
     uint64_t first = scope->interruption;

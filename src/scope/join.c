@@ -202,7 +202,7 @@ static CR_COLD void report_hidden(cr_caller *w, long error)
     cr_failure_free(failure);
 }
 
-/* A cancelled caller, or one whose timeout could not be made: the task is cancelled too, and has
+/* The caller is cancelled, or its timeout could not be made: the task is cancelled too, and has
  * ended when this returns err. Its result is dropped, a failure is reported. Out of line, so that
  * the plain path of an await stays short enough to be inlined. */
 static CR_NOINLINE long await_cancelled(cr_caller *w, cr_task *task, int err)
@@ -361,8 +361,8 @@ static bool future_abort(cr_task *waiter)
     return true;
 }
 /* In these the stack may hibernate: the task is not the waiter's to get results from by pointer,
- * and its record, where the watcher lies, is never put away. A future has no holder: anybody may
- * set it. */
+ * and its record, where the watcher lies, is never put away. A future has no blocked_by: any task
+ * or callback may set it. */
 static const cr_wait_ops shared_wait = { .what = "awaits",
     .hibernatable = true,
     .abort = shared_abort,

@@ -91,7 +91,7 @@ struct done {
     cr_watcher watcher;
     struct done *next, **link;
     cr_service service; /* its turn in the ready line: no memory is needed when the task ends */
-    cr_task *task;      /* that has ended, and whose record is kept until the call */
+    cr_task *task;      /* that has ended; its record is kept until the call */
     void (*fn)(crank_task *task, void *arg);
     void *arg;
 };

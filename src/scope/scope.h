@@ -30,8 +30,8 @@ typedef struct cr_scope_ops {
     bool (*pins_stack)(const cr_scope *scope);
 } cr_scope_ops;
 
-/* fired and pending are two things: a request is delivered once, but what fired stays so
- * until the edge, which must know whose the -ECANCELED was. */
+/* fired and pending are two things: a request is delivered once, but what fired stays so until the
+ * edge, which must know to what the -ECANCELED was due. */
 struct cr_scope {
     cr_scope *up;
     cr_task *task; /* NULL while it sleeps with a generator */
@@ -113,8 +113,8 @@ bool cr_interruption_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
 unsigned cr_interruption_pending(const cr_task *task);
 
-/* Has a limit of time passed, or a group failed, whose block the task is still in, and is that not
- * hidden by a shield? */
+/* Is the task still in a block that has fired (its limit has passed, or its group has failed), with
+ * no shield that hides it? */
 bool cr_interruption_fired(const cr_task *task);
 
 /* What the tasks ask: see cr_pending_ops. The first three are also called from above. */

@@ -58,9 +58,9 @@ static cr_large_args *block(cr_task_state *tasks)
     return many;
 }
 
-/* The block that a large call was captured into, in whose place the next one comes. Where memory
- * was short, or at the first of a run, it lies in the thread's buffer and is copied. NULL when
- * memory is short. */
+/* The block that a large call was captured into; another takes its place. Where memory was short,
+ * or at the first of a run, it lies in the thread's buffer and is copied. NULL when memory is
+ * short. */
 static CR_NOINLINE cr_large_args *take_many(cr_task_state *tasks)
 {
     cr_large_args *many = cr_capture_block;
