@@ -109,9 +109,10 @@ void cr_debug_result(const cr_task *child, uint64_t stack_of, const void *addres
         cr_describe_name(child), child->site->function, child->site->file, child->site->line);
 }
 
-/* In debug mode: a place whose ended children pile up because their handles are never given up.
- * Counting one place takes a walk over all records, so the total must reach the limit first and
- * must double before the next walk: the work stays proportional to the spawns. */
+/* In debug mode: a place where children were spawned that have ended and pile up, because their
+ * handles are never given up. Counting one place takes a walk over all records, so the total must
+ * reach the limit first and must double before the next walk: the work stays proportional to the
+ * spawns. */
 CR_NOINLINE void cr_debug_unclaimed(crank_loop *loop, cr_task *task)
 {
     cr_task_state *tasks = cr_task_state_of(loop);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* error.c: whose failure is whose.
+/* error.c: which task has which failure.
  *
  * Owns: the failure of the running code (its task's, hung off its ext, or its thread's), from
  * crank_fail to crank_error_print, and the ways of a failure between tasks. A failure moves to the

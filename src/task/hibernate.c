@@ -39,7 +39,7 @@ struct hibernated {
 };
 
 struct cr_hibernation {
-    crank_loop *loop;     /* whose tasks these are */
+    crank_loop *loop;     /* of the tasks */
     hibernated **buckets; /* by the slot's lowest address */
     size_t n_buckets;     /* a power of two */
     size_t count;         /* stacks that are away */

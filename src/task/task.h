@@ -78,7 +78,7 @@ struct cr_task {
     union cr_wait_data {
         void *element;     /* of a queue's waiter: where its element lies, or goes */
         const char *call;  /* of a blocking call: its name */
-        void *notified_by; /* of a lock's waiter: a condition, whose notification it has; or */
+        void *notified_by; /* of a lock's waiter: the condition that has notified it; or */
         long error;        /* below 0: what its wait gives once it has the lock */
         uint64_t position; /* of a writer: how many bytes must have been sent */
         bool named;        /* a task that does not end, for which it waits, has been reported */

@@ -167,8 +167,8 @@ static inline void cr_wake_untraced(crank_loop *loop, cr_task *task, long result
     task->fiber.wait = NULL;
     cr_sched_push(&loop->runner, &task->fiber);
 }
-/* Make a parked task, whose wait has been undone, ready with a result. wait is cleared first of
- * all, so that no task is ever ready and seems to wait. */
+/* Make a parked task ready with a result; its wait has been undone already. wait is cleared first
+ * of all, so that no task is ever ready and seems to wait. */
 static inline void cr_wake(crank_loop *loop, cr_task *task, long result)
 {
     if (CR_UNLIKELY(loop->runner.tracer != NULL))
