@@ -10,8 +10,8 @@
  * is the caller's and may lie on its stack, so it is touched (cr_hibernate_ensure) before it is
  * read from outside.
  *
- * Invariant: left counts the tasks that have not ended. Each of them has this gather as its
- * joiner, so no handle of them can be given up by anybody else, and none can be awaited twice. */
+ * Invariant: left counts the tasks that have not ended. Each of them has this gather as its joiner,
+ * so no other call can give up the handle of one, and none can be awaited twice. */
 #include "group/results.h"
 #include "scope/cancel.h"
 #include "scope/end.h"

@@ -348,7 +348,7 @@ cr_results **cr_group_results(const crank_group *g, const char *call)
     return group->is_pool ? &group->results : NULL;
 }
 
-/* A child that is not ready yet, whose result goes to *result (NULL: nowhere). NULL where memory is
+/* A child that is not ready yet; its result goes to *result (NULL: nowhere). NULL where memory is
  * short. */
 static cr_task *make_child(
     crank_loop *loop, cr_group *group, crank_function_ *fn, const crank_site *site, void *result)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* group_add.c: taking a task that runs already into a group.
  *
- * Owns: which task may be taken in: one that is the caller's to give, and whose end the group's
- * parent can wait for. Does not own what it is from then on, a child as others (group.c), nor the
- * way of its result (results.c).
+ * Owns: which task may be taken in: a child of the caller's, the end of which the group's parent
+ * can wait for. Does not own what it is from then on, a child as others (group.c), nor the way of
+ * its result (results.c).
  *
  * Invariant: after the call the task is no longer the caller's, whatever the call gives: a caller
  * that does not look has no task on its hands. Only where the group could not be made there is no

@@ -24,7 +24,7 @@ typedef struct cr_delivery {
     unsigned char size, kind;
     cr_results **results;
     size_t index;
-    uint64_t stack_of; /* debug mode: the task on whose stack result lies; 0: unknown */
+    uint64_t stack_of; /* debug mode: the task with result on its stack; 0: unknown */
 } cr_delivery;
 
 /* Deliver when the task ends. In debug mode the variable is looked for on the stacks of the running
