@@ -21,7 +21,7 @@ CRANK_NORETURN CR_COLD void cr_check_failed(const char *format, ...) CRANK_PRINT
 extern __thread const crank_site *cr_check_site __attribute__((tls_model("initial-exec")));
 
 /* What stands before and behind the head of a message ("crank: deadlock:") on stderr: colour where
- * that is a terminal which has any and nobody objects (NO_COLOR), else nothing. */
+ * that is a terminal which has any and NO_COLOR is not set, else nothing. */
 typedef struct cr_paint {
     const char *on, *off;
 } cr_paint;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* probe.h: tracepoints: the places that tell who listens what a task does.
+/* probe.h: tracepoints: the places that tell a tracer what a task does.
  *
- * They lie in the lower layers and whoever listens sits above, so a trace, a debugger or a test
- * sees the inside without the inside knowing of it. One tracer per loop, in its runner; where
- * there is none a place costs a load and a branch. A tracer is called on the loop's thread, in
- * the middle of what it hears of: it looks and notes, and calls nothing that waits, wakes or
- * spawns. */
+ * They lie in the lower layers and the tracer in one above, so a trace, a debugger or a test sees
+ * the inside without the inside knowing of it. One tracer per loop, in its runner; where there is
+ * none a place costs a load and a branch. A tracer is called on the loop's thread, in the middle of
+ * what it hears of: it looks and notes, and calls nothing that waits, wakes or spawns. */
 #ifndef CR_PROBE_H
 #define CR_PROBE_H
 #include "base/base.h"

@@ -71,7 +71,7 @@ static bool find(uintptr_t address, struct search *search)
     return dl_iterate_phdr(look_into, search) != 0;
 }
 
-/* The lowest page belongs to nobody: most words of a stack are ruled out by this alone. */
+/* No code lies in the lowest page: most words of a stack are ruled out by this alone. */
 bool cr_symbolize_is_return(uintptr_t address)
 {
     struct search search;

@@ -6,7 +6,7 @@
  * switch and what handles signals, that speak to the kernel and the allocator. Where a call is
  * newer than the kernels we run on, the older one stands in here, so that callers need not know.
  *
- * Nothing is retried here: what to do about -EINTR is the caller's to decide, who knows what the
+ * Nothing is retried here: what to do about -EINTR is decided by the caller, which knows what the
  * call was for; and the failing table of the tests could not show it otherwise. */
 #include "base/sys.h"
 
@@ -199,7 +199,7 @@ static unsigned real_cores(void *context)
     return online > 0 ? (unsigned)online : 1;
 }
 
-/* A thread that has ended has used no time that anybody asks for. */
+/* A thread that has ended gives 0: no caller needs its time. */
 static int64_t real_thread_time(void *context, unsigned long thread)
 {
     clockid_t clock;
@@ -210,8 +210,8 @@ static int64_t real_thread_time(void *context, unsigned long thread)
     return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
 }
 
-/* A signal that came is taken from those that wait, unless one waited before: that is somebody
- * else's. */
+/* A SIGPIPE that fn caused is taken from the pending signals, unless one was pending before: that
+ * one is the program's. */
 static long real_without_sigpipe(void *context, long (*fn)(void *), void *arg)
 {
     static const struct timespec at_once = { 0 };
@@ -471,7 +471,7 @@ static int uring_enter(int fd, const cr_uring_enter *asked)
         SYS_io_uring_enter, fd, asked->submit, asked->wait, asked->flags, asked->arg, asked->size));
 }
 
-/* Valgrind lets no other thread run while one waits in io_uring_enter, so nobody could wake it.
+/* Valgrind lets no other thread run while one waits in io_uring_enter, so no thread could wake it.
  * There it waits for a moment at a time, and between two in a call that others run beside. */
 static int uring_enter_by_turns(int fd, const cr_uring_enter *asked)
 {
