@@ -43,8 +43,8 @@ typedef struct cr_fd {
     uint32_t generation; /* never 0 */
 } cr_fd;
 
-/* Everything but slot and result is the submitter's, who writes it before submitting and not
- * again until the final completion; buf must stay as long, whatever happens to who waits. */
+/* Everything but slot and result is the submitter's: written before submitting, and not again until
+ * the final completion; buf must stay as long, whatever happens to the task that waits. */
 struct cr_op {
     enum cr_op_code code;
     int fd;

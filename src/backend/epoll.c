@@ -95,7 +95,7 @@ int cr_epoll_control(cr_epoll *e, int how, int fd, uint32_t events)
 
 /* The number may have been closed and given to another file since: then the kernel knows no
  * registration of it, and the new one has a new generation. One that cannot be changed stands as it
- * was, for those who wait already. */
+ * was, for the operations that wait already. */
 static int arm(cr_epoll *e, int fd, uint32_t events)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
@@ -126,7 +126,7 @@ void cr_epoll_finish(cr_epoll *e, cr_op *op, long result)
     cr_epoll_queue_add(e, &e->finished, op->slot);
 }
 
-/* Who waits for a descriptor that cannot be armed would wait for ever. */
+/* The descriptor cannot be armed: its operations would wait for ever, and end with err instead. */
 static void tell_waiting(cr_epoll *e, cr_epoll_descriptor *d, int err)
 {
     while (d->waiting.first) {
@@ -143,8 +143,8 @@ static enum cr_submitted done(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* A poll is armed without a try: who waits for readiness has mostly just found the descriptor not
- * ready. */
+/* A poll is armed without a try: a caller that waits for readiness has mostly just found the
+ * descriptor not ready. */
 static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
@@ -173,8 +173,8 @@ static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
     return done(op, err == -EPERM ? cr_nonblocking_or_wait(e->sys, op) : err);
 }
 
-/* With nobody waiting for it, the descriptor leaves epoll's sight: it may be closed, or polled from
- * outside. */
+/* With no operation waiting for it, the descriptor leaves epoll's sight: it may be closed, or
+ * polled from outside. */
 static void epoll_cancel(cr_backend *backend, cr_op *op)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
@@ -225,7 +225,7 @@ static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
         tell_waiting(e, d, err);
 }
 
-/* A stale event means nothing: whoever waits now is armed under a newer generation. */
+/* A stale event means nothing: what waits now is armed under a newer generation. */
 static long dispatch(cr_epoll *e, const struct epoll_event *event)
 {
     uint32_t fd = (uint32_t)event->data.u64;
@@ -383,7 +383,7 @@ static uint32_t events_wanted(const cr_epoll *e, const cr_epoll_descriptor *d)
     return wanted;
 }
 
-/* A descriptor that the child has closed is told to those who wait for it. */
+/* Where the child has closed a descriptor, the operations that wait for it end with -EBADF. */
 static int epoll_reopen(cr_backend *backend)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);

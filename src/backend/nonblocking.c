@@ -31,7 +31,8 @@ static long poll_now(const cr_sys *sys, int fd, uint32_t events)
     return n == 0 ? -EAGAIN : one.revents;
 }
 
-/* A signal's handler has run when this comes back; there is nothing to tell anybody. */
+/* A call that a signal has interrupted is made again: the handler has run, and no caller need
+ * know. */
 static long transfer(const cr_sys *sys, const cr_op *op, size_t size, int flags)
 {
     struct iovec piece = { .iov_base = op->buf, .iov_len = size };
@@ -70,7 +71,7 @@ long cr_nonblocking(const cr_sys *sys, const cr_op *op)
     return result == -EOPNOTSUPP ? poll_and_transfer(sys, op) : result;
 }
 
-/* Nobody can wait for a regular file's readiness, so a poll of one is ready at once. */
+/* The kernel has no wait for a regular file's readiness, so a poll of one is ready at once. */
 long cr_nonblocking_or_wait(const cr_sys *sys, const cr_op *op)
 {
     if (op->code == CR_OP_POLL)

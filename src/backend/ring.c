@@ -3,9 +3,9 @@
  *
  * The ring is spoken to directly and not through liburing, whose calls cannot be replaced by the OS
  * table. It is made disabled and enabled by the thread that first uses it, since the kernel accepts
- * only one (and is told to: it then runs completions when that thread enters, and interrupts
- * nobody), unless it is shared. It is restricted to the few requests used here, for the filters
- * that guard system calls do not see what goes through a ring. */
+ * only one (and is told to: it then runs completions when that thread enters, and never interrupts
+ * it), unless it is shared. It is restricted to the few requests used here, for the filters that
+ * guard system calls do not see what goes through a ring. */
 #include "backend/ring.h"
 
 #include "base/check.h"
@@ -80,7 +80,7 @@ static unsigned *word_at(const cr_ring *ring, unsigned offset)
     return (unsigned *)(void *)(ring->memory + offset);
 }
 
-/* The array between ring and requests is filled once, one to one: it serves nobody here. */
+/* The array between ring and requests is filled once, one to one: crank has no other use for it. */
 static void lay_out(cr_ring *ring, const struct io_uring_params *params)
 {
     ring->sq_head = word_at(ring, params->sq_off.head);

@@ -180,7 +180,7 @@ static bool issue(struct uring *uring, uint32_t index)
     return issued;
 }
 
-/* Nobody overtakes the backlog, or an operation might wait there for ever. */
+/* No operation overtakes the backlog, or one might wait there for ever. */
 static void issue_or_wait(struct uring *uring, uint32_t index)
 {
     uring->slots[index].state = SLOT_WAITING;
@@ -453,7 +453,8 @@ static void end_wake(struct uring *uring)
     }
 }
 
-/* Another ring in its place, which whoever polls it is woken by. Nothing can move to it. */
+/* Another ring in its place, of the kind whose completions wake a poll of its descriptor.
+ * Operations in flight cannot move to it. */
 static int replace_ring(struct uring *uring)
 {
     cr_ring ring;
@@ -489,7 +490,7 @@ static bool owes_turn(cr_backend *backend)
     return uring->backlog_head != NONE || cr_ring_unsubmitted(&uring->ring);
 }
 
-/* Every operation has come back, so nobody's buffer is with the kernel any more. */
+/* Every operation has come back, so the kernel has no buffer of theirs any more. */
 static void close_backend(cr_backend *backend)
 {
     struct uring *uring = uring_of(backend);
