@@ -12,8 +12,8 @@
  * only while the registry knows it.
  *
  * A thread that rests ends after five seconds, or at once when the last loop that has asked is
- * closed: a program whose runs are over has no thread of crank's but those whose call has not
- * returned.
+ * closed: a program whose runs are over has no thread of crank's but those that getaddrinfo still
+ * holds up.
  *
  * Invariant: a question that no thread has taken has lookups, and then 16 threads are at others or
  * a resting one has been signalled. */

@@ -134,8 +134,8 @@ static bool spawn_handler(serving *s, crank_group *handlers, cr_connection *c)
     return task;
 }
 
-/* Those without a child, or whose child has ended without running. Their peers see a reset, not
- * silence. */
+/* Reset the connections without a child, or with one that has ended without running. Their peers
+ * see a reset, not silence. */
 static void end_orphans(serving *s)
 {
     for (cr_connection *c = s->first, *next; c; c = next) {
