@@ -24,7 +24,7 @@ struct cr_arrival {
     cr_arrival *next;
     cr_arrival *before;
     int64_t at;
-    uint64_t connection;        /* what the hash calls whose it is */
+    uint64_t connection;        /* number of its connection in the hash */
     struct cr_endpoint *sender; /* NULL: a datagram, which may outlive it */
 };
 

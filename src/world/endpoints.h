@@ -126,7 +126,7 @@ int cr_name_choose(cr_world *world, cr_endpoint *s);
 void cr_name_route(const cr_endpoint *s, cr_name *own, cr_name *to);
 /* A host's own address. */
 void cr_name_make_own(cr_name *name, int family, int host, in_port_t port);
-/* Whose address it is, as seen from a host: its number, or -ENETUNREACH. */
+/* The number of the host that has this address, as seen from a host; or -ENETUNREACH. */
 int cr_name_host(const cr_world *world, int host, const cr_name *name);
 /* Does another socket have what this one would listen at? */
 bool cr_name_taken(const cr_world *world, const cr_endpoint *s, bool listening);
