@@ -43,8 +43,9 @@ typedef struct cr_fd {
     uint32_t generation; /* never 0 */
 } cr_fd;
 
-/* Everything but slot and result is the submitter's: written before submitting, and not again until
- * the final completion; buf must stay as long, whatever happens to the task that waits. */
+/* Everything but slot, drained and result is the submitter's: written before submitting, and not
+ * again until the final completion; buf must stay as long, whatever happens to the task that
+ * waits. */
 struct cr_op {
     enum cr_op_code code;
     int fd;
@@ -55,6 +56,7 @@ struct cr_op {
     int64_t offset;
     uint32_t events;
     uint32_t slot;                           /* the backend's */
+    bool drained;                            /* the backend's: the last RECV has found all */
     long result;                             /* negative errno, or what the code says */
     void (*completed)(cr_op *op, void *arg); /* the final completion, from turn */
     void *arg;

@@ -6,6 +6,12 @@
 #include "backend/requests.h"
 
 #include "backend/nonblocking.h"
+#include "backend/provided.h"
+#include "base/valgrind.h"
+
+#if CR_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
 
 #define TRANSFER_MAX 0x7ffff000 /* what the kernel moves at most in one call */
 
@@ -57,6 +63,33 @@ bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uin
     sqe->user_data = tag;
     cr_ring_push(ring);
     return true;
+}
+
+/* The descriptor was found empty: the kernel waits first. */
+bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = IORING_OP_RECV;
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+    sqe->fd = op->fd;
+    sqe->len = (uint32_t)op->size;
+    sqe->buf_group = CR_PROVIDED_GROUP;
+    sqe->user_data = tag;
+    cr_ring_push(ring);
+    return true;
+}
+
+void cr_requests_announce(const cr_op *op, long result)
+{
+    if ((op->code != CR_OP_READ && op->code != CR_OP_RECV) || result <= 0)
+        return;
+#if CR_MSAN
+    __msan_unpoison(op->buf, (size_t)result);
+#endif
+    (void)VALGRIND_MAKE_MEM_DEFINED(op->buf, (size_t)result);
 }
 
 /* By tag: had the operation ended meanwhile, the kernel finds none, and says so in a completion

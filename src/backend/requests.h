@@ -12,6 +12,10 @@ bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_
 bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag);
 /* READ or WRITE, at the operation's offset. */
 bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* RECV into a buffer of provided.h. */
+bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* The operation's buffer was written by the kernel, which the tools do not see. */
+void cr_requests_announce(const cr_op *op, long result);
 /* Of the request with a tag. */
 bool cr_requests_cancel(const cr_sys *sys, cr_ring *ring, uint64_t tag, uint64_t tag_of_cancel);
 #endif

@@ -132,15 +132,20 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
 static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 {
     static const uint8_t used[] = { IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
-        IORING_OP_ASYNC_CANCEL };
-    struct io_uring_restriction allowed[sizeof used];
+        IORING_OP_RECV, IORING_OP_ASYNC_CANCEL };
+    enum { FLAGS = sizeof used, REGISTERED, COUNT };
+    struct io_uring_restriction allowed[COUNT];
     memset(allowed, 0, sizeof allowed);
     for (size_t i = 0; i < sizeof used; i++) {
         allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
         allowed[i].sqe_op = used[i];
     }
+    allowed[FLAGS].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    allowed[FLAGS].sqe_flags = IOSQE_BUFFER_SELECT;
+    allowed[REGISTERED].opcode = IORING_RESTRICTION_REGISTER_OP;
+    allowed[REGISTERED].register_op = IORING_REGISTER_PBUF_RING;
     return sys->uring_register(
-        sys->context, ring->fd, IORING_REGISTER_RESTRICTIONS, allowed, sizeof used);
+        sys->context, ring->fd, IORING_REGISTER_RESTRICTIONS, allowed, COUNT);
 }
 
 /* Whatever was mapped before a failure is taken down by the same call that ends a whole one. */

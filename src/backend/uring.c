@@ -16,44 +16,19 @@
 #include "backend/backend.h"
 
 #include "base/check.h"
-#include "base/valgrind.h"
 #include "backend/attached.h"
 #include "backend/nonblocking.h"
+#include "backend/provided.h"
 #include "backend/requests.h"
+#include "backend/slots.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
-#if CR_MSAN
-#include <sanitizer/msan_interface.h>
-#endif
-
-enum {
-    SLOTS_FIRST = 64,
-};
-#define NONE UINT32_MAX
 #define TAG_WAKE UINT64_MAX
 #define TAG_CANCEL (UINT64_MAX - 1)
-#define SLOTS_MAX (UINT32_MAX - 1)
-
-/* From SLOT_WAITING an operation can be ended here; from the two behind it only the kernel can. */
-enum slot_state {
-    SLOT_FREE,
-    SLOT_WAITING, /* in the backlog, not yet with the kernel */
-    SLOT_ISSUED,  /* the operation itself is with the kernel */
-    SLOT_POLLING, /* it was told to try again: a poll is with the kernel */
-};
-
-struct slot {
-    cr_op *op;
-    uint32_t generation; /* of the operation in it: in the tag */
-    uint32_t next;       /* in the free list or the backlog */
-    uint8_t state;
-    bool cancelled;  /* an early end was asked for */
-    bool in_backlog; /* to be issued, or to have its cancel issued */
-};
 
 /* wake_armed is what the kernel has said last: a multishot poll may end by itself, and is then
  * armed again by the next turn. */
@@ -64,13 +39,9 @@ struct uring {
     int wake_fd; /* an eventfd: see wake */
     bool wake_armed;
     bool embedded; /* another loop waits for us: nothing may stay in the submission ring */
-    struct slot *slots;
-    uint32_t n_slots;
-    uint32_t free;         /* first of the free list */
-    uint32_t backlog_head; /* NONE: it is empty */
-    uint32_t backlog_tail;
-    size_t live; /* slots not free */
+    cr_slots slots;
     cr_attached attached;
+    cr_provided provided;
 };
 
 static struct uring *uring_of(cr_backend *backend)
@@ -78,78 +49,19 @@ static struct uring *uring_of(cr_backend *backend)
     return cr_container_of(backend, struct uring, base);
 }
 
-/* Slots and the backlog. */
-
-/* Slots are named by number everywhere, for they move here. */
-static bool grow_slots(struct uring *uring)
-{
-    uint32_t n = uring->n_slots ? uring->n_slots * 2 : SLOTS_FIRST;
-    if (n <= uring->n_slots || n > SLOTS_MAX)
-        return false;
-    struct slot *slots = cr_resize(uring->sys, uring->slots, n * sizeof *slots);
-    if (!slots)
-        return false;
-    for (uint32_t i = n; i-- > uring->n_slots;) {
-        slots[i] = (struct slot){ .next = uring->free };
-        uring->free = i;
-    }
-    uring->slots = slots;
-    uring->n_slots = n;
-    return true;
-}
-
-static void free_slot(struct uring *uring, uint32_t index)
-{
-    uring->slots[index].next = uring->free;
-    uring->free = index;
-}
-
-/* One place in line serves both purposes: what the slot waits for is looked at when its turn
- * comes. */
-static void join_backlog(struct uring *uring, uint32_t index)
-{
-    struct slot *slot = &uring->slots[index];
-    if (slot->in_backlog)
-        return;
-    slot->in_backlog = true;
-    slot->next = NONE;
-    if (uring->backlog_head == NONE)
-        uring->backlog_head = index;
-    else
-        uring->slots[uring->backlog_tail].next = index;
-    uring->backlog_tail = index;
-}
-
-/* Slots stay below the two numbers that our own tags have in their lower half. */
-static uint64_t tag_of(const struct uring *uring, uint32_t index)
-{
-    return (uint64_t)uring->slots[index].generation << 32 | index;
-}
-
-/* The buffer was written by the kernel, which the tools do not see. */
-static void announce_written(const cr_op *op, long result)
-{
-    if (op->code != CR_OP_READ || result <= 0)
-        return;
-#if CR_MSAN
-    __msan_unpoison(op->buf, (size_t)result);
-#endif
-    (void)VALGRIND_MAKE_MEM_DEFINED(op->buf, (size_t)result);
-}
-
 /* The one final completion. A slot that still stands in the backlog is freed when it leaves it.
  * The slot is free before the submitter is called, which may submit at once. */
 static long finish(struct uring *uring, uint32_t index, long result)
 {
-    struct slot *slot = &uring->slots[index];
+    cr_slot *slot = &uring->slots.all[index];
     cr_op *op = slot->op;
     slot->op = NULL;
-    slot->state = SLOT_FREE;
+    slot->state = CR_SLOT_FREE;
     slot->generation++;
-    uring->live--;
+    uring->slots.live--;
     if (!slot->in_backlog)
-        free_slot(uring, index);
-    announce_written(op, result);
+        cr_slots_give(&uring->slots, index);
+    cr_requests_announce(op, result);
     op->result = result;
     op->completed(op, op->arg);
     return 1;
@@ -167,25 +79,41 @@ static bool is_transfer_of_file(const cr_op *op)
     return op->code == CR_OP_READ || op->code == CR_OP_WRITE;
 }
 
-/* RECV and SEND were tried in vain: the kernel is asked to poll for them. */
+static bool is_provided(struct uring *uring, const cr_op *op)
+{
+    return cr_provided_serves(op) &&
+           cr_provided_ready(&uring->provided, uring->sys, &uring->ring, &uring->base.buffers);
+}
+
+/* Other RECVs and SENDs were tried in vain: the kernel is asked to poll for them. */
 static bool issue(struct uring *uring, uint32_t index)
 {
-    struct slot *slot = &uring->slots[index];
+    cr_slot *slot = &uring->slots.all[index];
     const cr_op *op = slot->op;
-    uint64_t tag = tag_of(uring, index);
-    bool issued = is_transfer_of_file(op) ? cr_requests_transfer(uring->sys, &uring->ring, op, tag)
-                                          : cr_requests_poll(uring->sys, &uring->ring, op, tag);
-    if (issued)
-        slot->state = op->code == CR_OP_RECV || op->code == CR_OP_SEND ? SLOT_POLLING : SLOT_ISSUED;
+    cr_ring *ring = &uring->ring;
+    uint64_t tag = cr_slots_tag(&uring->slots, index);
+    bool issued;
+    slot->state = CR_SLOT_ISSUED;
+    if (is_transfer_of_file(op)) {
+        issued = cr_requests_transfer(uring->sys, ring, op, tag);
+    } else if (is_provided(uring, op)) {
+        issued = cr_requests_receive(uring->sys, ring, op, tag);
+    } else {
+        issued = cr_requests_poll(uring->sys, ring, op, tag);
+        if (op->code != CR_OP_POLL)
+            slot->state = CR_SLOT_POLLING;
+    }
+    if (!issued)
+        slot->state = CR_SLOT_WAITING;
     return issued;
 }
 
 /* No operation overtakes the backlog, or one might wait there for ever. */
 static void issue_or_wait(struct uring *uring, uint32_t index)
 {
-    uring->slots[index].state = SLOT_WAITING;
-    if (uring->backlog_head != NONE || !issue(uring, index))
-        join_backlog(uring, index);
+    uring->slots.all[index].state = CR_SLOT_WAITING;
+    if (uring->slots.backlog_head != CR_SLOT_NONE || !issue(uring, index))
+        cr_slots_join(&uring->slots, index);
 }
 
 /* Descriptors that do not wait in the kernel (a terminal set to O_NONBLOCK, say) are polled
@@ -193,9 +121,9 @@ static void issue_or_wait(struct uring *uring, uint32_t index)
  * the slot's place in the kernel: still one request per slot. */
 static void poll_first(struct uring *uring, uint32_t index)
 {
-    struct slot *slot = &uring->slots[index];
-    if (cr_requests_poll(uring->sys, &uring->ring, slot->op, tag_of(uring, index)))
-        slot->state = SLOT_POLLING;
+    cr_slot *slot = &uring->slots.all[index];
+    if (cr_requests_poll(uring->sys, &uring->ring, slot->op, cr_slots_tag(&uring->slots, index)))
+        slot->state = CR_SLOT_POLLING;
     else
         issue_or_wait(uring, index);
 }
@@ -203,12 +131,12 @@ static void poll_first(struct uring *uring, uint32_t index)
 /* Do for one slot of the backlog what it waits for. False when there is no room. */
 static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
 {
-    struct slot *slot = &uring->slots[index];
-    if (slot->state == SLOT_WAITING && !slot->cancelled)
+    cr_slot *slot = &uring->slots.all[index];
+    if (slot->state == CR_SLOT_WAITING && !slot->cancelled)
         return issue(uring, index);
-    if (slot->state == SLOT_ISSUED || slot->state == SLOT_POLLING)
-        return request_cancel(uring, tag_of(uring, index));
-    if (slot->state == SLOT_WAITING)
+    if (slot->state == CR_SLOT_ISSUED || slot->state == CR_SLOT_POLLING)
+        return request_cancel(uring, cr_slots_tag(&uring->slots, index));
+    if (slot->state == CR_SLOT_WAITING)
         *delivered += finish(uring, index, -ECANCELED);
     return true;
 }
@@ -217,34 +145,38 @@ static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
 static long run_backlog(struct uring *uring)
 {
     long delivered = 0;
-    while (uring->backlog_head != NONE) {
-        uint32_t index = uring->backlog_head;
+    while (uring->slots.backlog_head != CR_SLOT_NONE) {
+        uint32_t index = uring->slots.backlog_head;
         if (!serve_waiting(uring, index, &delivered))
             break;
-        struct slot *slot = &uring->slots[index];
-        uring->backlog_head = slot->next;
+        cr_slot *slot = &uring->slots.all[index];
+        uring->slots.backlog_head = slot->next;
         slot->in_backlog = false;
-        if (slot->state == SLOT_FREE)
-            free_slot(uring, index);
+        if (slot->state == CR_SLOT_FREE)
+            cr_slots_give(&uring->slots, index);
     }
     return delivered;
 }
 
 /* Completions. */
 
-/* RECV or SEND of an attached descriptor. */
+/* RECV or SEND of an attached descriptor. Of a stream's socket fewer bytes than there was room for
+ * are all that had come. */
 static long transfer_now(struct uring *uring, cr_op *op)
 {
-    return op->code == CR_OP_RECV ? cr_nonblocking_receive(&uring->base, uring->sys, op)
-                                  : cr_nonblocking_send(uring->sys, op);
+    if (op->code == CR_OP_SEND)
+        return cr_nonblocking_send(uring->sys, op);
+    long n = cr_nonblocking_receive(&uring->base, uring->sys, op);
+    op->drained = op->kind == CR_FD_TCP && n > 0 && (size_t)n < op->size;
+    return n;
 }
 
 /* -EAGAIN is no answer for a completion backend: the file is polled and tried again; and a poll
  * that has come leads to a new try. One asked to end meanwhile is not tried again. */
 static long on_result(struct uring *uring, uint32_t index, long result)
 {
-    struct slot *slot = &uring->slots[index];
-    bool polled = slot->state == SLOT_POLLING;
+    cr_slot *slot = &uring->slots.all[index];
+    bool polled = slot->state == CR_SLOT_POLLING;
     bool again = polled ? result >= 0
                         : slot->op->code != CR_OP_POLL && (result == -EAGAIN || result == -EINTR);
     if (again && slot->cancelled)
@@ -272,12 +204,15 @@ static long on_completion(struct uring *uring, const cr_ring_completion *taken)
         return 0;
     }
     uint32_t index = (uint32_t)taken->tag;
-    CR_ASSERT(index < uring->n_slots);
-    struct slot *slot = &uring->slots[index];
-    bool ours = slot->state == SLOT_ISSUED || slot->state == SLOT_POLLING;
+    CR_ASSERT(index < uring->slots.count);
+    cr_slot *slot = &uring->slots.all[index];
+    bool ours = slot->state == CR_SLOT_ISSUED || slot->state == CR_SLOT_POLLING;
     if (!ours || slot->generation != taken->tag >> 32)
         return 0;
-    return on_result(uring, index, taken->result);
+    long result = taken->result;
+    if (slot->state == CR_SLOT_ISSUED && slot->op->code == CR_OP_RECV)
+        result = cr_provided_received(&uring->provided, &uring->base.buffers, slot->op, taken);
+    return on_result(uring, index, result);
 }
 
 /* Deliver what has completed until now; what completes meanwhile is for the next turn. */
@@ -318,7 +253,7 @@ static long turn(cr_backend *backend, int64_t deadline)
     int64_t timeout = deadline;
     if (deadline != CR_NEVER && deadline > 0)
         timeout = deadline - sys->now(sys->context);
-    bool settled = uring->backlog_head == NONE && uring->wake_armed;
+    bool settled = uring->slots.backlog_head == CR_SLOT_NONE && uring->wake_armed;
     bool wait = timeout > 0 && settled && !delivered && !cr_ring_completed(&uring->ring);
     if (wait || cr_ring_worth_entering(&uring->ring))
         cr_ring_enter(sys, &uring->ring, wait, timeout);
@@ -336,9 +271,8 @@ static enum cr_submitted refuse(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* RECV and SEND are tried first: an echo then costs two calls, as much as the kernel's own way of
- * one completion each does for few connections. All others go to the kernel with the wait, and may
- * be found done then. */
+/* SEND is tried first, and so is a RECV that may find something. All others go to the kernel with
+ * the wait, and may be found done then: an echo costs a call and a completion. */
 static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
@@ -349,19 +283,13 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
         return refuse(op, -EBADF);
     if (!op->generation && cr_attached_number(&uring->attached, op->fd))
         return refuse(op, -EBUSY);
-    long result = transfers ? transfer_now(uring, op) : -EAGAIN;
+    bool waits = op->code == CR_OP_RECV && op->drained && is_provided(uring, op);
+    long result = transfers && !waits ? transfer_now(uring, op) : -EAGAIN;
     if (result != -EAGAIN)
         return refuse(op, result);
-    if (uring->free == NONE && !grow_slots(uring))
+    if (!cr_slots_take(&uring->slots, uring->sys, op))
         return refuse(op, -ENOMEM);
-    uint32_t index = uring->free;
-    struct slot *slot = &uring->slots[index];
-    uring->free = slot->next;
-    uring->live++;
-    slot->op = op;
-    slot->cancelled = false;
-    op->slot = index;
-    issue_or_wait(uring, index);
+    issue_or_wait(uring, op->slot);
     flush_embedded(uring);
     return CR_PENDING;
 }
@@ -391,14 +319,14 @@ static void detach(cr_backend *backend, cr_fd fd)
 static void cancel(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
-    struct slot *slot = &uring->slots[op->slot];
+    cr_slot *slot = &uring->slots.all[op->slot];
     CR_ASSERT(slot->op == op);
     if (slot->cancelled)
         return;
     slot->cancelled = true;
-    bool with_kernel = slot->state != SLOT_WAITING;
-    if (with_kernel && !request_cancel(uring, tag_of(uring, op->slot)))
-        join_backlog(uring, op->slot);
+    bool with_kernel = slot->state != CR_SLOT_WAITING;
+    if (with_kernel && !request_cancel(uring, cr_slots_tag(&uring->slots, op->slot)))
+        cr_slots_join(&uring->slots, op->slot);
     flush_embedded(uring);
 }
 
@@ -412,9 +340,9 @@ static void let_go(cr_backend *backend, cr_op *op)
     enum { TRIES = 50 };
     struct uring *uring = uring_of(backend);
     cr_ring *ring = &uring->ring;
-    const struct slot *slot = &uring->slots[op->slot];
-    uint64_t tag = tag_of(uring, op->slot);
-    if (!ring->enabled || slot->state == SLOT_WAITING || slot->in_backlog)
+    const cr_slot *slot = &uring->slots.all[op->slot];
+    uint64_t tag = cr_slots_tag(&uring->slots, op->slot);
+    if (!ring->enabled || slot->state == CR_SLOT_WAITING || slot->in_backlog)
         return;
     cr_ring_enter(uring->sys, ring, 0, 0);
     for (int i = 0; i < TRIES && !cr_ring_has(ring, tag); i++)
@@ -458,13 +386,14 @@ static void end_wake(struct uring *uring)
 static int replace_ring(struct uring *uring)
 {
     cr_ring ring;
-    if (uring->live > 0)
+    if (uring->slots.live > 0)
         return -EBUSY;
     int result = cr_ring_open(uring->sys, &ring, true);
     if (result < 0)
         return result;
     end_wake(uring);
     cr_ring_close(uring->sys, &uring->ring);
+    cr_provided_close(&uring->provided, uring->sys, &uring->base.buffers, true);
     uring->ring = ring;
     uring->wake_armed = false;
     return 0;
@@ -487,7 +416,7 @@ static int pollable(cr_backend *backend)
 static bool owes_turn(cr_backend *backend)
 {
     const struct uring *uring = uring_of(backend);
-    return uring->backlog_head != NONE || cr_ring_unsubmitted(&uring->ring);
+    return uring->slots.backlog_head != CR_SLOT_NONE || cr_ring_unsubmitted(&uring->ring);
 }
 
 /* Every operation has come back, so the kernel has no buffer of theirs any more. */
@@ -495,14 +424,15 @@ static void close_backend(cr_backend *backend)
 {
     struct uring *uring = uring_of(backend);
     const cr_sys *sys = uring->sys;
-    CR_ASSERT(uring->live == 0);
+    CR_ASSERT(uring->slots.live == 0);
     end_wake(uring);
     cr_ring_close(sys, &uring->ring);
+    cr_provided_close(&uring->provided, sys, &uring->base.buffers, true);
     if (uring->wake_fd >= 0)
         sys->close(sys->context, uring->wake_fd);
     cr_buffers_deinit(&uring->base.buffers);
     cr_free(sys, uring->attached.generations);
-    cr_free(sys, uring->slots);
+    cr_free(sys, uring->slots.all);
     cr_free(sys, uring);
 }
 
@@ -511,16 +441,17 @@ static void leave_parent(cr_backend *backend)
 {
     struct uring *uring = uring_of(backend);
     cr_ring_leave(uring->sys, &uring->ring);
+    cr_provided_close(&uring->provided, uring->sys, &uring->base.buffers, false);
     if (uring->wake_fd >= 0)
         uring->sys->close(uring->sys->context, uring->wake_fd);
     uring->wake_fd = -1;
     uring->wake_armed = false;
-    for (uint32_t index = 0; index < uring->n_slots; index++) {
-        struct slot *slot = &uring->slots[index];
-        if (slot->state == SLOT_FREE)
+    for (uint32_t index = 0; index < uring->slots.count; index++) {
+        cr_slot *slot = &uring->slots.all[index];
+        if (slot->state == CR_SLOT_FREE)
             continue;
-        slot->state = SLOT_WAITING;
-        join_backlog(uring, index);
+        slot->state = CR_SLOT_WAITING;
+        cr_slots_join(&uring->slots, index);
     }
 }
 
@@ -548,9 +479,8 @@ static int open_ring(const cr_sys *sys, bool shared, cr_backend **ret_backend)
     struct uring *uring = cr_alloc_zero(sys, sizeof *uring);
     if (!uring)
         return -ENOMEM;
-    *uring = (struct uring){
-        .base.type = &cr_backend_uring, .sys = sys, .free = NONE, .backlog_head = NONE
-    };
+    *uring = (struct uring){ .base.type = &cr_backend_uring, .sys = sys };
+    cr_slots_init(&uring->slots);
     cr_buffers_init(&uring->base.buffers, sys);
     int result = cr_ring_open(sys, &uring->ring, shared);
     if (result < 0) {
