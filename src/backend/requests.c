@@ -9,6 +9,8 @@
 #include "backend/provided.h"
 #include "base/valgrind.h"
 
+#include <sys/socket.h>
+
 #if CR_MSAN
 #include <sanitizer/msan_interface.h>
 #endif
@@ -77,6 +79,22 @@ bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint
     sqe->fd = op->fd;
     sqe->len = (uint32_t)op->size;
     sqe->buf_group = CR_PROVIDED_GROUP;
+    sqe->user_data = tag;
+    cr_ring_push(ring);
+    return true;
+}
+
+/* A broken connection is an error and no signal. */
+bool cr_requests_send(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
+    if (!sqe)
+        return false;
+    sqe->opcode = IORING_OP_SEND;
+    sqe->fd = op->fd;
+    sqe->addr = (uint64_t)(uintptr_t)op->buf;
+    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
+    sqe->msg_flags = MSG_NOSIGNAL;
     sqe->user_data = tag;
     cr_ring_push(ring);
     return true;

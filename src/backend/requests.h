@@ -14,6 +14,8 @@ bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)
 bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
 /* RECV into a buffer of provided.h. */
 bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* SEND of a socket. */
+bool cr_requests_send(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
 /* The operation's buffer was written by the kernel, which the tools do not see. */
 void cr_requests_announce(const cr_op *op, long result);
 /* Of the request with a tag. */

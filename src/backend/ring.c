@@ -132,7 +132,7 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
 static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 {
     static const uint8_t used[] = { IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
-        IORING_OP_RECV, IORING_OP_ASYNC_CANCEL };
+        IORING_OP_RECV, IORING_OP_SEND, IORING_OP_ASYNC_CANCEL };
     enum { FLAGS = sizeof used, REGISTERED, COUNT };
     struct io_uring_restriction allowed[COUNT];
     memset(allowed, 0, sizeof allowed);

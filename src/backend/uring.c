@@ -27,6 +27,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+/* So many SENDs of a pass are calls: for few, two entries in the rings cost more than one. */
+#define SENDS_NOW 3
 #define TAG_WAKE UINT64_MAX
 #define TAG_CANCEL (UINT64_MAX - 1)
 
@@ -38,7 +40,8 @@ struct uring {
     cr_ring ring;
     int wake_fd; /* an eventfd: see wake */
     bool wake_armed;
-    bool embedded; /* another loop waits for us: nothing may stay in the submission ring */
+    bool embedded;  /* another loop waits for us: nothing may stay in the submission ring */
+    unsigned sends; /* that were tried since the last turn */
     cr_slots slots;
     cr_attached attached;
     cr_provided provided;
@@ -85,6 +88,11 @@ static bool is_provided(struct uring *uring, const cr_op *op)
            cr_provided_ready(&uring->provided, uring->sys, &uring->ring, &uring->base.buffers);
 }
 
+static bool is_socket_send(const cr_op *op)
+{
+    return op->code == CR_OP_SEND && op->kind < CR_FD_PIPE;
+}
+
 /* Other RECVs and SENDs were tried in vain: the kernel is asked to poll for them. */
 static bool issue(struct uring *uring, uint32_t index)
 {
@@ -98,6 +106,8 @@ static bool issue(struct uring *uring, uint32_t index)
         issued = cr_requests_transfer(uring->sys, ring, op, tag);
     } else if (is_provided(uring, op)) {
         issued = cr_requests_receive(uring->sys, ring, op, tag);
+    } else if (is_socket_send(op)) {
+        issued = cr_requests_send(uring->sys, ring, op, tag);
     } else {
         issued = cr_requests_poll(uring->sys, ring, op, tag);
         if (op->code != CR_OP_POLL)
@@ -248,6 +258,7 @@ static long turn(cr_backend *backend, int64_t deadline)
 {
     struct uring *uring = uring_of(backend);
     const cr_sys *sys = uring->sys;
+    uring->sends = 0;
     arm_wake(uring);
     long delivered = run_backlog(uring);
     int64_t timeout = deadline;
@@ -271,8 +282,17 @@ static enum cr_submitted refuse(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* SEND is tried first, and so is a RECV that may find something. All others go to the kernel with
- * the wait, and may be found done then: an echo costs a call and a completion. */
+/* Would the kernel do it as well with the wait? A RECV that would find nothing, and a SEND that is
+ * one of several. */
+static bool is_for_turn(struct uring *uring, const cr_op *op)
+{
+    if (op->code == CR_OP_RECV)
+        return op->drained && is_provided(uring, op);
+    return is_socket_send(op) && uring->sends++ >= SENDS_NOW;
+}
+
+/* Other RECVs and SENDs are tried first. All others go to the kernel with the wait, and may be
+ * found done then. */
 static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
@@ -283,8 +303,7 @@ static enum cr_submitted submit(cr_backend *backend, cr_op *op)
         return refuse(op, -EBADF);
     if (!op->generation && cr_attached_number(&uring->attached, op->fd))
         return refuse(op, -EBUSY);
-    bool waits = op->code == CR_OP_RECV && op->drained && is_provided(uring, op);
-    long result = transfers && !waits ? transfer_now(uring, op) : -EAGAIN;
+    long result = transfers && !is_for_turn(uring, op) ? transfer_now(uring, op) : -EAGAIN;
     if (result != -EAGAIN)
         return refuse(op, result);
     if (!cr_slots_take(&uring->slots, uring->sys, op))
