@@ -14,8 +14,8 @@
  * a datagram that was sent. Only a socket with a remote is told of such: it sends one by one, and
  * what comes behind the first is kept for the next call.
  *
- * Owns the socket, which outlives the caller's handle where the backend still has a poll of it.
- * Invariant: while a task waits in a direction, its poll is pending or a waiter was woken. */
+ * Owns the socket, whose record outlives the caller's handle where the backend still has a poll of
+ * it. Invariant: while a task waits in a direction, its poll is pending or a waiter was woken. */
 #include <crank/net.h>
 
 #include <netinet/in.h>
@@ -86,14 +86,12 @@ static void wake_next(const crank_udp *udp, direction *d)
         cr_wake(udp->loop, task, 0);
 }
 
-/* Close the descriptor and free the record, unless the backend still has a poll: its completion
- * comes here again. */
-static void release(crank_udp *udp)
+/* Of one that is closed; unless the backend still has a poll: its completion comes here again. */
+static void free_record(crank_udp *udp)
 {
     const cr_sys *sys = udp->loop->sys;
     if (udp->in.polled || udp->out.polled)
         return;
-    udp->loop->backend->type->close_fd(udp->loop->backend, udp->fd);
     cr_free(sys, udp->many);
     cr_free(sys, udp);
 }
@@ -105,7 +103,7 @@ static void polled(cr_op *op, void *arg)
     (void)op;
     d->polled = false;
     if (d->udp->closed)
-        release(d->udp);
+        free_record(d->udp);
     else
         wake_next(d->udp, d);
 }
@@ -404,12 +402,14 @@ int crank_udp_close(crank_udp *udp)
         "crank_udp_close: a task still sends or receives at %s; cancel it before, and wait for its "
         "end",
         udp->name);
+    /* The port is free when this returns; the record waits for the polls that are pending. */
     udp->closed = true;
     if (udp->in.polled)
-        cr_loop_cancel(udp->loop, &udp->in.poll);
+        cr_loop_cancel_poll(udp->loop, &udp->in.poll);
     if (udp->out.polled)
-        cr_loop_cancel(udp->loop, &udp->out.poll);
-    release(udp);
+        cr_loop_cancel_poll(udp->loop, &udp->out.poll);
+    udp->loop->backend->type->close_fd(udp->loop->backend, udp->fd);
+    free_record(udp);
     return 0;
 }
 
