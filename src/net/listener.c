@@ -3,8 +3,8 @@
  *
  * Owns the poll of each listening socket, and the tasks that wait for a connection; listen.c makes
  * the sockets. Only a task accepts, after a poll has said that there is something: so a cancelled
- * accept has taken none. A connection wakes one waiter; it wakes the next where it goes on with
- * something else than this connection, or where there may be more.
+ * accept has taken none. A connection wakes one waiter, which wakes the next when it leaves,
+ * whatever it has come to: there may be more, and a failure is for each of them to see.
  *
  * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
 #include "net/listener.h"
@@ -69,17 +69,20 @@ void cr_listener_polled(cr_op *op, void *arg)
         free_record(one);
 }
 
-/* False: there is something now. */
-static bool poll_all(crank_listener *l)
+/* 0: all polls are pending. 1: there is something now. A negative errno: one cannot be polled. */
+static int poll_all(crank_listener *l)
 {
-    bool nothing = true;
+    int found = 0;
     for (size_t i = 0; i < l->count; i++) {
         cr_listening *one = l->sockets[i];
-        if (!one->polled)
-            one->polled = cr_loop_submit(l->loop, &one->poll) == CR_PENDING;
-        nothing &= one->polled;
+        if (one->polled)
+            continue;
+        one->polled = cr_loop_submit(l->loop, &one->poll) == CR_PENDING;
+        if (!one->polled && one->poll.result < 0)
+            return (int)one->poll.result;
+        found |= !one->polled;
     }
-    return nothing;
+    return found;
 }
 
 /* What concerns one connection that is gone, or the network for a moment: accept(2) says to treat
@@ -126,27 +129,24 @@ static int accept_now(const crank_listener *l, cr_connection **ret_connection)
     return err;
 }
 
-/* A waiter that was woken and is cancelled before it runs passes the word on. */
+/* A waiter that is cancelled before it is woken has nothing to pass on. */
 int cr_listener_accept(const cr_caller *w, crank_listener *l, cr_connection **ret_connection)
 {
-    for (;;) {
-        int err = l->stopped ? -ESHUTDOWN : accept_now(l, ret_connection);
-        if (err != -EAGAIN) {
-            if (err == 0 || l->stopped)
-                wake_next(l);
-            return err;
+    int err;
+    do {
+        err = l->stopped ? -ESHUTDOWN : accept_now(l, ret_connection);
+        if (err != -EAGAIN)
+            break;
+        err = poll_all(l);
+        if (err == 0) {
+            err = cr_waitq_park(w, &l->waiters, &accept_wait);
+            if (err < 0)
+                return err;
+            err = cr_checkpoint_again(w);
         }
-        if (!poll_all(l))
-            continue;
-        err = cr_waitq_park(w, &l->waiters, &accept_wait);
-        if (err < 0)
-            return err;
-        err = cr_checkpoint_again(w);
-        if (err < 0) {
-            wake_next(l);
-            return err;
-        }
-    }
+    } while (err >= 0);
+    wake_next(l);
+    return err;
 }
 
 /* At most as many as a long backlog has: a flood would keep this going. */

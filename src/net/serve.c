@@ -173,10 +173,11 @@ static int await_room(const cr_caller *w, serving *s)
     return err;
 }
 
-/* These are the machine's failures, not the listener's, and pass: the server rests and goes on. */
+/* These are the machine's failures, not the listener's, and pass: the server rests and goes on.
+ * ENOSPC: the user has as many descriptors in epoll's sets as the system allows. */
 static bool is_shortage(int err)
 {
-    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM || err == -ENOSPC;
 }
 
 /* Any descriptor will do. Without one the server can only rest when descriptors are short. */

@@ -119,6 +119,32 @@ TEST_EACH_BACKEND(accept, gives_the_kernels_error_and_can_be_called_again)
     return 0;
 }
 
+TEST_EACH_BACKEND(accept, that_fails_lets_the_next_that_waits_try)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    char first = 0, second = 0;
+    crank_task *fails = crank_spawn(take_one, l, &first);
+    crank_task *takes = crank_spawn(take_one, l, &second);
+    crank_try(nets_settle());
+    nets_fail_accepts(EMFILE, 1);
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    crank_try(say(a, "a"));
+    EXPECT_EQ(crank_await(fails), -EMFILE);
+    crank_try(crank_within(1, crank_await(takes)));
+    EXPECT_EQ(second, 'a');
+    return 0;
+}
+
+TEST_EACH_BACKEND(accept, gives_the_error_with_which_the_socket_cannot_be_polled)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    nets_refuse(CR_OP_POLL, ENOSPC, 1);
+    EXPECT(!crank_within(0.01, crank_accept(l)));
+    EXPECT_EQ(errno, ENOSPC);
+    EXPECT_CONTAINS(crank_error(), crank_listener_address(l, 0));
+    return 0;
+}
+
 TEST_CHECKS(accept, of_a_listener_that_is_closed_meanwhile_is_a_check, "a task still accepts on 127.0.0.1:")
 {
     crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));

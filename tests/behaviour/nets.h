@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nets.h: what tests of connections share: clients, and an OS table whose accept fails as asked. */
+/* nets.h: what tests of connections share: clients, an OS table whose accept fails as asked, and a backend that refuses
+ * operations. */
 #ifndef NETS_H
 #define NETS_H
 #include <stdlib.h>
@@ -137,5 +138,39 @@ static inline void nets_fail_accepts(int error, unsigned count)
     nets_faults.error = error;
     nets_faults.failing = count;
     nets_faults.asked = 0;
+}
+
+/* ---- A backend that refuses ---- */
+
+static struct {
+    cr_backend_type type;
+    const cr_backend_type *real;
+    enum cr_op_code code; /* which operations fail */
+    int error;
+    unsigned failing; /* so many more of them do */
+} nets_refusals;
+
+static inline enum cr_submitted nets_submit(cr_backend *backend, cr_op *op)
+{
+    if (op->code != nets_refusals.code || nets_refusals.failing == 0)
+        return nets_refusals.real->submit(backend, op);
+    nets_refusals.failing--;
+    op->result = -nets_refusals.error;
+    return CR_DONE_NOW;
+}
+
+/* The running loop's next operations of this kind fail. */
+static inline void nets_refuse(enum cr_op_code code, int error, unsigned count)
+{
+    cr_backend *backend = cr_loop_here->backend;
+    if (backend->type != &nets_refusals.type) {
+        nets_refusals.real = backend->type;
+        nets_refusals.type = *backend->type;
+        nets_refusals.type.submit = nets_submit;
+        backend->type = &nets_refusals.type;
+    }
+    nets_refusals.code = code;
+    nets_refusals.error = error;
+    nets_refusals.failing = count;
 }
 #endif

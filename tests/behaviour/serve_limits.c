@@ -73,7 +73,7 @@ TEST_EACH_BACKEND(serve, ends_with_an_unknown_error_of_accept_and_ends_its_handl
     return 0;
 }
 
-static const int shortages[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };
+static const int shortages[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC };
 TEST_SIM(serve, short_of_descriptors_tries_again_every_tenth_of_a_second)
 {
     for (size_t i = 0; i < CRANK_COUNT(shortages); i++) {
