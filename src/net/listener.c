@@ -186,7 +186,9 @@ crank_stream *crank_accept(crank_listener *listener)
 {
     cr_connection *connection = NULL;
     CR_CHECK(listener, "crank_accept: the listener is NULL; crank_listen gives that when it fails");
+    listener->calls++;
     int err = accept_one(listener, &connection);
+    listener->calls--;
     if (err == 0)
         return cr_connection_stream(connection);
     errno = -err;
@@ -261,10 +263,12 @@ int crank_listener_wait_stop(crank_listener *listener)
 {
     cr_caller w;
     CR_CHECK(listener, "crank_listener_wait_stop: the listener is NULL");
+    listener->calls++;
     int err = cr_checkpoint(&w, "crank_listener_wait_stop");
-    if (err < 0 || listener->stopped)
-        return err;
-    return cr_waitq_park(&w, &listener->stopping, &stop_wait);
+    if (err == 0 && !listener->stopped)
+        err = cr_waitq_park(&w, &listener->stopping, &stop_wait);
+    listener->calls--;
+    return err;
 }
 
 size_t crank_listener_connections(const crank_listener *listener)
@@ -277,7 +281,7 @@ int crank_listener_close(crank_listener *listener)
 {
     if (!listener)
         return 0;
-    CR_CHECK(!listener->waiters.head && !listener->servers && !listener->stopping.head,
+    CR_CHECK(listener->calls == 0 && !listener->servers,
         "crank_listener_close: a task still accepts on %s, serves it or waits for its stop; stop "
         "it before, and wait for the task's end",
         listener->sockets[0]->name);

@@ -31,6 +31,7 @@ struct crank_listener {
     cr_waitq stopping;  /* tasks that wait for the listener to be stopped */
     cr_server *servers; /* crank_serve calls on it */
     size_t connections; /* of those that are served */
+    unsigned calls;     /* tasks in a call that goes on with the listener, also while none waits */
     bool stopped;
     int64_t stop_by; /* once it is stopped: when the grace is over */
     size_t count;

@@ -53,8 +53,9 @@ struct crank_udp {
     int family;
     bool remote; /* it has one */
     bool cut;
-    bool closed; /* the backend still has a poll */
-    int error;   /* told by the next call; 0 */
+    bool closed;    /* the backend still has a poll */
+    unsigned calls; /* tasks in a call, also while none waits */
+    int error;      /* told by the next call; 0 */
     direction in, out;
     batch *many; /* made on demand */
     char name[NAME_ROOM];
@@ -179,12 +180,16 @@ static long failed(const crank_udp *udp, const char *what, long err)
 static long call(crank_udp *udp, const char *name, bool receives, const attempt *how)
 {
     cr_caller w;
+    udp->calls++;
     long n = cr_checkpoint(&w, name);
-    if (n < 0)
-        return n;
-    cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
-    n = attempt_until(&w, udp, receives ? &udp->in : &udp->out, how);
-    return n < 0 ? failed(udp, receives ? "receive at" : "send from", n) : n;
+    if (n == 0) {
+        cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
+        n = attempt_until(&w, udp, receives ? &udp->in : &udp->out, how);
+        if (n < 0)
+            n = failed(udp, receives ? "receive at" : "send from", n);
+    }
+    udp->calls--;
+    return n;
 }
 
 /* ---- Addresses ---- */
@@ -398,7 +403,7 @@ int crank_udp_close(crank_udp *udp)
 {
     if (!udp)
         return 0;
-    CR_CHECK(!udp->in.waiters.head && !udp->out.waiters.head,
+    CR_CHECK(udp->calls == 0,
         "crank_udp_close: a task still sends or receives at %s; cancel it before, and wait for its "
         "end",
         udp->name);

@@ -153,6 +153,29 @@ TEST_CHECKS(accept, of_a_listener_that_is_closed_meanwhile_is_a_check, "a task s
     crank_try(nets_settle());
     return crank_listener_close(l);
 }
+/* It has not begun to wait, or waits no more and has not run since. */
+static int accept_with_budget_spent(crank_listener *l)
+{
+    char letter;
+    cr_loop_here->runner.budget = 1;
+    return take_one(l, &letter);
+}
+TEST_CHECKS(accept, that_lets_others_run_before_keeps_the_listener_open, "a task still accepts on 127.0.0.1:")
+{
+    crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_spawn(accept_with_budget_spent, l);
+    crank_try(crank_sleep(0));
+    return crank_listener_close(l);
+}
+TEST_CHECKS(accept, that_was_woken_keeps_the_listener_open, "a task still accepts on 127.0.0.1:")
+{
+    crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    char letter;
+    crank_spawn(take_one, l, &letter);
+    crank_try(nets_settle());
+    crank_try(crank_listener_stop(l, 0));
+    return crank_listener_close(l);
+}
 TEST_CHECKS(accept, of_null_is_a_check, "the listener is NULL") { return crank_accept(NULL) ? 0 : -errno; }
 
 static int accept_errno(crank_listener *l)

@@ -408,6 +408,18 @@ TEST_EACH_BACKEND(udp, that_is_closed_has_given_its_port_back_though_a_wait_was_
     return crank_close(u);
 }
 
+static int receive_with_budget_spent(crank_udp *u)
+{
+    cr_loop_here->runner.budget = 1;
+    return expect_datagram(u, "never");
+}
+TEST_CHECKS(udp, is_not_closed_while_a_task_lets_others_run_before_it_receives, "still sends or receives at 127.0.0.1:")
+{
+    crank_udp *u = crank_try(crank_udp_open("127.0.0.1:0", NULL));
+    crank_spawn(receive_with_budget_spent, u);
+    crank_try(crank_sleep(0));
+    return crank_close(u);
+}
 TEST_CHECKS(udp, is_not_closed_while_a_task_receives, "still sends or receives at 127.0.0.1:")
 {
     crank_udp *u = crank_try(crank_udp_open("127.0.0.1:0", NULL));
