@@ -71,9 +71,9 @@ CRANK_API int crank_peer_credentials(
  * crank_flush. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_send_fd(crank_stream *stream, int fd);
 /* The next descriptor, close-on-exec, the caller's to close; its byte is taken. Fails with -ENODATA (the next byte
- * brings none, and stays; or the end has come), -EMFILE (it came and was lost: this process may open no more), -ENOTSUP
- * for other streams, and as crank_read. A descriptor whose byte is read as a byte is closed; of the unread at most 32
- * are kept. */
+ * brings none, and stays; or the end has come, and crank_at_end says so), -EMFILE (it came and was lost: this process
+ * may open no more), -ENOTSUP for other streams, and as crank_read. A descriptor whose byte is read as a byte is
+ * closed; of the unread at most 32 are kept. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_receive_fd(crank_stream *stream);
 /* Two streams that are connected with each other. 0; fails with socketpair's errors, -ENOMEM. */
 CRANK_API CRANK_MUST_USE int crank_socket_pair(crank_stream **ret_a, crank_stream **ret_b);

@@ -37,9 +37,7 @@ static int drop_input(const cr_caller *w, cr_socketlike *s)
     while (n >= 0 && !s->read_ended && dropped < DROPPED_MAX) {
         dropped += cr_buffer_held(&stream->in);
         cr_buffer_clear(&stream->in);
-        stream->reader = w->self;
-        n = stream->type->fill(w, stream, 1);
-        stream->reader = NULL;
+        n = cr_reading_fill(w, stream, 1);
     }
     return n < 0 ? (int)n : 0;
 }

@@ -129,14 +129,11 @@ long cr_passing_receive(const cr_socketlike *s, cr_passing *p, void *buf, size_t
  * next. */
 int cr_passing_take(cr_socketlike *s, cr_passing *p)
 {
-    cr_buffer *in = &s->stream.in;
     close_passed_over(s, p);
     uint64_t place = next_place(s, p);
     bool kept = p->first && p->first->place == place;
-    if (cr_buffer_held(in) == 0 || !(kept || (p->lost && p->lost_place == place)))
+    if (cr_buffer_held(&s->stream.in) == 0 || !(kept || (p->lost && p->lost_place == place)))
         return -ENODATA;
-    in->start++;
-    if (in->start == in->end)
-        cr_buffer_clear(in);
+    cr_reading_take(&s->stream, 1);
     return kept ? take_first(s, p) : p->lost;
 }

@@ -136,11 +136,8 @@ int crank_peer_credentials(
 /* So that a descriptor's place is exact, whatever the peer sends with it. */
 static long read_one_byte(const cr_caller *w, cr_connection *c)
 {
-    crank_stream *stream = cr_connection_stream(c);
     c->passing.single = true;
-    stream->reader = w->self;
-    long n = stream->type->fill(w, stream, 1);
-    stream->reader = NULL;
+    long n = cr_reading_fill(w, cr_connection_stream(c), 1);
     c->passing.single = false;
     return n;
 }
@@ -158,7 +155,7 @@ int crank_receive_fd(crank_stream *stream)
     if (cr_buffer_held(&stream->in) == 0)
         n = read_one_byte(&w, c);
     if (n < 0)
-        return cr_stream_failed(stream, "receive a descriptor from", (int)n);
+        return (int)n;
     int fd = cr_passing_take(&c->socket, &c->passing);
     if (fd == -ENODATA)
         (void)cr_error_set(fd, "%s: the next byte brings no descriptor", cr_stream_name(stream));

@@ -77,6 +77,19 @@ RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
     return 0;
 }
 
+TEST_EACH_BACKEND(passing, tells_the_end_from_a_byte_that_brings_no_descriptor)
+{
+    PAIR;
+    crank_try(crank_write(peers, "a", 1));
+    crank_try(crank_finish(peers));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    EXPECT(!crank_at_end(ours));
+    crank_try(expect_text(ours, "a"));
+    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
+    EXPECT(crank_at_end(ours));
+    return 0;
+}
+
 /* The peer's byte is none of crank_send_fd's. */
 RESOLVING(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
 {
