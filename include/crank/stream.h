@@ -21,7 +21,8 @@ typedef struct crank_stream crank_stream;
  * other end, and that wait cannot be interrupted. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mode);
 /* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors,
- * -EBADF when not open for reading. */
+ * -EBADF when not open for reading. Where what was written to a socket could not be sent, and nothing has come that can
+ * be read, with the error of that. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_read(crank_stream *stream, void *buf, size_t size);
 /* Exactly size bytes. Fails with -ENODATA when the end comes before (what there is stays, and can be read); else as
  * crank_read. */

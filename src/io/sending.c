@@ -13,7 +13,8 @@
  *
  * Invariant: while bytes are unsent, SEND is pending, or settle is in the loop's list, or the task
  * that wrote them is still in its call; or sending is broken. An error of sending is told once, by
- * the next write, flush or close; then it is -EPIPE. */
+ * the next write, flush or close; then it is -EPIPE. A reader that waits is told besides, for what
+ * it waits for may be the answer to bytes that were lost. */
 #include "io/socketlike.h"
 
 #include <string.h>
@@ -95,6 +96,20 @@ static void show_end(cr_socketlike *s)
         cr_socketlike_shut(s);
 }
 
+bool cr_sending_broke_connection(const cr_socketlike *s)
+{
+    int err = s->send_error;
+    return err == -ECONNRESET || err == -ETIMEDOUT || err == -EHOSTUNREACH || err == -ENETUNREACH;
+}
+
+/* A peer that is gone has ended the reading too, behind what it sent; and behind half a write,
+ * which is -EPIPE as well, reading goes on. -ECONNABORTED is crank's own. */
+bool cr_sending_failed_alone(const cr_socketlike *s)
+{
+    int err = s->send_error;
+    return err && err != -EPIPE && err != -ECONNABORTED && !cr_sending_broke_connection(s);
+}
+
 /* going may be with the backend: then it is given back by the completion. */
 void cr_sending_break(cr_socketlike *s, int error)
 {
@@ -102,6 +117,8 @@ void cr_sending_break(cr_socketlike *s, int error)
         s->stream.lost = true;
     s->send_error = error;
     cr_loop_unsettle(s->loop, &s->settle);
+    if (s->receive_pending && cr_sending_failed_alone(s))
+        cr_loop_cancel(s->loop, &s->receiving);
     cr_socketlike_release(s, &s->stream.out);
     if (s->send_pending) {
         cr_loop_cancel(s->loop, &s->sending);

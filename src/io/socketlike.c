@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "backend/nonblocking.h"
 #include "base/check.h"
 #include "base/text.h"
 #include "scope/scope.h"
@@ -139,11 +140,26 @@ static void adopt(cr_socketlike *s, size_t n)
 
 long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s)
 {
-    return cr_checkpoint_again(w) < 0 || !s->expired ? -ECANCELED : -ETIMEDOUT;
+    if (cr_checkpoint_again(w) < 0)
+        return -ECANCELED;
+    if (s->expired)
+        return -ETIMEDOUT;
+    return cr_sending_failed_alone(s) ? s->send_error : -ECANCELED;
+}
+
+/* What has come by now, and behind that the error of sending. A POLL was tried in vain before. */
+static long receive_last(cr_socketlike *s)
+{
+    long n = -EAGAIN;
+    if (s->receiving.code == CR_OP_RECV)
+        n = cr_nonblocking_receive(s->loop->backend, s->loop->sys, &s->receiving);
+    return n == -EAGAIN ? s->send_error : n;
 }
 
 static long receive(const cr_caller *w, cr_socketlike *s)
 {
+    if (CR_UNLIKELY(s->send_error && cr_sending_failed_alone(s)))
+        return receive_last(s);
     if (cr_loop_submit(s->loop, &s->receiving) == CR_DONE_NOW)
         return s->receiving.result;
     s->receive_pending = true;
@@ -199,14 +215,6 @@ static long receive_by_kind(const cr_caller *w, cr_socketlike *s)
     }
 }
 
-/* The kernel tells once why a connection has broken, the sender or the reader: the other one sees
- * an end, which must not pass for the peer's. */
-static bool broke_connection(int send_error)
-{
-    return send_error == -ECONNRESET || send_error == -ETIMEDOUT || send_error == -EHOSTUNREACH ||
-           send_error == -ENETUNREACH;
-}
-
 /* What was written goes out first, and is not waited for: two peers that both write before they
  * read would wait for each other. An error is given once, and then the end. */
 static long fill(const cr_caller *w, crank_stream *stream, size_t want)
@@ -222,7 +230,7 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
     if (n < 0)
         return n;
     n = s->kind->receive ? receive_by_kind(w, s) : receive(w, s);
-    if (n == 0 && broke_connection(s->send_error))
+    if (n == 0 && cr_sending_broke_connection(s))
         n = s->send_error;
     if (n > 0)
         adopt(s, (size_t)n);

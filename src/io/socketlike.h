@@ -69,8 +69,8 @@ long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events);
 void cr_socketlike_abort(cr_socketlike *s);
 /* The limit has passed: tasks that wait in calls are woken with -ETIMEDOUT. */
 void cr_socketlike_expire(cr_socketlike *s);
-/* Of -ECANCELED, which an operation that was cancelled has given: whether it was the task or the
- * stream's limit. A request to the task is delivered. */
+/* Of -ECANCELED, which an operation that was cancelled has given: whether it was the task, the
+ * stream's limit, or sending, which has failed. A request to the task is delivered. */
 long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s);
 /* The description of a wait whose object is a cr_socketlike. */
 size_t cr_socketlike_describe(const cr_task *task, char *buf, size_t size);
@@ -124,4 +124,10 @@ void cr_sending_eject(cr_socketlike *s, int error);
 void cr_sending_break(cr_socketlike *s, int error);
 /* Why a call that writes fails now: 0 where it does not. */
 int cr_sending_refuses(cr_socketlike *s);
+/* Has sending failed because the connection has broken? The kernel tells why once, the sender or
+ * the reader: the other one sees an end, which must not pass for the peer's. */
+bool cr_sending_broke_connection(const cr_socketlike *s);
+/* Has sending failed alone, so that the kernel tells no reader? Its peer lacks what was written and
+ * may never answer: a reader that would wait is given the error. */
+bool cr_sending_failed_alone(const cr_socketlike *s);
 #endif

@@ -356,3 +356,38 @@ TEST_EACH_BACKEND(finish, closes_what_an_automatic_variable_holds_and_gives_the_
     EXPECT(listener == NULL);
     return 0;
 }
+
+/* ---- Sending that fails while the connection lives ---- */
+
+static long read_byte(void)
+{
+    char byte;
+    return crank_read(here, &byte, 1);
+}
+
+TEST_ENDS(sending, that_fails_alone_ends_a_reader_that_waits_for_the_answer)
+{
+    crank_task *reader = crank_spawn(read_byte);
+    crank_try(nets_settle());
+    nets_refuse(CR_OP_SEND, ENOBUFS, 1);
+    crank_try(crank_write(here, "question", 8));
+    EXPECT_EQ(crank_within(1, crank_await(reader)), -ENOBUFS);
+    EXPECT_EQ(read_byte(), 0);
+    EXPECT_EQ(crank_flush(here), -ENOBUFS);
+    EXPECT_EQ(crank_write(here, "x", 1), -EPIPE);
+    return 0;
+}
+
+TEST_ENDS(sending, that_fails_alone_leaves_what_has_come_to_a_later_reader)
+{
+    crank_try(say_text("a"));
+    crank_try(nets_settle());
+    nets_refuse(CR_OP_SEND, ENOBUFS, 1);
+    crank_try(crank_write(here, "question", 8));
+    EXPECT_EQ(crank_flush(here), -ENOBUFS);
+    EXPECT_EQ(read_byte(), 1);
+    EXPECT_EQ(crank_within(1, read_byte()), -ENOBUFS);
+    EXPECT_CONTAINS(crank_error(), "cannot read");
+    EXPECT_EQ(read_byte(), 0);
+    return 0;
+}
