@@ -86,9 +86,11 @@ CRANK_API int crank_stream_limit(crank_stream *stream, double at);
  * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
 CRANK_API void crank_abort(crank_stream *stream);
 /* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
- * A pipe that nobody reads is waited for until a request to cancel or a time limit comes, which loses the rest. One
- * that came before the call does not end that wait: what cleans up after a limit sets its own. It gives -ECANCELED at
- * the end, and stays for the next wait where the call fails with another error. */
+ * A peer that does not read is waited for until a request to cancel or a time limit comes, which loses the rest: of TCP
+ * the peer sees a reset then, for an end would say that it has all. Where the request or limit came before the call, a
+ * socket or pipe of crank's is tried once, and the wait for a file that is a pipe goes on: what cleans up after a limit
+ * sets its own. The request gives -ECANCELED at the end, and stays for the next wait where the call fails with another
+ * error. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
 
 /* Close it where nobody can be given its failure: that is reported. */

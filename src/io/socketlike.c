@@ -419,6 +419,8 @@ static int finish(const cr_caller *w, crank_stream *stream)
         cr_sending_break(s, err);
     await_leaving(w, s, true);
     cr_limit_free(s);
+    if (stream->lost)
+        ask_for_reset(s); /* an end would tell the peer that it has all */
     cr_socketlike_shut(s);
     return err;
 }

@@ -9,7 +9,7 @@
  *
  * A peer that does not read is given time as long as bytes make progress; then, and where the task
  * is asked to end meanwhile, it sees a reset. A task that was asked before tries once and waits for
- * nothing. */
+ * nothing; where bytes are left then, closing is a reset too. */
 #include "net/linger.h"
 
 #include <crank/scope.h>

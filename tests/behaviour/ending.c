@@ -165,6 +165,15 @@ EACH_LINK(close, of_a_task_that_was_cancelled_gives_up_a_stalled_peer)
     EXPECT_EQ(crank_await(closer), -ECANCELED);
     return 0;
 }
+static int close_dropping(ends *l)
+{
+    EXPECT(fill_up(l->a, 9000) > 0);
+    EXPECT_EQ(crank_within(0.01, close_end(&l->a)), -ETIMEDOUT);
+    EXPECT_EQ(read_all(l->b), -ECONNRESET);
+    return 0;
+}
+TEST_EACH_BACKEND(close, that_drops_bytes_resets_a_tcp_peer) { return with_ends(true, close_dropping); }
+
 static int close_it(crank_stream **end) { return close_end(end); }
 EACH_LINK(close, of_a_stalled_peer_ends_by_a_request)
 {

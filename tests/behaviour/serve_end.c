@@ -186,6 +186,36 @@ TEST_SIM(serve, sends_the_rest_to_a_peer_that_reads_slowly)
     return (int)crank_await(server);
 }
 
+static int fill_and_wait(crank_stream *peer, uint64_t *written)
+{
+    crank_try(fill(peer, written));
+    return crank_sleep(CRANK_FOREVER);
+}
+static int serve_filling_and_waiting(crank_listener *l, uint64_t *written)
+{
+    return crank_serve(l, fill_and_wait, written);
+}
+TEST_EACH_BACKEND(serve, that_is_cancelled_resets_a_connection_whose_bytes_it_drops)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    uint64_t written = 0, before = 1, read = 0;
+    crank_task *server = crank_spawn(serve_filling_and_waiting, l, &written);
+    CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
+    while (written == 0 || written != before) {
+        before = written;
+        crank_try(crank_sleep(0.02));
+    }
+    crank_cancel(server);
+    EXPECT_EQ(crank_await(server), -ECANCELED);
+    static char piece[64 * 1024];
+    ssize_t n;
+    while ((n = crank_read(client, piece, sizeof piece)) > 0)
+        read += (uint64_t)n;
+    EXPECT(read < written);
+    EXPECT_EQ(n, -ECONNRESET);
+    return 0;
+}
+
 TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
