@@ -192,6 +192,21 @@ EACH_LINK(close, of_a_stalled_peer_ends_by_a_limit)
     return 0;
 }
 
+static int close_both(ends *l)
+{
+    EXPECT(fill_up(l->a, 9000) > 0);
+    EXPECT(fill_up(l->b, 9000) > 0);
+    crank_task *other = crank_spawn(close_it, &l->b);
+    crank_try(crank_stream_limit(l->a, crank_time() + 0.01));
+    EXPECT_EQ(close_end(&l->a), -ETIMEDOUT);
+    EXPECT_EQ(crank_await(other), -ECONNRESET);
+    return 0;
+}
+TEST_EACH_BACKEND(close, of_two_ends_that_wait_for_each_other_ends_by_the_limit_of_one)
+{
+    return with_ends(true, close_both);
+}
+
 EACH_LINK(close, gives_what_sending_failed_with)
 {
     EXPECT(fill_up(l->a, 9000) > 0);
