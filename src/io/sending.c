@@ -288,10 +288,8 @@ void cr_sending_give_turn(cr_socketlike *s)
 
 void cr_sending_eject(cr_socketlike *s, int error)
 {
-    for (cr_task *task; (task = cr_waitq_pop(&s->turn));)
-        cr_wake(s->loop, task, error);
-    for (cr_task *task; (task = cr_waitq_pop(&s->progress));)
-        cr_wake(s->loop, task, error);
+    cr_waitq_wake_all(s->loop, &s->turn, error);
+    cr_waitq_wake_all(s->loop, &s->progress, error);
     if (s->direct)
         cr_loop_cancel(s->loop, &s->sending);
 }

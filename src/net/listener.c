@@ -39,12 +39,6 @@ static void wake_next(crank_listener *l)
         cr_wake(l->loop, task, 0);
 }
 
-void cr_listener_wake_all(crank_listener *l, cr_waitq *waiters)
-{
-    for (cr_task *task; (task = cr_waitq_pop(waiters));)
-        cr_wake(l->loop, task, 0);
-}
-
 static void free_record(cr_listening *one)
 {
     cr_free(one->loop->sys, one->name);
@@ -241,9 +235,9 @@ int crank_listener_stop(crank_listener *listener, double grace)
     for (cr_server *server = listener->servers; server; server = server->next)
         if (server->limit.state && left < crank_remaining(&server->limit))
             (void)crank_reschedule(&server->limit, left);
-    cr_listener_wake_all(listener, &listener->waiters);
-    cr_listener_wake_all(listener, &listener->full);
-    cr_listener_wake_all(listener, &listener->stopping);
+    cr_waitq_wake_all(listener->loop, &listener->waiters, 0);
+    cr_waitq_wake_all(listener->loop, &listener->full, 0);
+    cr_waitq_wake_all(listener->loop, &listener->stopping, 0);
     return 0;
 }
 

@@ -47,8 +47,6 @@ int cr_listener_accept(
     const cr_caller *w, crank_listener *listener, cr_connection **ret_connection);
 /* Accept and close what waits, as far as descriptors are left: how many. Never waits. */
 size_t cr_listener_refuse(crank_listener *listener);
-/* Every task in the line goes on with 0. */
-void cr_listener_wake_all(crank_listener *listener, cr_waitq *waiters);
 void cr_listener_add_server(crank_listener *listener, cr_server *server);
 void cr_listener_remove_server(crank_listener *listener, cr_server *server);
 /* Seconds until the grace is over; CRANK_FOREVER: never. */

@@ -68,7 +68,7 @@ static void give_up(serving *s, cr_connection *c)
     s->listener->connections--;
     c->socket.kept = false;
     c->socket.stream.type->free(s->loop, cr_connection_stream(c));
-    cr_listener_wake_all(s->listener, &s->listener->full);
+    cr_waitq_wake_all(s->loop, &s->listener->full, 0);
 }
 
 /* ---- In the child ---- */

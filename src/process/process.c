@@ -59,8 +59,7 @@ static bool reap(crank_process *p)
  * itself, and its timer must not be due once it is woken. */
 static void wake_all(crank_process *p)
 {
-    for (cr_task *task; (task = cr_waitq_pop(&p->waiters));)
-        cr_wake(p->loop, task, p->status);
+    cr_waitq_wake_all(p->loop, &p->waiters, p->status);
     if (!p->closer)
         return;
     if (p->timing)
@@ -83,13 +82,6 @@ static bool watch(crank_process *p, int *ret_error)
     return true;
 }
 
-/* Waiters are told why their process cannot be polled, and may try again; it runs on. */
-static void wake_failed(crank_process *p, int err)
-{
-    for (cr_task *task; (task = cr_waitq_pop(&p->waiters));)
-        cr_wake(p->loop, task, err);
-}
-
 /* A closer that cannot be told sees for itself: see await_end. */
 static void polled(cr_op *op, void *arg)
 {
@@ -100,7 +92,7 @@ static void polled(cr_op *op, void *arg)
     if (reap(p))
         wake_all(p);
     else if ((p->waiters.head || p->closer) && !watch(p, &err)) {
-        wake_failed(p, err);
+        cr_waitq_wake_all(p->loop, &p->waiters, err); /* they may try again: it runs on */
         wake_all(p);
     }
 }
@@ -228,7 +220,7 @@ static void await_end(const cr_caller *w, crank_process *p)
     while (!p->ended || p->polling) {
         if (!p->ended && !watch(p, &err)) {
             await_here(p);
-            wake_failed(p, p->status);
+            cr_waitq_wake_all(p->loop, &p->waiters, p->status);
         } else if (p->ended && p->polling) {
             cr_loop_cancel(p->loop, &p->poll);
         }

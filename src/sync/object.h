@@ -72,14 +72,4 @@ static inline bool cr_object_quick(const cr_object *object, cr_caller *w)
 
 /* What describe functions return: snprintf, with the length as a size. */
 size_t cr_object_print(char *buf, size_t size, const char *format, ...) CRANK_PRINTF(3, 4);
-
-/* Wake all waiters, each with the same result. */
-static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *waiters, long result)
-{
-    for (cr_task *task = waiters->head, *next; task; task = next) {
-        next = task->node.next;
-        cr_wake(loop, task, result);
-    }
-    waiters->head = waiters->tail = NULL;
-}
 #endif

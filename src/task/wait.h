@@ -218,6 +218,15 @@ static inline cr_task *cr_waitq_pop(cr_waitq *waiters)
         waiters->tail = NULL;
     return first;
 }
+/* Wake all waiters, each with the same result. */
+static inline void cr_waitq_wake_all(crank_loop *loop, cr_waitq *waiters, long result)
+{
+    for (cr_task *task = waiters->head, *next; task; task = next) {
+        next = task->node.next;
+        cr_wake(loop, task, result);
+    }
+    waiters->head = waiters->tail = NULL;
+}
 /* Stand at the end of the line (task->wait_object is the line then) and park. What the waker
  * must know stands in task->wait_data before. */
 static inline int cr_waitq_park(const cr_caller *w, cr_waitq *waiters, const cr_wait_ops *wait)
