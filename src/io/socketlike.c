@@ -349,15 +349,9 @@ void cr_socketlike_abort(cr_socketlike *s)
 }
 
 /* Nothing ends this wait early: the calls are leaving, and the operations have been cancelled. */
-static bool abort_nothing(cr_task *task)
-{
-    (void)task;
-    return false;
-}
-
 static const cr_wait_ops leave_wait = {
     .what = "waits for other tasks to leave",
-    .abort = abort_nothing,
+    .abort = cr_wait_abort_nothing,
     .describe = cr_socketlike_describe,
 };
 

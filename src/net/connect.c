@@ -257,13 +257,6 @@ static bool abort_race(cr_task *task)
     return false;
 }
 
-/* The operations have been cancelled already; a request stays pending. */
-static bool abort_nothing(cr_task *task)
-{
-    (void)task;
-    return false;
-}
-
 /* The next address is to be tried, unless the race is over already. */
 static void next_due(crank_loop *loop, cr_task *task)
 {
@@ -288,10 +281,11 @@ static const cr_wait_ops race_wait = {
     .on_timeout = next_due,
     .describe = describe_race,
 };
+/* The operations have been cancelled already. */
 static const cr_wait_ops leave_wait = {
     .what = "waits for the end of a connection to",
     .hibernatable = true,
-    .abort = abort_nothing,
+    .abort = cr_wait_abort_nothing,
     .describe = describe_race,
 };
 

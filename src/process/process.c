@@ -177,13 +177,6 @@ static size_t describe_closer(const cr_task *task, char *buf, size_t size)
     return cr_text_format(buf, size, "%s (process %d)", p->name, (int)p->id);
 }
 
-/* A request to cancel stays pending until the process has been reaped. */
-static bool abort_nothing(cr_task *task)
-{
-    (void)task;
-    return false;
-}
-
 /* The grace is over. */
 static void kill_it(crank_loop *loop, cr_task *task)
 {
@@ -193,10 +186,10 @@ static void kill_it(crank_loop *loop, cr_task *task)
     (void)send_signal(p, SIGKILL);
 }
 
-/* Its timer is the grace. */
+/* Its timer is the grace. A request to cancel stays pending until the process has been reaped. */
 static const cr_wait_ops close_wait = {
     .what = "ends",
-    .abort = abort_nothing,
+    .abort = cr_wait_abort_nothing,
     .on_timeout = kill_it,
     .describe = describe_closer,
 };

@@ -58,6 +58,13 @@ typedef struct cr_wait_ops {
     size_t (*describe)(const cr_task *task, char *buf, size_t size);
 } cr_wait_ops;
 
+/* An abort for waits that end by themselves, soon: the request stays pending until then. */
+static inline bool cr_wait_abort_nothing(cr_task *task)
+{
+    (void)task;
+    return false;
+}
+
 /* State of one waiting call, on the caller's stack. Parking is a tail call and may discard this
  * frame: read what is needed first, see cr_checkpoint_slow. */
 typedef struct cr_caller {

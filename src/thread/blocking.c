@@ -49,12 +49,6 @@ static bool abort_call(cr_task *task)
     return cr_job_cancel(cr_workers_of(cr_loop_here), task->wait_object);
 }
 
-static bool abort_nothing(cr_task *task)
-{
-    (void)task;
-    return false;
-}
-
 static size_t describe(const cr_task *task, char *buf, size_t size)
 {
     return cr_text_format(buf, size, "%s", task->wait_data.call);
@@ -69,7 +63,7 @@ static const cr_wait_ops call_wait = {
 static const cr_wait_ops sure_wait = {
     .what = "waits for a file",
     .hibernatable = true,
-    .abort = abort_nothing,
+    .abort = cr_wait_abort_nothing,
     .describe = describe,
 };
 
