@@ -103,8 +103,7 @@ static cr_listening *listening_new(crank_loop *loop, int fd, int family)
             .arg = one };
         return one;
     }
-    cr_free(loop->sys, one->name);
-    cr_free(loop->sys, one);
+    cr_listener_free_record(one);
     return NULL;
 }
 
@@ -141,9 +140,7 @@ static int listen_at(crank_listener *l, const crank_address *address, const mann
         return fd;
     cr_listening *one = listening_new(l->loop, fd, family_of(address));
     if (!one) {
-        /* The file goes before its socket, so that no other program finds a path that refuses
-         * it. */
-        cr_path_remove(sys, &path);
+        cr_path_remove(sys, &path); /* before the socket, as in cr_listener_close_socket */
         (void)sys->close(sys->context, fd);
         return -ENOMEM;
     }
@@ -152,14 +149,10 @@ static int listen_at(crank_listener *l, const crank_address *address, const mann
     return 0;
 }
 
-/* None of them is polled yet. */
 static void close_all(crank_listener *l)
 {
-    for (; l->count > 0; l->count--) {
-        cr_listening *one = l->sockets[l->count - 1];
-        cr_path_remove(one->loop->sys, &one->path);
-        cr_listener_free_socket(one);
-    }
+    while (l->count > 0)
+        cr_listener_close_socket(l->sockets[--l->count]);
 }
 
 /* Does it say that this machine has not the family, of which "*" and "localhost" have an
@@ -363,14 +356,12 @@ static int check_listens(const cr_sys *sys, int fd)
 /* Give the descriptors back, as they came. */
 static void give_back(crank_listener *l)
 {
-    const cr_sys *sys = l->loop->sys;
     for (size_t i = 0; i < l->count; i++) {
         cr_listening *one = l->sockets[i];
         one->loop->backend->type->detach(one->loop->backend, one->fd);
-        cr_free(sys, one->name);
-        cr_free(sys, one);
+        cr_listener_free_record(one);
     }
-    cr_free(sys, l);
+    cr_free(l->loop->sys, l);
 }
 
 /* All are checked before the first is taken: on failure each is still the caller's. */

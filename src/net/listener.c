@@ -39,16 +39,23 @@ static void wake_next(crank_listener *l)
         cr_wake(l->loop, task, 0);
 }
 
-static void free_record(cr_listening *one)
+void cr_listener_free_record(cr_listening *one)
 {
     cr_free(one->loop->sys, one->name);
     cr_free(one->loop->sys, one);
 }
 
-void cr_listener_free_socket(cr_listening *one)
+/* The file goes before its socket, so that no other program finds a path that refuses it. The
+ * backend still knows the record of a pending poll: its completion frees it. */
+void cr_listener_close_socket(cr_listening *one)
 {
+    one->listener = NULL;
+    cr_path_remove(one->loop->sys, &one->path);
+    if (one->polled)
+        cr_loop_cancel_poll(one->loop, &one->poll);
     one->loop->backend->type->close_fd(one->loop->backend, one->fd);
-    free_record(one);
+    if (!one->polled)
+        cr_listener_free_record(one);
 }
 
 void cr_listener_polled(cr_op *op, void *arg)
@@ -56,11 +63,10 @@ void cr_listener_polled(cr_op *op, void *arg)
     cr_listening *one = arg;
     (void)op;
     one->polled = false;
-    /* crank_listener_close has left the record to its pending poll: then it is freed here. */
     if (one->listener)
         wake_next(one->listener);
     else
-        free_record(one);
+        cr_listener_free_record(one);
 }
 
 /* 0: all polls are pending. 1: there is something now. A negative errno: one cannot be polled. */
@@ -279,18 +285,8 @@ int crank_listener_close(crank_listener *listener)
         "crank_listener_close: a task still accepts on %s, serves it or waits for its stop; stop "
         "it before, and wait for the task's end",
         listener->sockets[0]->name);
-    for (size_t i = 0; i < listener->count; i++) {
-        cr_listening *one = listener->sockets[i];
-        one->listener = NULL;
-        cr_path_remove(one->loop->sys, &one->path);
-        /* The port is free when this returns, for the next listener. The backend still knows the
-         * record of a pending poll: its completion frees it. */
-        if (one->polled)
-            cr_loop_cancel_poll(one->loop, &one->poll);
-        one->loop->backend->type->close_fd(one->loop->backend, one->fd);
-        if (!one->polled)
-            free_record(one);
-    }
+    for (size_t i = 0; i < listener->count; i++)
+        cr_listener_close_socket(listener->sockets[i]);
     cr_free(listener->loop->sys, listener);
     return 0;
 }

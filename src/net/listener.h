@@ -40,8 +40,10 @@ struct crank_listener {
 
 /* What its poll's completion calls. */
 void cr_listener_polled(cr_op *op, void *arg);
-/* Close one whose poll is not pending. */
-void cr_listener_free_socket(cr_listening *one);
+/* Close one, and remove its file; its port is free when this returns. */
+void cr_listener_close_socket(cr_listening *one);
+/* The record alone. */
+void cr_listener_free_record(cr_listening *one);
 /* The next connection. 0, -ECANCELED (none is lost), -ESHUTDOWN once stopped, accept's errors. */
 int cr_listener_accept(
     const cr_caller *w, crank_listener *listener, cr_connection **ret_connection);
