@@ -337,6 +337,24 @@ const struct sockaddr *cr_address_sockaddr(const crank_address *address, socklen
     return (const struct sockaddr *)address;
 }
 
+int cr_address_family(const crank_address *address) { return look(address)->as.any.sa_family; }
+
+/* Both kinds have their port in the same place. */
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+    "sin_port of either is the port");
+
+unsigned cr_address_port(const crank_address *address)
+{
+    return cr_address_family(address) == AF_UNIX ? 0 : ntohs(look(address)->as.v4.sin_port);
+}
+
+crank_address cr_address_with_port(const crank_address *address, unsigned port)
+{
+    crank_address changed = *address;
+    ((content *)&changed)->as.v4.sin_port = htons((in_port_t)port);
+    return changed;
+}
+
 /* Linux gives a path of 108 bytes a size of one more than the struct has. */
 static void set_local(crank_address *address, const struct sockaddr_un *from, size_t size)
 {

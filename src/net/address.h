@@ -6,8 +6,8 @@
 #include <crank/net.h>
 #include <sys/socket.h>
 
-/* The bytes of a host's name, a dot at its end included. */
-enum { CR_HOST_NAME_MAX = 254 };
+/* The bytes of a host's name, a dot at its end included; and room for every address's text. */
+enum { CR_HOST_NAME_MAX = 254, CR_ADDRESS_ROOM = 160 };
 
 enum cr_address_kind {
     CR_ADDRESS_NUMBER, /* of IPv4 or IPv6 */
@@ -30,6 +30,12 @@ int cr_address_split(const char *text, cr_address_parts *ret_parts);
 int cr_address_split_host(const char *host, unsigned port, cr_address_parts *ret_parts);
 /* The form the kernel takes, inside *address; *ret_size is 0 where that is no address. */
 const struct sockaddr *cr_address_sockaddr(const crank_address *address, socklen_t *ret_size);
+/* AF_INET, AF_INET6 or AF_UNIX; AF_UNSPEC of all zeros. */
+int cr_address_family(const crank_address *address);
+/* 0 of a unix address. */
+unsigned cr_address_port(const crank_address *address);
+/* The same address of IPv4 or IPv6 with another port. */
+crank_address cr_address_with_port(const crank_address *address, unsigned port);
 /* From what the kernel gives. No address: an unnamed unix socket, another family, too short. */
 void cr_address_from_sockaddr(
     crank_address *ret_address, const struct sockaddr *from, socklen_t size);

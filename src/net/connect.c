@@ -32,7 +32,7 @@
 /* A unix socket's full backlog is tried again after so many seconds, then twice as many. */
 #define BACKLOG_DELAY 0.001
 #define BACKLOG_DELAY_MAX 0.05
-enum { NAME_ROOM = 160, LIST_ROOM = 320 };
+enum { LIST_ROOM = 320 };
 
 typedef struct race race;
 
@@ -90,13 +90,7 @@ static void failed(attempt *a, int err)
  * no listener is there (tokio#3405): refused, as one port later it would have been. */
 static bool is_own_address(const cr_connection *c, const crank_address *to)
 {
-    struct sockaddr_storage own = { 0 };
-    socklen_t size = sizeof own;
-    const cr_sys *sys = c->socket.loop->sys;
-    crank_address mine;
-    if (sys->own_name(sys->context, c->socket.fd.number, (struct sockaddr *)&own, &size) < 0)
-        return false;
-    cr_address_from_sockaddr(&mine, (struct sockaddr *)&own, size);
+    crank_address mine = cr_socket_own_address(c->socket.loop->sys, c->socket.fd.number);
     return crank_address_equal(&mine, to);
 }
 
@@ -394,18 +388,12 @@ static int connect_local(const cr_caller *w, race *r, cr_connection **ret_connec
 
 /* ---- What is tried, and how ---- */
 
-static int family_of(const crank_address *address)
-{
-    socklen_t size;
-    return cr_address_sockaddr(address, &size)->sa_family;
-}
-
 /* The next of the addresses that is of a family, or, with other, is not; NULL. Those that have been
  * taken are all zeros. */
 static crank_address *next_of(cr_resolved *from, int family, bool other)
 {
     for (size_t i = 0; i < from->count; i++) {
-        int its = family_of(&from->addresses[i]);
+        int its = cr_address_family(&from->addresses[i]);
         if (its != AF_UNSPEC && (its == family) != other)
             return &from->addresses[i];
     }
@@ -415,7 +403,7 @@ static crank_address *next_of(cr_resolved *from, int family, bool other)
 /* The resolver's first one first, then the families by turns. */
 static void add_attempts(race *r, cr_resolved *from)
 {
-    int family = family_of(&from->addresses[0]);
+    int family = cr_address_family(&from->addresses[0]);
     for (bool other = false;; other = !other) {
         crank_address *at = next_of(from, family, other);
         if (!at)
@@ -432,7 +420,7 @@ static int keep_family(cr_resolved *resolved, const crank_address *local, const 
 {
     size_t kept = 0;
     for (size_t i = 0; i < resolved->count; i++)
-        if (family_of(&resolved->addresses[i]) == family_of(local))
+        if (cr_address_family(&resolved->addresses[i]) == cr_address_family(local))
             resolved->addresses[kept++] = resolved->addresses[i];
     resolved->count = kept;
     return kept > 0
@@ -473,7 +461,7 @@ static int refuse(const race *r, const char *text, bool named, int err)
     if (err == -ECANCELED)
         return err;
     for (size_t i = 0; i < r->begun && named; i++) {
-        char name[NAME_ROOM];
+        char name[CR_ADDRESS_ROOM];
         const attempt *a = &r->attempts[i];
         (void)crank_address_format(&a->to, name, sizeof name);
         cr_text_add(&list, "%s%s: %s", i > 0 ? "; " : "", name,
@@ -498,7 +486,7 @@ static int connect_to_any(const cr_caller *w, const char *text, const manner *ho
     r->local = how->bound ? &how->local : NULL;
     r->delay = how->delay;
     add_attempts(r, resolved);
-    bool local = family_of(&r->attempts[0].to) == AF_UNIX;
+    bool local = cr_address_family(&r->attempts[0].to) == AF_UNIX;
     int err = local ? connect_local(w, r, ret_connection) : run_race(w, r, ret_connection);
     if (err < 0)
         err = refuse(r, text, resolved->named, err);

@@ -10,9 +10,6 @@
 #include "base/check.h"
 #include "net/address.h"
 
-/* The longest is a unix path. */
-enum { NAME_ROOM = 160 };
-
 static const char *describe(cr_socketlike *s)
 {
     const char *name = crank_peer_name(&s->stream);
@@ -66,7 +63,7 @@ void cr_connection_discard(cr_connection *c) { cr_socketlike_discard(&c->socket)
 static const char *keep_name(
     const cr_connection *c, const void *address, socklen_t size, char **ret_name)
 {
-    char text[NAME_ROOM];
+    char text[CR_ADDRESS_ROOM];
     crank_address parsed;
     cr_address_from_sockaddr(&parsed, address, size);
     size_t length = crank_address_format(&parsed, text, sizeof text);

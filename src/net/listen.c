@@ -18,7 +18,7 @@
 #include "net/socket.h"
 #include "task/error.h"
 
-enum { BACKLOG = 4096, NAME_ROOM = 160, PORT_TRIES = 32 };
+enum { BACKLOG = 4096, PORT_TRIES = 32 };
 
 typedef struct manner {
     cr_socket_manner socket;
@@ -66,22 +66,11 @@ static int open_socket(
     return err;
 }
 
-/* What a socket is bound to. All zeros where the kernel does not say. */
-static crank_address bound_to(const cr_sys *sys, int fd)
-{
-    struct sockaddr_storage own = { 0 };
-    socklen_t size = sizeof own;
-    crank_address address = { 0 };
-    if (sys->own_name(sys->context, fd, (struct sockaddr *)&own, &size) == 0)
-        cr_address_from_sockaddr(&address, (struct sockaddr *)&own, size);
-    return address;
-}
-
-/* Its text; NULL when memory is short. */
+/* What a socket is bound to, as text; NULL when memory is short. */
 static char *bound_name(const cr_sys *sys, int fd)
 {
-    char text[NAME_ROOM];
-    crank_address address = bound_to(sys, fd);
+    char text[CR_ADDRESS_ROOM];
+    crank_address address = cr_socket_own_address(sys, fd);
     size_t length = crank_address_format(&address, text, sizeof text);
     char *name = cr_alloc(sys, length + 1);
     return name && length < sizeof text ? memcpy(name, text, length + 1) : name;
@@ -125,12 +114,6 @@ static void add(crank_listener *l, cr_listening *one)
     l->sockets[l->count++] = one;
 }
 
-static int family_of(const crank_address *address)
-{
-    socklen_t size;
-    return cr_address_sockaddr(address, &size)->sa_family;
-}
-
 static int listen_at(crank_listener *l, const crank_address *address, const manner *how)
 {
     const cr_sys *sys = l->loop->sys;
@@ -138,7 +121,7 @@ static int listen_at(crank_listener *l, const crank_address *address, const mann
     int fd = open_socket(sys, address, how, &path);
     if (fd < 0)
         return fd;
-    cr_listening *one = listening_new(l->loop, fd, family_of(address));
+    cr_listening *one = listening_new(l->loop, fd, cr_address_family(address));
     if (!one) {
         cr_path_remove(sys, &path); /* before the socket, as in cr_listener_close_socket */
         (void)sys->close(sys->context, fd);
@@ -169,21 +152,6 @@ static bool lacks_family(const crank_address *address, int err)
     return IN6_IS_ADDR_UNSPECIFIED(host) || IN6_IS_ADDR_LOOPBACK(host);
 }
 
-/* The same address with the port of a socket that listens. */
-static crank_address with_port(const crank_address *address, const crank_address *like)
-{
-    socklen_t size;
-    struct sockaddr_in6 copy = { 0 };
-    crank_address changed;
-    const struct sockaddr *at = cr_address_sockaddr(like, &size);
-    in_port_t port = ((const struct sockaddr_in *)at)->sin_port;
-    at = cr_address_sockaddr(address, &size);
-    memcpy(&copy, at, size < sizeof copy ? size : sizeof copy);
-    copy.sin6_port = port;
-    cr_address_from_sockaddr(&changed, (const struct sockaddr *)&copy, sizeof copy);
-    return changed;
-}
-
 /* *ret_failed: the address at which it failed. */
 static int listen_at_each(
     crank_listener *l, const cr_resolved *at, const manner *how, const crank_address **ret_failed)
@@ -191,10 +159,10 @@ static int listen_at_each(
     int lacking = 0;
     for (size_t i = 0; i < at->count; i++) {
         crank_address address = at->addresses[i];
-        bool follows = l->count > 0 && family_of(&address) != AF_UNIX;
+        bool follows = l->count > 0 && cr_address_family(&address) != AF_UNIX;
         if (follows) {
-            crank_address first = bound_to(l->loop->sys, l->sockets[0]->fd.number);
-            address = with_port(&address, &first);
+            crank_address first = cr_socket_own_address(l->loop->sys, l->sockets[0]->fd.number);
+            address = cr_address_with_port(&address, cr_address_port(&first));
         }
         int err = listen_at(l, &address, how);
         *ret_failed = &at->addresses[i];
@@ -208,9 +176,8 @@ static int listen_at_each(
 /* All have the same port: the first one tells. */
 static bool any_port(const cr_resolved *at)
 {
-    socklen_t size;
-    const struct sockaddr *first = cr_address_sockaddr(&at->addresses[0], &size);
-    return first->sa_family != AF_UNIX && ((const struct sockaddr_in *)first)->sin_port == 0;
+    const crank_address *first = &at->addresses[0];
+    return cr_address_family(first) != AF_UNIX && cr_address_port(first) == 0;
 }
 
 /* All or none. A port that the kernel has chosen may be taken in the other family: then another one
@@ -277,7 +244,7 @@ static int find_addresses(const cr_caller *w, const char *text, cr_resolved **re
 /* failed: which of a name's addresses it was; NULL where text is one itself. */
 static int refuse(const char *text, const crank_address *failed, int err)
 {
-    char name[NAME_ROOM] = "";
+    char name[CR_ADDRESS_ROOM] = "";
     if (failed)
         (void)crank_address_format(failed, name, sizeof name);
     return cr_error_set(err, "cannot listen on %.160s: %s%s%s", text, name, failed ? ": " : "",

@@ -119,16 +119,11 @@ static int refuse(const cr_caller *w, const char *name, int err)
 
 /* ---- The addresses ---- */
 
-/* Both kinds have their port in the same place. */
 static crank_address with_port(const struct sockaddr_in6 *from, unsigned port)
 {
-    struct sockaddr_in6 copy = *from;
     crank_address address;
-    _Static_assert(
-        offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "");
-    copy.sin6_port = htons((in_port_t)port);
-    cr_address_from_sockaddr(&address, (const struct sockaddr *)&copy, sizeof copy);
-    return address;
+    cr_address_from_sockaddr(&address, (const struct sockaddr *)from, sizeof *from);
+    return cr_address_with_port(&address, port);
 }
 
 /* In heap memory: 64 addresses are too much for a small stack. */

@@ -49,6 +49,16 @@ int cr_socket_set(const cr_sys *sys, int fd, int level, int name, int value)
     return sys->set_option(sys->context, fd, &option);
 }
 
+crank_address cr_socket_own_address(const cr_sys *sys, int fd)
+{
+    struct sockaddr_storage own = { 0 };
+    socklen_t size = sizeof own;
+    crank_address address = { 0 };
+    if (sys->own_name(sys->context, fd, (struct sockaddr *)&own, &size) == 0)
+        cr_address_from_sockaddr(&address, (struct sockaddr *)&own, size);
+    return address;
+}
+
 /* The stream gathers what is written in one pass, so the kernel need not wait for more (Nagle). */
 void cr_socket_prepare(const cr_sys *sys, int fd, const cr_socket_manner *manner)
 {

@@ -3,6 +3,7 @@
 #ifndef CR_SOCKET_H
 #define CR_SOCKET_H
 #include "base/sys.h"
+#include "net/address.h"
 
 /* What a program may choose of a TCP connection. */
 typedef struct cr_socket_manner {
@@ -17,4 +18,6 @@ int cr_socket_choose(double keepalive, bool nagle, cr_socket_manner *ret_manner)
 void cr_socket_prepare(const cr_sys *sys, int fd, const cr_socket_manner *manner);
 /* An option whose value is an int. 0 or a negative errno. */
 int cr_socket_set(const cr_sys *sys, int fd, int level, int name, int value);
+/* What a socket is bound to. All zeros where the kernel does not say. */
+crank_address cr_socket_own_address(const cr_sys *sys, int fd);
 #endif

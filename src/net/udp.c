@@ -7,8 +7,8 @@
  * one task; that one wakes the next, for there may be more, or it has taken an error that the next
  * will not see.
  *
- * An IPv6 socket that serves both families has IPv4 addresses in mapped form: they are translated
- * on the way in and out.
+ * An IPv6 socket that serves both families has IPv4 addresses in mapped form: address.c translates
+ * them on the way in, this file on the way out.
  *
  * An error that the kernel tells once, a refusal above all, is lost where sendmmsg meets it behind
  * a datagram that was sent. Only a socket with a remote is told of such: it sends one by one, and
@@ -29,7 +29,7 @@
 #include "net/socket.h"
 #include "task/error.h"
 
-enum { NAME_ROOM = 160, MANY_MAX = 64 };
+enum { MANY_MAX = 64 };
 
 /* Receiving, or sending. */
 typedef struct direction {
@@ -58,7 +58,7 @@ struct crank_udp {
     int error;      /* told by the next call; 0 */
     direction in, out;
     batch *many; /* made on demand */
-    char name[NAME_ROOM];
+    char name[CR_ADDRESS_ROOM];
 };
 
 /* ---- Waiting ---- */
@@ -216,20 +216,6 @@ static void to_kernel(const crank_udp *udp, const crank_address *address, struct
     message->msg_namelen = size;
 }
 
-/* The reverse: a program sees IPv4 addresses as it would on a socket of IPv4. */
-static crank_address from_kernel(const struct sockaddr_in6 *name, socklen_t size)
-{
-    crank_address address;
-    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = name->sin6_port };
-    bool mapped = name->sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&name->sin6_addr);
-    memcpy(&v4.sin_addr, &name->sin6_addr.s6_addr[12], sizeof v4.sin_addr);
-    if (mapped)
-        cr_address_from_sockaddr(&address, (const struct sockaddr *)&v4, sizeof v4);
-    else
-        cr_address_from_sockaddr(&address, (const struct sockaddr *)name, size);
-    return address;
-}
-
 /* ---- One datagram ---- */
 
 /* An address that is all zeros has no name for the kernel, which takes the remote then. */
@@ -269,7 +255,8 @@ static long receive_one(crank_udp *udp, const attempt *how)
         return n;
     udp->cut = message.msg_flags & MSG_TRUNC;
     if (how->ret_from)
-        *how->ret_from = from_kernel(&name, message.msg_namelen);
+        cr_address_from_sockaddr(
+            how->ret_from, (const struct sockaddr *)&name, message.msg_namelen);
     return n;
 }
 
@@ -322,7 +309,8 @@ static long receive_many(crank_udp *udp, const attempt *how)
     for (int i = 0; i < n; i++) {
         const struct msghdr *message = &b->messages[i].msg_hdr;
         how->received[i].length = b->messages[i].msg_len;
-        how->received[i].peer = from_kernel(&b->names[i], message->msg_namelen);
+        cr_address_from_sockaddr(
+            &how->received[i].peer, (const struct sockaddr *)&b->names[i], message->msg_namelen);
         udp->cut |= (message->msg_flags & MSG_TRUNC) != 0;
     }
     return n;
@@ -435,8 +423,6 @@ static void prepare_direction(crank_udp *udp, direction *d, uint32_t events)
 static crank_udp *udp_new(crank_loop *loop, int fd, int family, bool remote)
 {
     const cr_sys *sys = loop->sys;
-    struct sockaddr_in6 own = { 0 };
-    socklen_t size = sizeof own;
     crank_udp *udp = cr_alloc_zero(sys, sizeof *udp);
     if (!udp)
         return NULL;
@@ -447,10 +433,8 @@ static crank_udp *udp_new(crank_loop *loop, int fd, int family, bool remote)
     }
     prepare_direction(udp, &udp->in, EPOLLIN);
     prepare_direction(udp, &udp->out, EPOLLOUT);
-    if (sys->own_name(sys->context, fd, (struct sockaddr *)&own, &size) == 0) {
-        crank_address address = from_kernel(&own, size);
-        (void)crank_address_format(&address, udp->name, sizeof udp->name);
-    }
+    crank_address own = cr_socket_own_address(sys, fd);
+    (void)crank_address_format(&own, udp->name, sizeof udp->name);
     return udp;
 }
 
@@ -513,12 +497,6 @@ static int open_any(crank_loop *loop, unsigned port, crank_udp **ret_udp)
     return open_socket(loop, &(ends){ .local = &address }, ret_udp);
 }
 
-static int family_of(const crank_address *address)
-{
-    socklen_t size;
-    return cr_address_sockaddr(address, &size)->sa_family;
-}
-
 /* The first that can be had of all pairs of one family; either may be NULL, but not both. */
 static int open_first(
     crank_loop *loop, const cr_resolved *local, const cr_resolved *remote, crank_udp **ret_udp)
@@ -528,7 +506,7 @@ static int open_first(
     for (size_t i = 0; i < locals * remotes && err < 0; i++) {
         const ends e = { .local = local ? &local->addresses[i % locals] : NULL,
             .remote = remote ? &remote->addresses[i / locals] : NULL };
-        if (!e.local || !e.remote || family_of(e.local) == family_of(e.remote))
+        if (!e.local || !e.remote || cr_address_family(e.local) == cr_address_family(e.remote))
             err = open_socket(loop, &e, ret_udp);
     }
     return err;
