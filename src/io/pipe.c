@@ -34,9 +34,6 @@ typedef struct descriptor {
 /* A socketlike of one of the kinds below is always part of one. */
 static descriptor *of(cr_socketlike *s) { return cr_container_of(s, descriptor, socketlike); }
 
-/* Given when it was made. */
-static const char *describe(cr_socketlike *s) { return of(s)->name; }
-
 /* Adopted ones may have duplicates, of which the backend must not hear any more. */
 static void close_adopted(cr_socketlike *s)
 {
@@ -58,13 +55,11 @@ static int release_adopted(cr_socketlike *s)
 }
 
 /* Our own ends: no other process has a copy, so closing is all there is to do. */
-static const cr_socketlike_kind pipe_kind = {
-    .size = sizeof(descriptor), .fd = CR_FD_PIPE, .describe = describe
-};
+static const cr_socketlike_kind pipe_kind = { .size = sizeof(descriptor), .fd = CR_FD_PIPE };
 /* Those of others, by what they are. */
 #define ADOPTED(kind) \
     { \
-        .size = sizeof(descriptor), .fd = (kind), .describe = describe, .close = close_adopted, \
+        .size = sizeof(descriptor), .fd = (kind), .close = close_adopted, \
         .release = release_adopted \
     }
 static const cr_socketlike_kind socket_adopted = ADOPTED(CR_FD_OTHER);
@@ -81,6 +76,7 @@ static crank_stream *open_as(
         return NULL;
     of(s)->given = asked->fd;
     snprintf(of(s)->name, NAME_ROOM, "%s", asked->name);
+    s->stream.name = of(s)->name;
     s->stream.readable = (asked->flags & O_ACCMODE) != O_WRONLY;
     s->stream.writable = (asked->flags & O_ACCMODE) != O_RDONLY;
     s->stream.borrowed = asked->borrowed;

@@ -13,7 +13,7 @@ typedef struct cr_limit cr_limit;
 typedef struct cr_socketlike_kind {
     size_t size; /* of the record */
     enum cr_fd_kind fd;
-    /* The stream's name for messages, made on demand. */
+    /* The stream's name for messages, made on demand; NULL: stream.name is set. */
     const char *(*describe)(cr_socketlike *s);
     /* Let go of the descriptor, with no operation pending; NULL: it is closed. */
     void (*close)(cr_socketlike *s);
