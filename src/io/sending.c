@@ -142,8 +142,9 @@ static void on_result(cr_socketlike *s, long n)
         wake_progress(s);
 }
 
-static void prepare(cr_socketlike *s, const char *bytes, size_t size)
+static void prepare(cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
 {
+    s->sending.code = code;
     s->sending.buf = (void *)(uintptr_t)bytes;
     s->sending.size = size;
     s->sending.fd = s->fd.number;
@@ -175,7 +176,7 @@ void cr_sending_start(cr_socketlike *s)
 {
     cr_loop_unsettle(s->loop, &s->settle);
     while (!s->send_pending && !s->send_error && next_piece(s)) {
-        prepare(s, cr_buffer_first(&s->going), cr_buffer_held(&s->going));
+        prepare(s, CR_OP_SEND, cr_buffer_first(&s->going), cr_buffer_held(&s->going));
         if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
             on_result(s, s->sending.result);
         else
@@ -214,7 +215,7 @@ void cr_sending_init(cr_socketlike *s)
     s->high = CR_BUFFER_LARGE;
     s->settle.run = settle;
     s->sending =
-        (cr_op){ .code = CR_OP_SEND, .kind = s->kind->fd, .completed = completed, .arg = s };
+        (cr_op){ .kind = s->kind->fd, .events = EPOLLOUT, .completed = completed, .arg = s };
 }
 
 /* ---- Waiting ---- */
@@ -318,6 +319,8 @@ static size_t low_mark(const cr_socketlike *s, size_t size)
 /* The mark may be moved meanwhile. */
 static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
 {
+    if (CR_LIKELY(!s->stream.writer && has_room(s, size)))
+        return 0;
     int err = cr_sending_take_turn(w, s);
     if (err < 0)
         return err;
@@ -328,7 +331,7 @@ static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
             err = progress(w, s, total(s) - low_mark(s, size));
     }
     cr_sending_give_turn(s);
-    return err;
+    return err == 0 ? cr_sending_refuses(s) : err;
 }
 
 int cr_sending_room_now(crank_stream *stream, size_t size)
@@ -351,10 +354,8 @@ int cr_sending_wait_room(const cr_caller *w, crank_stream *stream)
     cr_socketlike *s = of(stream);
     size_t size = s->refused > 0 ? s->refused : 1;
     int err = cr_sending_refuses(s);
-    if (err == 0 && (stream->writer || !has_room(s, size)))
-        err = wait_for_room(w, s, size);
     if (err == 0)
-        err = cr_sending_refuses(s);
+        err = wait_for_room(w, s, size);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
@@ -379,10 +380,8 @@ int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
     int err = cr_sending_refuses(s);
     if (err == 0 && size > s->high)
         return -EMSGSIZE;
-    if (err == 0 && CR_UNLIKELY(stream->writer || !has_room(s, size)))
-        err = wait_for_room(w, s, size);
     if (err == 0)
-        err = cr_sending_refuses(s);
+        err = wait_for_room(w, s, size);
     if (err == 0)
         err = cr_socketlike_reserve(s, &stream->out, cr_buffer_held(&stream->out) + size);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
@@ -398,9 +397,17 @@ void cr_sending_put(crank_stream *stream, size_t size)
         cr_loop_settle(s->loop, &s->settle);
 }
 
-/* The operation in place of the stream's own sending, for the calling task. Its result. */
-static long submit_direct(const cr_caller *w, cr_socketlike *s)
+/* An operation in place of the stream's own sending, for the calling task: some of its bytes to the
+ * kernel, or a POLL for room. Its result, or why it is not begun. */
+static long send_direct(
+    const cr_caller *w, cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
 {
+    int err = cr_sending_refuses(s);
+    if (err == 0)
+        err = cr_checkpoint_again(w);
+    if (err < 0)
+        return err;
+    prepare(s, code, bytes, size);
     if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
         return s->sending.result;
     s->send_pending = true;
@@ -416,30 +423,9 @@ static long submit_direct(const cr_caller *w, cr_socketlike *s)
     return n == -ECANCELED && s->ended ? s->ended : n;
 }
 
-/* Some of the caller's bytes to the kernel. How many, or a negative errno. */
-static long send_direct(const cr_caller *w, cr_socketlike *s, const char *bytes, size_t size)
-{
-    int err = cr_sending_refuses(s);
-    if (err == 0)
-        err = cr_checkpoint_again(w);
-    if (err < 0)
-        return err;
-    prepare(s, bytes, size);
-    return submit_direct(w, s);
-}
-
 int cr_sending_poll(const cr_caller *w, cr_socketlike *s)
 {
-    int err = cr_sending_refuses(s);
-    if (err == 0)
-        err = cr_checkpoint_again(w);
-    if (err < 0)
-        return err;
-    prepare(s, NULL, 0);
-    s->sending.code = CR_OP_POLL;
-    s->sending.events = EPOLLOUT;
-    long n = submit_direct(w, s);
-    s->sending.code = CR_OP_SEND;
+    long n = send_direct(w, s, CR_OP_POLL, NULL, 0);
     return n < 0 ? (int)n : 0;
 }
 
@@ -516,7 +502,7 @@ static size_t send_all(const cr_caller *w, cr_socketlike *s, rest *r, int *ret_e
     size_t done = 0, size;
     long n = 0;
     while (n >= 0 && (size = next_run(s, r, &bytes)) > 0) {
-        n = send_direct(w, s, bytes, size);
+        n = send_direct(w, s, CR_OP_SEND, bytes, size);
         if (n > 0) {
             done += (size_t)n;
             sent_some(s, r, (size_t)n);
