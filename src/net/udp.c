@@ -114,8 +114,12 @@ static int await(const cr_caller *w, crank_udp *udp, direction *d)
 {
     if (!d->polled)
         d->polled = cr_loop_submit(udp->loop, &d->poll) == CR_PENDING;
-    if (!d->polled)
-        return d->poll.result < 0 ? (int)d->poll.result : 0;
+    if (!d->polled && d->poll.result >= 0)
+        return 0;
+    if (!d->polled) {
+        wake_next(udp, d); /* it waits for a poll that is none */
+        return (int)d->poll.result;
+    }
     int err = cr_waitq_park(w, &d->waiters, d == &udp->in ? &receive_wait : &send_wait);
     if (err < 0)
         return err;

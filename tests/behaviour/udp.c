@@ -2,6 +2,7 @@
 /* udp.c: sockets of datagrams. */
 #include <crank/net.h>
 #include "loop/loop.h"
+#include "nets.h"
 #include "resolver.h"
 #include "run/run.h"
 
@@ -264,6 +265,28 @@ TEST_EACH_BACKEND(udp, gives_each_datagram_to_one_of_those_that_wait)
         crank_group_cancel(&readers);
     }
     EXPECT_EQ(count, 50);
+    return 0;
+}
+
+static int receive_one(crank_udp *u)
+{
+    char byte;
+    return (int)crank_udp_receive(u, &byte, 1, NULL);
+}
+TEST_EACH_BACKEND(udp, whose_poll_fails_lets_the_next_that_waits_poll)
+{
+    CRANK_AUTO_UDP crank_udp *u = crank_try(crank_udp_open("127.0.0.1:0", NULL));
+    crank_address self = address_of(u);
+    crank_task *readers[3];
+    for (int i = 0; i < 3; i++)
+        readers[i] = crank_spawn(receive_one, u);
+    crank_try(nets_settle());
+    nets_refuse(CR_OP_POLL, ENOSPC, 1);
+    crank_try(crank_udp_send(u, "a", 1, &self));
+    EXPECT_EQ(crank_await(readers[0]), 1);
+    EXPECT_EQ(crank_await(readers[1]), -ENOSPC);
+    crank_try(crank_udp_send(u, "b", 1, &self));
+    EXPECT_EQ(crank_within(1, crank_await(readers[2])), 1);
     return 0;
 }
 
