@@ -21,7 +21,9 @@ compile() {
     $CC $3 -c -o "$2" "$1"
 }
 objects=()
-for folder in base context loop error task scope group generator sync thread io run inspect; do
+for folder in src/*/; do
+    folder=$(basename "$folder")
+    [ "$folder" != cli ] || continue # a program of its own
     for source in src/"$folder"/*.c; do
         [ -e "$source" ] || continue
         name=$(basename "$source" .c)
