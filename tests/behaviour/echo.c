@@ -78,7 +78,8 @@ static int ask(crank_stream *s, int rounds)
 }
 static int ask_counted(ends *l, int rounds)
 {
-    crank_task *echoing = crank_spawn(echo, l->b);
+    CRANK_GROUP(tasks);
+    crank_task *echoing = crank_group_spawn(&tasks, echo, l->b);
     crank_try(ask(l->a, 10));
     counts = (struct counts){ 0 };
     crank_try(ask(l->a, rounds));

@@ -51,7 +51,8 @@ TEST_EACH_BACKEND(serve, gives_each_handler_its_peer_and_extra_arguments_of_ever
         "1 2 3 four 5 6 7 7.5 8 9 10.5 11 1 1", "void", "real", "small" };
     for (int form = 0; form < FORMS; form++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(serve_form, l, (enum form)form);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, serve_form, l, (enum form)form);
         for (int i = 0; i < 3; i++) {
             CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
             EXPECT_STR(nets_line(s), expected[form]);
@@ -73,7 +74,8 @@ static int serve_self(crank_listener *l) { return crank_serve(l, answer_self); }
 TEST_EACH_BACKEND(serve, names_a_handlers_task_by_the_handler)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_self, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_self, l);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     EXPECT_CONTAINS(nets_line(s), "fn=answer_self");
     crank_try(crank_listener_stop(l, 0));
@@ -114,7 +116,8 @@ static const char *tell(crank_listener *l, const char *word)
 TEST_EACH_BACKEND(serve, reports_a_failing_handler_once_and_goes_on)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_told, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_told, l);
     CRANK_AUTO_STREAM crank_stream *other = nets_connect(l);
     crank_try(nets_settle());
     test_capture();
@@ -134,7 +137,8 @@ TEST_EACH_BACKEND(serve, reports_a_failing_handler_once_and_goes_on)
 TEST_EACH_BACKEND(serve, takes_a_peers_going_for_no_failure)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_told, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_told, l);
     test_capture();
     EXPECT_STR(tell(l, "b"), "end");
     EXPECT_STR(tell(l, "x"), "end");
@@ -153,7 +157,8 @@ TEST_EACH_BACKEND(serve, takes_a_peers_going_for_no_failure)
 TEST_EACH_BACKEND(serve, lets_a_handler_close_or_abort_its_peer)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_told, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_told, l);
     EXPECT_STR(tell(l, "c"), "end");
     EXPECT_STR(tell(l, "a"), "ECONNRESET");
     EXPECT_STR(tell(l, "echo"), "echo\n");
@@ -184,7 +189,8 @@ TEST_EACH_BACKEND(serve, tells_on_failure_of_each_failure_instead_of_reporting_i
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     struct failures f = { 0 };
-    crank_task *server = crank_spawn(serve_noting, l, &f);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_noting, l, &f);
     test_capture();
     EXPECT_STR(tell(l, "x"), "end");
     EXPECT_EQ(f.count, 0);
@@ -213,7 +219,8 @@ static int serve_hurried(crank_listener *l) { return crank_serve(l, answer_withi
 TEST_EACH_BACKEND(serve, lets_a_handler_set_limits_of_time)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_hurried, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_hurried, l);
     test_capture();
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     EXPECT_STR(nets_line(s), "too late");

@@ -146,7 +146,8 @@ TEST_SIM(serve, gives_a_peer_that_does_not_read_2_seconds)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     uint64_t written = 0, before = 1;
-    crank_task *server = crank_spawn(serve_filling, l, &written);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_filling, l, &written);
     crank_stream *client = nets_connect(l);
     while (written != before) {
         before = written;
@@ -170,7 +171,8 @@ TEST_SIM(serve, sends_the_rest_to_a_peer_that_reads_slowly)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     uint64_t written = 0, read = 0;
-    crank_task *server = crank_spawn(serve_filling, l, &written);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_filling, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
     static char piece[64 * 1024];
     crank_try(crank_sleep(1));
@@ -199,7 +201,8 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_resets_a_connection_whose_bytes_it_dr
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     uint64_t written = 0, before = 1, read = 0;
-    crank_task *server = crank_spawn(serve_filling_and_waiting, l, &written);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_filling_and_waiting, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
     while (written == 0 || written != before) {
         before = written;
@@ -220,7 +223,8 @@ TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     uint64_t written = 0, before = 1;
-    crank_task *server = crank_spawn(serve_filling, l, &written);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_filling, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
     EXPECT(client);
     while (written == 0 || written != before) {

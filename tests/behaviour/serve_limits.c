@@ -13,7 +13,8 @@ static int serve_few(crank_listener *l, size_t most)
 TEST_EACH_BACKEND(serve, beyond_connections_max_serves_the_next_when_one_has_ended)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_few, l, (size_t)2);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_few, l, (size_t)2);
     crank_stream *a = nets_connect(l), *b = nets_connect(l), *c = nets_connect(l);
     crank_try(nets_expect_echo(a));
     crank_try(nets_expect_echo(b));
@@ -34,7 +35,8 @@ TEST_EACH_BACKEND(serve, at_connections_max_can_be_stopped_and_cancelled)
 {
     for (int cancelled = 0; cancelled < 2; cancelled++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(serve_few, l, (size_t)1);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, serve_few, l, (size_t)1);
         CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
         crank_try(nets_expect_echo(a));
         crank_try(cancelled ? crank_cancel(server) : crank_listener_stop(l, 0));
@@ -78,7 +80,8 @@ TEST_SIM(serve, short_of_descriptors_tries_again_every_tenth_of_a_second)
 {
     for (size_t i = 0; i < CRANK_COUNT(shortages); i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(nets_serve_echo, l);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
         CRANK_AUTO_STREAM crank_stream *before = nets_connect(l);
         crank_try(nets_expect_echo(before));
         test_capture();
@@ -103,7 +106,8 @@ TEST_EACH_BACKEND(serve, short_of_descriptors_ends_what_waits_and_serves_what_co
     crank_stream *a = nets_connect(l), *b = nets_connect(l);
     nets_fail_accepts(EMFILE, 1);
     test_capture();
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     nets_expect_end(a);
     nets_expect_end(b);
     EXPECT_EQ(nets_count(test_captured(), "ended 2 connections that waited"), 1);
@@ -121,7 +125,8 @@ TEST_SIM(serve, short_of_descriptors_can_be_stopped_at_once_and_cancelled)
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
         test_capture();
         nets_fail_accepts(EMFILE, 1000);
-        crank_task *server = crank_spawn(nets_serve_echo, l);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
         crank_try(crank_sleep(0.05));
         double before = crank_time();
         crank_try(cancelled ? crank_cancel(server) : crank_listener_stop(l, 0));
@@ -156,7 +161,8 @@ static int come_and_go(crank_listener *l, int times)
 static int serve_thousands(int clients, int times)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     CRANK_GROUP(all);
     for (int i = 0; i < clients; i++)
         crank_group_spawn(&all, come_and_go, l, times);

@@ -6,7 +6,8 @@
 TEST_EACH_BACKEND(serve, that_is_cancelled_ends_when_its_handlers_have)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     crank_try(nets_expect_echo(a));
@@ -26,7 +27,8 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_with_connections_not_begun_ends_them)
     crank_stream *clients[20];
     for (int i = 0; i < 20; i++)
         clients[i] = nets_connect(l);
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     crank_try(crank_sleep(0));
     EXPECT_EQ(crank_cancel(server), 0);
     EXPECT_EQ(crank_await(server), -ECANCELED);
@@ -39,7 +41,8 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_with_connections_not_begun_ends_them)
 TEST_SIM(serve, that_is_stopped_cancels_an_idle_handler_after_the_grace)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     CRANK_AUTO_STREAM crank_stream *idle = nets_connect(l);
     crank_try(nets_expect_echo(idle));
     double before = crank_time();
@@ -55,7 +58,8 @@ TEST_SIM(serve, that_is_stopped_cancels_an_idle_handler_after_the_grace)
 TEST_EACH_BACKEND(serve, that_is_stopped_ends_with_its_last_handler)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     crank_stream *s = nets_connect(l);
     crank_try(nets_expect_echo(s));
     crank_try(crank_listener_stop(l, CRANK_FOREVER));
@@ -79,7 +83,8 @@ TEST_SIM(serve, stopped_again_ends_at_the_earlier_of_both_ends)
         { 3, 2, CRANK_FOREVER, 3 } };
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(nets_serve_echo, l);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
         crank_task *other = crank_spawn(nets_serve_echo, l);
         CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
         CRANK_AUTO_STREAM crank_stream *t = nets_connect(l);
@@ -105,7 +110,8 @@ static int serve_goodbye(crank_listener *l) { return crank_serve(l, say_when_sto
 TEST_EACH_BACKEND(listener, wait_stop_lets_a_handler_end_by_itself)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_goodbye, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_goodbye, l);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     while (crank_listener_connections(l) < 2)
@@ -162,7 +168,8 @@ TEST_SIM(serve, stopped_in_the_turn_of_the_last_handlers_end_gives_0)
     for (size_t i = 0; i < CRANK_COUNT(graces); i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
         crank_task *first = i % 2 ? crank_spawn(stop_later, l, 1.0, graces[i]) : NULL;
-        crank_task *server = crank_spawn(serve_end_after, l, 1.0);
+        CRANK_GROUP(servers);
+        crank_task *server = crank_group_spawn(&servers, serve_end_after, l, 1.0);
         CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
         EXPECT(s);
         crank_task *last = first ? NULL : crank_spawn(stop_later, l, 1.0, graces[i]);
@@ -175,7 +182,8 @@ TEST_SIM(serve, stopped_in_the_turn_of_the_last_handlers_end_gives_0)
 TEST_SIM(serve, whose_grace_ends_in_the_turn_of_the_last_handlers_end_gives_0)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_end_after, l, 2.0);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_end_after, l, 2.0);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     EXPECT(s);
     while (crank_listener_connections(l) < 1)
@@ -219,7 +227,8 @@ static int serve_stubborn(crank_listener *l) { return crank_serve(l, refuse_to_e
 TEST_SIM(serve, names_a_handler_that_ignores_its_cancellation)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_stubborn, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_stubborn, l);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     EXPECT(s);
     crank_try(nets_settle());
@@ -243,7 +252,8 @@ static int serve_much(crank_listener *l) { return crank_serve(l, write_much); }
 TEST_SIM(stop, resets_a_connection_whose_rest_is_not_sent_in_the_grace_seconds)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_much, l);
+    CRANK_GROUP(servers);
+    crank_task *server = crank_group_spawn(&servers, serve_much, l);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     char buf[4096];
     long n, read = 0;

@@ -247,6 +247,23 @@ static int open_pair(side *a, side *b)
     return 0;
 }
 
+static int open_pairs(unsigned pairs)
+{
+    for (unsigned i = 0; i < pairs; i++) {
+        int err = open_pair(&w.sides[2 * i], &w.sides[2 * i + 1]);
+        if (err < 0) {
+            while (i-- > 0) {
+                crank_abort(w.sides[2 * i].stream);
+                crank_abort(w.sides[2 * i + 1].stream);
+                (void)crank_close(w.sides[2 * i].stream);
+                (void)crank_close(w.sides[2 * i + 1].stream);
+            }
+            return err;
+        }
+    }
+    return 0;
+}
+
 static void add(crank_task *task)
 {
     EXPECT(task);
@@ -281,8 +298,7 @@ static int program(uint64_t seed)
     unsigned pairs;
     w = (struct world){ .random = seed };
     pairs = 1 + dice(PAIRS);
-    for (unsigned i = 0; i < pairs; i++)
-        crank_try(open_pair(&w.sides[2 * i], &w.sides[2 * i + 1]));
+    crank_try(open_pairs(pairs));
     for (unsigned i = 0; i < 2 * pairs; i++)
         begin(&w.sides[i]);
     for (unsigned i = dice(20); i > 0; i--) {
