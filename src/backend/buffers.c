@@ -7,8 +7,6 @@
  * that a burst of traffic does not stay in memory. */
 #include "backend/buffers.h"
 
-#include <string.h>
-
 #define KEPT_BYTES ((size_t)4 * 1024 * 1024)
 
 static size_t index_of(enum cr_buffer_size size)
@@ -25,21 +23,21 @@ void cr_buffers_deinit(cr_buffers *buffers)
 {
     for (size_t i = 0; i < CR_BUFFER_SIZES; i++)
         while (buffers->sizes[i].first) {
-            void *buf = buffers->sizes[i].first;
-            memcpy(&buffers->sizes[i].first, buf, sizeof buf);
-            cr_free(buffers->sys, buf);
+            cr_free_buffer *first = buffers->sizes[i].first;
+            buffers->sizes[i].first = first->next;
+            cr_free(buffers->sys, first);
         }
 }
 
 void *cr_buffers_take(cr_buffers *buffers, enum cr_buffer_size size)
 {
     size_t i = index_of(size);
-    void *buf = buffers->sizes[i].first;
-    if (CR_UNLIKELY(!buf))
+    cr_free_buffer *first = buffers->sizes[i].first;
+    if (CR_UNLIKELY(!first))
         return cr_alloc(buffers->sys, size);
-    memcpy(&buffers->sizes[i].first, buf, sizeof buf);
+    buffers->sizes[i].first = first->next;
     buffers->sizes[i].free--;
-    return buf;
+    return first;
 }
 
 void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffer_size size)
@@ -49,7 +47,8 @@ void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffer_size size)
         cr_free(buffers->sys, buf);
         return;
     }
-    memcpy(buf, &buffers->sizes[i].first, sizeof buf);
-    buffers->sizes[i].first = buf;
+    cr_free_buffer *first = buf;
+    first->next = buffers->sizes[i].first;
+    buffers->sizes[i].first = first;
     buffers->sizes[i].free++;
 }

@@ -16,10 +16,15 @@ enum cr_buffer_size {
 };
 #define CR_BUFFER_SIZES 3
 
+/* What stands at the beginning of one that is free. */
+typedef struct cr_free_buffer {
+    struct cr_free_buffer *next;
+} cr_free_buffer;
+
 typedef struct cr_buffers {
     const cr_sys *sys;
     struct {
-        void *first;   /* of those that are free; each begins with the address of the next */
+        cr_free_buffer *first;
         uint32_t free; /* how many */
     } sizes[CR_BUFFER_SIZES];
 } cr_buffers;
