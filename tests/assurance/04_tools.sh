@@ -52,8 +52,8 @@ ran valgrind capture_ behaviour_task behaviour_generator behaviour_lock
 silent "gcc -fanalyzer" bash -c 'analyze "$@"' analyze < <(files)
 silent "clang-tidy" bash -c 'tidy "$@"' tidy < <(files)
 # It cannot read what these macros are made of: to it they are names.
-silent "cppcheck" cppcheck -Ucrank_within -UCRANK_FRAME_ -Ucrank_group_spawn -q --std=c11 --enable=warning,performance,portability --inline-suppr \
-    --template='{file}:{line}: {id}: {message}' --error-exitcode=1 -D__x86_64__ -D__linux__ -D_GNU_SOURCE \
-    -Iinclude -Isrc <<<src
+silent "cppcheck" cppcheck -Ucrank_within -UCRANK_FRAME_ -Ucrank_group_spawn -q --std=c11 \
+    --enable=warning,performance,portability --inline-suppr --template='{file}:{line}: {id}: {message}' \
+    --error-exitcode=1 -D__x86_64__ -D__linux__ -D_GNU_SOURCE -Iinclude -Isrc <<<src
 echo "figures: 0 reports, 0 suppressions; tests passed under ${notes%, }: no finding"
 finish
