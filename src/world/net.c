@@ -196,6 +196,14 @@ static void cut_off(cr_world *world, cr_arrival *arrival, const cr_arrival_type 
             &world->net.arrivals, timeout, cr_world_now(world) + ANSWER_MAX, &unanswered);
 }
 
+/* When it arrives, sent now: a refusal takes the way back to its sender. */
+static int64_t arrival_again(cr_world *world, const cr_arrival *arrival)
+{
+    const cr_endpoint *s = arrival->sender;
+    return arrival->type->backwards ? cr_host_arrival(world, s->peer_host, s->host, 0)
+                                    : cr_wire_arrival(world, s, 0);
+}
+
 /* What has no instant, and is not cut off any more, is under way again. */
 static void resume(cr_world *world)
 {
@@ -206,8 +214,9 @@ static void resume(cr_world *world)
         next = arrival->next;
         if (arrival->at != CR_NEVER || is_cut_off(world, arrival))
             continue;
+        int64_t at = arrival_again(world, arrival);
         cr_arrival_drop(all, arrival);
-        cr_arrival_plan(all, arrival, cr_wire_arrival(world, s, 0), type);
+        cr_arrival_plan(all, arrival, at, type);
         if (s->timeout.type == &unanswered)
             cr_arrival_drop(all, &s->timeout);
     }

@@ -226,6 +226,26 @@ HOSTS(that_are_cut_off_cannot_be_called)
     EXPECT_EQ(CALL(n, close, listener), 0);
 }
 
+/* The refusal is held on the way back, which is the slower one, and takes that way when it is healed. */
+HOSTS(that_are_healed_have_a_refusal_by_the_way_that_it_takes)
+{
+    int one = cr_host_add(n->world, "one"), fd = open_on(n, 0), tries = 0;
+    cr_host_link(n->world, 0, one, &(cr_link){ .latency = 10 * MS });
+    cr_host_link(n->world, one, 0, &(cr_link){ .latency = 70 * MS });
+    EXPECT_EQ(call_host(n, fd, one, 80), -EINPROGRESS);
+    cr_host_cut(n->world, one, 0);
+    int64_t start = cr_world_now(n->world);
+    while (cr_world_now(n->world) - start < 80 * MS)
+        wait_a_little(n, &tries);
+    EXPECT_EQ(events_now(n, fd), 0);
+    cr_world_pass(n->world, start + 60 * CR_SECOND);
+    cr_net_heal(n->world, one, 0);
+    await_events(n, fd, EPOLLERR);
+    EXPECT_EQ(cr_world_now(n->world) - start, 60 * CR_SECOND + 70 * MS);
+    EXPECT_EQ(error_of(n, fd), ECONNREFUSED);
+    EXPECT_EQ(CALL(n, close, fd), 0);
+}
+
 HOSTS(that_are_cut_off_hear_of_no_reset)
 {
     int one = cr_host_add(n->world, "one");
