@@ -47,7 +47,8 @@ CRANK_API int crank_sim_set_link(const char *from, const char *to, const crank_s
 CRANK_API int crank_sim_cut(const char *from, const char *to, bool one_way);
 /* Mend a cut, in both directions: what was held is on its way. 0, -ENOENT. */
 CRANK_API int crank_sim_heal(const char *from, const char *to);
-/* Reset all connections between two hosts, at both sides. 0, -ENOENT. */
+/* Reset all connections between two hosts, at both sides; those of a host with itself only where both names are its
+ * own. 0, -ENOENT. */
 CRANK_API int crank_sim_reset(const char *a, const char *b);
 /* Wait until no other task has run for cushion seconds: what was to happen at once has happened, and what is left waits
  * for time, or for nothing. 0 is the least time there is, a nanosecond. Works outside the simulator, too. Where tasks

@@ -265,12 +265,20 @@ void cr_net_kill(cr_world *world, int host)
     cr_keepalive_look(world);
 }
 
+/* As links are meant: every host is every other. */
+static bool goes_between(const cr_endpoint *s, int a, int b)
+{
+    bool within = s->host == s->peer_host && (a == CR_HOST_EVERY || b == CR_HOST_EVERY);
+    return !within && (a == CR_HOST_EVERY || s->host == a) &&
+           (b == CR_HOST_EVERY || s->peer_host == b);
+}
+
 void cr_net_reset(cr_world *world, int a, int b)
 {
     for (size_t at = 0; at < world->net.room; at++) {
         cr_endpoint *s = world->net.endpoints[at];
-        if (s && s->host == a && s->peer_host == b && s->state == CR_ENDPOINT_OPEN && s->peer &&
-            s->peer->state == CR_ENDPOINT_OPEN && !cr_endpoint_is_local(s)) {
+        if (s && s->state == CR_ENDPOINT_OPEN && s->peer && s->peer->state == CR_ENDPOINT_OPEN &&
+            !cr_endpoint_is_local(s) && goes_between(s, a, b)) {
             /* Not by arrivals: what is under way in both directions is lost as well. */
             cr_wire_end(world, s->peer, ECONNRESET);
             cr_wire_end(world, s, ECONNRESET);

@@ -53,7 +53,8 @@ void cr_net_heal(cr_world *world, int from, int to);
 void cr_net_kill(cr_world *world, int host);
 /* And on again: what peers still send to what is gone is answered by resets. */
 void cr_net_start(cr_world *world, int host);
-/* All connections from sockets of one host to another are reset, at both sides. */
+/* All connections from sockets of one host to another (CR_HOST_EVERY: to every other) are reset, at
+ * both sides. */
 void cr_net_reset(cr_world *world, int a, int b);
 /* Close all that is open. */
 void cr_net_deinit(cr_world *world);

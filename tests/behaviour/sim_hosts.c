@@ -284,6 +284,33 @@ TEST_SIM(sim_hosts, may_have_their_connections_reset)
     return stop(served);
 }
 
+/* What a read of the connection gives within a second. */
+static ssize_t word_of(crank_stream *s)
+{
+    char byte;
+    return crank_within(1, crank_read(s, &byte, 1));
+}
+TEST_SEEDS(sim_hosts, of_no_name_in_a_reset_are_all, 20)
+{
+    crank_task *first = server(), *second = crank_sim_host("second", echo_server), *own = crank_spawn(echo_server);
+    CRANK_AUTO_STREAM crank_stream *to_first = crank_try(crank_connect("server:7"));
+    CRANK_AUTO_STREAM crank_stream *to_second = crank_try(crank_connect("second:7"));
+    CRANK_AUTO_STREAM crank_stream *within = crank_try(crank_connect("127.0.0.1:7"));
+    crank_try(exchange(to_first, "before\n"));
+    crank_try(exchange(to_second, "before\n"));
+    crank_try(crank_sim_reset(NULL, "server"));
+    EXPECT_EQ(word_of(to_first), -ECONNRESET);
+    crank_try(exchange(to_second, "between\n"));
+    crank_try(crank_sim_reset(NULL, NULL));
+    EXPECT_EQ(word_of(to_second), -ECONNRESET);
+    crank_try(exchange(within, "after\n"));
+    crank_try(crank_sim_reset("sim", "sim"));
+    EXPECT_EQ(word_of(within), -ECONNRESET);
+    crank_try(stop(own));
+    crank_try(stop(second));
+    return stop(first);
+}
+
 /* ---- Power ---- */
 
 TEST_SEEDS(sim_hosts, that_are_killed_tell_nobody, 20)
