@@ -61,7 +61,7 @@ typedef struct crank_options {
     const char *choices;
     int choices_to;    /* a descriptor to which each choice is written, a crank_choice; 0: none; CRANK_CHOICES_TO */
     /* Simulator: the weather between all sockets of its network, "latency=0.05,jitter=0.1,reset=0.001": seconds and
-     * bytes per second as in crank_sim_link, shares as in crank_sim_faults; also CRANK_SIM_NET. */
+     * bytes per second as in crank_sim_link, shares as there and in crank_sim_faults; also CRANK_SIM_NET. */
     const char *sim_net;
     size_t stack_size; /* bytes usable per task: 0 is 192 KiB; rounded up to 48 KiB, 192 KiB, 1 or 8 MiB: the most */
     bool debug;        /* more checks and reports; also CRANK_DEBUG=1 */

@@ -34,11 +34,13 @@ typedef struct crank_sim_link {
     double jitter;    /* seconds that the seed adds at most, for each piece; nothing with seed 0 */
     double tail;      /* seconds that it adds besides to one piece of 64 */
     double bandwidth; /* bytes per second; 0: any number at once */
+    double loss;      /* of datagrams the share, from 0 to 1, that does not arrive; streams lose nothing */
+    double copies;    /* and of those that do the share that arrives twice */
 } crank_sim_link;
 
 /* Set what lies between two hosts, from one to the other; NULL for both: between all, also those that are made later.
  * What is under way already arrives as it would have. Within a host everything arrives at once. 0; fails with -ENOENT
- * (no host has the name), -EINVAL (a field is negative or not a number). */
+ * (no host has the name), -EINVAL (a field is negative or not a number, or a share above 1). */
 CRANK_API int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *link);
 /* Let nothing arrive any more, in both directions or one way: what is sent, or under way, is held until the hosts are
  * healed. Connections outlive a short cut. A call fails with -ETIMEDOUT after 127 seconds, a connection that waits for
@@ -69,6 +71,7 @@ typedef struct crank_sim_faults {
     double half;   /* of connections, which break so at the side that accepted, and the other is told nothing */
     double accept; /* of connections, which are reset just before they are accepted */
     double lookup; /* of lookups, which no name server answers: -EAGAIN */
+    double spawn;  /* of starts of programs, which find no place for a process: -EAGAIN. The others give -ENOTSUP */
 } crank_sim_faults;
 /* 0; fails with -EINVAL (no share), -ENOTSUP. */
 CRANK_API int crank_sim_set_faults(const crank_sim_faults *faults);

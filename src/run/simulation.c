@@ -107,6 +107,9 @@ crank_task *crank_sim_host_(const char *name, crank_function_ *fn, const crank_s
 /* Also true of what is not a number. */
 static bool is_wrong(double value) { return !(value >= 0); }
 
+/* Also true of what is not a number. */
+static bool is_no_share(double value) { return !(value >= 0 && value <= 1); }
+
 /* The fields are looked at outside the simulator too: a test that is wrong is wrong everywhere. */
 int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *link)
 {
@@ -116,12 +119,16 @@ int crank_sim_set_link(const char *from, const char *to, const crank_sim_link *l
     if (is_wrong(link->latency) || is_wrong(link->jitter) || is_wrong(link->tail) ||
         is_wrong(link->bandwidth))
         return cr_error_set(-EINVAL, "crank_sim_set_link: a field is negative or not a number");
+    if (is_no_share(link->loss) || is_no_share(link->copies))
+        return cr_error_set(-EINVAL, "crank_sim_set_link: loss and copies are shares, from 0 to 1");
     if (!world)
         return 0;
     int err = find_two(world, (const char *[2]){ from, to }, "crank_sim_set_link", hosts);
     if (err < 0)
         return err;
-    const cr_link set = cr_weather_link(link->latency, link->jitter, link->tail, link->bandwidth);
+    cr_link set = cr_weather_link(link->latency, link->jitter, link->tail, link->bandwidth);
+    set.loss = link->loss;
+    set.copies = link->copies;
     cr_host_link(world, hosts[0], hosts[1], &set);
     return 0;
 }
@@ -172,20 +179,17 @@ int crank_sim_reset(const char *a, const char *b)
 
 /* ---- Faults and names ---- */
 
-/* Also true of what is not a number. */
-static bool is_no_share(double value) { return !(value >= 0 && value <= 1); }
-
 int crank_sim_set_faults(const crank_sim_faults *faults)
 {
     cr_world *world = world_of("crank_sim_set_faults");
     CR_CHECK(faults, "crank_sim_set_faults: the faults are NULL; zeros are none");
     if (is_no_share(faults->refuse) || is_no_share(faults->reset) || is_no_share(faults->half) ||
-        is_no_share(faults->accept) || is_no_share(faults->lookup))
+        is_no_share(faults->accept) || is_no_share(faults->lookup) || is_no_share(faults->spawn))
         return cr_error_set(-EINVAL, "crank_sim_set_faults: a share is not from 0 to 1");
     if (!world)
         return not_simulated("crank_sim_set_faults");
-    world->net.faults =
-        (cr_faults){ faults->refuse, faults->reset, faults->half, faults->accept, faults->lookup };
+    world->net.faults = (cr_faults){ faults->refuse, faults->reset, faults->half, faults->accept,
+        faults->lookup, faults->spawn };
     return 0;
 }
 

@@ -14,7 +14,6 @@
 
 #define JITTER_STEPS 4
 #define TAIL_ONE_OF 64
-#define SHARE_STEPS 1000 /* a loss of one in a thousand is the smallest */
 
 /* NULL: of host 0 alone. */
 static cr_route *route(const cr_world *world, int from, int to)
@@ -136,9 +135,15 @@ bool cr_host_is_cut(const cr_world *world, int from, int to)
     return r && (r->cut || hosts->all[from].down || hosts->all[to].down);
 }
 
+/* From a host to itself too. */
+static cr_route *way(cr_world *world, int from, int to)
+{
+    return from == to ? &world->net.hosts.within : route(world, from, to);
+}
+
 int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
 {
-    cr_route *r = from == to ? &world->net.hosts.within : route(world, from, to);
+    cr_route *r = way(world, from, to);
     int64_t at = cr_world_now(world);
     /* The link passes bytes on one after the other: what is sent while it is busy queues up. */
     if (r->link.bandwidth) {
@@ -155,25 +160,14 @@ int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n)
     return at;
 }
 
-/* The plain choice, which is seed 0's as well, is that it does not, unless it always does. */
-static bool happens(cr_world *world, double share)
-{
-    size_t often = (size_t)(share * SHARE_STEPS + 0.5);
-    if (often == 0)
-        return false;
-    return often >= SHARE_STEPS || cr_world_choose(world, SHARE_STEPS) >= SHARE_STEPS - often;
-}
-
 bool cr_host_loses(cr_world *world, int from, int to)
 {
-    const cr_route *r = from == to ? NULL : route(world, from, to);
-    return r && happens(world, r->link.loss);
+    return cr_world_strikes(world, way(world, from, to)->link.loss);
 }
 
 bool cr_host_copies(cr_world *world, int from, int to)
 {
-    const cr_route *r = from == to ? NULL : route(world, from, to);
-    return r && happens(world, r->link.copies);
+    return cr_world_strikes(world, way(world, from, to)->link.copies);
 }
 
 void cr_host_deinit(cr_world *world)

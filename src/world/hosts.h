@@ -30,8 +30,8 @@ void cr_host_power(cr_world *world, int host, bool on);
 bool cr_host_is_cut(const cr_world *world, int from, int to);
 /* When so many bytes that are sent now arrive. */
 int64_t cr_host_arrival(cr_world *world, int from, int to, size_t n);
-/* Is the datagram that is sent now lost on its way, or does it arrive twice? Of a link that has
- * such a share the seed decides. */
+/* Is the datagram that is sent now lost on its way, or does it arrive twice? A fault, by the link's
+ * share (cr_world_strikes). */
 bool cr_host_loses(cr_world *world, int from, int to);
 bool cr_host_copies(cr_world *world, int from, int to);
 void cr_host_deinit(cr_world *world);

@@ -268,13 +268,14 @@ static int sim_interface_index(void *context, const char *name)
     return strcmp(name, "lo") == 0 ? 1 : strcmp(name, "eth0") == 0 ? 2 : -ENODEV;
 }
 
-/* A program runs in real time, of which a simulation has none: there are no processes. */
+/* A program runs in real time, of which a simulation has none: there are no processes. Only what a
+ * full table of processes does to the caller can be had. */
 static int sim_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
 {
-    (void)context;
+    cr_world *world = context;
     (void)asked;
     (void)ret_pidfd;
-    return -ENOTSUP;
+    return cr_world_strikes(world, world->net.faults.spawn) ? -EAGAIN : -ENOTSUP;
 }
 
 static int sim_wait_pidfd(void *context, int fd, int *ret_status)

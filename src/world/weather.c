@@ -12,9 +12,23 @@
 
 #include "world/hosts.h"
 
-enum key { LATENCY, JITTER, TAIL, BANDWIDTH, REFUSE, RESET, HALF, ACCEPT, LOOKUP, KEYS };
-static const char *const names[KEYS] = { "latency", "jitter", "tail", "bandwidth", "refuse",
-    "reset", "half", "accept", "lookup" };
+enum key {
+    LATENCY,
+    JITTER,
+    TAIL,
+    BANDWIDTH,
+    LOSS, /* the first of the shares */
+    COPIES,
+    REFUSE,
+    RESET,
+    HALF,
+    ACCEPT,
+    LOOKUP,
+    SPAWN,
+    KEYS
+};
+static const char *const names[KEYS] = { "latency", "jitter", "tail", "bandwidth", "loss", "copies",
+    "refuse", "reset", "half", "accept", "lookup", "spawn" };
 
 /* As cr_loop_nanoseconds, which this rank does not know. */
 static int64_t span(double seconds)
@@ -44,13 +58,13 @@ static const char *read_one(const char **at, double values[KEYS])
     while (key < KEYS && (strlen(names[key]) != length || strncmp(names[key], *at, length) != 0))
         key++;
     if (key == KEYS)
-        return "CRANK_SIM_NET has a key that is none of latency, jitter, tail, bandwidth, refuse, "
-               "reset, half, accept, lookup";
+        return "CRANK_SIM_NET has a key that is none of latency, jitter, tail, bandwidth, loss, "
+               "copies, refuse, reset, half, accept, lookup, spawn";
     const char *number = *at + length + ((*at)[length] == '=');
     values[key] = strtod(number, &end);
     if ((*at)[length] != '=' || end == number || (*end && *end != ','))
         return "CRANK_SIM_NET is not a list of KEY=NUMBER,KEY=NUMBER";
-    if (!(values[key] >= 0) || (key >= REFUSE && values[key] > 1))
+    if (!(values[key] >= 0) || (key >= LOSS && values[key] > 1))
         return "CRANK_SIM_NET has a number below 0, or a share above 1";
     *at = *end ? end + 1 : end;
     return NULL;
@@ -69,8 +83,11 @@ int cr_weather_read(const char *text, cr_weather *ret_weather, const char **ret_
     /* Written at the end only: a text with a mistake changes nothing. */
     *ret_weather = (cr_weather){
         .link = cr_weather_link(values[LATENCY], values[JITTER], values[TAIL], values[BANDWIDTH]),
-        .faults = { values[REFUSE], values[RESET], values[HALF], values[ACCEPT], values[LOOKUP] },
+        .faults = { values[REFUSE], values[RESET], values[HALF], values[ACCEPT], values[LOOKUP],
+            values[SPAWN] },
     };
+    ret_weather->link.loss = values[LOSS];
+    ret_weather->link.copies = values[COPIES];
     return 0;
 }
 

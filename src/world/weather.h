@@ -15,6 +15,6 @@ typedef struct cr_weather {
 int cr_weather_read(const char *text, cr_weather *ret_weather, const char **ret_why);
 /* The weather between all hosts, and between the sockets of one. */
 void cr_weather_set(cr_world *world, const cr_weather *weather);
-/* A link from seconds and bytes per second. */
+/* A link from seconds and bytes per second, which neither loses nor copies datagrams. */
 cr_link cr_weather_link(double latency, double jitter, double tail, double bandwidth);
 #endif

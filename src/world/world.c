@@ -3,8 +3,9 @@
  *
  * Whatever the contracts of backend and network leave open is one call of choose: with seed 0 the
  * plain order, else a number from the seed, or from a list. Every choice and jump goes into the
- * hash, which is thereby equal for equal runs. Only the loop's thread chooses, notes and lets time
- * pass; workers read the clock. */
+ * hash, which is thereby equal for equal runs. Only the loop's thread lets time pass. It chooses
+ * and notes, and so does a worker for as long as it is the one thread that runs
+ * (thread/sim_pool.c). */
 #include "world/world.h"
 
 #define HASH_PRIME UINT64_C(0x100000001b3)

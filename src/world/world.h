@@ -20,7 +20,7 @@ struct cr_link {
     int64_t tail;       /* what it adds besides to one of many */
     uint64_t bandwidth; /* bytes per second */
     double loss;        /* the share of datagrams that do not arrive */
-    double copies;      /* and of those that arrive twice */
+    double copies;      /* and of the others the share that arrives twice */
 };
 
 /* From one host to another. */
@@ -60,6 +60,7 @@ typedef struct cr_faults {
     double half;   /* of connections, which end so at one side: the other is told nothing */
     double accept; /* of connections, which are reset before they are accepted */
     double lookup; /* of lookups, which no name server answers */
+    double spawn;  /* of starts of programs, for which there is no process */
 } cr_faults;
 
 /* The simulated network: see net.h. */

@@ -119,7 +119,104 @@ TEST_SIM(sim_faults, have_no_fault_whose_share_means_nothing)
     EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .refuse = 1.5 }), -EINVAL);
     EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .lookup = -0.1 }), -EINVAL);
     EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .half = NAN }), -EINVAL);
+    EXPECT_EQ(crank_sim_set_faults(&(crank_sim_faults){ .spawn = 2 }), -EINVAL);
     return 0;
+}
+
+/* Of so many starts, how many find no place for a process; the simulator runs no programs. */
+static int count_full(int starts)
+{
+    const char *const argv[] = { "true", NULL };
+    int full = 0;
+    for (int i = 0; i < starts; i++) {
+        EXPECT(!crank_process_start(argv, NULL));
+        EXPECT(errno == EAGAIN || errno == ENOTSUP);
+        full += errno == EAGAIN;
+    }
+    return full;
+}
+TEST_SEEDS(sim_faults, leave_no_place_for_processes_by_their_share, 5)
+{
+    EXPECT_EQ(count_full(10), 0);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .spawn = 0.5 }));
+    int full = count_full(200);
+    EXPECT(full > 60 && full < 140);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .spawn = 1 }));
+    EXPECT_EQ(count_full(10), 10);
+    EXPECT_CONTAINS(crank_error(), "cannot start true: ");
+    return 0;
+}
+
+/* ---- Datagrams ---- */
+
+enum { DATAGRAMS = 400 };
+/* How often each number has come, until none has for ten seconds. */
+static int receives_numbers(int *ret_times)
+{
+    int number = 0;
+    CRANK_AUTO_UDP crank_udp *udp = crank_try(crank_udp_open("*:53", NULL));
+    for (;;) {
+        ssize_t n = crank_within(10, crank_udp_receive(udp, &number, sizeof number, NULL));
+        if (n == -ETIMEDOUT)
+            return 0;
+        EXPECT_EQ(crank_try(n), sizeof number);
+        ret_times[number]++;
+    }
+}
+static int sends_numbers(const char *to)
+{
+    CRANK_AUTO_UDP crank_udp *udp = crank_try(crank_udp_open(NULL, to));
+    for (int i = 0; i < DATAGRAMS; i++) {
+        crank_try(crank_sleep(0.001));
+        crank_try(crank_udp_send(udp, &i, sizeof i, NULL));
+    }
+    return 0;
+}
+/* How many have come to a host, of so many that were sent there; none more than most times. */
+static int count_arrivals(const char *host, const char *address, int most)
+{
+    int times[DATAGRAMS] = { 0 }, all = 0;
+    crank_task *receiver = crank_sim_host(host, receives_numbers, times);
+    crank_try(sends_numbers(address));
+    crank_try(crank_await(receiver));
+    crank_try(crank_sim_settle(0)); /* the next receiver has the port when the loop has given up the last one's poll */
+    for (int i = 0; i < DATAGRAMS; i++) {
+        EXPECT(times[i] <= most);
+        all += times[i];
+    }
+    return all;
+}
+TEST_SEEDS(sim_links, lose_and_copy_their_share_of_datagrams_and_nothing_of_a_stream, 5)
+{
+    crank_task *served = server();
+    crank_try(crank_sleep(1));
+    crank_try(crank_sim_set_link("sim", "server", &(crank_sim_link){ .loss = 0.25 }));
+    int arrived = count_arrivals("server", "10.0.0.2:53", 1);
+    EXPECT(arrived > 240 && arrived < 360);
+    crank_try(crank_sim_set_link("sim", "server", &(crank_sim_link){ .copies = 0.25 }));
+    arrived = count_arrivals("server", "10.0.0.2:53", 2);
+    EXPECT(arrived > 440 && arrived < 560);
+    crank_try(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .loss = 1, .copies = 1 }));
+    EXPECT_EQ(count_arrivals("server", "10.0.0.2:53", 0), 0);
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("10.0.0.2:7"));
+    crank_try(exchange(s, "whole\n"));
+    return stop(served);
+}
+
+static int arrived_within;
+static int within_a_host(void)
+{
+    arrived_within = crank_try(count_arrivals("sim", "127.0.0.1:53", 2));
+    return 0;
+}
+TEST(sim_links, of_the_weather_are_those_within_a_host_too)
+{
+    crank_options options = { .backend = CRANK_BACKEND_SIM, .sim_net = "loss=1" };
+    EXPECT_EQ(crank_run_with(&options, within_a_host), 0);
+    EXPECT_EQ(arrived_within, 0);
+    options.sim_net = "copies=1";
+    EXPECT_EQ(crank_run_with(&options, within_a_host), 0);
+    EXPECT_EQ(arrived_within, 2 * DATAGRAMS);
 }
 
 /* ---- Names that are given ---- */

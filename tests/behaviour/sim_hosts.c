@@ -170,6 +170,9 @@ TEST_SIM(sim_hosts, have_no_link_with_a_field_that_means_nothing)
 {
     EXPECT_EQ(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .latency = -1 }), -EINVAL);
     EXPECT_EQ(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .bandwidth = NAN }), -EINVAL);
+    EXPECT_EQ(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .loss = 1.5 }), -EINVAL);
+    EXPECT_EQ(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .copies = NAN }), -EINVAL);
+    EXPECT_CONTAINS(crank_error(), "crank_sim_set_link: loss and copies are shares");
     EXPECT_EQ(crank_sim_set_link("sim", "nobody", &(crank_sim_link){ .latency = 1 }), -ENOENT);
     EXPECT_CONTAINS(crank_error(), "crank_sim_set_link: no host of the simulated network is called nobody");
     return 0;

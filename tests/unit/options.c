@@ -114,6 +114,7 @@ TEST(options, of_the_weather_are_keys_and_numbers)
         { "latency=-1", "CRANK_SIM_NET has a number below 0" },
         { "jitter=nan", "CRANK_SIM_NET has a number below 0" },
         { "reset=1.01", "CRANK_SIM_NET has a number below 0, or a share above 1" },
+        { "loss=2", "CRANK_SIM_NET has a number below 0, or a share above 1" },
     };
     char line[100];
     for (size_t i = 0; i < CRANK_COUNT(wrong); i++) {

@@ -277,7 +277,11 @@ static void loses(net *n)
         EXPECT(s.times[i] <= 1);
     close_far(n, &f);
 }
-TEST(link, loses_its_share_of_datagrams) { run_seeds(loses); }
+TEST(link, loses_its_share_of_datagrams)
+{
+    run_net(loses, 0);
+    run_seeds(loses);
+}
 
 static void copies(net *n)
 {
@@ -288,7 +292,11 @@ static void copies(net *n)
         EXPECT(s.times[i] == 1 || s.times[i] == 2);
     close_far(n, &f);
 }
-TEST(link, delivers_its_share_of_datagrams_twice) { run_seeds(copies); }
+TEST(link, delivers_its_share_of_datagrams_twice)
+{
+    run_net(copies, 0);
+    run_seeds(copies);
+}
 
 static int late_in_all;
 static void reorders(net *n)
@@ -307,7 +315,7 @@ TEST(link, delivers_datagrams_in_another_order)
 
 static void in_order(net *n)
 {
-    far f = connect_far(n, (cr_link){ .latency = 10 * MS, .jitter = 30 * MS, .loss = 0.3, .copies = 0.3 });
+    far f = connect_far(n, (cr_link){ .latency = 10 * MS, .jitter = 30 * MS });
     int64_t start = cr_world_now(n->world);
     seen s = send_numbers(n, &f);
     EXPECT_EQ(s.total, SENT);
