@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* table.c: the OS as the simulator shows it; beginning and end of a world.
+/* table.c: the OS as the simulator shows it, but for the network; beginning and end of a world.
  *
- * Clock, chance, sockets and network interfaces are the simulator's; all else is the table it was
- * opened with, whose entries want their own context: hence a function for each. A socket of the
- * real table's, which the program got elsewhere, is handed on by its number. The clock moves only
- * in the simulator's turn. Chance comes from the seed, in a stream of its own: drawing a number
- * does not change the choices.
+ * Clock and chance are the simulator's, as are sockets, programs and network interfaces
+ * (table_network.c); all else is the table it was opened with, whose entries want their own
+ * context: hence a function for each. The clock moves only in the simulator's turn. Chance comes
+ * from the seed, in a stream of its own: drawing a number does not change the choices.
  *
  * Standing on the given table and not on the real one, it can be stacked on the failing table of
  * the tests: a fault is then injected into a run that the seed decides. */
-#include "world/world.h"
+#include "world/table.h"
 
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -24,80 +22,77 @@
 /* The program's own chance differs from that of the choices by its start. */
 #define RANDOM_STREAM UINT64_C(0x6368616e6365)
 
-/* The context of this table is its record, of which the given table's entries must not know. */
-static const cr_sys *real_of(void *context) { return ((cr_world *)context)->real; }
-
 /* Memory is real: the tests' failing table below this one may make it short. */
 static void *sim_alloc(void *context, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->alloc(real->context, size);
 }
 
 static void *sim_alloc_zero(void *context, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->alloc_zero(real->context, size);
 }
 
 static void *sim_resize(void *context, void *memory, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->resize(real->context, memory, size);
 }
 
 static void sim_free(void *context, void *memory)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     real->free(real->context, memory);
 }
 
 static void *sim_map(void *context, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->map(real->context, size);
 }
 
 static int sim_unmap(void *context, void *memory, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->unmap(real->context, memory, size);
 }
 
 static int sim_advise(void *context, void *memory, size_t size, int advice)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->advise(real->context, memory, size, advice);
 }
 
 static int sim_protect_none(void *context, void *memory, size_t size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->protect_none(real->context, memory, size);
 }
 
 static ssize_t sim_advise_many(void *context, const struct iovec *ranges, size_t n, int advice)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->advise_many(real->context, ranges, n, advice);
 }
 
 /* Threads are real; that one of them runs at a time is sim_pool.c's doing. */
 static int sim_thread_join(void *context, unsigned long thread)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->thread_join(real->context, thread);
 }
 
 static int sim_thread_detach(void *context, unsigned long thread)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->thread_detach(real->context, thread);
 }
 
 static unsigned sim_cores(void *context)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->cores(real->context);
 }
 
@@ -105,31 +100,31 @@ static unsigned sim_cores(void *context)
  * the simulator too. */
 static int64_t sim_thread_time(void *context, unsigned long thread)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->thread_time(real->context, thread);
 }
 
 static int sim_thread_id(void *context)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->thread_id(real->context);
 }
 
 static long sim_without_sigpipe(void *context, long (*fn)(void *), void *arg)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->without_sigpipe(real->context, fn, arg);
 }
 
 static int sim_signal_running(void *context, const cr_signal *asked, int *ret_timer)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->signal_running(real->context, asked, ret_timer);
 }
 
 static void sim_signal_end(void *context, int timer)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     real->signal_end(real->context, timer);
 }
 
@@ -137,7 +132,7 @@ static int sim_close(void *context, int fd)
 {
     if (cr_is_virtual(fd))
         return cr_net_close(context, fd);
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->close(real->context, fd);
 }
 
@@ -145,7 +140,7 @@ static ssize_t sim_read(void *context, int fd, void *buf, size_t size)
 {
     if (cr_is_virtual(fd))
         return cr_net_recv(context, fd, buf, size, 0);
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->read(real->context, fd, buf, size);
 }
 
@@ -153,13 +148,13 @@ static ssize_t sim_write(void *context, int fd, const void *buf, size_t size)
 {
     if (cr_is_virtual(fd))
         return cr_net_send(context, fd, buf, size, 0);
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->write(real->context, fd, buf, size);
 }
 
 static int sim_open(void *context, const char *path, int flags, unsigned mode)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->open(real->context, path, flags, mode);
 }
 
@@ -173,7 +168,7 @@ static int sim_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
 
 static int sim_is_terminal(void *context, int fd)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return cr_is_virtual(fd) ? 0 : real->is_terminal(real->context, fd);
 }
 
@@ -181,19 +176,19 @@ static int sim_is_terminal(void *context, int fd)
  * where no deadline is given, are real ones. */
 static int sim_eventfd(void *context, unsigned value, int flags)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->eventfd(real->context, value, flags);
 }
 
 static int sim_timerfd(void *context)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->timerfd(real->context);
 }
 
 static int sim_timerfd_set(void *context, int fd, int64_t at)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->timerfd_set(real->context, fd, at);
 }
 
@@ -201,7 +196,7 @@ static int sim_stat(void *context, int fd, struct stat *ret_stat)
 {
     if (cr_is_virtual(fd))
         return cr_net_stat(context, fd, ret_stat);
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->stat(real->context, fd, ret_stat);
 }
 
@@ -210,31 +205,31 @@ static int sim_make_own(void *context, int fd)
 {
     if (cr_is_virtual(fd))
         return 0;
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->make_own(real->context, fd);
 }
 
 static int sim_lock(void *context, int fd)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->lock(real->context, fd);
 }
 
 static int sim_path_stat(void *context, const char *path, struct stat *ret_stat)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->path_stat(real->context, path, ret_stat);
 }
 
 static int sim_path_mode(void *context, const char *path, unsigned mode)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->path_mode(real->context, path, mode);
 }
 
 static int sim_path_unlink(void *context, const char *path)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->path_unlink(real->context, path);
 }
 
@@ -243,7 +238,7 @@ static ssize_t sim_read_at(
 {
     if (cr_is_virtual(fd))
         return offset < 0 ? cr_net_recv(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->read_at(real->context, fd, piece, offset, flags);
 }
 
@@ -252,243 +247,58 @@ static ssize_t sim_write_at(
 {
     if (cr_is_virtual(fd))
         return offset < 0 ? cr_net_send(context, fd, piece->iov_base, piece->iov_len, 0) : -ESPIPE;
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->write_at(real->context, fd, piece, offset, flags);
-}
-
-/* Neither is the machine's: a seed means the same on every machine. */
-static size_t sim_descriptors_max(void *context)
-{
-    (void)context;
-    return 65536;
-}
-static int sim_interface_index(void *context, const char *name)
-{
-    (void)context;
-    return strcmp(name, "lo") == 0 ? 1 : strcmp(name, "eth0") == 0 ? 2 : -ENODEV;
-}
-
-/* A program runs in real time, of which a simulation has none: there are no processes. Only what a
- * full table of processes does to the caller can be had. */
-static int sim_spawn(void *context, const cr_spawn *asked, int *ret_pidfd)
-{
-    cr_world *world = context;
-    (void)asked;
-    (void)ret_pidfd;
-    return cr_world_strikes(world, world->net.faults.spawn) ? -EAGAIN : -ENOTSUP;
-}
-
-static int sim_wait_pidfd(void *context, int fd, int *ret_status)
-{
-    (void)context;
-    (void)fd;
-    (void)ret_status;
-    return -ENOTSUP;
-}
-
-static int sim_signal_pidfd(void *context, int fd, int signal)
-{
-    (void)context;
-    (void)fd;
-    (void)signal;
-    return -ENOTSUP;
-}
-
-static int sim_signal_group(void *context, int id, int signal)
-{
-    (void)context;
-    (void)id;
-    (void)signal;
-    return -ENOTSUP;
-}
-
-static int sim_resolve(
-    void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
-{
-    return cr_resolver_find(context, name, ret_addresses, max);
-}
-
-/* ---- sockets ---- */
-
-static int sim_socket(void *context, int family, int type, int protocol)
-{
-    return cr_net_socket(context, family, type, protocol);
-}
-
-static int sim_socket_pair(void *context, int family, int type, int ret_fds[2])
-{
-    return cr_net_pair(context, family, type, ret_fds);
-}
-
-static int sim_bind(void *context, int fd, const struct sockaddr *address, unsigned size)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_bind(context, fd, address, size);
-    const cr_sys *real = real_of(context);
-    return real->bind(real->context, fd, address, size);
-}
-
-static int sim_listen(void *context, int fd, int backlog)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_listen(context, fd, backlog);
-    const cr_sys *real = real_of(context);
-    return real->listen(real->context, fd, backlog);
-}
-
-static int sim_accept(void *context, int fd, struct sockaddr *address, unsigned *size)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_accept(context, fd, address, size);
-    const cr_sys *real = real_of(context);
-    return real->accept(real->context, fd, address, size);
-}
-
-static int sim_connect(void *context, int fd, const struct sockaddr *address, unsigned size)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_connect(context, fd, address, size);
-    const cr_sys *real = real_of(context);
-    return real->connect(real->context, fd, address, size);
-}
-
-static ssize_t sim_recv(void *context, int fd, void *buf, size_t size, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_recv(context, fd, buf, size, flags);
-    const cr_sys *real = real_of(context);
-    return real->recv(real->context, fd, buf, size, flags);
-}
-
-static ssize_t sim_send(void *context, int fd, const void *buf, size_t size, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_send(context, fd, buf, size, flags);
-    const cr_sys *real = real_of(context);
-    return real->send(real->context, fd, buf, size, flags);
-}
-
-static ssize_t sim_receive_message(void *context, int fd, struct msghdr *message, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_receive_message(context, fd, message, flags);
-    const cr_sys *real = real_of(context);
-    return real->receive_message(real->context, fd, message, flags);
-}
-
-static ssize_t sim_send_message(void *context, int fd, const struct msghdr *message, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_send_message(context, fd, message, flags);
-    const cr_sys *real = real_of(context);
-    return real->send_message(real->context, fd, message, flags);
-}
-
-static int sim_receive_messages(
-    void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_receive_messages(context, fd, messages, n, flags);
-    const cr_sys *real = real_of(context);
-    return real->receive_messages(real->context, fd, messages, n, flags);
-}
-
-static int sim_send_messages(void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_send_messages(context, fd, messages, n, flags);
-    const cr_sys *real = real_of(context);
-    return real->send_messages(real->context, fd, messages, n, flags);
-}
-
-static int sim_shutdown(void *context, int fd, int how)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_shutdown(context, fd, how);
-    const cr_sys *real = real_of(context);
-    return real->shutdown(real->context, fd, how);
-}
-
-static int sim_set_option(void *context, int fd, const cr_socket_option *option)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_set_option(context, fd, option);
-    const cr_sys *real = real_of(context);
-    return real->set_option(real->context, fd, option);
-}
-
-static int sim_get_option(void *context, int fd, cr_socket_option *option)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_get_option(context, fd, option);
-    const cr_sys *real = real_of(context);
-    return real->get_option(real->context, fd, option);
-}
-
-static int sim_own_name(void *context, int fd, struct sockaddr *address, unsigned *size)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_own_name(context, fd, address, size);
-    const cr_sys *real = real_of(context);
-    return real->own_name(real->context, fd, address, size);
-}
-
-static int sim_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size)
-{
-    if (cr_is_virtual(fd))
-        return cr_net_peer_name(context, fd, address, size);
-    const cr_sys *real = real_of(context);
-    return real->peer_name(real->context, fd, address, size);
 }
 
 /* The simulator itself polls; these are for a loop on another backend that stands on this table. */
 static int sim_epoll_create(void *context, int flags)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->epoll_create(real->context, flags);
 }
 
 static int sim_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_event *event)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->epoll_ctl(real->context, epfd, op, fd, event);
 }
 
 static int sim_epoll_wait(
     void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->epoll_wait(real->context, epfd, events, n, timeout_ns);
 }
 
 static int sim_poll(void *context, struct pollfd *fds, size_t n, int64_t timeout_ns)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->poll(real->context, fds, n, timeout_ns);
 }
 
 static int sim_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->uring_setup(real->context, entries, params);
 }
 
 static int sim_uring_register(void *context, int fd, unsigned opcode, void *arg, unsigned n)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->uring_register(real->context, fd, opcode, arg, n);
 }
 
 static int sim_thread_start(
     void *context, unsigned long *ret_thread, void *(*fn)(void *), void *arg, size_t stack_size)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->thread_start(real->context, ret_thread, fn, arg, stack_size);
 }
 
 static int sim_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 {
-    const cr_sys *real = real_of(context);
+    const cr_sys *real = cr_table_real(context);
     return real->uring_enter(real->context, fd, asked);
 }
 
@@ -497,34 +307,6 @@ static int64_t sim_now(void *context) { return cr_world_now(context); }
 
 /* Not thread-safe and need not be: one thread runs at a time. */
 static uint64_t sim_random(void *context) { return cr_prng_next(&((cr_world *)context)->random); }
-
-static void add_network(cr_sys *table)
-{
-    table->interface_index = sim_interface_index;
-    table->descriptors_max = sim_descriptors_max;
-    table->spawn = sim_spawn;
-    table->wait_pidfd = sim_wait_pidfd;
-    table->signal_pidfd = sim_signal_pidfd;
-    table->signal_group = sim_signal_group;
-    table->resolve = sim_resolve;
-    table->socket = sim_socket;
-    table->socket_pair = sim_socket_pair;
-    table->bind = sim_bind;
-    table->listen = sim_listen;
-    table->accept = sim_accept;
-    table->connect = sim_connect;
-    table->recv = sim_recv;
-    table->send = sim_send;
-    table->receive_message = sim_receive_message;
-    table->send_message = sim_send_message;
-    table->receive_messages = sim_receive_messages;
-    table->send_messages = sim_send_messages;
-    table->shutdown = sim_shutdown;
-    table->set_option = sim_set_option;
-    table->get_option = sim_get_option;
-    table->own_name = sim_own_name;
-    table->peer_name = sim_peer_name;
-}
 
 /* Every entry is named: one that is missing would be a NULL call. uring_map has none, for the
  * simulator opens no ring. */
@@ -577,7 +359,7 @@ static void make_table(cr_world *world)
         .uring_enter = sim_uring_enter,
         .uring_register = sim_uring_register,
     };
-    add_network(&world->table);
+    cr_table_network_add(&world->table);
 }
 
 void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
