@@ -67,13 +67,14 @@ CRANK_API const char *crank_own_name(const crank_stream *stream);
 CRANK_API int crank_peer_credentials(
     const crank_stream *stream, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
 /* Send a descriptor with a byte 0, behind what was written, over a unix socket; fd stays the caller's. 0; fails with
- * -ENOTSUP for other streams and in the simulator, -EBADF (fd is none), -ECANCELED (nothing was sent), and as
- * crank_flush. */
+ * -ENOTSUP for other streams, -EBADF (fd is none), -ETOOMANYREFS (too many are under way), -ECANCELED (nothing was
+ * sent), and as crank_flush. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_send_fd(crank_stream *stream, int fd);
 /* The next descriptor, close-on-exec, the caller's to close; its byte is taken. Fails with -ENODATA (the next byte
  * brings none, and stays; or the end has come, and crank_at_end says so), -EMFILE (it came and was lost: this process
  * may open no more), -ENOTSUP for other streams, and as crank_read. A descriptor whose byte is read as a byte is
- * closed; of the unread at most 32 are kept. */
+ * closed; of the unread at most 32 are kept. Under the simulator that of a listener or a UDP socket is one for crank's
+ * own calls alone, such as crank_listener_from_fds. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_receive_fd(crank_stream *stream);
 /* Two streams that are connected with each other. 0; fails with socketpair's errors, -ENOMEM. */
 CRANK_API CRANK_MUST_USE int crank_socket_pair(crank_stream **ret_a, crank_stream **ret_b);

@@ -120,6 +120,8 @@ struct cr_sys {
     int (*stat)(void *context, int fd, struct stat *ret_stat);
     /* O_NONBLOCK and close-on-exec, for one that was opened elsewhere */
     int (*make_own)(void *context, int fd);
+    /* another number for the same open file, the lowest that is free; close-on-exec */
+    int (*duplicate)(void *context, int fd);
     /* an exclusive flock, gone with the descriptor; -EWOULDBLOCK */
     int (*lock)(void *context, int fd);
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of

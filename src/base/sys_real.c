@@ -541,6 +541,7 @@ const cr_sys cr_sys_real = {
     .timerfd_set = real_timerfd_set,
     .stat = real_stat,
     .make_own = cr_sys_real_make_own,
+    .duplicate = cr_sys_real_duplicate,
     .lock = cr_sys_real_lock,
     .read_at = real_read_at,
     .write_at = real_write_at,

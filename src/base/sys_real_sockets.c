@@ -205,6 +205,12 @@ int cr_sys_real_make_own(void *context, int fd)
     return failed(fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
+int cr_sys_real_duplicate(void *context, int fd)
+{
+    (void)context;
+    return failed(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 int cr_sys_real_lock(void *context, int fd)
 {
     (void)context;

@@ -27,6 +27,7 @@ int cr_sys_real_interface_index(void *context, const char *name);
 int cr_sys_real_resolve(
     void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
 int cr_sys_real_make_own(void *context, int fd);
+int cr_sys_real_duplicate(void *context, int fd);
 int cr_sys_real_lock(void *context, int fd);
 int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat);
 int cr_sys_real_path_mode(void *context, const char *path, unsigned mode);

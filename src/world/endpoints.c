@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoints.c: the records of the simulated sockets.
  *
- * Owns their numbers, the lowest free one first, as the kernel gives them; the queues in which they
+ * Owns their numbers, the lowest free one first, as the kernel gives them, of which a socket may
+ * have several, as one has that was passed over another (rights.c); the queues in which they
  * wait to be accepted; and their life: a socket ends when it is closed and its peer is, for until
  * then the peer may read what it has sent. So two connected sockets are freed together. What they
  * do to each other is written in handshake.c and wire.c. */
@@ -9,6 +10,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "world/hosts.h"
 
 #define ROOM_FIRST 16
@@ -48,10 +50,37 @@ int cr_endpoint_number(cr_world *world, cr_endpoint *s)
         net->endpoints = endpoints;
         net->room = room;
     }
+    int number = CR_VIRTUAL_FIRST + (int)at;
     net->endpoints[at] = s;
     net->open++;
-    s->number = CR_VIRTUAL_FIRST + (int)at;
-    return s->number;
+    if (s->numbers++ == 0)
+        s->number = number;
+    return number;
+}
+
+/* By the lowest of the others it is found from now on. */
+unsigned cr_endpoint_forget(cr_world *world, cr_endpoint *s, int fd)
+{
+    cr_net *net = &world->net;
+    size_t at = 0;
+    net->endpoints[fd - CR_VIRTUAL_FIRST] = NULL;
+    net->open--;
+    s->numbers--;
+    while (s->numbers > 0 && net->endpoints[at] != s)
+        at++;
+    s->number = s->numbers > 0 ? CR_VIRTUAL_FIRST + (int)at : 0;
+    return s->numbers;
+}
+
+cr_endpoint *cr_endpoint_next(const cr_world *world, size_t *at)
+{
+    while (*at < world->net.room) {
+        int number = CR_VIRTUAL_FIRST + (int)*at;
+        cr_endpoint *s = world->net.endpoints[(*at)++];
+        if (s && s->number == number)
+            return s;
+    }
+    return NULL;
 }
 
 /* One that has given a call up may have memory from it. */
@@ -75,9 +104,11 @@ bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b)
     return true;
 }
 
-/* Its arrivals lie in the record: none of them may stay planned. */
+/* Its arrivals lie in the record: none of them may stay planned. Descriptors that it has sent were
+ * received, or closed when its peer was. */
 static void free_one(cr_world *world, cr_endpoint *s)
 {
+    CR_ASSERT(!s->rights);
     cr_arrival_drop(&world->net.arrivals, &s->handshake);
     cr_arrival_drop(&world->net.arrivals, &s->bytes);
     cr_arrival_drop(&world->net.arrivals, &s->fin);

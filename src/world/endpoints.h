@@ -21,6 +21,7 @@ typedef struct cr_name {
 } cr_name;
 
 typedef struct cr_packet cr_packet;
+typedef struct cr_rights cr_rights;
 
 /* What a UDP socket has received, oldest first, and what it has sent. */
 typedef struct cr_packets {
@@ -48,7 +49,8 @@ enum { CR_SHUT_RECV = 1, CR_SHUT_SEND = 2, CR_SHUT_BOTH = 3 };
 
 /* Alive as long as it is open, waits to be accepted, or what it has sent may still be read. */
 struct cr_endpoint {
-    int number; /* the descriptor; 0: none */
+    int number; /* the descriptor, of several the one it is found by (cr_endpoint_next); 0: none */
+    unsigned numbers;
     int family;
     int type; /* SOCK_STREAM, or SOCK_DGRAM: then OPEN means that it has a remote */
     enum cr_endpoint_state state;
@@ -62,6 +64,8 @@ struct cr_endpoint {
     cr_name peer_name;
     cr_endpoint *peer;
     cr_flow out;
+    cr_rights *rights; /* descriptors that go with bytes of it, in their order: rights.c */
+    unsigned passing;  /* how many messages have some */
     cr_arrival handshake;
     cr_arrival bytes;
     cr_arrival fin;
@@ -98,8 +102,13 @@ static inline int cr_endpoint_take_error(cr_endpoint *s)
 cr_endpoint *cr_endpoint_find(const cr_world *world, int fd);
 /* One without a number; NULL when memory is short. */
 cr_endpoint *cr_endpoint_new(cr_world *world, int family);
-/* Give it the lowest number that is free: that, or -ENOMEM. */
+/* Give it the lowest number that is free, also beside others: that, or -ENOMEM. */
 int cr_endpoint_number(cr_world *world, cr_endpoint *s);
+/* Take a number back: how many are left. */
+unsigned cr_endpoint_forget(cr_world *world, cr_endpoint *s, int fd);
+/* Each that is open, once, in the order of the descriptors, which is the same in equal runs: the
+ * next from *at on, 0 at first; NULL behind the last. */
+cr_endpoint *cr_endpoint_next(const cr_world *world, size_t *at);
 /* They are connected from now on. False when memory is short. */
 bool cr_endpoint_join(cr_world *world, cr_endpoint *a, cr_endpoint *b);
 /* Free what is closed and of no use to its peer either. */
@@ -153,6 +162,9 @@ bool cr_wire_readable(const cr_endpoint *s);
 bool cr_wire_writable(const cr_endpoint *s);
 /* A new connection, by the side that answers: does it break one day? */
 void cr_wire_doom(cr_world *world, cr_endpoint *s);
+/* sendmsg and recvmsg of a stream. */
+ssize_t cr_wire_send(cr_world *world, cr_endpoint *s, const struct msghdr *message);
+ssize_t cr_wire_receive(cr_world *world, cr_endpoint *s, struct msghdr *message, int flags);
 /* The descriptor goes: as Linux ends a connection, by its end or by a reset. */
 void cr_wire_close(cr_world *world, cr_endpoint *s);
 /* Tell the peer that the connection is no more. */

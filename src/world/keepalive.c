@@ -77,7 +77,8 @@ static void look_at(cr_world *world, cr_endpoint *s)
 
 void cr_keepalive_look(cr_world *world)
 {
-    for (size_t at = 0; at < world->net.room; at++)
-        if (world->net.endpoints[at])
-            look_at(world, world->net.endpoints[at]);
+    cr_endpoint *s;
+    size_t at = 0;
+    while ((s = cr_endpoint_next(world, &at)))
+        look_at(world, s);
 }

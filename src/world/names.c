@@ -182,15 +182,13 @@ static bool takes(const cr_endpoint *s, const cr_name *name, const cr_name *othe
     return name->any.sa_family == AF_INET6 && !s->options[CR_OPTION_ONLY_V6];
 }
 
-/* In the order of the descriptors, which is the same in equal runs. */
 static cr_endpoint *next_bound(const cr_world *world, size_t *at)
 {
-    while (*at < world->net.room) {
-        cr_endpoint *s = world->net.endpoints[(*at)++];
-        if (s && s->bound)
-            return s;
-    }
-    return NULL;
+    cr_endpoint *s;
+    do
+        s = cr_endpoint_next(world, at);
+    while (s && !s->bound);
+    return s;
 }
 
 /* May both have the port? */

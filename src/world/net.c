@@ -68,21 +68,26 @@ int cr_net_pair(cr_world *world, int family, int type, int ret_fds[2])
     return 0;
 }
 
+int cr_net_duplicate(cr_world *world, int fd)
+{
+    cr_endpoint *s = cr_endpoint_find(world, fd);
+    return s ? cr_endpoint_number(world, s) : -EBADF;
+}
+
+/* The number is free at once; the record stays while a peer may read from it. */
 int cr_net_close(cr_world *world, int fd)
 {
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
+    if (cr_endpoint_forget(world, s, fd) > 0)
+        return 0;
     if (s->type == SOCK_DGRAM)
         cr_packets_close(world, s);
     else if (s->state == CR_ENDPOINT_LISTENING)
         cr_handshake_stop(world, s);
     else
         cr_wire_close(world, s);
-    /* The number is free at once; the record stays while a peer may read from it. */
-    world->net.endpoints[fd - CR_VIRTUAL_FIRST] = NULL;
-    world->net.open--;
-    s->number = 0;
     s->closed = true;
     cr_endpoint_release(world, s);
     return 0;
@@ -248,9 +253,10 @@ void cr_net_kill(cr_world *world, int host)
 {
     cr_host_power(world, host, false);
     cr_packets_drop(world, host);
-    for (size_t at = 0; at < world->net.room; at++) {
-        cr_endpoint *s = world->net.endpoints[at];
-        if (!s || s->host != host || cr_endpoint_is_local(s))
+    cr_endpoint *s;
+    size_t at = 0;
+    while ((s = cr_endpoint_next(world, &at))) {
+        if (s->host != host || cr_endpoint_is_local(s))
             continue;
         if (s->state == CR_ENDPOINT_LISTENING) {
             cr_handshake_forget(world, s);
@@ -275,9 +281,10 @@ static bool goes_between(const cr_endpoint *s, int a, int b)
 
 void cr_net_reset(cr_world *world, int a, int b)
 {
-    for (size_t at = 0; at < world->net.room; at++) {
-        cr_endpoint *s = world->net.endpoints[at];
-        if (s && s->state == CR_ENDPOINT_OPEN && s->peer && s->peer->state == CR_ENDPOINT_OPEN &&
+    cr_endpoint *s;
+    size_t at = 0;
+    while ((s = cr_endpoint_next(world, &at))) {
+        if (s->state == CR_ENDPOINT_OPEN && s->peer && s->peer->state == CR_ENDPOINT_OPEN &&
             !cr_endpoint_is_local(s) && goes_between(s, a, b)) {
             /* Not by arrivals: what is under way in both directions is lost as well. */
             cr_wire_end(world, s->peer, ECONNRESET);

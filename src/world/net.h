@@ -21,7 +21,8 @@ int cr_net_accept(cr_world *world, int fd, struct sockaddr *address, unsigned *s
 int cr_net_connect(cr_world *world, int fd, const struct sockaddr *address, unsigned size);
 ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags);
 ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags);
-/* A stream's has its first piece alone, and no socket passes descriptors: -ENOTSUP. */
+/* A stream's has its first piece alone. Sockets of AF_UNIX pass descriptors (rights.h); any other
+ * control message is -ENOTSUP. */
 ssize_t cr_net_receive_message(cr_world *world, int fd, struct msghdr *message, int flags);
 ssize_t cr_net_send_message(cr_world *world, int fd, const struct msghdr *message, int flags);
 int cr_net_receive_messages(
@@ -33,6 +34,8 @@ int cr_net_get_option(cr_world *world, int fd, cr_socket_option *option);
 int cr_net_own_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size);
 int cr_net_peer_name(cr_world *world, int fd, struct sockaddr *address, unsigned *size);
 int cr_net_stat(cr_world *world, int fd, struct stat *ret_stat);
+/* Another number for the same socket, which is open until all of them are closed. */
+int cr_net_duplicate(cr_world *world, int fd);
 int cr_net_close(cr_world *world, int fd);
 
 /* ---- for the simulator's turn ---- */

@@ -327,11 +327,8 @@ ssize_t cr_net_receive_message(cr_world *world, int fd, struct msghdr *message, 
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (s->type == SOCK_DGRAM)
-        return cr_packets_receive(world, s, message, flags);
-    message->msg_controllen = 0;
-    message->msg_flags = 0;
-    return cr_net_recv(world, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    return s->type == SOCK_DGRAM ? cr_packets_receive(world, s, message, flags)
+                                 : cr_wire_receive(world, s, message, flags);
 }
 
 ssize_t cr_net_send_message(cr_world *world, int fd, const struct msghdr *message, int flags)
@@ -339,11 +336,12 @@ ssize_t cr_net_send_message(cr_world *world, int fd, const struct msghdr *messag
     cr_endpoint *s = cr_endpoint_find(world, fd);
     if (!s)
         return -EBADF;
-    if (message->msg_controllen > 0)
+    if (flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    if (message->msg_controllen > 0 && !cr_endpoint_is_local(s))
         return -ENOTSUP;
-    if (s->type == SOCK_DGRAM)
-        return cr_packets_send(world, s, message);
-    return cr_net_send(world, fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    return s->type == SOCK_DGRAM ? cr_packets_send(world, s, message)
+                                 : cr_wire_send(world, s, message);
 }
 
 /* An error behind the first message is kept for the next call. */

@@ -209,6 +209,14 @@ static int sim_make_own(void *context, int fd)
     return real->make_own(real->context, fd);
 }
 
+static int sim_duplicate(void *context, int fd)
+{
+    if (cr_is_virtual(fd))
+        return cr_net_duplicate(context, fd);
+    const cr_sys *real = cr_table_real(context);
+    return real->duplicate(real->context, fd);
+}
+
 static int sim_lock(void *context, int fd)
 {
     const cr_sys *real = cr_table_real(context);
@@ -345,6 +353,7 @@ static void make_table(cr_world *world)
         .timerfd_set = sim_timerfd_set,
         .stat = sim_stat,
         .make_own = sim_make_own,
+        .duplicate = sim_duplicate,
         .lock = sim_lock,
         .path_stat = sim_path_stat,
         .path_mode = sim_path_mode,

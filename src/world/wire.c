@@ -17,11 +17,13 @@
 #include "world/endpoints.h"
 #include "world/hosts.h"
 #include "world/net.h"
+#include "world/rights.h"
 
 #define FLIGHT_MAX ((size_t)64 * 1024) /* sent and not arrived */
 #define WINDOW ((size_t)64 * 1024)     /* arrived and not read */
 #define LOCAL_MAX ((size_t)128 * 1024) /* AF_UNIX: sent and not read */
 #define DOOM_MAX 8                     /* arrivals until a connection breaks */
+#define PASSING 512u                   /* what a message with descriptors takes of that besides */
 #define LOCAL_KIND 16                  /* in the hash */
 
 int64_t cr_wire_arrival(cr_world *world, const cr_endpoint *s, size_t n)
@@ -34,11 +36,18 @@ bool cr_wire_readable(const cr_endpoint *s)
     return s->peer && cr_flow_readable(&s->peer->out) > 0;
 }
 
-/* How much of what it has sent is still held for it. */
+/* How much of what it has sent is still held for it. The kernel counts its own record of a message
+ * too: so descriptors that are not received stop a sender, though each comes with one byte. */
 static size_t held(const cr_endpoint *s)
 {
     uint64_t until = cr_endpoint_is_local(s) ? s->out.taken : s->out.arrived;
-    return (size_t)(s->out.written - until);
+    return (size_t)(s->out.written - until) + s->passing * PASSING;
+}
+
+static size_t room_of(const cr_endpoint *s)
+{
+    size_t max = cr_endpoint_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
+    return held(s) < max ? max - held(s) : 0;
 }
 
 /* As sk_stream_is_writeable and unix_writable: a sender is woken when there is some room again. */
@@ -253,6 +262,20 @@ static ssize_t send_datagram(cr_world *world, cr_endpoint *s, const void *buf, s
     return cr_packets_send(world, s, &(struct msghdr){ .msg_iov = &piece, .msg_iovlen = 1 });
 }
 
+static ssize_t send_bytes(cr_world *world, cr_endpoint *s, const void *buf, size_t size)
+{
+    int err = refuse_send(s);
+    if (err < 0 || size == 0)
+        return err;
+    size_t n = size < room_of(s) ? size : room_of(s);
+    if (n > 0)
+        n = cr_flow_reserve(&s->out, world->real, n);
+    if (n == 0)
+        return -EAGAIN;
+    send_now(world, s, buf, n);
+    return (ssize_t)n;
+}
+
 ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int flags)
 {
     cr_endpoint *s = cr_endpoint_find(world, fd);
@@ -260,20 +283,23 @@ ssize_t cr_net_send(cr_world *world, int fd, const void *buf, size_t size, int f
         return -EBADF;
     if (flags & MSG_OOB)
         return -EOPNOTSUPP;
-    if (s->type == SOCK_DGRAM)
-        return send_datagram(world, s, buf, size);
-    int err = refuse_send(s);
-    if (err < 0 || size == 0)
-        return err;
-    size_t max = cr_endpoint_is_local(s) ? LOCAL_MAX : FLIGHT_MAX;
-    size_t room = max - held(s);
-    size_t n = size < room ? size : room;
-    if (n > 0)
-        n = cr_flow_reserve(&s->out, world->real, n);
+    return s->type == SOCK_DGRAM ? send_datagram(world, s, buf, size)
+                                 : send_bytes(world, s, buf, size);
+}
+
+/* A message of no bytes is none, and what it would pass is lost, as in the kernel. */
+ssize_t cr_wire_send(cr_world *world, cr_endpoint *s, const struct msghdr *message)
+{
+    const struct iovec *piece = message->msg_iov;
+    cr_rights *rights;
+    ssize_t n = cr_rights_take(world, message, &rights);
     if (n == 0)
-        return -EAGAIN;
-    send_now(world, s, buf, n);
-    return (ssize_t)n;
+        n = send_bytes(world, s, piece->iov_base, piece->iov_len);
+    if (n > 0 && rights)
+        cr_rights_send(s, rights, (size_t)n);
+    else
+        cr_rights_drop(world, rights);
+    return n;
 }
 
 /* What a reader is told where nothing has arrived. */
@@ -307,13 +333,10 @@ static ssize_t receive_datagram(cr_world *world, cr_endpoint *s, void *buf, size
     return cr_packets_receive(world, s, &message, flags);
 }
 
-ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
+/* message: where to put what comes with the bytes; NULL: then it is lost. */
+static ssize_t receive_bytes(
+    cr_world *world, cr_endpoint *s, const struct iovec *piece, int flags, struct msghdr *message)
 {
-    cr_endpoint *s = cr_endpoint_find(world, fd);
-    if (!s)
-        return -EBADF;
-    if (s->type == SOCK_DGRAM)
-        return receive_datagram(world, s, buf, size, flags);
     if (flags & MSG_OOB)
         return cr_endpoint_is_local(s) ? -EOPNOTSUPP : -EINVAL;
     if (cr_endpoint_is_local(s) && s->state != CR_ENDPOINT_OPEN)
@@ -322,13 +345,37 @@ ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
         return -ENOTCONN;
     if (!cr_wire_readable(s))
         return tell_reader(s);
-    cr_flow *flow = &s->peer->out;
-    size_t n = cr_flow_peek(flow, buf, size);
+    cr_endpoint *from = s->peer;
+    size_t n = cr_flow_peek(&from->out, piece->iov_base, cr_rights_limit(from, piece->iov_len));
+    if (message)
+        cr_rights_give(world, from, message, n);
     if (!(flags & MSG_PEEK)) {
-        cr_flow_take(flow, n);
-        open_window(world, s->peer);
+        cr_flow_take(&from->out, n);
+        cr_rights_pass(world, from);
+        open_window(world, from);
     }
     return (ssize_t)n;
+}
+
+ssize_t cr_net_recv(cr_world *world, int fd, void *buf, size_t size, int flags)
+{
+    const struct iovec piece = { buf, size };
+    cr_endpoint *s = cr_endpoint_find(world, fd);
+    if (!s)
+        return -EBADF;
+    return s->type == SOCK_DGRAM ? receive_datagram(world, s, buf, size, flags)
+                                 : receive_bytes(world, s, &piece, flags, NULL);
+}
+
+/* What is not received leaves no trace in the message. */
+ssize_t cr_wire_receive(cr_world *world, cr_endpoint *s, struct msghdr *message, int flags)
+{
+    struct msghdr received = *message;
+    received.msg_flags = 0;
+    ssize_t n = receive_bytes(world, s, message->msg_iov, flags, &received);
+    message->msg_flags = n > 0 ? received.msg_flags : 0;
+    message->msg_controllen = n > 0 ? received.msg_controllen : 0;
+    return n;
 }
 
 /* ---- ending ---- */
@@ -403,16 +450,18 @@ int cr_net_shutdown(cr_world *world, int fd, int how)
     return 0;
 }
 
-/* What it has not read is told to the peer as a reset; what the peer has sent has room again. */
-static void close_local(cr_endpoint *s)
+/* What it has not read is told to the peer as a reset, and so is that it was never accepted; what
+ * the peer has sent has room again. */
+static void close_local(cr_world *world, cr_endpoint *s)
 {
     cr_endpoint *peer = s->peer;
     if (!peer)
         return;
     peer->shut = CR_SHUT_BOTH;
-    if (cr_wire_readable(s) || !s->number)
+    if (cr_wire_readable(s) || s->listener)
         peer->error = ECONNRESET;
     cr_flow_take(&peer->out, (size_t)(peer->out.written - peer->out.taken));
+    cr_rights_pass(world, peer);
 }
 
 /* As tcp_close: unread input, or a linger of 0 seconds, makes it a reset instead of an end. */
@@ -420,7 +469,7 @@ void cr_wire_close(cr_world *world, cr_endpoint *s)
 {
     bool drop = s->options[CR_OPTION_LINGER] && !s->options[CR_OPTION_LINGER_SECONDS];
     if (cr_endpoint_is_local(s)) {
-        close_local(s);
+        close_local(world, s);
     } else if (s->state == CR_ENDPOINT_CALLING) {
         give_up(world, s);
     } else if (s->state == CR_ENDPOINT_OPEN && (drop || cr_wire_readable(s))) {

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* passing.c: descriptors between the bytes of unix sockets, and the peer's credentials. The simulated network passes
- * none. */
+/* passing.c: descriptors between the bytes of unix sockets, and the peer's credentials. */
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "loop/loop.h"
-#include "net/connection.h"
-#include "resolver.h"
+#include "nets.h"
 #include "scratch.h"
 
 #define PAIR \
@@ -43,7 +40,7 @@ static int expect_text(crank_stream *stream, const char *text)
     return 0;
 }
 
-RESOLVING(passing, keeps_a_descriptors_place_among_the_bytes)
+TEST_EACH_BACKEND(passing, keeps_a_descriptors_place_among_the_bytes)
 {
     PAIR;
     crank_try(crank_write(peers, "abc", 3));
@@ -62,7 +59,7 @@ RESOLVING(passing, keeps_a_descriptors_place_among_the_bytes)
     return 0;
 }
 
-RESOLVING(passing, leaves_a_byte_that_brings_no_descriptor)
+TEST_EACH_BACKEND(passing, leaves_a_byte_that_brings_no_descriptor)
 {
     PAIR;
     crank_try(crank_write(peers, "ab", 2));
@@ -91,7 +88,7 @@ TEST_EACH_BACKEND(passing, tells_the_end_from_a_byte_that_brings_no_descriptor)
 }
 
 /* The peer's byte is none of crank_send_fd's. */
-RESOLVING(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
+TEST_EACH_BACKEND(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
 {
     char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
     struct iovec piece = { (void *)(uintptr_t) "hello", 5 };
@@ -103,13 +100,14 @@ RESOLVING(passing, gives_a_descriptor_that_comes_first_whatever_comes_with_it)
     *first = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fds) };
     memcpy(CMSG_DATA(first), fds, sizeof fds);
     PAIR;
-    EXPECT_EQ(sendmsg(cr_connection_of(peers)->socket.fd.number, &message, 0), 5);
+    const cr_sys *sys = cr_loop_here->sys;
+    EXPECT_EQ(sys->send_message(sys->context, cr_connection_of(peers)->socket.fd.number, &message, 0), 5);
     crank_try(expect_letter(ours, 'x')); /* the second is closed */
     crank_try(expect_text(ours, "ello"));
     return 0;
 }
 
-RESOLVING(passing, closes_what_is_read_as_a_byte)
+TEST_EACH_BACKEND(passing, closes_what_is_read_as_a_byte)
 {
     PAIR;
     for (int i = 0; i < 40; i++)
@@ -124,7 +122,7 @@ RESOLVING(passing, closes_what_is_read_as_a_byte)
     return 0;
 }
 
-RESOLVING(passing, tells_of_a_descriptor_that_was_lost_for_want_of_a_place)
+TEST_EACH_BACKEND(passing, tells_of_a_descriptor_that_was_lost_for_want_of_a_place)
 {
     struct rlimit before, none;
     PAIR;
@@ -157,7 +155,7 @@ static int receive_many(crank_stream *stream)
     return 0;
 }
 
-RESOLVING(passing, waits_for_room_and_for_what_comes)
+TEST_EACH_BACKEND(passing, waits_for_room_and_for_what_comes)
 {
     int sent = 0;
     PAIR;
@@ -167,7 +165,7 @@ RESOLVING(passing, waits_for_room_and_for_what_comes)
     return crank_group_wait(&group);
 }
 
-RESOLVING(passing, cancelled_has_sent_nothing)
+TEST_EACH_BACKEND(passing, cancelled_has_sent_nothing)
 {
     int sent = 0, received = 0;
     PAIR;
@@ -185,7 +183,7 @@ RESOLVING(passing, cancelled_has_sent_nothing)
     return 0;
 }
 
-RESOLVING(passing, reads_while_another_task_sends_and_waits_for_a_descriptor_that_can_be_cancelled)
+TEST_EACH_BACKEND(passing, reads_while_another_task_sends_and_waits_for_a_descriptor_that_can_be_cancelled)
 {
     PAIR;
     crank_task *receiver = crank_spawn(crank_receive_fd, ours);
@@ -202,7 +200,7 @@ RESOLVING(passing, reads_while_another_task_sends_and_waits_for_a_descriptor_tha
     return 0;
 }
 
-RESOLVING(passing, of_no_descriptor_is_refused_and_breaks_nothing)
+TEST_EACH_BACKEND(passing, of_no_descriptor_is_refused_and_breaks_nothing)
 {
     PAIR;
     EXPECT_EQ(crank_send_fd(peers, 999), -EBADF);
@@ -225,14 +223,20 @@ TEST_EACH_BACKEND(passing, is_for_unix_sockets_alone)
     return 0;
 }
 
-TEST_SIM(passing, is_not_simulated)
+TEST_EACH_BACKEND(passing, gives_a_listener_that_goes_on_when_its_sender_has_closed_its_own)
 {
     PAIR;
-    EXPECT_EQ(crank_send_fd(peers, 0), -ENOTSUP);
-    EXPECT_CONTAINS(crank_error(), "simulated");
-    crank_try(crank_write(peers, "a", 1));
-    EXPECT_EQ(crank_receive_fd(ours), -ENODATA);
-    crank_try(expect_text(ours, "a"));
+    CRANK_AUTO_LISTENER crank_listener *sent = crank_try(crank_listen("127.0.0.1:0"));
+    const char *address = nets_at_port("127.0.0.1", nets_port(sent, 0));
+    crank_try(crank_send_fd(peers, crank_listener_fd(sent, 0)));
+    crank_try(crank_finish(sent));
+    int fd = crank_try(crank_receive_fd(ours));
+    CRANK_AUTO_LISTENER crank_listener *received = crank_try(crank_listener_from_fds(&fd, 1));
+    EXPECT_STR(crank_listener_address(received, 0), address);
+    CRANK_AUTO_STREAM crank_stream *client = crank_try(crank_connect(address));
+    CRANK_AUTO_STREAM crank_stream *server = crank_try(crank_accept(received));
+    crank_try(crank_printf(client, "hello\n"));
+    EXPECT_STR(nets_line(server), "hello");
     return 0;
 }
 

@@ -29,8 +29,8 @@ bool test_faults_happened(void) { return false; }
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
     "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd", "timerfd", "stat",
-    "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair", "bind", "listen",
-    "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name",
+    "duplicate", "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair", "bind",
+    "listen", "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name",
     "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
     "uring_enable" };
 
@@ -316,6 +316,10 @@ static int failing_stat(UNUSED_CONTEXT, int fd, struct stat *ret_stat)
 {
     return FAILS(TEST_CALL_STAT) ? -EIO : REAL(stat, fd, ret_stat);
 }
+static int failing_duplicate(UNUSED_CONTEXT, int fd)
+{
+    return FAILS(TEST_CALL_DUPLICATE) ? -EMFILE : REAL(duplicate, fd);
+}
 static ssize_t failing_read_at(UNUSED_CONTEXT, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     if (FAILS(TEST_CALL_READ_AT))
@@ -556,6 +560,7 @@ __attribute__((constructor(101))) static void make_table(void)
     table->eventfd = failing_eventfd;
     table->timerfd = failing_timerfd;
     table->stat = failing_stat;
+    table->duplicate = failing_duplicate;
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
     table->interface_index = failing_interface_index;

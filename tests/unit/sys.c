@@ -63,6 +63,7 @@ TEST(sys, errors_are_negative)
     EXPECT_EQ(sys->read_at(NULL, -1, &piece, 0, 0), -EBADF);
     EXPECT_EQ(sys->write_at(NULL, -1, &piece, 0, 0), -EBADF);
     EXPECT_EQ(sys->stat(NULL, -1, &status), -EBADF);
+    EXPECT_EQ(sys->duplicate(NULL, -1), -EBADF);
     EXPECT_EQ(sys->open(NULL, "/nowhere", O_RDONLY, 0), -ENOENT);
     EXPECT_EQ(sys->epoll_create(NULL, -1), -EINVAL);
     EXPECT_EQ(sys->eventfd(NULL, 0, -1), -EINVAL);
@@ -344,6 +345,7 @@ static const cr_sys below = { .context = &below_context,
     .open = below_open,
     .eventfd = below_eventfd,
     .stat = below_stat,
+    .duplicate = below_close,
     .read_at = below_at,
     .write_at = below_at,
     .bind = below_bind,
@@ -402,6 +404,7 @@ TEST(world, hands_every_call_to_the_table_it_stands_on)
     EXPECT_NEXT(sim->open(&record, NULL, 3, 4));
     EXPECT_NEXT(sim->eventfd(&record, 3, 4));
     EXPECT_NEXT(sim->stat(&record, 3, NULL));
+    EXPECT_NEXT(sim->duplicate(&record, 3));
     EXPECT_NEXT(sim->read_at(&record, 3, NULL, 4, 5));
     EXPECT_NEXT(sim->write_at(&record, 3, NULL, 4, 5));
     EXPECT_NEXT(sim->bind(&record, 3, NULL, 4));
@@ -446,6 +449,7 @@ TEST(world, knows_a_virtual_descriptor_by_its_number)
     const cr_sys *sim = &record.table;
     EXPECT_EQ(sim->close(&record, fd), -EBADF);
     EXPECT_EQ(sim->stat(&record, fd, &status), -EBADF);
+    EXPECT_EQ(sim->duplicate(&record, fd), -EBADF);
     EXPECT_EQ(sim->read(&record, fd, &status, 1), -EBADF);
     EXPECT_EQ(sim->write(&record, fd, &status, 1), -EBADF);
     EXPECT_EQ(sim->read_at(&record, fd, &piece, -1, 0), -EBADF);

@@ -111,6 +111,217 @@ EACH_NET(local, a_full_one_has_room_again_when_it_was_read)
     close_both(n, fds);
 }
 
+/* ---- descriptors between the bytes ---- */
+
+static ssize_t pass(net *n, int fd, const char *text, const int *fds, size_t count)
+{
+    static union {
+        struct cmsghdr first;
+        char bytes[CMSG_SPACE(300 * sizeof(int))];
+    } control;
+    struct iovec piece = { (void *)(uintptr_t)text, strlen(text) };
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof *fds)
+    };
+    control.first.cmsg_level = SOL_SOCKET;
+    control.first.cmsg_type = SCM_RIGHTS;
+    control.first.cmsg_len = CMSG_LEN(count * sizeof *fds);
+    memcpy(CMSG_DATA(&control.first), fds, count * sizeof *fds);
+    return CALL(n, send_message, fd, &message, 0);
+}
+
+typedef struct passed {
+    ssize_t size;
+    int fds[8];
+    size_t count;
+    bool cut;
+} passed;
+
+/* Into so many bytes, with room for so many descriptors. */
+static passed take(net *n, int fd, size_t size, size_t room, int flags)
+{
+    union {
+        struct cmsghdr first;
+        char bytes[CMSG_SPACE(8 * sizeof(int))];
+    } control;
+    struct iovec piece = { n->buf, size };
+    struct msghdr message = { .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = room ? &control : NULL,
+        .msg_controllen = room ? CMSG_LEN(room * sizeof(int)) : 0 };
+    passed p = { .size = CALL(n, receive_message, fd, &message, flags) };
+    if (p.size <= 0)
+        return p;
+    p.cut = message.msg_flags & MSG_CTRUNC;
+    const struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    if (first) {
+        EXPECT(first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS);
+        p.count = (first->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        EXPECT_EQ(message.msg_controllen, CMSG_SPACE(p.count * sizeof(int)) < CMSG_LEN(room * sizeof(int))
+                                              ? CMSG_SPACE(p.count * sizeof(int))
+                                              : CMSG_LEN(room * sizeof(int)));
+        memcpy(p.fds, CMSG_DATA(first), p.count * sizeof(int));
+    } else {
+        EXPECT_EQ(message.msg_controllen, 0);
+    }
+    return p;
+}
+
+/* What is written into one of the two comes out of the other. */
+static void expect_joined(net *n, int from, int to)
+{
+    send_all(n, from, "through");
+    EXPECT_EQ(CALL(n, recv, to, n->buf, 64, 0), 7);
+    EXPECT(memcmp(n->buf, "through", 7) == 0);
+}
+
+EACH_NET(local, a_descriptor_comes_with_its_bytes_and_ends_the_transfer)
+{
+    int fds[2], sent[2];
+    open_pair(n, fds);
+    open_pair(n, sent);
+    send_all(n, fds[0], "ab");
+    EXPECT_EQ(pass(n, fds[0], "cdef", sent, 1), 4);
+    send_all(n, fds[0], "gh");
+    EXPECT_EQ(pass(n, fds[0], "i", &sent[1], 1), 1);
+    passed p = take(n, fds[1], 4, 8, 0);
+    EXPECT(p.size == 4 && p.count == 1 && !p.cut);
+    EXPECT(p.fds[0] != sent[0]);
+    expect_joined(n, p.fds[0], sent[1]);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    p = take(n, fds[1], 64, 8, 0);
+    EXPECT(p.size == 5 && p.count == 1);
+    EXPECT(memcmp(n->buf, "efghi", 5) == 0);
+    expect_joined(n, sent[0], p.fds[0]);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    EXPECT_EQ(take(n, fds[1], 64, 8, 0).size, -EAGAIN);
+    EXPECT_EQ(CALL(n, close, fds[0]), 0);
+    EXPECT_EQ(take(n, fds[1], 64, 8, 0).size, 0);
+    EXPECT_EQ(CALL(n, close, fds[1]), 0);
+    close_both(n, sent);
+}
+
+EACH_NET(local, a_descriptor_under_way_is_open_until_the_receiver_closes)
+{
+    int fds[2], sent[2];
+    open_pair(n, fds);
+    open_pair(n, sent);
+    EXPECT_EQ(pass(n, fds[0], "a", &sent[1], 1), 1);
+    EXPECT_EQ(CALL(n, close, sent[1]), 0);
+    EXPECT_EQ(events_now(n, sent[0]), EPOLLOUT);
+    send_all(n, sent[0], "early");
+    passed p = take(n, fds[1], 1, 8, MSG_PEEK);
+    EXPECT(p.size == 1 && p.count == 1);
+    EXPECT_EQ(CALL(n, recv, p.fds[0], n->buf, 64, 0), 5);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    EXPECT_EQ(events_now(n, sent[0]), EPOLLOUT);
+    EXPECT_EQ(CALL(n, close, fds[1]), 0);
+    EXPECT_EQ(events_now(n, sent[0]), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP);
+    EXPECT_EQ(CALL(n, close, fds[0]), 0);
+    EXPECT_EQ(CALL(n, close, sent[0]), 0);
+}
+
+EACH_NET(local, a_descriptor_without_room_is_closed)
+{
+    int fds[2], sent[2], both[2];
+    open_pair(n, fds);
+    open_pair(n, sent);
+    both[0] = both[1] = sent[1];
+    EXPECT_EQ(pass(n, fds[0], "a", both, 2), 1);
+    EXPECT_EQ(pass(n, fds[0], "b", both, 2), 1);
+    EXPECT_EQ(pass(n, fds[0], "c", both, 2), 1);
+    EXPECT_EQ(pass(n, fds[0], "", both, 2), 0);
+    EXPECT_EQ(CALL(n, close, sent[1]), 0);
+    passed p = take(n, fds[1], 64, 1, 0);
+    EXPECT(p.size == 1 && p.count == 1 && p.cut);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    p = take(n, fds[1], 64, 0, 0);
+    EXPECT(p.size == 1 && p.count == 0 && p.cut);
+    EXPECT_EQ(CALL(n, recv, fds[1], n->buf, 64, MSG_PEEK), 1);
+    EXPECT_EQ(events_now(n, sent[0]), EPOLLOUT);
+    EXPECT_EQ(CALL(n, recv, fds[1], n->buf, 64, 0), 1);
+    EXPECT(events_now(n, sent[0]) & EPOLLHUP);
+    EXPECT_EQ(CALL(n, recv, fds[1], n->buf, 64, 0), -EAGAIN);
+    close_both(n, fds);
+    EXPECT_EQ(CALL(n, close, sent[0]), 0);
+}
+
+EACH_NET(local, what_is_no_descriptor_is_not_sent)
+{
+    int fds[2], many[254];
+    open_pair(n, fds);
+    for (size_t i = 0; i < 254; i++)
+        many[i] = fds[0];
+    EXPECT_EQ(pass(n, fds[0], "a", many, 254), -EINVAL);
+    many[1] = CALL(n, socket, AF_UNIX, SOCK_STREAM, 0);
+    EXPECT_EQ(CALL(n, close, many[1]), 0);
+    EXPECT_EQ(pass(n, fds[0], "a", many, 2), -EBADF);
+    EXPECT_EQ(CALL(n, recv, fds[1], n->buf, 64, 0), -EAGAIN);
+    EXPECT_EQ(pass(n, fds[0], "a", many, 1), 1); /* itself */
+    passed p = take(n, fds[1], 64, 8, 0);
+    EXPECT_EQ(p.count, 1);
+    expect_joined(n, fds[1], p.fds[0]);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    EXPECT_EQ(CALL(n, shutdown, fds[1], SHUT_RD), 0);
+    EXPECT_EQ(pass(n, fds[0], "a", many, 1), -EPIPE);
+    close_both(n, fds);
+}
+
+EACH_NET(local, descriptors_that_are_not_received_stop_the_sender)
+{
+    int fds[2], sent = 0;
+    open_pair(n, fds);
+    while (pass(n, fds[0], "a", &fds[0], 1) == 1)
+        sent++;
+    EXPECT_EQ(pass(n, fds[0], "a", &fds[0], 1), -EAGAIN);
+    EXPECT(sent > 50 && sent < 1000);
+    EXPECT(!(events_now(n, fds[0]) & EPOLLOUT));
+    for (int i = 0; i < sent; i++)
+        EXPECT_EQ(CALL(n, recv, fds[1], n->buf, 64, 0), 1);
+    EXPECT_EQ(events_now(n, fds[0]), EPOLLOUT);
+    close_both(n, fds);
+}
+
+/* Found once, however many numbers it has. */
+EACH_NET(local, a_listener_that_was_passed_listens)
+{
+    int fds[2], listener = listen_tcp(n, AF_INET, 8), client = open_tcp(n, AF_INET);
+    unsigned port = port_of(n, listener);
+    open_pair(n, fds);
+    EXPECT_EQ(pass(n, fds[0], "a", &listener, 1), 1);
+    EXPECT_EQ(CALL(n, close, listener), 0);
+    EXPECT_EQ(call_tcp(n, client, AF_INET, port), -EINPROGRESS);
+    await_events(n, client, EPOLLOUT);
+    passed p = take(n, fds[1], 1, 8, 0);
+    EXPECT_EQ(p.count, 1);
+    await_events(n, p.fds[0], EPOLLIN);
+    int server = CALL(n, accept, p.fds[0], NULL, NULL);
+    EXPECT(server >= 0);
+    EXPECT_EQ(CALL(n, close, p.fds[0]), 0);
+    EXPECT_EQ(CALL(n, close, client), 0);
+    EXPECT_EQ(CALL(n, close, server), 0);
+    settle_net(n);
+    client = open_tcp(n, AF_INET);
+    EXPECT_EQ(call_tcp(n, client, AF_INET, port), -EINPROGRESS);
+    await_events(n, client, EPOLLERR);
+    EXPECT_EQ(error_of(n, client), ECONNREFUSED);
+    EXPECT_EQ(CALL(n, close, client), 0);
+    close_both(n, fds);
+}
+
+/* A socket that is under way over itself is closed with the network: the kernel has a collector for that. */
+static void passes_itself(net *n)
+{
+    int fds[2];
+    open_pair(n, fds);
+    EXPECT_EQ(pass(n, fds[0], "a", &fds[1], 1), 1);
+    EXPECT_EQ(CALL(n, close, fds[0]), 0);
+    EXPECT_EQ(CALL(n, close, fds[1]), 0);
+    EXPECT_EQ(n->world->net.open, 1);
+    cr_net_deinit(n->world);
+}
+TEST(local, a_socket_under_way_over_itself_is_closed_with_the_network) { run_net(passes_itself, 0); }
+
 /* ---- names ---- */
 
 static unsigned name_it(address *a, const char *name, size_t length)
