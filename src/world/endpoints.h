@@ -173,6 +173,9 @@ void cr_wire_reset(cr_world *world, cr_endpoint *s);
 void cr_wire_vanish(cr_world *world, cr_endpoint *s);
 /* It is no more. */
 void cr_wire_end(cr_world *world, cr_endpoint *s, int error);
+/* The same, unless its end, a reset or a refusal has ended it before: then it is no failure any
+ * more. */
+void cr_wire_break(cr_world *world, cr_endpoint *s, int error);
 
 /* ---- packets.c: of UDP sockets ---- */
 

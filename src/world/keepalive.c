@@ -13,25 +13,18 @@
 
 #include "world/hosts.h"
 
-/* A timeout may outlive its connection, which both ends or a reset have ended meanwhile: then it is
- * no failure any more. */
-static void end_if_open(cr_world *world, cr_endpoint *s, int error)
-{
-    if (s->state == CR_ENDPOINT_OPEN)
-        cr_wire_end(world, s, error);
-}
-
-/* The last probe of the row has failed: tcp_keepalive_timer ends the connection with ETIMEDOUT. */
+/* The last probe of the row has failed: tcp_keepalive_timer ends the connection with ETIMEDOUT.
+ * Both ends or a reset may have ended it meanwhile. */
 static void gives_up(cr_world *world, cr_arrival *arrival)
 {
-    end_if_open(world, arrival->sender, ETIMEDOUT);
+    cr_wire_break(world, arrival->sender, ETIMEDOUT);
 }
 static const cr_arrival_type silence = { .kind = 12, .here = true, .arrive = gives_up };
 
 /* A host that knows of no such connection answers so. */
 static void is_refused(cr_world *world, cr_arrival *arrival)
 {
-    end_if_open(world, arrival->sender, ECONNRESET);
+    cr_wire_break(world, arrival->sender, ECONNRESET);
 }
 static const cr_arrival_type refusal = { .kind = 13, .here = true, .arrive = is_refused };
 

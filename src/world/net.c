@@ -167,8 +167,7 @@ int64_t cr_net_next(const cr_world *world)
 
 static void sender_gives_up(cr_world *world, cr_arrival *arrival)
 {
-    if (arrival->sender->state == CR_ENDPOINT_OPEN)
-        cr_wire_end(world, arrival->sender, ETIMEDOUT);
+    cr_wire_break(world, arrival->sender, ETIMEDOUT);
 }
 static const cr_arrival_type unanswered = { .kind = 9, .here = true, .arrive = sender_gives_up };
 

@@ -2,9 +2,9 @@
 /* resolver.c: names on the simulated network, and their addresses.
  *
  * Owns the names that a program has given; they go before the hosts', each of which is found by the
- * name it was made with (hosts.h). A host sees itself and "localhost" at the loopback, as a machine
- * whose hosts file says so, and every other host at that host's own addresses. IPv6 comes first, in
- * the order of a machine that has both families. */
+ * name it was made with (hosts.h). A host sees itself at the loopback, as a machine whose hosts
+ * file says so, and every other host at that host's own addresses; "localhost" is not asked for
+ * (net/resolve.c). IPv6 comes first, in the order of a machine that has both families. */
 #include "world/resolver.h"
 
 #include <string.h>
@@ -56,14 +56,12 @@ static int answer(const cr_known *known, struct sockaddr_in6 *ret_addresses, uns
 int cr_resolver_find(
     cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
 {
-    bool local = strcasecmp(name, "localhost") == 0;
     const cr_known *known = find(world, name);
-    /* localhost stands in the hosts file: a name server that fails does not concern it. */
-    if (!local && cr_world_strikes(world, world->net.faults.lookup))
+    if (cr_world_strikes(world, world->net.faults.lookup))
         return -EAGAIN;
     if (known)
         return answer(known, ret_addresses, max);
-    int host = local ? cr_host_here(world) : cr_host_find(world, name);
+    int host = cr_host_find(world, name);
     if (host < 0)
         return host;
     unsigned n = 0;

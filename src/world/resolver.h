@@ -22,7 +22,7 @@ struct cr_known {
 };
 
 /* The addresses of a name, for the host that asks: how many are filled in, -ENOENT, or what was
- * asked for. Known are the names that were given, the hosts, and "localhost". */
+ * asked for. Known are the names that were given, and the hosts. */
 int cr_resolver_find(
     cr_world *world, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
 /* How long its lookup takes. */

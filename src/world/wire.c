@@ -80,6 +80,12 @@ void cr_wire_end(cr_world *world, cr_endpoint *s, int error)
     cr_flow_cut(&s->out);
 }
 
+void cr_wire_break(cr_world *world, cr_endpoint *s, int error)
+{
+    if (s->state == CR_ENDPOINT_OPEN)
+        cr_wire_end(world, s, error);
+}
+
 void cr_wire_vanish(cr_world *world, cr_endpoint *s)
 {
     bool fresh = s->state == CR_ENDPOINT_FRESH || s->state == CR_ENDPOINT_LISTENING;
@@ -163,10 +169,9 @@ static bool breaks(cr_world *world, cr_endpoint *from)
     cr_endpoint *doomed = from->doom ? from : from->peer;
     if (!doomed->doom || --doomed->doom > 0)
         return false;
-    if (!doomed->doom_half && doomed->peer->state == CR_ENDPOINT_OPEN)
-        cr_wire_end(world, doomed->peer, ECONNRESET);
-    if (doomed->state == CR_ENDPOINT_OPEN)
-        cr_wire_end(world, doomed, ECONNRESET);
+    if (!doomed->doom_half)
+        cr_wire_break(world, doomed->peer, ECONNRESET);
+    cr_wire_break(world, doomed, ECONNRESET);
     world->net.half_open |= doomed->doom_half;
     return true;
 }
