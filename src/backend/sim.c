@@ -32,6 +32,7 @@
 typedef struct pending {
     cr_op *op;
     uint64_t number; /* of the submission: what the hash calls it */
+    bool is_file;    /* a regular one, for which no operation waits */
     bool finished;   /* op->result is set; to be delivered */
 } pending;
 
@@ -93,34 +94,49 @@ static int64_t virtual_events(sim *s, const cr_op *op)
     return events < 0 ? events : events & (cr_nonblocking_events(op) | EPOLLERR | EPOLLHUP);
 }
 
-/* What an operation comes to now, or -EAGAIN. A file is read at once, whether the kernel has it in
- * memory or not: that must not show. */
-static long attempt_whole(sim *s, cr_op *op)
+/* May it be submitted? 0, -EBADF (its descriptor is closed), -EBUSY (attached, and the operation
+ * does not say so). What is attached has said of what kind it is; of other descriptors the kernel
+ * is asked, once for each operation. */
+static int admit(sim *s, const cr_op *op, bool *ret_is_file)
 {
     const cr_sys *sys = &s->world.table;
-    struct stat status;
-    int err = sys->stat(sys->context, op->fd, &status);
-    if (err < 0)
-        return err;
+    const cr_attached *attached = attached_with(s, op->fd);
+    struct stat status = { 0 };
+    int err = 0;
+    if (op->generation)
+        err = cr_attached_has(attached, op) ? 0 : -EBADF;
+    else if (cr_attached_number(attached, op->fd))
+        err = -EBUSY;
+    else
+        err = sys->stat(sys->context, op->fd, &status);
+    *ret_is_file = S_ISREG(status.st_mode);
+    return err;
+}
+
+/* What an operation comes to now, or -EAGAIN. A file is read at once, whether the kernel has it in
+ * memory or not: that must not show. */
+static long attempt_whole(sim *s, cr_op *op, bool is_file)
+{
+    const cr_sys *sys = &s->world.table;
     if (op->code == CR_OP_RECV)
         return cr_nonblocking_receive(&s->base, sys, op);
     if (op->code == CR_OP_SEND)
         return cr_nonblocking_send(sys, op);
     if (op->code != CR_OP_POLL || !cr_is_virtual(op->fd))
-        return (S_ISREG(status.st_mode) ? cr_nonblocking_or_wait : cr_nonblocking)(sys, op);
+        return (is_file ? cr_nonblocking_or_wait : cr_nonblocking)(sys, op);
     int64_t events = virtual_events(s, op);
     return events ? (long)events : -EAGAIN;
 }
 
 /* A transfer may be shorter than asked for: half of those that could be are. Not one into a buffer
  * that is still to be taken, whose size says which. */
-static long attempt(sim *s, cr_op *op)
+static long attempt(sim *s, cr_op *op, bool is_file)
 {
     size_t whole = op->size;
     bool divisible = op->code != CR_OP_POLL && op->buf && op->size > 1;
     if (divisible && cr_world_perturbed(&s->world) && choose(s, 2))
         op->size = 1 + choose(s, op->size);
-    long n = attempt_whole(s, op);
+    long n = attempt_whole(s, op, is_file);
     op->size = whole;
     return n;
 }
@@ -137,22 +153,18 @@ static enum cr_submitted done(sim *s, cr_op *op, long result)
 static enum cr_submitted sim_submit(cr_backend *backend, cr_op *op)
 {
     sim *s = sim_of(backend);
-    struct stat status;
-    int err = s->world.table.stat(s->world.table.context, op->fd, &status);
-    if (op->generation && !cr_attached_has(attached_with(s, op->fd), op))
-        err = -EBADF;
-    if (!op->generation && cr_attached_number(attached_with(s, op->fd), op->fd))
-        err = -EBUSY;
+    bool is_file;
+    int err = admit(s, op, &is_file);
     if (!err)
         err = reserve(s);
     if (err < 0)
         return done(s, op, err);
     if (op->code != CR_OP_POLL && choose(s, 2) == 0) {
-        long result = attempt(s, op);
+        long result = attempt(s, op, is_file);
         if (result != -EAGAIN)
             return done(s, op, result);
     }
-    s->ops[s->count++] = (pending){ .op = op, .number = s->submitted++ };
+    s->ops[s->count++] = (pending){ .op = op, .number = s->submitted++, .is_file = is_file };
     return CR_PENDING;
 }
 
@@ -191,7 +203,7 @@ static bool try_ready(sim *s, pending *p, bool ready)
 {
     if (p->finished || !ready)
         return false;
-    long result = attempt(s, p->op);
+    long result = attempt(s, p->op, p->is_file);
     p->finished = result != -EAGAIN;
     p->op->result = result;
     return p->finished;
@@ -210,15 +222,20 @@ static size_t find_virtual(sim *s)
 }
 
 /* Wait in real time, at most span, for a real descriptor or a wake; mark what has finished. Gives
- * how much has. */
+ * how much has. Without a wait the kernel is asked only for what is the kernel's: a wake shows in
+ * the flag. */
 static size_t find_finished(sim *s, int64_t span)
 {
-    size_t finished = find_virtual(s);
+    size_t finished = find_virtual(s), real = 0;
     for (size_t i = 0; i < s->count; i++) {
         const pending *p = &s->ops[i];
-        s->polled[i].fd = p->finished || cr_is_virtual(p->op->fd) ? -1 : p->op->fd;
+        bool waits = !p->finished && !cr_is_virtual(p->op->fd);
+        s->polled[i].fd = waits ? p->op->fd : -1;
         s->polled[i].events = (short)cr_nonblocking_events(p->op);
+        real += waits;
     }
+    if (real == 0 && (finished > 0 || span == 0))
+        return finished;
     s->polled[s->count] = (struct pollfd){ .fd = s->wake_fd, .events = POLLIN };
     if (s->real->poll(s->real->context, s->polled, s->count + 1, finished ? 0 : span) <= 0)
         return finished;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sim.c: the simulator: its orders, its choices, its time. */
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include "acts.h"
 
 static uint64_t hash_of(uint64_t seed, journal *log)
@@ -149,6 +151,60 @@ TEST(sim, waits_for_a_descriptor_in_one_call_where_time_has_no_end)
     await(&a);
     EXPECT_EQ(a.op.result, 1);
     EXPECT_EQ(waits, 1);
+    close_both(ends);
+    crank_loop_free(loop);
+}
+
+static int stats;
+static int stat_that_counts(void *context, int fd, struct stat *ret_stat)
+{
+    stats++;
+    return cr_sys_real.stat(context, fd, ret_stat);
+}
+static cr_sys table_that_counts(void)
+{
+    cr_sys sys = cr_sys_real;
+    sys.poll = poll_that_counts;
+    sys.stat = stat_that_counts;
+    return sys;
+}
+
+TEST(sim, asks_the_kernel_for_nothing_that_is_simulated)
+{
+    int ends[2];
+    cr_sys sys = table_that_counts();
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, &sys);
+    EXPECT_EQ(loop->sys->socket_pair(loop->sys->context, AF_UNIX, SOCK_STREAM, ends), 0);
+    for (int i = 0; i < 5; i++) {
+        act a = new_act(loop, CR_OP_READ, ends[0], 1);
+        submit(&a);
+        settle(&a);
+        EXPECT(a.pending);
+        EXPECT_EQ(loop->sys->send(loop->sys->context, ends[1], "x", 1, 0), 1);
+        await(&a);
+        EXPECT_EQ(a.op.result, 1);
+    }
+    EXPECT_EQ(looks, 0);
+    EXPECT_EQ(stats, 0);
+    EXPECT_EQ(loop->sys->close(loop->sys->context, ends[0]), 0);
+    EXPECT_EQ(loop->sys->close(loop->sys->context, ends[1]), 0);
+    crank_loop_free(loop);
+}
+
+TEST(sim, asks_once_for_each_operation_what_its_descriptor_is)
+{
+    int ends[2];
+    cr_sys sys = table_that_counts();
+    open_pipe(ends, 0);
+    wake_up_end = ends[1];
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_SIM }, &sys);
+    act a = new_act(loop, CR_OP_READ, ends[0], 1);
+    submit(&a);
+    settle(&a);
+    EXPECT(a.pending);
+    await(&a);
+    EXPECT_EQ(a.op.result, 1);
+    EXPECT_EQ(stats, 1);
     close_both(ends);
     crank_loop_free(loop);
 }
