@@ -262,14 +262,15 @@ static void take_first(cr_world *world, cr_packets *all)
     cr_free(world->real, first);
 }
 
-/* An earlier refusal comes before what waits. What has no room in the message is lost. */
+/* An earlier refusal comes before what waits. What has no room in the message is lost. That the
+ * socket reads no more is seen in the kernel only by calls that would wait. */
 ssize_t cr_packets_receive(cr_world *world, cr_endpoint *s, struct msghdr *message, int flags)
 {
     const cr_packet *first = s->packets.first;
     if (s->error)
         return cr_endpoint_take_error(s);
     if (!first)
-        return s->shut & CR_SHUT_RECV ? 0 : -EAGAIN;
+        return -EAGAIN;
     size_t size = first->size, n = scatter(first, message);
     message->msg_controllen = 0;
     message->msg_flags = n < size ? MSG_TRUNC : 0;

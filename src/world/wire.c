@@ -177,18 +177,22 @@ static bool breaks(cr_world *world, cr_endpoint *from)
 }
 
 /* Bytes for a socket that is closed, or gone with its host, are answered by a reset, as by a kernel
- * that has no place for them. */
+ * that has no place for them. They end one that neither reads nor writes any more
+ * (tcp_rcv_state_process), though it is open: what it had before can still be read. */
 static void take_in(cr_world *world, cr_endpoint *from, size_t n)
 {
-    cr_flow *flow = &from->out;
+    cr_endpoint *to = from->peer;
+    bool bytes_come = from->out.arrived < from->out.due;
     cr_world_note(world, n);
-    cr_endpoint_answered(from->peer);
-    from->peer->heard_at = cr_world_now(world);
-    bool gone = from->peer->closed || from->peer->state == CR_ENDPOINT_ENDED;
-    if (gone && flow->arrived < flow->due) {
-        flow->arrived = flow->due;
-        cr_flow_take(flow, cr_flow_readable(flow));
-        cr_wire_reset(world, from->peer);
+    cr_endpoint_answered(to);
+    to->heard_at = cr_world_now(world);
+    if (bytes_come && to->state == CR_ENDPOINT_OPEN && to->shut == CR_SHUT_BOTH && !to->closed) {
+        to->state = CR_ENDPOINT_ENDED;
+        to->error = ECONNRESET;
+    }
+    if (bytes_come && (to->closed || to->state == CR_ENDPOINT_ENDED)) {
+        cr_flow_cut(&from->out);
+        cr_wire_reset(world, to);
     } else {
         arrive(from);
     }

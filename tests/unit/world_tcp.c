@@ -280,6 +280,24 @@ EACH_NET(tcp, one_that_was_reset_in_the_queue_is_accepted)
     close_pair(n, &p);
 }
 
+EACH_NET(tcp, bytes_for_one_that_is_shut_down_both_ways_reset_the_connection)
+{
+    net_pair p = connect_tcp(n, AF_INET);
+    send_all(n, p.client, "ab");
+    await_events(n, p.server, EPOLLIN);
+    settle_net(n);
+    EXPECT_EQ(CALL(n, shutdown, p.server, SHUT_RDWR), 0);
+    await_exactly(n, p.client, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    send_all(n, p.client, "c");
+    await_exactly(n, p.client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    EXPECT_EQ(error_of(n, p.client), EPIPE);
+    await_events(n, p.server, EPOLLERR);
+    receive_all(n, p.server, 2);
+    EXPECT_EQ(CALL(n, recv, p.server, n->buf, 1, 0), -ECONNRESET);
+    EXPECT_EQ(CALL(n, recv, p.server, n->buf, 1, 0), 0);
+    close_pair(n, &p);
+}
+
 EACH_NET(tcp, both_may_close_at_once)
 {
     net_pair p = connect_tcp(n, AF_INET);

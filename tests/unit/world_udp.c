@@ -188,6 +188,21 @@ EACH_NET(udp, receives_and_sends_several_at_once)
     EXPECT_EQ(CALL(n, close, b), 0);
 }
 
+EACH_NET(udp, shut_down_for_reading_says_so_to_a_poll_alone)
+{
+    int a = bind_udp(n, AF_INET), b = bind_udp(n, AF_INET);
+    connect_udp(n, a, AF_INET, port_of(n, b));
+    connect_udp(n, b, AF_INET, port_of(n, a));
+    EXPECT_EQ(CALL(n, shutdown, b, SHUT_RD), 0);
+    EXPECT_EQ(events_now(n, b), EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    EXPECT_EQ(CALL(n, recv, b, n->buf, 8, 0), -EAGAIN);
+    EXPECT_EQ(CALL(n, send, a, "abc", 3, 0), 3);
+    settle_net(n);
+    EXPECT_EQ(receive(n, b, 8), 3);
+    EXPECT_EQ(CALL(n, close, a), 0);
+    EXPECT_EQ(CALL(n, close, b), 0);
+}
+
 EACH_NET(udp, drops_what_a_full_queue_has_no_room_for)
 {
     int a = bind_udp(n, AF_INET), b = bind_udp(n, AF_INET);
