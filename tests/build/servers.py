@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat examples/proxy examples/shell
-"""The servers and tools of examples/servers, as programs beside which others run: what their clients get, what the
-terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for a clock but with a limit."""
+# builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful
+"""The servers and tools of examples/servers, and the server of examples/look, as programs beside which others run: what
+their clients get, what the terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for
+a clock but with a limit."""
 import contextlib
 import os
 import pty
@@ -340,6 +341,43 @@ def proxy_says_what_is_wrong(backend):
             client = Client(port)
             expect(client.line(), "a reset")
         expect_match(program.line(), rf"proxy: 127.0.0.1:\d+: .*127.0.0.1:{where}: Connection refused.*\n")
+
+
+# ---- look/13 ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def graceful(backend):
+    """look/13, and its output as a terminal shows it, line by line. Its port is always 7000: where another test has it
+    just now, the program is started again."""
+    line, ends = "", time.monotonic() + LIMIT
+    while time.monotonic() < ends:
+        ours, theirs = pty.openpty()
+        with Program(backend, "look_13_graceful", stdout=theirs) as program, open(ours, "rb") as terminal:
+            os.close(theirs)
+            line = terminal.readline().decode()
+            if "Address already in use" not in line:
+                expect_match(line, r"listening on \S+:7000\r\n")
+                yield program, terminal
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"port 7000 stays in use: {line}")
+
+
+@test
+def look_13_ends_gracefully(backend):
+    with graceful(backend) as (program, terminal):
+        client = Client(7000)
+        client.send("one\ntwo\n")
+        expect(client.line() + client.line(), "1\n2\n")
+        program.signal(signal.SIGTERM)
+        expect(terminal.readline(), b"Terminated: stopping\r\n")
+        client.send("three\n")  # a connected client is served on
+        expect(client.line(), "3\n")
+        client.close()
+        expect(program.process.wait(), 0)
+        with contextlib.suppress(OSError):  # the terminal's other end is closed
+            expect(terminal.readline(), b"")
 
 
 # ---- shell --------------------------------------------------------------------------------------------------------
