@@ -9,6 +9,7 @@ under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once a
     c exit=70             its exit status (0 otherwise)
     c prints-to=stderr    the output block shows stderr; `both` shows the two in one
     c backend=epoll       run on this backend instead
+    c input=one\\ntwo\\n   what stands on its standard input; nothing otherwise
     c fragment            statements; compiled inside a function, not run
     c file                declarations and functions; compiled as a file of their own, not run
     c must-not-compile    the compiler must refuse it with each line of the `output` block in its message
@@ -29,7 +30,7 @@ import tempfile
 
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Werror".split()
 KINDS = ("fragment", "file", "must-not-compile")
-OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim"}
+OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim", "input": ""}
 FENCE = re.compile(r"^```([^`]*)$")
 GIVEN = re.compile(r"<!-- given\n(.*?)-->", re.S)
 
@@ -126,33 +127,84 @@ def source_of(block, kind):
 
 
 class Checker:
-    def __init__(self, compiler, arguments):
+    """One compiler. Programs are compiled one by one and linked together, which takes a fraction of the time: in the
+    executable each has its main under another name, and the environment says which of them it is."""
+
+    def __init__(self, compiler, arguments, folder):
         self.name = compiler
         self.compiler = shlex.split(compiler)
         self.flags = shlex.split(" ".join(arguments.flags))
         self.libs = shlex.split(" ".join(arguments.libs))
         self.syntax_only = arguments.syntax_only
         self.timeout = arguments.timeout
+        self.folder = folder
+        self.executable = os.path.join(folder, "programs")
 
-    def compile(self, block, kind, folder, program):
-        source = os.path.join(folder, "program.c")
+    def is_run(self, block):
+        return block.kind() == "program" and not self.syntax_only
+
+    def compile(self, numbered):
+        """None, or what is wrong. A program's object is left in its folder."""
+        number, block = numbered
+        folder = os.path.join(self.folder, str(number))
+        source, built = os.path.join(folder, "program.c"), os.path.join(folder, "program.o")
+        os.mkdir(folder)
+        try:
+            kind = block.kind()
+            block.options()
+            with open(source, "w", encoding="utf-8") as file:
+                file.write(source_of(block, kind))
+            command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE", f"-fmacro-prefix-map={folder}/="] + WARNINGS
+            if kind == "fragment":
+                command += ["-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-unused-function"]
+            command += self.flags + [source] + (["-c", "-o", built] if self.is_run(block) else ["-fsyntax-only"])
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if kind == "must-not-compile":
+                self.refusal(block, result)
+            elif result.returncode:
+                raise Mistake(f"does not compile:\n{indented(result.stderr)}")
+            elif self.is_run(block):
+                name = f"program_{number}"
+                subprocess.run(["objcopy", f"--redefine-sym=main={name}", f"--keep-global-symbol={name}", built],
+                               check=True)
+        except Mistake as mistake:
+            return self.say(block, mistake)
+        return None
+
+    def link(self, numbers):
+        """None, or what the linker says."""
+        mains = [f"program_{number}" for number in numbers]
+        source = os.path.join(self.folder, "programs.c")
         with open(source, "w", encoding="utf-8") as file:
-            file.write(source_of(block, kind))
-        command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE", f"-fmacro-prefix-map={folder}/="] + WARNINGS
-        if kind == "fragment":
-            command += ["-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-unused-function"]
-        links = kind == "program" and not self.syntax_only
-        command += self.flags + [source] + (["-o", program] + self.libs if links else ["-fsyntax-only"])
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+            file.write("#include <stdlib.h>\n#include <string.h>\n")
+            file.writelines(f"int {main}(int, char **);\n" for main in mains)
+            file.write("int main(int argc, char **argv)\n{\n    const char *name = getenv(\"DOCCHECK_PROGRAM\");\n")
+            file.writelines(f"    if (!strcmp(name, \"{main}\"))\n        return {main}(argc, argv);\n"
+                            for main in mains)
+            file.write("    return 127;\n}\n")
+        objects = [os.path.join(self.folder, str(number), "program.o") for number in numbers]
+        done = subprocess.run(self.compiler + [source] + objects + ["-o", self.executable] + self.libs,
+                              capture_output=True, text=True, check=False)
+        return indented(done.stderr) if done.returncode else None
 
-    def run(self, block, options, program):
-        environment = dict(os.environ, CRANK_BACKEND=options["backend"])
+    def run(self, numbered):
+        """None, or what is wrong with what a linked program does."""
+        number, block = numbered
+        try:
+            self.compare(block, block.options(), number)
+        except Mistake as mistake:
+            return self.say(block, mistake)
+        return None
+
+    def compare(self, block, options, number):
+        environment = dict(os.environ, CRANK_BACKEND=options["backend"], DOCCHECK_PROGRAM=f"program_{number}")
         both = options["prints-to"] == "both"
         if options["prints-to"] not in ("stdout", "stderr", "both"):
             raise Mistake("prints-to= takes stdout, stderr or both")
         try:
-            done = subprocess.run([program], env=environment, timeout=self.timeout, check=False, text=True,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=os.path.dirname(program),
+            done = subprocess.run(["./program"], executable=self.executable, env=environment, timeout=self.timeout,
+                                  check=False, text=True, input=options["input"].replace("\\n", "\n"),
+                                  cwd=os.path.join(self.folder, str(number)), stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT if both else subprocess.PIPE)
         except subprocess.TimeoutExpired:
             raise Mistake(f"still running after {self.timeout:.0f} s") from None
@@ -166,22 +218,23 @@ class Checker:
             raise Mistake(f"ended with status {done.returncode}, not {options['exit']}"
                           + (f"\n{indented(done.stderr)}" if done.stderr else ""))
 
-    def check(self, block):
-        """None, or what is wrong."""
-        try:
-            kind, options = block.kind(), block.options()
-            with tempfile.TemporaryDirectory(prefix="doccheck-") as folder:
-                program = os.path.join(folder, "program")
-                result = self.compile(block, kind, folder, program)
-                if kind == "must-not-compile":
-                    return self.refusal(block, result)
-                if result.returncode:
-                    raise Mistake(f"does not compile:\n{indented(result.stderr)}")
-                if kind == "program" and not self.syntax_only:
-                    self.run(block, options, program)
-        except Mistake as mistake:
-            return f"{block.place} with {self.name}: {mistake}"
-        return None
+    def say(self, block, mistake):
+        return f"{block.place} with {self.name}: {mistake}"
+
+    def check(self, blocks, workers):
+        """For each block None, or what is wrong."""
+        found = list(workers.map(self.compile, enumerate(blocks)))
+        ready = [n for n, block in enumerate(blocks) if not found[n] and self.is_run(block)]
+        refused = self.link(ready) if ready else None
+        if refused:  # by one of them: by which?
+            for n in ready:
+                why = self.link([n])
+                found[n] = self.say(blocks[n], f"does not link:\n{why}") if why else None
+            ready = [n for n in ready if not found[n]]
+            refused = self.link(ready) if ready else None
+        for n, complaint in zip(ready, workers.map(self.run, [(n, blocks[n]) for n in ready])):
+            found[n] = refused or complaint
+        return found
 
     @staticmethod
     def refusal(block, result):
@@ -239,7 +292,7 @@ def arguments_of_command_line():
     parser.add_argument("--libs", action="append", default=[], help="what programs are linked with, as one string")
     parser.add_argument("--syntax-only", action="store_true", help="compile, do not link or run")
     parser.add_argument("--timeout", type=float, default=30, help="seconds for one program")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", action="store_true", help="name each block")
     parser.add_argument("files", nargs="+")
     return parser.parse_args()
@@ -251,8 +304,9 @@ def main():
     passed = len(arguments.files) - len(complaints)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as workers:
         for compiler in arguments.cc or ["cc"]:
-            checker = Checker(compiler, arguments)
-            for block, complaint in zip(blocks, workers.map(checker.check, blocks)):
+            with tempfile.TemporaryDirectory(prefix="doccheck-") as folder:
+                found = Checker(compiler, arguments, folder).check(blocks, workers)
+            for block, complaint in zip(blocks, found):
                 passed += not complaint
                 complaints += [complaint] if complaint else []
                 if arguments.verbose:

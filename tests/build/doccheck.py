@@ -34,6 +34,16 @@ PAGES = [
     ("a warning", block("c", with_before_puts("int unused;")) + block("output", "hello\n"), "does not compile"),
     ("stderr", block("c prints-to=stderr", HELLO.replace('puts("hello")', 'fputs("hello", stderr)')) +
      block("output", "hello\n"), None),
+    ("input", block("c input=x\\n", with_before_puts("if (getchar() == 'x' && getchar() == '\\n')")) +
+     block("output", "hello\n"), None),
+    ("input that is not there", block("c input=y", with_before_puts("if (getchar() == 'x')")) +
+     block("output", "hello\n"), "prints something else"),
+    ("two programs", block("c", HELLO) + block("output", "hello\n") + block("c exit=3", FAILING) +
+     block("output", "hello\n"), None),
+    ("two programs with equal names", 2 * (block("c", "int same;\n" + HELLO) + block("output", "hello\n")), None),
+    ("what does not link beside what does", block("c", HELLO) + block("output", "hello\n") +
+     block("c", "int gone(void);\n" + with_before_puts("gone();")) + block("output", "hello\n"),
+     "page.md:8 with gcc: does not link"),
     ("a fragment", block("c fragment", "int x = 1;\n"), None),
     ("a fragment with what it is given", "<!-- given\nint f(int);\n-->\n" + block("c fragment", "f(1);\n"), None),
     ("a fragment without it", block("c fragment", "f(1);\n"), "does not compile"),
