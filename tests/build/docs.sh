@@ -5,7 +5,7 @@
 # tour names every file of the source and no other; the reference is made from the headers as they are.
 . "$(dirname "$0")/common.sh"
 
-pages=(./*.md docs/*.md)
+pages=(./*.md docs/*.md docs/how-to/*.md)
 there() { sed 's|.*/||' | sort -u; } # names of files without their folders
 fails() { "$@"; false; }
 # each NAME LIST HAVE: every line of the file LIST stands in the file HAVE, both sorted. One process for all of them.
