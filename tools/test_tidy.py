@@ -19,9 +19,14 @@ GOOD = {
     ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\nBreakBeforeBraces: Linux\n"
                      "AllowShortFunctionsOnASingleLine: None\n",
     "src/loop/meson.build": "# SPDX-License-Identifier: MIT\nlayer_sources = ['loop.c']\n",
+    "lib/web/call.c": SPDX + "/* call.c: calls. Owns them. */\n#include \"web/call.h\"\n#include <crank/loop.h>\n"
+                             "int cr_web_call(int a)\n{\n    return a;\n}\n",
+    "lib/web/call.h": SPDX + "/* call.h: calls. */\nint cr_web_call(int a);\n",
+    "lib/web/meson.build": "# SPDX-License-Identifier: MIT\nweb_sources = files('call.c')\n",
     "include/crank/loop.h": SPDX + "/* Wait. Fails with -ECANCELED. */\nCRANK_API CRANK_BLOCKS int crank_wait(void);\n",
 }
 LOOP = GOOD["src/loop/loop.c"]
+CALL = GOOD["lib/web/call.c"]
 # rule: what to put where (path: text), and a part of the complaint
 BAD = [
     ("function_sizes", "src/loop/loop.c", LOOP + "void cr_long(void)\n{\n" + "    cr_turn(1);\n" * 70 + "}\n",
@@ -40,6 +45,11 @@ BAD = [
     ("layers", "src/loop/loop.c", LOOP + "#include <crank/scope.h>\n", "<crank/scope.h> of a higher layer"),
     ("layers", "src/loop/loop.c", LOOP + "#include <crank.h>\n", "all of crank.h"),
     ("layers", "src/loop/loop.c", LOOP + '#include "loop.h"\n', "not named by its folder"),
+    ("libraries", "lib/web/call.c", CALL + '#include "loop/loop.h"\n', 'includes "loop/loop.h"'),
+    ("libraries", "lib/web/call.c", CALL + "#include <crank.h>\n", "all of crank.h"),
+    ("libraries", "lib/web/call.c", CALL + "int cr_web_x(void)\n{\n    return close(3);\n}\n", "calls close directly"),
+    ("libraries", "lib/web/call.c", CALL + "int cr_web_other(void)\n{\n    return 1;\n}\n", "cr_web_other is neither"),
+    ("listed", "lib/web/more.c", CALL.replace("call.c", "more.c"), "is not in lib/web/meson.build"),
     ("cycles", "src/base/list.h", GOOD["src/base/list.h"] + '#include "loop/loop.h"\n', "includes itself"),
     ("names", "src/loop/loop.c", LOOP + "int turn(void)\n{\n    return 1;\n}\n", "turn is visible"),
     ("documentation", "include/crank/loop.h", GOOD["include/crank/loop.h"] + "\nCRANK_API int crank_more(void);\n",

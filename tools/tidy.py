@@ -22,7 +22,7 @@ LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "world", "error": "error", "task": "task",
                "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
                "net": "net", "process": "process", "signal": "process", "explore": "inspect",
-               "sim": "run"}
+               "sim": "run", "http": "cli"}
 
 # Files that include each other in a circle, and why.
 CIRCLES = {
@@ -59,6 +59,8 @@ BANNED_WORDS = {
     "HACK": "say why it is right", "/work/": "the project stands alone", "../shared": "the project stands alone",
     "/tmp/brief": "the project stands alone",
 }
+# What libraries call themselves, for crank has no public call for it.
+LIBRARY_CALLS = "malloc realloc free time".split()
 # Who may name the switch of stacks: one place where a task can stop.
 SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_sched_enter)\b")
 SWITCH_ALLOWED = re.compile(
@@ -94,7 +96,7 @@ def parameters(tree):
 
 
 def file_sizes(tree):
-    for path in tree.files("src/", "include/", "tests/", "examples/", "tools/", "benchmarks/",
+    for path in tree.files("src/", "lib/", "include/", "tests/", "examples/", "tools/", "benchmarks/",
                            ends=(".c", ".h", ".S", ".py", ".sh")):
         count = tree.text(path).count("\n")
         if count > FILE_MAX:
@@ -106,16 +108,16 @@ def file_sizes(tree):
 
 
 def columns(tree):
-    for path in tree.files("src/", "include/", "tests/", "tools/", "examples/",
+    for path in tree.files("src/", "lib/", "include/", "tests/", "tools/", "examples/",
                            ends=(".c", ".h", ".S", ".py", ".sh")):
-        limit = 100 if path.startswith("src/") else 120
+        limit = 100 if path.startswith(("src/", "lib/")) else 120
         for number, line in enumerate(tree.text(path).split("\n"), 1):
             if len(line) > limit:
                 tree.complain(path, number, f"{len(line)} columns, at most {limit}", "two files fit side by side")
 
 
 def whitespace(tree):
-    for path in tree.files("src/", "include/", "tests/", "tools/", "examples/", "benchmarks/",
+    for path in tree.files("src/", "lib/", "include/", "tests/", "tools/", "examples/", "benchmarks/",
                            ends=(".c", ".h", ".S", ".py", ".sh", ".build")):
         text = tree.text(path)
         for number, line in enumerate(text.split("\n"), 1):
@@ -126,14 +128,14 @@ def whitespace(tree):
 
 
 def licences(tree):
-    for path in tree.files("src/", "include/", "tests/", "tools/", "benchmarks/",
+    for path in tree.files("src/", "lib/", "include/", "tests/", "tools/", "benchmarks/",
                            ends=(".c", ".h", ".S", ".py", ".sh", "meson.build", ".map")):
         if "SPDX-License-Identifier: MIT" not in "\n".join(tree.text(path).split("\n")[:2]):
             tree.complain(path, 1, "no SPDX line at the top", "every file says under which licence it stands")
 
 
 def head_comments(tree):
-    for path in tree.files("src/", ends=(".c", ".h", ".S")):
+    for path in tree.files("src/", "lib/", ends=(".c", ".h", ".S")):
         head = re.match(r"/\* SPDX[^\n]*\*/\n(?:#[^\n]*\n|\s*\n)*/\*(.*?)\*/", tree.text(path), re.S)
         if not head or os.path.basename(path) not in head.group(1):
             tree.complain(path, 1, "does not open by its name and what it owns",
@@ -168,11 +170,36 @@ def check_include(tree, path, line, rank, local, public):
             tree.complain(path, line, f"includes <{public}> of a higher layer", why)
 
 
+def libraries(tree):
+    """A library of lib/ stands on the public headers, as programs do; its names begin with its own and its file's."""
+    calls = re.compile(r"(?<![\w>.])(" + "|".join(c for c in OS_CALLS if c not in LIBRARY_CALLS) + r")\s*\(")
+    for path in tree.files("lib/", ends=(".c", ".h")):
+        _, library, file = path.split("/")
+        text, code = tree.text(path), tree.code(path)
+        for match in INCLUDE.finditer(text):
+            local, public = match.groups()
+            if local and not local.startswith(library + "/"):
+                tree.complain(path, line_of(text, match.start()), f'includes "{local}"',
+                              "a library includes its own headers, by its folder's name, and public ones")
+            elif public == "crank.h":
+                tree.complain(path, line_of(text, match.start()), "includes all of crank.h",
+                              "the library names what it needs")
+        for match in calls.finditer(code):
+            if not is_declarator(code, match.start()):
+                tree.complain(path, line_of(code, match.start()), f"calls {match.group(1)} directly",
+                              "a library's world is crank's, so that it can be simulated")
+        own = re.compile(rf"crank_{library}_|cr_{library}_{file.rsplit('.', 1)[0]}(_|$)")
+        for f in functions_of(tree, path):
+            if not f.is_static and not own.match(f.name):
+                tree.complain(path, f.line, f"{f.name} is neither crank_{library}_ nor cr_{library}_ and its file's",
+                              "a reader finds a function by its name")
+
+
 def cycles(tree):
     """Modules of one folder (x.c with x.h) must not reach each other through includes in both directions."""
     edges = {}
-    for path in tree.files("src/", ends=(".c", ".h")):
-        module = circle_of(path[len("src/"):path.rfind(".")])
+    for path in tree.files("src/", "lib/", ends=(".c", ".h")):
+        module = circle_of(path[path.find("/") + 1:path.rfind(".")])
         targets = {circle_of(m.group(1)[:m.group(1).rfind(".")])
                    for m in INCLUDE.finditer(tree.text(path)) if m.group(1)}
         edges.setdefault(module, set()).update(t for t in targets if t != module)
@@ -262,7 +289,7 @@ def is_declarator(code, offset):
 
 def banned_calls(tree):
     calls = re.compile(r"(?<![\w>.])(" + "|".join(BANNED_CALLS) + r")\s*\(")
-    for path in tree.files("src/", ends=(".c", ".h")):
+    for path in tree.files("src/", "lib/", ends=(".c", ".h")):
         code = tree.code(path)
         for match in calls.finditer(code):
             if not is_declarator(code, match.start()):
@@ -283,14 +310,14 @@ def switches(tree):
 def listed(tree):
     """Every source is in its layer's list, every header is used."""
     included = set()
-    for path in tree.files("src/", "tests/", "benchmarks/", ends=(".c", ".h", ".S")):
+    for path in tree.files("src/", "lib/", "tests/", "benchmarks/", ends=(".c", ".h", ".S")):
         included.update(m.group(1) for m in INCLUDE.finditer(tree.text(path)) if m.group(1))
-    for path in tree.files("src/", ends=(".c",)):
+    for path in tree.files("src/", "lib/", ends=(".c",)):
         build = os.path.join(os.path.dirname(path), "meson.build")
         if f"'{os.path.basename(path)}'" not in (tree.text(build) if build in tree.all_files() else ""):
             tree.complain(path, 1, f"is not in {build}", "a file that is not built is dead")
-    for path in tree.files("src/", ends=(".h",)):
-        if path[len("src/"):] not in included:
+    for path in tree.files("src/", "lib/", ends=(".h",)):
+        if path.partition("/")[2] not in included:
             tree.complain(path, 1, "nobody includes it", "a file that is not used is dead")
 
 
@@ -339,7 +366,7 @@ def glossary(tree):
         cells = row.split("|")
         if len(cells) == 5:
             better.update((old, cells[1].strip()) for old in re.findall(r"`(\w+)`", cells[3]))
-    for path in tree.files("src/", "include/", ends=(".c", ".h", ".S")):
+    for path in tree.files("src/", "lib/", "include/", ends=(".c", ".h", ".S")):
         text = tree.code(path)
         for match in re.finditer(r"\b[A-Za-z_]\w*\b", text):
             if match.group() in better:
@@ -348,7 +375,8 @@ def glossary(tree):
                               "one word, one meaning: docs/glossary.md")
 
 
-RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, cycles, names,
+RULES = [function_sizes, parameters, file_sizes, columns, whitespace, licences, head_comments, layers, libraries,
+         cycles, names,
          documentation, words, os_calls, banned_calls, switches, listed, comment_share, layout, declared, hooks,
          broad_headers, circles, homes, glossary]
 

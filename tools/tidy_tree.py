@@ -113,5 +113,5 @@ def functions_of(tree, path):
 
 
 def source_functions(tree):
-    for path in tree.files("src/", "include/", ends=(".c", ".h")):
+    for path in tree.files("src/", "lib/", "include/", ends=(".c", ".h")):
         yield from functions_of(tree, path)

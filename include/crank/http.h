@@ -67,9 +67,9 @@ CRANK_API void crank_http_stay(crank_http_request *request);
 
 /* ---- Answers --------------------------------------------------------------------------------------------------- */
 
-/* A field of the answer's head, in place of those with this name. Before the answer begins, else -EALREADY; -EINVAL: the
- * name is none, the value has CR, LF or another control; -ENOMEM. "Content-Length" says how much crank_http_begin's
- * stream is to be given. */
+/* A field of the answer's head, in place of those with this name. Before the answer begins, else -EALREADY; -EINVAL:
+ * the name is none, the value has CR, LF or another control; -ENOMEM. "Content-Length" says how much the stream of
+ * crank_http_begin is to be given. */
 CRANK_API int crank_http_set(crank_http_request *request, const char *name, const char *value);
 /* The same, beside those with this name. */
 CRANK_API int crank_http_add(crank_http_request *request, const char *name, const char *value);

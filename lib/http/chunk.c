@@ -97,15 +97,17 @@ static int next_size(cr_http_chunks *c, crank_stream *stream)
 
 static int end_data(cr_http_chunks *c, crank_stream *stream)
 {
-    const char *line;
-    ssize_t n = crank_peek(stream, 2, &line);
-    if (n < 0)
-        return (int)n;
-    if (line[0] != '\r' || (n > 1 && line[1] != '\n'))
-        return n == 0 ? crank_fail(ENODATA, "the connection ended within a body")
-                      : broken("a chunk does not end where its size says");
-    if (n < 2)
-        return crank_fail(ENODATA, "the connection ended within a body");
+    static const char end[2] = "\r\n";
+    for (size_t i = 0; i < sizeof end; i++) {
+        const char *line;
+        ssize_t n = crank_peek(stream, i + 1, &line);
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n <= i)
+            return crank_fail(ENODATA, "the connection ended within a body");
+        if (line[i] != end[i])
+            return broken("a chunk does not end where its size says");
+    }
     c->state = CR_HTTP_CHUNK_SIZE;
     return take_line(c, stream, 0);
 }

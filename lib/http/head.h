@@ -3,7 +3,7 @@
  *
  * Two steps. cr_http_head_await waits until a whole head lies in the stream's buffer; the caller
  * copies it to memory of its own and skips it. cr_http_head_parse_request and
- * cr_http_head_parse_response take that copy apart in place: every name and value is a string inside
+ * cr_http_head_parse_response take that copy apart in place: every name and value is a string in
  * it. */
 #ifndef CR_HTTP_HEAD_H
 #define CR_HTTP_HEAD_H
@@ -53,10 +53,10 @@ typedef struct cr_http_head {
 } cr_http_head;
 
 /* Wait until a head lies in the stream's buffer: its length, with the empty line. Nothing is taken;
- * *ret_bytes is valid until the next call that reads. At least one byte must lie there already or
- * come: 0 where the stream ends before it. Fails with -ENODATA (the end came within the head),
- * -EPROTO (a line ends in LF alone, the first byte begins no head), -EMSGSIZE (beyond a limit), else
- * as crank_peek. *ret_refusal is what a request is to be answered after -EPROTO and -EMSGSIZE. */
+ * *ret_bytes is valid until the next call that reads. 0 where the stream ends before its first
+ * byte. Fails with -ENODATA (the end came within the head), -EPROTO (a line ends in LF alone, the
+ * first byte begins no head), -EMSGSIZE (beyond a limit), else as crank_peek. *ret_refusal is what
+ * a request is to be answered after -EPROTO and -EMSGSIZE. */
 ssize_t cr_http_head_await(crank_stream *stream, const cr_http_head_limits *limits,
     const char **ret_bytes, cr_http_status *ret_refusal);
 /* The same without a stream: the length of the head with which the bytes begin, 0 where more are

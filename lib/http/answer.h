@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* answer.h: the answer to a request. */
+#ifndef CR_HTTP_ANSWER_H
+#define CR_HTTP_ANSWER_H
+#include "http/exchange.h"
+
+/* Begin an answer of which the body follows in pieces: writes its head. 0; fails as
+ * crank_http_respond. */
+int cr_http_answer_begin(
+    cr_http_message *message, int status, const char *type, cr_http_answer_state state);
+/* A piece of a begun answer. Fails as crank_write; -EMSGSIZE: more than was announced. */
+int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t size);
+/* The end of a begun answer. Fails as crank_write; -ENODATA: less than was announced. */
+int cr_http_answer_end(cr_http_message *message);
+/* An answer of the server's own, with the status' name for its body: 404, 408 and so on. */
+int cr_http_answer_refuse(cr_http_message *message, int status);
+/* "Not Found" */
+const char *cr_http_answer_reason(int status);
+#endif

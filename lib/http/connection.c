@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* connection.c: the requests of a connection, one after another.
+ *
+ * Owns the connection: which request is being served, when none is, and whether another is taken.
+ * A request runs as a task, a child of the connection's; it is started at once, and most have
+ * answered when that returns. For those that wait a helper watches the stream: where the peer goes
+ * away, a GET or HEAD is cancelled, for their effects nothing is lost by that.
+ *
+ * Limits of time are the stream's (crank_stream_limit): for the first byte, for the head from its
+ * first byte on, between requests. None counts while a handler runs.
+ *
+ * What cannot be read as a request is answered and the connection closed: nothing behind it can be
+ * told from a request any more. */
+#include "http/connection.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <crank/error.h>
+#include <crank/task.h>
+
+#include "http/answer.h"
+#include "http/log.h"
+#include "http/message.h"
+#include "http/pace.h"
+#include "http/pump.h"
+#include "http/receive.h"
+
+/* ---- In the task of a request ---- */
+
+/* Give the failure of a handler to on_failure, or to the report of a failed task. */
+static void note_failure(cr_http_message *m, int err)
+{
+    const crank_http_options *options = &m->connection->server->options;
+    const char *why = crank_error();
+    if (options->on_failure)
+        options->on_failure(&m->request, err, options->arg);
+    else
+        m->is_reported = true;
+    if (m->is_reported)
+        (void)crank_fail(err, "the handler of %.40s %.200s for %.60s failed: %.150s",
+            m->request.method, m->request.path, m->request.peer,
+            *why ? why : crank_errno_name(err));
+}
+
+/* The handler has failed, and not by being cancelled. The client is told where its own body is to
+ * blame; whose reading or going away it was is no failure of the handler's. */
+static void fail(cr_http_message *m, int err)
+{
+    m->result = err;
+    if (m->failed == 0 && !m->is_peers)
+        note_failure(m, err);
+    if (m->state == CR_HTTP_UNANSWERED && !m->is_peers)
+        (void)cr_http_answer_refuse(m, m->failed ? m->failed : 500);
+}
+
+static int run_request(cr_http_message *m)
+{
+    long result = crank_kept_call_make_(m->connection->server->call, &m->request);
+    int err = result < 0 && result >= -4095 ? (int)result : 0;
+    if (err == -ECANCELED && (m->gone || crank_cancelled()))
+        m->result = err;
+    else if (err < 0)
+        fail(m, err);
+    else if (m->state == CR_HTTP_UNANSWERED)
+        (void)cr_http_answer_refuse(m, m->allow ? 405 : 404);
+    return m->is_reported ? err : 0;
+}
+
+/* ---- Beside it ---- */
+
+/* Until the peer has gone, or is pipelining more than is shown at once. */
+static bool await_going(const cr_http_connection *c)
+{
+    enum { SHOWN_MAX = 60 * 1024 };
+    size_t seen = 0;
+    while (seen < SHOWN_MAX) {
+        const char *bytes;
+        ssize_t n = crank_peek(c->stream, seen + 1, &bytes);
+        if (n == -ETIMEDOUT)
+            continue; /* a limit of the writer's, which moves it away */
+        if (n < 0)
+            return n != -ECANCELED;
+        if ((size_t)n == seen)
+            return seen == 0 && !c->server->options.half_closed;
+        seen = (size_t)n;
+    }
+    return false;
+}
+
+static int watch(cr_http_message *m)
+{
+    if (await_going(m->connection) && !m->stays && m->task) {
+        m->gone = true;
+        crank_cancel_because(m->task, "%s has gone", m->connection->peer);
+    }
+    m->watcher = NULL;
+    return 0;
+}
+
+/* Safe methods have no effect that is lost when they are cancelled. */
+static bool is_watched(const cr_http_message *m)
+{
+    return m->body.over &&
+           (strcmp(m->request.method, "GET") == 0 || strcmp(m->request.method, "HEAD") == 0);
+}
+
+/* The task's site is the handler's, so that it is named by it. */
+static crank_task *spawn_request(
+    cr_http_server *server, crank_function_ *function, const crank_site *site)
+{
+    crank_site *as = &server->site;
+    as->kind = site->kind;
+    as->size = site->size;
+    as->args = site->args;
+    as->large = site->large;
+    as->pointers = site->pointers;
+    as->integers = site->integers;
+    return crank_spawn_eager_(0, function, as);
+}
+
+/* Shown in the tree: "GET /path". Only of those that wait. */
+static void name_task(const cr_http_message *m)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.16s %.46s", m->request.method, m->request.path);
+    crank_set_name(m->task, name);
+}
+
+/* A failure that is to be reported is not awaited: then the loop reports it. */
+static int await_request(cr_http_message *m)
+{
+    crank_task *task = m->task;
+    int err = 0;
+    if (!crank_done(task)) {
+        name_task(m);
+        cr_http_pace_rest(m->connection);
+        if (is_watched(m))
+            m->watcher = crank_group_spawn(m->helpers, watch, m);
+        ssize_t n = crank_wait(&task, 1, CRANK_ALL_COMPLETED, CRANK_FOREVER);
+        err = n < 0 ? (int)n : 0;
+    }
+    m->task = NULL;
+    if (err < 0) {
+        crank_cancel(task);
+        (void)crank_shield(crank_await(task));
+    } else if (m->is_reported) {
+        crank_drop(task);
+    } else {
+        err = (int)crank_await(task);
+    }
+    return err;
+}
+
+/* Fails as its name says, so that it is reported. */
+static int report(int err, const char *what) { return crank_fail(err, "%s", what); }
+
+/* The end of an answer that went on. */
+static void end_answer(cr_http_message *m)
+{
+    bool goes_on = m->state == CR_HTTP_STREAM || m->state == CR_HTTP_EVENTS;
+    if (!goes_on || m->bodiless)
+        return;
+    if (m->result < 0)
+        m->broken = true;
+    int err = m->broken ? 0 : cr_http_answer_end(m);
+    if (err == -ENODATA)
+        crank_drop(crank_spawn(
+            report, err, cr_http_message_copy(m, crank_error(), strlen(crank_error()))));
+    if (err < 0)
+        m->broken = true;
+}
+
+/* Nothing is taken for whole that is not. */
+static int settle(cr_http_connection *c, cr_http_message *m, int err)
+{
+    if (err == 0 && m->state == CR_HTTP_UNANSWERED && !m->gone)
+        m->broken = true;
+    if (m->broken || err < 0)
+        c->closes = true;
+    if (m->broken)
+        crank_abort(c->stream);
+    if (m->gone)
+        c->closes = true;
+    if (!c->closes && !m->body.over && !cr_http_receive_rest(m))
+        c->closes = true;
+    cr_http_log_write(m);
+    return err;
+}
+
+/* From a request's task to the end of its answer. */
+static int serve_message(cr_http_connection *c, cr_http_message *m)
+{
+    CRANK_GROUP(helpers);
+    m->helpers = &helpers;
+    c->message = m;
+    m->task = CRANK_CAPTURE_(__COUNTER__, spawn_request, c->server, run_request, m);
+    int err = m->task ? await_request(m) : cr_http_answer_refuse(m, 500);
+    int end = cr_http_pump_finish(m);
+    if (err == 0)
+        err = end;
+    if (err == 0)
+        end_answer(m);
+    c->message = NULL;
+    return settle(c, m, err);
+}
+
+/* ---- Taking a request ---- */
+
+/* Of what is no request, or is not for this server: an answer, and the end. */
+static int refuse(cr_http_connection *c, cr_http_message *m, cr_http_status status)
+{
+    c->closes = true;
+    int err = cr_http_answer_refuse(m, status);
+    if (m->broken)
+        crank_abort(c->stream);
+    cr_http_log_write(m);
+    return err == -ECANCELED ? err : 0;
+}
+
+/* Without a head: so much of one as there is says nothing. */
+static int refuse_unread(cr_http_connection *c, cr_http_status status)
+{
+    cr_http_message *m = cr_http_message_new(c);
+    int err = -ENOMEM;
+    if (m) {
+        cr_http_message_clear(m);
+        err = refuse(c, m, status);
+        cr_http_message_free(m);
+    }
+    c->closes = true;
+    return err == -ECANCELED ? err : 0;
+}
+
+/* The name without its port: how long it is. */
+static size_t name_of(const char *host)
+{
+    const char *end = *host == '[' ? strchr(host, ']') : NULL;
+    size_t size = end ? (size_t)(end - host) + 1 : strcspn(host, ":");
+    return size > 0 && host[size - 1] == '.' ? size - 1 : size;
+}
+
+static bool is_number(const char *host, size_t size)
+{
+    return *host == '[' || strspn(host, "0123456789.") >= size;
+}
+
+/* A page of another site may have its own name mean this machine: that name is in Host. */
+static bool is_own_host(const cr_http_server *server, const char *host)
+{
+    size_t size = name_of(host);
+    if (!server->is_loopback || size == 0 || is_number(host, size) ||
+        (size == 9 && strncmp(host, "localhost", 9) == 0))
+        return true;
+    for (const char *at = server->options.hosts; at && *at;) {
+        at += strspn(at, " ");
+        size_t length = strcspn(at, " ");
+        if (length == size && strncasecmp(at, host, size) == 0)
+            return true;
+        at += length;
+    }
+    return false;
+}
+
+static cr_http_status check(const cr_http_server *server, const cr_http_message *m)
+{
+    int64_t max = server->options.body_max;
+    if (!is_own_host(server, m->request.host))
+        return 421;
+    return max >= 0 && m->request.size > max ? 413 : 0;
+}
+
+static int serve_head(cr_http_connection *c, const char *bytes, size_t size)
+{
+    cr_http_message *m = cr_http_message_new(c);
+    if (!m) {
+        c->closes = true;
+        return 0;
+    }
+    m->received_at = crank_time();
+    cr_http_status status = cr_http_message_read(m, bytes, size);
+    crank_skip(c->stream, size);
+    if (status == 0)
+        status = check(c->server, m);
+    int err = status ? refuse(c, m, status) : serve_message(c, m);
+    crank_error_clear();
+    cr_http_message_free(m);
+    return err;
+}
+
+/* ---- Waiting for one ---- */
+
+/* How many bytes there are: 0 where the connection is over. */
+static ssize_t await_first(cr_http_connection *c, bool is_new, const char **ret_bytes)
+{
+    const crank_http_options *options = &c->server->options;
+    ssize_t n = crank_peek(c->stream, 0, ret_bytes);
+    if (n > 0 || c->server->stopping)
+        return n;
+    c->idle = true;
+    cr_http_pace_limit(c, is_new ? options->head : options->idle);
+    n = crank_peek(c->stream, 1, ret_bytes);
+    c->idle = false;
+    return n;
+}
+
+/* One empty line before a request is let pass: old clients send it behind a body. */
+static ssize_t skip_empty_line(cr_http_connection *c, ssize_t n, const char **ret_bytes)
+{
+    if (n <= 0 || **ret_bytes != '\r')
+        return n;
+    n = crank_peek(c->stream, 2, ret_bytes);
+    if (n < 2 || (*ret_bytes)[1] != '\n')
+        return n;
+    crank_skip(c->stream, 2);
+    return await_first(c, false, ret_bytes);
+}
+
+/* Mostly the whole head is there: then no limit needs to be set for it. */
+static ssize_t await_head(
+    cr_http_connection *c, size_t n, const char **ret_bytes, cr_http_status *ret_refusal)
+{
+    const crank_http_options *options = &c->server->options;
+    const cr_http_head_limits limits = { .size = options->head_max, .line = CR_HTTP_LINE_MAX };
+    size_t searched = 0;
+    ssize_t size = cr_http_head_end(*ret_bytes, n, &limits, &searched, ret_refusal);
+    if (size != 0)
+        return size;
+    cr_http_pace_limit(c, options->head);
+    size = cr_http_head_await(c->stream, &limits, ret_bytes, ret_refusal);
+    if (size == -ETIMEDOUT) {
+        cr_http_pace_rest(c);
+        *ret_refusal = 408;
+    }
+    return size;
+}
+
+/* A peer that goes between two requests is no failure, nor is one that never sends any. */
+static int next_request(cr_http_connection *c, bool is_new)
+{
+    const char *bytes;
+    cr_http_status refusal = 0;
+    ssize_t n = skip_empty_line(c, await_first(c, is_new, &bytes), &bytes);
+    if (n > 0)
+        n = await_head(c, (size_t)n, &bytes, &refusal);
+    if (n == -ECANCELED)
+        return -ECANCELED;
+    if (refusal)
+        return refuse_unread(c, refusal);
+    if (n > 0)
+        return serve_head(c, bytes, (size_t)n);
+    c->closes = true;
+    return 0;
+}
+
+static void link_connection(cr_http_server *server, cr_http_connection *c)
+{
+    c->next = server->first;
+    if (c->next)
+        c->next->prev = c;
+    server->first = c;
+}
+
+static void unlink_connection(cr_http_server *server, cr_http_connection *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        server->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+}
+
+int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
+{
+    cr_http_connection c = { .server = server, .stream = stream, .peer = crank_peer_name(stream) };
+    int err = 0;
+    link_connection(server, &c);
+    for (bool is_new = true; err == 0 && !c.closes; is_new = false)
+        err = next_request(&c, is_new);
+    unlink_connection(server, &c);
+    cr_http_pace_rest(&c);
+    crank_error_clear();
+    return err;
+}
+
+void cr_http_connection_stop_all(cr_http_server *server)
+{
+    server->stopping = true;
+    for (cr_http_connection *c = server->first; c; c = c->next)
+        if (c->idle)
+            cr_http_pace_limit(c, 0);
+}

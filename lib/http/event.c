@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* event.c: server-sent events.
+ *
+ * An event is one piece of an answer without end. Owns the task that sends a comment after 15 s of
+ * silence, for proxies close what is silent: it is a helper of the request's, and ends with it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <crank/error.h>
+#include <crank/task.h>
+
+#include "http/answer.h"
+#include "http/fields.h"
+#include "http/message.h"
+
+static const double silence = 15;
+
+static int beat(cr_http_message *m)
+{
+    int err = 0;
+    while (err == 0) {
+        err = crank_sleep_until(m->event_at + silence);
+        if (err < 0 || crank_time() < m->event_at + silence)
+            continue;
+        m->event_at = crank_time();
+        err = cr_http_answer_write(m, ":\n\n", 3);
+    }
+    m->heart = NULL;
+    return 0;
+}
+
+static int begin(cr_http_message *m)
+{
+    int err = 0;
+    if (m->state == CR_HTTP_EVENTS)
+        return 0;
+    if (m->state == CR_HTTP_UNANSWERED)
+        err = crank_http_set(&m->request, "Cache-Control", "no-store");
+    if (err == 0)
+        err = cr_http_answer_begin(m, 200, "text/event-stream", CR_HTTP_EVENTS);
+    if (err < 0 || m->bodiless)
+        return err;
+    m->event_at = crank_time();
+    m->heart = crank_group_spawn(m->helpers, beat, m);
+    return 0;
+}
+
+/* The event's text: bytes of it are counted where to is NULL. */
+typedef struct writing {
+    char *to;
+    size_t size;
+} writing;
+static void put(writing *w, const char *text, size_t size)
+{
+    if (w->to)
+        memcpy(w->to + w->size, text, size);
+    w->size += size;
+}
+static void put_line(writing *w, const char *name, const char *text, size_t size)
+{
+    put(w, name, strlen(name));
+    put(w, text, size);
+    put(w, "\n", 1);
+}
+
+/* A line ends in LF, CR or both. */
+static void put_event(writing *w, const char *name, const char *id, const char *data)
+{
+    if (name)
+        put_line(w, "event: ", name, strlen(name));
+    if (id)
+        put_line(w, "id: ", id, strlen(id));
+    for (;;) {
+        size_t size = strcspn(data, "\r\n");
+        put_line(w, "data: ", data, size);
+        data += size;
+        if (*data == '\0')
+            break;
+        data += data[0] == '\r' && data[1] == '\n' ? 2 : 1;
+    }
+    put(w, "\n", 1);
+}
+
+static int send_event(cr_http_message *m, const char *name, const char *id, const char *data)
+{
+    char near[512];
+    writing w = { NULL, 0 };
+    put_event(&w, name, id, data);
+    size_t size = w.size;
+    w = (writing){ size <= sizeof near ? near : malloc(size), 0 };
+    if (!w.to)
+        return crank_fail(ENOMEM, "out of memory for an event");
+    put_event(&w, name, id, data);
+    int err = cr_http_answer_write(m, w.to, size);
+    if (w.to != near)
+        free(w.to);
+    m->event_at = crank_time();
+    return err;
+}
+
+/* A client that has asked for the head alone waits for no event. */
+static int take_event(cr_http_message *m, const char *name, const char *id, const char *data)
+{
+    if ((name && !cr_http_fields_is_value(name)) || (id && !cr_http_fields_is_value(id)))
+        return crank_fail(EINVAL, "the name or id of an event has a control character");
+    int err = begin(m);
+    if (err < 0)
+        return err;
+    if (m->bodiless) {
+        m->is_peers = true;
+        return crank_fail(EPIPE, "HEAD is answered by no events");
+    }
+    return send_event(m, name, id, data);
+}
+
+int crank_http_event(
+    crank_http_request *request, const char *name, const char *id, const char *format, ...)
+{
+    char near[512], *text = near;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(near, sizeof near, format, args);
+    va_end(args);
+    if (length < 0)
+        return crank_fail(EINVAL, "crank_http_event: the format cannot be followed");
+    if ((size_t)length >= sizeof near) {
+        text = malloc((size_t)length + 1);
+        if (!text)
+            return crank_fail(ENOMEM, "out of memory for an event");
+        va_start(args, format);
+        vsnprintf(text, (size_t)length + 1, format, args);
+        va_end(args);
+    }
+    int err = take_event(cr_http_message_of(request), name, id, text);
+    if (text != near)
+        free(text);
+    return err;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* pace.c: peers that are slow.
+ *
+ * A limit between two bytes lets a trickle hold a task for ever, and a limit of the whole ends long
+ * uploads: so it is a rate that is limited. What counts is time spent in waits for this peer, not
+ * time in which the handler computes; 30 seconds are free. Owns the limit of the connection's
+ * stream while a request is served; between requests it is connection.c's.
+ *
+ * A limit ends all waits on the stream, also the watcher's, which goes on waiting: whoever has set
+ * one here moves it away again before it returns. It is moved, not taken away, for the stream would
+ * give up its timer then and need another for the next request. */
+#include "http/pace.h"
+
+#include <crank/error.h>
+#include <crank/task.h>
+
+/* Seconds: free of the rate; and until progress is looked at again. */
+static const double grace = 30, slice = 5, far = 1e8;
+
+enum { PIECE = 32 * 1024, ROOM = 64 * 1024 };
+
+void cr_http_pace_limit(cr_http_connection *connection, double seconds)
+{
+    (void)crank_stream_limit(connection->stream, crank_time() + seconds);
+}
+
+void cr_http_pace_rest(cr_http_connection *connection) { cr_http_pace_limit(connection, far); }
+
+/* Seconds for which the peer may still keep us waiting. */
+static double left_of(const cr_http_connection *c, const cr_http_pace *pace)
+{
+    double rate = c->server->options.rate;
+    return rate < 0 ? far : grace + (double)pace->bytes / rate - pace->waited;
+}
+
+static int too_slow(cr_http_connection *c, const char *what)
+{
+    return crank_fail(
+        ETIMEDOUT, "%s %s less than %g bytes per second", c->peer, what, c->server->options.rate);
+}
+
+/* ---- Writing ---- */
+
+/* What has left meanwhile counts, also where there is no room yet. */
+static int await_room(cr_http_connection *c, cr_http_pace *pace)
+{
+    double left = left_of(c, pace);
+    if (left <= 0)
+        return too_slow(c, "reads");
+    double begun = crank_time();
+    size_t unsent = crank_unsent(c->stream);
+    cr_http_pace_limit(c, left < slice ? left : slice);
+    int err = crank_wait_room(c->stream);
+    cr_http_pace_rest(c);
+    size_t now = crank_unsent(c->stream);
+    pace->waited += crank_time() - begun;
+    pace->bytes += unsent > now ? unsent - now : 0;
+    return err == -ETIMEDOUT && left > slice ? 0 : err;
+}
+
+static int write_piece(cr_http_connection *c, cr_http_pace *pace, const char *bytes, size_t size)
+{
+    int err;
+    while ((err = crank_write_now(c->stream, bytes, size)) == -EAGAIN) {
+        err = await_room(c, pace);
+        if (err < 0)
+            return err;
+    }
+    return err;
+}
+
+static int write_slowly(
+    cr_http_connection *c, cr_http_pace *pace, const struct iovec *pieces, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const char *bytes = pieces[i].iov_base;
+        size_t left = pieces[i].iov_len;
+        while (left > 0) {
+            size_t size = left < PIECE ? left : PIECE;
+            int err = write_piece(c, pace, bytes, size);
+            if (err < 0)
+                return err;
+            bytes += size;
+            left -= size;
+        }
+    }
+    return 0;
+}
+
+/* Most answers find room, and wait for nothing. */
+int cr_http_pace_write(
+    cr_http_connection *connection, cr_http_pace *pace, const struct iovec *pieces, int n)
+{
+    size_t size = crank_unsent(connection->stream);
+    for (int i = 0; i < n; i++)
+        size += pieces[i].iov_len;
+    if (size < ROOM)
+        return crank_write_vector(connection->stream, pieces, n);
+    return write_slowly(connection, pace, pieces, n);
+}
+
+/* ---- Reading ---- */
+
+ssize_t cr_http_pace_read(
+    cr_http_connection *connection, cr_http_message *message, void *buf, size_t size)
+{
+    cr_http_pace *pace = &message->coming;
+    double left = left_of(connection, pace), begun = crank_time();
+    if (left <= 0) {
+        message->body.error = -ETIMEDOUT;
+        return too_slow(connection, "sends");
+    }
+    cr_http_pace_limit(connection, left);
+    ssize_t n = cr_http_body_read(&message->body, connection->stream, buf, size);
+    cr_http_pace_rest(connection);
+    pace->waited += crank_time() - begun;
+    pace->bytes += n > 0 ? (uint64_t)n : 0;
+    return n;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* pace.h: reading and writing a connection while its peer keeps up a rate. */
+#ifndef CR_HTTP_PACE_H
+#define CR_HTTP_PACE_H
+#include <sys/uio.h>
+#include "http/exchange.h"
+
+/* Write all pieces to the connection. 0; fails with -ETIMEDOUT (the peer has not kept up the rate,
+ * and what was written is not to be gone on with), else as crank_write. */
+int cr_http_pace_write(
+    cr_http_connection *connection, cr_http_pace *pace, const struct iovec *pieces, int n);
+/* Read some of a request's body, as cr_http_body_read does; -ETIMEDOUT as above. */
+ssize_t cr_http_pace_read(
+    cr_http_connection *connection, cr_http_message *message, void *buf, size_t size);
+/* From now on waits on the connection are limited to so many seconds. */
+void cr_http_pace_limit(cr_http_connection *connection, double seconds);
+/* From now on they are not limited. */
+void cr_http_pace_rest(cr_http_connection *connection);
+#endif
