@@ -109,8 +109,9 @@ typedef struct crank_http_options {
     double head;            /* seconds from a head's first byte to its last, beyond 408; and from the connection's
                              * beginning to the first: 0 is 10 */
     double idle;            /* seconds between two requests, beyond the connection is closed: 0 is 75 */
-    double rate;            /* bytes per second of waiting for a body, beyond 408, or for an answer to leave, beyond a
-                             * reset; after 30 seconds of such waiting: 0 is 100; negative: none */
+    double rate;            /* bytes per second that a body must come with, else 408, and an answer leave with, else a
+                             * reset: of the time that is spent waiting for them, of which 30 seconds are free. 0 is
+                             * 100; negative: none */
     int64_t body_max;       /* bytes of a body, beyond 413: 0 is 1 GiB, negative none */
     bool half_closed;       /* the end of a client's input is no going away */
     /* Names, separated by blanks, under which a listener on a loopback address may be asked besides localhost and

@@ -44,8 +44,8 @@ static void note_failure(cr_http_message *m, int err)
             *why ? why : crank_errno_name(err));
 }
 
-/* The handler has failed, and not by being cancelled. The client is told where its own body is to
- * blame; whose reading or going away it was is no failure of the handler's. */
+/* The handler has failed, and not by being cancelled. The client is told where its own body was the
+ * cause. That the client reads too slowly, or has gone, is no failure of the handler's. */
 static void fail(cr_http_message *m, int err)
 {
     m->result = err;
@@ -156,11 +156,15 @@ static int await_request(cr_http_message *m)
 /* Fails as its name says, so that it is reported. */
 static int report(int err, const char *what) { return crank_fail(err, "%s", what); }
 
+static bool goes_on(const cr_http_message *m)
+{
+    return m->state == CR_HTTP_STREAM || m->state == CR_HTTP_EVENTS;
+}
+
 /* The end of an answer that went on. */
 static void end_answer(cr_http_message *m)
 {
-    bool goes_on = m->state == CR_HTTP_STREAM || m->state == CR_HTTP_EVENTS;
-    if (!goes_on || m->bodiless)
+    if (!goes_on(m) || m->bodiless)
         return;
     if (m->result < 0)
         m->broken = true;
@@ -175,7 +179,7 @@ static void end_answer(cr_http_message *m)
 /* Nothing is taken for whole that is not. */
 static int settle(cr_http_connection *c, cr_http_message *m, int err)
 {
-    if (err == 0 && m->state == CR_HTTP_UNANSWERED && !m->gone)
+    if (err < 0 ? goes_on(m) : m->state == CR_HTTP_UNANSWERED && !m->gone)
         m->broken = true;
     if (m->broken || err < 0)
         c->closes = true;

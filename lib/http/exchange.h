@@ -38,10 +38,10 @@ struct cr_http_server {
     char date[CR_HTTP_DATE_SIZE];
 };
 
-/* How much of waiting for one direction a peer has used up, for the limit of the rate. */
+/* How many of the 30 seconds for which one direction may be waited for a peer has used up: waits
+ * take of them, and bytes bring back what they may take at the lowest rate. */
 typedef struct cr_http_pace {
-    double waited;  /* seconds */
-    uint64_t bytes; /* that came, or left, meanwhile */
+    double used;
 } cr_http_pace;
 
 struct cr_http_connection {

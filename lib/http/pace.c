@@ -3,12 +3,13 @@
  *
  * A limit between two bytes lets a trickle hold a task for ever, and a limit of the whole ends long
  * uploads: so it is a rate that is limited. What counts is time spent in waits for this peer, not
- * time in which the handler computes; 30 seconds are free. Owns the limit of the connection's
- * stream while a request is served; between requests it is connection.c's.
+ * time in which the handler computes; 30 seconds are free, and bytes that came faster earn no more.
+ * Owns the limit of the connection's stream while a request is served; between requests it is
+ * connection.c's.
  *
- * A limit ends all waits on the stream, also the watcher's, which goes on waiting: whoever has set
- * one here moves it away again before it returns. It is moved, not taken away, for the stream would
- * give up its timer then and need another for the next request. */
+ * A limit ends all waits on the stream, also the watcher's, which goes on waiting: the call that
+ * has set one here moves it away again before it returns. It is moved, not taken away, for the
+ * stream would give up its timer then and need another for the next request. */
 #include "http/pace.h"
 
 #include <crank/error.h>
@@ -29,8 +30,14 @@ void cr_http_pace_rest(cr_http_connection *connection) { cr_http_pace_limit(conn
 /* Seconds for which the peer may still keep us waiting. */
 static double left_of(const cr_http_connection *c, const cr_http_pace *pace)
 {
-    double rate = c->server->options.rate;
-    return rate < 0 ? far : grace + (double)pace->bytes / rate - pace->waited;
+    return c->server->options.rate < 0 ? far : grace - pace->used;
+}
+
+static void spend(const cr_http_connection *c, cr_http_pace *pace, double begun, size_t bytes)
+{
+    pace->used += crank_time() - begun - (double)bytes / c->server->options.rate;
+    if (pace->used < 0)
+        pace->used = 0;
 }
 
 static int too_slow(cr_http_connection *c, const char *what)
@@ -53,8 +60,7 @@ static int await_room(cr_http_connection *c, cr_http_pace *pace)
     int err = crank_wait_room(c->stream);
     cr_http_pace_rest(c);
     size_t now = crank_unsent(c->stream);
-    pace->waited += crank_time() - begun;
-    pace->bytes += unsent > now ? unsent - now : 0;
+    spend(c, pace, begun, unsent > now ? unsent - now : 0);
     return err == -ETIMEDOUT && left > slice ? 0 : err;
 }
 
@@ -113,7 +119,6 @@ ssize_t cr_http_pace_read(
     cr_http_pace_limit(connection, left);
     ssize_t n = cr_http_body_read(&message->body, connection->stream, buf, size);
     cr_http_pace_rest(connection);
-    pace->waited += crank_time() - begun;
-    pace->bytes += n > 0 ? (uint64_t)n : 0;
+    spend(connection, pace, begun, n > 0 ? (size_t)n : 0);
     return n;
 }

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* life.c: how requests, connections and servers end. */
+#include <crank/sim.h>
+#include "webs.h"
+
+typedef struct course {
+    int begun, cancelled, ended;
+    int children; /* of handlers, that have ended */
+    bool stays;
+} course;
+
+static int child(course *c)
+{
+    int err = crank_sleep(1000);
+    c->children++;
+    return err;
+}
+static int wait_long(crank_http_request *request, course *c)
+{
+    c->begun++;
+    if (crank_http_is(request, "GET", "/quick"))
+        return crank_http_respond(request, 200, NULL, "x", 1);
+    if (crank_http_is(request, "GET", "/child")) {
+        CRANK_GROUP(children);
+        crank_group_spawn(&children, child, c);
+        return crank_group_wait(&children);
+    }
+    if (c->stays)
+        crank_http_stay(request);
+    int err = crank_sleep(5);
+    c->cancelled += err == -ECANCELED;
+    crank_try(err);
+    c->ended++;
+    return crank_http_respond(request, 200, NULL, "late", 4);
+}
+static int serve(crank_listener *l, course *c, const crank_http_options *options)
+{
+    return crank_http_serve_with(options, l, wait_long, c);
+}
+
+/* ---- Peers that go ---- */
+
+enum way { RESET, END };
+static int go_away(crank_listener *l, const char *request, enum way way)
+{
+    crank_stream *s = webs_connect(l);
+    webs_send(s, request);
+    crank_try(crank_sleep(0.01));
+    if (way == RESET)
+        crank_abort(s);
+    else
+        crank_try(crank_write_eof(s));
+    crank_try(crank_sleep(0.01));
+    return crank_close(s);
+}
+static int try_going(course *c, const crank_http_options *options, const char *request, enum way way)
+{
+    *c = (course){ .stays = c->stays };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve, l, c, options);
+    test_capture();
+    crank_try(go_away(l, request, way));
+    crank_try(crank_listener_stop(l, 100));
+    int err = (int)crank_await(server);
+    EXPECT_STR(test_captured(), "");
+    EXPECT_EQ(c->begun, 1);
+    return err;
+}
+static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char post[] = "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+TEST_SIM(request, to_get_is_cancelled_when_its_peer_goes_and_no_other)
+{
+    course c = { .begun = 0 };
+    const crank_http_options half_closed = { .half_closed = true };
+    for (enum way way = RESET; way <= END; way++) {
+        crank_try(try_going(&c, NULL, get, way));
+        EXPECT_EQ(c.cancelled, 1);
+        crank_try(try_going(&c, NULL, "HEAD / HTTP/1.0\r\n\r\n", way));
+        EXPECT_EQ(c.cancelled, 1);
+        crank_try(try_going(&c, NULL, post, way));
+        EXPECT_EQ(c.ended, 1);
+        crank_try(try_going(&c, &half_closed, get, way));
+        EXPECT_EQ(c.cancelled, way == RESET);
+    }
+    c.stays = true;
+    crank_try(try_going(&c, NULL, get, RESET));
+    EXPECT_EQ(c.ended, 1);
+    return 0;
+}
+
+TEST_EACH_BACKEND(request, that_is_cancelled_ends_with_its_children)
+{
+    course c = { .begun = 0 };
+    crank_try(try_going(&c, NULL, "GET /child HTTP/1.1\r\nHost: localhost\r\n\r\n", RESET));
+    EXPECT_EQ(c.children, 1);
+    return 0;
+}
+
+TEST_SIM(request, behind_one_that_waits_is_served_after_it)
+{
+    course c = { .begun = 0 };
+    static webs_answer a;
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve, l, &c, NULL);
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    webs_send(s, get);
+    crank_try(crank_sleep(1));
+    webs_send(s, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    webs_read(s, &a, true);
+    EXPECT_STR(a.body, "late");
+    webs_read(s, &a, true);
+    EXPECT_STR(a.body, "x");
+    crank_try(crank_listener_stop(l, 1));
+    return (int)crank_await(server);
+}
+
+/* ---- Servers that stop ---- */
+
+static int try_stop(double grace, course *c, webs_answer *a, double *ret_seconds)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve, l, c, NULL);
+    CRANK_AUTO_STREAM crank_stream *idle = webs_connect(l);
+    CRANK_AUTO_STREAM crank_stream *fresh = webs_connect(l);
+    CRANK_AUTO_STREAM crank_stream *busy = webs_connect(l);
+    EXPECT_EQ(webs_get(idle, "/quick")->status, 200);
+    webs_send(busy, get);
+    crank_try(crank_sleep(1));
+    double begun = crank_time();
+    crank_try(crank_listener_stop(l, grace));
+    webs_expect_end(idle);
+    webs_expect_end(fresh);
+    EXPECT_NEAR(crank_time() - begun, 0, 0.001);
+    if (grace > 4)
+        webs_read(busy, a, true);
+    else
+        webs_expect_end(busy);
+    int err = (int)crank_await(server);
+    *ret_seconds = crank_time() - begun;
+    return err;
+}
+TEST_SIM(server, that_stops_closes_idle_connections_and_ends_running_requests)
+{
+    static webs_answer a;
+    course c = { .begun = 0 };
+    double seconds;
+    crank_try(try_stop(10, &c, &a, &seconds));
+    EXPECT_STR(a.body, "late");
+    EXPECT(a.closes);
+    EXPECT_NEAR(seconds, 4, 2.1); /* the client does not close: two seconds are waited for that */
+    crank_try(try_stop(2, &c, &a, &seconds));
+    EXPECT_EQ(c.cancelled, 1);
+    EXPECT_NEAR(seconds, 2, 0.01);
+    return 0;
+}
+
+TEST_EACH_BACKEND(server, that_is_cancelled_cancels_its_requests)
+{
+    course c = { .begun = 0 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve, l, &c, NULL);
+    CRANK_AUTO_STREAM crank_stream *idle = webs_connect(l);
+    CRANK_AUTO_STREAM crank_stream *busy = webs_connect(l);
+    EXPECT_EQ(webs_get(idle, "/quick")->status, 200);
+    webs_send(busy, post);
+    crank_try(crank_sleep(0.01));
+    crank_cancel(server);
+    EXPECT_EQ(crank_await(server), -ECANCELED);
+    EXPECT_EQ(c.cancelled, 1);
+    webs_expect_end(busy);
+    return 0;
+}
+
+/* ---- What is written down ---- */
+
+TEST_SIM(log, has_a_line_for_each_request_escaped)
+{
+    course c = { .begun = 0 };
+    char line[200];
+    crank_stream *reader, *writer;
+    crank_try(crank_pipe(&reader, &writer));
+    const crank_http_options options = { .log = writer };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve, l, &c, &options);
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    EXPECT_EQ(webs_get(s, "/quick?\"x\\")->status, 200);
+    crank_try(crank_read_line(reader, line, sizeof line));
+    EXPECT_STR(line, "127.0.0.1 - - [01/Dec/2025:00:00:01 +0000] \"GET /quick?\\x22x\\x5c HTTP/1.1\" 200 1 0\n");
+    crank_try(go_away(l, get, RESET));
+    crank_try(crank_read_line(reader, line, sizeof line));
+    EXPECT_CONTAINS(line, "\"GET / HTTP/1.1\" 499 0 ");
+    webs_send(s, "\x01\r\n");
+    crank_try(crank_read_line(reader, line, sizeof line));
+    EXPECT_CONTAINS(line, "\"- - HTTP/1.1\" 400 ");
+    crank_try(crank_listener_stop(l, 1));
+    crank_try(crank_await(server));
+    crank_try(crank_close(writer));
+    return crank_close(reader);
+}
+
+/* ---- Bytes of chance ---- */
+
+static uint64_t next(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = (*state ^ *state >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+static int echo(crank_http_request *request)
+{
+    char piece[512];
+    ssize_t n;
+    crank_stream *to = crank_try(crank_http_begin(request, 200, "text/plain"));
+    while ((n = crank_try(crank_read(crank_http_body(request), piece, sizeof piece))) > 0)
+        crank_try(crank_write(to, piece, (size_t)n));
+    return 0;
+}
+static int serve_echo(crank_stream *s)
+{
+    return crank_http_serve_stream(&((crank_http_options){ .head = 1, .idle = 1 }), s, echo);
+}
+static int read_away(crank_stream *s)
+{
+    char bytes[4096];
+    ssize_t n;
+    while ((n = crank_read(s, bytes, sizeof bytes)) > 0)
+        ;
+    return n == -ECONNRESET || n == -ECONNABORTED ? 0 : (int)n;
+}
+/* Parts of requests, whole or cut, with pauses between; then the end, or none, or a reset. */
+TEST_SEEDS(server, survives_what_clients_send_by_chance, 100)
+{
+    static const char *const parts[] = { "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x HTTP/1.1\r\nHost: a\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n", "0\r\n\r\n", "Content-Length: 10\r\n\r\n",
+        "Expect: 100-continue\r\n", "\r\n", "0123456789", "\x80\n" };
+    CRANK_AUTO_STREAM crank_stream *near = NULL;
+    crank_stream *far = NULL;
+    crank_try(crank_socket_pair(&near, &far));
+    crank_task *server = crank_spawn(serve_echo, far);
+    crank_task *reader = crank_spawn(read_away, near);
+    uint64_t state = seed;
+    int err = 0;
+    for (uint64_t i = next(&state) % 12 + 1; err == 0 && i > 0; i--) {
+        const char *part = parts[next(&state) % CRANK_COUNT(parts)];
+        size_t size = strlen(part);
+        err = crank_write(near, part, next(&state) % 8 ? size : next(&state) % size);
+        if (next(&state) % 4 == 0)
+            crank_try(crank_sleep((double)(next(&state) % 20) / 10));
+    }
+    if (next(&state) % 4 == 0)
+        crank_abort(near);
+    else if (next(&state) % 2)
+        err = crank_write_eof(near);
+    test_capture();
+    EXPECT(err == 0 || err == -EPIPE || err == -ECONNRESET);
+    EXPECT_EQ(crank_await(server), 0);
+    crank_try(crank_close(far));
+    EXPECT_EQ(crank_await(reader), 0);
+    EXPECT_STR(test_captured(), "");
+    return 0;
+}
