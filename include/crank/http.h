@@ -96,6 +96,11 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_http_begin(crank_http_request *reques
  * crank_http_respond, -EALREADY after another answer than events, -EINVAL (a name or id has a control). */
 CRANK_API CRANK_BLOCKS int crank_http_event(crank_http_request *request, const char *name, const char *id,
     const char *format, ...) CRANK_PRINTF(4, 5);
+/* Answer with the file at the request's path below folder: its type by its name's end, Content-Length, Last-Modified;
+ * "/dir" is redirected to "/dir/", and that is its index.html. Symbolic links are not followed, and names that begin
+ * with a dot are not there. What is not there or no file is answered 404, another method than GET and HEAD 405. 0;
+ * fails as crank_http_respond, -EMFILE, read's errors. */
+CRANK_API CRANK_BLOCKS int crank_http_file(crank_http_request *request, const char *folder);
 /* For HTML: the text into buf with &, <, >, " and ' escaped, cut to size and terminated; gives the length it would
  * have. Never cut within an escape. */
 CRANK_API size_t crank_http_escape(char *buf, size_t size, const char *text);

@@ -15,9 +15,8 @@
 #include <strings.h>
 
 #include <crank/error.h>
-#include <crank/run.h>
-#include <crank/task.h>
 
+#include "http/date.h"
 #include "http/fields.h"
 #include "http/message.h"
 #include "http/pace.h"
@@ -74,43 +73,12 @@ const char *cr_http_answer_reason(int status)
     return "Other";
 }
 
-/* Seconds since 1970. A simulated run begins at an instant of its own, so that it can be repeated
- * byte for byte. */
-static time_t wall_time(void)
-{
-    const char *backend = crank_backend_name();
-    enum { SIMULATED = 1764547200 };
-    return backend && strcmp(backend, "sim") == 0 ? SIMULATED + (time_t)crank_time() : time(NULL);
-}
-
-/* The date of a day since 1970 (Hinnant, "chrono-compatible low-level date algorithms"). gmtime_r
- * would read the time zone's files. */
-static void civil(int64_t day, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day)
-{
-    unsigned z = (unsigned)(day + 719468), era = z / 146097, in_era = z % 146097;
-    unsigned year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-    unsigned in_year = in_era - (365 * year + year / 4 - year / 100);
-    unsigned shifted = (5 * in_year + 2) / 153;
-    *ret_day = in_year - (153 * shifted + 2) / 5 + 1;
-    *ret_month = shifted < 10 ? shifted + 3 : shifted - 9;
-    *ret_year = era * 400 + year + (*ret_month <= 2);
-}
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT", whatever the locale. */
 static const char *date_of(cr_http_server *server)
 {
-    static const char days[] = "ThuFriSatSunMonTueWed";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    time_t now = wall_time();
-    unsigned year, month, day;
-    if (now == server->date_at && server->date[0])
-        return server->date;
+    time_t now = cr_http_date_now();
+    if (now != server->date_at || !server->date[0])
+        cr_http_date_format(now, server->date);
     server->date_at = now;
-    unsigned second = (unsigned)(now % 86400);
-    civil(now / 86400, &year, &month, &day);
-    snprintf(server->date, sizeof server->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-        days + 3 * (now / 86400 % 7), day % 100, months + 3 * (month - 1), year % 10000,
-        second / 3600 % 24, second / 60 % 60, second % 60);
     return server->date;
 }
 

@@ -7,8 +7,8 @@
 #define CR_HTTP_EXCHANGE_H
 #include <crank/http.h>
 #include <crank/scope.h>
-#include <time.h>
 #include "http/body.h"
+#include "http/date.h"
 #include "http/head.h"
 
 typedef struct cr_http_server cr_http_server;
@@ -16,12 +16,11 @@ typedef struct cr_http_connection cr_http_connection;
 typedef struct cr_http_message cr_http_message;
 
 enum {
-    CR_HTTP_BLOCK = 4096,            /* bytes of a request's block, its text included */
-    CR_HTTP_POOL_MAX = 64,           /* blocks that are kept */
-    CR_HTTP_PARTS_MAX = 16,          /* stars of a pattern */
-    CR_HTTP_QUERY_MAX = 1000,        /* pairs of a query */
-    CR_HTTP_UNREAD_MAX = 256 * 1024, /* bytes of a body that are dropped behind an answer */
-    CR_HTTP_DATE_SIZE = 30
+    CR_HTTP_BLOCK = 4096,           /* bytes of a request's block, its text included */
+    CR_HTTP_POOL_MAX = 64,          /* blocks that are kept */
+    CR_HTTP_PARTS_MAX = 16,         /* stars of a pattern */
+    CR_HTTP_QUERY_MAX = 1000,       /* pairs of a query */
+    CR_HTTP_UNREAD_MAX = 256 * 1024 /* bytes of a body that are dropped behind an answer */
 };
 
 struct cr_http_server {

@@ -3,6 +3,8 @@
 #include "webs.h"
 #include "backend/epoll.h"
 #include "loop/loop.h"
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int hello(crank_http_request *request)
 {
@@ -419,4 +421,64 @@ TEST(escape, leaves_nothing_that_html_would_take)
     EXPECT_EQ(crank_http_escape(text, 8, "a&&b"), 12);
     EXPECT_STR(text, "a&amp;");
     EXPECT_EQ(crank_http_escape(text, 0, "ab"), 2);
+}
+
+/* ---- Files ---- */
+
+static int send_files(crank_http_request *request, const char *folder) { return crank_http_file(request, folder); }
+static int serve_files(crank_listener *l, const char *folder) { return crank_http_serve(l, send_files, folder); }
+static void make_file(const char *folder, const char *name, const char *text)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    EXPECT(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+static int try_files(crank_stream *s)
+{
+    static const char *const absent[] = { "/none", "/.secret", "/sub/none", "/link", "/fifo", "/a.txt/", "//a.txt",
+        "/sub//index.html", "/%2e%2e/x", "/sub%2findex.html" };
+    const webs_answer *a = webs_get(s, "/a.txt");
+    EXPECT_EQ(a->status, 200);
+    EXPECT_STR(a->body, "hello");
+    EXPECT_STR(webs_field(a, "Content-Type"), "text/plain; charset=utf-8");
+    EXPECT_CONTAINS(webs_field(a, "Last-Modified"), "GMT");
+    EXPECT_STR(webs_get(s, "/sub/")->body, "<p>");
+    EXPECT_STR(webs_get(s, "/empty")->body, "");
+    a = webs_get(s, "/sub?x=1");
+    EXPECT_EQ(a->status, 301);
+    EXPECT_STR(webs_field(a, "Location"), "/sub/?x=1");
+    a = webs_ask(s, "HEAD /a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_STR(webs_field(a, "Content-Length"), "5");
+    EXPECT_EQ(webs_ask(s, "POST /a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")->status, 405);
+    for (size_t i = 0; i < CRANK_COUNT(absent); i++) {
+        int status = webs_get(s, absent[i])->status;
+        if (status == 400) { /* it leads above the root: and closes */
+            EXPECT_CONTAINS(absent[i], "%2e%2e/x");
+            return 0;
+        }
+        EXPECT_EQ(status, 404);
+    }
+    return -EPROTO;
+}
+TEST_EACH_BACKEND(files, of_a_folder_are_answers_and_nothing_beyond_it)
+{
+    char folder[] = "webXXXXXX", name[300];
+    EXPECT(mkdtemp(folder));
+    snprintf(name, sizeof name, "%s/sub", folder);
+    EXPECT_EQ(mkdir(name, 0755), 0);
+    snprintf(name, sizeof name, "%s/link", folder);
+    EXPECT_EQ(symlink("a.txt", name), 0);
+    snprintf(name, sizeof name, "%s/fifo", folder);
+    EXPECT_EQ(mkfifo(name, 0600), 0);
+    make_file(folder, "a.txt", "hello");
+    make_file(folder, ".secret", "x");
+    make_file(folder, "empty", "");
+    make_file(folder, "sub/index.html", "<p>");
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_files, l, (const char *)folder);
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    crank_try(try_files(s));
+    crank_try(crank_listener_stop(l, 1));
+    return (int)crank_await(server);
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* date.h: instants as HTTP writes them. */
+#ifndef CR_HTTP_DATE_H
+#define CR_HTTP_DATE_H
+#include <time.h>
+
+enum { CR_HTTP_DATE_SIZE = 30 };
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", whatever the locale; an instant before 1970 counts as 1970. */
+void cr_http_date_format(time_t at, char buf[CR_HTTP_DATE_SIZE]);
+/* Seconds since 1970. A simulated run begins at an instant of its own, so that it can be repeated
+ * byte for byte. */
+time_t cr_http_date_now(void);
+#endif
