@@ -60,7 +60,7 @@ BANNED_WORDS = {
     "/tmp/brief": "the project stands alone",
 }
 # What libraries call themselves, for crank has no public call for it.
-LIBRARY_CALLS = "malloc realloc free time".split()
+LIBRARY_CALLS = "malloc calloc realloc free time".split()
 LIBRARY_CALLS_ALLOWED = {
     "http/file.c": ("open openat close".split(), "a path is walked folder by folder, on a worker thread"),
 }

@@ -180,9 +180,12 @@ static const char *set_text(cr_http_message *m, size_t *ret_size)
 /* What decides the head: which framing, and whether the connection is used again. */
 static int choose(cr_http_message *m, int status, const char *type)
 {
-    if (m->state != CR_HTTP_UNANSWERED)
-        return crank_fail(
-            EALREADY, "%s %s has been answered already", m->request.method, m->request.path);
+    if (m->state != CR_HTTP_UNANSWERED) {
+        int err = cr_http_pace_check(m->connection);
+        return err < 0 ? err
+                       : crank_fail(EALREADY, "%s %s has been answered already", m->request.method,
+                             m->request.path);
+    }
     if (status < 200 || status > 599)
         return crank_fail(EINVAL, "%d is no status of an answer: they are 200 to 599", status);
     if (type && (strlen(type) > TYPE_MAX || !cr_http_fields_is_value(type)))

@@ -14,6 +14,7 @@
 #include "http/connection.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -378,13 +379,18 @@ static void unlink_connection(cr_http_server *server, cr_http_connection *c)
 
 int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
 {
-    cr_http_connection c = { .server = server, .stream = stream, .peer = crank_peer_name(stream) };
+    cr_http_connection *c = malloc(sizeof *c);
     int err = 0;
-    link_connection(server, &c);
-    for (bool is_new = true; err == 0 && !c.closes; is_new = false)
-        err = next_request(&c, is_new);
-    unlink_connection(server, &c);
-    cr_http_pace_rest(&c);
+    if (!c)
+        return crank_fail(ENOMEM, "out of memory for a connection");
+    *c =
+        (cr_http_connection){ .server = server, .stream = stream, .peer = crank_peer_name(stream) };
+    link_connection(server, c);
+    for (bool is_new = true; err == 0 && !c->closes; is_new = false)
+        err = next_request(c, is_new);
+    unlink_connection(server, c);
+    cr_http_pace_rest(c);
+    free(c);
     crank_error_clear();
     return err;
 }

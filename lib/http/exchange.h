@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* exchange.h: what a server, a connection of it and a request on that consist of.
  *
- * The server lies on the stack of the task that serves, a connection on that of its own task; a
- * request is one block, from the server's pool. All run on one loop. */
+ * All lie in heap memory, for other tasks look at them while the task whose they are waits, with
+ * its stack put away perhaps; a request is one block, from the server's pool. All run on one
+ * loop. */
 #ifndef CR_HTTP_EXCHANGE_H
 #define CR_HTTP_EXCHANGE_H
 #include <crank/http.h>

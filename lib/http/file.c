@@ -72,7 +72,6 @@ static int open_file(opening *o)
     int fd = folder < 0 ? -errno : open_path(folder, o->path);
     if (fd < 0)
         return fd;
-    o->fd = fd;
     int err = fstat(fd, &o->status) < 0 ? -errno : 0;
     if (err == 0 && S_ISDIR(o->status.st_mode))
         err = FOLDER;
@@ -80,6 +79,8 @@ static int open_file(opening *o)
         err = -ENOENT;
     if (err != 0)
         close(fd);
+    else
+        o->fd = fd;
     return err;
 }
 
@@ -173,10 +174,12 @@ int crank_http_file(crank_http_request *request, const char *folder)
         m->allow = "GET, HEAD";
         return cr_http_answer_refuse(m, 405);
     }
-    opening o = { .folder = folder, .path = request->path };
+    opening o = { .folder = folder, .path = request->path, .fd = -1 };
     int found = (int)crank_await(crank_to_thread(open_file, &o));
     if (found == FOLDER)
         return redirect_to_folder(m);
+    if (found < 0 && o.fd >= 0)
+        close(o.fd); /* it was found, and the request cancelled before that was told */
     if (found == -ECANCELED || found == -ENOMEM || found == -EMFILE || found == -ENFILE)
         return found;
     if (found < 0)

@@ -27,6 +27,12 @@ void cr_http_pace_limit(cr_http_connection *connection, double seconds)
 
 void cr_http_pace_rest(cr_http_connection *connection) { cr_http_pace_limit(connection, far); }
 
+int cr_http_pace_check(cr_http_connection *connection)
+{
+    int err = crank_write(connection->stream, "", 0);
+    return err == -ECANCELED ? err : 0;
+}
+
 /* Seconds for which the peer may still keep us waiting. */
 static double left_of(const cr_http_connection *c, const cr_http_pace *pace)
 {

@@ -12,6 +12,8 @@ int cr_http_pace_write(
 /* Read some of a request's body, as cr_http_body_read does; -ETIMEDOUT as above. */
 ssize_t cr_http_pace_read(
     cr_http_connection *connection, cr_http_message *message, void *buf, size_t size);
+/* Notice a request to cancel, as a call does that may wait. 0, -ECANCELED. */
+int cr_http_pace_check(cr_http_connection *connection);
 /* From now on waits on the connection are limited to so many seconds. */
 void cr_http_pace_limit(cr_http_connection *connection, double seconds);
 /* From now on they are not limited. */

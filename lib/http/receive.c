@@ -114,6 +114,9 @@ static ssize_t read_whole(cr_http_message *m, size_t limit, size_t room, char **
 ssize_t crank_http_read_body(crank_http_request *request, size_t limit, char **ret_body)
 {
     cr_http_message *m = cr_http_message_of(request);
+    int err = cr_http_pace_check(m->connection);
+    if (err < 0)
+        return err;
     if (m->body_stream || m->body.taken > 0)
         return crank_fail(
             EALREADY, "the body of %s %s is being read already", request->method, request->path);

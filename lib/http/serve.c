@@ -84,12 +84,19 @@ static int serve(cr_http_server *server, const crank_http_serve_what_ *what)
 /* The captured call lies in the loop's spare record: it is kept before anything else runs. */
 int crank_http_serve_(crank_http_serve_what_ what, crank_function_ *handler, const crank_site *site)
 {
-    cr_http_server server = { .call = crank_kept_call_new_(handler, site), .site = *site };
-    if (!server.call)
-        return crank_fail(ENOMEM, "crank_http_serve: out of memory");
-    int err = what.listener || what.stream
-                  ? serve(&server, &what)
-                  : crank_fail(EINVAL, "crank_http_serve: there is no listener and no stream");
-    crank_kept_call_free_(server.call);
+    crank_kept_call *call = crank_kept_call_new_(handler, site);
+    cr_http_server *server = call ? calloc(1, sizeof *server) : NULL;
+    int err;
+    if (!server) {
+        err = crank_fail(ENOMEM, "crank_http_serve: out of memory");
+    } else if (!what.listener && !what.stream) {
+        err = crank_fail(EINVAL, "crank_http_serve: there is no listener and no stream");
+    } else {
+        server->call = call;
+        server->site = *site;
+        err = serve(server, &what);
+    }
+    free(server);
+    crank_kept_call_free_(call);
     return err;
 }

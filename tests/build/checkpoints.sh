@@ -13,4 +13,9 @@ same() { diff <(marked) <(rows "$@") | grep '^[<>]' | sed 's/^</without a row:/;
 
 check "every call that may wait is tried with a cancellation pending" same tests/behaviour/checkpoints*.c
 check "every call that may wait is cancelled everywhere" same tests/behaviour/cancel_everywhere*.c
+library() {
+    grep -hoE 'CRANK_BLOCKS [^(]*\(' include/crank/http.h | grep -oE 'crank_[a-z_]+[a-z]\(' | tr -d '(' | sort -u
+}
+has_rows() { diff <(library) <(rows tests/http/life.c) | grep '^[<>]' | { ! grep .; }; }
+check "every call of crank-http that may wait is tried with a cancellation pending" has_rows
 finish

@@ -255,9 +255,66 @@ TEST_SEEDS(server, survives_what_clients_send_by_chance, 100)
         err = crank_write_eof(near);
     test_capture();
     EXPECT(err == 0 || err == -EPIPE || err == -ECONNRESET);
-    EXPECT_EQ(crank_await(server), 0);
+    if (next(&state) % 4 == 0)
+        crank_cancel(server);
+    err = (int)crank_await(server);
+    EXPECT(err == 0 || err == -ECANCELED);
     crank_try(crank_close(far));
     EXPECT_EQ(crank_await(reader), 0);
     EXPECT_STR(test_captured(), "");
     return 0;
+}
+
+/* ---- Requests to cancel ---- */
+
+static int respond(crank_http_request *r) { return crank_http_respond(r, 200, NULL, "x", 1); }
+static int print(crank_http_request *r) { return crank_http_print(r, 200, NULL, "x"); }
+static int redirect(crank_http_request *r) { return crank_http_redirect(r, 302, "/"); }
+static int begin(crank_http_request *r) { return crank_http_begin(r, 200, NULL) ? 0 : -errno; }
+static int event(crank_http_request *r) { return crank_http_event(r, NULL, NULL, "x"); }
+static int file(crank_http_request *r) { return crank_http_file(r, "."); }
+static int read_body(crank_http_request *r)
+{
+    char *body;
+    return (int)crank_http_read_body(r, 10, &body);
+}
+static const struct row {
+    const char *name; /* each of crank/http.h that may wait, but for serving */
+    int (*call)(crank_http_request *request);
+} rows[] = {
+    { "crank_http_respond", respond },
+    { "crank_http_print", print },
+    { "crank_http_redirect", redirect },
+    { "crank_http_begin", begin },
+    { "crank_http_event", event },
+    { "crank_http_file", file },
+    { "crank_http_read_body", read_body },
+};
+static int cancel_and_call(crank_http_request *request, size_t *tried)
+{
+    const struct row *row = &rows[strtoul(crank_http_query(request, "row"), NULL, 10)];
+    crank_cancel(crank_self());
+    int err = row->call(request);
+    if (err != -ECANCELED)
+        test_fail(__FILE__, __LINE__, "%s gives %s", row->name, crank_errno_name(err));
+    crank_uncancel(NULL);
+    ++*tried;
+    return 0;
+}
+static int serve_cancelling(crank_listener *l, size_t *tried) { return crank_http_serve(l, cancel_and_call, tried); }
+TEST_EACH_BACKEND(handler, that_is_cancelled_is_told_by_every_call_that_may_wait)
+{
+    size_t tried = 0;
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_cancelling, l, &tried);
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
+        char target[80];
+        CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+        snprintf(target, sizeof target, "GET /?row=%zu HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
+        webs_send(s, target);
+        crank_try(crank_sleep(0.001));
+    }
+    EXPECT_EQ(tried, CRANK_COUNT(rows));
+    crank_try(crank_listener_stop(l, 1));
+    return (int)crank_await(server);
 }
