@@ -20,6 +20,7 @@ static const network table[] = {
     { "echo_idle", "idle", "echo", 10000 },
     { "echo_idle_hibernate", "idle", "echo_hibernate", 10000 },
     { "echo_idle_printf", "idle", "echo_printf", 10000 },
+    { "http_hello", "http", "http", 64 },
 };
 
 const network *network_of(const workload *w)

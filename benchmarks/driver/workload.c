@@ -64,6 +64,8 @@ const workload workloads[] = {
         "the same where idle tasks hibernate" },
     { "echo_idle_printf", "echo", "echo_idle_printf echo_idle_printf_tables", 1, true, 4,
         "the same where the echo is written by crank_printf" },
+    { "http_hello", "http", "http_hello_cpu http_hello_rate http_hello_p50 http_hello_p99", 3, true, 4,
+        "64 connections ask a web server for 14 bytes: its CPU for each request, their rate and delay" },
     { "bulk_in", "bulk", "bulk_in_cpu bulk_in_rate", 3, true, 3,
         "one connection: a server's CPU for each GiB it reads and throws away" },
     { "bulk_out", "bulk", "bulk_out_cpu bulk_out_rate", 3, true, 3, "the same for what it writes" },

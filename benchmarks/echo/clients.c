@@ -2,7 +2,8 @@
 /* clients.c: the load: connections with one message each under way.
  *
  * A closed loop: a client sends its next message when the last one has come back, so that the rate is what
- * server and load reach together. Every byte that comes back is compared with what was sent. */
+ * server and load reach together. Every byte that comes back is compared with what was sent; of answers of HTTP the
+ * status, and that each is as long as the first. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,6 +16,10 @@
 
 /* A line: servers that read lines and servers that read bytes do the same. */
 static const char message[MESSAGE_SIZE + 1] = "sixty-four bytes of a line that goes there and comes back again\n";
+
+/* What a load generator of HTTP sends at least. */
+static const char request_text[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
+static const char status_line[] = "HTTP/1.1 200 OK\r\n";
 
 enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000 };
 
@@ -39,6 +44,34 @@ static bool failed(const char *what)
 {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
     return false;
+}
+
+/* One request and its answer, of which the size is learned. */
+static bool learn(clients *c, int fd)
+{
+    char buf[ANSWER_MAX + 1];
+    size_t got = 0;
+    char *body = NULL;
+    if (send(fd, c->message, c->size, MSG_NOSIGNAL) != (ssize_t)c->size)
+        return failed("send");
+    while (!body && got < ANSWER_MAX) {
+        ssize_t n = recv(fd, buf + got, ANSWER_MAX - got, 0);
+        if (n <= 0)
+            return failed("the first answer");
+        got += (size_t)n;
+        buf[got] = '\0';
+        body = strstr(buf, "\r\n\r\n");
+    }
+    const char *length = body ? strcasestr(buf, "\r\nContent-Length: ") : NULL;
+    size_t whole = length ? (size_t)(body - buf) + 4 + strtoul(length + 18, NULL, 10) : 0;
+    if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || whole == 0 || whole > ANSWER_MAX) {
+        errno = EBADMSG;
+        return failed("the first answer is no short \"200 OK\" with a Content-Length");
+    }
+    if (got < whole && recv(fd, buf + got, whole - got, MSG_WAITALL) != (ssize_t)(whole - got))
+        return failed("the first answer's body");
+    c->expected = (unsigned)whole;
+    return true;
 }
 
 /* One message there and back, waiting for it. */
@@ -79,6 +112,10 @@ static int connect_to(unsigned port)
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first)
 {
     memset(c, 0, sizeof *c);
+    bool answers = first == SOME_ANSWER;
+    c->message = answers ? request_text : message;
+    c->size = answers ? sizeof request_text - 1 : MESSAGE_SIZE;
+    c->expected = MESSAGE_SIZE;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->all = calloc(count, sizeof *c->all);
     if (c->epoll < 0 || !c->all)
@@ -94,6 +131,8 @@ bool clients_open(clients *c, const server *s, size_t count, enum first_echo fir
         bool echoes = first == EACH_ECHOES || (first == SOME_ECHO && some);
         if (echoes && !round_trip(one->fd))
             return false;
+        if (answers && some && !learn(c, one->fd))
+            return false;
         if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) < 0)
             return failed("epoll_ctl");
     }
@@ -105,7 +144,7 @@ static bool send_next(clients *c, client *one, int64_t now)
     one->got = 0;
     one->sent_at = now;
     c->under_way++;
-    return send(one->fd, message, MESSAGE_SIZE, MSG_NOSIGNAL) == MESSAGE_SIZE || failed("send");
+    return send(one->fd, c->message, c->size, MSG_NOSIGNAL) == (ssize_t)c->size || failed("send");
 }
 
 bool clients_begin(clients *c)
@@ -116,23 +155,31 @@ bool clients_begin(clients *c)
     return true;
 }
 
+/* Of an answer the status is looked at, where it lies in one piece. */
+static bool is_expected(const clients *c, const client *one, const char *buf, size_t got)
+{
+    if (c->message == message)
+        return memcmp(buf, message + one->got, got) == 0;
+    return one->got > 0 || got < sizeof status_line || memcmp(buf, status_line, sizeof status_line - 1) == 0;
+}
+
 /* What one client has to read, and its next message when that was all of the last. */
 static bool take_echo(clients *c, client *one)
 {
-    char buf[MESSAGE_SIZE];
-    ssize_t got = recv(one->fd, buf, MESSAGE_SIZE - one->got, MSG_DONTWAIT);
+    char buf[ANSWER_MAX];
+    ssize_t got = recv(one->fd, buf, c->expected - one->got, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return true;
     if (got <= 0) {
         errno = got < 0 ? errno : ECONNRESET;
         return failed("the server ended a connection");
     }
-    if (memcmp(buf, message + one->got, (size_t)got) != 0) {
+    if (!is_expected(c, one, buf, (size_t)got)) {
         errno = EBADMSG;
-        return failed("an echo differs from what was sent");
+        return failed("what came back differs from what was expected");
     }
     one->got += (unsigned)got;
-    if (one->got < MESSAGE_SIZE)
+    if (one->got < c->expected)
         return true;
     int64_t now = now_ns();
     c->echoed++;

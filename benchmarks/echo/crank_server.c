@@ -4,9 +4,11 @@
  * crank_server echo            reads a line and writes it back
  * crank_server echo_hibernate  the same; the stacks of connections that have been idle for a while are given back
  * crank_server echo_printf     the same with crank_printf, whose formatting must not cost each connection a page of stack
+ * crank_server http            answers requests of HTTP
  * crank_server sink            reads all there is
  * crank_server source          writes until the peer has gone */
 #include <crank.h>
+#include <crank/http.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +49,13 @@ static int source(crank_stream *peer)
         crank_try(crank_write(peer, block, sizeof block));
 }
 
+static int hello(crank_http_request *request)
+{
+    if (crank_http_is(request, "GET", "/hello"))
+        return crank_http_print(request, 200, "text/plain", "Hello, world!\n");
+    return 0;
+}
+
 static int app(const char *name)
 {
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
@@ -54,6 +63,8 @@ static int app(const char *name)
     fflush(stdout);
     if (!strcmp(name, "sink"))
         return crank_serve(listener, sink);
+    if (!strcmp(name, "http"))
+        return crank_http_serve(listener, hello);
     if (!strcmp(name, "echo_printf"))
         return crank_serve(listener, echo_printf);
     if (!strcmp(name, "source"))

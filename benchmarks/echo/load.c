@@ -24,9 +24,9 @@ static void say(const request *r, const char *suffix, double value, const char *
 }
 
 /* Connected, every client's first messages echoed, and nothing counted yet. */
-static bool warm_up(clients *c, const request *r, const server *s)
+static bool warm_up(clients *c, const request *r, const server *s, enum first_echo first)
 {
-    if (!clients_open(c, s, r->connections, SOME_ECHO) || !clients_begin(c) ||
+    if (!clients_open(c, s, r->connections, first) || !clients_begin(c) ||
         !clients_run(c, now_ns() + r->span / 4, 2 * r->connections))
         return false;
     clients_forget(c);
@@ -34,9 +34,9 @@ static bool warm_up(clients *c, const request *r, const server *s)
 }
 
 /* The server's processor time for each message, the rate, and how long a message takes. */
-static bool load_echo(clients *c, const request *r, const server *s)
+static bool load_messages(clients *c, const request *r, const server *s, enum first_echo first)
 {
-    if (!warm_up(c, r, s))
+    if (!warm_up(c, r, s, first))
         return false;
     double cpu = server_cpu(s), started = wall_seconds();
     if (!clients_run(c, now_ns() + r->span, 1))
@@ -49,12 +49,15 @@ static bool load_echo(clients *c, const request *r, const server *s)
     return true;
 }
 
+static bool load_echo(clients *c, const request *r, const server *s) { return load_messages(c, r, s, SOME_ECHO); }
+static bool load_http(clients *c, const request *r, const server *s) { return load_messages(c, r, s, SOME_ANSWER); }
+
 /* System calls for each message. */
 static bool load_calls(clients *c, const request *r, const server *s)
 {
     static const char *const suffixes[CALL_KINDS] = { "_transfer", "_wait", "_register", "_other" };
     /* No message is under way at either end: a server may read many before it sends the first echo. */
-    if (!warm_up(c, r, s) || !calls_begin(s) || !clients_finish(c))
+    if (!warm_up(c, r, s, SOME_ECHO) || !calls_begin(s) || !clients_finish(c))
         return false;
     clients_forget(c);
     calls before = calls_now();
@@ -108,6 +111,7 @@ static const struct {
     bool (*run)(clients *c, const request *r, const server *s);
 } kinds[] = {
     { "echo", load_echo },
+    { "http", load_http },
     { "calls", load_calls },
     { "idle", load_idle },
     { "fill", load_fill },

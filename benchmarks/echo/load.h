@@ -39,15 +39,18 @@ double server_tables(const server *s);
 
 /* ---- clients.c ---- */
 
-enum { MESSAGE_SIZE = 64, LATENCIES = 64 * 128 };
+enum { MESSAGE_SIZE = 64, ANSWER_MAX = 4096, LATENCIES = 64 * 128 };
 
 typedef struct client {
     int fd;
-    unsigned got;    /* bytes of the echo so far */
+    unsigned got;    /* bytes of the echo, or of the answer, so far */
     int64_t sent_at; /* when the message under way was sent */
 } client;
 
 typedef struct clients {
+    const char *message; /* what is sent: a line that is echoed, or a request of HTTP */
+    unsigned size;       /* of it */
+    unsigned expected;   /* bytes that come back: of an answer those that the first one had */
     client *all;
     size_t count;
     int epoll;
@@ -58,8 +61,8 @@ typedef struct clients {
 } clients;
 
 /* When a new client waits for its first message to come back: each at once; when the backlog would grow long;
- * never, for a server that does not echo. */
-enum first_echo { EACH_ECHOES, SOME_ECHO, NONE_ECHOES };
+ * the same, and the messages are requests of HTTP; never, for a server that does not echo. */
+enum first_echo { EACH_ECHOES, SOME_ECHO, SOME_ANSWER, NONE_ECHOES };
 /* Connect count clients. False: with the reason on stderr. */
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first);
 /* One message of each client goes out. */

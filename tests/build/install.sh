@@ -30,12 +30,47 @@ static int app(void)
 int main(void) { return crank_run(app); }
 C
 expected="42 after 0.25 s"
+cat >"$work/web.c" <<'C'
+#include <crank.h>
+#include <crank/http.h>
+#include <stdio.h>
+
+static int answer(crank_http_request *request, int n) { return crank_http_print(request, 200, NULL, "%d", n); }
+static int serve(crank_stream *stream) { return crank_http_serve_stream(NULL, stream, answer, 42); }
+
+static int app(void)
+{
+    char text[400];
+    crank_stream *near, *far;
+    crank_try(crank_socket_pair(&near, &far));
+    crank_task *server = crank_spawn(serve, far);
+    crank_try(crank_printf(near, "GET / HTTP/1.0\r\n\r\n"));
+    crank_try(crank_await(server));
+    crank_try(crank_close(far));
+    while (crank_try(crank_read_line(near, text, sizeof text)) > 2)
+        continue;
+    crank_try(crank_read_line(near, text, sizeof text));
+    printf("%s after 0.25 s\n", text);
+    return crank_close(near);
+}
+
+int main(void) { return crank_run(app); }
+C
 
 install_copy() {
     rm -rf "$prefix"
     CC=gcc make install BUILD="$SCRATCH/build" PREFIX="$1" SETUP=--libdir=lib
 }
 flags() { PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" crank; }
+web_flags() { PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" crank-http; }
+compile_web() {
+    local compiler=$1 output=$2
+    shift 2
+    # shellcheck disable=SC2046
+    $compiler -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror $(web_flags --cflags) -o "$output" \
+        "$work/web.c" "$@"
+}
+web_library_of() { ldd "$1" | grep -q "$prefix/lib/libcrank-http.so.0" || { ldd "$1"; return 1; }; }
 prints_answer() {
     local output
     output=$(env CRANK_BACKEND=sim "$@") || { echo "status $?: $output"; return 1; }
@@ -59,6 +94,10 @@ add_executable(shared program.c)
 target_link_libraries(shared crank::crank)
 add_executable(static program.c)
 target_link_libraries(static crank::crank_static)
+add_executable(web web.c)
+target_link_libraries(web crank::http)
+add_executable(web_static web.c)
+target_link_libraries(web_static crank::http_static)
 CMAKE
     cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$work/build"
 }
@@ -74,6 +113,7 @@ estimates_pi() {
 installed_files() {
     local file
     for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
+        lib/libcrank-http.so lib/libcrank-http.so.0 lib/libcrank-http.a lib/pkgconfig/crank-http.pc \
         lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake bin/crank share/crank/crank-gdb.py \
         "share/gdb/auto-load$prefix/lib/libcrank.so.0.1.0-gdb.py"; do
         [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }
@@ -105,6 +145,12 @@ for compiler in $(compilers); do
     check "$compiler: archive runs" prints_answer "$work/archive"
     check "$compiler links all statically" compile $compiler "$work/static" -static $(flags --static --libs)
     check "$compiler: static runs" prints_answer "$work/static"
+    check "$compiler links crank-http" compile_web $compiler "$work/web" $(web_flags --libs) "-Wl,-rpath,$prefix/lib"
+    check "$compiler: it is the installed one" web_library_of "$work/web"
+    check "$compiler: crank-http runs" prints_answer "$work/web"
+    check "$compiler links crank-http statically" compile_web $compiler "$work/web_static" -static \
+        $(web_flags --static --libs)
+    check "$compiler: static crank-http runs" prints_answer "$work/web_static"
 done
 cp -r examples/calc_pi "$work"
 for compiler in $(compilers); do
@@ -125,6 +171,8 @@ if command -v cmake >/dev/null; then
     check "cmake finds and builds" with_cmake
     check "cmake: shared runs" prints_answer "$work/build/shared"
     check "cmake: static runs" prints_answer "$work/build/static"
+    check "cmake: crank-http runs" prints_answer "$work/build/web"
+    check "cmake: static crank-http runs" prints_answer "$work/build/web_static"
 else
     skip
 fi

@@ -7,7 +7,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -278,11 +280,24 @@ func echo() {
 	}
 }
 
+func hello() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	http.HandleFunc("/hello", func(answer http.ResponseWriter, _ *http.Request) {
+		answer.Header().Set("Content-Type", "text/plain")
+		io.WriteString(answer, "Hello, world!\n")
+	})
+	http.Serve(listener, nil)
+}
+
 func main() {
 	workloads := map[string]func(){
 		"ctxswitch": ctxswitch, "spawn_seq": spawnSeq, "spawn_gather": spawnGather,
 		"sleepers": sleepers, "sleepers_1m": sleepers1m, "generator": generator,
-		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "startup": func() {},
+		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "http": hello, "startup": func() {},
 		"lock":        func() { contend("lock", true) },
 		"locknoyield": func() { contend("locknoyield", false) },
 	}
