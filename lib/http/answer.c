@@ -282,7 +282,8 @@ int cr_http_answer_refuse(cr_http_message *message, int status)
     const char *reason = cr_http_answer_reason(status);
     message->set = NULL;
     message->set_end = &message->set;
-    message->has_type = false;
+    message->has_type = message->has_date = message->has_nosniff = false;
+    message->length = -1;
     if (status == 405 && message->allow)
         (void)crank_http_set(&message->request, "Allow", message->allow);
     return crank_http_print(&message->request, status, "text/plain", "%s\n", reason);

@@ -71,14 +71,12 @@ bool cr_http_receive_rest(cr_http_message *message)
     cr_http_body *body = &message->body;
     uint64_t until = body->taken + CR_HTTP_UNREAD_MAX;
     double end = crank_time() + rest_seconds;
-    while (!body->over && body->error == 0) {
-        if (body->taken >= until || crank_time() >= end)
-            return false;
-        cr_http_pace_limit(message->connection, end - crank_time());
-        if (cr_http_body_read(body, message->connection->stream, dropped, sizeof dropped) < 0)
-            return false;
-    }
-    return body->error == 0;
+    ssize_t n = 0;
+    cr_http_pace_limit(message->connection, rest_seconds);
+    while (n >= 0 && !body->over && body->taken < until && crank_time() < end)
+        n = cr_http_body_read(body, message->connection->stream, dropped, sizeof dropped);
+    cr_http_pace_rest(message->connection);
+    return n >= 0 && body->over;
 }
 
 /* ---- Whole bodies ---- */
