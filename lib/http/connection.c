@@ -30,19 +30,29 @@
 
 /* ---- In the task of a request ---- */
 
+/* Which request it was, as a line of the failure's trace: the message and the lines before are the
+ * handler's own. */
+static void name_failure(cr_http_message *m, int err)
+{
+    enum { ROOM = 400 };
+    char *what = cr_http_message_alloc(m, ROOM);
+    if (what)
+        snprintf(what, ROOM, "the handler of %.40s %.200s for %.60s", m->request.method,
+            m->request.path, m->request.peer);
+    (void)crank_traced_(
+        __FILE__, __LINE__, __func__, what ? what : "a handler", err, __builtin_frame_address(0));
+}
+
 /* Give the failure of a handler to on_failure, or to the report of a failed task. */
 static void note_failure(cr_http_message *m, int err)
 {
     const crank_http_options *options = &m->connection->server->options;
-    const char *why = crank_error();
-    if (options->on_failure)
+    if (options->on_failure) {
         options->on_failure(&m->request, err, options->arg);
-    else
-        m->is_reported = true;
-    if (m->is_reported)
-        (void)crank_fail(err, "the handler of %.40s %.200s for %.60s failed: %.150s",
-            m->request.method, m->request.path, m->request.peer,
-            *why ? why : crank_errno_name(err));
+        return;
+    }
+    m->is_reported = true;
+    name_failure(m, err);
 }
 
 /* The handler has failed, and not by being cancelled. The client is told where its own body was the

@@ -270,6 +270,7 @@ static int try_failures(crank_stream *s, crank_listener *l)
     EXPECT_EQ(count(said, "the disk has gone"), 4);
     EXPECT_EQ(count(said, "the upstream is silent"), 1);
     EXPECT_CONTAINS(said, "the handler of GET /fail/before for 127.0.0.1:");
+    EXPECT_CONTAINS(said, "tests/http/serve.c:63 in fail()"); /* where it was made */
     return 0;
 }
 TEST_EACH_BACKEND(handler, that_fails_is_reported_once_and_its_client_told) { return with_server(try_failures); }
