@@ -318,3 +318,48 @@ TEST_EACH_BACKEND(handler, that_is_cancelled_is_told_by_every_call_that_may_wait
     crank_try(crank_listener_stop(l, 1));
     return (int)crank_await(server);
 }
+
+/* ---- What meets in one turn ---- */
+
+static int answer(crank_http_request *request)
+{
+    crank_try(crank_sleep(0.001));
+    crank_stream *s = crank_try(crank_http_begin(request, 200, NULL));
+    return crank_printf(s, "x");
+}
+static int answer_soon(crank_http_request *request, course *c)
+{
+    c->begun++;
+    int err = answer(request);
+    c->ended++;
+    return err;
+}
+static int serve_soon(crank_listener *l, course *c) { return crank_http_serve(l, answer_soon, c); }
+static int go_soon(crank_listener *l)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(crank_listener_address(l, 0)));
+    crank_try(crank_printf(s, "%s", get));
+    crank_try(crank_flush(s));
+    crank_try(crank_sleep(0.001));
+    crank_abort(s);
+    return 0;
+}
+static int stop_soon(crank_listener *l)
+{
+    crank_try(crank_sleep(0.001));
+    return crank_listener_stop(l, 0.001);
+}
+/* A peer that resets, an answer and a server that stops, at one instant, in all their orders. */
+TEST_EXPLORED(request, ends_once_whatever_comes_first, 200)
+{
+    course c = { .begun = 0 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_soon, l, &c);
+    crank_task *stopper = crank_spawn(stop_soon, l);
+    int gone = go_soon(l);
+    EXPECT(gone == 0 || gone == -ECONNRESET || gone == -ECONNREFUSED || gone == -EPIPE);
+    EXPECT_EQ(crank_await(stopper), 0);
+    EXPECT_EQ(crank_await(server), 0);
+    EXPECT_EQ(c.begun, c.ended);
+    return 0;
+}
