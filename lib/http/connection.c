@@ -209,7 +209,6 @@ static int serve_message(cr_http_connection *c, cr_http_message *m)
 {
     CRANK_GROUP(helpers);
     m->helpers = &helpers;
-    c->message = m;
     m->task = CRANK_CAPTURE_(__COUNTER__, spawn_request, c->server, run_request, m);
     int err = m->task ? await_request(m) : cr_http_answer_refuse(m, 500);
     int end = cr_http_pump_finish(m);
@@ -217,7 +216,6 @@ static int serve_message(cr_http_connection *c, cr_http_message *m)
         err = end;
     if (err == 0)
         end_answer(m);
-    c->message = NULL;
     return settle(c, m, err);
 }
 

@@ -48,7 +48,6 @@ struct cr_http_connection {
     cr_http_server *server;
     crank_stream *stream;
     const char *peer;
-    cr_http_message *message; /* that is being answered; NULL: the connection is idle */
     cr_http_connection *next, *prev;
     bool idle;   /* it waits for the first byte of a request: stopping closes it */
     bool closes; /* no further request is taken */

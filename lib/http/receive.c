@@ -23,7 +23,7 @@ static int ask(cr_http_message *m)
     if (m->asked)
         return 0;
     m->asked = true;
-    if (!m->head.expects || m->state != CR_HTTP_UNANSWERED)
+    if (!m->head.expects || m->body.over || m->state != CR_HTTP_UNANSWERED)
         return 0;
     const struct iovec piece = { .iov_base = (void *)(uintptr_t)text, .iov_len = sizeof text - 1 };
     return cr_http_pace_write(m->connection, &m->leaving, &piece, 1);

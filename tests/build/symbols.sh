@@ -57,6 +57,23 @@ needs_libc_only() {
 not_symbolic() { readelf -d "$shared" | grep -iE 'symbolic' | none_left; }
 no_text_relocations() { readelf -d "$shared" | grep TEXTREL | none_left; }
 
+# crank-http: its own names alone, none of crank's inside, no data of the process's.
+web=$BUILD/lib/http/libcrank-http
+only_web_names() {
+    nm -D --defined-only "$web.so" | awk '{ print $3 }' |
+        grep -vE '^crank_http_[a-z0-9_]+@@?CRANK_HTTP_[0-9.]+$|^CRANK_HTTP_[0-9.]+(@.*)?$' | none_left
+}
+no_names_but_webs() {
+    nm --defined-only -g "$web.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_http_' | none_left
+}
+no_web_data() {
+    objdump -t "$web.a" | awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' |
+        grep -v '^\.data\.rel\.ro' | none_left
+}
+web_needs_crank() {
+    readelf -d "$web.so" | grep NEEDED | grep -vE 'libcrank\.so|libc\.so|ld-linux|libgcc_s' | none_left
+}
+
 needs "$shared" "$archive"
 check "the shared library exports only public, versioned names" only_public_names
 check "the static library defines only cr_ and crank_ names" no_foreign_names
@@ -65,4 +82,12 @@ check "no data shared by all threads but the listed" no_shared_data
 check "the shared library needs libc only" needs_libc_only
 check "the shared library is not linked -Bsymbolic" not_symbolic
 check "the shared library has no text relocations" no_text_relocations
+if [ -e "$web.a" ]; then
+    check "the shared crank-http exports only its public, versioned names" only_web_names
+    check "the static crank-http defines only its own names" no_names_but_webs
+    check "crank-http has no data of the process" no_web_data
+    check "crank-http needs crank and libc only" web_needs_crank
+else
+    skip
+fi
 finish

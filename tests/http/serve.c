@@ -210,6 +210,27 @@ static int try_uploads(crank_stream *s, crank_listener *l)
 }
 TEST_EACH_BACKEND(body, is_a_stream_to_its_handler) { return with_server(try_uploads); }
 
+static int try_cuts(crank_stream *s, crank_listener *l)
+{
+    static webs_answer a;
+    static const char both[] =
+        "POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5;a\r\nhello\r\n1\r\n!\r\n0\r\nX: y\r\n\r\nGET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    (void)l;
+    for (size_t cut = 1; cut < sizeof both - 1; cut++) {
+        crank_try(crank_write(s, both, cut));
+        crank_try(crank_flush(s));
+        crank_try(crank_sleep(0.0001));
+        webs_send(s, both + cut);
+        webs_read(s, &a, true);
+        EXPECT_STR(a.body, "6 bytes\n");
+        webs_read(s, &a, true);
+        EXPECT_STR(a.body, "Hello, world!\n");
+    }
+    return 0;
+}
+TEST_EACH_BACKEND(request, is_the_same_wherever_it_is_cut) { return with_server(try_cuts); }
+
 static int try_streams(crank_stream *s, crank_listener *l)
 {
     (void)l;
