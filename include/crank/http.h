@@ -122,6 +122,9 @@ typedef struct crank_http_options {
     /* Names, separated by blanks, under which a listener on a loopback address may be asked besides localhost and
      * numbers: others are answered 421, for a page of another site may have made its own name mean this machine. */
     const char *hosts;
+    /* Proxies in front, "127.0.0.1 10.0.0.0/8 ::1": of requests from these, peer, secure and host are what the proxy
+     * says in X-Forwarded-For, -Proto and -Host. NULL: none is believed. */
+    const char *proxies;
     /* Lines in the common log format, with microseconds behind. Never waited for: lines that find no room are counted,
      * and the count is written when there is room. */
     crank_stream *log;
@@ -139,7 +142,7 @@ typedef struct crank_http_options {
  * closed at once, and the others after their answer. */
 #define crank_http_serve(listener, ...) CRANK_HTTP_SERVE_((listener), 0, 0, __VA_ARGS__)
 /* The same as options say; they are copied, NULL: all defaults; what they point to must last. Fails with -EINVAL (a
- * field is no number) besides. */
+ * field is no number, proxies no list) besides. */
 #define crank_http_serve_with(options, listener, ...) CRANK_HTTP_SERVE_((listener), 0, (options), __VA_ARGS__)
 /* The same for one connection, over any stream, which stays the caller's to close. 0 when it is over; -ECANCELED,
  * -ENOMEM, -EINVAL. */

@@ -22,6 +22,7 @@
 #include <crank/task.h>
 
 #include "http/answer.h"
+#include "http/forwarded.h"
 #include "http/log.h"
 #include "http/message.h"
 #include "http/pace.h"
@@ -294,6 +295,8 @@ static int serve_head(cr_http_connection *c, const char *bytes, size_t size)
     m->received_at = crank_time();
     cr_http_status status = cr_http_message_read(m, bytes, size);
     crank_skip(c->stream, size);
+    if (status == 0)
+        status = cr_http_forwarded_apply(m);
     if (status == 0)
         status = check(c->server, m);
     int err = status ? refuse(c, m, status) : serve_message(c, m);

@@ -140,7 +140,7 @@ static cr_http_status read_resource(cr_http_message *m)
     return cr_http_target_path(resource, size, path) < 0 ? 400 : 0;
 }
 
-static cr_http_status read_host(cr_http_message *m)
+cr_http_status cr_http_message_read_host(cr_http_message *m)
 {
     m->request.host = "";
     if (m->head.host_size == 0)
@@ -189,7 +189,7 @@ cr_http_status cr_http_message_read(cr_http_message *message, const char *bytes,
         return status;
     status = read_resource(message);
     if (status == 0)
-        status = read_host(message);
+        status = cr_http_message_read_host(message);
     if (status == 0)
         cr_http_body_begin(&message->body, &message->head, false);
     return status;

@@ -12,6 +12,7 @@
 #include <crank/task.h>
 
 #include "http/connection.h"
+#include "http/forwarded.h"
 #include "http/message.h"
 
 static const double head_seconds = 10, idle_seconds = 75, rate_default = 100;
@@ -27,6 +28,11 @@ static int choose(cr_http_server *server, const crank_http_options *options)
     if (!is_number(o->head) || !is_number(o->idle) || !is_number(o->rate) || o->head < 0 ||
         o->idle < 0)
         return crank_fail(EINVAL, "crank_http_serve: head, idle or rate is negative or no number");
+    if (o->proxies && !cr_http_forwarded_is_list(o->proxies))
+        return crank_fail(EINVAL,
+            "crank_http_serve: proxies \"%.100s\" is no list of addresses and networks, as "
+            "\"127.0.0.1 10.0.0.0/8\"",
+            o->proxies);
     o->head = o->head > 0 ? o->head : head_seconds;
     o->idle = o->idle > 0 ? o->idle : idle_seconds;
     if (o->rate == 0)

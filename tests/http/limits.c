@@ -248,10 +248,54 @@ TEST_SIM(loopback, server_is_asked_under_its_own_names_only)
     return with_options(&(crank_http_options){ .hosts = "chat.test b.test" }, try_hosts);
 }
 
+/* ---- Proxies in front ---- */
+
+static int show_peer(crank_http_request *request)
+{
+    return crank_http_print(request, 200, NULL, "%s %s %d", request->peer, request->host, request->secure);
+}
+static int serve_peers(crank_listener *l, const char *proxies)
+{
+    return crank_http_serve_with(&((crank_http_options){ .proxies = proxies, .hosts = "a.test" }), l, show_peer);
+}
+static const char *peer_of(const char *proxies, const char *fields)
+{
+    static char shown[WEBS_BODY_MAX + 16];
+    char request[400];
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_peers, l, proxies);
+    {
+        CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n", fields);
+        snprintf(shown, sizeof shown, "%s", webs_ask(s, request)->body);
+    }
+    EXPECT_EQ(crank_listener_stop(l, 1), 0);
+    EXPECT_EQ(crank_await(server), 0);
+    return shown;
+}
+TEST_SIM(proxies, that_are_named_are_believed_and_no_others)
+{
+    static const char all[] = "X-Forwarded-For: 6.6.6.6, 93.184.216.34, 10.1.2.3\r\nX-Forwarded-Proto: https\r\n"
+                              "X-Forwarded-Host: A.test\r\n";
+    EXPECT_STR(peer_of("127.0.0.0/8 10.0.0.0/8", all), "93.184.216.34:0 a.test 1");
+    EXPECT_STR(peer_of("127.0.0.1", all), "10.1.2.3:0 a.test 1");
+    EXPECT_STR(peer_of("127.0.0.1", "X-Forwarded-For: fd00::7\r\n"), "[fd00::7]:0 localhost 0");
+    EXPECT_STR(
+        peer_of("127.0.0.1 fd00::/16", "X-Forwarded-For: 1.2.3.4:99, [fd00::7]:80\r\n"), "1.2.3.4:0 localhost 0");
+    EXPECT_CONTAINS(peer_of("127.0.0.1", "X-Forwarded-For: 1.2.3.4, unknown\r\n"), "127.0.0.1:");
+    EXPECT_CONTAINS(peer_of("10.0.0.0/8", all), "127.0.0.1:");
+    EXPECT_CONTAINS(peer_of(NULL, all), " localhost 0");
+    EXPECT_STR(peer_of("127.0.0.1", "X-Forwarded-Host: evil.example\r\n"), "Misdirected Request\n");
+    return 0;
+}
+
 TEST_SIM(options, that_are_no_numbers_are_refused)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     EXPECT_EQ(serve(l, &(crank_http_options){ .head = NAN }), -EINVAL);
     EXPECT_EQ(serve(l, &(crank_http_options){ .idle = -1 }), -EINVAL);
+    EXPECT_EQ(serve(l, &(crank_http_options){ .proxies = "10.0.0.0/33" }), -EINVAL);
+    EXPECT_EQ(serve(l, &(crank_http_options){ .proxies = "127.0.0.1,::1" }), -EINVAL);
+    EXPECT_EQ(serve(l, &(crank_http_options){ .proxies = "localhost" }), -EINVAL);
     return 0;
 }
