@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef CRANK_HTTP_H
 #define CRANK_HTTP_H
-/* HTTP/1.1: a server. Included by itself, linked with -lcrank-http (pkg-config crank-http): crank.h does not include
- * it. A request is a task, a child of its connection's; bodies are streams, and what is small has calls of one line.
- * Limits are on by default (crank_http_options), and none counts while a handler computes. */
+/* HTTP/1.1: a server and a client. Included by itself, linked with -lcrank-http (pkg-config crank-http): crank.h does
+ * not include it. A request is a task, a child of its connection's; bodies are streams, and what is small has calls of
+ * one line. Limits are on by default (crank_http_options), and none counts while a handler computes. */
 #include "base.h"
 #include "call.h"
 #include "net.h"
@@ -34,12 +34,15 @@ typedef struct crank_http_request {
 /* A field of the head, by its name in any case; several lines with this name are joined by ", ". NULL: there is none,
  * or memory for joining is short. */
 #define crank_http_header(message, name) \
-    _Generic((message), crank_http_request *: crank_http_request_header_)((message), (name))
+    _Generic((message), crank_http_request *: crank_http_request_header_, \
+        crank_http_response *: crank_http_response_header_)((message), (name))
 CRANK_API const char *crank_http_request_header_(crank_http_request *request, const char *name);
 /* All lines of the head in order, of which max are filled in: how many there are. */
 #define crank_http_fields(message, ret_fields, max) \
     _Generic((message), crank_http_request *: crank_http_request_fields_, \
-        const crank_http_request *: crank_http_request_fields_)((message), (ret_fields), (max))
+        const crank_http_request *: crank_http_request_fields_, \
+        crank_http_response *: crank_http_response_fields_, \
+        const crank_http_response *: crank_http_response_fields_)((message), (ret_fields), (max))
 CRANK_API size_t crank_http_request_fields_(
     const crank_http_request *request, crank_http_field *ret_fields, size_t max);
 /* The value of the query's first pair with this name, decoded; "" where it has none; NULL: there is no such pair, or
@@ -53,8 +56,10 @@ CRANK_API bool crank_http_is(crank_http_request *request, const char *method, co
 CRANK_API const char *crank_http_part(crank_http_request *request, size_t i);
 /* The body as a stream, borrowed; never NULL. A client that waits for leave to send it (100 Continue) is given it. An
  * end is the body's; where the body fails, reads fail with -ECONNABORTED, and a handler that returns that has the
- * client told why: 400, 408 or 413. */
-#define crank_http_body(message) _Generic((message), crank_http_request *: crank_http_request_body_)(message)
+ * client told why: 400, 408 or 413. Of a response that crank_http_open gave, where crank_http_ok says why. */
+#define crank_http_body(message) \
+    _Generic((message), crank_http_request *: crank_http_request_body_, \
+        crank_http_response *: crank_http_response_body_)(message)
 CRANK_API crank_stream *crank_http_request_body_(crank_http_request *request);
 /* The whole body, in the request's memory, with a 0 behind: how many bytes. Fails with -EMSGSIZE (more than limit;
  * 413), -ENODATA (the connection ended before), -EPROTO (its framing is broken; 400), -ETIMEDOUT (it came too slowly;
@@ -161,6 +166,90 @@ typedef struct crank_http_serve_what_ {
 } crank_http_serve_what_;
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_http_serve_(
     crank_http_serve_what_ what, crank_function_ *handler, const crank_site *site);
+#endif
+
+/* ---- Client ---------------------------------------------------------------------------------------------------- */
+
+/* The connections that calls have left open for the next one to the same place. */
+typedef struct crank_http_client crank_http_client;
+
+/* An answer, of any status; read-only. Text and body live until crank_http_response_free. */
+typedef struct crank_http_response {
+    int status;         /* 200 */
+    int version;        /* 11, 10 */
+    const char *reason; /* "OK", or what the server says instead; may be "" */
+    const char *url;    /* of the last request, after redirects; without a fragment */
+    char *body;         /* the whole, with a 0 behind; NULL from crank_http_open */
+    size_t size;        /* of it */
+    int64_t length;     /* of the body as the server announced it; -1: it did not */
+    unsigned redirects; /* how many were followed */
+    bool reused;        /* it came by a connection that an earlier call had left open */
+} crank_http_response;
+
+/* What crank_http_fetch and crank_http_open are told. Each field may be zero: its default. */
+typedef struct crank_http_call {
+    const char *method;         /* NULL is GET, with a body POST */
+    const char *type;           /* of the body: content-type; NULL: none is sent */
+    const char *const *headers; /* "name: value", ..., NULL */
+    const void *body;           /* of size bytes */
+    size_t size;
+    crank_stream *from;  /* or this stream to its end, sent by a child task of the caller's; to be left open until the
+                          * response is freed */
+    size_t limit;        /* bytes of the whole body: 0 is 16 MiB; crank_http_open has none */
+    int redirects;       /* how many are followed: 0 is 10; negative: none, the redirect is the answer */
+    double stall;        /* seconds without a byte, either way: 0 is 60; CRANK_FOREVER: no limit */
+    const char *address; /* connect here instead: "unix:/run/docker.sock", "127.0.0.1:8080" */
+    crank_http_client *client; /* whose connections are used; NULL: those that all calls of the loop share */
+} crank_http_call;
+
+/* Retrieve a URL, "http://host/path?query", and give the answer whole; any status is an answer, crank_http_ok tells
+ * which are good. Redirects are followed. The caller sets the limit of time (crank_within); a call that is cancelled
+ * resets its connection. Where the server has ended a kept connection before any byte of the answer, the request is
+ * sent once more on a fresh one (not a POST). To be freed with crank_http_response_free. NULL on failure, errno is set,
+ * crank_error says what and where: those of crank_connect; -EINVAL (the URL: the place is shown), -EPROTO (the answer
+ * is no HTTP/1, or a redirect goes from https to http), -ENODATA (it ended early), -EMSGSIZE (head above 256 KiB or 256
+ * fields, body above 16 MiB), -ELOOP (more than 10 redirects), -ETIMEDOUT (60 s without a byte), -ENOTSUP (https: TLS
+ * is not there yet), -ENOMEM, -ECANCELED. */
+CRANK_API CRANK_BLOCKS crank_http_response *crank_http_get(const char *url);
+/* Send size bytes of a type as "application/json" there, and give the answer. Fails as crank_http_get. */
+CRANK_API CRANK_BLOCKS crank_http_response *crank_http_post(
+    const char *url, const char *type, const void *body, size_t size);
+/* The same as call says; NULL: all defaults, a GET. Fails as crank_http_get; -EINVAL for a CR, LF or other control byte
+ * in the method, type or headers, for headers that the call sets itself (content-length, transfer-encoding), and for a
+ * body twice; -ENOTSUP for a redirect that asks for .from once more; and with what reading .from failed with. */
+CRANK_API CRANK_BLOCKS crank_http_response *crank_http_fetch(const crank_http_call *call, const char *url);
+/* The status and fields of the answer, as soon as they have arrived; crank_http_body is the rest, read by a child task
+ * of the caller's no faster than the stream is. Fails as crank_http_fetch; -EMFILE. */
+CRANK_API CRANK_BLOCKS crank_http_response *crank_http_open(const crank_http_call *call, const char *url);
+/* Free an answer; a body that was not read to its end is given up: its connection is reset. Waits only for the tasks
+ * that still read .from or the body, which are cancelled. NULL is ignored. */
+CRANK_API void crank_http_response_free(crank_http_response *response);
+/* 0 where the status is 200 to 299, else -EREMOTEIO: crank_error is "GET http://host/path: 404 Not Found". NULL, a call
+ * that failed: -errno, and crank_error stays. Where the body of an opened answer has failed, what it failed with. */
+CRANK_API CRANK_MUST_USE int crank_http_ok(const crank_http_response *response);
+/* Text for a URL's query or path: what is no letter, digit or one of "-._~" becomes "%41". Cut to size, at a whole
+ * byte of text, and terminated; gives the length it would have. */
+CRANK_API size_t crank_http_encode(char *buf, size_t size, const char *text);
+
+/* Connections of one's own: at most idle_max are kept, each for idle seconds after its last use: 0 is 64, and 60. For
+ * the tasks of one loop. Unlike others they are closed before the run's end, by crank_http_client_free. NULL: out of
+ * memory. */
+CRANK_API crank_http_client *crank_http_client_new(size_t idle_max, double idle);
+/* Close its connections. No call of it may be under way, and none of its answers be read still. NULL is ignored. */
+CRANK_API void crank_http_client_free(crank_http_client *client);
+
+CRANK_API crank_stream *crank_http_response_body_(crank_http_response *response);
+CRANK_API const char *crank_http_response_header_(crank_http_response *response, const char *name);
+CRANK_API size_t crank_http_response_fields_(
+    const crank_http_response *response, crank_http_field *ret_fields, size_t max);
+
+#ifndef __cplusplus
+/* CRANK_AUTO_HTTP crank_http_response *r = ...: freed at the end of its block. */
+#define CRANK_AUTO_HTTP CRANK_CLEANUP_(crank_http_response_drop_)
+static inline void crank_http_response_drop_(crank_http_response **response) { crank_http_response_free(*response); }
+/* CRANK_AUTO_HTTP_CLIENT crank_http_client *c = ...: freed at the end of its block. */
+#define CRANK_AUTO_HTTP_CLIENT CRANK_CLEANUP_(crank_http_client_drop_)
+static inline void crank_http_client_drop_(crank_http_client **client) { crank_http_client_free(*client); }
 #endif
 
 CRANK_END_DECLS
