@@ -49,6 +49,7 @@ BAD = [
     ("libraries", "lib/web/call.c", CALL + "#include <crank.h>\n", "all of crank.h"),
     ("libraries", "lib/web/call.c", CALL + "int cr_web_x(void)\n{\n    return close(3);\n}\n", "calls close directly"),
     ("libraries", "lib/web/call.c", CALL + "int cr_web_other(void)\n{\n    return 1;\n}\n", "cr_web_other is neither"),
+    ("listed", "lib/web/far/more.c", CALL.replace("call.c", "more.c"), "is not in lib/web/meson.build"),
     ("listed", "lib/web/more.c", CALL.replace("call.c", "more.c"), "is not in lib/web/meson.build"),
     ("cycles", "src/base/list.h", GOOD["src/base/list.h"] + '#include "loop/loop.h"\n', "includes itself"),
     ("names", "src/loop/loop.c", LOOP + "int turn(void)\n{\n    return 1;\n}\n", "turn is visible"),

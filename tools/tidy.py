@@ -177,7 +177,7 @@ def libraries(tree):
     """A library of lib/ stands on the public headers, as programs do; its names begin with its own and its file's."""
     calls = re.compile(r"(?<![\w>.])(" + "|".join(c for c in OS_CALLS if c not in LIBRARY_CALLS) + r")\s*\(")
     for path in tree.files("lib/", ends=(".c", ".h")):
-        _, library, file = path.split("/")
+        library, file = path.split("/")[1], os.path.basename(path)
         text, code = tree.text(path), tree.code(path)
         for match in INCLUDE.finditer(text):
             local, public = match.groups()
@@ -317,8 +317,10 @@ def listed(tree):
     for path in tree.files("src/", "lib/", "tests/", "benchmarks/", ends=(".c", ".h", ".S")):
         included.update(m.group(1) for m in INCLUDE.finditer(tree.text(path)) if m.group(1))
     for path in tree.files("src/", "lib/", ends=(".c",)):
-        build = os.path.join(os.path.dirname(path), "meson.build")
-        if f"'{os.path.basename(path)}'" not in (tree.text(build) if build in tree.all_files() else ""):
+        # A library is one list, also of files in folders of its own.
+        home = path.split("/")[:2] if path.startswith("lib/") else path.split("/")[:-1]
+        build = "/".join(home + ["meson.build"])
+        if f"'{path[len(build) - len('meson.build'):]}'" not in (tree.text(build) if build in tree.all_files() else ""):
             tree.complain(path, 1, f"is not in {build}", "a file that is not built is dead")
     for path in tree.files("src/", "lib/", ends=(".h",)):
         if path.partition("/")[2] not in included:

@@ -6,8 +6,8 @@
  * is encoded ('"', '<', '|', bytes of UTF-8), so that the target has no byte that a request line
  * may not have. Dots are removed from the path, and the fragment is left out: it is not sent.
  *
- * A cr_http_url owns its two texts. A Location is written out as a whole URL and read as one, so there
- * is one reader. */
+ * A cr_http_url owns its two texts. A Location is written out as a whole URL and read as one, so
+ * there is one reader. */
 #include "http/url.h"
 
 #include <arpa/inet.h>

@@ -31,7 +31,7 @@ for header in include/crank.h include/crank/*.h; do
 done
 
 for compiler in $(compilers); do
-    for program in examples/look/*.c examples/servers/*.c examples/servers/*/*.c; do
+    for program in examples/look/*.c examples/servers/*.c examples/servers/*/*.c examples/fetch/*.c; do
         # 10 passes an int to sleep(unsigned): its own line, not crank's, so only that warning is off for it.
         extra=""
         case $program in

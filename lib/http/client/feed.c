@@ -62,8 +62,11 @@ void cr_http_feed_end(cr_http_transfer *t)
 {
     crank_task *feeder = t->feeder;
     t->feeder = NULL;
-    if (feeder) {
+    if (t->response_body)
         crank_abort(t->response_body);
+    if (t->feed_source)
+        crank_abort(t->feed_source);
+    if (feeder) {
         (void)crank_cancel(feeder);
         (void)crank_shield(crank_await(feeder));
     }

@@ -72,8 +72,8 @@ void cr_http_link_settle(cr_http_transfer *t)
 {
     if (!t->stream)
         return;
-    if (!t->sent) {
-        cr_http_link_reset(t);
+    if (!t->sent || crank_unsent(t->stream) > 0) {
+        cr_http_link_reset(t); /* the server has answered before it read all */
         return;
     }
     cr_http_request_stop(t);

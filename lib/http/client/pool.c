@@ -14,6 +14,7 @@
 #include <crank/error.h>
 #include <crank/net.h>
 #include <crank/run.h>
+#include <crank/scope.h>
 #include <crank/sim.h>
 #include <crank/task.h>
 #include <stdlib.h>
@@ -48,12 +49,8 @@ struct crank_http_client {
 /* What the calls of this thread's loops share. */
 static _Thread_local crank_http_client shared = { .idle_max = IDLE_MAX, .idle = IDLE_SECONDS };
 
-/* crank_close would deliver a request to cancel to a call whose result nobody sees. */
-void cr_http_pool_end(crank_stream *stream)
-{
-    CRANK_AUTO_STREAM crank_stream *ending = stream;
-    (void)ending;
-}
+/* Unshielded, crank_close would deliver a request to cancel by a result that is dropped here. */
+void cr_http_pool_end(crank_stream *stream) { (void)crank_shield(crank_close(stream)); }
 
 /* ---- One pool ---- */
 

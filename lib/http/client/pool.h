@@ -11,8 +11,10 @@
  * fails with -ECANCELED. */
 int cr_http_pool_take(
     crank_http_client *client, const char *address, bool thoroughly, crank_stream **ret_stream);
-/* Keep a connection that is between two answers, or close it where none can be kept. Never waits. */
+/* Keep a connection that is between two answers, or close it where none can be kept. Never
+ * waits. */
 void cr_http_pool_give(crank_http_client *client, const char *address, crank_stream *stream);
-/* Close a connection without delivering a request to cancel; what was written is sent first. */
+/* Close a stream that has nothing unsent, or was aborted: this never waits, and delivers no
+ * request to cancel. */
 void cr_http_pool_end(crank_stream *stream);
 #endif
