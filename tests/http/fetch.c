@@ -3,8 +3,8 @@
  *
  * The servers are written by hand. They answer well, redirect to each other and in rings, answer 503, cut bodies,
  * reset, stall, and end connections that are idle at an instant that chance chooses; besides, chance refuses and
- * resets. What must hold: each URL is reported once; one that is called good has all its bytes; one that is not was tried as often
- * as may help; and nothing is left. */
+ * resets. What must hold: each URL is reported once; one that is called good has all its bytes; one that is not was
+ * tried as often as may help; and nothing is left. */
 #include <crank/http.h>
 #include <crank/sim.h>
 #include "fetch.h"
