@@ -450,11 +450,11 @@ show_table() {
 
 # ---- servers ----------------------------------------------------------------------------------------------------
 
-# The chat server's scene under the simulator, and a client that asks a server on this machine. The latter is Python's,
-# where there is one: a server that is none of ours.
+# The scenes of the chat server and of fetch, under the simulator, and a client that asks a server on this machine. That
+# is Python's, where there is one: a server that is none of ours.
 show_servers() {
     local id port line
-    for id in chat look/12; do
+    for id in chat fetch look/12; do
         if is_over; then
             skipped+=" $id"
             continue
@@ -464,6 +464,10 @@ show_servers() {
             show_line 0 "CHAT  ${about[chat]}"
             printf '%s%s%s\n' "$plain$dim" "      ./run chat --scene: three members, four minutes, simulated" "$plain"
             run_timed chat "${program[chat]}" --scene
+        elif [ $id = fetch ]; then
+            show_line 0 "FETCH  ${about[fetch]}"
+            printf '%s%s%s\n' "$plain$dim" "      ./run fetch --scene: eight URLs, three hosts, simulated" "$plain"
+            run_timed fetch "${program[fetch]}" --scene
         else
             show_line 0 "LOOK/12  ${about[look/12]}"
             printf '%s' "$plain"
@@ -546,7 +550,7 @@ section "4. Coroutines, and pi in threads" "Generators both ways, timers, and CP
 for id in e22 e23 x01 x02 e24 x03 e25 e26 e27 e28 e29 e30 x04 e31 e32 e33 e34; do show $id; done
 section "5. Generators and event loops" "A baby event loop of our own, tasks, groups, results and pools."
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
-section "6. Servers and clients" "Straight-line code over sockets. echo, chat, proxy and shell are yours to run."
+section "6. Servers and clients" "Straight-line code over sockets. echo, chat, proxy, shell and fetch are yours to run."
 show_servers
 [ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table

@@ -79,6 +79,11 @@ void show_sum(const fetch *f, FILE *to);
 const char *show_text(const char *text, size_t columns, char *buf, size_t size);
 const char *show_bytes(int64_t bytes, char *buf, size_t size);
 
+/* ---- scene.c ---- */
+
+/* Eight URLs under the simulator, and their table. 0, or 1. */
+int fetch_scene(void);
+
 /* ---- progress.c ---- */
 
 /* Draw on stderr, a terminal, ten times a second until cancelled; then wipe it away. */

@@ -77,6 +77,7 @@ static void usage(FILE *to)
           "  --head          ask for the heads alone\n"
           "  --json          a line of JSON for each URL\n"
           "  --quiet         no progress, no sum\n"
+          "  --scene         eight URLs from simulated hosts\n"
           "Without a URL, or for \"-\", URLs are read from standard input, one a line.\n"
           "The exit status is 0 where all answered with 2xx, 1 where not, 2 for a wrong command, 130 after Ctrl-C.\n",
         to);
@@ -102,6 +103,7 @@ enum {
     OPTION_HEAD,
     OPTION_JSON,
     OPTION_QUIET,
+    OPTION_SCENE,
     OPTION_HELP
 };
 static const struct option long_options[] = {
@@ -113,6 +115,7 @@ static const struct option long_options[] = {
     { "head", no_argument, NULL, OPTION_HEAD },
     { "json", no_argument, NULL, OPTION_JSON },
     { "quiet", no_argument, NULL, OPTION_QUIET },
+    { "scene", no_argument, NULL, OPTION_SCENE },
     { "help", no_argument, NULL, OPTION_HELP },
     { NULL, 0, NULL, 0 },
 };
@@ -129,6 +132,7 @@ static void take_option(fetch_options *o, int option, const char *value)
     case OPTION_HEAD: o->head = true; break;
     case OPTION_JSON: o->json = true; break;
     case OPTION_QUIET: o->quiet = true; break;
+    case OPTION_SCENE: exit(fetch_scene());
     case OPTION_HELP: usage(stdout); exit(0);
     default: usage(stderr); exit(2); /* getopt has said what is wrong */
     }

@@ -74,6 +74,8 @@ tours() {
     grep -q "^LOOK/12 .*\|No time left.* look/12" "$SCRATCH/out" || { echo "look/12 is missing"; return 1; }
     grep -qF "cem < * ada (to you): do not tell bob about the cake" "$SCRATCH/out" ||
         grep -q "No time left.* chat" "$SCRATCH/out" || { echo "the chat's scene is missing"; return 1; }
+    grep -qF "8 URLs, 4 fetched, 4 failed" "$SCRATCH/out" ||
+        grep -q "No time left.* fetch" "$SCRATCH/out" || { echo "the scene of fetch is missing"; return 1; }
     for part in "tutorial " "crank " "The figures side by side" "The plot of E34: " "./run list"; do
         grep -qF "$part" "$SCRATCH/out" || { echo "\"$part\" is missing"; return 1; }
     done
