@@ -235,7 +235,8 @@ CRANK_API size_t crank_http_encode(char *buf, size_t size, const char *text);
  * the tasks of one loop. Unlike others they are closed before the run's end, by crank_http_client_free. NULL: out of
  * memory. */
 CRANK_API crank_http_client *crank_http_client_new(size_t idle_max, double idle);
-/* Close its connections. No call of it may be under way, and none of its answers be read still. NULL is ignored. */
+/* Have its connections closed, soon. No call of it may be under way, and none of its answers be read still. NULL is
+ * ignored. */
 CRANK_API void crank_http_client_free(crank_http_client *client);
 
 CRANK_API crank_stream *crank_http_response_body_(crank_http_response *response);

@@ -8,7 +8,8 @@
  * end: that is seen when the connection is taken.
  *
  * Invariant: a pool is in its client's list as long as its keeper lives, and is freed by it; a
- * client that is freed empties its pools and leaves them to their keepers. */
+ * client that is freed leaves its pools to their keepers. A connection is out of the list before it
+ * is closed, for closing may let other tasks run. */
 #include "http/client/pool.h"
 
 #include <crank/error.h>
@@ -233,14 +234,13 @@ crank_http_client *crank_http_client_new(size_t idle_max, double idle)
     return client;
 }
 
-/* Outside a run no keeper lives, and so there is no pool. */
+/* The keepers close what there is: a closing here could let them run, and end, meanwhile. Outside a
+ * run no keeper lives, and so there is no pool. */
 void crank_http_client_free(crank_http_client *client)
 {
     if (!client)
         return;
-    for (pool *p = client->pools, *next; p; p = next) {
-        next = p->next;
-        close_until(p, CRANK_FOREVER);
+    for (pool *p = client->pools; p; p = p->next) {
         p->client = NULL;
         (void)crank_cancel(p->keeper);
     }
