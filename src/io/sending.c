@@ -110,10 +110,11 @@ bool cr_sending_failed_alone(const cr_socketlike *s)
     return err && err != -EPIPE && err != -ECONNABORTED && !cr_sending_broke_connection(s);
 }
 
-/* going may be with the backend: then it is given back by the completion. */
+/* going may be with the backend: then it is given back by the completion, which also says how much
+ * of it is lost, for the kernel may have been quicker than the cancel. */
 void cr_sending_break(cr_socketlike *s, int error)
 {
-    if (cr_sending_unsent(s) > 0)
+    if (cr_buffer_held(&s->stream.out) > 0 || (!s->send_pending && cr_buffer_held(&s->going) > 0))
         s->stream.lost = true;
     s->send_error = error;
     cr_loop_unsettle(s->loop, &s->settle);
@@ -129,15 +130,22 @@ void cr_sending_break(cr_socketlike *s, int error)
     wake_progress(s);
 }
 
+static void note_sent(cr_socketlike *s, long n)
+{
+    if (n <= 0)
+        return;
+    s->going.start += (size_t)n;
+    s->sent += (uint64_t)n;
+    s->stream.written = true;
+}
+
 static void on_result(cr_socketlike *s, long n)
 {
     if (n < 0) {
         cr_sending_break(s, (int)n);
         return;
     }
-    s->going.start += (size_t)n;
-    s->sent += (uint64_t)n;
-    s->stream.written = true;
+    note_sent(s, n);
     if (s->progress.head)
         wake_progress(s);
 }
@@ -195,6 +203,8 @@ static void completed(cr_op *op, void *arg)
         s->direct = NULL;
         cr_wake(s->loop, direct, op->result);
     } else if (s->send_error) {
+        note_sent(s, op->result);
+        s->stream.lost |= cr_buffer_held(&s->going) > 0;
         cr_socketlike_release(s, &s->going);
         show_end(s);
     } else {

@@ -367,6 +367,32 @@ EACH_LINK(large_write, cancelled_before_its_first_byte_has_taken_nothing)
     return 0;
 }
 
+/* ---- The last try of a cancelled close ---- */
+
+static int print_and_close_cancelled(crank_stream **end)
+{
+    crank_try(crank_printf(*end, "%c%c%c", byte_at(0), byte_at(1), byte_at(2)));
+    EXPECT_EQ(crank_cancel(crank_self()), 0);
+    return close_end(end);
+}
+/* A backend may leave all but the first to the end of the pass. */
+TEST_EACH_BACKEND(close, of_many_in_one_pass_when_cancelled_sends_what_tcp_has_room_for)
+{
+    enum { MANY = 8 };
+    ends all[MANY];
+    crank_task *closers[MANY];
+    for (int i = 0; i < MANY; i++)
+        crank_try(nets_pair(&all[i].a, &all[i].b));
+    for (int i = 0; i < MANY; i++)
+        closers[i] = crank_spawn(print_and_close_cancelled, &all[i].a);
+    for (int i = 0; i < MANY; i++) {
+        EXPECT_EQ(crank_await(closers[i]), -ECANCELED);
+        EXPECT_EQ(read_rest(all[i].b, 0), 3);
+        crank_try(close_end(&all[i].b));
+    }
+    return 0;
+}
+
 /* ---- The peer is gone ---- */
 
 /* No signal ends the process, and the loop sees an error. */
