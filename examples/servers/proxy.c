@@ -14,39 +14,57 @@
 #define CONNECT_SECONDS 10.0
 #define GRACE 10.0
 
+/* One that is open. */
+typedef struct connection {
+    int64_t up, down; /* bytes to the target, and back, so far */
+    struct connection *next, **place;
+} connection;
+
 typedef struct totals {
     uint64_t connections, refused, broken;
-    uint64_t up, down; /* bytes to the target, and back */
+    int64_t up, down; /* of those that have ended */
 } totals;
 
 typedef struct proxy {
     const char *target;
     crank_listener *listener;
+    connection *first;
     totals totals;
 } proxy;
 
 /* Bytes wait for the slower side: nothing more is read until they are written. */
-static int forward(crank_stream *from, crank_stream *to, uint64_t *bytes)
+static int forward(crank_stream *from, crank_stream *to, int64_t *bytes)
 {
-    char piece[16 * 1024];
-
-    for (;;) {
-        ssize_t n = crank_try(crank_read(from, piece, sizeof piece));
-        if (n == 0)
-            return crank_write_eof(to);
-        crank_try(crank_write(to, piece, (size_t)n));
-        *bytes += (uint64_t)n;
-    }
+    crank_try(crank_copy(from, to, -1, bytes));
+    return crank_write_eof(to);
 }
 
 /* Until both directions have ended, or one has failed: then the group cancels the other. */
-static int forward_both(crank_stream *client, crank_stream *target, totals *t)
+static int forward_both(crank_stream *client, crank_stream *target, connection *c)
 {
     CRANK_GROUP(directions);
 
-    crank_group_spawn(&directions, forward, client, target, &t->up);
-    crank_group_spawn(&directions, forward, target, client, &t->down);
+    crank_group_spawn(&directions, forward, client, target, &c->up);
+    crank_group_spawn(&directions, forward, target, client, &c->down);
     return crank_group_wait(&directions);
+}
+
+static void enter(proxy *p, connection *c)
+{
+    c->next = p->first;
+    c->place = &p->first;
+    if (c->next)
+        c->next->place = &c->next;
+    p->first = c;
+}
+
+static void leave(proxy *p, connection *c)
+{
+    *c->place = c->next;
+    if (c->next)
+        c->next->place = c->place;
+    p->totals.up += c->up;
+    p->totals.down += c->down;
 }
 
 static int handle(crank_stream *client, proxy *p)
@@ -59,7 +77,10 @@ static int handle(crank_stream *client, proxy *p)
         crank_abort(client); /* it could not have connected */
         return 0;
     }
-    int err = forward_both(client, target, &p->totals);
+    connection c = { 0, 0, NULL, NULL };
+    enter(p, &c);
+    int err = forward_both(client, target, &c);
+    leave(p, &c);
     if (err < 0) {
         p->totals.broken++;
         crank_abort(client);
@@ -71,9 +92,14 @@ static int handle(crank_stream *client, proxy *p)
 static void print_totals(const proxy *p)
 {
     const totals *t = &p->totals;
-    printf("proxy: %" PRIu64 " connections, %zu open, %" PRIu64 " refused, %" PRIu64 " broken; %" PRIu64
-           " bytes up, %" PRIu64 " down\n",
-        t->connections, crank_listener_connections(p->listener), t->refused, t->broken, t->up, t->down);
+    int64_t up = t->up, down = t->down;
+    for (const connection *c = p->first; c; c = c->next) {
+        up += c->up;
+        down += c->down;
+    }
+    printf("proxy: %" PRIu64 " connections, %zu open, %" PRIu64 " refused, %" PRIu64 " broken; %" PRId64
+           " bytes up, %" PRId64 " down\n",
+        t->connections, crank_listener_connections(p->listener), t->refused, t->broken, up, down);
 }
 
 static int obey_signals(proxy *p)

@@ -21,6 +21,7 @@
 #include "backend/nonblocking.h"
 #include "base/check.h"
 #include "base/text.h"
+#include "io/visit.h"
 #include "scope/scope.h"
 #include "task/error.h"
 
@@ -325,6 +326,7 @@ static void eject(cr_socketlike *s)
 {
     s->ended = -ECONNABORTED;
     cr_sending_eject(s, -ECONNABORTED);
+    cr_visit_eject(s->loop, &s->stream, -ECONNABORTED);
     if (s->receive_pending)
         cr_loop_cancel(s->loop, &s->receiving);
 }

@@ -48,6 +48,14 @@ int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call)
         reads ? "reading" : "writing");
 }
 
+void cr_stream_left(crank_stream *stream)
+{
+    if (stream->type->left)
+        stream->type->left(stream);
+    else
+        stream->calls--;
+}
+
 /* The caller's budget is spent. Meanwhile it is in its call: another may close the stream. */
 static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
 {
@@ -59,10 +67,7 @@ static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
     cr_checkpoint_yield(w);
     if (alone)
         *in_call = NULL;
-    if (stream->type->left)
-        stream->type->left(stream);
-    else
-        stream->calls--;
+    cr_stream_left(stream);
     return cr_checkpoint_again(w);
 }
 

@@ -69,20 +69,24 @@ typedef struct cr_stream_type {
     const char *(*describe)(crank_stream *stream);
 } cr_stream_type;
 
+/* A call on a stream that waits elsewhere: visit.c. */
+typedef struct cr_stream_visit cr_stream_visit;
+
 /* The beginning of every stream; its type's own follows. */
 struct crank_stream {
     const cr_stream_type *type;
     const char *name; /* for messages: a path */
     cr_buffer in, out;
-    cr_task *reader; /* in a call that waits for bytes; NULL when there is none */
-    cr_task *writer; /* in a call that waits for room, or writes out */
-    cr_task *closer; /* in the call that closes it */
+    cr_task *reader;         /* in a call that waits for bytes; NULL when there is none */
+    cr_task *writer;         /* in a call that waits for room, or writes out */
+    cr_task *closer;         /* in the call that closes it */
+    cr_stream_visit *visits; /* NULL: none */
     bool readable;
     bool writable;
     bool written;   /* something has been given to the kernel */
     bool lost;      /* bytes that were written never reached the kernel */
     bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
-    unsigned calls; /* duplex: tasks that wait in a call; the stream outlives them */
+    unsigned calls; /* tasks that wait in a call; one that is duplex outlives them */
     bool closing;   /* it is being written out and let go of */
     bool aborted;   /* of a file: calls give -ECONNABORTED */
     bool borrowed;  /* crank_close leaves it to its owner */
@@ -105,9 +109,13 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
 int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
+/* A call that had let others run goes on: the task that closes the stream may wait for that. */
+void cr_stream_left(crank_stream *stream);
 /* More bytes into the in buffer, behind those it has, at least one where its end has not come;
  * want in all would do. How many, 0 at the end, or a negative errno with its message. */
 long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want);
+/* Bytes into the out buffer, for which make_room has just made room. */
+void cr_writing_fill(crank_stream *stream, const char *bytes, size_t size);
 /* So many bytes of the in buffer are the caller's now. */
 void cr_reading_take(crank_stream *stream, size_t size);
 /* Has the task that closes the stream been asked to end since it began to? What was asked before

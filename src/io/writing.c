@@ -41,6 +41,13 @@ static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size
     return 0;
 }
 
+void cr_writing_fill(crank_stream *stream, const char *bytes, size_t size)
+{
+    forget_ahead(stream);
+    fill(stream, bytes, size);
+    stream->type->put(stream, size);
+}
+
 int crank_write(crank_stream *stream, const void *buf, size_t size)
 {
     cr_caller w;
@@ -183,12 +190,9 @@ int crank_write_now(crank_stream *stream, const void *bytes, size_t size)
     if (size == 0)
         return 0;
     int err = stream->type->room_now(stream, size);
-    if (err < 0)
-        return err;
-    forget_ahead(stream);
-    fill(stream, bytes, size);
-    stream->type->put(stream, size);
-    return 0;
+    if (err == 0)
+        cr_writing_fill(stream, bytes, size);
+    return err;
 }
 
 int crank_wait_room(crank_stream *stream)

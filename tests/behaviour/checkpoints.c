@@ -227,11 +227,7 @@ static long do_read_to_end(struct world *w)
     free(data);
     return err;
 }
-static long do_peek(struct world *w)
-{
-    const char *bytes;
-    return crank_peek(w->in, 2, &bytes);
-}
+static long do_peek(struct world *w) { return crank_peek(w->in, 2, &(const char *){ NULL }); }
 static long do_write(struct world *w) { return crank_write(w->out, "x", 1); }
 static long do_printf(struct world *w) { return crank_printf(w->out, "%d", 1); }
 static long do_write_vector(struct world *w)
@@ -246,6 +242,7 @@ static long do_write_eof(struct world *w)
     EXPECT_EQ(crank_write_now(w->there, "x", 1), err < 0 ? 0 : -EPIPE);
     return err;
 }
+static long do_copy(struct world *w) { return crank_copy(w->in, w->out, 1, NULL); }
 static long do_flush(struct world *w) { return crank_flush(w->out); }
 static long do_stream_close(struct world *w)
 {
@@ -444,6 +441,7 @@ static const struct row {
     { "crank_write", do_write, OFTEN },
     { "crank_printf", do_printf, OFTEN },
     { "crank_write_vector", do_write_vector, OFTEN },
+    { "crank_copy", do_copy, OFTEN },
     { "crank_flush", do_flush, OFTEN },
     { "crank_write_eof", do_write_eof, OFTEN },
     { "crank_wait_room", do_wait_room, OFTEN },
