@@ -75,9 +75,9 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_copy(
  * Reading goes on. Twice is once. 0; fails as crank_flush, -ENOTSUP for a file and for what is borrowed: those end
  * where they are closed. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_eof(crank_stream *stream);
-/* Write without ever waiting, for one task that writes to many peers. All size bytes, or nothing with -EAGAIN: where
- * bytes are unsent and so many more would be above the limit, and where another task waits to write. 0; else fails as
- * crank_write. */
+/* Write without ever waiting, for one task that writes to many peers, and for callbacks. All size bytes, or nothing
+ * with -EAGAIN: where bytes are unsent and so many more would be above the limit, and where another task waits to
+ * write. 0; else fails as crank_write. */
 CRANK_API CRANK_MUST_USE int crank_write_now(crank_stream *stream, const void *bytes, size_t size);
 /* Wait until there is room for what crank_write_now has last refused; of a file: write out what is buffered. 0; fails
  * as crank_write. */
@@ -111,6 +111,43 @@ CRANK_API void crank_stream_end_(crank_stream *stream);
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_read_file(const char *path, char **ret_data, size_t *ret_size);
 /* A whole file from memory, made or replaced. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_write_file(const char *path, const void *data, size_t size);
+
+/* ---- Streams of one's own -------------------------------------------------------------------------------------- */
+
+/* What a stream of one's own is made of: encryption, compression, a protocol that carries bytes. A static const;
+ * self is what crank_stream_new was given. All but put may wait: they run in the task whose call they serve, and where
+ * the stream is closed or aborted meanwhile their waits give -ECANCELED, which they pass on, as they do when the task
+ * is cancelled. Each gives a negative errno on failure, with crank_fail's message or without. */
+typedef struct crank_transport {
+    const char *name; /* for messages: "tls" */
+    /* Some bytes into buf, at least one, at most size: how many; 0 at the end. One task is in it at a time, others
+     * may write meanwhile. -ECANCELED and -ETIMEDOUT mean that nothing was taken, and it is called again; after another
+     * failure it is not. NULL: the stream cannot be read. */
+    ssize_t (*read)(void *self, void *buf, size_t size);
+    /* Take all size bytes; never waits: to the stream below by crank_write_now, which buffers however much this puts.
+     * 0, or why nothing more can be written. It is called for all bytes that were written in one pass of the loop: at
+     * its end, when the stream is read or flushed, or at the write limit; on the loop's own stack, where no task runs.
+     * NULL, and write too: the stream cannot be written. */
+    int (*put)(void *self, const void *bytes, size_t size);
+    /* In place of put, for what cannot but wait: called by the task that writes, with the bytes of its call, one task
+     * at a time. Any failure, -ECANCELED too, breaks the writing; crank_write_now gives -ENOTSUP. */
+    int (*write)(void *self, const void *bytes, size_t size);
+    /* The end, behind what was put. NULL: crank_write_eof gives -ENOTSUP. */
+    int (*write_eof)(void *self);
+    /* Free self and close what is below, also on failure and when cancelled; the last call, when all others have
+     * returned. abort: the stream was aborted, or bytes were lost: the peer must not take what it has for all. NULL:
+     * there is nothing to free. */
+    int (*close)(void *self, bool abort);
+} crank_transport;
+
+/* A stream over a transport, with all that streams offer; closed as any other. below is the stream that self reads and
+ * writes, which is the transport's from then on: nothing else reads, writes or closes it, its write limit is lifted
+ * where there is a put (the new stream's writers wait in its place), and crank_peer_name, crank_own_name,
+ * crank_stream_fd, crank_stream_limit and crank_abort of the new stream mean it as well. NULL: there is none, and
+ * crank_stream_limit gives -ENOTSUP. A handler's peer of crank_serve may be below: the server closes the new stream
+ * with it where the handler has not. Never waits. NULL when memory is short, errno is set: self and below stay the
+ * caller's, as they were. */
+CRANK_API crank_stream *crank_stream_new(const crank_transport *transport, void *self, crank_stream *below);
 
 /* ---- Pipes, standard input and output, descriptors of others --------------------------------------------------- */
 

@@ -13,6 +13,9 @@ int crank_stream_fd(const crank_stream *stream)
 {
     CR_CHECK(stream, "crank_stream_fd: the stream is NULL");
     int fd = stream->type->fd(stream);
+    if (fd == -ENOTSUP)
+        return cr_error_set(
+            -ENOTSUP, "crank_stream_fd: %s has no descriptor", cr_stream_name(stream));
     if (fd < 0)
         return cr_error_set(
             -EBADF, "crank_stream_fd: the descriptor of %s is closed", cr_stream_name(stream));
@@ -29,6 +32,10 @@ static const char *hold(const crank_stream *stream)
         return "bytes were read ahead";
     if (stream->type->unsent(stream) > 0)
         return "bytes are unsent: crank_flush it before";
+    if (stream->below)
+        return "it stands on another stream";
+    if (stream->above)
+        return "another stream stands on it";
     if (stream->borrowed || stream->closer)
         return "it is not the caller's to end";
     return NULL;

@@ -361,6 +361,11 @@ static int file_flush(const cr_caller *w, crank_stream *stream)
     return err;
 }
 
+static int file_progress(const cr_caller *w, crank_stream *stream, size_t most)
+{
+    return cr_buffer_held(&stream->out) > most ? file_flush(w, stream) : 0;
+}
+
 /* The place of the next byte to be read or written, counted from the buffer's side, since the
  * kernel's place runs ahead of it. */
 static void file_moved(crank_stream *stream, size_t size)
@@ -427,6 +432,7 @@ static const cr_stream_type file_type = {
     .put = file_moved,
     .room_now = file_room_now,
     .wait_room = file_flush,
+    .progress = file_progress,
     .unsent = file_unsent,
     .fd = file_fd,
     .release = file_release,

@@ -75,12 +75,13 @@ int crank_stream_limit(crank_stream *stream, double at)
 {
     CR_CHECK(stream, "crank_stream_limit: the stream is NULL");
     (void)cr_checked_loop("crank_stream_limit");
-    cr_socketlike *s = cr_socketlike_of(stream);
+    cr_socketlike *s = cr_socketlike_of(cr_stream_bottom(stream));
     int64_t instant = cr_loop_instant(at);
     if (instant < 0)
         return cr_error_set(-EINVAL, "crank_stream_limit: %g is no instant", at);
     if (!s)
-        return cr_error_set(-ENOTSUP, "crank_stream_limit: %s is a file, which no peer delays",
+        return cr_error_set(-ENOTSUP,
+            "crank_stream_limit: %s is no socket or pipe, which a peer could delay",
             cr_stream_name(stream));
     if (instant != CR_NEVER)
         return set(s, instant);

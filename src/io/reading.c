@@ -27,10 +27,11 @@ void cr_reading_take(crank_stream *stream, size_t size)
 long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     stream->reader = w->self;
+    stream->explained = false;
     long n = stream->type->fill(w, stream, want);
     stream->reader = NULL;
     stream->end_seen = n == 0;
-    return n < 0 ? cr_stream_failed(stream, "read", (int)n) : n;
+    return n < 0 && !stream->explained ? cr_stream_failed(stream, "read", (int)n) : n;
 }
 
 /* No more than one trip for more: what is there is better than what might come. */

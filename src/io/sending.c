@@ -37,17 +37,6 @@ static size_t describe_progress(const cr_task *task, char *buf, size_t size)
     return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
 }
 
-static size_t describe_turn(const cr_task *task, char *buf, size_t size)
-{
-    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, turn);
-    return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
-}
-
-static cr_task *writer_before(const cr_task *task)
-{
-    return cr_container_of(task->wait_object, cr_socketlike, turn)->stream.writer;
-}
-
 /* The backend ends it soon, with -ECANCELED or with what was sent by then. */
 static bool abort_direct(cr_task *task)
 {
@@ -60,12 +49,6 @@ static const cr_wait_ops progress_wait = {
     .what = "waits to send to",
     .hibernatable = true,
     .describe = describe_progress,
-};
-static const cr_wait_ops turn_wait = {
-    .what = "waits for another task to write to",
-    .hibernatable = true,
-    .blocked_by = writer_before,
-    .describe = describe_turn,
 };
 /* The bytes may lie on the task's stack. */
 static const cr_wait_ops direct_wait = {
@@ -275,31 +258,18 @@ int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent)
     return err;
 }
 
-/* stream.writer is set for the first in line by the one before. */
 int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s)
 {
-    if (!s->stream.writer) {
-        s->stream.writer = w->self;
-        return 0;
-    }
-    if (s->expired)
+    if (s->stream.writer && s->expired)
         return -ETIMEDOUT;
-    s->stream.calls++;
-    int err = cr_waitq_park(w, &s->turn, &turn_wait);
-    cr_socketlike_left(&s->stream);
-    return err;
+    return cr_stream_take_turn(w, &s->stream);
 }
 
-void cr_sending_give_turn(cr_socketlike *s)
-{
-    s->stream.writer = cr_waitq_pop(&s->turn);
-    if (s->stream.writer)
-        cr_wake(s->loop, s->stream.writer, 0);
-}
+void cr_sending_give_turn(cr_socketlike *s) { cr_stream_give_turn(s->loop, &s->stream); }
 
 void cr_sending_eject(cr_socketlike *s, int error)
 {
-    cr_waitq_wake_all(s->loop, &s->turn, error);
+    cr_stream_eject_turn(s->loop, &s->stream, error);
     cr_waitq_wake_all(s->loop, &s->progress, error);
     if (s->direct)
         cr_loop_cancel(s->loop, &s->sending);
@@ -315,15 +285,14 @@ static bool has_room(const cr_socketlike *s, size_t size)
     return unsent == 0 || size <= s->high - (unsent < s->high ? unsent : s->high);
 }
 
-/* How much may be unsent when a writer of size bytes that had no room goes on: a quarter of the
- * mark, or so much less that they fit. With every byte that leaves waking a writer, each would make
- * the peer a packet of its own. */
-static size_t low_mark(const cr_socketlike *s, size_t size)
+/* A quarter of the mark, or so much less that the bytes fit. With every byte that leaves waking a
+ * writer, each would make the peer a packet of its own. */
+size_t cr_sending_low_mark(size_t high, size_t size)
 {
-    size_t quarter = s->high / 4;
-    if (size >= s->high)
+    size_t quarter = high / 4;
+    if (size >= high)
         return 0;
-    return quarter < s->high - size ? quarter : s->high - size;
+    return quarter < high - size ? quarter : high - size;
 }
 
 /* The mark may be moved meanwhile. */
@@ -338,7 +307,7 @@ static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
     while (err == 0 && !has_room(s, size)) {
         err = broken(s);
         if (err == 0)
-            err = progress(w, s, total(s) - low_mark(s, size));
+            err = progress(w, s, total(s) - cr_sending_low_mark(s->high, size));
     }
     cr_sending_give_turn(s);
     return err == 0 ? cr_sending_refuses(s) : err;
@@ -369,19 +338,20 @@ int cr_sending_wait_room(const cr_caller *w, crank_stream *stream)
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
-/* The writer that waits for room may have it now. */
-void crank_set_write_limit(crank_stream *stream, size_t high)
+void cr_sending_look_again(cr_socketlike *s, cr_task *writer)
 {
-    CR_CHECK(stream, "crank_set_write_limit: the stream is NULL");
-    cr_socketlike *s = cr_socketlike_of(stream);
-    if (!s)
-        return;
-    cr_task *writer = stream->writer;
-    s->high = high > 0 ? high : CR_BUFFER_LARGE;
     if (writer && cr_task_parked(writer) && writer->wait_object == &s->progress) {
         cr_waitq_leave(&s->progress, writer);
         cr_wake(s->loop, writer, 0);
     }
+}
+
+/* The writer that waits for room may have it now. */
+void cr_sending_set_high(crank_stream *stream, size_t high)
+{
+    cr_socketlike *s = of(stream);
+    s->high = high;
+    cr_sending_look_again(s, stream->writer);
 }
 
 int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
@@ -571,6 +541,17 @@ int cr_sending_flush(const cr_caller *w, crank_stream *stream)
     if (err == 0)
         err = broken(s);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+}
+
+/* For a stream that stands on this one. */
+int cr_sending_progress(const cr_caller *w, crank_stream *stream, size_t most)
+{
+    cr_socketlike *s = of(stream);
+    cr_sending_start(s);
+    int err = broken(s);
+    if (err == 0 && cr_sending_unsent(s) > most)
+        err = progress(w, s, total(s) - most);
+    return err;
 }
 
 size_t cr_sending_bytes(const crank_stream *stream)

@@ -14,7 +14,6 @@
  * the record is freed when neither is, and calls is 0. */
 #include "io/socketlike.h"
 
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -28,45 +27,6 @@
 static cr_socketlike *of(crank_stream *stream)
 {
     return cr_container_of(stream, cr_socketlike, stream);
-}
-
-/* ---- Buffers ---- */
-
-void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer)
-{
-    if (buffer->bytes && buffer->room <= CR_BUFFER_LARGE)
-        cr_buffers_give(
-            &s->loop->backend->buffers, buffer->bytes, (enum cr_buffer_size)buffer->room);
-    else
-        cr_free(s->loop->sys, buffer->bytes);
-    *buffer = (cr_buffer){ 0 };
-}
-
-/* Beyond the largest of the backend's the room doubles. */
-int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size)
-{
-    size_t held = cr_buffer_held(buffer);
-    if (CR_LIKELY(size - held <= buffer->room - buffer->end))
-        return 0;
-    if (size <= buffer->room) {
-        memmove(buffer->bytes, cr_buffer_first(buffer), held);
-        buffer->start = 0;
-        buffer->end = held;
-        return 0;
-    }
-    cr_buffer larger = { .end = held, .room = cr_buffers_fit(size) };
-    while (larger.room < size)
-        larger.room *= 2;
-    larger.bytes = larger.room <= CR_BUFFER_LARGE
-                       ? cr_buffers_take(&s->loop->backend->buffers, cr_buffers_fit(size))
-                       : cr_alloc(s->loop->sys, larger.room);
-    if (!larger.bytes)
-        return -ENOMEM;
-    if (held > 0)
-        memcpy(larger.bytes, cr_buffer_first(buffer), held);
-    cr_socketlike_release(s, buffer);
-    *buffer = larger;
-    return 0;
 }
 
 /* ---- Reading ---- */
@@ -104,18 +64,13 @@ static void received(cr_op *op, void *arg)
 static int prepare(cr_socketlike *s, size_t want)
 {
     cr_buffer *in = &s->stream.in;
-    size_t held = cr_buffer_held(in);
-    if (held == 0) {
+    if (cr_buffer_held(in) == 0) {
         if (in->bytes)
             cr_socketlike_release(s, in);
         s->receiving.buf = NULL;
         s->receiving.size = s->in_size;
     } else {
-        size_t room = in->room, more = want > held ? want : held + 1;
-        size_t grown = more < 2 * room ? more : 2 * room;
-        if (held < room)
-            grown = held < room / 2 ? held + room / 2 : room;
-        if (cr_socketlike_reserve(s, in, grown) < 0)
+        if (cr_socketlike_reserve(s, in, cr_buffer_grown(in, want)) < 0)
             return -ENOMEM;
         s->receiving.buf = in->bytes + in->end;
         s->receiving.size = in->room - in->end;
@@ -335,6 +290,8 @@ void cr_socketlike_expire(cr_socketlike *s)
 {
     s->expired = true;
     cr_sending_eject(s, -ETIMEDOUT);
+    for (crank_stream *above = s->stream.above; above; above = above->above)
+        cr_stream_eject_turn(s->loop, above, -ETIMEDOUT);
     if (s->receive_pending)
         cr_loop_cancel(s->loop, &s->receiving);
 }
@@ -494,6 +451,8 @@ static int release(crank_stream *stream)
 
 static void abort_stream(crank_stream *stream) { cr_socketlike_abort(of(stream)); }
 
+static void start(crank_stream *stream) { cr_sending_start(of(stream)); }
+
 static const cr_stream_type socketlike_type = {
     .duplex = true,
     .fill = fill,
@@ -502,7 +461,10 @@ static const cr_stream_type socketlike_type = {
     .put = cr_sending_put,
     .room_now = cr_sending_room_now,
     .wait_room = cr_sending_wait_room,
+    .start = start,
+    .progress = cr_sending_progress,
     .unsent = cr_sending_bytes,
+    .set_high = cr_sending_set_high,
     .write_eof = write_eof,
     .fd = fd_of,
     .release = release,

@@ -4,7 +4,7 @@
  * What is made of one (net/connection.c, pipe.c) begins with a cr_socketlike. */
 #ifndef CR_SOCKETLIKE_H
 #define CR_SOCKETLIKE_H
-#include "io/stream.h"
+#include "io/buffer.h"
 
 typedef struct cr_socketlike cr_socketlike;
 typedef struct cr_limit cr_limit;
@@ -37,8 +37,7 @@ struct cr_socketlike {
     size_t high;       /* from so many unsent bytes on writers wait */
     size_t refused;    /* what crank_write_now had no room for last; 0 */
     cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
-    cr_waitq turn;     /* writers behind stream.writer, which alone waits for room */
-    cr_task *direct;   /* the writer that sends from its own memory; NULL */
+    cr_task *direct;   /* the writer whose own memory is being sent; NULL */
     cr_task *closer;   /* waits until no call and no operation is left; NULL */
     cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
@@ -88,10 +87,15 @@ static inline size_t cr_sending_unsent(const cr_socketlike *s)
 {
     return cr_buffer_held(&s->stream.out) + cr_buffer_held(&s->going);
 }
-/* Make room for size bytes in all; buffers of up to CR_BUFFER_LARGE are the backend's. 0 or
- * -ENOMEM, and nothing is lost. */
-int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size);
-void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer);
+/* cr_buffer_reserve and cr_buffer_release. */
+static inline int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size)
+{
+    return cr_buffer_reserve(s->loop, buffer, size);
+}
+static inline void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer)
+{
+    cr_buffer_release(s->loop, buffer);
+}
 /* A call that had waited goes on: the closer may be waiting for that. */
 void cr_socketlike_left(crank_stream *stream);
 /* Close the descriptor, now, unless that was done. */
@@ -112,6 +116,12 @@ int cr_sending_wait_room(const cr_caller *w, crank_stream *stream);
 size_t cr_sending_bytes(const crank_stream *stream);
 void cr_sending_put(crank_stream *stream, size_t size);
 int cr_sending_flush(const cr_caller *w, crank_stream *stream);
+void cr_sending_set_high(crank_stream *stream, size_t high);
+int cr_sending_progress(const cr_caller *w, crank_stream *stream, size_t most);
+/* How much may be unsent when a writer of size bytes that had no room goes on. */
+size_t cr_sending_low_mark(size_t high, size_t size);
+/* A writer that waits for room looks again: the limit was moved. */
+void cr_sending_look_again(cr_socketlike *s, cr_task *writer);
 /* One after another: be the writer that may wait, and let the next be it. */
 int cr_sending_take_turn(const cr_caller *w, cr_socketlike *s);
 void cr_sending_give_turn(cr_socketlike *s);

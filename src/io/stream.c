@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "scope/scope.h"
 #include "task/describe.h"
 #include "task/error.h"
@@ -95,6 +96,54 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
     return cr_stream_refuse(stream, reads, call);
 }
 
+/* ---- Writers in turn ---- */
+
+static size_t describe_turn(const cr_task *task, char *buf, size_t size)
+{
+    const crank_stream *stream = cr_container_of(task->wait_object, crank_stream, turn);
+    return cr_text_format(buf, size, "%s", cr_stream_name(stream));
+}
+
+static cr_task *writer_before(const cr_task *task)
+{
+    return cr_container_of(task->wait_object, crank_stream, turn)->writer;
+}
+
+static const cr_wait_ops turn_wait = {
+    .what = "waits for another task to write to",
+    .hibernatable = true,
+    .blocked_by = writer_before,
+    .describe = describe_turn,
+};
+
+/* writer is set for the first in line by the one before. */
+int cr_stream_take_turn(const cr_caller *w, crank_stream *stream)
+{
+    if (!stream->writer) {
+        stream->writer = w->self;
+        return 0;
+    }
+    stream->calls++;
+    int err = cr_waitq_park(w, &stream->turn, &turn_wait);
+    cr_stream_left(stream);
+    return err;
+}
+
+void cr_stream_give_turn(crank_loop *loop, crank_stream *stream)
+{
+    stream->writer = cr_waitq_pop(&stream->turn);
+    if (stream->writer)
+        cr_wake(loop, stream->writer, 0);
+}
+
+void cr_stream_eject_turn(crank_loop *loop, crank_stream *stream, int error)
+{
+    for (cr_task *task; (task = cr_waitq_pop(&stream->turn));)
+        cr_wake(loop, task, error);
+}
+
+/* ---- Closing ---- */
+
 bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
 {
     return cr_interruption_pending(w->self) > stream->asked;
@@ -104,6 +153,8 @@ bool cr_stream_abandoned(const cr_caller *w, const crank_stream *stream)
  * caller is a server, which waits where its handler is closing the peer. */
 static void enter_close(const cr_caller *w, crank_stream *stream, bool owner)
 {
+    CR_CHECK(!stream->above, "crank_close: %s carries %s: close that one", cr_stream_name(stream),
+        cr_stream_name(stream->above));
     if (CR_UNLIKELY(stream->closer != NULL)) {
         bool waited = owner && stream->type->await_close && stream->type->await_close(w, stream);
         CR_CHECK(waited, "crank_close: task '%s' is still closing %s; close a stream once",
@@ -162,6 +213,19 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
     cr_report(w->loop, CRANK_REPORT_UNAWAITED, err, w->self, text);
 }
 
+/* As finish, for the end of a block. Code of the user's that runs in it may be given a request, or
+ * a limit, that came before: neither is its to answer. */
+static int finish_block(const cr_caller *w, crank_stream *stream)
+{
+    uint64_t since = cr_task_state_of(w->loop)->sequence;
+    bool asked = w->self->fiber.flags & CR_TASK_CANCEL_PENDING;
+    int err = finish(w, stream);
+    asked = asked && !(w->self->fiber.flags & CR_TASK_CANCEL_PENDING);
+    if (stream->type->delivers)
+        cr_interruption_defer(w->self, since, asked);
+    return err;
+}
+
 /* The end of a block returns no error: a failure is reported, and a request to cancel stays for the
  * next wait. */
 void cr_stream_end(crank_stream *stream, bool reports)
@@ -170,11 +234,23 @@ void cr_stream_end(crank_stream *stream, bool reports)
     cr_block_end kept = cr_checkpoint_block_end(&w);
     enter_close(&w, stream, !reports);
     (void)cr_checkpoint_no_cancel(&w);
-    int err = finish(&w, stream);
+    int err = finish_block(&w, stream);
     if (reports)
         report_loss(&w, stream, err);
     leave_close(&w, stream);
     cr_checkpoint_block_left(&w, &kept);
+}
+
+/* A server's peer on which its handler has put a stream, and left it open. What that one's close
+ * does to the peer is ignored: the server lingers. */
+void cr_stream_end_above(crank_stream *stream)
+{
+    if (CR_LIKELY(!stream->above))
+        return;
+    bool borrowed = stream->borrowed;
+    stream->borrowed = true;
+    cr_stream_end(stream->above, true);
+    stream->borrowed = borrowed;
 }
 
 void crank_stream_end_(crank_stream *stream)

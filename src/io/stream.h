@@ -25,6 +25,8 @@ typedef struct cr_stream_type {
      * together. Else one task in all is in a call that writes; and in any call, where the stream is
      * open for both directions. */
     bool duplex;
+    /* finish runs code of the user's: a request to cancel is delivered there. */
+    bool delivers;
     /* More bytes into the in buffer, behind those it has: at least one, want in all would do. How
      * many; 0 at the end; a negative errno. */
     long (*fill)(const cr_caller *w, crank_stream *stream, size_t want);
@@ -38,11 +40,18 @@ typedef struct cr_stream_type {
     int (*room_now)(crank_stream *stream, size_t size);
     /* Until room_now has room for what it has last refused. */
     int (*wait_room)(const cr_caller *w, crank_stream *stream);
+    /* Start sending what is written; never waits. NULL: that takes a wait. */
+    void (*start)(crank_stream *stream);
+    /* One wait until at most so many bytes are unsent, for the stream that stands on this one; it
+     * may end before. 0 or a negative errno, without a message. */
+    int (*progress)(const cr_caller *w, crank_stream *stream, size_t most);
     /* How many bytes were written and are not with the kernel. */
     size_t (*unsent)(const crank_stream *stream);
+    /* From so many unsent bytes on writers wait. NULL: there is no such mark. */
+    void (*set_high)(crank_stream *stream, size_t high);
     /* The end behind what was written. NULL: the stream has no half to end. */
     int (*write_eof)(const cr_caller *w, crank_stream *stream);
-    /* The descriptor; -1 once it is closed. */
+    /* The descriptor; -1 once it is closed, -ENOTSUP where there is none. */
     int (*fd)(const crank_stream *stream);
     /* Let go of the descriptor and leave it open: that, or -EBUSY. No byte is buffered. */
     int (*release)(crank_stream *stream);
@@ -79,8 +88,11 @@ struct crank_stream {
     cr_buffer in, out;
     cr_task *reader;         /* in a call that waits for bytes; NULL when there is none */
     cr_task *writer;         /* in a call that waits for room, or writes out */
+    cr_waitq turn;           /* duplex: writers behind it, which alone waits for room */
     cr_task *closer;         /* in the call that closes it */
     cr_stream_visit *visits; /* NULL: none */
+    crank_stream *below;     /* it stands on this one, which it owns; NULL */
+    crank_stream *above;     /* stands on it; NULL */
     bool readable;
     bool writable;
     bool written;   /* something has been given to the kernel */
@@ -91,6 +103,7 @@ struct crank_stream {
     bool aborted;   /* of a file: calls give -ECONNABORTED */
     bool borrowed;  /* crank_close leaves it to its owner */
     bool end_seen;  /* the last call that wanted more bytes found the end */
+    bool explained; /* fill has left a message for its failure */
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };
@@ -109,8 +122,23 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
 int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
+/* One after another: be the writer that may wait, and let the next be it. 0, -ECANCELED, or with
+ * what the stream's type wakes the waiting. */
+int cr_stream_take_turn(const cr_caller *w, crank_stream *stream);
+void cr_stream_give_turn(crank_loop *loop, crank_stream *stream);
+/* Those who wait for it are woken with error. */
+void cr_stream_eject_turn(crank_loop *loop, crank_stream *stream, int error);
 /* A call that had let others run goes on: the task that closes the stream may wait for that. */
 void cr_stream_left(crank_stream *stream);
+/* What the stream stands on in the end: itself where it stands on none. */
+static inline crank_stream *cr_stream_bottom(crank_stream *stream)
+{
+    while (stream->below)
+        stream = stream->below;
+    return stream;
+}
+/* Close what stands on the stream and leave the stream itself to its owner, whatever that does. */
+void cr_stream_end_above(crank_stream *stream);
 /* More bytes into the in buffer, behind those it has, at least one where its end has not come;
  * want in all would do. How many, 0 at the end, or a negative errno with its message. */
 long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want);

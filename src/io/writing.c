@@ -184,7 +184,7 @@ int crank_write_eof(crank_stream *stream)
 int crank_write_now(crank_stream *stream, const void *bytes, size_t size)
 {
     CR_CHECK(stream, "crank_write_now: the stream is NULL");
-    (void)cr_checked_self("crank_write_now");
+    (void)cr_checked_loop("crank_write_now");
     if (!stream->writable)
         return cr_stream_refuse(stream, false, "crank_write_now");
     if (size == 0)
@@ -202,6 +202,13 @@ int crank_wait_room(crank_stream *stream)
     if (err == 0)
         err = stream->type->wait_room(&w, stream);
     return err;
+}
+
+void crank_set_write_limit(crank_stream *stream, size_t high)
+{
+    CR_CHECK(stream, "crank_set_write_limit: the stream is NULL");
+    if (stream->type->set_high)
+        stream->type->set_high(stream, high > 0 ? high : CR_BUFFER_LARGE);
 }
 
 size_t crank_unsent(const crank_stream *stream)

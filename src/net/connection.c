@@ -89,7 +89,7 @@ static const char *ask_name(const cr_connection *c, name_call *ask, char **ret_n
 const char *crank_peer_name(const crank_stream *stream)
 {
     CR_CHECK(stream, "crank_peer_name: the stream is NULL");
-    cr_connection *c = cr_connection_of(stream);
+    cr_connection *c = cr_connection_of(cr_stream_bottom((crank_stream *)(uintptr_t)stream));
     if (!c)
         return "";
     if (c->peer_name)
@@ -102,7 +102,7 @@ const char *crank_peer_name(const crank_stream *stream)
 const char *crank_own_name(const crank_stream *stream)
 {
     CR_CHECK(stream, "crank_own_name: the stream is NULL");
-    cr_connection *c = cr_connection_of(stream);
+    cr_connection *c = cr_connection_of(cr_stream_bottom((crank_stream *)(uintptr_t)stream));
     if (!c)
         return "";
     return c->own_name ? c->own_name : ask_name(c, c->socket.loop->sys->own_name, &c->own_name);

@@ -46,6 +46,7 @@ void cr_linger_close(cr_connection *c, double seconds, double usual)
 {
     cr_socketlike *s = &c->socket;
     cr_caller w = { s->loop, cr_self() };
+    cr_stream_end_above(&s->stream);
     int err = s->ended;
     if (err == 0 && cr_task_requests(w.self) > 0)
         err = -ECANCELED;

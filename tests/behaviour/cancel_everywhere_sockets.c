@@ -4,6 +4,7 @@
  * The caller is at one end of a pair of sockets, the acts at the other. A cancelled read leaves what has come to the
  * next; a cancelled write, up to the limit, has written nothing of its own; what was written before comes whole. */
 #include "points.h"
+#include "veil.h"
 
 #define TEXT "ab\ncdefghij"
 enum { LIMIT = 4096, PIECE = 3000, LARGE = 9000, FULL_MAX = 4 << 20 };
@@ -19,12 +20,18 @@ static struct world {
 } w;
 static char *bytes_seen;
 static char piece[LARGE];
+static bool veiled; /* both ends are transports over the sockets */
 
 static int open_pair(void)
 {
     memset(&w, 0, sizeof w);
     w.text = TEXT;
-    return crank_socket_pair(&w.stream, &w.peer);
+    crank_try(crank_socket_pair(&w.stream, &w.peer));
+    if (veiled) {
+        crank_try(veil_over(&w.stream));
+        crank_try(veil_over(&w.peer));
+    }
+    return 0;
 }
 
 /* ---- reading */
@@ -235,6 +242,19 @@ static const struct row rows[] = {
 TEST_EACH_BACKEND(cancel, at_many_points_of_calls_on_sockets_loses_no_byte)
 {
     return try_rows(rows, CRANK_COUNT(rows), false);
+}
+
+TEST_EACH_BACKEND(cancel, at_many_points_of_calls_on_transports_loses_no_byte)
+{
+    veiled = true;
+    return try_rows(rows, CRANK_COUNT(rows), false);
+}
+
+TEST_SEEDS(cancel, at_every_point_of_calls_on_transports_loses_no_byte, 4)
+{
+    test_needs_long();
+    veiled = true;
+    return try_rows(rows, CRANK_COUNT(rows), true);
 }
 
 TEST_SEEDS(cancel, at_every_point_of_calls_on_sockets_loses_no_byte, 10)

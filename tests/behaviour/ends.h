@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* ends.h: tests of streams over connections. Each is run over a pair of sockets and over TCP, whose two ends are here
- * and there. */
+/* ends.h: tests of streams over connections. Each is run over a pair of sockets, over TCP, and over transports of our
+ * own on a pair of sockets: the two ends are here and there. */
 #ifndef ENDS_H
 #define ENDS_H
 #include "nets.h"
+#include "veil.h"
 
-enum link { LINK_PAIR, LINK_TCP, LINKS };
+enum link { LINK_PAIR, LINK_TCP, LINK_VEIL, LINKS };
 static crank_stream *here, *there;
 static enum link link_now;
 
@@ -13,7 +14,11 @@ static enum link link_now;
 static int on_each_link(int (*body)(void))
 {
     for (link_now = 0; link_now < LINKS; link_now++) {
-        crank_try(link_now == LINK_PAIR ? crank_socket_pair(&here, &there) : nets_pair(&here, &there));
+        crank_try(link_now == LINK_TCP ? nets_pair(&here, &there) : crank_socket_pair(&here, &there));
+        if (link_now == LINK_VEIL) {
+            crank_try(veil_over(&here));
+            crank_try(veil_over(&there));
+        }
         int err = body();
         (void)crank_finish(here);
         (void)crank_finish(there);
