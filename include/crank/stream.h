@@ -92,6 +92,11 @@ CRANK_API void crank_set_write_limit(crank_stream *stream, size_t high);
  * none. A write above crank_set_write_limit that it ends in its middle breaks the writing, as a cancelled one does. 0;
  * fails with -EINVAL, -ENOMEM, -ENOTSUP for a file. */
 CRANK_API int crank_stream_limit(crank_stream *stream, double at);
+/* Cancel that task when the peer of a socket has gone, while it does not read: when it has reset the connection, or
+ * ended it and left nothing unread (of a stream over a transport: when it has ended it). At once where it has gone
+ * already, once, and until another task is named or the stream is closed; NULL takes it back, and the requests that
+ * were made stay made. Never waits. 0; fails with -ENOTSUP for what is no socket, -ECONNABORTED, -ENOMEM. */
+CRANK_API int crank_stream_on_gone(crank_stream *stream, crank_task *task);
 /* End it now: unsent bytes are dropped, a TCP peer gets a reset, and every call on it, also one that waits, fails with
  * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
 CRANK_API void crank_abort(crank_stream *stream);

@@ -18,8 +18,11 @@
 void cr_reading_take(crank_stream *stream, size_t size)
 {
     stream->in.start += size;
-    if (stream->in.start == stream->in.end)
+    if (stream->in.start == stream->in.end) {
         cr_buffer_clear(&stream->in);
+        if (CR_UNLIKELY(stream->watched))
+            stream->type->emptied(stream);
+    }
     if (stream->type->taken)
         stream->type->taken(stream, size);
 }

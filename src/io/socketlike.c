@@ -240,6 +240,7 @@ static void ask_for_reset(const cr_socketlike *s)
 
 void cr_socketlike_shut(cr_socketlike *s)
 {
+    cr_gone_cancel(s);
     if (s->fd.generation && s->kind->close)
         s->kind->close(s);
     else if (s->fd.generation)
@@ -251,7 +252,7 @@ static void wake_closer(cr_socketlike *s)
 {
     cr_task *closer = s->closer;
     if (!closer || s->stream.calls > 0 || s->receive_pending ||
-        (s->closer_awaits_send && s->send_pending))
+        (s->closer_awaits_send && (s->send_pending || cr_gone_pending(s))))
         return;
     s->closer = NULL;
     cr_wake(s->loop, closer, 0);
@@ -314,10 +315,11 @@ static const cr_wait_ops leave_wait = {
     .describe = cr_socketlike_describe,
 };
 
-/* Until no call is left and RECV is not pending; with sending: nor SEND. */
+/* Until no call is left and RECV is not pending; with sending: nor any other operation. */
 static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
 {
-    if (s->stream.calls == 0 && !s->receive_pending && !(sending && s->send_pending))
+    if (s->stream.calls == 0 && !s->receive_pending &&
+        !(sending && (s->send_pending || cr_gone_pending(s))))
         return;
     s->closer_awaits_send = sending;
     s->closer = w->self;
@@ -370,7 +372,9 @@ static int finish(const cr_caller *w, crank_stream *stream)
         err = cr_stream_failed(stream, "write", s->send_error);
     if (err < 0)
         cr_sending_break(s, err);
+    cr_gone_cancel(s);
     await_leaving(w, s, true);
+    cr_gone_free(s);
     cr_limit_free(s);
     if (stream->lost)
         ask_for_reset(s); /* an end would tell the peer that it has all */
@@ -413,6 +417,7 @@ void cr_socketlike_discard(cr_socketlike *s)
 {
     cr_loop_unsettle(s->loop, &s->settle);
     cr_limit_free(s);
+    cr_gone_free(s);
     cr_socketlike_shut(s);
     free_stream(s->loop, &s->stream);
 }
@@ -440,6 +445,7 @@ static int release(crank_stream *stream)
     cr_socketlike *s = of(stream);
     if (s->kept || stream->calls > 0 || s->receive_pending || s->send_pending)
         return -EBUSY;
+    cr_gone_free(s);
     int fd = s->kind->release ? s->kind->release(s) : s->fd.number;
     if (!s->kind->release)
         s->loop->backend->type->detach(s->loop->backend, s->fd);
@@ -452,6 +458,24 @@ static int release(crank_stream *stream)
 static void abort_stream(crank_stream *stream) { cr_socketlike_abort(of(stream)); }
 
 static void start(crank_stream *stream) { cr_sending_start(of(stream)); }
+
+static void gone_completed(cr_op *op, void *arg)
+{
+    (void)op;
+    cr_socketlike *s = cr_gone_completed(arg);
+    if (s)
+        cr_socketlike_drop(s);
+}
+
+static void emptied(crank_stream *stream) { cr_gone_read(of(stream)); }
+
+static int on_gone(crank_stream *stream, uint64_t task)
+{
+    cr_socketlike *s = of(stream);
+    if (s->kind->fd >= CR_FD_PIPE)
+        return -ENOTSUP;
+    return s->ended ? s->ended : cr_gone_watch(s, task, gone_completed);
+}
 
 static const cr_stream_type socketlike_type = {
     .duplex = true,
@@ -468,6 +492,8 @@ static const cr_stream_type socketlike_type = {
     .write_eof = write_eof,
     .fd = fd_of,
     .release = release,
+    .on_gone = on_gone,
+    .emptied = emptied,
     .abort = abort_stream,
     .flush = cr_sending_flush,
     .left = cr_socketlike_left,

@@ -8,6 +8,7 @@
 
 typedef struct cr_socketlike cr_socketlike;
 typedef struct cr_limit cr_limit;
+typedef struct cr_gone cr_gone;
 
 /* One static const for each kind of record that begins with a cr_socketlike. */
 typedef struct cr_socketlike_kind {
@@ -43,9 +44,10 @@ struct cr_socketlike {
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
     int send_error; /* why nothing more can be sent; 0 */
     cr_limit *limit;             /* of time, for its waits; NULL */
+    cr_gone *gone;               /* the task to be cancelled when the peer has gone; NULL */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
     bool receive_pending, send_pending;
-    bool closer_awaits_send; /* closer also waits until send_pending is false */
+    bool closer_awaits_send; /* closer also waits until all operations have ended */
     bool expired;            /* the limit has passed: waits give -ETIMEDOUT */
     bool aborted;            /* the peer is to get a reset */
     bool kept;               /* crank_close ends it and leaves the record: its owner frees that */
@@ -79,6 +81,23 @@ void cr_limit_free(cr_socketlike *s);
 void cr_limit_due(crank_loop *loop, cr_timer *timer);
 /* crank_write_eof. */
 int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s);
+
+/* ---- gone.c ---- */
+
+/* Cancel the task of that id when the peer has gone; 0: none any more. completed is given a cr_gone
+ * and passes it to cr_gone_completed. 0, also where it has gone and the task was cancelled;
+ * -ENOMEM. */
+int cr_gone_watch(cr_socketlike *s, uint64_t task, void (*completed)(cr_op *op, void *arg));
+/* The stream, which may have waited for this; NULL where it has ended, and the gone with it. */
+cr_socketlike *cr_gone_completed(cr_gone *gone);
+/* All that was read ahead was taken: the end may be what is next. Takes one that is watched. */
+void cr_gone_read(cr_socketlike *s);
+/* Is its poll the backend's? */
+bool cr_gone_pending(const cr_socketlike *s);
+/* The descriptor may be closed when this returns. */
+void cr_gone_cancel(cr_socketlike *s);
+/* No task is named any more. Takes one that has none. */
+void cr_gone_free(cr_socketlike *s);
 
 /* ---- sending.c ---- */
 

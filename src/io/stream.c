@@ -259,6 +259,21 @@ void crank_stream_end_(crank_stream *stream)
         cr_stream_end(stream, true);
 }
 
+int crank_stream_on_gone(crank_stream *stream, crank_task *task)
+{
+    CR_CHECK(stream, "crank_stream_on_gone: the stream is NULL");
+    (void)cr_checked_loop("crank_stream_on_gone");
+    if (task)
+        (void)cr_task_of(task, "crank_stream_on_gone");
+    crank_stream *bottom = cr_stream_bottom(stream);
+    int err = -ENOTSUP;
+    if (bottom->type->on_gone)
+        err = bottom->type->on_gone(bottom, (uint64_t)(uintptr_t)task);
+    if (err == -ENOTSUP)
+        return cr_error_set(err, "crank_stream_on_gone: %s is no socket", cr_stream_name(stream));
+    return err < 0 ? cr_stream_failed(stream, "watch", err) : 0;
+}
+
 void crank_abort(crank_stream *stream)
 {
     CR_CHECK(stream, "crank_abort: the stream is NULL");

@@ -55,12 +55,17 @@ typedef struct cr_stream_type {
     int (*fd)(const crank_stream *stream);
     /* Let go of the descriptor and leave it open: that, or -EBUSY. No byte is buffered. */
     int (*release)(crank_stream *stream);
+    /* Cancel the task of that id (0: none) when the peer has gone. 0 or a negative errno, without a
+     * message. NULL: it has no peer. */
+    int (*on_gone)(crank_stream *stream, uint64_t task);
     /* Everything fails from now on, and what is unsent is lost. Never waits. */
     void (*abort)(crank_stream *stream);
     /* So many bytes were put into the out buffer. */
     void (*put)(crank_stream *stream, size_t size);
     /* So many bytes were taken from the in buffer. */
     void (*taken)(crank_stream *stream, size_t size);
+    /* All were, of a stream that is watched. */
+    void (*emptied)(crank_stream *stream);
     /* Everything in the out buffer to the kernel. 0, or a negative errno with its message. */
     int (*flush)(const cr_caller *w, crank_stream *stream);
     /* A call that let the others run before it began goes on. NULL: none can have closed it. */
@@ -104,6 +109,7 @@ struct crank_stream {
     bool borrowed;  /* crank_close leaves it to its owner */
     bool end_seen;  /* the last call that wanted more bytes found the end */
     bool explained; /* fill has left a message for its failure */
+    bool watched;   /* its type wants to know when the in buffer has become empty */
     unsigned asked; /* of the task that closes it, before it did */
     int told;       /* with what writing out has failed last, which a call has given; 0 */
 };

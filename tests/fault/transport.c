@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* transport.c: each fallible call of copying and of streams over transports fails in turn. */
+/* transport.c: each fallible call of copying, of streams over transports, and of being told that a peer has gone fails
+ * in turn. */
 #include "../behaviour/veil.h"
 #include "sweep.h"
 
@@ -46,3 +47,24 @@ static long veiled(void *arg)
     return talk_and_listen(client, peer);
 }
 SWEEP(transport_echo, veiled)
+
+static int wait_long(void) { return crank_sleep(0.2); }
+
+static long gone(void *arg)
+{
+    (void)arg;
+    CRANK_AUTO_STREAM crank_stream *client = NULL;
+    CRANK_AUTO_STREAM crank_stream *peer = NULL;
+    crank_try(crank_socket_pair(&client, &peer));
+    crank_task *task = crank_spawn(wait_long);
+    if (!task)
+        return -ENOMEM;
+    int err = crank_stream_on_gone(peer, task);
+    if (err == 0)
+        err = crank_finish(client);
+    if (err < 0)
+        (void)crank_cancel(task);
+    long result = crank_await(task);
+    return err < 0 ? err : result == -ECANCELED ? 0 : result < 0 ? result : -EPROTO;
+}
+SWEEP(transport_gone, gone)

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* gone.c: being told that the peer has gone while no task reads.
+ *
+ * A handler that computes an answer does not read, and would finish it for a peer that has left. So
+ * the end of its sending is polled for beside the reading, and the task that was named is asked to
+ * end. Gone is a peer that has reset the connection, or has ended and left nothing unread: what is
+ * still to be read may be its last request, behind which the reader finds the end. Where a stream
+ * stands on the socket nothing can be said of what is unread, and any end counts.
+ *
+ * Owns the poll, which lives in memory of its own, because its completion may come after the
+ * stream's end. Invariant: while a task is named the poll is pending, or the end was seen with
+ * bytes unread (then reading looks again), or nothing more will come. */
+#include "io/socketlike.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "scope/cancel.h"
+#include "world/world.h"
+
+#define ENDS (uint32_t)(EPOLLRDHUP | EPOLLHUP)
+_Static_assert((int)POLLRDHUP == (int)EPOLLRDHUP && (int)POLLHUP == (int)EPOLLHUP &&
+                   (int)POLLERR == (int)EPOLLERR,
+    "poll and epoll say it alike");
+
+struct cr_gone {
+    cr_op op;
+    cr_socketlike *s; /* NULL: the stream has ended, and the completion frees this */
+    crank_loop *loop;
+    uint64_t task; /* the id of the one to be cancelled; 0: none */
+    bool pending;  /* the poll is the backend's */
+    bool canceled; /* and was asked to end */
+};
+
+static bool has_unread(const cr_socketlike *s)
+{
+    char byte;
+    const cr_sys *sys = s->loop->sys;
+    return cr_buffer_held(&s->stream.in) > 0 ||
+           sys->recv(sys->context, s->fd.number, &byte, 1, MSG_PEEK) > 0;
+}
+
+static bool says_gone(const cr_socketlike *s, uint32_t events)
+{
+    if (events & EPOLLERR)
+        return true;
+    return (events & ENDS) && (s->stream.above || !has_unread(s));
+}
+
+/* One that has ended meanwhile needs no request. */
+static void cancel_task(cr_gone *gone)
+{
+    cr_task *task = cr_task_in(gone->loop, gone->task);
+    gone->task = 0;
+    gone->s->stream.watched = false;
+    if (task)
+        (void)cr_cancel_task(gone->loop, task);
+}
+
+cr_socketlike *cr_gone_completed(cr_gone *gone)
+{
+    cr_socketlike *s = gone->s;
+    long events = gone->op.result;
+    gone->pending = gone->canceled = false;
+    if (!s)
+        cr_free(gone->loop->sys, gone);
+    else if (events > 0 && gone->task && s->fd.generation && says_gone(s, (uint32_t)events))
+        cancel_task(gone);
+    return s;
+}
+
+/* What the socket says now. A poll that is submitted completes with what comes after that; a
+ * simulated one with what is there. */
+static uint32_t events_now(const cr_socketlike *s)
+{
+    const cr_sys *sys = s->loop->sys;
+    struct pollfd asked = { .fd = s->fd.number, .events = POLLRDHUP };
+    if (cr_is_virtual(s->fd.number) || sys->poll(sys->context, &asked, 1, 0) <= 0)
+        return 0;
+    return (uint32_t)asked.revents;
+}
+
+/* 0, also where the peer has gone and the task was cancelled; or -ENOMEM. */
+static int look(cr_gone *gone)
+{
+    cr_socketlike *s = gone->s;
+    if (gone->pending || !s->fd.generation)
+        return 0;
+    uint32_t events = events_now(s);
+    if (!(events & (ENDS | EPOLLERR))) {
+        gone->op = (cr_op){ .code = CR_OP_POLL,
+            .fd = s->fd.number,
+            .generation = s->fd.generation,
+            .events = EPOLLRDHUP,
+            .completed = gone->op.completed,
+            .arg = gone };
+        if (cr_loop_submit(s->loop, &gone->op) == CR_PENDING) {
+            gone->pending = true;
+            return 0;
+        }
+        if (gone->op.result < 0)
+            return (int)gone->op.result;
+        events = (uint32_t)gone->op.result;
+    }
+    if (says_gone(s, events))
+        cancel_task(gone);
+    return 0;
+}
+
+void cr_gone_read(cr_socketlike *s) { (void)look(s->gone); }
+
+bool cr_gone_pending(const cr_socketlike *s) { return s->gone && s->gone->pending; }
+
+void cr_gone_cancel(cr_socketlike *s)
+{
+    cr_gone *gone = s->gone;
+    if (!gone || !gone->pending || gone->canceled)
+        return;
+    gone->canceled = true;
+    cr_loop_cancel_poll(s->loop, &gone->op);
+}
+
+void cr_gone_free(cr_socketlike *s)
+{
+    cr_gone *gone = s->gone;
+    cr_gone_cancel(s);
+    s->gone = NULL;
+    s->stream.watched = false;
+    if (gone && gone->pending)
+        gone->s = NULL;
+    else
+        cr_free(s->loop->sys, gone);
+}
+
+/* The poll stays pending when the task is taken back: it is needed again with the next message. */
+int cr_gone_watch(cr_socketlike *s, uint64_t task, void (*completed)(cr_op *op, void *arg))
+{
+    if (!s->gone && task)
+        s->gone = cr_alloc_zero(s->loop->sys, sizeof *s->gone);
+    if (!s->gone)
+        return task ? -ENOMEM : 0;
+    s->gone->s = s;
+    s->gone->loop = s->loop;
+    s->gone->task = task;
+    s->gone->op.completed = completed;
+    s->stream.watched = task != 0;
+    int err = task ? look(s->gone) : 0;
+    if (err < 0) {
+        s->gone->task = 0;
+        s->stream.watched = false;
+    }
+    return err;
+}
