@@ -22,7 +22,7 @@ LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "world", "error": "error", "task": "task",
                "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
                "net": "net", "process": "process", "signal": "process", "explore": "inspect",
-               "sim": "run", "http": "cli"}
+               "sim": "run", "layer": "run", "http": "cli"}
 
 # Files that include each other in a circle, and why.
 CIRCLES = {

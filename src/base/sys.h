@@ -81,7 +81,8 @@ struct cr_sys {
     ssize_t (*advise_many)(void *context, const struct iovec *ranges, size_t n, int advice);
 
     /* time and chance */
-    int64_t (*now)(void *context); /* monotonic nanoseconds */
+    int64_t (*now)(void *context);      /* monotonic nanoseconds */
+    int64_t (*wall_now)(void *context); /* nanoseconds since 1970, UTC */
     uint64_t (*random)(void *context);
 
     /* threads */

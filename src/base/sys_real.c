@@ -130,6 +130,14 @@ static int64_t real_now(void *context)
     return (int64_t)now.tv_sec * CR_SECOND + now.tv_nsec;
 }
 
+static int64_t real_wall_now(void *context)
+{
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * CR_SECOND + now.tv_nsec;
+}
+
 /* Before the kernel's pool is ready, the clock must do. */
 static uint64_t real_random(void *context)
 {
@@ -520,6 +528,7 @@ const cr_sys cr_sys_real = {
     .protect_none = real_protect_none,
     .advise_many = real_advise_many,
     .now = real_now,
+    .wall_now = real_wall_now,
     .random = real_random,
     .thread_start = real_thread_start,
     .thread_join = real_thread_join,

@@ -17,8 +17,6 @@
 #include "world/resolver.h"
 
 #define HASH_START UINT64_C(0xcbf29ce484222325)
-/* A clock at zero would be taken for no instant by careless code. */
-#define FIRST_INSTANT CR_SECOND
 /* The program's own chance differs from that of the choices by its start. */
 #define RANDOM_STREAM UINT64_C(0x6368616e6365)
 
@@ -332,6 +330,7 @@ static void make_table(cr_world *world)
         .protect_none = sim_protect_none,
         .advise_many = sim_advise_many,
         .now = sim_now,
+        .wall_now = cr_world_wall_now,
         .random = sim_random,
         .thread_start = sim_thread_start,
         .thread_join = sim_thread_join,
@@ -380,7 +379,7 @@ void cr_world_init(cr_world *world, const cr_sys *real, uint64_t seed)
         .chance.state = seed,
         .hash = HASH_START,
     };
-    atomic_init(&world->now, FIRST_INSTANT);
+    atomic_init(&world->now, CR_WORLD_FIRST);
     make_table(world);
 }
 

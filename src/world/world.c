@@ -10,6 +10,8 @@
 
 #define HASH_PRIME UINT64_C(0x100000001b3)
 #define SHARE_STEPS 1000000
+/* 2026-01-01T00:00:00Z, in seconds since 1970. */
+#define FIRST_DATE INT64_C(1767225600)
 
 void cr_world_follow(cr_world *world, const char *choices, bool continued, int to)
 {
@@ -53,6 +55,11 @@ bool cr_world_strikes(cr_world *world, double share)
         cr_choices_tell(&world->list, struck, 2);
     cr_world_note(world, struck);
     return struck;
+}
+
+int64_t cr_world_wall_now(void *context)
+{
+    return FIRST_DATE * CR_SECOND + (cr_world_now(context) - CR_WORLD_FIRST);
 }
 
 void cr_world_pass(cr_world *world, int64_t instant)

@@ -118,6 +118,11 @@ static inline int64_t cr_world_now(cr_world *world)
 {
     return atomic_load_explicit(&world->now, memory_order_relaxed);
 }
+/* What the clock shows first: at zero it would be taken for no instant by careless code. */
+#define CR_WORLD_FIRST CR_SECOND
+/* The OS table's wall_now. The calendar begins at a date, so that what is signed or printed is the
+ * same in every run. */
+int64_t cr_world_wall_now(void *context);
 /* The clock goes to an instant after the one it shows. */
 void cr_world_pass(cr_world *world, int64_t instant);
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CRANK_LAYER_H
+#define CRANK_LAYER_H
+/* For libraries that stand on crank, as it stands on the system: what they take from here comes from where crank takes
+ * it, so that a simulated run gives them its own chance and clock, and a test that makes memory short reaches them too.
+ * Included by itself: crank.h does not include it. None of it waits; outside a run, and on worker threads, memory,
+ * chance and clock are the system's. */
+#include "base.h"
+
+CRANK_BEGIN_DECLS
+
+/* Memory, not cleared, to be given back with crank_release; NULL when it is short. */
+CRANK_API void *crank_alloc(size_t size);
+/* NULL is ignored. */
+CRANK_API void crank_release(void *memory);
+/* A random number; simulated, the next one that the seed decides. Never to be made a key of where it is simulated. */
+CRANK_API uint64_t crank_random(void);
+/* Seconds since 1970-01-01T00:00:00Z, without leap seconds, which the system's administrator may set back; simulated,
+ * 2026-01-01T00:00:00Z and as much as the run has lasted on its own clock. crank_time is for spans of time. */
+CRANK_API double crank_wall_time(void);
+/* Report what cannot be given to any caller, as CRANK_REPORT_NOTE: to the run's on_report, else to stderr. text is one
+ * line or several, without the newline at the end; error a negative errno or 0. Outside a run: to stderr. */
+CRANK_API void crank_layer_report(int error, const char *text);
+
+CRANK_END_DECLS
+#endif

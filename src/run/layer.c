@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* layer.c: crank/layer.h, the OS table as libraries beside the core see it.
+ *
+ * Owns nothing. The table is the running loop's; where no loop runs, before the first run or on a
+ * worker thread, it is the real one. */
+#include <crank/layer.h>
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "task/report.h"
+
+static const cr_sys *table(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
+
+/* Whatever is asked for: NULL means short of memory. */
+void *crank_alloc(size_t size) { return cr_alloc(table(), size > 0 ? size : 1); }
+
+/* All tables have one heap. */
+void crank_release(void *memory) { cr_free(table(), memory); }
+
+/* For identifiers and jitter. */
+uint64_t crank_random(void) { return table()->random(table()->context); }
+
+/* To a microsecond: a double has no more of such a number. */
+double crank_wall_time(void) { return (double)table()->wall_now(table()->context) / 1e9; }
+
+void crank_layer_report(int error, const char *text)
+{
+    CR_CHECK(text, "crank_layer_report: the text is NULL");
+    if (cr_loop_here && cr_loop_here->tasks)
+        cr_report(cr_loop_here, CRANK_REPORT_NOTE, error, cr_self(), text);
+    else
+        fprintf(stderr, "crank: note: %s\n", text);
+}
