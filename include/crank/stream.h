@@ -147,11 +147,11 @@ typedef struct crank_transport {
 
 /* A stream over a transport, with all that streams offer; closed as any other. below is the stream that self reads and
  * writes, which is the transport's from then on: nothing else reads, writes or closes it, its write limit is lifted
- * where there is a put (the new stream's writers wait in its place), and crank_peer_name, crank_own_name,
- * crank_stream_fd, crank_stream_limit and crank_abort of the new stream mean it as well. NULL: there is none, and
- * crank_stream_limit gives -ENOTSUP. A handler's peer of crank_serve may be below: the server closes the new stream
- * with it where the handler has not. Never waits. NULL when memory is short, errno is set: self and below stay the
- * caller's, as they were. */
+ * where there is a put (the new stream's writers wait in its place; over a file, which takes no more than fits its
+ * buffer, write is used), and crank_peer_name, crank_own_name, crank_stream_fd, crank_stream_limit and crank_abort of
+ * the new stream mean it as well. NULL: there is none, and crank_stream_limit gives -ENOTSUP. A handler's peer of
+ * crank_serve may be below: the server closes the new stream with it where the handler has not. Never waits. NULL when
+ * memory is short, errno is set: self and below stay the caller's, as they were. */
 CRANK_API crank_stream *crank_stream_new(const crank_transport *transport, void *self, crank_stream *below);
 
 /* ---- Pipes, standard input and output, descriptors of others --------------------------------------------------- */

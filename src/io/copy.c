@@ -30,10 +30,10 @@ static void stay(const cr_caller *w, const copying *c)
         c->to->writer = w->self;
 }
 
-static void leave(const copying *c)
+static void leave(const cr_caller *w, const copying *c)
 {
     c->from->reader = NULL;
-    if (!c->to->type->duplex)
+    if (!c->to->type->duplex && c->to->writer == w->self)
         c->to->writer = NULL;
 }
 
@@ -72,6 +72,7 @@ static int spend(const cr_caller *w)
 static int copy_all(const cr_caller *w, copying *c)
 {
     int err = 0;
+    stay(w, c);
     while (err == 0 && c->left > 0) {
         long n = cr_buffer_held(&c->from->in) > 0 ? 1 : cr_reading_fill(w, c->from, 1);
         stay(w, c);
@@ -102,7 +103,7 @@ static int copy(cr_caller *w, copying *c)
     err = cr_stream_begin(w, c->to, false, "crank_copy");
     if (err == 0)
         err = copy_all(w, c);
-    leave(c);
+    leave(w, c);
     bool waited = err == -ECANCELED;
     err = (int)cr_visit_end(&visit, err);
     if (waited && err != -ECANCELED)

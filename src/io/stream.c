@@ -138,8 +138,7 @@ void cr_stream_give_turn(crank_loop *loop, crank_stream *stream)
 
 void cr_stream_eject_turn(crank_loop *loop, crank_stream *stream, int error)
 {
-    for (cr_task *task; (task = cr_waitq_pop(&stream->turn));)
-        cr_wake(loop, task, error);
+    cr_waitq_wake_all(loop, &stream->turn, error);
 }
 
 /* ---- Closing ---- */

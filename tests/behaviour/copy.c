@@ -320,6 +320,15 @@ TEST_EACH_BACKEND(copy, refuses_what_is_not_open_for_it)
     return 0;
 }
 
+TEST_CHECKS(copy, is_the_writer_of_the_file_before_there_is_anything_to_write, "is still writing")
+{
+    crank_try(crank_socket_pair(&here, &there));
+    crank_stream *file = crank_try(crank_open(scratch("to"), "w"));
+    crank_spawn(copy_counting, here, file, (int64_t *)NULL, (char *)test_memory(200));
+    crank_try(crank_sleep(0));
+    return crank_close(file);
+}
+
 TEST_CHECKS(copy, is_the_reader_of_the_stream_meanwhile, "still reading")
 {
     crank_try(crank_socket_pair(&here, &there));
