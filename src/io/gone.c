@@ -36,9 +36,11 @@ struct cr_gone {
 static bool has_unread(const cr_socketlike *s)
 {
     char byte;
+    ssize_t n = cr_buffer_held(&s->stream.in) > 0 ? 1 : -EINTR;
     const cr_sys *sys = s->loop->sys;
-    return cr_buffer_held(&s->stream.in) > 0 ||
-           sys->recv(sys->context, s->fd.number, &byte, 1, MSG_PEEK) > 0;
+    while (n == -EINTR)
+        n = sys->recv(sys->context, s->fd.number, &byte, 1, MSG_PEEK);
+    return n > 0;
 }
 
 static bool says_gone(const cr_socketlike *s, uint32_t events)
@@ -76,9 +78,10 @@ static uint32_t events_now(const cr_socketlike *s)
 {
     const cr_sys *sys = s->loop->sys;
     struct pollfd asked = { .fd = s->fd.number, .events = POLLRDHUP };
-    if (cr_is_virtual(s->fd.number) || sys->poll(sys->context, &asked, 1, 0) <= 0)
-        return 0;
-    return (uint32_t)asked.revents;
+    int n = cr_is_virtual(s->fd.number) ? 0 : -EINTR;
+    while (n == -EINTR)
+        n = sys->poll(sys->context, &asked, 1, 0);
+    return n > 0 ? (uint32_t)asked.revents : 0;
 }
 
 /* 0, also where the peer has gone and the task was cancelled; or -ENOMEM. */

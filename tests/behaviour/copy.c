@@ -49,10 +49,10 @@ static int open_sink(enum kind kind, crank_stream **ret_to, crank_stream **ret_r
     return 0;
 }
 
-static int feed(crank_stream *feeder)
+static int feed(crank_stream **feeder)
 {
-    crank_try(crank_write(feeder, pattern(SIZE), SIZE));
-    return crank_close(feeder);
+    crank_try(crank_write(*feeder, pattern(SIZE), SIZE));
+    return crank_finish(*feeder);
 }
 
 static int take_all(crank_stream *reader)
@@ -68,24 +68,27 @@ static int take_all(crank_stream *reader)
 
 static int copy_between(enum kind source, enum kind sink)
 {
-    crank_stream *from, *feeder, *to, *reader;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *to = NULL;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
     int64_t copied = -1;
     CRANK_GROUP(group);
     crank_try(open_source(source, &from, &feeder));
     crank_try(open_sink(sink, &to, &reader));
     if (feeder)
-        crank_group_spawn(&group, feed, feeder);
+        crank_group_spawn(&group, feed, &feeder);
     if (reader)
         crank_group_spawn(&group, take_all, reader);
     crank_try(crank_copy(from, to, -1, &copied));
     EXPECT_EQ(copied, SIZE);
     EXPECT(crank_at_end(from));
-    crank_try(crank_close(to));
+    crank_try(crank_finish(to));
     crank_try(crank_group_wait(&group));
-    crank_try(crank_close(reader));
+    crank_try(crank_finish(reader));
     if (sink == A_FILE)
         expect_file(scratch("to"), pattern(SIZE), SIZE);
-    return crank_close(from);
+    return crank_finish(from);
 }
 
 TEST_EACH_BACKEND(copy, copies_every_byte_from_every_kind_of_stream_to_every_kind)
@@ -102,7 +105,8 @@ TEST_ENDS(copy, ends_at_its_limit_and_leaves_the_rest_to_be_read)
 {
     char rest[8] = "";
     int64_t copied = -1;
-    crank_stream *to, *reader;
+    CRANK_AUTO_STREAM crank_stream *to = NULL;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
     crank_try(crank_socket_pair(&to, &reader));
     crank_try(say_text("one\ntwothree"));
     EXPECT_STR(nets_line(here), "one"); /* the others are buffered by now */
@@ -114,22 +118,23 @@ TEST_ENDS(copy, ends_at_its_limit_and_leaves_the_rest_to_be_read)
     EXPECT_STR(rest, "three");
     EXPECT_EQ(crank_read_exactly(reader, rest, 3), 3);
     EXPECT_EQ(memcmp(rest, "two", 3), 0);
-    crank_try(crank_close(reader));
-    return crank_close(to);
+    crank_try(crank_finish(reader));
+    return crank_finish(to);
 }
 
 TEST_ENDS(copy, that_reaches_the_end_before_its_limit_says_how_much_there_was)
 {
     int64_t copied = -1;
-    crank_stream *to, *reader;
+    CRANK_AUTO_STREAM crank_stream *to = NULL;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
     crank_try(crank_socket_pair(&to, &reader));
     crank_try(say_last("12345"));
     crank_try(crank_copy(here, to, INT64_C(1) << 40, &copied));
     EXPECT_EQ(copied, 5);
     crank_try(crank_copy(here, to, 1, &copied));
     EXPECT_EQ(copied, 0);
-    crank_try(crank_close(to));
-    return crank_close(reader);
+    crank_try(crank_finish(to));
+    return crank_finish(reader);
 }
 
 /* ---- The end, and a slow peer ---- */
@@ -139,7 +144,8 @@ static int copy_there(crank_stream *from) { return crank_copy(from, there, -1, N
 TEST_ENDS(copy, leaves_the_end_to_its_caller)
 {
     char byte;
-    crank_stream *from, *feeder;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
     crank_try(crank_socket_pair(&from, &feeder));
     crank_try(crank_printf(feeder, "ab"));
     crank_try(crank_write_eof(feeder));
@@ -150,15 +156,18 @@ TEST_ENDS(copy, leaves_the_end_to_its_caller)
     EXPECT_EQ(crank_read(here, &byte, 1), 0);
     crank_try(crank_printf(from, "answer\n"));
     EXPECT_STR(nets_line(feeder), "answer");
-    crank_try(crank_close(feeder));
-    return crank_close(from);
+    crank_try(crank_finish(feeder));
+    return crank_finish(from);
 }
+
+static int finish(crank_stream **stream) { return crank_finish(*stream); }
 
 TEST_ENDS(copy, reads_no_more_than_its_slow_peer_takes)
 {
     char *bytes = pattern(1024);
     size_t written = 0;
-    crank_stream *from, *feeder;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
     crank_try(nets_pair(&from, &feeder));
     CRANK_GROUP(group);
     crank_group_spawn(&group, copy_there, from);
@@ -168,15 +177,14 @@ TEST_ENDS(copy, reads_no_more_than_its_slow_peer_takes)
             written += 1024;
     }
     EXPECT(crank_unsent(there) <= (size_t)128 * 1024);
-    crank_task *closer = crank_spawn(crank_stream_close, feeder);
+    crank_group_spawn(&group, finish, &feeder);
     char *found = test_memory(1024);
     for (size_t at = 0; at < written; at += 1024) {
         crank_try(crank_read_exactly(here, found, 1024));
         EXPECT_EQ(memcmp(found, bytes, 1024), 0);
     }
-    crank_try(crank_await(closer));
     crank_try(crank_group_wait(&group));
-    return crank_close(from);
+    return crank_finish(from);
 }
 
 static int echo_all(void)
@@ -187,12 +195,13 @@ static int echo_all(void)
 
 TEST_ENDS(copy, of_a_socket_to_itself_is_an_echo)
 {
-    crank_task *echo = crank_spawn(echo_all);
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, echo_all);
     for (int i = 0; i < 3; i++)
         crank_try(nets_expect_echo(here));
     crank_try(crank_write_eof(here));
     nets_expect_end(here);
-    return (int)crank_await(echo);
+    return crank_group_wait(&group);
 }
 
 /* ---- Ended by others ---- */
@@ -208,19 +217,20 @@ TEST_ENDS(copy, that_waits_for_bytes_is_ended_where_the_other_stream_is_closed)
 {
     char said[200];
     int64_t copied = -1;
-    crank_stream *to, *reader;
+    CRANK_AUTO_STREAM crank_stream *to = NULL;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
     crank_try(crank_socket_pair(&to, &reader));
     crank_task *task = crank_spawn(copy_counting, here, to, &copied, &said[0]);
     crank_try(say_text("abc"));
     crank_try(nets_settle());
     EXPECT_EQ(copied, 3); /* while it goes on */
-    crank_try(crank_close(to));
+    crank_try(crank_finish(to));
     EXPECT_EQ(crank_await(task), -ECONNABORTED);
     EXPECT_EQ(copied, 3);
     EXPECT_CONTAINS(said, "closed or aborted");
     crank_try(say_text("line\n"));
     EXPECT_STR(nets_line(here), "line");
-    return crank_close(reader);
+    return crank_finish(reader);
 }
 
 static int fill_there(void)
@@ -238,7 +248,8 @@ TEST_ENDS(copy, that_waits_for_room_is_ended_where_the_stream_it_reads_is_aborte
 {
     char said[200];
     int64_t copied = -1;
-    crank_stream *from, *feeder;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
     crank_try(crank_socket_pair(&from, &feeder));
     crank_try(fill_there());
     crank_try(crank_write(feeder, pattern(2048), 2048));
@@ -248,8 +259,8 @@ TEST_ENDS(copy, that_waits_for_room_is_ended_where_the_stream_it_reads_is_aborte
     EXPECT_EQ(crank_await(task), -ECONNABORTED);
     EXPECT_EQ(copied, 0);
     crank_abort(there);
-    crank_try(crank_close(feeder));
-    return crank_close(from);
+    crank_try(crank_finish(feeder));
+    return crank_finish(from);
 }
 
 TEST_ENDS(copy, that_is_cancelled_waiting_for_room_leaves_its_bytes_to_be_read)
@@ -257,7 +268,8 @@ TEST_ENDS(copy, that_is_cancelled_waiting_for_room_leaves_its_bytes_to_be_read)
     char said[200];
     char *found = test_memory(2048);
     int64_t copied = -1;
-    crank_stream *from, *feeder;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
     crank_try(crank_socket_pair(&from, &feeder));
     crank_try(fill_there());
     crank_try(crank_write(feeder, pattern(2048), 2048));
@@ -269,8 +281,8 @@ TEST_ENDS(copy, that_is_cancelled_waiting_for_room_leaves_its_bytes_to_be_read)
     crank_try(crank_read_exactly(from, found, 2048));
     crank_try(expect_pattern(found, 2048));
     crank_abort(there);
-    crank_try(crank_close(feeder));
-    return crank_close(from);
+    crank_try(crank_finish(feeder));
+    return crank_finish(from);
 }
 
 TEST_ENDS(copy, gives_the_limit_of_the_stream_it_waits_for)
@@ -287,9 +299,10 @@ TEST_ENDS(copy, gives_the_limit_of_the_stream_it_waits_for)
 TEST_ENDS(copy, to_a_peer_that_has_gone_fails_and_names_it)
 {
     int64_t copied = -1;
-    crank_stream *to, *reader;
+    CRANK_AUTO_STREAM crank_stream *to = NULL;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
     crank_try(crank_socket_pair(&to, &reader));
-    crank_try(crank_close(reader));
+    crank_try(crank_finish(reader));
     crank_try(say_text("some"));
     int err = 0;
     for (int i = 0; err == 0 && i < 10; i++) {
@@ -300,7 +313,7 @@ TEST_ENDS(copy, to_a_peer_that_has_gone_fails_and_names_it)
     }
     EXPECT(err == -EPIPE || err == -ECONNRESET);
     EXPECT_CONTAINS(crank_error(), "cannot write");
-    (void)crank_close(to);
+    (void)crank_finish(to);
     return 0;
 }
 
@@ -322,18 +335,22 @@ TEST_EACH_BACKEND(copy, refuses_what_is_not_open_for_it)
 
 TEST_CHECKS(copy, is_the_writer_of_the_file_before_there_is_anything_to_write, "is still writing")
 {
-    crank_try(crank_socket_pair(&here, &there));
-    crank_stream *file = crank_try(crank_open(scratch("to"), "w"));
-    crank_spawn(copy_counting, here, file, (int64_t *)NULL, (char *)test_memory(200));
+    CRANK_AUTO_STREAM crank_stream *a = NULL;
+    CRANK_AUTO_STREAM crank_stream *b = NULL;
+    crank_try(crank_socket_pair(&a, &b));
+    CRANK_AUTO_STREAM crank_stream *file = crank_try(crank_open(scratch("to"), "w"));
+    (void)crank_try(crank_spawn(copy_counting, a, file, (int64_t *)NULL, (char *)test_memory(200)));
     crank_try(crank_sleep(0));
     return crank_close(file);
 }
 
 TEST_CHECKS(copy, is_the_reader_of_the_stream_meanwhile, "still reading")
 {
-    crank_try(crank_socket_pair(&here, &there));
-    crank_spawn(copy_there, there);
-    crank_try(crank_sleep(0));
     char byte;
-    return (int)crank_read(there, &byte, 1);
+    CRANK_AUTO_STREAM crank_stream *a = NULL;
+    CRANK_AUTO_STREAM crank_stream *b = NULL;
+    crank_try(crank_socket_pair(&a, &b));
+    (void)crank_try(crank_spawn(copy_counting, a, a, (int64_t *)NULL, (char *)test_memory(200)));
+    crank_try(crank_sleep(0));
+    return (int)crank_read(a, &byte, 1);
 }

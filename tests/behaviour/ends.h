@@ -15,11 +15,11 @@ static int on_each_link(int (*body)(void))
 {
     for (link_now = 0; link_now < LINKS; link_now++) {
         crank_try(link_now == LINK_TCP ? nets_pair(&here, &there) : crank_socket_pair(&here, &there));
-        if (link_now == LINK_VEIL) {
-            crank_try(veil_over(&here));
-            crank_try(veil_over(&there));
-        }
-        int err = body();
+        int err = link_now == LINK_VEIL ? veil_over(&here) : 0;
+        if (err == 0 && link_now == LINK_VEIL)
+            err = veil_over(&there);
+        if (err == 0)
+            err = body();
         (void)crank_finish(here);
         (void)crank_finish(there);
         crank_try(err);
