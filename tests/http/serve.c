@@ -454,12 +454,34 @@ TEST(escape, leaves_nothing_that_html_would_take)
 
 static int send_files(crank_http_request *request, const char *folder) { return crank_http_file(request, folder); }
 static int serve_files(crank_listener *l, const char *folder) { return crank_http_serve(l, send_files, folder); }
+/* A path in the test's folder, in one of eight places. */
+static const char *in_folder(const char *folder, const char *name)
+{
+    static char paths[8][300];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof *paths, "%s/%s", folder, name);
+    return path;
+}
 static void make_file(const char *folder, const char *name, const char *text)
 {
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "we");
+    FILE *file = fopen(in_folder(folder, name), "we");
     EXPECT(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+static void make_files(const char *folder)
+{
+    EXPECT(mkdir(in_folder(folder, "sub"), 0755) == 0 && mkfifo(in_folder(folder, "fifo"), 0600) == 0);
+    EXPECT_EQ(symlink("a.txt", in_folder(folder, "link")), 0);
+    make_file(folder, "a.txt", "hello");
+    make_file(folder, ".secret", "x");
+    make_file(folder, "empty", "");
+    make_file(folder, "sub/index.html", "<p>");
+}
+static void remove_files(const char *folder)
+{
+    static const char *const names[] = { "a.txt", ".secret", "empty", "sub/index.html", "sub", "fifo", "link", "" };
+    for (size_t i = 0; i < CRANK_COUNT(names); i++)
+        EXPECT_EQ(remove(in_folder(folder, names[i])), 0);
 }
 static int try_files(crank_stream *s)
 {
@@ -490,22 +512,16 @@ static int try_files(crank_stream *s)
 }
 TEST_EACH_BACKEND(files, of_a_folder_are_answers_and_nothing_beyond_it)
 {
-    char folder[] = "webXXXXXX", name[300];
+    char folder[200];
+    const char *top = getenv("TMPDIR"); /* the test's own */
+    snprintf(folder, sizeof folder, "%.100s/webXXXXXX", top ? top : "/tmp");
     EXPECT(mkdtemp(folder));
-    snprintf(name, sizeof name, "%s/sub", folder);
-    EXPECT_EQ(mkdir(name, 0755), 0);
-    snprintf(name, sizeof name, "%s/link", folder);
-    EXPECT_EQ(symlink("a.txt", name), 0);
-    snprintf(name, sizeof name, "%s/fifo", folder);
-    EXPECT_EQ(mkfifo(name, 0600), 0);
-    make_file(folder, "a.txt", "hello");
-    make_file(folder, ".secret", "x");
-    make_file(folder, "empty", "");
-    make_file(folder, "sub/index.html", "<p>");
+    make_files(folder);
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     crank_task *server = crank_spawn(serve_files, l, (const char *)folder);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     crank_try(try_files(s));
     crank_try(crank_listener_stop(l, 1));
+    remove_files(folder);
     return (int)crank_await(server);
 }
