@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# builds: libcrank.a
+# builds: libcrank.a lib/http/libcrank-http.a
 # What ./bench says while it measures, with programs that only print figures, and a peer that takes long; and its echo
 # servers, among a few connections for a fraction of a second.
 . "$(dirname "$0")/common.sh"
@@ -114,9 +114,16 @@ check "no server is left behind" gone
 
 compile_crank() {
     gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_server" benchmarks/echo/crank_server.c \
-        "$BUILD/libcrank.a" -pthread -lm
+        "$BUILD/lib/http/libcrank-http.a" "$BUILD/libcrank.a" -pthread -lm
 }
 check "crank's server compiles" compile_crank
+answers() {
+    loaded http 4 "$SCRATCH/programs/crank_server" http && says "$SCRATCH/printed" "^it_cpu load $number us$" \
+        "^it_rate load $number /s$"
+}
+check "a web server's CPU and rate are measured" answers
+no_answers() { ! loaded http 1 "$plain" echo && says "$SCRATCH/said" 'the first answer'; }
+check "what is no web server is refused" no_answers
 beside() {
     bench echo_64 "$traced" --runs 1 --seconds 0.1 &&
         says "$SCRATCH/printed" "^echo_64_cpu crank $number us" "^echo_64_cpu plain_epoll $number us" \
