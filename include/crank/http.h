@@ -115,14 +115,14 @@ CRANK_API size_t crank_http_escape(char *buf, size_t size, const char *text);
 /* What crank_http_serve_with is told. Each field may be zero: its default. */
 typedef struct crank_http_options {
     size_t connections_max; /* more wait to be accepted: 0 is crank_descriptors_max() less 32 */
-    size_t head_max;        /* bytes of a head, beyond 431: 0 is 32 KiB, which is the most */
-    double head;            /* seconds from a head's first byte to its last, beyond 408; and from the connection's
+    size_t head_max;        /* bytes of a head, else 431: 0 is 32 KiB, which is the most */
+    double head;            /* seconds from a head's first byte to its last, else 408; and from the connection's
                              * beginning to the first: 0 is 10 */
-    double idle;            /* seconds between two requests, beyond the connection is closed: 0 is 75 */
+    double idle;            /* seconds between two requests, then the connection is closed: 0 is 75 */
     double rate;            /* bytes per second that a body must come with, else 408, and an answer leave with, else a
                              * reset: of the time that is spent waiting for them, of which 30 seconds are free. 0 is
                              * 100; negative: none */
-    int64_t body_max;       /* bytes of a body, beyond 413: 0 is 1 GiB, negative none */
+    int64_t body_max;       /* bytes of a body, else 413: 0 is 1 GiB, negative none */
     bool half_closed;       /* the end of a client's input is no going away */
     /* Names, separated by blanks, under which a listener on a loopback address may be asked besides localhost and
      * numbers: others are answered 421, for a page of another site may have made its own name mean this machine. */
