@@ -2,6 +2,7 @@
 /* client_server.c: crank's client and crank's server with each other: bodies that go both ways at once, keeping. */
 #include <crank/http.h>
 #include <crank/sim.h>
+#include <unistd.h>
 #include "scripts.h"
 
 /* More than the buffers and sockets between the two hold. */
@@ -86,6 +87,23 @@ TEST_EACH_BACKEND(http, goes_both_ways_at_once_in_pieces)
     EXPECT_STR(here->body, "here x=1");
     EXPECT(here->reused);
     EXPECT_EQ(count, 4);
+    crank_listener_stop(listener, 1);
+    return crank_group_wait(&group);
+}
+
+TEST_EACH_BACKEND(http_client, connects_elsewhere_when_told)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "unix:@crank-http-%d", (int)getpid());
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(path));
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, serve, listener, &count);
+    for (int i = 0; i < 2; i++) {
+        ANSWER(r, crank_http_fetch(&(crank_http_call){ .address = path }, "http://containers/here?y"));
+        EXPECT_STR(r->body, "here y");
+        EXPECT_EQ(r->reused, i > 0);
+    }
     crank_listener_stop(listener, 1);
     return crank_group_wait(&group);
 }
