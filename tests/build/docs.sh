@@ -19,9 +19,9 @@ each() {
     done
 }
 
-ls src/*/*.[chS] lib/*/*.[ch] | there >"$SCRATCH/sources"
+ls src/*/*.[chS] lib/*/*.[ch] lib/*/*/*.[ch] | there >"$SCRATCH/sources"
 grep -o '`[a-z_0-9/]*\.[chS]`' docs/tour.md | tr -d '`' | there >"$SCRATCH/toured"
-ls src/*/* lib/*/* include/crank/* tests/harness/* | there >"$SCRATCH/files"
+ls src/*/* lib/*/* lib/*/*/* include/crank/* tests/harness/* | there >"$SCRATCH/files"
 each "the tour names it" "$SCRATCH/sources" "$SCRATCH/toured"
 each "what the tour names is there" "$SCRATCH/toured" "$SCRATCH/files"
 
