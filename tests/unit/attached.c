@@ -290,6 +290,7 @@ EACH_END(attached, a_cancel_has_one_completion)
     act out;
     submit(&in);
     fill(e, &out);
+    EXPECT(in.pending && out.pending);
     cr_loop_cancel(e->loop, &out.op);
     cr_loop_cancel(e->loop, &in.op);
     cr_loop_cancel(e->loop, &in.op);
@@ -400,6 +401,7 @@ EACH_END(attached, a_cancelled_poll_ends)
     act in = new_attached(e->loop, CR_OP_POLL, e->a, 0);
     in.op.events = EPOLLIN;
     submit(&in);
+    EXPECT(in.pending);
     cr_loop_cancel(e->loop, &in.op);
     cr_loop_cancel(e->loop, &in.op);
     EXPECT_EQ(in.completions, 0);
