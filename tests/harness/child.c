@@ -97,8 +97,11 @@ int test_descriptor(int fd)
     return fd;
 }
 
+/* What a test has taken, and captured where it failed before it looked at that. */
 static void give_back(void)
 {
+    if (run_result < 0 && capture_fd >= 0)
+        say(test_captured());
     while (memories) {
         struct memory *memory = memories;
         memories = memory->next;
