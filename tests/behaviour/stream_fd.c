@@ -47,9 +47,10 @@ TEST_ENDS(stream_release, gives_the_descriptor_back_and_the_connection_goes_on)
     int fd = crank_try(crank_stream_release(&here));
     EXPECT(here == NULL);
     EXPECT_EQ(write(fd, "x", 1), 1);
-    EXPECT_EQ(crank_try(crank_read(there, &c, 1)), 1);
+    EXPECT_EQ(crank_read(there, &c, 1), 1);
     EXPECT_EQ(c, 'x');
-    here = crank_try(crank_stream_from_fd(fd, "r+"));
+    here = crank_stream_from_fd(fd, "r+");
+    EXPECT(here);
     crank_try(say_last("back"));
     char buf[8];
     EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 4);
@@ -58,6 +59,7 @@ TEST_ENDS(stream_release, gives_the_descriptor_back_and_the_connection_goes_on)
 
 TEST_EACH_BACKEND(stream_release, of_a_file_leaves_it_where_the_stream_stood)
 {
+    AUTO_ENDS;
     const char *path = scratch("f");
     here = crank_try(crank_open(path, "w"));
     crank_try(crank_write(here, "abc", 3));
@@ -72,10 +74,12 @@ TEST_EACH_BACKEND(stream_release, of_a_file_leaves_it_where_the_stream_stood)
 
 TEST_EACH_BACKEND(stream_release, of_a_descriptor_that_was_taken_over_gives_that_one)
 {
+    AUTO_ENDS;
     int fds[2];
     EXPECT_EQ(pipe2(fds, O_CLOEXEC), 0);
-    here = crank_try(crank_stream_from_fd(fds[0], "r"));
-    EXPECT_EQ(crank_try(crank_stream_release(&here)), fds[0]);
+    here = crank_stream_from_fd(fds[0], "r");
+    EXPECT(here);
+    EXPECT_EQ(crank_stream_release(&here), fds[0]);
     EXPECT_EQ(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
     EXPECT_EQ(close(fds[0]), 0);
     EXPECT_EQ(close(fds[1]), 0);

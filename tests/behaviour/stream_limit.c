@@ -100,6 +100,7 @@ TEST_ENDS(stream_limit, and_a_request_of_the_same_moment_give_the_request)
 
 TEST_EACH_BACKEND(stream_limit, of_a_file_is_refused)
 {
+    AUTO_ENDS;
     here = crank_try(crank_open(scratch_file("f", "x", 1), "r"));
     EXPECT_EQ(crank_stream_limit(here, 1), -ENOTSUP);
     crank_try(crank_finish(here));

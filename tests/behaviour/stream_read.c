@@ -34,8 +34,10 @@ static int expect_rest(const char *text)
 
 static int write_and_end(const char *text, size_t size)
 {
-    crank_try(crank_write(there, text, size));
-    return crank_finish(there);
+    int err = crank_write(there, text, size);
+    if (err < 0)
+        crank_abort(there); /* the reader waits for more */
+    return err < 0 ? err : crank_finish(there);
 }
 
 /* ---- Bytes ---- */
@@ -134,6 +136,7 @@ TEST_ENDS(read_until, that_is_cancelled_within_a_line_leaves_the_whole_line)
 
 TEST_CHECKS(read_until, by_two_tasks_at_once_is_refused, "one task may read")
 {
+    AUTO_ENDS;
     crank_try(crank_socket_pair(&here, &there));
     crank_task *first = crank_spawn(read_until_end_of_line), *second = crank_spawn(read_until_end_of_line);
     return crank_gather((int *)NULL, first, second);
@@ -235,6 +238,7 @@ TEST_EACH_BACKEND(read_until, of_a_file_of_all_lengths)
 
 TEST_EACH_BACKEND(read_until, is_refused_without_room_or_a_separator)
 {
+    AUTO_ENDS;
     char buf[8];
     const char *const *none = NULL;
     crank_try(open_text("a\n"));
@@ -291,6 +295,7 @@ TEST_ENDS(read_to_end, beyond_the_limit_fails_and_leaves_all_bytes)
 
 TEST_EACH_BACKEND(read_to_end, of_a_file_gives_what_was_appended_after_the_end_too)
 {
+    AUTO_ENDS;
     const char *path = scratch_file("f", "abcdef", 6);
     char buf[4];
     here = crank_try(crank_open(path, "r"));
@@ -377,6 +382,7 @@ TEST_ENDS(peek, shows_64_KiB_and_refuses_more)
 
 TEST_EACH_BACKEND(peek, of_a_file_for_both_directions_moves_nothing_and_skip_does)
 {
+    AUTO_ENDS;
     const char *path = scratch_file("f", "abcdef", 6), *bytes;
     here = crank_try(crank_open(path, "r+"));
     EXPECT_EQ(crank_try(crank_peek(here, 3, &bytes)), 6);
@@ -389,6 +395,7 @@ TEST_EACH_BACKEND(peek, of_a_file_for_both_directions_moves_nothing_and_skip_doe
 
 TEST_CHECKS(skip, of_more_than_was_shown_is_refused, "are more than the 3 that crank_peek has shown")
 {
+    AUTO_ENDS;
     const char *bytes;
     crank_try(crank_socket_pair(&here, &there));
     crank_try(say_text("abc"));

@@ -100,6 +100,7 @@ TEST_ENDS(write_vector, larger_than_the_limit_writes_small_and_large_pieces_in_o
 
 TEST_EACH_BACKEND(write_vector, to_a_file_writes_all_pieces)
 {
+    AUTO_ENDS;
     const char *path = scratch("f");
     struct iovec pieces[] = { { (char *)"one ", 4 }, { NULL, 0 }, { (char *)"two", 3 } };
     here = crank_try(crank_open(path, "w"));
@@ -217,6 +218,7 @@ TEST_ENDS(wait_room, ends_when_what_was_refused_has_room)
 
 TEST_EACH_BACKEND(write_now, to_a_file_fills_its_buffer_and_wait_room_empties_it)
 {
+    AUTO_ENDS;
     const char *path = scratch("f");
     int written = 0;
     char *bytes = filled(100 * KIB, 'f');
@@ -235,6 +237,7 @@ TEST_EACH_BACKEND(write_now, to_a_file_fills_its_buffer_and_wait_room_empties_it
 
 TEST_EACH_BACKEND(write_now, to_what_is_open_for_reading_only_is_refused)
 {
+    AUTO_ENDS;
     here = crank_try(crank_open(scratch_file("f", "x", 1), "r"));
     EXPECT_EQ(crank_write_now(here, "x", 1), -EBADF);
     return crank_finish(here);
@@ -261,6 +264,7 @@ TEST_ENDS(write_eof, comes_behind_the_bytes_and_reading_goes_on)
 
 TEST_EACH_BACKEND(write_eof, of_a_pipe_closes_its_writer)
 {
+    AUTO_ENDS;
     char buf[8];
     crank_try(crank_pipe(&here, &there));
     crank_try(crank_write(there, "last", 4));
@@ -273,6 +277,7 @@ TEST_EACH_BACKEND(write_eof, of_a_pipe_closes_its_writer)
 
 TEST_EACH_BACKEND(write_eof, of_a_file_is_refused)
 {
+    AUTO_ENDS;
     here = crank_try(crank_open(scratch("f"), "w"));
     EXPECT_EQ(crank_write_eof(here), -ENOTSUP);
     EXPECT_CONTAINS(crank_error(), "ends where it is closed");
@@ -329,6 +334,7 @@ TEST_ENDS(read, of_a_reset_stream_gives_the_bytes_then_the_error_once_then_the_e
 
 TEST_EACH_BACKEND(abort, of_a_file_drops_what_is_not_written)
 {
+    AUTO_ENDS;
     const char *path = scratch("f");
     here = crank_try(crank_open(path, "w"));
     crank_try(crank_write(here, "abc", 3));
