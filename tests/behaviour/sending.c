@@ -126,9 +126,12 @@ static int write_messages(crank_stream *s, unsigned writer)
         memcpy(bytes, &h, sizeof h);
         int err = crank_write(s, bytes, sizeof h + size);
         free(bytes);
-        crank_try(err);
-        if (chance(&random, 5) == 0)
-            crank_try(crank_flush(s));
+        if (err == 0 && chance(&random, 5) == 0)
+            err = crank_flush(s);
+        if (err < 0) {
+            crank_abort(s); /* the reader waits for more */
+            return err;
+        }
     }
     return 0;
 }
