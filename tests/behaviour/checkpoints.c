@@ -475,9 +475,21 @@ static void expect_unchanged(const struct world *w)
     EXPECT_EQ(crank_queue_count(w->queue), 1);
 }
 
+static int close_world(struct world *w)
+{
+    (void)crank_finish(w->there);
+    int errors[] = { crank_finish(w->process), crank_finish(w->here), crank_finish(w->stopped), crank_finish(w->in),
+        crank_finish(w->out) };
+    for (size_t i = 0; i < CRANK_COUNT(errors); i++)
+        crank_try(errors[i]);
+    return 0;
+}
+static void drop_world(struct world **w) { (void)close_world(*w); }
+
 /* Call with a request pending: -ECANCELED, once. Then without, often: another task has its turns. */
 static int try_row(const struct row *row, struct world *w, int (*judge)(const struct row *, struct world *))
 {
+    CRANK_CLEANUP_(drop_world) __attribute__((unused)) struct world *closed = w;
     CRANK_LOCK(lock);
     CRANK_EVENT(event);
     CRANK_CONDITION(condition, lock);
@@ -509,13 +521,7 @@ static int try_row(const struct row *row, struct world *w, int (*judge)(const st
     w->barrier = barrier, w->queue = queue, w->group = &group, w->pool = &pool;
     if (err > 0)
         err = judge(row, w);
-    crank_try(crank_close(w->process));
-    crank_try(crank_close(w->here));
-    (void)crank_close(w->there);
-    crank_try(crank_listener_close(w->stopped));
-    int in_closed = crank_close(w->in);
-    int out_closed = crank_close(w->out);
-    return err < 0 ? err : in_closed < 0 ? in_closed : out_closed;
+    return err < 0 ? err : close_world(w);
 }
 
 static int cancelled(const struct row *row, struct world *w)
