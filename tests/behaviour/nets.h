@@ -48,11 +48,14 @@ static inline const char *nets_at_port(const char *host, unsigned port)
     return buf;
 }
 
+/* How long a test waits for its peer, which may have failed for want of memory. */
+static inline double nets_patience(void) { return strcmp(crank_backend_name(), "sim") == 0 ? 3600 : 8; }
+
 /* One line of the peer's, without its newline; "" at the end. */
 static inline const char *nets_line(crank_stream *s)
 {
     static char line[256];
-    ssize_t n = crank_read_line(s, line, sizeof line);
+    ssize_t n = crank_within(nets_patience(), crank_read_line(s, line, sizeof line));
     if (n < 0)
         test_fail(__FILE__, __LINE__, "cannot read a line: %s", crank_error());
     if (n > 0 && line[n - 1] == '\n')
@@ -63,20 +66,65 @@ static inline const char *nets_line(crank_stream *s)
 static inline void nets_expect_end(crank_stream *s)
 {
     char byte;
-    ssize_t n = crank_read(s, &byte, 1);
+    ssize_t n = crank_within(nets_patience(), crank_read(s, &byte, 1));
     if (n != 0)
         test_fail(__FILE__, __LINE__, "a read at the end gives %zd: %s", n, n < 0 ? crank_error() : "");
 }
 
-/* End a connection by a reset. */
+/* End a connection by a reset; its stream is to be closed. */
+static inline void nets_abort(crank_stream *s) { cr_socketlike_abort(&cr_connection_of(s)->socket); }
 static inline int nets_reset(crank_stream *s)
 {
-    cr_socketlike_abort(&cr_connection_of(s)->socket);
+    nets_abort(s);
     return crank_close(s);
 }
 
+/* NETS_STREAMS(all): streams of a test, closed at the end of its block. Declare it before a group whose tasks use them. */
+enum { NETS_STREAMS_MAX = 300 };
+typedef struct nets_streams {
+    crank_stream *at[NETS_STREAMS_MAX];
+} nets_streams;
+static inline int nets_close_all(nets_streams *all)
+{
+    int err = 0;
+    for (size_t i = 0; i < NETS_STREAMS_MAX; i++) {
+        int ends = crank_finish(all->at[i]);
+        err = err < 0 ? err : ends;
+    }
+    return err;
+}
+static inline void nets_drop_all(nets_streams *all) { (void)nets_close_all(all); }
+#define NETS_STREAMS(all) CRANK_CLEANUP_(nets_drop_all) nets_streams all = { { NULL } }
+
+/* NETS_TASK server = crank_spawn(...): a task that ends with the block it is declared in, and whose failure does not end
+ * the block, as that of a group's child does. nets_await(server) gives its result. */
+static inline long nets_await_(crank_task **variable)
+{
+    crank_task *task = *variable;
+    *variable = NULL;
+    return crank_await(task);
+}
+#define nets_await(variable) nets_await_(&(variable))
+static inline void nets_end_task(crank_task **variable)
+{
+    crank_cancel(*variable);
+    (void)nets_await_(variable);
+}
+#define NETS_TASK CRANK_CLEANUP_(nets_end_task) crank_task *
+
 /* Let every task that can run do so, and what is on its way arrive. */
 static inline int nets_settle(void) { return crank_sleep(0.005); }
+
+/* Wait until so many of the listener's connections are served. A second is enough, but where memory stays short. */
+static inline int nets_await_connections(const crank_listener *l, size_t count)
+{
+    for (int i = 0; crank_listener_connections(l) != count; i++) {
+        if (i == 10000)
+            return -ETIMEDOUT;
+        crank_try(crank_sleep(i < 1000 ? 0 : 0.001));
+    }
+    return 0;
+}
 
 /* How often the text has the part. */
 static inline size_t nets_count(const char *text, const char *part)
