@@ -36,16 +36,16 @@ TEST_EACH_BACKEND(accept, of_two_tasks_gives_the_first_connection_to_the_first)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     char letters[2] = "";
-    crank_task *first = crank_spawn(take_one, l, &letters[0]);
-    crank_task *second = crank_spawn(take_one, l, &letters[1]);
+    NETS_TASK first = crank_spawn(take_one, l, &letters[0]);
+    NETS_TASK second = crank_spawn(take_one, l, &letters[1]);
     crank_try(nets_settle());
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     crank_try(say(a, "a"));
-    crank_try(crank_await(first));
+    crank_try(crank_within(nets_patience(), (int)nets_await(first)));
     EXPECT(!crank_done(second));
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     crank_try(say(b, "b"));
-    crank_try(crank_await(second));
+    crank_try(crank_within(nets_patience(), (int)nets_await(second)));
     EXPECT_EQ(letters[0], 'a');
     EXPECT_EQ(letters[1], 'b');
     return 0;
@@ -55,10 +55,10 @@ TEST_EACH_BACKEND(accept, that_is_cancelled_leaves_the_connection_to_the_next)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     char letter = 0;
-    crank_task *cancelled = crank_spawn(take_one, l, &letter);
+    NETS_TASK cancelled = crank_spawn(take_one, l, &letter);
     crank_try(nets_settle());
     EXPECT_EQ(crank_cancel(cancelled), 0);
-    EXPECT_EQ(crank_await(cancelled), -ECANCELED);
+    EXPECT_EQ(nets_await(cancelled), -ECANCELED);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     crank_try(say(a, "a"));
     crank_try(take_one(l, &letter));
@@ -71,8 +71,8 @@ TEST_EACH_BACKEND(accept, cancelled_when_it_has_been_woken_leaves_the_connection
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     char lost = 0, letter = 0;
-    crank_task *first = crank_spawn(take_one, l, &lost);
-    crank_task *second = crank_spawn(take_one, l, &letter);
+    NETS_TASK first = crank_spawn(take_one, l, &lost);
+    NETS_TASK second = crank_spawn(take_one, l, &letter);
     crank_try(nets_settle());
     crank_task *connecting = crank_spawn(nets_connect, l);
     while (l->waiters.head && cr_task_handle(l->waiters.head) == first)
@@ -80,9 +80,9 @@ TEST_EACH_BACKEND(accept, cancelled_when_it_has_been_woken_leaves_the_connection
     EXPECT_EQ(crank_cancel(first), 0);
     CRANK_AUTO_STREAM crank_stream *a = crank_try(crank_await_ptr(connecting));
     crank_try(say(a, "a"));
-    crank_try(crank_await(second));
+    crank_try(crank_within(nets_patience(), (int)nets_await(second)));
     EXPECT_EQ(letter, 'a');
-    EXPECT_EQ(crank_await(first), -ECANCELED);
+    EXPECT_EQ(nets_await(first), -ECANCELED);
     return 0;
 }
 
@@ -123,14 +123,14 @@ TEST_EACH_BACKEND(accept, that_fails_lets_the_next_that_waits_try)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     char first = 0, second = 0;
-    crank_task *fails = crank_spawn(take_one, l, &first);
-    crank_task *takes = crank_spawn(take_one, l, &second);
+    NETS_TASK fails = crank_spawn(take_one, l, &first);
+    NETS_TASK takes = crank_spawn(take_one, l, &second);
     crank_try(nets_settle());
     nets_fail_accepts(EMFILE, 1);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     crank_try(say(a, "a"));
-    EXPECT_EQ(crank_await(fails), -EMFILE);
-    crank_try(crank_within(1, crank_await(takes)));
+    EXPECT_EQ(nets_await(fails), -EMFILE);
+    crank_try(crank_within(1, nets_await(takes)));
     EXPECT_EQ(second, 'a');
     return 0;
 }
@@ -186,12 +186,12 @@ static int accept_errno(crank_listener *l)
 TEST_EACH_BACKEND(accept, fails_once_the_listener_is_stopped)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *a = crank_spawn(accept_errno, l);
-    crank_task *b = crank_spawn(accept_errno, l);
+    NETS_TASK a = crank_spawn(accept_errno, l);
+    NETS_TASK b = crank_spawn(accept_errno, l);
     crank_try(nets_settle());
     EXPECT_EQ(crank_listener_stop(l, 0), 0);
-    EXPECT_EQ(crank_await(a), -ESHUTDOWN);
-    EXPECT_EQ(crank_await(b), -ESHUTDOWN);
+    EXPECT_EQ(nets_await(a), -ESHUTDOWN);
+    EXPECT_EQ(nets_await(b), -ESHUTDOWN);
     EXPECT_EQ(accept_errno(l), -ESHUTDOWN);
     EXPECT_CONTAINS(crank_error(), "was stopped");
     return 0;
@@ -219,14 +219,8 @@ TEST_EACH_BACKEND(accept, knows_the_peers_address_also_when_the_peer_has_gone)
 
 /* ---- Many at once ---- */
 
-enum { FLOOD = 300 };
+enum { FLOOD = NETS_STREAMS_MAX };
 
-static int connect_many(crank_listener *l, crank_stream **streams)
-{
-    for (int i = 0; i < FLOOD; i++)
-        streams[i] = nets_connect(l);
-    return 0;
-}
 static int accept_for_ever(crank_listener *l, int *accepted)
 {
     for (;;) {
@@ -240,9 +234,10 @@ static int accept_for_ever(crank_listener *l, int *accepted)
 TEST_SIM(accept, of_a_flood_lets_a_timer_run_on_time)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_stream **streams = test_memory(FLOOD * sizeof *streams);
+    NETS_STREAMS(streams);
     int accepted = 0;
-    crank_try(connect_many(l, streams));
+    for (int i = 0; i < FLOOD; i++)
+        streams.at[i] = nets_connect(l);
     CRANK_GROUP(servers);
     crank_group_spawn(&servers, accept_for_ever, l, &accepted);
     double before = crank_time();
@@ -251,9 +246,7 @@ TEST_SIM(accept, of_a_flood_lets_a_timer_run_on_time)
     crank_try(crank_sleep(0.25));
     EXPECT_NEAR(crank_time() - before, 0.25, 1e-9);
     EXPECT_EQ(accepted, FLOOD);
-    for (int i = 0; i < FLOOD; i++)
-        crank_try(crank_close(streams[i]));
-    return 0;
+    return nets_close_all(&streams);
 }
 
 static int accept_until_cancelled(crank_listener *listener) { return crank_close(crank_try(crank_accept(listener))); }
@@ -262,16 +255,15 @@ static int accept_until_cancelled(crank_listener *listener) { return crank_close
 TEST_EACH_BACKEND(listener, that_is_closed_has_given_its_port_back)
 {
     char address[64];
-    crank_listener *first = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_AUTO_LISTENER crank_listener *first = crank_try(crank_listen("127.0.0.1:0"));
     snprintf(address, sizeof address, "%s", crank_listener_address(first, 0));
     crank_task *waiter = crank_spawn(accept_until_cancelled, first);
-    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(crank_sleep(0.001), 0);
     crank_cancel(waiter);
     EXPECT_EQ(crank_await(waiter), -ECANCELED);
-    EXPECT_EQ(crank_close(first), 0);
+    EXPECT_EQ(crank_finish(first), 0);
     CRANK_AUTO_LISTENER crank_listener *second = crank_listen(address);
     EXPECT(second);
-    crank_stream *client = crank_try(crank_connect(address));
-    crank_try(crank_close(crank_try(crank_accept(second))));
-    return crank_close(client);
+    CRANK_AUTO_STREAM crank_stream *client = crank_try(crank_connect(address));
+    return crank_close(crank_try(crank_accept(second)));
 }
