@@ -31,14 +31,29 @@ static int begin(struct scene *s, double linger)
     crank_try(crank_printf(s->client, "upload\n"));
     return crank_flush(s->client);
 }
+static int await_server(struct scene *s)
+{
+    crank_task *server = s->server;
+    s->server = NULL;
+    return (int)crank_await(server);
+}
 static int end(struct scene *s)
 {
-    (void)crank_close(s->client);
+    (void)crank_finish(s->client);
     crank_try(crank_listener_stop(s->listener, 0));
-    EXPECT_EQ(crank_await(s->server), 0);
+    EXPECT_EQ(await_server(s), 0);
     EXPECT_EQ(crank_listener_connections(s->listener), 0);
-    return crank_close(s->listener);
+    return crank_finish(s->listener);
 }
+/* What a test that ends early has left. */
+static void drop(struct scene *s)
+{
+    crank_cancel(s->server);
+    (void)await_server(s);
+    (void)crank_finish(s->client);
+    (void)crank_finish(s->listener);
+}
+#define SCENE(s) CRANK_CLEANUP_(drop) struct scene s = { NULL }
 static int await_no_connection(const struct scene *s)
 {
     while (crank_listener_connections(s->listener) > 0)
@@ -48,7 +63,7 @@ static int await_no_connection(const struct scene *s)
 
 TEST_EACH_BACKEND(serve, answers_a_peer_whose_upload_it_does_not_read)
 {
-    struct scene s;
+    SCENE(s);
     crank_try(begin(&s, 0));
     char *upload = test_memory(UPLOAD);
     for (int i = 0; i < 10; i++) { /* in pieces: some come when the handler has returned */
@@ -63,11 +78,10 @@ TEST_EACH_BACKEND(serve, answers_a_peer_whose_upload_it_does_not_read)
 
 TEST_EACH_BACKEND(serve, waits_for_no_peer_that_has_ended)
 {
-    struct scene s;
+    SCENE(s);
     crank_try(begin(&s, 1000));
     EXPECT_STR(nets_line(s.client), "too large");
-    crank_try(crank_close(s.client));
-    s.client = NULL;
+    crank_try(crank_finish(s.client));
     crank_try(await_no_connection(&s));
     return end(&s);
 }
@@ -76,7 +90,7 @@ TEST_SIM(serve, lingers_for_2_seconds_with_a_peer_that_does_not_end)
 {
     static const double lingers[] = { 0, 5, 0.5 };
     for (size_t i = 0; i < CRANK_COUNT(lingers); i++) {
-        struct scene s;
+        SCENE(s);
         crank_try(begin(&s, lingers[i]));
         EXPECT_STR(nets_line(s.client), "too large");
         nets_expect_end(s.client);
@@ -91,7 +105,7 @@ TEST_SIM(serve, lingers_for_2_seconds_with_a_peer_that_does_not_end)
 
 TEST_EACH_BACKEND(serve, lingers_for_256_kib)
 {
-    struct scene s;
+    SCENE(s);
     crank_try(begin(&s, 1000));
     char *upload = test_memory(HUGE_UPLOAD);
     int err = crank_write(s.client, upload, HUGE_UPLOAD);
@@ -102,7 +116,7 @@ TEST_EACH_BACKEND(serve, lingers_for_256_kib)
 
 TEST_EACH_BACKEND(serve, with_a_negative_linger_closes_at_once)
 {
-    struct scene s;
+    SCENE(s);
     crank_try(begin(&s, -1));
     EXPECT_STR(nets_line(s.client), "too large");
     crank_try(crank_sleep(0.001));
@@ -113,16 +127,16 @@ TEST_EACH_BACKEND(serve, with_a_negative_linger_closes_at_once)
 TEST_EACH_BACKEND(serve, that_is_stopped_or_cancelled_lingers_no_longer)
 {
     for (int cancelled = 0; cancelled < 2; cancelled++) {
-        struct scene s;
+        SCENE(s);
         crank_try(begin(&s, 1000));
         EXPECT_STR(nets_line(s.client), "too large");
         nets_expect_end(s.client);
         EXPECT_EQ(crank_listener_connections(s.listener), 1);
         crank_try(cancelled ? crank_cancel(s.server) : crank_listener_stop(s.listener, 0));
-        EXPECT_EQ(crank_await(s.server), cancelled ? -ECANCELED : 0);
+        EXPECT_EQ(await_server(&s), cancelled ? -ECANCELED : 0);
         EXPECT_EQ(crank_listener_connections(s.listener), 0);
-        crank_try(crank_close(s.client));
-        crank_try(crank_close(s.listener));
+        crank_try(crank_finish(s.client));
+        crank_try(crank_finish(s.listener));
     }
     return 0;
 }
@@ -148,7 +162,7 @@ TEST_SIM(serve, gives_a_peer_that_does_not_read_2_seconds)
     uint64_t written = 0, before = 1;
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, serve_filling, l, &written);
-    crank_stream *client = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
     while (written != before) {
         before = written;
         crank_try(crank_sleep(0.011));
@@ -162,7 +176,7 @@ TEST_SIM(serve, gives_a_peer_that_does_not_read_2_seconds)
     while ((n = crank_read(client, test_memory(PIECE), PIECE)) > 0)
         ;
     EXPECT_EQ(n, -ECONNRESET);
-    (void)crank_close(client);
+    (void)crank_finish(client);
     crank_try(crank_listener_stop(l, 0));
     return (int)crank_await(server);
 }
