@@ -13,9 +13,11 @@ static int serve_few(crank_listener *l, size_t most)
 TEST_EACH_BACKEND(serve, beyond_connections_max_serves_the_next_when_one_has_ended)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *c = nets_connect(l);
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, serve_few, l, (size_t)2);
-    crank_stream *a = nets_connect(l), *b = nets_connect(l), *c = nets_connect(l);
     crank_try(nets_expect_echo(a));
     crank_try(nets_expect_echo(b));
     crank_try(crank_printf(c, "third\n"));
@@ -23,11 +25,11 @@ TEST_EACH_BACKEND(serve, beyond_connections_max_serves_the_next_when_one_has_end
     crank_try(nets_settle());
     EXPECT_EQ(crank_listener_connections(l), 2);
     EXPECT_EQ(crank_within(0.002, crank_read_line(c, (char[20]){ 0 }, 20)), -ETIMEDOUT);
-    crank_try(crank_close(a));
+    crank_try(crank_finish(a));
     EXPECT_STR(nets_line(c), "third");
     EXPECT_EQ(crank_listener_connections(l), 2);
-    crank_try(crank_close(b));
-    crank_try(crank_close(c));
+    crank_try(crank_finish(b));
+    crank_try(crank_finish(c));
     crank_try(crank_listener_stop(l, 1));
     return (int)crank_await(server);
 }
@@ -63,13 +65,13 @@ TEST_CHECKS(serve, of_null_is_a_check, "the listener is NULL") { return crank_se
 TEST_EACH_BACKEND(serve, ends_with_an_unknown_error_of_accept_and_ends_its_handlers)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(nets_serve_echo, l);
+    NETS_TASK server = crank_spawn(nets_serve_echo, l);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     crank_try(nets_expect_echo(a));
     nets_fail_accepts(EBADF, 1);
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     EXPECT(b);
-    EXPECT_EQ(crank_await(server), -EBADF);
+    EXPECT_EQ(nets_await(server), -EBADF);
     EXPECT_CONTAINS(crank_error(), "cannot serve 127.0.0.1:");
     nets_expect_end(a);
     return 0;
@@ -103,7 +105,8 @@ TEST_SIM(serve, short_of_descriptors_tries_again_every_tenth_of_a_second)
 TEST_EACH_BACKEND(serve, short_of_descriptors_ends_what_waits_and_serves_what_comes_later)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_stream *a = nets_connect(l), *b = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     nets_fail_accepts(EMFILE, 1);
     test_capture();
     CRANK_GROUP(servers);
@@ -116,8 +119,8 @@ TEST_EACH_BACKEND(serve, short_of_descriptors_ends_what_waits_and_serves_what_co
         crank_try(nets_expect_echo(s));
     crank_try(crank_listener_stop(l, 0)); /* ends the rest too */
     EXPECT_EQ(crank_await(server), 0);
-    crank_try(crank_close(a));
-    return crank_close(b);
+    crank_try(crank_finish(a));
+    return crank_finish(b);
 }
 TEST_SIM(serve, short_of_descriptors_can_be_stopped_at_once_and_cancelled)
 {
