@@ -24,18 +24,16 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_ends_when_its_handlers_have)
 TEST_EACH_BACKEND(serve, that_is_cancelled_with_connections_not_begun_ends_them)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_stream *clients[20];
+    NETS_STREAMS(clients);
     for (int i = 0; i < 20; i++)
-        clients[i] = nets_connect(l);
+        clients.at[i] = nets_connect(l);
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
     crank_try(crank_sleep(0));
     EXPECT_EQ(crank_cancel(server), 0);
     EXPECT_EQ(crank_await(server), -ECANCELED);
     EXPECT_EQ(crank_listener_connections(l), 0);
-    for (int i = 0; i < 20; i++)
-        crank_try(crank_close(clients[i]));
-    return 0;
+    return nets_close_all(&clients);
 }
 
 TEST_SIM(serve, that_is_stopped_cancels_an_idle_handler_after_the_grace)
@@ -60,12 +58,12 @@ TEST_EACH_BACKEND(serve, that_is_stopped_ends_with_its_last_handler)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
-    crank_stream *s = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     crank_try(nets_expect_echo(s));
     crank_try(crank_listener_stop(l, CRANK_FOREVER));
     crank_try(nets_expect_echo(s));
     EXPECT(!crank_done(server));
-    crank_try(crank_close(s));
+    crank_try(crank_finish(s));
     EXPECT_EQ(crank_await(server), 0);
     return 0;
 }
@@ -83,20 +81,19 @@ TEST_SIM(serve, stopped_again_ends_at_the_earlier_of_both_ends)
         { 3, 2, CRANK_FOREVER, 3 } };
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        CRANK_GROUP(servers);
-        crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
-        crank_task *other = crank_spawn(nets_serve_echo, l);
+        NETS_TASK server = crank_spawn(nets_serve_echo, l);
+        NETS_TASK other = crank_spawn(nets_serve_echo, l);
         CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
         CRANK_AUTO_STREAM crank_stream *t = nets_connect(l);
         crank_try(nets_expect_echo(s));
         crank_try(nets_expect_echo(t));
         double before = crank_time();
-        crank_task *later = crank_spawn(stop_later, l, rows[i].after, rows[i].then);
+        NETS_TASK later = crank_spawn(stop_later, l, rows[i].after, rows[i].then);
         crank_try(crank_listener_stop(l, rows[i].grace));
-        EXPECT_EQ(crank_await(server), 0);
-        EXPECT_EQ(crank_await(other), 0);
+        EXPECT_EQ(nets_await(server), 0);
+        EXPECT_EQ(nets_await(other), 0);
         EXPECT_NEAR(crank_time() - before, rows[i].end, 1e-9);
-        crank_try(crank_await(later));
+        crank_try(nets_await(later));
     }
     return 0;
 }
@@ -114,8 +111,7 @@ TEST_EACH_BACKEND(listener, wait_stop_lets_a_handler_end_by_itself)
     crank_task *server = crank_group_spawn(&servers, serve_goodbye, l);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
-    while (crank_listener_connections(l) < 2)
-        crank_try(crank_sleep(0));
+    crank_try(nets_await_connections(l, 2));
     crank_try(crank_listener_stop(l, 10));
     EXPECT_STR(nets_line(a), "goodbye");
     EXPECT_STR(nets_line(b), "goodbye");
@@ -128,8 +124,9 @@ static int wait_stop(crank_listener *l) { return crank_listener_wait_stop(l); }
 TEST_EACH_BACKEND(listener, wait_stop_can_be_cancelled)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *a = crank_spawn(wait_stop, l);
-    crank_task *b = crank_spawn(wait_stop, l);
+    CRANK_GROUP(waiting);
+    crank_task *a = crank_group_spawn(&waiting, wait_stop, l);
+    crank_task *b = crank_group_spawn(&waiting, wait_stop, l);
     crank_try(crank_sleep(0));
     EXPECT_EQ(crank_cancel(a), 0);
     EXPECT_EQ(crank_await(a), -ECANCELED);
@@ -167,14 +164,13 @@ TEST_SIM(serve, stopped_in_the_turn_of_the_last_handlers_end_gives_0)
     static const double graces[] = { 0, 1, CRANK_FOREVER };
     for (size_t i = 0; i < CRANK_COUNT(graces); i++) {
         CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *first = i % 2 ? crank_spawn(stop_later, l, 1.0, graces[i]) : NULL;
-        CRANK_GROUP(servers);
-        crank_task *server = crank_group_spawn(&servers, serve_end_after, l, 1.0);
+        NETS_TASK first = i % 2 ? crank_spawn(stop_later, l, 1.0, graces[i]) : NULL;
+        NETS_TASK server = crank_spawn(serve_end_after, l, 1.0);
         CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
         EXPECT(s);
-        crank_task *last = first ? NULL : crank_spawn(stop_later, l, 1.0, graces[i]);
-        EXPECT_EQ(crank_await(server), 0);
-        crank_try(crank_await(first ? first : last));
+        NETS_TASK last = first ? NULL : crank_spawn(stop_later, l, 1.0, graces[i]);
+        EXPECT_EQ(nets_await(server), 0);
+        crank_try(i % 2 ? nets_await(first) : nets_await(last));
         EXPECT_EQ(crank_listener_connections(l), 0);
     }
     return 0;
@@ -186,8 +182,7 @@ TEST_SIM(serve, whose_grace_ends_in_the_turn_of_the_last_handlers_end_gives_0)
     crank_task *server = crank_group_spawn(&servers, serve_end_after, l, 2.0);
     CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     EXPECT(s);
-    while (crank_listener_connections(l) < 1)
-        crank_try(crank_sleep(0));
+    crank_try(nets_await_connections(l, 1));
     crank_try(crank_listener_stop(l, 2));
     EXPECT_EQ(crank_await(server), 0);
     return 0;
@@ -196,13 +191,14 @@ TEST_SIM(serve, whose_grace_ends_in_the_turn_of_the_last_handlers_end_gives_0)
 TEST_EACH_BACKEND(serve, by_two_tasks_of_one_listener_ends_both_when_it_is_stopped)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *a = crank_spawn(nets_serve_echo, l);
-    crank_task *b = crank_spawn(nets_serve_echo, l);
-    crank_stream *clients[10];
+    NETS_STREAMS(clients);
+    CRANK_GROUP(servers);
+    crank_task *a = crank_group_spawn(&servers, nets_serve_echo, l);
+    crank_task *b = crank_group_spawn(&servers, nets_serve_echo, l);
     for (int i = 0; i < 10; i++)
-        clients[i] = nets_connect(l);
+        clients.at[i] = nets_connect(l);
     for (int i = 0; i < 10; i++)
-        crank_try(nets_expect_echo(clients[i]));
+        crank_try(nets_expect_echo(clients.at[i]));
     EXPECT_EQ(crank_listener_connections(l), 10);
     EXPECT_EQ(crank_cancel(a), 0);
     EXPECT_EQ(crank_await(a), -ECANCELED);
@@ -211,9 +207,7 @@ TEST_EACH_BACKEND(serve, by_two_tasks_of_one_listener_ends_both_when_it_is_stopp
     crank_try(crank_listener_stop(l, 0));
     EXPECT_EQ(crank_await(b), 0);
     EXPECT_EQ(crank_listener_connections(l), 0);
-    for (int i = 0; i < 10; i++)
-        crank_try(crank_close(clients[i]));
-    return 0;
+    return nets_close_all(&clients);
 }
 
 static int refuse_to_end(crank_stream *peer)
