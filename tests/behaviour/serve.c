@@ -142,11 +142,12 @@ TEST_EACH_BACKEND(serve, takes_a_peers_going_for_no_failure)
     test_capture();
     EXPECT_STR(tell(l, "b"), "end");
     EXPECT_STR(tell(l, "x"), "end");
-    crank_stream *s = nets_connect(l);
+    CRANK_AUTO_STREAM crank_stream *s = nets_connect(l);
     crank_try(crank_printf(s, "no newline"));
     crank_try(crank_flush(s));
     crank_try(nets_settle());
-    crank_try(nets_reset(s));
+    nets_abort(s);
+    crank_try(crank_finish(s));
     crank_try(nets_settle());
     EXPECT_STR(tell(l, "echo"), "echo\n");
     EXPECT_STR(test_captured(), "");
