@@ -146,10 +146,10 @@ TEST_SIM(sim_hosts, have_a_bandwidth_between_them)
     static char block[1000000];
     crank_task *task = crank_sim_host("sink", sink_server);
     crank_try(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .bandwidth = 1000000 }));
-    crank_stream *s = crank_try(crank_connect("sink:9"));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("sink:9"));
     double start = crank_time();
     crank_try(crank_write(s, block, sizeof block));
-    crank_try(crank_close(s));
+    crank_try(crank_finish(s));
     crank_try(crank_await(task));
     EXPECT_NEAR(crank_time() - start, 1.0, 0.001);
     return 0;
