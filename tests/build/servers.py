@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful
+# builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful examples/look_16_httpd
 """The servers and tools of examples/servers, and the server of examples/look, as programs beside which others run: what
 their clients get, what the terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for
 a clock but with a limit."""
 import contextlib
+import http.client
 import os
 import pty
 import re
@@ -378,6 +379,45 @@ def look_13_ends_gracefully(backend):
         expect(program.process.wait(), 0)
         with contextlib.suppress(OSError):  # the terminal's other end is closed
             expect(terminal.readline(), b"")
+
+
+# ---- look/16 ------------------------------------------------------------------------------------------------------
+
+
+def ask(method, path, body=None):
+    """Status and text of one answer of look/16; None while nothing listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except ConnectionRefusedError:
+        return None
+    finally:
+        connection.close()
+
+
+@test
+def look_16_answers_and_ends(backend):
+    """Its port is always 8080, and where another has it the program ends: then it is started again."""
+    ends = time.monotonic() + LIMIT
+    while True:
+        with tempfile.TemporaryDirectory() as folder, Program(backend, "look_16_httpd", cwd=folder) as program:
+            os.mkdir(os.path.join(folder, "public"))
+            with open(os.path.join(folder, "public", "page.txt"), "w", encoding="ascii") as page:
+                page.write("a page\n")
+            while not (hello := ask("GET", "/hello?name=a%20b")) and program.process.poll() is None:
+                time.sleep(0.01)
+            if hello and program.process.poll() is None:
+                expect(hello, (200, "Hello, a b!\n"))
+                expect(ask("POST", "/upload", b"x" * 300000), (200, "300000 bytes\n"))
+                expect(ask("GET", "/page.txt"), (200, "a page\n"))
+                expect(ask("GET", "/../page.txt")[0] // 100, 4)
+                program.signal(signal.SIGINT)
+                expect(program.end()[1], 130)
+                return
+        if time.monotonic() > ends:
+            raise AssertionError("port 8080 stays in use")
 
 
 # ---- shell --------------------------------------------------------------------------------------------------------
