@@ -280,8 +280,8 @@ static bool is_peer(const contender *one) { return one->folder && !one->bar; }
 /* Does a run that takes so long stand alone? */
 static bool is_slow(const command *c, const contender *one, const workload *w, double seconds)
 {
-    bool all = c->with_peers && !c->any_chosen;
-    return (one->folder || all) && !c->runs && !network_of(w) && seconds > SLOW_RUN;
+    bool all = c->with_peers && !c->any_chosen && !c->runs;
+    return (one->folder || all) && !network_of(w) && seconds > SLOW_RUN;
 }
 
 /* How often a peer may run in this workload, so that as often in all that follow fits into the session. */
