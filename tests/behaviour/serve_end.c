@@ -56,8 +56,10 @@ static void drop(struct scene *s)
 #define SCENE(s) CRANK_CLEANUP_(drop) struct scene s = { NULL }
 static int await_no_connection(const struct scene *s)
 {
-    while (crank_listener_connections(s->listener) > 0)
+    for (double until = crank_time() + nets_patience(); crank_listener_connections(s->listener) > 0;) {
+        EXPECT(crank_time() < until);
         crank_try(crank_sleep(0.001));
+    }
     return 0;
 }
 
@@ -202,6 +204,17 @@ TEST_SIM(serve, sends_the_rest_to_a_peer_that_reads_slowly)
     return (int)crank_await(server);
 }
 
+/* Until the handler writes no more, for its peer does not read. */
+static int await_full(const uint64_t *written)
+{
+    double until = crank_time() + nets_patience();
+    for (uint64_t before = 0; *written == 0 || *written != before;) {
+        EXPECT(crank_time() < until);
+        before = *written;
+        crank_try(crank_sleep(0.02));
+    }
+    return 0;
+}
 static int fill_and_wait(crank_stream *peer, uint64_t *written)
 {
     crank_try(fill(peer, written));
@@ -214,14 +227,11 @@ static int serve_filling_and_waiting(crank_listener *l, uint64_t *written)
 TEST_EACH_BACKEND(serve, that_is_cancelled_resets_a_connection_whose_bytes_it_drops)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    uint64_t written = 0, before = 1, read = 0;
+    uint64_t written = 0, read = 0;
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, serve_filling_and_waiting, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
-    for (int i = 0; i < 100 && (written == 0 || written != before); i++) {
-        before = written;
-        crank_try(crank_sleep(0.02));
-    }
+    crank_try(await_full(&written));
     crank_cancel(server);
     EXPECT_EQ(crank_await(server), -ECANCELED);
     static char piece[64 * 1024];
@@ -236,15 +246,12 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_resets_a_connection_whose_bytes_it_dr
 TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    uint64_t written = 0, before = 1;
+    uint64_t written = 0;
     CRANK_GROUP(servers);
     crank_task *server = crank_group_spawn(&servers, serve_filling, l, &written);
     CRANK_AUTO_STREAM crank_stream *client = nets_connect(l);
     EXPECT(client);
-    while (written == 0 || written != before) {
-        before = written;
-        crank_try(crank_sleep(0.02));
-    }
+    crank_try(await_full(&written));
     crank_try(crank_listener_stop(l, 0));
     EXPECT_EQ(crank_await(server), 0);
     EXPECT_EQ(crank_listener_connections(l), 0);

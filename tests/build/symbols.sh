@@ -32,7 +32,7 @@ no_foreign_names() {
     nm --defined-only -g "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_' | none_left
 }
 headers() {
-    printf '#include <crank%s.h>\n' '' /loop /explore /sim | gcc -std=gnu11 -Iinclude -E -P -x c -
+    printf '#include <crank%s.h>\n' '' /loop /explore /sim /layer | gcc -std=gnu11 -Iinclude -E -P -x c -
 }
 # Every prototype of the headers is there, and nothing is there that no header declares.
 headers_match() {
