@@ -330,7 +330,7 @@ TEST_EACH_BACKEND(connect, waits_for_room_in_a_unix_sockets_backlog)
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = crank_spawn(connect_and_close, address);
     crank_try(crank_sleep(0));
-    crank_try(accept_and_close(l, CLIENTS));
+    crank_try(crank_within(nets_patience(), accept_and_close(l, CLIENTS)));
     for (int i = 0; i < CLIENTS; i++)
         crank_try(crank_await(clients[i]));
     return 0;
