@@ -265,5 +265,6 @@ TEST_EACH_BACKEND(listener, that_is_closed_has_given_its_port_back)
     CRANK_AUTO_LISTENER crank_listener *second = crank_listen(address);
     EXPECT(second);
     CRANK_AUTO_STREAM crank_stream *client = crank_try(crank_connect(address));
+    EXPECT(client);
     return crank_close(crank_try(crank_accept(second)));
 }

@@ -79,7 +79,8 @@ static inline int nets_reset(crank_stream *s)
     return crank_close(s);
 }
 
-/* NETS_STREAMS(all): streams of a test, closed at the end of its block. Declare it before a group whose tasks use them. */
+/* NETS_STREAMS(all): streams of a test, closed at the end of its block. Declare it before a group whose tasks use
+ * them. */
 enum { NETS_STREAMS_MAX = 300 };
 typedef struct nets_streams {
     crank_stream *at[NETS_STREAMS_MAX];
@@ -96,8 +97,8 @@ static inline int nets_close_all(nets_streams *all)
 static inline void nets_drop_all(nets_streams *all) { (void)nets_close_all(all); }
 #define NETS_STREAMS(all) CRANK_CLEANUP_(nets_drop_all) nets_streams all = { { NULL } }
 
-/* NETS_TASK server = crank_spawn(...): a task that ends with the block it is declared in, and whose failure does not end
- * the block, as that of a group's child does. nets_await(server) gives its result. */
+/* NETS_TASK server = crank_spawn(...): a task that ends with the block it is declared in, and whose failure does not
+ * end the block, as that of a group's child does. nets_await(server) gives its result. */
 static inline long nets_await_(crank_task **variable)
 {
     crank_task *task = *variable;

@@ -53,7 +53,7 @@ static void drop(struct scene *s)
     (void)crank_finish(s->client);
     (void)crank_finish(s->listener);
 }
-#define SCENE(s) CRANK_CLEANUP_(drop) struct scene s = { NULL }
+#define SCENE(s) CRANK_CLEANUP_(drop) struct scene s = { 0 }
 static int await_no_connection(const struct scene *s)
 {
     for (double until = crank_time() + nets_patience(); crank_listener_connections(s->listener) > 0;) {
