@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const cr_sys *const sys = &cr_sys_real;
@@ -208,6 +209,28 @@ static void wait_on_epoll(int64_t span)
     EXPECT_EQ(sys->close(NULL, ready), 0);
     EXPECT_EQ(sys->close(NULL, set), 0);
 }
+static int spawn_true(int *ret_pidfd)
+{
+    static const char *const arguments[] = { "true", NULL };
+    static const int descriptors[] = { -1, -1, -1 };
+    const cr_spawn asked = { .file = "true", .arguments = arguments, .descriptors = descriptors, .count = 3 };
+    return sys->spawn(NULL, &asked, ret_pidfd);
+}
+TEST(sys, a_program_that_could_not_be_waited_for_is_ended)
+{
+    int pidfd = -1;
+    refuse(SYS_pidfd_open, 0, EMFILE);
+    EXPECT_EQ(spawn_true(&pidfd), -EMFILE);
+    EXPECT(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+TEST(sys, a_program_that_is_gone_before_it_is_known_is_no_child)
+{
+    int pidfd = -1;
+    refuse(SYS_pidfd_open, 0, ESRCH);
+    EXPECT_EQ(spawn_true(&pidfd), -ECHILD);
+    EXPECT(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
 TEST(sys, a_wait_is_never_too_short) { wait_on_epoll(1100000); }
 TEST(sys, nor_by_a_kernel_that_counts_in_milliseconds)
 {
