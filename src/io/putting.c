@@ -119,13 +119,15 @@ static bool has_room(const cr_transport *t, size_t size)
     return before == 0 || size <= t->high - (before < t->high ? before : t->high);
 }
 
-/* One wait until at most so many bytes are unsent below; it may end before. */
+/* One wait until at most so many bytes are unsent below; it may end before. A stream below that has
+ * lost bytes has none unsent, and says why. */
 int cr_putting_progress(const cr_caller *w, crank_stream *stream, size_t most)
 {
     cr_transport *t = cr_transport_of(stream);
     cr_putting_all(t);
     int err = broken(t);
-    if (err == 0 && stream->below && cr_putting_unsent(stream) > most)
+    const crank_stream *below = stream->below;
+    if (err == 0 && below && (below->lost || cr_putting_unsent(stream) > most))
         err = stream->below->type->progress(w, stream->below, most);
     if (err < 0 && err != -ECANCELED && err != -ETIMEDOUT && !t->send_error && !t->ended) {
         cr_putting_break(t, err);
@@ -314,8 +316,9 @@ int cr_putting_flush(const cr_caller *w, crank_stream *stream)
         return cr_stream_failed(stream, "write", err);
     if (!stream->below)
         return 0;
-    while (err == 0 && cr_putting_unsent(stream) > 0)
+    do
         err = cr_putting_progress(w, stream, 0);
+    while (err == 0 && cr_putting_unsent(stream) > 0);
     err = cr_transport_ended_or(t, (int)cr_visit_end(&visit, err));
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }

@@ -79,6 +79,7 @@ TEST_VEILS(transport, keeps_the_lines_of_ten_writers_whole_beside_a_reader)
 }
 
 enum { MUCH = 1 << 20 };
+#define FILLING 0.05 /* what a kernel takes of it is written well before so many seconds */
 static int write_much(crank_stream *stream) { return crank_write(stream, filled(MUCH, 'm'), MUCH); }
 
 TEST_VEILS(transport, lets_both_write_much_before_they_read)
@@ -98,7 +99,7 @@ TEST_VEILS(transport, holds_no_more_than_its_limit_and_a_piece_for_a_peer_that_d
     CRANK_GROUP(group);
     crank_set_write_limit(there, 8 * KIB);
     crank_group_spawn(&group, write_much, there);
-    crank_try(nets_settle());
+    crank_try(crank_sleep(FILLING));
     EXPECT(crank_unsent(there) >= 8 * KIB && crank_unsent(there) <= 8 * KIB + 16 * KIB);
     EXPECT_EQ(crank_write_now(there, "x", 1), -EAGAIN);
     crank_abort(there);
@@ -155,7 +156,7 @@ static int begin_calls(crank_task *tasks[4])
     tasks[1] = crank_spawn(write_large);
     tasks[2] = crank_spawn(write_small);
     tasks[3] = crank_spawn(flush_there);
-    return nets_settle();
+    return crank_sleep(FILLING);
 }
 
 TEST_VEILS(transport, aborted_ends_the_calls_of_all_others)
