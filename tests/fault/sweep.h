@@ -13,7 +13,8 @@ static inline void no_report(const crank_report *report, void *arg)
 
 typedef long scenario(void *arg);
 
-/* Run the scenario with its k-th call failing, for every k, in runs of these options. */
+/* Run the scenario with its k-th call failing, for every k, in runs of these options. Its argument is NULL in a run in
+ * which none fails. */
 static inline void sweep_with(scenario *fn, crank_options options, bool from_then)
 {
     long k = 0;
@@ -22,7 +23,7 @@ static inline void sweep_with(scenario *fn, crank_options options, bool from_the
     for (bool reached = true; reached; k++) {
         faults f;
         faults_init(&f, k + 1, from_then);
-        long result = cr_run_raw_on(&f.sys, &options, fn, NULL);
+        long result = cr_run_raw_on(&f.sys, &options, fn, &f);
         reached = f.failed > 0;
         if (result > 0 || result < -4095)
             test_fail(__FILE__, __LINE__, "call %ld failing gives %ld, which is no defined error", k + 1, result);
