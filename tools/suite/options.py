@@ -13,7 +13,8 @@ HELP = """./test [options] [NAME]...
   --all         the matrix: {matrix}
                 (hibernate: gcc again, the stack of every parked task put away at once; assurance: a sample of each
                 part of tests/assurance). At most 40 minutes on two cores
-  --long        --all, with all of tests/assurance and the slow tests, which only gcc runs
+  --long        --all, with gcc's sanitizers and no optimisation too, all of tests/assurance, and the slow tests, which
+                only gcc runs
   --only NAME   this configuration only (may be repeated); also {named}
   --failed      what failed when it was last run, where it failed
   --quick       gcc only
@@ -46,6 +47,8 @@ class Options:
     def configurations(self):
         if self.only:
             return [name for name in known.KNOWN if name in self.only]
+        if self.long:
+            return [name for name in known.KNOWN if name in known.LONG]
         if self.whole():
             return known.MATRIX
         return known.DEFAULT[:1] if self.quick or self.names else known.DEFAULT
@@ -60,7 +63,7 @@ def parse(words):
     while words:
         word = words.pop(0)
         if word in ("--help", "-h"):
-            print(HELP.format(matrix=" ".join(known.MATRIX), named=" ".join(c.name for c in known.NAMED)))
+            print(HELP.format(matrix=" ".join(known.MATRIX), named=" ".join(name for name in known.KNOWN if name not in known.MATRIX)))
             return None
         if word in ("--repeat", "--only"):
             if not words:
