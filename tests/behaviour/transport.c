@@ -293,7 +293,7 @@ static int serve_veiled(crank_listener *l, bool closes) { return crank_serve(l, 
 static int be_served(bool closes)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_veiled, l, closes);
+    NETS_TASK server = crank_spawn(serve_veiled, l, closes);
     CRANK_AUTO_STREAM crank_stream *client = crank_try(crank_connect(crank_listener_address(l, 0)));
     crank_try(veil_over(&client));
     crank_try(crank_printf(client, "hello\n"));
@@ -303,7 +303,7 @@ static int be_served(bool closes)
     nets_expect_end(client);
     crank_try(crank_finish(client));
     crank_try(crank_listener_stop(l, 1));
-    crank_try(crank_await(server));
+    crank_try(nets_await(server));
     EXPECT_EQ(veils.open, 0);
     return 0;
 }

@@ -63,7 +63,8 @@ def parse(words):
     while words:
         word = words.pop(0)
         if word in ("--help", "-h"):
-            print(HELP.format(matrix=" ".join(known.MATRIX), named=" ".join(name for name in known.KNOWN if name not in known.MATRIX)))
+            named = [name for name in known.KNOWN if name not in known.MATRIX]
+            print(HELP.format(matrix=" ".join(known.MATRIX), named=" ".join(named)))
             return None
         if word in ("--repeat", "--only"):
             if not words:
