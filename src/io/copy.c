@@ -115,7 +115,7 @@ static int copy(cr_caller *w, copying *c)
 int crank_copy(crank_stream *from, crank_stream *to, int64_t limit, int64_t *ret_copied)
 {
     cr_caller w;
-    int64_t copied;
+    int64_t copied = 0;
     copying c = { .from = from, .to = to, .left = limit < 0 ? INT64_MAX : limit };
     c.copied = ret_copied ? ret_copied : &copied;
     *c.copied = 0;
