@@ -17,11 +17,32 @@ static void *alloc(void *c, size_t size)
     return cr_sys_real.alloc(c, size);
 }
 
+/* What fails of giving the kernel buffers. */
+enum { NOTHING, MAPPING, ADVISING, REGISTERING };
+static int failing;
+static int registered;
+
+static void *map(void *c, size_t size) { return failing == MAPPING ? NULL : cr_sys_real.map(c, size); }
+static int advise(void *c, void *memory, size_t size, int advice)
+{
+    return failing == ADVISING && size == 4096 ? -ENOMEM : cr_sys_real.advise(c, memory, size, advice);
+}
+static int register_(void *c, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    registered += opcode == IORING_REGISTER_PBUF_RING;
+    if (failing == REGISTERING && opcode == IORING_REGISTER_PBUF_RING)
+        return -EINVAL;
+    return cr_sys_real.uring_register(c, fd, opcode, arg, n);
+}
+
 static crank_loop *open_limited(void)
 {
     static cr_sys sys;
     sys = cr_sys_real;
     sys.alloc = alloc;
+    sys.map = map;
+    sys.advise = advise;
+    sys.uring_register = register_;
     return open_with(&(crank_options){ .backend = CRANK_BACKEND_URING }, &sys);
 }
 
@@ -96,4 +117,18 @@ TEST(attached_uring, without_memory_for_another_buffer_a_receive_has_its_own)
     pass_to_all(loop, 2);
     pass_to_all(loop, 2);
     close_all(loop, 2);
+}
+
+TEST(attached_uring, without_buffers_of_the_kernels_receives_have_their_own)
+{
+    for (int what = MAPPING; what <= REGISTERING; what++) {
+        registered = 0;
+        failing = NOTHING;
+        crank_loop *loop = open_all(2);
+        failing = what;
+        pass_to_all(loop, 2);
+        pass_to_all(loop, 2);
+        EXPECT_EQ(registered, what == REGISTERING); /* once: it is not asked again */
+        close_all(loop, 2);
+    }
 }
