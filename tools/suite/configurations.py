@@ -26,6 +26,7 @@ class Configuration:
     examples: bool = False
     checks: bool = False                             # tests/build runs beside it
     as_kinds: bool = False                           # one program for all tests of a kind
+    without: tuple = ()                              # kinds of tests that say nothing new here
     waits: int = 1                                   # tests at a time, per core
     packages: list = field(default_factory=list)
 
@@ -46,14 +47,16 @@ ALL = [
     Configuration("gcc", examples=True, checks=True),
     # Its build again, the stack of every parked task put away at once.
     Configuration("hibernate", built_by="gcc", runner=["--timeout", "60"] + SIM,
-                  environment={"CRANK_HIBERNATE_AFTER": "1e-9"}),
+                  environment={"CRANK_HIBERNATE_AFTER": "1e-9"}, without=("http",)),
     Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True,
                   as_kinds=True),
     Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM, as_kinds=True),
     Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM, as_kinds=True),
-    Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true"] + LEAN, SIM, as_kinds=True),
-    Configuration("aarch64", ["--cross-file", "tests/aarch64.ini"] + LEAN + ["-Dc_args=-g1"],
-                  ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}, as_kinds=True),
+    Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true", "-Dweb=disabled"] + LEAN, SIM, as_kinds=True,
+                  without=("http", "explore")),
+    Configuration("aarch64", ["--cross-file", "tests/aarch64.ini", "-Dweb=disabled"] + LEAN + ["-Dc_args=-g1"],
+                  ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}, as_kinds=True,
+                  without=("http", "explore")),
 ]
 # Only when named: 04_tools.sh of tests/assurance runs the clang ones and valgrind; 09_coverage.sh runs all programs
 # unoptimised in a build that counts.

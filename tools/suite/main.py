@@ -68,7 +68,8 @@ class Work:
             self.assurance = choice.assurance()
             self.targets = None
             return
-        self.programs = choice.programs()
+        self.programs = {program: source for program, source in choice.programs().items()
+                         if program.partition("_")[0] not in self.built.without}
         self.checks = choice.checks() if self.built.checks else []
         self.examples = self.built.examples and choice.examples()
         self.targets = choice.targets()
@@ -105,6 +106,7 @@ class Work:
         self.programs = dict.fromkeys(kinds)
         if self.filters:
             self.only_tests = {kind: sorted(set(filters))[:250] for kind, filters in kinds.items()}
+        if self.filters or self.built.without:
             self.targets = ["tests/" + kind for kind in kinds]
 
     def filters_of(self, program):
