@@ -91,10 +91,12 @@ static int ask_counted(ends *l, int rounds)
     return 0;
 }
 
+static const char *ran_on;
 static long over_tcp(void *arg)
 {
     ends l = { 0 };
     (void)arg;
+    ran_on = crank_backend_name();
     crank_try(nets_pair(&l.a, &l.b));
     return ask_counted(&l, 1000);
 }
@@ -128,6 +130,8 @@ TEST(echo, takes_no_memory_on_epoll)
 TEST(echo, makes_one_send_and_no_receive_of_each_message_on_uring)
 {
     run_counted(CRANK_BACKEND_URING, over_tcp);
+    if (strcmp(ran_on, "uring") != 0)
+        test_skip("io_uring is not to be had here");
     EXPECT(counts.received <= 4); /* of what came before a task waited */
     EXPECT_EQ(counts.sent, 2000);
 }
