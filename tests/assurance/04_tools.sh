@@ -3,7 +3,7 @@
 # What the tools say of the code: nothing. AddressSanitizer with LeakSanitizer and UBSan have configurations of their
 # own in every ./test; here are ThreadSanitizer, MemorySanitizer, the checks of integers that the language leaves
 # defined, Valgrind, gcc's analyzer, cppcheck and clang-tidy (.clang-tidy says which of its checks, and why). Without
-# LONG a sample of each: the programs named here, and the layers that change most.
+# LONG a sample of most: the programs named here, and the layers that change most.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 notes=""
 
@@ -46,7 +46,7 @@ export -f analyze tidy
 # Sanitizers' builds need more memory and time per task than a test's default: those tests say so themselves.
 ran clang-tsan behaviour_thread behaviour_submit behaviour_waker unit_post
 ran clang-msan behaviour_error behaviour_task behaviour_generator behaviour_stream
-ran clang-integer unit_timer behaviour_queue behaviour_timeout
+[ "$LONG" = 0 ] || ran clang-integer
 ran valgrind capture_ behaviour_task behaviour_generator behaviour_lock
 # Not at the end of a pipe, where what silent counts would be lost.
 silent "gcc -fanalyzer" bash -c 'analyze "$@"' analyze < <(files)
