@@ -17,87 +17,87 @@
 
 #define TRANSFER_MAX 0x7ffff000 /* what the kernel moves at most in one call */
 
-static bool poll_request(const cr_sys *sys, cr_ring *ring, const struct io_uring_sqe *asked)
+static bool push(const cr_sys *sys, cr_ring *ring, const struct io_uring_sqe *asked)
 {
     struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
     if (!sqe)
         return false;
     *sqe = *asked;
-    sqe->opcode = IORING_OP_POLL_ADD;
     cr_ring_push(ring);
     return true;
+}
+
+/* Longer ones are cut, as the kernel itself would: a short transfer is an answer that callers
+ * expect. */
+static uint32_t length_of(const cr_op *op)
+{
+    return op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
 }
 
 bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
     const struct io_uring_sqe asked = {
+        .opcode = IORING_OP_POLL_ADD,
         .fd = op->fd,
         .poll32_events = cr_nonblocking_events(op),
         .user_data = tag,
     };
-    return poll_request(sys, ring, &asked);
+    return push(sys, ring, &asked);
 }
 
 bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)
 {
     /* Multishot: one request completes as often as the descriptor becomes readable. */
     const struct io_uring_sqe asked = {
+        .opcode = IORING_OP_POLL_ADD,
         .fd = fd,
         .poll32_events = EPOLLIN,
         .user_data = tag,
         .len = IORING_POLL_ADD_MULTI,
     };
-    return poll_request(sys, ring, &asked);
+    return push(sys, ring, &asked);
 }
 
-/* Longer ones are cut, as the kernel itself would: a short transfer is an answer that callers
- * expect. */
 bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
-    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = op->code == CR_OP_READ ? IORING_OP_READ : IORING_OP_WRITE;
-    sqe->fd = op->fd;
-    sqe->off = (uint64_t)op->offset;
-    sqe->addr = (uint64_t)(uintptr_t)op->buf;
-    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
-    sqe->user_data = tag;
-    cr_ring_push(ring);
-    return true;
+    const struct io_uring_sqe asked = {
+        .opcode = op->code == CR_OP_READ ? IORING_OP_READ : IORING_OP_WRITE,
+        .fd = op->fd,
+        .off = (uint64_t)op->offset,
+        .addr = (uint64_t)(uintptr_t)op->buf,
+        .len = length_of(op),
+        .user_data = tag,
+    };
+    return push(sys, ring, &asked);
 }
 
 /* The descriptor was found empty: the kernel waits first. */
 bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
-    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = IORING_OP_RECV;
-    sqe->flags = IOSQE_BUFFER_SELECT;
-    sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
-    sqe->fd = op->fd;
-    sqe->len = (uint32_t)op->size;
-    sqe->buf_group = CR_PROVIDED_GROUP;
-    sqe->user_data = tag;
-    cr_ring_push(ring);
-    return true;
+    const struct io_uring_sqe asked = {
+        .opcode = IORING_OP_RECV,
+        .flags = IOSQE_BUFFER_SELECT,
+        .ioprio = IORING_RECVSEND_POLL_FIRST,
+        .fd = op->fd,
+        .len = length_of(op),
+        .buf_group = CR_PROVIDED_GROUP,
+        .user_data = tag,
+    };
+    return push(sys, ring, &asked);
 }
 
 /* A broken connection is an error and no signal. */
 bool cr_requests_send(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
-    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = IORING_OP_SEND;
-    sqe->fd = op->fd;
-    sqe->addr = (uint64_t)(uintptr_t)op->buf;
-    sqe->len = op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
-    sqe->msg_flags = MSG_NOSIGNAL;
-    sqe->user_data = tag;
-    cr_ring_push(ring);
-    return true;
+    const struct io_uring_sqe asked = {
+        .opcode = IORING_OP_SEND,
+        .fd = op->fd,
+        .addr = (uint64_t)(uintptr_t)op->buf,
+        .len = length_of(op),
+        .msg_flags = MSG_NOSIGNAL,
+        .user_data = tag,
+    };
+    return push(sys, ring, &asked);
 }
 
 void cr_requests_announce(const cr_op *op, long result)
@@ -114,12 +114,10 @@ void cr_requests_announce(const cr_op *op, long result)
  * that is dropped. */
 bool cr_requests_cancel(const cr_sys *sys, cr_ring *ring, uint64_t tag, uint64_t tag_of_cancel)
 {
-    struct io_uring_sqe *sqe = cr_ring_request(sys, ring);
-    if (!sqe)
-        return false;
-    sqe->opcode = IORING_OP_ASYNC_CANCEL;
-    sqe->addr = tag;
-    sqe->user_data = tag_of_cancel;
-    cr_ring_push(ring);
-    return true;
+    const struct io_uring_sqe asked = {
+        .opcode = IORING_OP_ASYNC_CANCEL,
+        .addr = tag,
+        .user_data = tag_of_cancel,
+    };
+    return push(sys, ring, &asked);
 }
