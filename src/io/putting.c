@@ -89,14 +89,9 @@ static void settle(crank_loop *loop, cr_settle *item)
     cr_putting_all(cr_container_of(item, cr_transport, settle));
 }
 
-/* Told once; then a write to this stream is one to a broken pipe. */
 static int broken(cr_transport *t)
 {
-    if (t->ended)
-        return t->ended;
-    if (t->send_error && t->stream.told != t->send_error)
-        return t->stream.told = t->send_error;
-    return t->send_error ? -EPIPE : 0;
+    return t->ended ? t->ended : cr_stream_tell(&t->stream, t->send_error);
 }
 
 int cr_putting_refuses(cr_transport *t)
@@ -115,8 +110,7 @@ size_t cr_putting_unsent(const crank_stream *stream)
 
 static bool has_room(const cr_transport *t, size_t size)
 {
-    size_t before = cr_putting_unsent(&t->stream);
-    return before == 0 || size <= t->high - (before < t->high ? before : t->high);
+    return cr_stream_has_room(cr_putting_unsent(&t->stream), t->high, size);
 }
 
 /* One wait until at most so many bytes are unsent below; it may end before. A stream below that has

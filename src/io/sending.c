@@ -213,14 +213,9 @@ void cr_sending_init(cr_socketlike *s)
 
 /* ---- Waiting ---- */
 
-/* Told once; then a write to this stream is one to a broken pipe. */
 static int broken(cr_socketlike *s)
 {
-    if (s->ended)
-        return s->ended;
-    if (s->send_error && s->stream.told != s->send_error)
-        return s->stream.told = s->send_error;
-    return s->send_error ? -EPIPE : 0;
+    return s->ended ? s->ended : cr_stream_tell(&s->stream, s->send_error);
 }
 
 int cr_sending_refuses(cr_socketlike *s)
@@ -281,8 +276,7 @@ static uint64_t total(const cr_socketlike *s) { return s->sent + cr_sending_unse
 
 static bool has_room(const cr_socketlike *s, size_t size)
 {
-    size_t unsent = cr_sending_unsent(s);
-    return unsent == 0 || size <= s->high - (unsent < s->high ? unsent : s->high);
+    return cr_stream_has_room(cr_sending_unsent(s), s->high, size);
 }
 
 /* A quarter of the mark, or so much less that the bytes fit. With every byte that leaves waking a

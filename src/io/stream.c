@@ -116,6 +116,13 @@ static const cr_wait_ops turn_wait = {
     .describe = describe_turn,
 };
 
+int cr_stream_tell(crank_stream *stream, int error)
+{
+    if (error && stream->told != error)
+        return stream->told = error;
+    return error ? -EPIPE : 0;
+}
+
 /* writer is set for the first in line by the one before. */
 int cr_stream_take_turn(const cr_caller *w, crank_stream *stream)
 {

@@ -128,6 +128,14 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
 int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */
 void cr_stream_check_alone(const crank_stream *stream, const cr_task *other, const char *call);
+/* What a call that writes out gives where that has failed with error (0: it has not): the error
+ * once, and then -EPIPE, for it is a write to a broken pipe. */
+int cr_stream_tell(crank_stream *stream, int error);
+/* May so many bytes more be written, where so many are unsent and from high on writers wait? */
+static inline bool cr_stream_has_room(size_t unsent, size_t high, size_t size)
+{
+    return unsent == 0 || size <= high - (unsent < high ? unsent : high);
+}
 /* One after another: be the writer that may wait, and let the next be it. 0, -ECANCELED, or with
  * what the stream's type wakes the waiting. */
 int cr_stream_take_turn(const cr_caller *w, crank_stream *stream);
