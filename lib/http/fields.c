@@ -95,7 +95,7 @@ static void drop(cr_http_message *m, const char *name)
     m->set_end = at;
 }
 
-int crank_http_set(crank_http_request *request, const char *name, const char *value)
+static int set(crank_http_request *request, const char *name, const char *value, bool replaces)
 {
     cr_http_message *m = cr_http_message_of(request);
     int err = check(m, name, value);
@@ -103,17 +103,17 @@ int crank_http_set(crank_http_request *request, const char *name, const char *va
         err = set_special(m, name, value);
     if (err != 0)
         return err < 0 ? err : 0;
-    drop(m, name);
+    if (replaces)
+        drop(m, name);
     return add(m, name, value);
+}
+
+int crank_http_set(crank_http_request *request, const char *name, const char *value)
+{
+    return set(request, name, value, true);
 }
 
 int crank_http_add(crank_http_request *request, const char *name, const char *value)
 {
-    cr_http_message *m = cr_http_message_of(request);
-    int err = check(m, name, value);
-    if (err == 0)
-        err = set_special(m, name, value);
-    if (err != 0)
-        return err < 0 ? err : 0;
-    return add(m, name, value);
+    return set(request, name, value, false);
 }

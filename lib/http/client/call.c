@@ -84,16 +84,6 @@ static int begin(cr_http_transfer *t, const char *url)
     return 0;
 }
 
-/* A failure of the clean-up is not the call's: the message that was set before it stays. */
-static crank_http_response *give(cr_http_transfer *t, int err)
-{
-    if (err == 0)
-        return &t->response;
-    free_transfer(t);
-    errno = -err;
-    return NULL;
-}
-
 static cr_http_transfer *new_transfer(const crank_http_call *call)
 {
     cr_http_transfer *t = calloc(1, sizeof *t);
@@ -104,7 +94,10 @@ static cr_http_transfer *new_transfer(const crank_http_call *call)
     return t;
 }
 
-crank_http_response *crank_http_fetch(const crank_http_call *call, const char *url)
+/* The body is taken by the last step. A failure of the clean-up is not the call's: the message that
+ * was set before it stays. */
+static crank_http_response *call_and(
+    const crank_http_call *call, const char *url, int (*take_body)(cr_http_transfer *t))
 {
     cr_http_transfer *t = new_transfer(call);
     if (!t)
@@ -113,21 +106,22 @@ crank_http_response *crank_http_fetch(const crank_http_call *call, const char *u
     if (err == 0)
         err = make(t);
     if (err == 0)
-        err = cr_http_response_read_all(t);
-    return give(t, err);
+        err = take_body(t);
+    if (err == 0)
+        return &t->response;
+    free_transfer(t);
+    errno = -err;
+    return NULL;
+}
+
+crank_http_response *crank_http_fetch(const crank_http_call *call, const char *url)
+{
+    return call_and(call, url, cr_http_response_read_all);
 }
 
 crank_http_response *crank_http_open(const crank_http_call *call, const char *url)
 {
-    cr_http_transfer *t = new_transfer(call);
-    if (!t)
-        return NULL;
-    int err = begin(t, url);
-    if (err == 0)
-        err = make(t);
-    if (err == 0)
-        err = cr_http_feed_begin(t);
-    return give(t, err);
+    return call_and(call, url, cr_http_feed_begin);
 }
 
 crank_http_response *crank_http_get(const char *url) { return crank_http_fetch(NULL, url); }
