@@ -25,6 +25,7 @@ CORES = len(os.sched_getaffinity(0))
 THREADS = r"crank_(to_thread|submit|post|waker)|pthread_create|thread_start"
 VALGRIND_SAYS = r"unhandled .* syscall|write your own handler|README_MISSING|we consider this|valgrind.org/support"
 SLOWEST = 10
+FOREIGN = ("libpq", "hiredis")  # libraries for which there are examples, built where they are installed
 
 
 class Stopped(Exception):
@@ -395,11 +396,13 @@ class Run:
 
 
 def sources(configuration):
-    """Changes when a file appears or goes: meson lists the tests when it configures."""
+    """Changes when a file appears or goes: meson lists the tests when it configures, and looks for libraries."""
     found = []
     for top in ("src", "tests", "examples", "benchmarks"):
         for folder, _, files in os.walk(top):
             found += [os.path.join(folder, name) for name in files if name.endswith((".c", ".S", "meson.build"))]
+    found += [library for library in FOREIGN if shutil.which("pkg-config") and
+              subprocess.run(["pkg-config", "--exists", library], check=False).returncode == 0]
     return "\n".join(sorted(found) + [" ".join(configuration.setup)]) + "\n"
 
 
