@@ -411,14 +411,16 @@ static int shut_local(cr_endpoint *s, unsigned what)
     return 0;
 }
 
-/* What its call has come to at the other side is forgotten. */
+/* What its call has come to at the other side is forgotten. It is in no queue where the listener
+ * has been closed since and has sent a reset. */
 static void give_up(cr_world *world, cr_endpoint *s)
 {
     cr_endpoint *peer = s->peer;
     drop_arrivals(world, s);
     if (!peer)
         return;
-    cr_endpoint_leave(peer);
+    if (peer->listener)
+        cr_endpoint_leave(peer);
     peer->closed = true;
     s->peer = peer->peer = NULL;
     cr_endpoint_release(world, peer);

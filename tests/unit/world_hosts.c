@@ -226,6 +226,21 @@ HOSTS(that_are_cut_off_cannot_be_called)
     EXPECT_EQ(CALL(n, close, listener), 0);
 }
 
+/* The listener is closed when it has answered a call and the answer is on its way; then the caller gives up. */
+HOSTS(that_answered_a_call_and_then_listen_no_more_are_given_up_by_the_caller)
+{
+    int one = cr_host_add(n->world, "one"), listener = listen_on(n, one, 80), fd = open_on(n, 0), tries = 0;
+    cr_host_link(n->world, 0, one, &(cr_link){ .latency = 10 * MS });
+    cr_host_link(n->world, one, 0, &(cr_link){ .latency = 70 * MS });
+    int64_t start = cr_world_now(n->world);
+    EXPECT_EQ(call_host(n, fd, one, 80), -EINPROGRESS);
+    while (cr_world_now(n->world) - start < 10 * MS)
+        wait_a_little(n, &tries);
+    EXPECT_EQ(CALL(n, close, listener), 0);
+    EXPECT_EQ(CALL(n, close, fd), 0);
+    settle_net(n);
+}
+
 /* The refusal is held on the way back, which is the slower one, and takes that way when it is healed. */
 HOSTS(that_are_healed_have_a_refusal_by_the_way_that_it_takes)
 {
