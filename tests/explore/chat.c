@@ -372,13 +372,3 @@ __attribute__((constructor)) static void read_time_zone(void)
 }
 
 TEST_SEEDS(chat, brings_each_line_to_all_in_one_order, 12) { return play(seed); }
-TEST_SEEDS(chat, brings_each_line_by_the_first_of_a_thousand_seeds, 500)
-{
-    test_needs_long();
-    return play(seed);
-}
-TEST_SEEDS(chat, brings_each_line_by_the_last_of_a_thousand_seeds, 500)
-{
-    test_needs_long();
-    return play(seed + 500);
-}

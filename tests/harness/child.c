@@ -220,7 +220,7 @@ static void run_test(const test_item *item)
     }
     seeded = true;
     uint64_t first = asked->seed_given ? asked->seed : 0;
-    uint64_t end = asked->seed_given ? asked->seed + 1 : asked->failing ? 1 : test->seeds;
+    uint64_t end = asked->seed_given ? asked->seeds_end : asked->failing ? 1 : test->seeds;
     for (current_seed = first; current_seed < end; current_seed++)
         run_once(item, run_body);
 }

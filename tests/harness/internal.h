@@ -33,6 +33,7 @@ typedef struct test_options {
     bool seed_given;
     const char *choices; /* of TEST_EXPLORED: this schedule only */
     uint64_t seed;       /* of TEST_SEEDS, or of the shuffle */
+    uint64_t seeds_end;  /* of TEST_SEEDS, where seed_given: those from seed to below this one */
 } test_options;
 
 /* One test on one backend: what is listed, run and counted. */

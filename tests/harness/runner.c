@@ -122,14 +122,14 @@ static void execute(const test_item *item, const test_options *options)
 {
     char number[16];
     char *command[32];
-    char seed[32];
+    char seed[48];
     char sites[16];
     char site[32];
     int n = 0;
     for (int i = 0; options->wrap[i]; i++)
         command[n++] = options->wrap[i];
     snprintf(number, sizeof number, "%d", (int)(item - items));
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
+    snprintf(seed, sizeof seed, "%llu:%llu", (unsigned long long)options->seed, (unsigned long long)options->seeds_end);
     command[n++] = (char *)(uintptr_t)options->program;
     command[n++] = (char *)"--one";
     command[n++] = number;
@@ -388,7 +388,7 @@ CRANK_NORETURN static void usage(const char *word)
 {
     fprintf(stderr,
         "%s: known are --list --verbose --long --shuffle --stop --no-audit --audited --fork --stalled "
-        "-j N --backend sim|epoll|uring --repeat N --seed N --choices LIST --failing SITES --site HEX "
+        "-j N --backend sim|epoll|uring --repeat N --seed N[:END] --choices LIST --failing SITES --site HEX "
         "--timeout SECONDS --wrap COMMAND and parts of names\n",
         word);
     exit(2);
@@ -407,6 +407,15 @@ static char *value_of(int argc, char **argv, int *at)
     if (*at + 1 >= argc)
         usage(argv[*at]);
     return argv[++*at];
+}
+
+/* One seed, or with a ':' those from one to below another. */
+static void take_seeds(test_options *options, const char *text)
+{
+    char *end;
+    options->seed = strtoull(text, &end, 10);
+    options->seeds_end = *end == ':' ? strtoull(end + 1, NULL, 10) : options->seed + 1;
+    options->seed_given = true;
 }
 
 static bool take_flag(test_options *options, const char *word)
@@ -464,8 +473,7 @@ static int take_options(test_options *options, int argc, char **argv)
         } else if (strcmp(word, "--site") == 0)
             options->only_site = strtoull(value_of(argc, argv, &i), NULL, 16);
         else if (strcmp(word, "--seed") == 0) {
-            options->seed = strtoull(value_of(argc, argv, &i), NULL, 10);
-            options->seed_given = true;
+            take_seeds(options, value_of(argc, argv, &i));
         } else
             usage(word);
     }

@@ -270,7 +270,8 @@ class Run:
 
     def script_jobs(self, work):
         environment = {"BUILD": self.build_folder(work), "SCRATCH": os.path.join(self.folder, "scratch"),
-                       "QUICK": "0" if self.options.whole() or self.options.failed else "1"}
+                       "QUICK": "0" if self.options.whole() or self.options.failed else "1",
+                       "LONG": str(int(self.options.long))}
         jobs = []
         for path in work.checks:
             seconds = self.record.expected(work.configuration, path, 5.0)
