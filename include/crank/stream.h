@@ -21,6 +21,20 @@ typedef struct crank_stream crank_stream;
  * -ECANCELED. A file open for both has one place, for reading and for writing. Opening a pipe by name waits for its
  * other end, and that wait cannot be interrupted. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_open(const char *path, const char *mode);
+/* What a file was when it was opened. */
+typedef struct crank_file_info {
+    int64_t size;        /* bytes */
+    int64_t modified_ns; /* when it was last written, since 1970, UTC */
+    uint64_t device;     /* with inode: which of the machine's files it is */
+    uint64_t inode;
+} crank_file_info;
+/* Open a regular file to be read, by a path that a stranger may have chosen: from folder, and never out of it. Links
+ * are not followed, but for those in folder, and opening never waits for another program. Close-on-exec. *ret_info
+ * (NULL: not asked for) says what was opened. NULL on failure, errno is set, crank_error names it: -EXDEV (the path
+ * begins with '/' or has a part ".."), -ELOOP (a part is a link), -EISDIR, -ENXIO (a pipe, a device, a socket), open's
+ * errors; -ENOMEM, -EAGAIN (no thread to open it on, or another program has a lease on it), -ECANCELED. */
+CRANK_API CRANK_BLOCKS crank_stream *crank_open_beneath(
+    const char *folder, const char *path, crank_file_info *ret_info);
 /* Up to size bytes into buf: at least one, 0 at the end. Fails with -ECANCELED (nothing was taken), read's errors,
  * -EBADF when not open for reading. Where what was written to a socket could not be sent, and nothing has come that can
  * be read, with the error of that. */

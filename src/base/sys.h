@@ -16,6 +16,7 @@ struct iovec;
 struct io_uring_params;
 struct mmsghdr;
 struct msghdr;
+struct open_how;
 struct pollfd;
 struct sockaddr;
 struct sockaddr_in6;
@@ -37,6 +38,12 @@ typedef struct cr_socket_option {
     void *value;
     unsigned size; /* of value; getsockopt writes how much it has filled */
 } cr_socket_option;
+
+/* A byte of an open file. */
+typedef struct cr_file_place {
+    int fd;
+    int64_t at; /* -1: where the file stands, which moves on with what is read or written there */
+} cr_file_place;
 
 /* Which end of a pipe another program gets. */
 enum cr_pipe_end { CR_PIPE_NONE = -1, CR_PIPE_READER, CR_PIPE_WRITER };
@@ -109,6 +116,10 @@ struct cr_sys {
     ssize_t (*read)(void *context, int fd, void *buf, size_t size);
     ssize_t (*write)(void *context, int fd, const void *buf, size_t size);
     int (*open)(void *context, const char *path, int flags, unsigned mode);
+    /* from the folder that a descriptor is open on (AT_FDCWD: the working directory) */
+    int (*open_at)(void *context, int folder, const char *path, int flags);
+    /* the same as openat2 does it; -ENOSYS or -EPERM where that cannot be called */
+    int (*open_resolving)(void *context, int folder, const char *path, const struct open_how *how);
     /* reader, then writer: close-on-exec, above 2, and O_NONBLOCK but for what is a child's */
     int (*pipe)(void *context, int ret_fds[2], enum cr_pipe_end childs);
     /* 1, 0, or a negative errno */
@@ -130,6 +141,11 @@ struct cr_sys {
     ssize_t (*read_at)(void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
     ssize_t (*write_at)(
         void *context, int fd, const struct iovec *piece, int64_t offset, int flags);
+    /* Bytes of a file to a socket, or to another file: how many, 0 at the end. What the kernel does
+     * not do so gives an errno of its own choice. */
+    ssize_t (*send_file)(void *context, int to, const cr_file_place *from, size_t size);
+    ssize_t (*copy_range)(
+        void *context, const cr_file_place *from, const cr_file_place *to, size_t size);
     /* of a path: lstat, chmod, unlink */
     int (*path_stat)(void *context, const char *path, struct stat *ret_stat);
     int (*path_mode)(void *context, const char *path, unsigned mode);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* sys_real.c: the table of OS calls that really calls the OS.
  *
- * Owns nothing: each entry is one call, with the errno made negative. Sockets are called in
- * sys_real_sockets.c, processes in sys_real_processes.c. The only files of the library, besides the
- * switch and what handles signals, that speak to the kernel and the allocator. Where a call is
- * newer than the kernels we run on, the older one stands in here, so that callers need not know.
+ * Owns nothing: each entry is one call, with the errno made negative. Files are called in
+ * sys_real_files.c, sockets in sys_real_sockets.c, processes in sys_real_processes.c. With the
+ * switch and what handles signals these are the only files of the library that speak to the kernel
+ * and the allocator. Where a call is newer than the kernels we run on, the older one stands in
+ * here, so that callers need not know.
  *
  * Nothing is retried here: what to do about -EINTR is decided by the caller, which knows what the
  * call was for; and the failing table of the tests could not show it otherwise. */
 #include "base/sys.h"
 
+#include "base/sys_real_files.h"
 #include "base/sys_real_processes.h"
 #include "base/sys_real_sockets.h"
 #include "base/valgrind.h"
@@ -28,10 +30,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -294,13 +294,6 @@ static ssize_t real_write(void *context, int fd, const void *buf, size_t size)
     return failed_size(write(fd, buf, size));
 }
 
-/* Always close-on-exec: a descriptor of ours is no child's business. */
-static int real_open(void *context, const char *path, int flags, unsigned mode)
-{
-    (void)context;
-    return failed(open(path, flags | O_CLOEXEC, mode));
-}
-
 /* A descriptor of ours must not be number 1, or all that the program prints would go there. */
 static int move_above_standard(int fd)
 {
@@ -376,32 +369,6 @@ static int real_timerfd_set(void *context, int fd, int64_t at)
         due.it_value.tv_nsec = (long)(instant % CR_SECOND);
     }
     return failed(timerfd_settime(fd, TFD_TIMER_ABSTIME, &due, NULL));
-}
-
-static int real_stat(void *context, int fd, struct stat *ret_stat)
-{
-    (void)context;
-    int result = failed(fstat(fd, ret_stat));
-    if (result == 0)
-        written(ret_stat, sizeof *ret_stat);
-    return result;
-}
-
-static ssize_t real_read_at(
-    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
-{
-    (void)context;
-    ssize_t result = failed_size(preadv2(fd, piece, 1, offset, flags));
-    if (result > 0)
-        written(piece->iov_base, (size_t)result);
-    return result;
-}
-
-static ssize_t real_write_at(
-    void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
-{
-    (void)context;
-    return failed_size(pwritev2(fd, piece, 1, offset, flags));
 }
 
 static int real_epoll_create(void *context, int flags)
@@ -542,18 +509,22 @@ const cr_sys cr_sys_real = {
     .close = real_close,
     .read = real_read,
     .write = real_write,
-    .open = real_open,
+    .open = cr_sys_real_open,
+    .open_at = cr_sys_real_open_at,
+    .open_resolving = cr_sys_real_open_resolving,
     .pipe = real_pipe,
     .is_terminal = real_is_terminal,
     .eventfd = real_eventfd,
     .timerfd = real_timerfd,
     .timerfd_set = real_timerfd_set,
-    .stat = real_stat,
+    .stat = cr_sys_real_stat,
     .make_own = cr_sys_real_make_own,
     .duplicate = cr_sys_real_duplicate,
     .lock = cr_sys_real_lock,
-    .read_at = real_read_at,
-    .write_at = real_write_at,
+    .read_at = cr_sys_real_read_at,
+    .write_at = cr_sys_real_write_at,
+    .send_file = cr_sys_real_send_file,
+    .copy_range = cr_sys_real_copy_range,
     .path_stat = cr_sys_real_path_stat,
     .path_mode = cr_sys_real_path_mode,
     .path_unlink = cr_sys_real_path_unlink,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sys_real_sockets.c: the calls for sockets, networks and the paths of unix sockets, of the table
- * that really calls the OS.
+/* sys_real_sockets.c: the calls for sockets and networks, of the table that really calls the OS.
  *
  * Owns nothing. Each socket is close-on-exec and O_NONBLOCK from its first moment; no send raises
  * SIGPIPE, and no transfer waits: only the lookup of a name does. recv and send are called by
@@ -8,16 +7,13 @@
  * the call where there are threads. */
 #include "base/sys_real_sockets.h"
 
-#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/file.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -192,47 +188,6 @@ int cr_sys_real_resolve(
     }
     freeaddrinfo(found);
     return n > 0 ? (int)n : -ENOENT;
-}
-
-/* ---- descriptors from elsewhere, and paths ---- */
-
-int cr_sys_real_make_own(void *context, int fd)
-{
-    (void)context;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -errno;
-    return failed(fcntl(fd, F_SETFD, FD_CLOEXEC));
-}
-
-int cr_sys_real_duplicate(void *context, int fd)
-{
-    (void)context;
-    return failed(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-}
-
-int cr_sys_real_lock(void *context, int fd)
-{
-    (void)context;
-    return failed(flock(fd, LOCK_EX | LOCK_NB));
-}
-
-int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat)
-{
-    (void)context;
-    return failed(lstat(path, ret_stat));
-}
-
-int cr_sys_real_path_mode(void *context, const char *path, unsigned mode)
-{
-    (void)context;
-    return failed(chmod(path, (mode_t)mode));
-}
-
-int cr_sys_real_path_unlink(void *context, const char *path)
-{
-    (void)context;
-    return failed(unlink(path));
 }
 
 size_t cr_sys_real_descriptors_max(void *context)

@@ -26,11 +26,5 @@ int cr_sys_real_peer_name(void *context, int fd, struct sockaddr *address, unsig
 int cr_sys_real_interface_index(void *context, const char *name);
 int cr_sys_real_resolve(
     void *context, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max);
-int cr_sys_real_make_own(void *context, int fd);
-int cr_sys_real_duplicate(void *context, int fd);
-int cr_sys_real_lock(void *context, int fd);
-int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat);
-int cr_sys_real_path_mode(void *context, const char *path, unsigned mode);
-int cr_sys_real_path_unlink(void *context, const char *path);
 size_t cr_sys_real_descriptors_max(void *context);
 #endif

@@ -443,6 +443,15 @@ static const cr_stream_type file_type = {
     .free = file_free,
 };
 
+bool cr_file_place_of(crank_stream *stream, cr_file_place *ret_place)
+{
+    const file *f = file_of(stream);
+    if (stream->type != &file_type || !f->regular)
+        return false;
+    *ret_place = (cr_file_place){ .fd = f->fd, .at = f->addressed ? f->place : -1 };
+    return true;
+}
+
 /* ---- Opening ---- */
 
 /* fopen's modes as open's flags, or -EINVAL: what else fopen might know is refused, not ignored.
@@ -488,15 +497,14 @@ static file *file_new(const cr_sys *sys, const char *path, int flags)
     return f;
 }
 
-crank_stream *cr_file_adopt(crank_loop *loop, int fd, int flags, const char *name)
+crank_stream *cr_file_adopt(
+    crank_loop *loop, int fd, int flags, const struct stat *status, const char *name)
 {
-    struct stat status;
     file *f = file_new(loop->sys, name, flags);
     if (!f)
         return NULL;
     f->fd = fd;
-    if (loop->sys->stat(loop->sys->context, fd, &status) == 0)
-        note_kind(f, &status);
+    note_kind(f, status);
     return &f->stream;
 }
 

@@ -11,9 +11,13 @@ ssize_t cr_file_read_some(const cr_sys *sys, int fd, void *bytes, size_t size, i
 ssize_t cr_file_write_some(const cr_sys *sys, int fd, const void *bytes, size_t size, int64_t at);
 /* fopen's mode as open's flags, or -EINVAL. */
 int cr_file_flags(const char *mode);
-/* A stream over a descriptor that is open already, with those flags, and is no pipe or socket; name
- * is copied. NULL when memory is short: fd stays the caller's. */
-crank_stream *cr_file_adopt(crank_loop *loop, int fd, int flags, const char *name);
+/* A stream over a descriptor that is open already, with those flags, and is no pipe or socket, as
+ * status says; name is copied. NULL when memory is short: fd stays the caller's. */
+crank_stream *cr_file_adopt(
+    crank_loop *loop, int fd, int flags, const struct stat *status, const char *name);
+/* Where the next byte of a regular file is, for calls that move it themselves; nothing of it is
+ * buffered. False: the stream is no such file. */
+bool cr_file_place_of(crank_stream *stream, cr_file_place *ret_place);
 /* Free an adopted one that no task is in a call of; the descriptor stays open. */
 void cr_file_discard(crank_loop *loop, crank_stream *stream);
 /* The descriptor, or a negative errno. */

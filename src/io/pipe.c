@@ -170,7 +170,7 @@ int cr_pipe_adopt(crank_loop *loop, const cr_adoption *asked, crank_stream **ret
     else if (asked->borrowed && (asked->flags & O_ACCMODE) == O_WRONLY)
         *ret_stream = open_as(loop, asked->fd, &file_adopted, asked);
     else
-        *ret_stream = cr_file_adopt(loop, asked->fd, asked->flags, asked->name);
+        *ret_stream = cr_file_adopt(loop, asked->fd, asked->flags, &status, asked->name);
     if (!*ret_stream)
         return -ENOMEM;
     (*ret_stream)->borrowed = asked->borrowed;

@@ -156,6 +156,19 @@ static int sim_open(void *context, const char *path, int flags, unsigned mode)
     return real->open(real->context, path, flags, mode);
 }
 
+static int sim_open_at(void *context, int folder, const char *path, int flags)
+{
+    const cr_sys *real = cr_table_real(context);
+    return real->open_at(real->context, folder, path, flags);
+}
+
+static int sim_open_resolving(
+    void *context, int folder, const char *path, const struct open_how *how)
+{
+    const cr_sys *real = cr_table_real(context);
+    return real->open_resolving(real->context, folder, path, how);
+}
+
 /* A pair of simulated sockets, of which one only reads and the other only writes. */
 static int sim_pipe(void *context, int ret_fds[2], enum cr_pipe_end childs)
 {
@@ -257,6 +270,22 @@ static ssize_t sim_write_at(
     return real->write_at(real->context, fd, piece, offset, flags);
 }
 
+/* Simulated sockets take bytes, not files: the caller reads those itself. */
+static ssize_t sim_send_file(void *context, int to, const cr_file_place *from, size_t size)
+{
+    if (cr_is_virtual(to))
+        return -EINVAL;
+    const cr_sys *real = cr_table_real(context);
+    return real->send_file(real->context, to, from, size);
+}
+
+static ssize_t sim_copy_range(
+    void *context, const cr_file_place *from, const cr_file_place *to, size_t size)
+{
+    const cr_sys *real = cr_table_real(context);
+    return real->copy_range(real->context, from, to, size);
+}
+
 /* The simulator itself polls; these are for a loop on another backend that stands on this table. */
 static int sim_epoll_create(void *context, int flags)
 {
@@ -345,6 +374,8 @@ static void make_table(cr_world *world)
         .read = sim_read,
         .write = sim_write,
         .open = sim_open,
+        .open_at = sim_open_at,
+        .open_resolving = sim_open_resolving,
         .pipe = sim_pipe,
         .is_terminal = sim_is_terminal,
         .eventfd = sim_eventfd,
@@ -359,6 +390,8 @@ static void make_table(cr_world *world)
         .path_unlink = sim_path_unlink,
         .read_at = sim_read_at,
         .write_at = sim_write_at,
+        .send_file = sim_send_file,
+        .copy_range = sim_copy_range,
         .epoll_create = sim_epoll_create,
         .epoll_ctl = sim_epoll_ctl,
         .epoll_wait = sim_epoll_wait,

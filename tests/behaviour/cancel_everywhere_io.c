@@ -251,6 +251,11 @@ static long do_open(void)
     w.stream = crank_open(w.path, "r");
     return w.stream ? 0 : -errno;
 }
+static long do_open_beneath(void)
+{
+    w.stream = crank_open_beneath(scratch_folder, "text", NULL);
+    return w.stream ? 0 : -errno;
+}
 static int judge_open(const struct told *t)
 {
     TOLD(t->result == 0 || t->result == -ECANCELED);
@@ -278,6 +283,7 @@ static int judge_write_file(const struct told *t)
 
 static const struct row rows[] = {
     { "crank_open", "a file", make_text, do_open, { 0 }, NULL, judge_open, 0, NULL },
+    { "crank_open_beneath", "a file", make_text, do_open_beneath, { 0 }, NULL, judge_open, 0, NULL },
     { "crank_read", "a file", open_text, do_read, { 0 }, NULL, judge_reading, 0, NULL },
     { "crank_read", "a pipe", open_pipe_to_read, do_read, { send_two, send_rest }, NULL, judge_reading, 0,
         all_taken_in },

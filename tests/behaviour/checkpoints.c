@@ -185,12 +185,12 @@ static long do_queue_join(struct world *w)
     EXPECT_EQ(crank_put_nowait(w->queue, 7), 0);
     return err;
 }
-static long do_open(struct world *w)
+static long close_opened(crank_stream *stream) { return stream ? crank_close(stream) : -errno; }
+static long do_open(struct world *w) { return close_opened(crank_open(w->path, "r")); }
+static long do_open_beneath(struct world *w)
 {
-    crank_stream *stream = crank_open(w->path, "r");
-    if (!stream)
-        return -errno;
-    return crank_close(stream);
+    (void)w;
+    return close_opened(crank_open_beneath(scratch_folder, "in", NULL));
 }
 static long do_read(struct world *w)
 {
@@ -431,6 +431,7 @@ static const struct row {
     { "crank_listener_wait_stop", do_listener_wait_stop, OFTEN },
     { "crank_serve_", do_serve, OFTEN },
     { "crank_open", do_open, ONCE },
+    { "crank_open_beneath", do_open_beneath, ONCE },
     { "crank_read", do_read, OFTEN },
     { "crank_read_exactly", do_read_exactly, OFTEN },
     { "crank_read_line", do_read_line, OFTEN },

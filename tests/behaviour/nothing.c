@@ -39,6 +39,8 @@ static int no_result;
     X("crank_event_set", crank_event_set(NULL)) \
     X("crank_semaphore_release", crank_semaphore_release(NULL)) \
     X("crank_open", ignore_ptr(crank_open(NULL, "r"))) \
+    X("crank_open_beneath", ignore_ptr(crank_open_beneath(NULL, "f", NULL))) \
+    X("crank_open_beneath", ignore_ptr(crank_open_beneath("/tmp", NULL, NULL))) \
     X("crank_read_file", ignore(crank_read_file(NULL, &no_text, &no_size))) \
     X("crank_read_file", ignore(crank_read_file("/dev/null", NULL, &no_size))) \
     X("crank_read_file", ignore(crank_read_file("/dev/null", &no_text, NULL))) \

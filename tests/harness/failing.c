@@ -28,11 +28,11 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "pipe", "spawn", "close", "eventfd", "timerfd", "stat",
-    "duplicate", "read_at", "write_at", "interface_index", "resolve", "path_mode", "socket", "socket_pair", "bind",
-    "listen", "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name",
-    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
-    "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "open_at", "open_resolving", "pipe", "spawn", "close",
+    "eventfd", "timerfd", "stat", "duplicate", "read_at", "write_at", "send_file", "copy_range", "interface_index",
+    "resolve", "path_mode", "socket", "socket_pair", "bind", "listen", "accept", "connect", "recv", "send",
+    "receive_message", "send_message", "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll",
+    "uring_setup", "uring_map", "uring_enter", "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -176,6 +176,9 @@ static bool is_own(int fd) { return fd >= 0 && fd < OWN_MAX && atomic_load(&own[
 
 #define REAL(entry, ...) __real_cr_sys_real.entry(NULL, __VA_ARGS__)
 #define UNUSED_CONTEXT __attribute__((unused)) void *context
+/* Entries that fail as they are told to, and in no other way. */
+#define MAY_FAIL(entry, call, error, parameters, ...) \
+    static int failing_##entry parameters { return FAILS(call) ? -error : REAL(entry, __VA_ARGS__); }
 
 static void *failing_alloc(UNUSED_CONTEXT, size_t size) { return FAILS(TEST_CALL_ALLOC) ? NULL : REAL(alloc, size); }
 static void *failing_alloc_zero(UNUSED_CONTEXT, size_t size)
@@ -193,10 +196,7 @@ static int failing_advise(UNUSED_CONTEXT, void *memory, size_t size, int advice)
 {
     return advice != GUARD_REMOVE && FAILS(TEST_CALL_ADVISE) ? -ENOMEM : REAL(advise, memory, size, advice);
 }
-static int failing_protect_none(UNUSED_CONTEXT, void *memory, size_t size)
-{
-    return FAILS(TEST_CALL_PROTECT) ? -ENOMEM : REAL(protect_none, memory, size);
-}
+MAY_FAIL(protect_none, TEST_CALL_PROTECT, ENOMEM, (UNUSED_CONTEXT, void *memory, size_t size), memory, size)
 static ssize_t failing_advise_many(UNUSED_CONTEXT, const struct iovec *ranges, size_t n, int advice)
 {
     return FAILS(TEST_CALL_ADVISE_MANY) ? -ENOMEM : REAL(advise_many, ranges, n, advice);
@@ -243,10 +243,8 @@ static int failing_thread_start(UNUSED_CONTEXT, unsigned long *ret_thread, void 
         free(asked);
     return err;
 }
-static int failing_signal_running(UNUSED_CONTEXT, const cr_signal *asked, int *ret_timer)
-{
-    return FAILS(TEST_CALL_SIGNAL) ? -EAGAIN : REAL(signal_running, asked, ret_timer);
-}
+MAY_FAIL(signal_running, TEST_CALL_SIGNAL, EAGAIN, (UNUSED_CONTEXT, const cr_signal *asked, int *ret_timer), asked,
+    ret_timer)
 
 /* Linux has closed the descriptor whatever close says. */
 static int failing_close(UNUSED_CONTEXT, int fd)
@@ -290,14 +288,19 @@ static int failing_open(UNUSED_CONTEXT, const char *path, int flags, unsigned pe
         return -EMFILE;
     return interrupted() ? -EINTR : REAL(open, path, flags, permissions);
 }
-static int failing_pipe(UNUSED_CONTEXT, int ret_fds[2], enum cr_pipe_end childs)
+static int failing_open_at(UNUSED_CONTEXT, int folder, const char *path, int flags)
 {
-    return FAILS(TEST_CALL_PIPE) ? -EMFILE : REAL(pipe, ret_fds, childs);
+    return FAILS(TEST_CALL_OPEN_AT) ? -EMFILE : interrupted() ? -EINTR : REAL(open_at, folder, path, flags);
 }
-static int failing_spawn(UNUSED_CONTEXT, const cr_spawn *asked, int *ret_pidfd)
+/* As a filter of system calls refuses it, or a kernel before 5.6. */
+static int failing_open_resolving(UNUSED_CONTEXT, int folder, const char *path, const struct open_how *how)
 {
-    return FAILS(TEST_CALL_SPAWN) ? -EAGAIN : REAL(spawn, asked, ret_pidfd);
+    if (FAILS(TEST_CALL_OPEN_RESOLVING))
+        return -ENOSYS;
+    return interrupted() ? -EINTR : REAL(open_resolving, folder, path, how);
 }
+MAY_FAIL(pipe, TEST_CALL_PIPE, EMFILE, (UNUSED_CONTEXT, int ret_fds[2], enum cr_pipe_end childs), ret_fds, childs)
+MAY_FAIL(spawn, TEST_CALL_SPAWN, EAGAIN, (UNUSED_CONTEXT, const cr_spawn *asked, int *ret_pidfd), asked, ret_pidfd)
 static int noted(int fd)
 {
     if (fd >= 0 && fd < OWN_MAX)
@@ -312,14 +315,8 @@ static int failing_timerfd(UNUSED_CONTEXT)
 {
     return FAILS(TEST_CALL_TIMERFD) ? -EMFILE : noted(__real_cr_sys_real.timerfd(NULL));
 }
-static int failing_stat(UNUSED_CONTEXT, int fd, struct stat *ret_stat)
-{
-    return FAILS(TEST_CALL_STAT) ? -EIO : REAL(stat, fd, ret_stat);
-}
-static int failing_duplicate(UNUSED_CONTEXT, int fd)
-{
-    return FAILS(TEST_CALL_DUPLICATE) ? -EMFILE : REAL(duplicate, fd);
-}
+MAY_FAIL(stat, TEST_CALL_STAT, EIO, (UNUSED_CONTEXT, int fd, struct stat *ret_stat), fd, ret_stat)
+MAY_FAIL(duplicate, TEST_CALL_DUPLICATE, EMFILE, (UNUSED_CONTEXT, int fd), fd)
 static ssize_t failing_read_at(UNUSED_CONTEXT, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     if (FAILS(TEST_CALL_READ_AT))
@@ -341,14 +338,23 @@ static ssize_t failing_write_at(UNUSED_CONTEXT, int fd, const struct iovec *piec
     return REAL(write_at, fd, &(struct iovec){ piece->iov_base, cut(piece->iov_len) }, offset, flags);
 }
 
-static int failing_interface_index(UNUSED_CONTEXT, const char *name)
+/* The file cannot be sent so: what else its caller does is called then. */
+static ssize_t failing_send_file(UNUSED_CONTEXT, int to, const cr_file_place *from, size_t size)
 {
-    return FAILS(TEST_CALL_INTERFACE) ? -EMFILE : REAL(interface_index, name);
+    if (FAILS(TEST_CALL_SEND_FILE))
+        return -EINVAL;
+    int err = interrupted() ? -EINTR : unready() ? -EAGAIN : 0;
+    return err < 0 ? err : REAL(send_file, to, from, cut(size));
 }
-static int failing_epoll_create(UNUSED_CONTEXT, int flags)
+static ssize_t failing_copy_range(UNUSED_CONTEXT, const cr_file_place *from, const cr_file_place *to, size_t size)
 {
-    return FAILS(TEST_CALL_EPOLL_CREATE) ? -EMFILE : REAL(epoll_create, flags);
+    if (FAILS(TEST_CALL_COPY_RANGE))
+        return -EXDEV;
+    return interrupted() ? -EINTR : REAL(copy_range, from, to, cut(size));
 }
+
+MAY_FAIL(interface_index, TEST_CALL_INTERFACE, EMFILE, (UNUSED_CONTEXT, const char *name), name)
+MAY_FAIL(epoll_create, TEST_CALL_EPOLL_CREATE, EMFILE, (UNUSED_CONTEXT, int flags), flags)
 /* What is registered can always be removed. */
 static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -376,17 +382,9 @@ static bool unready_edge(int fd)
     return is_unready;
 }
 
-static int failing_resolve(UNUSED_CONTEXT, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max)
-{
-    return FAILS(TEST_CALL_RESOLVE) ? -EAGAIN : REAL(resolve, name, ret_addresses, max);
-}
-static int failing_path_mode(UNUSED_CONTEXT, const char *path, unsigned bits)
-{
-    return FAILS(TEST_CALL_PATH_MODE) ? -EPERM : REAL(path_mode, path, bits);
-}
-/* Entries that fail as they are told to, and in no other way. */
-#define MAY_FAIL(entry, call, error, parameters, ...) \
-    static int failing_##entry parameters { return FAILS(call) ? -error : REAL(entry, __VA_ARGS__); }
+MAY_FAIL(resolve, TEST_CALL_RESOLVE, EAGAIN,
+    (UNUSED_CONTEXT, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max), name, ret_addresses, max)
+MAY_FAIL(path_mode, TEST_CALL_PATH_MODE, EPERM, (UNUSED_CONTEXT, const char *path, unsigned bits), path, bits)
 MAY_FAIL(socket, TEST_CALL_SOCKET, EMFILE, (UNUSED_CONTEXT, int family, int type, int protocol), family, type, protocol)
 MAY_FAIL(socket_pair, TEST_CALL_SOCKET_PAIR, EMFILE, (UNUSED_CONTEXT, int family, int type, int ret_fds[2]), family,
     type, ret_fds)
@@ -504,15 +502,16 @@ static int failing_poll(UNUSED_CONTEXT, struct pollfd *fds, size_t n, int64_t ti
 {
     if (FAILS(TEST_CALL_POLL) || interrupted())
         return -EINTR;
-    if (timeout_ns == 0 && unready())
+    if (timeout_ns == 0 && unready()) {
+        for (size_t i = 0; i < n; i++)
+            tell_again(fds[i].fd);
         return 0;
+    }
     return REAL(poll, fds, n, timeout_ns);
 }
 
-static int failing_uring_setup(UNUSED_CONTEXT, unsigned entries, struct io_uring_params *params)
-{
-    return FAILS(TEST_CALL_URING_SETUP) ? -ENOMEM : REAL(uring_setup, entries, params);
-}
+MAY_FAIL(uring_setup, TEST_CALL_URING_SETUP, ENOMEM, (UNUSED_CONTEXT, unsigned entries, struct io_uring_params *params),
+    entries, params)
 static void *failing_uring_map(UNUSED_CONTEXT, int fd, size_t size, int64_t offset)
 {
     return FAILS(TEST_CALL_URING_MAP) ? NULL : REAL(uring_map, fd, size, offset);
@@ -555,6 +554,8 @@ __attribute__((constructor(101))) static void make_table(void)
     table->read = failing_read;
     table->write = failing_write;
     table->open = failing_open;
+    table->open_at = failing_open_at;
+    table->open_resolving = failing_open_resolving;
     table->pipe = failing_pipe;
     table->spawn = failing_spawn;
     table->eventfd = failing_eventfd;
@@ -563,6 +564,8 @@ __attribute__((constructor(101))) static void make_table(void)
     table->duplicate = failing_duplicate;
     table->read_at = failing_read_at;
     table->write_at = failing_write_at;
+    table->send_file = failing_send_file;
+    table->copy_range = failing_copy_range;
     table->interface_index = failing_interface_index;
     table->resolve = failing_resolve;
     table->path_mode = failing_path_mode;
