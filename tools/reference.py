@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADERS = ["run", "task", "scope", "generator", "sync", "error", "thread", "stream", "net", "process", "signal", "base",
-           "loop", "explore", "sim", "layer", "http"]
+           "loop", "explore", "sim", "layer", "http", "websocket"]
 INTRODUCTION = """# Reference
 
 Made from the headers by `tools/reference.py`; the headers say the same. A call marked *waits* may suspend the running

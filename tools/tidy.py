@@ -22,7 +22,8 @@ LAYERS = ["base", "context", "world", "backend", "loop", "error", "task", "scope
 HEADER_RANK = {"base": "base", "call": "context", "loop": "loop", "run": "world", "error": "error", "task": "task",
                "scope": "scope", "generator": "generator", "sync": "sync", "thread": "thread", "stream": "io",
                "net": "net", "process": "process", "signal": "process", "explore": "inspect",
-               "sim": "run", "layer": "run", "http": "cli"}
+               "sim": "run", "layer": "run", "http": "cli",
+               "websocket": "cli"}
 
 # Files that include each other in a circle, and why.
 CIRCLES = {
@@ -67,6 +68,8 @@ LIBRARY_CALLS = "malloc calloc realloc free time".split()
 LIBRARY_CALLS_ALLOWED = {
     "http/file.c": ("open openat close".split(), "a path is walked folder by folder, on a worker thread"),
 }
+# What stands behind crank_ in a library's public names, where it is not its own name alone.
+PUBLIC_WORDS = {"http": ["http", "websocket"]}
 # Who may name the switch of stacks: one place where a task can stop.
 SWITCH_NAMES = re.compile(r"\b(cr_fiber_park|cr_stack_swap|cr_fiber_leave|cr_sched_enter)\b")
 SWITCH_ALLOWED = re.compile(
@@ -195,7 +198,8 @@ def libraries(tree):
             if match.group(1) not in allowed and not is_declarator(code, match.start()):
                 tree.complain(path, line_of(code, match.start()), f"calls {match.group(1)} directly",
                               "a library's world is crank's, so that it can be simulated")
-        own = re.compile(rf"crank_{library}_|cr_{library}_{file.rsplit('.', 1)[0]}(_|$)")
+        public = "|".join(PUBLIC_WORDS.get(library, [library]))
+        own = re.compile(rf"crank_({public})_|cr_{library}_{file.rsplit('.', 1)[0]}(_|$)")
         for f in functions_of(tree, path):
             if not f.is_static and not own.match(f.name):
                 tree.complain(path, f.line, f"{f.name} is neither crank_{library}_ nor cr_{library}_ and its file's",

@@ -130,6 +130,9 @@ typedef struct crank_http_options {
     /* Proxies in front, "127.0.0.1 10.0.0.0/8 ::1": of requests from these, peer, secure and host are what the proxy
      * says in X-Forwarded-For, -Proto and -Host. NULL: none is believed. */
     const char *proxies;
+    /* Sites whose pages may open a WebSocket here, "https://a.org https://b.org:8443", or "*": all. NULL: those whose
+     * host is the request's own. What shows no Origin is no browser, and is let in. */
+    const char *origins;
     /* Lines in the common log format, with microseconds behind. Never waited for: lines that find no room are counted,
      * and the count is written when there is room. */
     crank_stream *log;

@@ -156,6 +156,8 @@ static void put_head(gathering *g, cr_http_message *m, const char *type)
     put_framing(g, m);
     if (!m->has_nosniff)
         PUT_LITERAL(g, "X-Content-Type-Options: nosniff\r\n");
+    if (m->status == 426)
+        PUT_LITERAL(g, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
     if (m->connection->closes)
         PUT_LITERAL(g, "Connection: close\r\n");
     else if (m->request.version == 10)
@@ -177,15 +179,21 @@ static const char *set_text(cr_http_message *m, size_t *ret_size)
     return text;
 }
 
+static int check_unanswered(cr_http_message *m)
+{
+    int err = m->state == CR_HTTP_UNANSWERED ? 0 : cr_http_pace_check(m->connection);
+    if (err == 0 && m->state != CR_HTTP_UNANSWERED)
+        err = crank_fail(
+            EALREADY, "%s %s has been answered already", m->request.method, m->request.path);
+    return err;
+}
+
 /* What decides the head: which framing, and whether the connection is used again. */
 static int choose(cr_http_message *m, int status, const char *type)
 {
-    if (m->state != CR_HTTP_UNANSWERED) {
-        int err = cr_http_pace_check(m->connection);
-        return err < 0 ? err
-                       : crank_fail(EALREADY, "%s %s has been answered already", m->request.method,
-                             m->request.path);
-    }
+    int err = check_unanswered(m);
+    if (err < 0)
+        return err;
     if (status < 200 || status > 599)
         return crank_fail(EINVAL, "%d is no status of an answer: they are 200 to 599", status);
     if (type && (strlen(type) > TYPE_MAX || !cr_http_fields_is_value(type)))
@@ -216,6 +224,30 @@ static int write_head(
     };
     m->state = state;
     int err = cr_http_pace_write(m->connection, &m->leaving, pieces, body->iov_len > 0 ? 4 : 3);
+    if (err < 0)
+        m->broken = m->is_peers = true;
+    return err;
+}
+
+int cr_http_answer_switch(cr_http_message *message, const char *fields)
+{
+    static const char line[] = "HTTP/1.1 101 Switching Protocols\r\n";
+    cr_http_message *m = message;
+    size_t size;
+    int err = check_unanswered(m);
+    const char *set = err < 0 ? NULL : set_text(m, &size);
+    if (!set)
+        return err < 0 ? err : -ENOMEM;
+    const struct iovec pieces[] = {
+        { .iov_base = (void *)(uintptr_t)line, .iov_len = sizeof line - 1 },
+        { .iov_base = (void *)(uintptr_t)fields, .iov_len = strlen(fields) },
+        { .iov_base = (void *)(uintptr_t)set, .iov_len = size },
+        { .iov_base = (void *)(uintptr_t) "\r\n", .iov_len = 2 },
+    };
+    m->status = 101;
+    m->state = CR_HTTP_SOCKET;
+    m->connection->closes = true;
+    err = cr_http_pace_write(m->connection, &m->leaving, pieces, 4);
     if (err < 0)
         m->broken = m->is_peers = true;
     return err;

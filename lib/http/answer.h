@@ -12,6 +12,9 @@ int cr_http_answer_begin(
 int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t size);
 /* The end of a begun answer. Fails as crank_write; -ENODATA: less than was announced. */
 int cr_http_answer_end(cr_http_message *message);
+/* Answer 101 with these fields, "Name: value\r\n" each, and those that the handler has set: the
+ * connection is a WebSocket's from then on. Fails as crank_http_respond. */
+int cr_http_answer_switch(cr_http_message *message, const char *fields);
 /* An answer of the server's own, with the status' name for its body: 404, 408 and so on. */
 int cr_http_answer_refuse(cr_http_message *message, int status);
 /* "Not Found" */

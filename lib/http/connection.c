@@ -28,6 +28,7 @@
 #include "http/pace.h"
 #include "http/pump.h"
 #include "http/receive.h"
+#include "http/websocket/socket.h"
 
 /* ---- In the task of a request ---- */
 
@@ -61,7 +62,7 @@ static void note_failure(cr_http_message *m, int err)
 static void fail(cr_http_message *m, int err)
 {
     m->result = err;
-    if (m->failed == 0 && !m->is_peers)
+    if (m->failed == 0 && !m->is_peers && err != m->socket_error)
         note_failure(m, err);
     if (m->state == CR_HTTP_UNANSWERED && !m->is_peers)
         (void)cr_http_answer_refuse(m, m->failed ? m->failed : 500);
@@ -111,10 +112,11 @@ static int watch(cr_http_message *m)
     return 0;
 }
 
-/* Safe methods have no effect that is lost when they are cancelled. */
+/* Safe methods have no effect that is lost when they are cancelled. A WebSocket is read by its
+ * handler. */
 static bool is_watched(const cr_http_message *m)
 {
-    return m->body.over &&
+    return m->body.over && m->state != CR_HTTP_SOCKET &&
            (strcmp(m->request.method, "GET") == 0 || strcmp(m->request.method, "HEAD") == 0);
 }
 
@@ -212,9 +214,9 @@ static int serve_message(cr_http_connection *c, cr_http_message *m)
     m->helpers = &helpers;
     m->task = CRANK_CAPTURE_(__COUNTER__, spawn_request, c->server, run_request, m);
     int err = m->task ? await_request(m) : cr_http_answer_refuse(m, 500);
-    int end = cr_http_pump_finish(m);
+    int end = cr_http_pump_finish(m), closed = cr_http_closing_end(m);
     if (err == 0)
-        err = end;
+        err = end < 0 ? end : closed;
     if (err == 0)
         end_answer(m);
     return settle(c, m, err);
@@ -409,7 +411,10 @@ int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
 void cr_http_connection_stop_all(cr_http_server *server)
 {
     server->stopping = true;
-    for (cr_http_connection *c = server->first; c; c = c->next)
+    for (cr_http_connection *c = server->first; c; c = c->next) {
         if (c->idle)
             cr_http_pace_limit(c, 0);
+        if (c->socket)
+            cr_http_closing_stop(c->socket);
+    }
 }

@@ -7,6 +7,7 @@
 /* Serve the requests that come on a stream, one after another. 0: the connection is over, the
  * stream can be closed; -ECANCELED, -ENOMEM. */
 int cr_http_connection_serve(cr_http_server *server, crank_stream *stream);
-/* Close those that wait for a request; the others are closed after their answer. */
+/* Close those that wait for a request, and WebSockets with 1001; the others are closed after their
+ * answer. */
 void cr_http_connection_stop_all(cr_http_server *server);
 #endif

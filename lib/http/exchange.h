@@ -8,6 +8,7 @@
 #define CR_HTTP_EXCHANGE_H
 #include <crank/http.h>
 #include <crank/scope.h>
+#include <crank/websocket.h>
 #include "http/body.h"
 #include "http/date.h"
 #include "http/head.h"
@@ -49,8 +50,9 @@ struct cr_http_connection {
     crank_stream *stream;
     const char *peer;
     cr_http_connection *next, *prev;
-    bool idle;   /* it waits for the first byte of a request: stopping closes it */
-    bool closes; /* no further request is taken */
+    crank_websocket *socket; /* that is served; NULL */
+    bool idle;               /* it waits for the first byte of a request: stopping closes it */
+    bool closes;             /* no further request is taken */
 };
 
 /* A field that the handler has set. */
@@ -63,7 +65,8 @@ typedef enum cr_http_answer_state {
     CR_HTTP_UNANSWERED,
     CR_HTTP_WHOLE,  /* one call has answered */
     CR_HTTP_STREAM, /* crank_http_begin has begun */
-    CR_HTTP_EVENTS  /* crank_http_event has */
+    CR_HTTP_EVENTS, /* crank_http_event has */
+    CR_HTTP_SOCKET  /* the connection is a WebSocket's */
 } cr_http_answer_state;
 
 struct cr_http_message {
@@ -95,6 +98,8 @@ struct cr_http_message {
     int result;            /* of the handler: 0 or a negative errno */
     bool is_peers;         /* the peer has gone, or reads too slowly: no failure of the handler's */
     bool is_reported;      /* result is a failure to be reported */
+    crank_websocket *socket; /* that the request has become, and its handler has not closed; NULL */
+    int socket_error; /* with which a call on it has failed last: no failure of the handler's */
 
     cr_http_answer_state state;
     int status; /* of the answer */

@@ -31,6 +31,7 @@ typedef struct span {
 /* What a URL is made of; port 0: the scheme's own. */
 typedef struct parts {
     const char *text;
+    bool socket; /* ws:// and wss:// in place of http:// and https:// */
     bool secure;
     span host;
     unsigned port;
@@ -96,11 +97,13 @@ static bool begins_with(const char *text, const char *small_letters, size_t size
 
 static int read_scheme(parts *p, const char **ret_authority)
 {
-    size_t size = scheme_of(p->text);
-    bool plain = size == 4 && begins_with(p->text, "http", 4);
-    p->secure = size == 5 && begins_with(p->text, "https", 5);
-    if (!plain && !p->secure)
-        return refuse(p, p->text, "a URL begins with http:// or https://");
+    size_t size = scheme_of(p->text), length = p->socket ? 2 : 4;
+    bool known = size >= length && begins_with(p->text, p->socket ? "ws" : "http", length);
+    p->secure = known && size == length + 1 && lower(p->text[length]) == 's';
+    if (!known || (size > length && !p->secure))
+        return refuse(p, p->text,
+            p->socket ? "the URL of a WebSocket begins with ws:// or wss://"
+                      : "a URL begins with http:// or https://");
     if (p->text[size + 1] != '/' || p->text[size + 2] != '/')
         return refuse(p, p->text + size, "behind the scheme stands \"://\"");
     *ret_authority = p->text + size + 3;
@@ -229,10 +232,10 @@ static int check_rest(const parts *p)
     return 0;
 }
 
-static int take_apart(const char *text, parts *p)
+static int take_apart(const char *text, bool socket, parts *p)
 {
     const char *authority = text, *port = text;
-    *p = (parts){ .text = text };
+    *p = (parts){ .text = text, .socket = socket };
     int err = read_scheme(p, &authority);
     if (err < 0)
         return err;
@@ -317,7 +320,8 @@ static int put_together(const parts *p, cr_http_url *ret_url)
         return crank_fail(ENOMEM, "out of memory for a URL");
     }
     url.secure = p->secure;
-    url.authority = (size_t)snprintf(url.text, room, p->secure ? "https://" : "http://");
+    url.authority = (size_t)snprintf(
+        url.text, room, "%s%s://", p->socket ? "ws" : "http", p->secure ? "s" : "");
     url.target = url.authority + write_host(url.text + url.authority, p->host);
     if (p->port)
         url.target += (size_t)snprintf(url.text + url.target, BETWEEN, ":%u", p->port);
@@ -332,7 +336,14 @@ static int put_together(const parts *p, cr_http_url *ret_url)
 int cr_http_url_parse(const char *text, cr_http_url *ret_url)
 {
     parts p;
-    int err = take_apart(text, &p);
+    int err = take_apart(text, false, &p);
+    return err < 0 ? err : put_together(&p, ret_url);
+}
+
+int cr_http_url_parse_socket(const char *text, cr_http_url *ret_url)
+{
+    parts p;
+    int err = take_apart(text, true, &p);
     return err < 0 ? err : put_together(&p, ret_url);
 }
 

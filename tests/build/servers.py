@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful examples/look_16_httpd
+# builds: examples/look_17_websocket
 """The servers and tools of examples/servers, and the server of examples/look, as programs beside which others run: what
 their clients get, what the terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for
 a clock but with a limit."""
@@ -416,6 +417,71 @@ def look_16_answers_and_ends(backend):
                 program.signal(signal.SIGINT)
                 expect(program.end()[1], 130)
                 return
+        if time.monotonic() > ends:
+            raise AssertionError("port 8080 stays in use")
+
+
+# ---- look/17 ------------------------------------------------------------------------------------------------------
+
+
+class Browser:
+    """A WebSocket by hand, to look/17; texts shorter than 126 bytes."""
+
+    def __init__(self):
+        self.socket = socket.create_connection(("127.0.0.1", 8080), LIMIT)
+        self.file = self.socket.makefile("rb")
+        self.socket.sendall(b"GET /chat HTTP/1.1\r\nHost: localhost:8080\r\nUpgrade: websocket\r\n"
+                            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://localhost:8080\r\n\r\n")
+        self.head = b"".join(iter(self.file.readline, b"\r\n"))
+
+    def frame(self, opcode, payload):
+        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+
+    def say(self, text):
+        self.frame(1, text.encode())
+
+    def hear(self):
+        """Opcode and bytes of the next frame."""
+        first, size = self.file.read(2)
+        return first & 0x0F, self.file.read(size)
+
+    def leave(self):
+        self.frame(8, (1000).to_bytes(2, "big"))
+        answer = self.hear()
+        end = self.file.read()
+        self.file.close()
+        self.socket.close()
+        return answer, end
+
+
+@test
+def look_17_tells_everyone_what_anyone_says(backend):
+    """Its port is look/16's."""
+    ends = time.monotonic() + LIMIT
+    while True:
+        with Program(backend, "look_17_websocket") as program:
+            ada = None
+            while not ada and program.process.poll() is None:
+                with contextlib.suppress(ConnectionRefusedError):
+                    ada = Browser()
+                time.sleep(0.01)
+            if ada and program.process.poll() is None:
+                bob = Browser()
+                expect_match(bob.head.decode(), r"HTTP/1\.1 101 .*")
+                ada.say("hello")
+                expect((ada.hear(), bob.hear()), ((1, b"hello"), (1, b"hello")))
+                expect(bob.leave(), ((8, b"\x03\xe8"), b""))
+                ada.say("gone?")
+                expect(ada.hear(), (1, b"gone?"))
+                program.signal(signal.SIGINT)
+                expect(program.end(), ("", 130))
+                ada.file.close()
+                ada.socket.close()
+                return
+            if ada:
+                ada.file.close()
+                ada.socket.close()
         if time.monotonic() > ends:
             raise AssertionError("port 8080 stays in use")
 

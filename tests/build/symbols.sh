@@ -61,10 +61,11 @@ no_text_relocations() { readelf -d "$shared" | grep TEXTREL | none_left; }
 web=$BUILD/lib/http/libcrank-http
 only_web_names() {
     nm -D --defined-only "$web.so" | awk '{ print $3 }' |
-        grep -vE '^crank_http_[a-z0-9_]+@@?CRANK_HTTP_[0-9.]+$|^CRANK_HTTP_[0-9.]+(@.*)?$' | none_left
+        grep -vE '^crank_(http|websocket)_[a-z0-9_]+@@?CRANK_HTTP_[0-9.]+$|^CRANK_HTTP_[0-9.]+(@.*)?$' | none_left
 }
 no_names_but_webs() {
-    nm --defined-only -g "$web.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_http_' | none_left
+    nm --defined-only -g "$web.a" 2>/dev/null | awk 'NF == 3 { print $3 }' |
+        grep -vE '^(cr_http|crank_http|crank_websocket)_' | none_left
 }
 no_web_data() {
     objdump -t "$web.a" | awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' |
