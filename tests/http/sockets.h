@@ -3,7 +3,8 @@
  *
  * Frames are written as words, for tables: "t:Hello" is a text frame with these bytes, "b" a binary one without any,
  * "t+:Hel c:lo" a text in two fragments, "p" a ping, "o" a pong, "x:1000:why" a close with a code and a reason, "x" one
- * without. "*70000" stands for so many bytes '*', and "#fe:ff" for bytes in hexadecimal digits. */
+ * without, "3" and "B" frames of these opcodes, "t!4" one with a reserved bit. "*70000" stands for so many bytes '*',
+ * and "#feff" for bytes in hexadecimal digits. */
 #ifndef SOCKETS_H
 #define SOCKETS_H
 #include <ctype.h>
@@ -68,7 +69,7 @@ static inline size_t socket_bytes(const char *text, size_t length, unsigned char
         memcpy(to, text, length);
         return length;
     }
-    for (const char *at = text + 1; at < text + length; at += isxdigit((unsigned char)at[2]) ? 2 : 3)
+    for (const char *at = text + 1; at < text + length; at += 2)
         to[size++] = (unsigned char)strtoul((char[]){ at[0], at[1], 0 }, NULL, 16);
     return size;
 }
@@ -77,14 +78,20 @@ static inline size_t socket_bytes(const char *text, size_t length, unsigned char
 static inline socket_frame socket_word(const char *word, size_t length)
 {
     static unsigned char bytes[SOCKET_FRAME_MAX];
-    static const char letters[] = "ctb45678xpo";
-    static const unsigned char opcodes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
-    const char *found = strchr(letters, word[0]);
+    static const char opcodes[] = "ctb34567xpoBCDEF";
+    const char *found = strchr(opcodes, word[0]);
+    size_t at = 1;
     EXPECT(found && *found);
-    socket_frame f = { .first = opcodes[found - letters], .bytes = bytes };
-    bool goes_on = length > 1 && word[1] == '+';
-    size_t at = goes_on ? 2 : 1;
-    f.first = (unsigned char)(f.first | (goes_on ? 0 : 0x80));
+    unsigned first = (unsigned)(found - opcodes) | 0x80;
+    if (length > at && word[at] == '+') {
+        first &= 0x7F;
+        at++;
+    }
+    if (length > at + 1 && word[at] == '!') {
+        first |= (unsigned)(word[at + 1] - '0') << 4;
+        at += 2;
+    }
+    socket_frame f = { .first = (unsigned char)first, .bytes = bytes };
     if (at < length && word[at] == ':')
         at++;
     if (f.first == 0x88 && at < length && isdigit((unsigned char)word[at])) {
