@@ -59,14 +59,14 @@ CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect_with(
 
 /* The next message: 1; 0: the peer has closed the socket, crank_websocket_closed says with what. Fails with -EPROTO
  * (the peer breaks the protocol, or its text is no UTF-8: 1002 or 1007 went out), -EMSGSIZE (more bytes than there may
- * be, 1009, or than 1,024 fragments, 1008), -ETIMEDOUT (the peer does not answer a ping, or this side's close),
- * -ECONNABORTED (crank_websocket_abort), -ECONNRESET (the connection ended without a close), -ENOMEM, -ECANCELED:
- * nothing is lost, the next call goes on. */
+ * be, 1009, or than 1,024 fragments, 1008), -ETIMEDOUT (the peer does not answer a ping, or this side's close; told
+ * once, then it is -ECONNABORTED), -ECONNABORTED (crank_websocket_abort), -ECONNRESET (the connection ended without a
+ * close), -ENOMEM, -ECANCELED: nothing is lost, the next call goes on. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_websocket_read(
     crank_websocket *websocket, crank_websocket_message *ret_message);
 /* Write a message, waiting while more than 64 KiB are unsent. 0; fails with -EINVAL (the text is no UTF-8), -EPIPE (the
- * socket is being closed, by either side), -ECONNABORTED, -ETIMEDOUT (the peer is not there any more), -ENOMEM,
- * -ECANCELED: nothing was written, or so much of a long message that none can follow. Else as crank_write. */
+ * socket is being closed, by either side), -ECONNABORTED (crank_websocket_abort, or the peer is not there any more),
+ * -ENOMEM, -ECANCELED: nothing was written, or so much of a long message that none can follow. Else as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_websocket_write(
     crank_websocket *websocket, crank_websocket_kind kind, const void *bytes, size_t size);
 /* The same of text, formatted. */
@@ -86,9 +86,10 @@ CRANK_API CRANK_BLOCKS int crank_websocket_drain(crank_websocket *websocket);
 
 /* Send a close with a code and a reason of at most 123 bytes, which is cut; NULL: none. Wait for the peer's, 5 s at
  * most, dropping messages that still come; then free the socket, in any case. Codes are 1000 to 1003, 1007 to 1014 and
- * 3000 to 4999: for another one 1011 is sent, and it fails with -EINVAL. No other task may be in a call on the socket.
- * NULL is ignored. 0: the peer has closed too. Fails with -ETIMEDOUT (it has not), -ECANCELED (it was not waited for),
- * else as crank_websocket_read, as also where the socket had failed before. */
+ * 3000 to 4999: for another one 1011 is sent, and it fails with -EINVAL. No other task may read the socket, and those
+ * that write it, which fail, must not use it again. NULL is ignored. 0: the peer has closed too. Fails with -ETIMEDOUT
+ * (it has not), -ECANCELED (it was not waited for), else as crank_websocket_read, as also where the socket had failed
+ * before. */
 CRANK_API CRANK_BLOCKS int crank_websocket_close(crank_websocket *websocket, int code, const char *reason);
 /* End it now: its calls, those too that wait, fail with -ECONNABORTED, and no message is sent any more. What was
  * written and the code go out to a peer that still reads. Never waits. It is still to be closed. */

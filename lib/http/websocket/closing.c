@@ -59,6 +59,19 @@ static void free_socket(crank_websocket *w)
     }
 }
 
+/* Tasks that write still end with the limit that the close has set, or now. */
+static void await_writers(crank_websocket *w, bool waits)
+{
+    int err = 0;
+    if (!waits && crank_lock_held(w->turn))
+        (void)crank_stream_limit(w->stream, crank_time());
+    while (err == 0 && crank_lock_held(w->turn)) {
+        err = crank_shield(crank_lock_acquire(w->turn));
+        if (err == 0)
+            crank_lock_release(w->turn);
+    }
+}
+
 static int end(crank_websocket *w, int code, const char *reason, bool waits)
 {
     int err = 0;
@@ -66,6 +79,7 @@ static int end(crank_websocket *w, int code, const char *reason, bool waits)
         cr_http_socket_begin_close(w, code, reason);
     if (waits)
         err = shake(w);
+    await_writers(w, waits && err != -ECANCELED);
     if (!w->request) {
         int closed = end_connection(w);
         err = err < 0 ? err : closed;

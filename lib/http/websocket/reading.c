@@ -10,7 +10,6 @@
 #include "http/websocket/socket.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <crank/error.h>
@@ -23,8 +22,8 @@ enum {
     ROOM_GUESSED = 64 << 10, /* at first, where the peer has announced more */
     ROOM_KEPT = 4 << 10      /* while the next message is waited for */
 };
-/* Until a pong that found no room is tried again. */
-static const double again_seconds = 1;
+/* Until a pong that found no room is tried again; and for which a wait lasts at least. */
+static const double again_seconds = 1, look_seconds = 0.05;
 
 /* ---- Failures ---- */
 
@@ -53,16 +52,24 @@ static int ended(crank_websocket *w)
     return failed(w, -ECONNRESET, "the connection ended without a close of the WebSocket");
 }
 
+/* A loop that takes -ETIMEDOUT for a limit of its own is not told so for ever. */
+static int failed_once(crank_websocket *w, const char *why)
+{
+    int err = failed(w, -ETIMEDOUT, why);
+    w->error = -ECONNABORTED;
+    return err;
+}
+
 /* Tasks that write end too. */
 static int not_there(crank_websocket *w)
 {
     crank_abort(w->stream);
-    return failed(w, -ETIMEDOUT, "no answer to a ping");
+    return failed_once(w, "no answer to a ping");
 }
 
 static int not_closed(crank_websocket *w)
 {
-    return failed(w, -ETIMEDOUT, "the peer does not answer the close");
+    return failed_once(w, "the peer does not answer the close");
 }
 
 /* What is dropped behind this side's close may come without end, and then no wait is limited. */
@@ -73,17 +80,13 @@ static int check_drop(crank_websocket *w)
 
 /* ---- Waiting for bytes ---- */
 
-/* Silence has lasted long enough for something to be done about it; a reader that comes back after
- * a while has not waited, so what has come meanwhile is looked for first. */
-static int on_silence(crank_websocket *w, bool has_waited)
+static int on_silence(crank_websocket *w)
 {
-    if (w->pinged && has_waited)
+    if (w->pinged)
         return not_there(w);
-    if (!w->pinged) {
-        w->ping_waits = w->pinged = true;
-        cr_http_socket_flush(w);
-    }
-    w->due = crank_time() + w->ping;
+    w->ping_waits = w->pinged = true;
+    w->silence = 0;
+    cr_http_socket_flush(w);
     return 0;
 }
 
@@ -93,27 +96,29 @@ static int on_limit(crank_websocket *w)
     int err = cr_http_socket_refuses(w);
     if (err == 0 && w->closing && crank_time() >= w->close_at)
         err = not_closed(w);
+    if (err == 0 && w->ping > 0 && !w->closing && w->silence >= w->ping)
+        err = on_silence(w);
     if (err == 0)
         cr_http_socket_flush(w);
     return err;
 }
 
-static double seconds_left(const crank_websocket *w, double now)
+/* A reader that comes back late looks for what has come meanwhile. */
+static double seconds_left(const crank_websocket *w)
 {
-    double left = w->ping < 0 || w->closing ? CRANK_FOREVER : w->due - now;
-    return w->pong_waits && left > again_seconds ? again_seconds : left;
+    double left = w->ping < 0 || w->closing ? CRANK_FOREVER : w->ping - w->silence;
+    if (w->pong_waits && left > again_seconds)
+        left = again_seconds;
+    return left > look_seconds ? left : look_seconds;
 }
 
 static ssize_t await_more(crank_websocket *w, size_t want, const char **ret_bytes)
 {
-    ssize_t n = 0;
-    for (bool has_waited = false;; has_waited = true) {
-        double now = crank_time();
-        int err = w->ping > 0 && !w->closing && now >= w->due ? on_silence(w, has_waited) : 0;
-        if (err < 0)
-            return err;
-        n = crank_within(seconds_left(w, now), crank_peek(w->stream, want, ret_bytes));
-        err = n == -ETIMEDOUT ? on_limit(w) : 0;
+    for (;;) {
+        double begun = crank_time();
+        ssize_t n = crank_within(seconds_left(w), crank_peek(w->stream, want, ret_bytes));
+        w->silence += crank_time() - begun;
+        int err = n == -ETIMEDOUT ? on_limit(w) : 0;
         if (err < 0 || n != -ETIMEDOUT)
             return err < 0 ? err : n;
     }
@@ -130,7 +135,7 @@ static ssize_t await_bytes(crank_websocket *w, size_t want, const char **ret_byt
         return n;
     if (n < 0)
         return cr_http_socket_fail(w, (int)n, "reading has failed");
-    w->due = crank_time() + w->ping;
+    w->silence = 0;
     w->pinged = false;
     return (size_t)n >= want ? n : ended(w);
 }
@@ -317,8 +322,8 @@ int cr_http_reading_next(crank_websocket *w)
             got = take_header(w);
         if (got == 0)
             got = cr_http_frame_is_control(&w->frame) ? take_control(w) : take_data(w);
-        if (got >= 0 && check_drop(w) < 0)
-            got = w->error;
+        int dropped = got >= 0 ? check_drop(w) : 0;
+        got = dropped < 0 ? dropped : got;
     }
     return got;
 }

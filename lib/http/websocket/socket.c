@@ -30,7 +30,6 @@ int cr_http_socket_init(crank_websocket *w, const crank_websocket_options *optio
     if (w->ping != w->ping)
         return crank_fail(EINVAL, "crank_websocket_options: ping is no number");
     w->protocol = "";
-    w->due = crank_time() + w->ping;
     w->turn = crank_lock_new();
     return w->turn ? 0 : crank_fail(ENOMEM, "out of memory for a WebSocket");
 }

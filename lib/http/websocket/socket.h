@@ -46,8 +46,8 @@ struct crank_websocket {
     cr_http_utf8 utf8;
     char *text;
     size_t size, room;
-    double due;  /* when silence has lasted for so long that something is done about it */
-    bool pinged; /* and no byte has come since */
+    double silence; /* seconds of waiting since the last byte, or the ping behind it */
+    bool pinged;    /* no byte has come since */
 
     /* Control frames that wait: for the task that writes, or for room. */
     bool ping_waits, pong_waits, close_waits;

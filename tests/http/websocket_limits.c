@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* websocket_limits.c: WebSockets of peers that are slow, silent, greedy or many. */
+#include <crank/sim.h>
+#include "sockets.h"
+
+typedef struct course {
+    crank_websocket_options options;
+    crank_websocket *socket; /* while the handler reads */
+    int read;                /* what the last read gave */
+    double ended_at;
+    size_t messages;
+} course;
+
+static int listen_to(crank_http_request *request, course *c)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept_with(&c->options, request));
+    crank_websocket_message said;
+    c->socket = w;
+    while ((c->read = crank_websocket_read(w, &said)) > 0)
+        c->messages++;
+    c->ended_at = crank_time();
+    c->socket = NULL;
+    return c->read;
+}
+static int serve_course(crank_listener *l, course *c) { return crank_http_serve(l, listen_to, c); }
+
+/* ---- Sizes ---- */
+
+static int try_size(const crank_websocket_options *options, const char *sent, const char *answer, int read)
+{
+    course c = { .options = *options };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    socket_send(s, sent);
+    socket_expect(s, answer);
+    if (read == 0)
+        socket_send(s, "x");
+    crank_try(socket_stop(l, server));
+    EXPECT_EQ(c.read, read);
+    EXPECT_EQ(c.messages, read == 0);
+    return 0;
+}
+
+TEST_SIM(websocket, refuses_messages_beyond_its_limits)
+{
+    static const crank_websocket_options defaults = { .message_max = 0 }, ten = { .message_max = 10 };
+    crank_try(try_size(&ten, "t+:*4 c+ c:*6 p", "o", 0));
+    crank_try(try_size(&ten, "t:*11", "x:1009", -EMSGSIZE));
+    crank_try(try_size(&ten, "b+:*4 c+:*6 c:*1", "x:1009", -EMSGSIZE));
+    crank_try(try_size(&defaults, "b+:*1048575 c:*1 p", "o", 0));
+    return try_size(&defaults, "b+:*1048575 c:*2", "x:1009", -EMSGSIZE);
+}
+
+/* It is refused by its header: nothing is read or held of what it announces. */
+TEST_SIM(websocket, refuses_a_frame_of_any_length_by_its_header)
+{
+    static const struct {
+        unsigned char bytes[10];
+        const char *answer;
+    } rows[] = {
+        { { 0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, "x:1009" },
+        { { 0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0 }, "x:1002" },
+        { { 0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, "x:1002" }, /* 65535 in 8 bytes */
+        { { 0x82, 0xfe, 0, 125 }, "x:1002" },                       /* 125 in 2 */
+        { { 0x82, 125 }, "x:1002" },                                /* without a mask */
+    };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(socket_serve, l);
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
+        static const char mask[4] = "";
+        size_t extra = (rows[i].bytes[1] & 0x7f) == 127 ? 8 : (rows[i].bytes[1] & 0x7f) == 126 ? 2 : 0;
+        CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+        crank_try(crank_write(s, rows[i].bytes, 2 + extra));
+        if (rows[i].bytes[1] & 0x80)
+            crank_try(crank_write(s, mask, 4));
+        socket_expect(s, rows[i].answer);
+    }
+    return socket_stop(l, server);
+}
+
+TEST_SIM(websocket, refuses_a_message_of_more_than_1024_fragments)
+{
+    for (int more = 0; more <= 1; more++) {
+        char *words = test_memory(4000);
+        size_t size = (size_t)snprintf(words, 4000, "t+");
+        for (int i = 0; i < 1022 + more; i++)
+            size += (size_t)snprintf(words + size, 4000 - size, " c+");
+        snprintf(words + size, 4000 - size, more ? " c" : " c p");
+        crank_try(try_size(
+            &(crank_websocket_options){ .message_max = 0 }, words, more ? "x:1008" : "o", more ? -EMSGSIZE : 0));
+    }
+    return 0;
+}
+
+/* ---- Silence ---- */
+
+TEST_SIM(websocket, is_pinged_after_20_seconds_and_ends_after_40)
+{
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    double begun = crank_time();
+    socket_expect(s, "p");
+    EXPECT_NEAR(crank_time() - begun, 20, 0.01);
+    socket_send(s, "o");
+    socket_expect(s, "p");
+    EXPECT_NEAR(crank_time() - begun, 40, 0.01);
+    crank_try(crank_sleep(15));
+    socket_send(s, "t+:none"); /* any byte shows that the peer is there */
+    socket_expect(s, "p");
+    EXPECT_NEAR(crank_time() - begun, 75, 0.01);
+    webs_expect_reset(s);
+    EXPECT_NEAR(c.ended_at - begun, 95, 0.01);
+    EXPECT_EQ(c.read, -ETIMEDOUT);
+    return socket_stop(l, server);
+}
+
+TEST_SIM(websocket, ping_is_as_often_as_its_options_say)
+{
+    course c = { .options = { .ping = -1 } };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    crank_try(crank_sleep(1000));
+    socket_send(s, "p:1");
+    socket_expect(s, "o:1"); /* and no ping before */
+    socket_send(s, "x");
+    socket_expect(s, "x");
+    c.options.ping = 0.5;
+    CRANK_AUTO_STREAM crank_stream *often = socket_open(l);
+    double begun = crank_time();
+    socket_expect(often, "p");
+    EXPECT_NEAR(crank_time() - begun, 0.5, 0.01);
+    crank_abort(often);
+    return socket_stop(l, server);
+}
+
+/* A handler that computes for a minute, and one that reads for a second at a time. */
+static int read_late(crank_http_request *request, course *c)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    crank_websocket_message said;
+    crank_try(crank_sleep(60));
+    c->read = crank_websocket_read(w, &said);
+    if (c->read == 1)
+        EXPECT_STR(said.bytes, "meanwhile");
+    double begun = crank_time();
+    do
+        c->read = crank_within(1, crank_websocket_read(w, &said));
+    while (c->read == -ETIMEDOUT);
+    c->ended_at = crank_time() - begun;
+    return c->read;
+}
+static int serve_late(crank_listener *l, course *c) { return crank_http_serve(l, read_late, c); }
+
+TEST_SIM(websocket, silence_is_counted_while_it_is_read_in_slices_too_and_not_while_it_is_not_read)
+{
+    course c = { .read = 0 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_late, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    crank_try(crank_sleep(50));
+    socket_send(s, "t:meanwhile");
+    socket_expect(s, "p");
+    double begun = crank_time();
+    webs_expect_reset(s);
+    EXPECT_NEAR(crank_time() - begun, 20, 1.1);
+    EXPECT_EQ(c.read, -ECONNABORTED);
+    return socket_stop(l, server);
+}
+
+/* ---- Writing ---- */
+
+#define PINGS "p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125"
+
+enum { WRITERS = 10, WRITTEN = 50 };
+typedef struct crowd {
+    crank_websocket *socket;
+    int failed;
+} crowd;
+static int write_some(crowd *c, int number)
+{
+    char *bytes = test_memory(200 * 1000);
+    for (int i = 0; i < WRITTEN; i++) {
+        size_t size = (size_t)(number * 7919 + i * 104729) % (i % 10 == 0 ? 200 * 1000 : 3000);
+        memset(bytes, 'a' + number, size);
+        crank_try(crank_websocket_write(c->socket, CRANK_TEXT, bytes, size));
+    }
+    return 0;
+}
+static int write_all(crank_http_request *request, crowd *c)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    c->socket = w;
+    {
+        CRANK_GROUP(writers);
+        for (int i = 0; i < WRITERS; i++)
+            crank_group_spawn(&writers, write_some, c, i);
+        crank_group_spawn(&writers, crank_websocket_drain, w);
+        while (crank_group_count(&writers) > 1)
+            crank_try(crank_sleep(0.001));
+        crank_group_cancel(&writers);
+        crank_try(crank_group_wait(&writers));
+    }
+    return crank_websocket_print(w, "end");
+}
+static int serve_writers(crank_listener *l, crowd *c) { return crank_http_serve(l, write_all, c); }
+
+TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_between)
+{
+    crowd c = { .failed = 0 };
+    size_t messages = 0, pongs = 0;
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_writers, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    socket_send(s, "p:first");
+    for (;;) {
+        const unsigned char *bytes;
+        size_t size;
+        int first = socket_next(s, &bytes, &size);
+        if (first == 0x8a) {
+            pongs++;
+            continue;
+        }
+        EXPECT_EQ(first, 0x81);
+        if (size == 3 && memcmp(bytes, "end", 3) == 0)
+            break;
+        for (size_t i = 1; i < size; i++)
+            EXPECT_EQ(bytes[i], bytes[0]);
+        messages++;
+        if (messages % 100 == 0)
+            socket_send(s, "p:more");
+    }
+    EXPECT_EQ(messages, WRITERS * WRITTEN);
+    EXPECT(pongs > 1);
+    socket_expect(s, "x:1000");
+    socket_send(s, "x:1000");
+    return socket_stop(l, server);
+}
+
+/* A member that does not read: 64 KiB, or one larger message, are taken and no more. */
+TEST_EACH_BACKEND(websocket, write_now_takes_nothing_above_the_mark)
+{
+    static char bytes[300 * 1000];
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    socket_send(s, "p");
+    socket_expect(s, "o");
+    memset(bytes, '*', sizeof bytes);
+    size_t sent = 0;
+    int err = 0;
+    while (err == 0) {
+        err = crank_websocket_write_now(c.socket, CRANK_BINARY, bytes, 1000);
+        sent += err == 0;
+        if (sent % 10 == 0)
+            crank_try(crank_sleep(0));
+    }
+    EXPECT_EQ(err, -EAGAIN);
+    size_t unsent = crank_websocket_unsent(c.socket);
+    EXPECT(unsent <= 64 * 1024 && unsent + 1004 > 64 * 1024);
+    EXPECT_EQ(crank_websocket_write_now(c.socket, CRANK_BINARY, bytes, sizeof bytes), -EAGAIN);
+    EXPECT_EQ(crank_websocket_unsent(c.socket), unsent);
+    for (size_t i = 0; i < sent; i++)
+        socket_expect(s, "b:*1000");
+    crank_try(crank_sleep(0.1));
+    EXPECT_EQ(crank_websocket_unsent(c.socket), 0);
+    EXPECT_EQ(crank_websocket_write_now(c.socket, CRANK_BINARY, bytes, sizeof bytes), 0);
+    socket_expect(s, "b:*300000");
+    socket_send(s, "x");
+    socket_expect(s, "x");
+    return socket_stop(l, server);
+}
+
+static int write_large(course *c)
+{
+    static char bytes[8 << 20];
+    int err = crank_websocket_write(c->socket, CRANK_BINARY, bytes, sizeof bytes);
+    c->messages = 1;
+    return err;
+}
+
+/* Its peer reads slowly: neither the pong nor the close can be written before the large message is. */
+TEST_EACH_BACKEND(websocket, pong_and_close_leave_behind_a_write_that_waits)
+{
+    course c = { .read = 1 };
+    unsigned char header[10];
+    static char piece[64 * 1024];
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    socket_send(s, "p");
+    socket_expect(s, "o");
+    crank_websocket *w = c.socket;
+    crank_task *writer = crank_spawn(write_large, &c);
+    crank_try(crank_sleep(0.01));
+    EXPECT_EQ(crank_websocket_write_now(w, CRANK_TEXT, "no", 2), -EAGAIN);
+    socket_send(s, "p:one p:two x:1000");
+    crank_try(crank_sleep(0.01));
+    EXPECT_EQ(crank_websocket_write_now(w, CRANK_TEXT, "no", 2), -EPIPE);
+    EXPECT_EQ(crank_read_exactly(s, header, 10), 10);
+    for (size_t left = 8 << 20; left > 0;) {
+        ssize_t n = crank_read(s, piece, left < sizeof piece ? left : sizeof piece);
+        EXPECT(n > 0);
+        left -= (size_t)n;
+    }
+    socket_expect(s, "o:two x:1000"); /* of several pings the last is answered */
+    webs_expect_end(s);
+    EXPECT_EQ(crank_await(writer), 0);
+    return socket_stop(l, server);
+}
+
+/* Of a peer that sends pings and reads nothing, what is unsent does not grow beyond the mark. */
+TEST_SIM(websocket, that_is_flooded_with_pings_holds_few_answers)
+{
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    size_t size, sent = 0;
+    unsigned char *pings = socket_frames(PINGS, &size);
+    size_t most = 0;
+    while (sent < 40000) {
+        crank_try(crank_write(s, pings, size));
+        sent += 10;
+        if (c.socket && crank_websocket_unsent(c.socket) > most)
+            most = crank_websocket_unsent(c.socket);
+    }
+    free(pings);
+    EXPECT(most > 60 * 1024 && most <= 64 * 1024 + 127);
+    crank_abort(s);
+    return socket_stop(l, server);
+}
