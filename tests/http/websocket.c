@@ -23,6 +23,7 @@ TEST_EACH_BACKEND(websocket, is_agreed_on_as_the_standard_says)
     socket_send(s, "x:1000:bye");
     socket_expect(s, "x:1000");
     webs_expect_end(s);
+    crank_try(crank_finish(s));
     return socket_stop(l, server);
 }
 
@@ -161,7 +162,7 @@ typedef struct course {
     crank_websocket *socket;
     int read, code; /* what the last read gave; the peer's code */
     char reason[200];
-    int finish; /* what the handler returns */
+    int written; /* what the last write gave */
     double ended_at;
     crank_websocket_options options;
 } course;
@@ -179,7 +180,7 @@ static int listen_to(crank_http_request *request, course *c)
     snprintf(c->reason, sizeof c->reason, "%s", reason);
     c->ended_at = crank_time();
     c->socket = NULL;
-    return c->finish ? c->finish : c->read;
+    return c->read;
 }
 static int serve_course(crank_listener *l, course *c) { return crank_http_serve(l, listen_to, c); }
 
@@ -221,20 +222,6 @@ TEST_EACH_BACKEND(websocket, ends_as_the_peer_ends_it)
     return 0;
 }
 
-TEST_SIM(websocket, that_its_handler_leaves_open_is_closed_with_what_became_of_it)
-{
-    course c = { .finish = -EBADMSG };
-    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
-    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
-    test_capture();
-    socket_send(s, "x:1000");
-    socket_expect(s, "x:1000");
-    webs_expect_end(s);
-    EXPECT_CONTAINS(test_captured(), "EBADMSG"); /* a failure of the handler's own */
-    return socket_stop(l, server);
-}
-
 TEST_EACH_BACKEND(websocket, of_a_server_that_stops_is_told_1001)
 {
     course c = { .read = 1 };
@@ -247,6 +234,7 @@ TEST_EACH_BACKEND(websocket, of_a_server_that_stops_is_told_1001)
     webs_expect_end(s);
     EXPECT_EQ(c.read, 0);
     EXPECT_EQ(c.code, 1001);
+    crank_try(crank_finish(s));
     return (int)crank_await(server);
 }
 
@@ -284,5 +272,206 @@ TEST_EACH_BACKEND(websocket, abort_ends_its_calls_and_its_code_reaches_a_peer_th
     socket_expect(s, "t:last x:1013");
     webs_expect_end(s);
     EXPECT_EQ(c.read, -ECONNABORTED);
+    crank_try(crank_finish(s));
     return socket_stop(l, server);
+}
+
+/* Nothing follows the abort, and a peer that does not read is reset when the server has waited 2 s for it. */
+static int write_on(course *c)
+{
+    static char bytes[50 * 1000];
+    crank_websocket *w = c->socket;
+    int err = 0;
+    while (err == 0)
+        err = crank_websocket_write(w, CRANK_BINARY, bytes, sizeof bytes);
+    c->written = err;
+    return 0;
+}
+
+TEST_SIM(websocket, abort_wakes_a_writer_and_resets_a_peer_that_does_not_read)
+{
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_course, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    crank_try(crank_sleep(0.1));
+    crank_task *writer = crank_spawn(write_on, &c);
+    crank_try(crank_sleep(1));
+    EXPECT(crank_websocket_unsent(c.socket) > 0);
+    size_t unsent = crank_websocket_unsent(c.socket);
+    crank_websocket_abort(c.socket, 1013, "too slow");
+    EXPECT_EQ(crank_await(writer), 0);
+    EXPECT_EQ(c.written, -ECONNABORTED);
+    EXPECT(!c.socket || crank_websocket_unsent(c.socket) <= unsent + 20); /* the close alone */
+    crank_try(crank_sleep(3));
+    EXPECT_EQ(c.read, -ECONNABORTED);
+    webs_expect_reset(s);
+    return socket_stop(l, server);
+}
+
+/* ---- Handlers ---- */
+
+static int accept_late(crank_http_request *request, course *c)
+{
+    crank_try(crank_sleep(0.01)); /* the connection is watched meanwhile */
+    return listen_to(request, c);
+}
+static int serve_late(crank_listener *l, course *c) { return crank_http_serve(l, accept_late, c); }
+
+TEST_EACH_BACKEND(websocket, is_accepted_by_a_handler_that_has_waited)
+{
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_late, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    webs_answer a;
+    size_t size;
+    unsigned char *frames = socket_frames("t:early x:1000", &size);
+    webs_send(s, SOCKET_HEAD "\r\n");
+    crank_try(crank_write(s, frames, size)); /* before there is an answer */
+    free(frames);
+    webs_read_head(s, &a);
+    EXPECT_EQ(a.status, 101);
+    socket_expect(s, "x:1000");
+    EXPECT_EQ(c.read, 0);
+    crank_try(crank_finish(s));
+    return socket_stop(l, server);
+}
+
+static int end_somehow(crank_http_request *request)
+{
+    crank_websocket_message said;
+    if (strcmp(request->path, "/left") == 0)
+        return crank_websocket_accept(request) ? 0 : -errno;
+    if (strcmp(request->path, "/failed") == 0)
+        return crank_websocket_accept(request) ? crank_fail(EBADMSG, "failed") : -errno;
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    if (strcmp(request->path, "/closed") == 0) {
+        char reason[200];
+        memset(reason, 'a', sizeof reason);
+        memcpy(reason + 122, "\xc3\xa9", 3); /* of which one byte has room */
+        int err = crank_websocket_close(w, 4001, reason);
+        w = NULL;
+        return err;
+    }
+    return crank_websocket_read(w, &said) < 0 ? -ECANCELED : 0;
+}
+static int serve_ends(crank_listener *l) { return crank_http_serve(l, end_somehow); }
+
+TEST_EACH_BACKEND(websocket, is_closed_with_what_became_of_its_handler)
+{
+    static const struct {
+        const char *path, *close;
+    } rows[] = { { "/left", "x:1000" }, { "/failed", "x:1011" }, { "/closed", "x:4001:*122" }, { "/read", "x:1001" } };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_ends, l);
+    test_capture();
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
+        CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+        webs_answer a;
+        char head[500], expected[20];
+        snprintf(head, sizeof head, "GET %s%s\r\n", rows[i].path, SOCKET_HEAD + strlen("GET /chat"));
+        webs_send(s, head);
+        webs_read_head(s, &a);
+        EXPECT_EQ(a.status, 101);
+        if (strcmp(rows[i].path, "/read") == 0) {
+            crank_try(crank_listener_stop(l, 0)); /* its handler is cancelled */
+            socket_expect(s, "x:1001");
+            crank_try(crank_await(server));
+            break;
+        }
+        const unsigned char *bytes;
+        size_t size;
+        EXPECT_EQ(socket_next(s, &bytes, &size), 0x88);
+        snprintf(expected, sizeof expected, "x:%u", (unsigned)bytes[0] << 8 | bytes[1]);
+        EXPECT(strncmp(rows[i].close, expected, strlen(expected)) == 0);
+        EXPECT_EQ(size, strchr(rows[i].close, '*') ? 2 + 122 : 2);
+        socket_send(s, "t:dropped b:*3000 x:1000");
+        webs_expect_end(s);
+    }
+    EXPECT_CONTAINS(test_captured(), "EBADMSG");
+    return 0;
+}
+
+/* ---- Cancelled reads ---- */
+
+enum { MESSAGES = 100 };
+static int read_in_slices(crank_http_request *request, course *c)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    crank_websocket_message said;
+    int seen = 0, cancelled = 0;
+    while ((c->read = crank_within(1e-5, crank_websocket_read(w, &said))) != 0) {
+        cancelled += c->read == -ETIMEDOUT;
+        if (c->read == -ETIMEDOUT)
+            continue;
+        crank_try(c->read);
+        EXPECT_EQ(strtol(said.bytes, NULL, 10), seen);
+        EXPECT_EQ(said.size, seen < 50 ? 2 : 300);
+        seen++;
+    }
+    EXPECT_EQ(seen, MESSAGES);
+    EXPECT(cancelled > 0);
+    return crank_websocket_print(w, "closed") == -EPIPE ? 0 : -EPROTO;
+}
+static int serve_slices(crank_listener *l, course *c) { return crank_http_serve(l, read_in_slices, c); }
+
+TEST_EACH_BACKEND(websocket, loses_nothing_where_a_read_is_cancelled)
+{
+    course c = { .read = 1 };
+    char word[400];
+    size_t size;
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_slices, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(word, sizeof word, i < 50 ? "t:%02d" : "t+:%02d, c:%0*d", i, 297, 7);
+        unsigned char *frames = socket_frames(word, &size);
+        for (size_t at = 0; at < size; at += 7) {
+            crank_try(crank_write(s, frames + at, size - at < 7 ? size - at : 7));
+            crank_try(crank_flush(s));
+            if (at % 3 == 0)
+                crank_try(crank_sleep(2e-5));
+        }
+        free(frames);
+    }
+    socket_send(s, "x:1000");
+    socket_expect(s, "x:1000");
+    webs_expect_end(s);
+    EXPECT_EQ(c.read, 0);
+    crank_try(crank_finish(s));
+    return socket_stop(l, server);
+}
+
+/* ---- Tasks that only write ---- */
+
+static int tell(crank_http_request *request)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    CRANK_GROUP(reading);
+    crank_group_spawn(&reading, crank_websocket_drain, w);
+    int err = 0;
+    while (err == 0) {
+        err = crank_websocket_print(w, "tick");
+        crank_try(crank_sleep(1));
+    }
+    EXPECT_EQ(err, -EPIPE);
+    return crank_group_wait(&reading);
+}
+static int serve_ticks(crank_listener *l) { return crank_http_serve(l, tell); }
+
+TEST_SIM(websocket, of_a_task_that_only_writes_is_drained_beside_it)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    crank_task *server = crank_spawn(serve_ticks, l);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    test_capture();
+    socket_expect(s, "t:tick");
+    socket_send(s, "t:ignored p:1");
+    socket_expect(s, "o:1 t:tick t:tick");
+    socket_send(s, "x");
+    socket_expect(s, "x");
+    crank_try(socket_stop(l, server));
+    EXPECT_STR(test_captured(), "");
+    return 0;
 }

@@ -237,6 +237,7 @@ TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_betw
     EXPECT(pongs > 1);
     socket_expect(s, "x:1000");
     socket_send(s, "x:1000");
+    crank_try(crank_finish(s));
     return socket_stop(l, server);
 }
 
@@ -272,6 +273,7 @@ TEST_EACH_BACKEND(websocket, write_now_takes_nothing_above_the_mark)
     socket_expect(s, "b:*300000");
     socket_send(s, "x");
     socket_expect(s, "x");
+    crank_try(crank_finish(s));
     return socket_stop(l, server);
 }
 
@@ -310,6 +312,7 @@ TEST_EACH_BACKEND(websocket, pong_and_close_leave_behind_a_write_that_waits)
     socket_expect(s, "o:two x:1000"); /* of several pings the last is answered */
     webs_expect_end(s);
     EXPECT_EQ(crank_await(writer), 0);
+    crank_try(crank_finish(s));
     return socket_stop(l, server);
 }
 
