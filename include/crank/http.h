@@ -8,6 +8,7 @@
 #include "call.h"
 #include "net.h"
 #include "stream.h"
+#include <time.h>
 /* Not a system header, as net.h is none: gcc would then keep silent about an ignored result. */
 
 CRANK_BEGIN_DECLS
@@ -66,6 +67,15 @@ CRANK_API crank_stream *crank_http_request_body_(crank_http_request *request);
  * 408), -EALREADY (crank_http_body has it), -ENOMEM, else as crank_read. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_http_read_body(
     crank_http_request *request, size_t limit, char **ret_body);
+/* Read the body of a page's form, "application/x-www-form-urlencoded", for crank_http_form. 0; fails with -EINVAL
+ * (another type; 415), -EPROTO (more than 1,000 entries, or a zero byte; 400), else as crank_http_read_body. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_http_read_form(crank_http_request *request, size_t limit);
+/* The value of the form's first entry with this name, decoded, as crank_http_query's. NULL before
+ * crank_http_read_form, too. */
+CRANK_API const char *crank_http_form(crank_http_request *request, const char *name);
+/* The value of the first cookie with this name, as it was sent but for quotes around it. NULL: there is none, or memory
+ * is short. */
+CRANK_API const char *crank_http_cookie(crank_http_request *request, const char *name);
 /* The peer's going away, a reset or the end of its input, cancels a GET or HEAD, and no other method; after this call
  * it does not cancel this one. */
 CRANK_API void crank_http_stay(crank_http_request *request);
@@ -78,6 +88,12 @@ CRANK_API void crank_http_stay(crank_http_request *request);
 CRANK_API int crank_http_set(crank_http_request *request, const char *name, const char *value);
 /* The same, beside those with this name. */
 CRANK_API int crank_http_add(crank_http_request *request, const char *name, const char *value);
+/* Have the client keep a cookie, and send it with requests to any path of this host: for so many seconds; 0: until the
+ * browser is closed; negative: it is to be forgotten. Scripts of a page cannot read it (HttpOnly), pages of other sites
+ * send it with nothing but links to here (SameSite=Lax), and one that came by TLS is sent by nothing else (Secure). It
+ * takes the place of one set before under this name. Fails as crank_http_set; -EINVAL where the value is none for a
+ * cookie: crank_http_encode makes any text fit. */
+CRANK_API int crank_http_set_cookie(crank_http_request *request, const char *name, const char *value, double seconds);
 /* Answer at once: a status, the type of the body ("text/plain"; NULL: none is named) and the body. Every answer has
  * Date and "X-Content-Type-Options: nosniff", unless set otherwise. 0; fails with -EALREADY (after another answer),
  * -EINVAL (the status is not 200 to 599, or as crank_http_set), -ENOMEM, -EPIPE, -ECONNRESET, -ETIMEDOUT (the client
@@ -101,11 +117,24 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_http_begin(crank_http_request *reques
  * crank_http_respond, -EALREADY after another answer than events, -EINVAL (a name or id has a control). */
 CRANK_API CRANK_BLOCKS int crank_http_event(crank_http_request *request, const char *name, const char *id,
     const char *format, ...) CRANK_PRINTF(4, 5);
-/* Answer with the file at the request's path below folder: its type by its name's end, Content-Length, Last-Modified;
- * "/dir" is redirected to "/dir/", and that is its index.html. Symbolic links are not followed, and names that begin
- * with a dot are not there. What is not there or no file is answered 404, another method than GET and HEAD 405. 0;
- * fails as crank_http_respond, -EMFILE, read's errors. */
+/* Answer with the file at the request's path below folder. Its type is that of its name's end, unless Content-Type
+ * was set; ETag, Last-Modified and the If- fields are seen to (304, 412), and one Range (206, 416; several are
+ * answered with the whole). Where the client takes gzip, and beside the file lies one with ".gz" behind its name that
+ * is not older, that is sent. "/dir" is redirected to "/dir/", and that is its index.html. Symbolic links below the
+ * folder are not followed, and names that begin with a dot are not there. What is not there or no regular file is
+ * answered 404, what may not be read 403, another method than GET and HEAD 405. A file that becomes shorter while it
+ * is sent resets the connection. 0; fails as crank_http_respond, -EMFILE, -ENODATA (it became shorter), read's
+ * errors. */
 CRANK_API CRANK_BLOCKS int crank_http_file(crank_http_request *request, const char *folder);
+/* The same with the file at this path, which the program has chosen: links are followed, and names may begin with a
+ * dot. A folder is answered 404. */
+CRANK_API CRANK_BLOCKS int crank_http_file_at(crank_http_request *request, const char *path);
+/* For answers that are not files: does the client have this version already, or refuse it? etag is a text that differs
+ * between versions, without quotes ("42"); NULL: none. modified is when it changed; 0: not known. Both are set as
+ * fields of the answer. 1: 304 or 412 was answered, and the handler is to return; 0: it is to answer, or before a PUT
+ * or DELETE to go on. Fails as crank_http_respond; -EINVAL where the tag has a blank, quote or control. */
+CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_http_fresh(
+    crank_http_request *request, const char *etag, time_t modified);
 /* For HTML: the text into buf with &, <, >, " and ' escaped, cut to size and terminated; gives the length it would
  * have. Never cut within an escape. */
 CRANK_API size_t crank_http_escape(char *buf, size_t size, const char *text);

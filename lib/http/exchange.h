@@ -21,7 +21,8 @@ enum {
     CR_HTTP_BLOCK = 4096,           /* bytes of a request's block, its text included */
     CR_HTTP_POOL_MAX = 64,          /* blocks that are kept */
     CR_HTTP_PARTS_MAX = 16,         /* stars of a pattern */
-    CR_HTTP_QUERY_MAX = 1000,       /* pairs of a query */
+    CR_HTTP_QUERY_MAX = 1000,       /* pairs of a query or a form */
+    CR_HTTP_COOKIES_MAX = 1000,     /* entries */
     CR_HTTP_UNREAD_MAX = 256 * 1024 /* bytes of a body that are dropped behind an answer */
 };
 
@@ -88,6 +89,7 @@ struct cr_http_message {
     } parts[CR_HTTP_PARTS_MAX];
     size_t part_count;
     const char *allow;
+    const char *form; /* once it was read: "a=1&b=2" */
 
     crank_task *task;      /* that runs the handler */
     crank_group *helpers;  /* tasks that move bodies, and watch */

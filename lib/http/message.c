@@ -111,21 +111,13 @@ char *cr_http_message_copy(cr_http_message *message, const char *text, size_t si
 
 /* ---- Reading the head ---- */
 
-static size_t count_pairs(const char *query)
-{
-    size_t n = 1;
-    for (const char *at = query; (at = strchr(at, '&')); at++)
-        n++;
-    return n;
-}
-
 /* The path decoded, the query as sent. */
 static cr_http_status read_resource(cr_http_message *m)
 {
     const char *resource = m->head.resource;
     size_t size = strcspn(resource, "?");
     m->request.query = resource[size] == '?' ? resource + size + 1 : "";
-    if (count_pairs(m->request.query) > CR_HTTP_QUERY_MAX) {
+    if (cr_http_target_count(m->request.query) > CR_HTTP_QUERY_MAX) {
         (void)crank_fail(EPROTO, "the query has more than %d pairs", CR_HTTP_QUERY_MAX);
         return 400;
     }
@@ -138,6 +130,20 @@ static cr_http_status read_resource(cr_http_message *m)
         return 0;
     }
     return cr_http_target_path(resource, size, path) < 0 ? 400 : 0;
+}
+
+/* As many entries as a query may have, in one field or several. */
+static cr_http_status count_cookies(const cr_http_message *m)
+{
+    size_t n = 0, from = 0;
+    const char *value;
+    while ((value = cr_http_head_next(m->fields, m->head.count, "Cookie", &from)))
+        for (n++; (value = strchr(value, ';')); value++)
+            n++;
+    if (n <= CR_HTTP_COOKIES_MAX)
+        return 0;
+    (void)crank_fail(EPROTO, "there are more than %d cookies", CR_HTTP_COOKIES_MAX);
+    return 400;
 }
 
 cr_http_status cr_http_message_read_host(cr_http_message *m)
@@ -189,6 +195,8 @@ cr_http_status cr_http_message_read(cr_http_message *message, const char *bytes,
         return status;
     status = read_resource(message);
     if (status == 0)
+        status = count_cookies(message);
+    if (status == 0)
         status = cr_http_message_read_host(message);
     if (status == 0)
         cr_http_body_begin(&message->body, &message->head, false);
@@ -239,16 +247,21 @@ size_t crank_http_request_fields_(
     return m->head.count;
 }
 
-const char *crank_http_query(crank_http_request *request, const char *name)
+const char *cr_http_message_pair(cr_http_message *message, const char *pairs, const char *name)
 {
     size_t size;
-    const char *value = cr_http_target_find(request->query, name, &size);
+    const char *value = cr_http_target_find(pairs, name, &size);
     if (!value)
         return NULL;
-    char *text = cr_http_message_alloc(cr_http_message_of(request), size + 1);
+    char *text = cr_http_message_alloc(message, size + 1);
     if (text)
         cr_http_target_decode(value, size, text);
     return text;
+}
+
+const char *crank_http_query(crank_http_request *request, const char *name)
+{
+    return cr_http_message_pair(cr_http_message_of(request), request->query, name);
 }
 
 void crank_http_stay(crank_http_request *request) { cr_http_message_of(request)->stays = true; }

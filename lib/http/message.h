@@ -19,6 +19,9 @@ void cr_http_message_clear(cr_http_message *message);
 /* Take the head of so many bytes, which are copied. 0; or a status with which the request is
  * refused, crank_error says why: 500 where memory is short. */
 cr_http_status cr_http_message_read(cr_http_message *message, const char *bytes, size_t size);
+/* The value of the first of these pairs with this name, decoded, in the request's memory. NULL:
+ * there is none, or memory is short. */
+const char *cr_http_message_pair(cr_http_message *message, const char *pairs, const char *name);
 /* The host in lower case, from head.host. 0, or 500 where memory is short. */
 cr_http_status cr_http_message_read_host(cr_http_message *message);
 #endif

@@ -148,3 +148,11 @@ const char *cr_http_target_find(const char *pairs, const char *name, size_t *ret
     }
     return NULL;
 }
+
+size_t cr_http_target_count(const char *pairs)
+{
+    size_t n = 1;
+    for (; (pairs = strchr(pairs, '&')); pairs++)
+        n++;
+    return n;
+}

@@ -16,4 +16,6 @@ size_t cr_http_target_decode(const char *text, size_t size, char *buf);
 /* The value of the first pair with this name in "a=1&b=2": where it begins, and *ret_size. A name
  * without '=' has the value "". NULL: there is none. */
 const char *cr_http_target_find(const char *pairs, const char *name, size_t *ret_size);
+/* How many pairs there are, empty ones included. */
+size_t cr_http_target_count(const char *pairs);
 #endif

@@ -273,6 +273,9 @@ static int redirect(crank_http_request *r) { return crank_http_redirect(r, 302, 
 static int begin(crank_http_request *r) { return crank_http_begin(r, 200, NULL) ? 0 : -errno; }
 static int event(crank_http_request *r) { return crank_http_event(r, NULL, NULL, "x"); }
 static int file(crank_http_request *r) { return crank_http_file(r, "."); }
+static int file_at(crank_http_request *r) { return crank_http_file_at(r, "/"); }
+static int fresh(crank_http_request *r) { return crank_http_fresh(r, "1", 0); }
+static int read_form(crank_http_request *r) { return crank_http_read_form(r, 10); }
 static int read_body(crank_http_request *r)
 {
     char *body;
@@ -288,6 +291,9 @@ static const struct row {
     { "crank_http_begin", begin },
     { "crank_http_event", event },
     { "crank_http_file", file },
+    { "crank_http_file_at", file_at },
+    { "crank_http_fresh", fresh },
+    { "crank_http_read_form", read_form },
     { "crank_http_read_body", read_body },
 };
 static int cancel_and_call(crank_http_request *request, size_t *tried)

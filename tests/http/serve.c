@@ -3,8 +3,6 @@
 #include "webs.h"
 #include "backend/epoll.h"
 #include "loop/loop.h"
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int hello(crank_http_request *request)
 {
@@ -291,7 +289,7 @@ static int try_failures(crank_stream *s, crank_listener *l)
     EXPECT_EQ(count(said, "the disk has gone"), 4);
     EXPECT_EQ(count(said, "the upstream is silent"), 1);
     EXPECT_CONTAINS(said, "the handler of GET /fail/before for 127.0.0.1:");
-    EXPECT_CONTAINS(said, "tests/http/serve.c:63 in fail()"); /* where it was made */
+    EXPECT_CONTAINS(said, "tests/http/serve.c:61 in fail()"); /* where it was made */
     return 0;
 }
 TEST_EACH_BACKEND(handler, that_fails_is_reported_once_and_its_client_told) { return with_server(try_failures); }
@@ -448,80 +446,4 @@ TEST(escape, leaves_nothing_that_html_would_take)
     EXPECT_EQ(crank_http_escape(text, 8, "a&&b"), 12);
     EXPECT_STR(text, "a&amp;");
     EXPECT_EQ(crank_http_escape(text, 0, "ab"), 2);
-}
-
-/* ---- Files ---- */
-
-static int send_files(crank_http_request *request, const char *folder) { return crank_http_file(request, folder); }
-static int serve_files(crank_listener *l, const char *folder) { return crank_http_serve(l, send_files, folder); }
-/* A path in the test's folder, in one of eight places. */
-static const char *in_folder(const char *folder, const char *name)
-{
-    static char paths[8][300];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof *paths, "%s/%s", folder, name);
-    return path;
-}
-static void make_file(const char *folder, const char *name, const char *text)
-{
-    FILE *file = fopen(in_folder(folder, name), "we");
-    EXPECT(file && fputs(text, file) >= 0 && fclose(file) == 0);
-}
-static void make_files(const char *folder)
-{
-    EXPECT(mkdir(in_folder(folder, "sub"), 0755) == 0 && mkfifo(in_folder(folder, "fifo"), 0600) == 0);
-    EXPECT_EQ(symlink("a.txt", in_folder(folder, "link")), 0);
-    make_file(folder, "a.txt", "hello");
-    make_file(folder, ".secret", "x");
-    make_file(folder, "empty", "");
-    make_file(folder, "sub/index.html", "<p>");
-}
-static void remove_files(const char *folder)
-{
-    static const char *const names[] = { "a.txt", ".secret", "empty", "sub/index.html", "sub", "fifo", "link", "" };
-    for (size_t i = 0; i < CRANK_COUNT(names); i++)
-        EXPECT_EQ(remove(in_folder(folder, names[i])), 0);
-}
-static int try_files(crank_stream *s)
-{
-    static const char *const absent[] = { "/none", "/.secret", "/sub/none", "/link", "/fifo", "/a.txt/", "//a.txt",
-        "/sub//index.html", "/%2e%2e/x", "/sub%2findex.html" };
-    const webs_answer *a = webs_get(s, "/a.txt");
-    EXPECT_EQ(a->status, 200);
-    EXPECT_STR(a->body, "hello");
-    EXPECT_STR(webs_field(a, "Content-Type"), "text/plain; charset=utf-8");
-    EXPECT_CONTAINS(webs_field(a, "Last-Modified"), "GMT");
-    EXPECT_STR(webs_get(s, "/sub/")->body, "<p>");
-    EXPECT_STR(webs_get(s, "/empty")->body, "");
-    a = webs_get(s, "/sub?x=1");
-    EXPECT_EQ(a->status, 301);
-    EXPECT_STR(webs_field(a, "Location"), "/sub/?x=1");
-    a = webs_ask(s, "HEAD /a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    EXPECT_STR(webs_field(a, "Content-Length"), "5");
-    EXPECT_EQ(webs_ask(s, "POST /a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")->status, 405);
-    for (size_t i = 0; i < CRANK_COUNT(absent); i++) {
-        int status = webs_get(s, absent[i])->status;
-        if (status == 400) { /* it leads above the root: and closes */
-            EXPECT_CONTAINS(absent[i], "%2e%2e/x");
-            return 0;
-        }
-        EXPECT_EQ(status, 404);
-    }
-    return -EPROTO;
-}
-TEST_EACH_BACKEND(files, of_a_folder_are_answers_and_nothing_beyond_it)
-{
-    char folder[200];
-    const char *top = getenv("TMPDIR"); /* the test's own */
-    snprintf(folder, sizeof folder, "%.100s/webXXXXXX", top ? top : "/tmp");
-    EXPECT(mkdtemp(folder));
-    make_files(folder);
-    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_files, l, (const char *)folder);
-    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
-    crank_try(try_files(s));
-    crank_try(crank_listener_stop(l, 1));
-    remove_files(folder);
-    return (int)crank_await(server);
 }
