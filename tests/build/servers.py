@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful examples/look_16_httpd
-# builds: examples/look_17_websocket
+# builds: examples/echo examples/chat examples/proxy examples/shell examples/httpd
+# builds: examples/look_13_graceful examples/look_16_httpd examples/look_17_websocket
 """The servers and tools of examples/servers, and the server of examples/look, as programs beside which others run: what
 their clients get, what the terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for
 a clock but with a limit."""
@@ -484,6 +484,68 @@ def look_17_tells_everyone_what_anyone_says(backend):
                 ada.socket.close()
         if time.monotonic() > ends:
             raise AssertionError("port 8080 stays in use")
+# ---- httpd --------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def httpd(backend, *options):
+    """It serves a folder; gives the program, a connection to it and the folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.makedirs(os.path.join(folder, "a <b>", "sub"))
+        os.mkdir(os.path.join(folder, "site"))
+        os.symlink("/etc", os.path.join(folder, "a <b>", "etc"))
+        for name in "a <b>/10.txt", "a <b>/9.txt", "a <b>/.hidden", "site/index.html":
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(name)
+        with Program(backend, "httpd", folder, "127.0.0.1:0", *options) as program:
+            port = int(re.search(r"http://127.0.0.1:(\d+)/", program.line())[1])
+            yield program, http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT), folder
+
+
+def get(connection, target, headers=None):
+    connection.request("GET", target, headers=headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+@test
+def httpd_serves_a_folder_and_logs(backend):
+    with httpd(backend) as (program, connection, _):
+        expect(get(connection, "/a%20%3Cb%3E/9.txt", {"Range": "bytes=-5"}), (206, "9.txt"))
+        expect_match(program.line(), r'127\.0\.0\.1 - - \[../.../....:..:..:.. \+0000\] '
+                                     r'"GET /a%20%3Cb%3E/9\.txt HTTP/1\.1" 206 5 \d+\n')
+        expect(get(connection, "/site/"), (200, "site/index.html"))
+        expect(get(connection, "/a%20%3Cb%3E/")[0], 404)
+        program.signal(signal.SIGTERM)
+        said, status = program.end()
+        expect(status, 0)
+        expect("httpd: Terminated: no new requests, 10 s for those under way\n" in said, True)
+
+
+@test
+def httpd_lists_folders_where_that_is_wanted(backend):
+    with httpd(backend, "--list") as (program, connection, _):
+        status, page = get(connection, "/a%20%3Cb%3E/")
+        expect(status, 200)
+        expect(re.findall("<li>.*</li>", page),
+               ['<li><a href="../">../</a></li>', '<li><a href="9.txt">9.txt</a></li>',
+                '<li><a href="10.txt">10.txt</a></li>', '<li><a href="sub/">sub/</a></li>'])
+        expect("<title>/a &lt;b&gt;/</title>" in page, True)
+        expect('href="a%20%3Cb%3E/"' in get(connection, "/")[1], True)
+        expect(get(connection, "/site/"), (200, "site/index.html"))
+        for absent in "/none/", "/a%20%3Cb%3E/etc/", "/a%20%3Cb%3E/9.txt/", "/.git/":
+            expect(get(connection, absent)[0], 404)
+        program.signal(signal.SIGINT)
+        expect(program.end()[1], 0)
+
+
+@test
+def httpd_says_what_is_wrong(backend):
+    usage("httpd", "a", "b", "c")
+    with Program(backend, "httpd", "--fast") as program:
+        expect_match(program.end()[0], ".*unrecognized option '--fast'\nusage: httpd .*")
+    with Program(backend, "httpd", "/none") as program:
+        expect(program.end(), ("httpd: /none: No such file or directory\n", 1))
 
 
 # ---- shell --------------------------------------------------------------------------------------------------------

@@ -118,8 +118,8 @@ class Choice:
             return []
         found = ["tests/" + program for program in self.programs()]
         for path in self.checks():
-            declared = BUILDS.search(read(path))
+            declared = " ".join(BUILDS.findall(read(path))).split()
             if not declared:
                 return []
-            found += [] if declared.group(1) == "nothing" else declared.group(1).split()
+            found += [target for target in declared if target != "nothing"]
         return found or None

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* httpd: serves the files of a folder to browsers.
+ *
+ * httpd [DIR] [ADDR] [--list]: crank_http_file does the work: types, versions, ranges, packed files. With --list a
+ * folder without an index.html is shown as a list of what is in it. A line for each request goes to standard output.
+ * SIGTERM or Ctrl-C ends the server: downloads that are under way have ten seconds. */
+#define _GNU_SOURCE /* getopt_long, scandir, versionsort */
+#include <crank.h>
+#include <crank/http.h>
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GRACE 10.0 /* seconds that requests under way have when the server is to end */
+
+typedef struct site {
+    const char *folder; /* without links in it */
+    bool lists;
+} site;
+
+/* ---- Lists ---- */
+
+/* As crank_http_file has it: no dot files, no links, nothing but files and folders. */
+static int is_shown(const struct dirent *entry)
+{
+    bool may_be_file = entry->d_type == DT_REG || entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+    return may_be_file && entry->d_name[0] != '.';
+}
+
+static void print_entry(FILE *page, const struct dirent *entry)
+{
+    const char *slash = entry->d_type == DT_DIR ? "/" : "";
+    char link[3 * NAME_MAX + 1], text[6 * NAME_MAX + 1];
+    crank_http_encode(link, sizeof link, entry->d_name);
+    crank_http_escape(text, sizeof text, entry->d_name);
+    fprintf(page, "<li><a href=\"%s%s\">%s%s</a></li>\n", link, slash, text, slash);
+}
+
+/* The page of a folder, to be freed. *ret_page stays NULL where it has one of its own, or there is no such folder. It
+ * reads the disk, so it is called on a thread. */
+static int make_list(const site *s, const char *path, char **ret_page)
+{
+    char name[PATH_MAX], real[PATH_MAX], title[PATH_MAX];
+    size_t size;
+    struct dirent **entries;
+    if (snprintf(name, sizeof name, "%s%sindex.html", s->folder, path) >= PATH_MAX || access(name, F_OK) == 0)
+        return 0;
+    name[strlen(name) - strlen("/index.html")] = '\0';
+    /* A link on the way, or dots, would make another name. */
+    if (strstr(path, "/.") || !realpath(name, real) || strcmp(name, real) != 0)
+        return 0;
+    int count = scandir(name, &entries, is_shown, versionsort);
+    FILE *page = count < 0 ? NULL : open_memstream(ret_page, &size);
+    if (page) {
+        crank_http_escape(title, sizeof title, path);
+        fprintf(
+            page, "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>%s</title>\n<h1>%s</h1>\n<ul>\n", title, title);
+        if (strcmp(path, "/") != 0)
+            fputs("<li><a href=\"../\">../</a></li>\n", page);
+        for (int i = 0; i < count; i++)
+            print_entry(page, entries[i]);
+        fputs("</ul>\n", page);
+        fclose(page);
+    }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    return 0;
+}
+
+/* ---- Requests ---- */
+
+static int handle(crank_http_request *request, const site *s)
+{
+    bool is_folder = request->path[strlen(request->path) - 1] == '/';
+    char *page = NULL;
+    int err = 0;
+    if (s->lists && is_folder && crank_http_is(request, "GET", "/**"))
+        err = (int)crank_await(crank_to_thread(make_list, s, request->path, &page));
+    if (err == 0 && page)
+        err = crank_http_respond(request, 200, "text/html; charset=utf-8", page, strlen(page));
+    else if (err == 0)
+        err = crank_http_file(request, s->folder);
+    free(page);
+    return err;
+}
+
+static int stop_when_asked(crank_listener *listener)
+{
+    CRANK_SIGNALS(asked, SIGTERM, SIGINT);
+
+    int number = crank_try(crank_signals_next(&asked));
+    fprintf(stderr, "httpd: %s: no new requests, %.0f s for those under way\n", strsignal(number), GRACE);
+    return crank_listener_stop(listener, GRACE);
+}
+
+static int app(const site *s, const char *address)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
+    crank_http_options options = { .log = crank_try(crank_stdout()) };
+    CRANK_GROUP(group); /* declared after what its children use */
+
+    fprintf(stderr, "httpd: %s is at http://%s/   (Ctrl-C or SIGTERM ends it)\n", s->folder,
+        crank_listener_address(listener, 0));
+    crank_group_spawn(&group, stop_when_asked, listener);
+    return crank_http_serve_with(&options, listener, handle, s);
+}
+
+static int usage(void)
+{
+    fputs("usage: httpd [DIR] [ADDR] [--list]\n"
+          "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists\n",
+        stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = { { "list", no_argument, NULL, 'l' }, { 0 } };
+    char folder[PATH_MAX];
+    site s = { .folder = folder };
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'l')
+            return usage();
+        s.lists = true;
+    }
+    if (argc > optind + 2)
+        return usage();
+    const char *named = argc > optind ? argv[optind] : ".";
+    const char *address = argc > optind + 1 ? argv[optind + 1] : "127.0.0.1:8080";
+    DIR *dir = opendir(named);
+    if (!dir || !realpath(named, folder)) {
+        fprintf(stderr, "httpd: %s: %s\n", named, strerror(errno));
+        return 1;
+    }
+    closedir(dir);
+    return crank_run(app, (const site *)&s, address);
+}
