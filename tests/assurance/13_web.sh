@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way; the
+# clients that people use get what they want of it. The programs are the gcc build's.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+BUILD=$TEST_FOLDER/gcc
+
+if ! ninja -C "$BUILD" tests/reader_ours tests/clients_server >"$SCRATCH/build.log" 2>&1; then
+    fail build "$(tail -5 "$SCRATCH/build.log")"
+    echo "figures: none"
+    finish
+fi
+# The modules of Debian's packages are for Debian's python.
+python=python3
+"$python" -c "import h11" 2>/dev/null || [ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
+figures=()
+# part NAME COMMAND...: a program that prints what failed, its figures, and its counts.
+part() {
+    local name=$1 output
+    shift
+    output=$("$@" 2>&1)
+    add "$name" "$output"
+    while read -r line; do
+        figures+=("$line")
+    done < <(sed -nE 's/^(figures: |skip )//p' <<<"$output")
+}
+part readers env OURS="$BUILD/tests/reader_ours" SCRATCH="$SCRATCH" LONG="$LONG" "$python" tests/real/readers.py
+part clients env SERVER="$BUILD/tests/clients_server" "$python" tests/real/clients.py
+
+printf -v line '%s; ' "${figures[@]}"
+echo "figures: ${line%; }"
+finish
