@@ -111,6 +111,11 @@ CRANK_API int crank_stream_limit(crank_stream *stream, double at);
  * already, once, and until another task is named or the stream is closed; NULL takes it back, and the requests that
  * were made stay made. Never waits. 0; fails with -ENOTSUP for what is no socket, -ECONNABORTED, -ENOMEM. */
 CRANK_API int crank_stream_on_gone(crank_stream *stream, crank_task *task);
+/* The same, for a peer that may end its sending and read on: cancels when it resets the connection, or closes a unix
+ * socket, and has not ended its sending before. Either call takes the other's place. */
+CRANK_API int crank_stream_on_reset(crank_stream *stream, crank_task *task);
+/* Has the task that was named last been cancelled for that? */
+CRANK_API bool crank_stream_gone(const crank_stream *stream);
 /* End it now: unsent bytes are dropped, a TCP peer gets a reset, and every call on it, also one that waits, fails with
  * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
 CRANK_API void crank_abort(crank_stream *stream);

@@ -5,7 +5,9 @@
  * the end of its sending is polled for beside the reading, and the task that was named is asked to
  * end. Gone is a peer that has reset the connection, or has ended and left nothing unread: what is
  * still to be read may be its last request, behind which the reader finds the end. Where a stream
- * stands on the socket nothing can be said of what is unread, and any end counts.
+ * that is read stands on the socket nothing can be said of what is unread, and any end counts. A
+ * peer that may end its half and read on is gone when it resets the connection; behind an end of
+ * its half nothing is told of it, for a poll of io_uring cannot wait for less than that.
  *
  * Owns the poll, which lives in memory of its own, because its completion may come after the
  * stream's end. Invariant: while a task is named the poll is pending, or the end was seen with
@@ -29,6 +31,8 @@ struct cr_gone {
     cr_socketlike *s; /* NULL: the stream has ended, and the completion frees this */
     crank_loop *loop;
     uint64_t task; /* the id of the one to be cancelled; 0: none */
+    bool resets;   /* an end alone is no going */
+    bool seen;     /* the last that was named was cancelled */
     bool pending;  /* the poll is the backend's */
     bool canceled; /* and was asked to end */
 };
@@ -43,11 +47,13 @@ static bool has_unread(const cr_socketlike *s)
     return n > 0;
 }
 
-static bool says_gone(const cr_socketlike *s, uint32_t events)
+static bool says_gone(const cr_gone *gone, uint32_t events)
 {
-    if (events & EPOLLERR)
-        return true;
-    return (events & ENDS) && (s->stream.above || !has_unread(s));
+    const cr_socketlike *s = gone->s;
+    const crank_stream *above = s->stream.above;
+    if ((events & EPOLLERR) || gone->resets)
+        return events & (EPOLLERR | EPOLLHUP);
+    return (events & ENDS) && ((above && above->readable) || !has_unread(s));
 }
 
 /* One that has ended meanwhile needs no request. */
@@ -55,6 +61,7 @@ static void cancel_task(cr_gone *gone)
 {
     cr_task *task = cr_task_in(gone->loop, gone->task);
     gone->task = 0;
+    gone->seen = true;
     gone->s->stream.watched = false;
     if (task)
         (void)cr_cancel_task(gone->loop, task);
@@ -67,7 +74,7 @@ cr_socketlike *cr_gone_completed(cr_gone *gone)
     gone->pending = gone->canceled = false;
     if (!s)
         cr_free(gone->loop->sys, gone);
-    else if (events > 0 && gone->task && s->fd.generation && says_gone(s, (uint32_t)events))
+    else if (events > 0 && gone->task && s->fd.generation && says_gone(gone, (uint32_t)events))
         cancel_task(gone);
     return s;
 }
@@ -106,10 +113,12 @@ static int look(cr_gone *gone)
             return (int)gone->op.result;
         events = (uint32_t)gone->op.result;
     }
-    if (says_gone(s, events))
+    if (says_gone(gone, events))
         cancel_task(gone);
     return 0;
 }
+
+bool cr_gone_seen(const cr_gone *gone) { return gone->seen; }
 
 void cr_gone_read(cr_socketlike *s) { (void)look(s->gone); }
 
@@ -137,7 +146,8 @@ void cr_gone_free(cr_socketlike *s)
 }
 
 /* The poll stays pending when the task is taken back: it is needed again with the next message. */
-int cr_gone_watch(cr_socketlike *s, uint64_t task, void (*completed)(cr_op *op, void *arg))
+int cr_gone_watch(
+    cr_socketlike *s, uint64_t task, bool resets, void (*completed)(cr_op *op, void *arg))
 {
     if (!s->gone && task)
         s->gone = cr_alloc_zero(s->loop->sys, sizeof *s->gone);
@@ -146,8 +156,12 @@ int cr_gone_watch(cr_socketlike *s, uint64_t task, void (*completed)(cr_op *op, 
     s->gone->s = s;
     s->gone->loop = s->loop;
     s->gone->task = task;
-    s->gone->op.completed = completed;
     s->stream.watched = task != 0;
+    if (task) {
+        s->gone->resets = resets;
+        s->gone->seen = false;
+    }
+    s->gone->op.completed = completed;
     int err = task ? look(s->gone) : 0;
     if (err < 0) {
         s->gone->task = 0;

@@ -469,12 +469,18 @@ static void gone_completed(cr_op *op, void *arg)
 
 static void emptied(crank_stream *stream) { cr_gone_read(of(stream)); }
 
-static int on_gone(crank_stream *stream, uint64_t task)
+static int on_gone(crank_stream *stream, uint64_t task, bool resets)
 {
     cr_socketlike *s = of(stream);
     if (s->kind->fd >= CR_FD_PIPE)
         return -ENOTSUP;
-    return s->ended ? s->ended : cr_gone_watch(s, task, gone_completed);
+    return s->ended ? s->ended : cr_gone_watch(s, task, resets, gone_completed);
+}
+
+static bool gone(const crank_stream *stream)
+{
+    const cr_socketlike *s = of((crank_stream *)(uintptr_t)stream);
+    return s->gone && cr_gone_seen(s->gone);
 }
 
 static const cr_stream_type socketlike_type = {
@@ -493,6 +499,7 @@ static const cr_stream_type socketlike_type = {
     .fd = fd_of,
     .release = release,
     .on_gone = on_gone,
+    .gone = gone,
     .emptied = emptied,
     .abort = abort_stream,
     .flush = cr_sending_flush,

@@ -84,10 +84,13 @@ int cr_socketlike_write_eof(const cr_caller *w, cr_socketlike *s);
 
 /* ---- gone.c ---- */
 
-/* Cancel the task of that id when the peer has gone; 0: none any more. completed is given a cr_gone
- * and passes it to cr_gone_completed. 0, also where it has gone and the task was cancelled;
- * -ENOMEM. */
-int cr_gone_watch(cr_socketlike *s, uint64_t task, void (*completed)(cr_op *op, void *arg));
+/* Cancel the task of that id when the peer has gone; 0: none any more. resets: an end alone is no
+ * going. completed is given a cr_gone and passes it to cr_gone_completed. 0, also where it has gone
+ * and the task was cancelled; -ENOMEM. */
+int cr_gone_watch(
+    cr_socketlike *s, uint64_t task, bool resets, void (*completed)(cr_op *op, void *arg));
+/* Was the task that was named last cancelled? */
+bool cr_gone_seen(const cr_gone *gone);
 /* The stream, which may have waited for this; NULL where it has ended, and the gone with it. */
 cr_socketlike *cr_gone_completed(cr_gone *gone);
 /* All that was read ahead was taken: the end may be what is next. Takes one that is watched. */

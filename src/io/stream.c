@@ -265,19 +265,37 @@ void crank_stream_end_(crank_stream *stream)
         cr_stream_end(stream, true);
 }
 
-int crank_stream_on_gone(crank_stream *stream, crank_task *task)
+static int watch(crank_stream *stream, crank_task *task, bool resets, const char *call)
 {
-    CR_CHECK(stream, "crank_stream_on_gone: the stream is NULL");
-    (void)cr_checked_loop("crank_stream_on_gone");
+    CR_CHECK(stream, "%s: the stream is NULL", call);
+    (void)cr_checked_loop(call);
     if (task)
-        (void)cr_task_of(task, "crank_stream_on_gone");
+        (void)cr_task_of(task, call);
     crank_stream *bottom = cr_stream_bottom(stream);
     int err = -ENOTSUP;
     if (bottom->type->on_gone)
-        err = bottom->type->on_gone(bottom, (uint64_t)(uintptr_t)task);
+        err = bottom->type->on_gone(bottom, (uint64_t)(uintptr_t)task, resets);
     if (err == -ENOTSUP)
-        return cr_error_set(err, "crank_stream_on_gone: %s is no socket", cr_stream_name(stream));
+        return cr_error_set(err, "%s: %s is no socket", call, cr_stream_name(stream));
     return err < 0 ? cr_stream_failed(stream, "watch", err) : 0;
+}
+
+int crank_stream_on_gone(crank_stream *stream, crank_task *task)
+{
+    return watch(stream, task, false, "crank_stream_on_gone");
+}
+
+int crank_stream_on_reset(crank_stream *stream, crank_task *task)
+{
+    return watch(stream, task, true, "crank_stream_on_reset");
+}
+
+bool crank_stream_gone(const crank_stream *stream)
+{
+    CR_CHECK(stream, "crank_stream_gone: the stream is NULL");
+    while (stream->below)
+        stream = stream->below;
+    return stream->type->gone && stream->type->gone(stream);
 }
 
 void crank_abort(crank_stream *stream)

@@ -55,9 +55,11 @@ typedef struct cr_stream_type {
     int (*fd)(const crank_stream *stream);
     /* Let go of the descriptor and leave it open: that, or -EBUSY. No byte is buffered. */
     int (*release)(crank_stream *stream);
-    /* Cancel the task of that id (0: none) when the peer has gone. 0 or a negative errno, without a
-     * message. NULL: it has no peer. */
-    int (*on_gone)(crank_stream *stream, uint64_t task);
+    /* Cancel the task of that id (0: none) when the peer has gone; resets: an end of its sending is
+     * none. 0 or a negative errno, without a message. NULL: it has no peer. */
+    int (*on_gone)(crank_stream *stream, uint64_t task, bool resets);
+    /* Was the last of these cancelled? NULL: it has no peer. */
+    bool (*gone)(const crank_stream *stream);
     /* Everything fails from now on, and what is unsent is lost. Never waits. */
     void (*abort)(crank_stream *stream);
     /* So many bytes were put into the out buffer. */

@@ -135,6 +135,32 @@ TEST_ENDS(on_gone, ends_with_the_stream)
     return expect_there(task);
 }
 
+TEST_ENDS(on_reset, cancels_the_task_when_the_peer_resets)
+{
+    crank_task *task = crank_spawn(compute);
+    crank_try(crank_stream_on_reset(here, task));
+    crank_try(nets_settle());
+    EXPECT(!crank_stream_gone(here));
+    crank_abort(there);
+    crank_try(expect_gone(task));
+    EXPECT(crank_stream_gone(here));
+    return 0;
+}
+
+TEST_ENDS(on_reset, lets_the_peer_end_its_half_and_on_gone_takes_its_place)
+{
+    crank_task *task = crank_spawn(compute);
+    crank_try(crank_stream_on_gone(here, task));
+    crank_try(nets_settle());
+    crank_try(crank_stream_on_reset(here, task));
+    crank_try(crank_write_eof(there));
+    crank_try(nets_settle());
+    EXPECT_EQ(crank_cancelling(task), 0);
+    EXPECT(!crank_stream_gone(here));
+    crank_try(crank_stream_on_gone(here, task));
+    return expect_gone(task);
+}
+
 TEST_EACH_BACKEND(on_gone, refuses_what_is_no_socket_and_what_has_ended)
 {
     crank_try(crank_pipe(&here, &there));
