@@ -55,9 +55,10 @@ CRANK_API const char *crank_http_query(crank_http_request *request, const char *
 CRANK_API bool crank_http_is(crank_http_request *request, const char *method, const char *pattern);
 /* What the i-th star, from 0, of the last match stood for; "" beyond. */
 CRANK_API const char *crank_http_part(crank_http_request *request, size_t i);
-/* The body as a stream, borrowed; never NULL. A client that waits for leave to send it (100 Continue) is given it. An
- * end is the body's; where the body fails, reads fail with -ECONNABORTED, and a handler that returns that has the
- * client told why: 400, 408 or 413. Of a response that crank_http_open gave, where crank_http_ok says why. */
+/* The body as a stream, borrowed; never NULL. A client that waits for leave to send it (100 Continue) is given it by
+ * the first read. An end is the body's; where the body fails, reads fail with -ECONNABORTED, and a handler that returns
+ * that has the client told why: 400, 408 or 413. Of a response that crank_http_open gave, where crank_http_ok says why.
+ */
 #define crank_http_body(message) \
     _Generic((message), crank_http_request *: crank_http_request_body_, \
         crank_http_response *: crank_http_response_body_)(message)
@@ -109,8 +110,9 @@ CRANK_API CRANK_BLOCKS int crank_http_print(
 CRANK_API CRANK_BLOCKS int crank_http_redirect(crank_http_request *request, int status, const char *location);
 /* Begin an answer that goes on: a stream to write it to, borrowed; it ends when the handler returns 0. In chunks, or
  * as many bytes as "Content-Length" was set to, to HTTP/1.0 without that to the connection's end. Where the handler
- * fails, or has written less than it set, the connection is reset, so that a half is not taken for the whole. NULL,
- * and errno is set: as crank_http_respond fails, -EMFILE. */
+ * fails, or has written less or more than it set, the connection is reset, so that a half is not taken for the whole.
+ * What it writes is sent while it goes on; its calls wait where the client does not read. NULL, and errno is set: as
+ * crank_http_respond fails. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_http_begin(crank_http_request *request, int status, const char *type);
 /* Send an event to a browser's EventSource; the first begins the answer. name and id may be NULL; each line of the text
  * is a data line. After 15 s without one a comment is sent, so that what lies between keeps the connection. 0; fails as
@@ -165,8 +167,8 @@ typedef struct crank_http_options {
     /* Lines in the common log format, with microseconds behind. Never waited for: lines that find no room are counted,
      * and the count is written when there is room. */
     crank_stream *log;
-    /* Called in the request's task with each failure of a handler but -ECANCELED, instead of a report; crank_error
-     * tells more. */
+    /* Called with each failure of a handler but -ECANCELED, and where the answer's stream was given less or more than
+     * Content-Length says (-ENODATA, -EMSGSIZE), instead of a report; crank_error tells more. */
     void (*on_failure)(const crank_http_request *request, int error, void *arg);
     void *arg;
 } crank_http_options;
@@ -181,8 +183,8 @@ typedef struct crank_http_options {
 /* The same as options say; they are copied, NULL: all defaults; what they point to must last. Fails with -EINVAL (a
  * field is no number, proxies no list) besides. */
 #define crank_http_serve_with(options, listener, ...) CRANK_HTTP_SERVE_((listener), 0, (options), __VA_ARGS__)
-/* The same for one connection, over any stream, which stays the caller's to close. 0 when it is over; -ECANCELED,
- * -ENOMEM, -EINVAL. */
+/* The same for one connection, over any stream to which crank_write_now writes, which stays the caller's to close. 0
+ * when it is over; -ECANCELED, -ENOMEM, -EINVAL. */
 #define crank_http_serve_stream(options, stream, ...) CRANK_HTTP_SERVE_(0, (stream), (options), __VA_ARGS__)
 #define CRANK_HTTP_SERVE_(listener, stream, options, ...) \
     CRANK_CAT_(CRANK_HTTP_SERVE_, CRANK_HAS_ARGS_(__VA_ARGS__))( \
@@ -250,11 +252,11 @@ CRANK_API CRANK_BLOCKS crank_http_response *crank_http_post(
  * in the method, type or headers, for headers that the call sets itself (content-length, transfer-encoding), and for a
  * body twice; -ENOTSUP for a redirect that asks for .from once more; and with what reading .from failed with. */
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_fetch(const crank_http_call *call, const char *url);
-/* The status and fields of the answer, as soon as they have arrived; crank_http_body is the rest, read by a child task
- * of the caller's no faster than the stream is. Fails as crank_http_fetch; -EMFILE. */
+/* The status and fields of the answer, as soon as they have arrived; crank_http_body is the rest, which comes no faster
+ * than it is read: .stall is the time that a read of it waits. Fails as crank_http_fetch. */
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_open(const crank_http_call *call, const char *url);
-/* Free an answer; a body that was not read to its end is given up: its connection is reset. Waits only for the tasks
- * that still read .from or the body, which are cancelled. NULL is ignored. */
+/* Free an answer; a body that was not read to its end is given up: its connection is reset. Waits only for the task
+ * that still reads .from, which is cancelled, and for calls on the body, which fail. NULL is ignored. */
 CRANK_API void crank_http_response_free(crank_http_response *response);
 /* 0 where the status is 200 to 299, else -EREMOTEIO: crank_error is "GET http://host/path: 404 Not Found". NULL, a call
  * that failed: -errno, and crank_error stays. Where the body of an opened answer has failed, what it failed with. */

@@ -340,12 +340,18 @@ int cr_http_answer_begin(
     return write_head(message, type, state, &nothing);
 }
 
+/* The line before a chunk: how long it is. */
+enum { CHUNK_LINE = 24 };
+static size_t chunk_line(char line[CHUNK_LINE], size_t size)
+{
+    return (size_t)snprintf(line, CHUNK_LINE, "%zx\r\n", size);
+}
+
 static int write_chunk(cr_http_message *m, const void *bytes, size_t size)
 {
-    char line[24];
-    int length = snprintf(line, sizeof line, "%zx\r\n", size);
+    char line[CHUNK_LINE];
     const struct iovec pieces[] = {
-        { .iov_base = line, .iov_len = (size_t)length },
+        { .iov_base = line, .iov_len = chunk_line(line, size) },
         { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size },
         { .iov_base = (void *)(uintptr_t) "\r\n", .iov_len = 2 },
     };
@@ -358,29 +364,77 @@ static int write_plain(cr_http_message *m, const void *bytes, size_t size)
     return cr_http_pace_write(m->connection, &m->leaving, &piece, 1);
 }
 
-int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t size)
+static int too_long(const cr_http_message *m)
 {
-    bool counts = message->framing == CR_HTTP_BY_LENGTH;
-    if (counts && size > message->left) {
-        message->broken = true;
-        return crank_fail(EMSGSIZE, "the answer is longer than its Content-Length");
+    return crank_fail(EMSGSIZE, "the answer to %s %s is longer than its Content-Length",
+        m->request.method, m->request.path);
+}
+
+/* Count a piece of the body. */
+static int count_piece(cr_http_message *m, size_t size)
+{
+    bool counts = m->framing == CR_HTTP_BY_LENGTH;
+    if (counts && size > m->left) {
+        m->broken = m->is_too_long = true;
+        return too_long(m);
     }
     if (counts)
-        message->left -= size;
-    message->written += size;
-    if (message->bodiless || size == 0)
-        return 0;
-    int err = message->framing == CR_HTTP_IN_CHUNKS ? write_chunk(message, bytes, size)
-                                                    : write_plain(message, bytes, size);
+        m->left -= size;
+    m->written += size;
+    return 0;
+}
+
+/* What a piece was written with: that the peer has gone is no failure of the handler's. */
+static int note_written(cr_http_message *m, int err)
+{
     if (err < 0)
-        message->broken = message->is_peers = true;
+        m->broken = m->is_peers = true;
     return err;
+}
+
+int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t size)
+{
+    int err = count_piece(message, size);
+    if (err < 0 || message->bodiless || size == 0)
+        return err;
+    message->is_writing = true;
+    err = message->framing == CR_HTTP_IN_CHUNKS ? write_chunk(message, bytes, size)
+                                                : write_plain(message, bytes, size);
+    message->is_writing = false;
+    return note_written(message, err);
+}
+
+static int put_piece(cr_http_message *m, const void *bytes, size_t size)
+{
+    m->pacing.put += size;
+    return crank_write_now(m->connection->stream, bytes, size);
+}
+
+static int put_chunk(cr_http_message *m, const void *bytes, size_t size)
+{
+    char line[CHUNK_LINE];
+    int err = put_piece(m, line, chunk_line(line, size));
+    if (err == 0)
+        err = put_piece(m, bytes, size);
+    return err < 0 ? err : put_piece(m, "\r\n", 2);
+}
+
+int cr_http_answer_put(cr_http_message *message, const void *bytes, size_t size)
+{
+    int err = count_piece(message, size);
+    if (err < 0 || message->bodiless || size == 0)
+        return err;
+    err = message->framing == CR_HTTP_IN_CHUNKS ? put_chunk(message, bytes, size)
+                                                : put_piece(message, bytes, size);
+    return note_written(message, err);
 }
 
 int cr_http_answer_end(cr_http_message *message)
 {
     if (message->bodiless)
         return 0;
+    if (message->is_too_long)
+        return too_long(message);
     if (message->framing == CR_HTTP_IN_CHUNKS)
         return write_plain(message, "0\r\n\r\n", 5);
     if (message->framing != CR_HTTP_BY_LENGTH || message->left == 0)

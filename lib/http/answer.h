@@ -10,7 +10,11 @@ int cr_http_answer_begin(
     cr_http_message *message, int status, const char *type, cr_http_answer_state state);
 /* A piece of a begun answer. Fails as crank_write; -EMSGSIZE: more than was announced. */
 int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t size);
-/* The end of a begun answer. Fails as crank_write; -ENODATA: less than was announced. */
+/* The same without a wait, whatever is unsent: the stream takes all, or is broken. Not while a call
+ * is in the middle of a piece. Fails as crank_write_now. */
+int cr_http_answer_put(cr_http_message *message, const void *bytes, size_t size);
+/* The end of a begun answer. Fails as crank_write; -ENODATA: less than was announced; -EMSGSIZE:
+ * more. */
 int cr_http_answer_end(cr_http_message *message);
 /* Answer 101 with these fields, "Name: value\r\n" each, and those that the handler has set: the
  * connection is a WebSocket's from then on. Fails as crank_http_respond. */

@@ -3,8 +3,8 @@
  *
  * Owns the connection: which request is being served, when none is, and whether another is taken.
  * A request runs as a task, a child of the connection's; it is started at once, and most have
- * answered when that returns. For those that wait a helper watches the stream: where the peer goes
- * away, a GET or HEAD is cancelled, for their effects nothing is lost by that.
+ * answered when that returns. Of those that wait a GET or HEAD is cancelled where the peer goes
+ * away (crank_stream_on_gone): none of its effects is lost by that.
  *
  * Limits of time are the stream's (crank_stream_limit): for the first byte, for the head from its
  * first byte on, between requests. None counts while a handler runs.
@@ -19,6 +19,7 @@
 #include <strings.h>
 
 #include <crank/error.h>
+#include <crank/loop.h>
 #include <crank/task.h>
 
 #include "http/answer.h"
@@ -26,8 +27,8 @@
 #include "http/log.h"
 #include "http/message.h"
 #include "http/pace.h"
-#include "http/pump.h"
 #include "http/receive.h"
+#include "http/stream.h"
 #include "http/websocket/socket.h"
 
 /* ---- In the task of a request ---- */
@@ -62,6 +63,7 @@ static void note_failure(cr_http_message *m, int err)
 static void fail(cr_http_message *m, int err)
 {
     m->result = err;
+    m->is_peers = m->is_peers || cr_http_stream_failed(m);
     if (m->failed == 0 && !m->is_peers && err != m->socket_error)
         note_failure(m, err);
     if (m->state == CR_HTTP_UNANSWERED && !m->is_peers)
@@ -72,7 +74,7 @@ static int run_request(cr_http_message *m)
 {
     long result = crank_kept_call_make_(m->connection->server->call, &m->request);
     int err = result < 0 && result >= -4095 ? (int)result : 0;
-    if (err == -ECANCELED && (m->gone || crank_cancelled()))
+    if (err == -ECANCELED && crank_cancelled())
         m->result = err;
     else if (err < 0)
         fail(m, err);
@@ -83,41 +85,37 @@ static int run_request(cr_http_message *m)
 
 /* ---- Beside it ---- */
 
-/* Until the peer has gone, or is pipelining more than is shown at once. */
-static bool await_going(const cr_http_connection *c)
+/* Safe methods have no effect that is lost when they are cancelled. */
+static bool is_safe(const cr_http_message *m)
 {
-    enum { SHOWN_MAX = 60 * 1024 };
-    size_t seen = 0;
-    while (seen < SHOWN_MAX) {
-        const char *bytes;
-        ssize_t n = crank_peek(c->stream, seen + 1, &bytes);
-        if (n == -ETIMEDOUT)
-            continue; /* a limit of the writer's, which moves it away */
-        if (n < 0)
-            return n != -ECANCELED;
-        if ((size_t)n == seen)
-            return seen == 0 && !c->server->options.half_closed;
-        seen = (size_t)n;
-    }
-    return false;
+    return strcmp(m->request.method, "GET") == 0 || strcmp(m->request.method, "HEAD") == 0;
 }
 
-static int watch(cr_http_message *m)
+/* A connection that is no socket's has no peer that could be seen to go. */
+static void watch(cr_http_message *m)
 {
-    if (await_going(m->connection) && !m->stays && m->task) {
-        m->gone = true;
-        crank_cancel_because(m->task, "%s has gone", m->connection->peer);
-    }
-    m->watcher = NULL;
-    return 0;
+    const cr_http_connection *c = m->connection;
+    if (m->stays || !m->body.over || !is_safe(m))
+        return;
+    int err = c->server->options.half_closed ? crank_stream_on_reset(c->stream, m->task)
+                                             : crank_stream_on_gone(c->stream, m->task);
+    m->is_watched = err == 0;
 }
 
-/* Safe methods have no effect that is lost when they are cancelled. A WebSocket is read by its
- * handler. */
-static bool is_watched(const cr_http_message *m)
+static void watch_no_more(cr_http_message *m)
 {
-    return m->body.over && m->state != CR_HTTP_SOCKET &&
-           (strcmp(m->request.method, "GET") == 0 || strcmp(m->request.method, "HEAD") == 0);
+    if (!m->is_watched)
+        return;
+    m->is_watched = false;
+    m->gone = crank_stream_gone(m->connection->stream);
+    (void)crank_stream_on_gone(m->connection->stream, NULL);
+}
+
+void crank_http_stay(crank_http_request *request)
+{
+    cr_http_message *m = cr_http_message_of(request);
+    m->stays = true;
+    watch_no_more(m);
 }
 
 /* The task's site is the handler's, so that it is named by it. */
@@ -150,9 +148,9 @@ static int await_request(cr_http_message *m)
     if (!crank_done(task)) {
         name_task(m);
         cr_http_pace_rest(m->connection);
-        if (is_watched(m))
-            m->watcher = crank_group_spawn(m->helpers, watch, m);
+        watch(m);
         ssize_t n = crank_wait(&task, 1, CRANK_ALL_COMPLETED, CRANK_FOREVER);
+        watch_no_more(m);
         err = n < 0 ? (int)n : 0;
     }
     m->task = NULL;
@@ -175,6 +173,18 @@ static bool goes_on(const cr_http_message *m)
     return m->state == CR_HTTP_STREAM || m->state == CR_HTTP_EVENTS;
 }
 
+/* Of an answer whose handler has ended without a failure, and whose length is another than it had
+ * announced. The caller has set the message. */
+static void note_length(cr_http_message *m, int err)
+{
+    const crank_http_options *options = &m->connection->server->options;
+    if (options->on_failure)
+        options->on_failure(&m->request, err, options->arg);
+    else
+        crank_drop(crank_spawn(
+            report, err, cr_http_message_copy(m, crank_error(), strlen(crank_error()))));
+}
+
 /* The end of an answer that went on. */
 static void end_answer(cr_http_message *m)
 {
@@ -182,10 +192,10 @@ static void end_answer(cr_http_message *m)
         return;
     if (m->result < 0)
         m->broken = true;
-    int err = m->broken ? 0 : cr_http_answer_end(m);
-    if (err == -ENODATA)
-        crank_drop(crank_spawn(
-            report, err, cr_http_message_copy(m, crank_error(), strlen(crank_error()))));
+    bool has_said_all = m->result == 0 && (m->is_too_long || !m->broken);
+    int err = has_said_all ? cr_http_answer_end(m) : 0;
+    if (err == -ENODATA || err == -EMSGSIZE)
+        note_length(m, err);
     if (err < 0)
         m->broken = true;
 }
@@ -210,13 +220,13 @@ static int settle(cr_http_connection *c, cr_http_message *m, int err)
 /* From a request's task to the end of its answer. */
 static int serve_message(cr_http_connection *c, cr_http_message *m)
 {
-    CRANK_GROUP(helpers);
-    m->helpers = &helpers;
     m->task = CRANK_CAPTURE_(__COUNTER__, spawn_request, c->server, run_request, m);
     int err = m->task ? await_request(m) : cr_http_answer_refuse(m, 500);
-    int end = cr_http_pump_finish(m), closed = cr_http_closing_end(m);
+    (void)crank_handle_cancel(m->heart);
+    int closed = cr_http_closing_end(m);
+    cr_http_stream_end(m);
     if (err == 0)
-        err = end < 0 ? end : closed;
+        err = closed;
     if (err == 0)
         end_answer(m);
     return settle(c, m, err);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* event.c: server-sent events.
  *
- * An event is one piece of an answer without end. Owns the task that sends a comment after 15 s of
- * silence, for proxies close what is silent: it is a helper of the request's, and ends with it. */
+ * An event is one piece of an answer without end. Owns the timer by which a comment is sent after
+ * 15 s of silence, for proxies close what is silent; it ends with the request. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <crank/error.h>
+#include <crank/loop.h>
 #include <crank/task.h>
 
 #include "http/answer.h"
@@ -17,18 +18,17 @@
 
 static const double silence = 15;
 
-static int beat(cr_http_message *m)
+/* Where bytes are unsent a comment would say nothing to a peer that does not read. The instant of
+ * an event comes from the same clock, so a comment is never due twice. */
+static void beat(void *arg)
 {
-    int err = 0;
-    while (err == 0) {
-        err = crank_sleep_until(m->event_at + silence);
-        if (err < 0 || crank_time() < m->event_at + silence)
-            continue;
+    cr_http_message *m = arg;
+    bool is_due = crank_time() - m->event_at > silence - 1e-6;
+    if (is_due && !m->is_writing && crank_unsent(m->connection->stream) == 0)
+        (void)cr_http_answer_put(m, ":\n\n", 3);
+    if (is_due)
         m->event_at = crank_time();
-        err = cr_http_answer_write(m, ":\n\n", 3);
-    }
-    m->heart = NULL;
-    return 0;
+    m->heart = crank_call_at(crank_current_loop(), m->event_at + silence, beat, m);
 }
 
 static int begin(cr_http_message *m)
@@ -43,7 +43,7 @@ static int begin(cr_http_message *m)
     if (err < 0 || m->bodiless)
         return err;
     m->event_at = crank_time();
-    m->heart = crank_group_spawn(m->helpers, beat, m);
+    m->heart = crank_call_at(crank_current_loop(), m->event_at + silence, beat, m);
     return 0;
 }
 

@@ -26,6 +26,8 @@ enum {
     CR_HTTP_UNREAD_MAX = 256 * 1024 /* bytes of a body that are dropped behind an answer */
 };
 
+typedef struct crank_handle crank_handle;
+
 struct cr_http_server {
     crank_http_options options; /* with the defaults in place of zeros */
     crank_kept_call *call;
@@ -45,6 +47,14 @@ struct cr_http_server {
 typedef struct cr_http_pace {
     double used;
 } cr_http_pace;
+
+/* Of an answer that the loop sends while its handler goes on: since when no byte was counted. */
+typedef struct cr_http_pacing {
+    crank_handle *timer; /* NULL: nothing is unsent */
+    double at;
+    size_t unsent; /* at that time */
+    uint64_t put;  /* since then */
+} cr_http_pacing;
 
 struct cr_http_connection {
     cr_http_server *server;
@@ -92,9 +102,9 @@ struct cr_http_message {
     const char *form; /* once it was read: "a=1&b=2" */
 
     crank_task *task;      /* that runs the handler */
-    crank_group *helpers;  /* tasks that move bodies, and watch */
     bool stays;            /* the peer's going does not cancel it */
-    bool gone;             /* the peer has gone, and that has cancelled it */
+    bool is_watched;       /* the peer's going cancels it */
+    bool gone;             /* and has */
     bool asked;            /* the body was asked for: 100 Continue is sent, or needless */
     cr_http_status failed; /* what the client is to be answered, where its body has failed; 0 */
     int result;            /* of the handler: 0 or a negative errno */
@@ -115,12 +125,13 @@ struct cr_http_message {
     bool broken;      /* it cannot be ended in order: the connection is reset */
     double event_at;  /* of the last event */
     cr_http_pace coming, leaving;
+    cr_http_pacing pacing;
+    bool is_writing;    /* a call is in the middle of a piece */
+    bool is_too_long;   /* more was written than was announced */
     double received_at; /* when the head was whole */
 
-    /* Streams given to the handler, and the ends that the server has of them. */
-    crank_stream *body_stream, *body_source;
-    crank_stream *answer_stream, *answer_sink;
-    crank_task *watcher, *body_pump, *heart; /* helpers that run, to be cancelled; NULL */
+    crank_stream *body_stream, *answer_stream; /* given to the handler; NULL */
+    crank_handle *heart;                       /* the next comment between events; NULL */
 
     crank_http_field fields[CR_HTTP_FIELDS_MAX];
 };

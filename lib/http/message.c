@@ -264,8 +264,6 @@ const char *crank_http_query(crank_http_request *request, const char *name)
     return cr_http_message_pair(cr_http_message_of(request), request->query, name);
 }
 
-void crank_http_stay(crank_http_request *request) { cr_http_message_of(request)->stays = true; }
-
 /* ---- Matching ---- */
 
 /* The parts that the stars stand for are noted. */

@@ -7,16 +7,19 @@
  * Owns the limit of the connection's stream while a request is served; between requests it is
  * connection.c's.
  *
- * A limit ends all waits on the stream, also the watcher's, which goes on waiting: the call that
- * has set one here moves it away again before it returns. It is moved, not taken away, for the
- * stream would give up its timer then and need another for the next request. */
+ * A limit ends all waits on the stream, so the call that has set one here moves it away again
+ * before it returns. It is moved, not taken away, for the stream would give up its timer then and
+ * need another for the next request.
+ *
+ * The stream of crank_http_begin is sent by the loop: no call of this file waits for its peer. Its
+ * time counts while bytes of it are unsent, and is looked at by a timer (stream.c). */
 #include "http/pace.h"
 
 #include <crank/error.h>
 #include <crank/task.h>
 
-/* Seconds: free of the rate; and until progress is looked at again. */
-static const double grace = 30, slice = 5, far = 1e8;
+/* Seconds that are free of the rate, and those of a limit that is none. */
+static const double grace = 30, far = 1e8;
 
 enum { PIECE = 32 * 1024, ROOM = 64 * 1024 };
 
@@ -62,12 +65,12 @@ static int await_room(cr_http_connection *c, cr_http_pace *pace)
         return too_slow(c, "reads");
     double begun = crank_time();
     size_t unsent = crank_unsent(c->stream);
-    cr_http_pace_limit(c, left < slice ? left : slice);
+    cr_http_pace_limit(c, left < CR_HTTP_PACE_SLICE ? left : CR_HTTP_PACE_SLICE);
     int err = crank_wait_room(c->stream);
     cr_http_pace_rest(c);
     size_t now = crank_unsent(c->stream);
     spend(c, pace, begun, unsent > now ? unsent - now : 0);
-    return err == -ETIMEDOUT && left > slice ? 0 : err;
+    return err == -ETIMEDOUT && left > CR_HTTP_PACE_SLICE ? 0 : err;
 }
 
 static int write_piece(cr_http_connection *c, cr_http_pace *pace, const char *bytes, size_t size)
@@ -109,6 +112,26 @@ int cr_http_pace_write(
     if (size < ROOM)
         return crank_write_vector(connection->stream, pieces, n);
     return write_slowly(connection, pace, pieces, n);
+}
+
+/* ---- What the loop writes ---- */
+
+void cr_http_pace_begin(cr_http_message *message)
+{
+    cr_http_pacing *p = &message->pacing;
+    p->at = crank_time();
+    p->unsent = crank_unsent(message->connection->stream);
+    p->put = 0;
+}
+
+bool cr_http_pace_holds(cr_http_message *message)
+{
+    const cr_http_pacing *p = &message->pacing;
+    size_t before = p->unsent + (size_t)p->put;
+    size_t unsent = crank_unsent(message->connection->stream);
+    spend(message->connection, &message->leaving, p->at, before > unsent ? before - unsent : 0);
+    cr_http_pace_begin(message);
+    return left_of(message->connection, &message->leaving) > 0;
 }
 
 /* ---- Reading ---- */

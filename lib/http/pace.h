@@ -5,10 +5,17 @@
 #include <sys/uio.h>
 #include "http/exchange.h"
 
+/* Seconds until progress is looked at again. */
+#define CR_HTTP_PACE_SLICE 5.0
+
 /* Write all pieces to the connection. 0; fails with -ETIMEDOUT (the peer has not kept up the rate,
  * and what was written is not to be gone on with), else as crank_write. */
 int cr_http_pace_write(
     cr_http_connection *connection, cr_http_pace *pace, const struct iovec *pieces, int n);
+/* From now on count what leaves of an answer that is put into the connection's buffer. */
+void cr_http_pace_begin(cr_http_message *message);
+/* Has its peer kept up the rate? To be asked every slice while bytes are unsent. */
+bool cr_http_pace_holds(cr_http_message *message);
 /* Read some of a request's body, as cr_http_body_read does; -ETIMEDOUT as above. */
 ssize_t cr_http_pace_read(
     cr_http_connection *connection, cr_http_message *message, void *buf, size_t size);

@@ -1,12 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# builds: examples/echo examples/chat examples/proxy examples/shell examples/httpd
-# builds: examples/look_13_graceful examples/look_16_httpd examples/look_17_websocket
-"""The servers and tools of examples/servers, and the server of examples/look, as programs beside which others run: what
-their clients get, what the terminal shows, and how they end. Each test is run on epoll and on io_uring; none waits for
-a clock but with a limit."""
+# builds: examples/echo examples/chat examples/proxy examples/shell examples/look_13_graceful
+"""The servers and tools of examples/servers: what their clients get, what the terminal shows, and how they end."""
 import contextlib
-import http.client
 import os
 import pty
 import re
@@ -19,94 +15,7 @@ import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EXAMPLES = os.path.join(ROOT, os.environ.get("BUILD", "build/test/gcc"), "examples")
-LIMIT = 20  # seconds, after which a test has failed
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-class Program:
-    """A program of examples/servers; its output is one stream of lines."""
-
-    def __init__(self, backend, name, *arguments, **options):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRANK_")}
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        self.process = subprocess.Popen([os.path.join(EXAMPLES, name), *arguments], **{**streams, **options},
-                                        env=dict(environment, CRANK_BACKEND=backend, LC_ALL="C.UTF-8"))
-        self.timer = threading.Timer(LIMIT, self.process.kill)
-        self.timer.start()
-
-    def line(self):
-        return self.process.stdout.readline().decode()
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def type(self, text):
-        self.process.stdin.write(text.encode())
-        self.process.stdin.flush()
-
-    def end(self):
-        """What else it says, and its status."""
-        said = self.process.stdout.read().decode()
-        return said, self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.timer.cancel()
-        self.process.kill()
-        self.process.wait()
-        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-
-class Client:
-    """A connection, by lines."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, text):
-        self.socket.sendall(text.encode())
-
-    def line(self):
-        return self.file.readline().decode()
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-
-def expect(have, want):
-    if have != want:
-        raise AssertionError(f"{have!r}, expected {want!r}")
-
-
-def expect_match(have, want):
-    if not re.fullmatch(want, have, re.S):
-        raise AssertionError(f"{have!r}, expected {want!r}")
-
-
-def port_of(line):
-    """In what a server says of itself: nc ADDRESS PORT."""
-    return int(re.search(r"nc \S+ (\d+)", line)[1])
-
-
-def usage(name, *arguments):
-    done = subprocess.run([os.path.join(EXAMPLES, name), *arguments], capture_output=True, timeout=LIMIT, check=False)
-    expect(done.returncode, 2)
-    expect(done.stdout, b"")
-    expect_match(done.stderr.decode(), "usage: .*\n")
-
+from programs import LIMIT, Client, Program, expect, expect_match, main, port_of, test, usage
 
 # ---- echo ---------------------------------------------------------------------------------------------------------
 
@@ -382,172 +291,6 @@ def look_13_ends_gracefully(backend):
             expect(terminal.readline(), b"")
 
 
-# ---- look/16 ------------------------------------------------------------------------------------------------------
-
-
-def ask(method, path, body=None):
-    """Status and text of one answer of look/16; None while nothing listens."""
-    connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=LIMIT)
-    try:
-        connection.request(method, path, body)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    except ConnectionRefusedError:
-        return None
-    finally:
-        connection.close()
-
-
-@test
-def look_16_answers_and_ends(backend):
-    """Its port is always 8080, and where another has it the program ends: then it is started again."""
-    ends = time.monotonic() + LIMIT
-    while True:
-        with tempfile.TemporaryDirectory() as folder, Program(backend, "look_16_httpd", cwd=folder) as program:
-            os.mkdir(os.path.join(folder, "public"))
-            with open(os.path.join(folder, "public", "page.txt"), "w", encoding="ascii") as page:
-                page.write("a page\n")
-            while not (hello := ask("GET", "/hello?name=a%20b")) and program.process.poll() is None:
-                time.sleep(0.01)
-            if hello and program.process.poll() is None:
-                expect(hello, (200, "Hello, a b!\n"))
-                expect(ask("POST", "/upload", b"x" * 300000), (200, "300000 bytes\n"))
-                expect(ask("GET", "/page.txt"), (200, "a page\n"))
-                expect(ask("GET", "/../page.txt")[0] // 100, 4)
-                program.signal(signal.SIGINT)
-                expect(program.end()[1], 130)
-                return
-        if time.monotonic() > ends:
-            raise AssertionError("port 8080 stays in use")
-
-
-# ---- look/17 ------------------------------------------------------------------------------------------------------
-
-
-class Browser:
-    """A WebSocket by hand, to look/17; texts shorter than 126 bytes."""
-
-    def __init__(self):
-        self.socket = socket.create_connection(("127.0.0.1", 8080), LIMIT)
-        self.file = self.socket.makefile("rb")
-        self.socket.sendall(b"GET /chat HTTP/1.1\r\nHost: localhost:8080\r\nUpgrade: websocket\r\n"
-                            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://localhost:8080\r\n\r\n")
-        self.head = b"".join(iter(self.file.readline, b"\r\n"))
-
-    def frame(self, opcode, payload):
-        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
-
-    def say(self, text):
-        self.frame(1, text.encode())
-
-    def hear(self):
-        """Opcode and bytes of the next frame."""
-        first, size = self.file.read(2)
-        return first & 0x0F, self.file.read(size)
-
-    def leave(self):
-        self.frame(8, (1000).to_bytes(2, "big"))
-        answer = self.hear()
-        end = self.file.read()
-        self.file.close()
-        self.socket.close()
-        return answer, end
-
-
-@test
-def look_17_tells_everyone_what_anyone_says(backend):
-    """Its port is look/16's."""
-    ends = time.monotonic() + LIMIT
-    while True:
-        with Program(backend, "look_17_websocket") as program:
-            ada = None
-            while not ada and program.process.poll() is None:
-                with contextlib.suppress(ConnectionRefusedError):
-                    ada = Browser()
-                time.sleep(0.01)
-            if ada and program.process.poll() is None:
-                bob = Browser()
-                expect_match(bob.head.decode(), r"HTTP/1\.1 101 .*")
-                ada.say("hello")
-                expect((ada.hear(), bob.hear()), ((1, b"hello"), (1, b"hello")))
-                expect(bob.leave(), ((8, b"\x03\xe8"), b""))
-                ada.say("gone?")
-                expect(ada.hear(), (1, b"gone?"))
-                program.signal(signal.SIGINT)
-                expect(program.end(), ("", 130))
-                ada.file.close()
-                ada.socket.close()
-                return
-            if ada:
-                ada.file.close()
-                ada.socket.close()
-        if time.monotonic() > ends:
-            raise AssertionError("port 8080 stays in use")
-# ---- httpd --------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def httpd(backend, *options):
-    """It serves a folder; gives the program, a connection to it and the folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.makedirs(os.path.join(folder, "a <b>", "sub"))
-        os.mkdir(os.path.join(folder, "site"))
-        os.symlink("/etc", os.path.join(folder, "a <b>", "etc"))
-        for name in "a <b>/10.txt", "a <b>/9.txt", "a <b>/.hidden", "site/index.html":
-            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
-                file.write(name)
-        with Program(backend, "httpd", folder, "127.0.0.1:0", *options) as program:
-            port = int(re.search(r"http://127.0.0.1:(\d+)/", program.line())[1])
-            yield program, http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT), folder
-
-
-def get(connection, target, headers=None):
-    connection.request("GET", target, headers=headers or {})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
-
-
-@test
-def httpd_serves_a_folder_and_logs(backend):
-    with httpd(backend) as (program, connection, _):
-        expect(get(connection, "/a%20%3Cb%3E/9.txt", {"Range": "bytes=-5"}), (206, "9.txt"))
-        expect_match(program.line(), r'127\.0\.0\.1 - - \[../.../....:..:..:.. \+0000\] '
-                                     r'"GET /a%20%3Cb%3E/9\.txt HTTP/1\.1" 206 5 \d+\n')
-        expect(get(connection, "/site/"), (200, "site/index.html"))
-        expect(get(connection, "/a%20%3Cb%3E/")[0], 404)
-        program.signal(signal.SIGTERM)
-        said, status = program.end()
-        expect(status, 0)
-        expect("httpd: Terminated: no new requests, 10 s for those under way\n" in said, True)
-
-
-@test
-def httpd_lists_folders_where_that_is_wanted(backend):
-    with httpd(backend, "--list") as (program, connection, _):
-        status, page = get(connection, "/a%20%3Cb%3E/")
-        expect(status, 200)
-        expect(re.findall("<li>.*</li>", page),
-               ['<li><a href="../">../</a></li>', '<li><a href="9.txt">9.txt</a></li>',
-                '<li><a href="10.txt">10.txt</a></li>', '<li><a href="sub/">sub/</a></li>'])
-        expect("<title>/a &lt;b&gt;/</title>" in page, True)
-        expect('href="a%20%3Cb%3E/"' in get(connection, "/")[1], True)
-        expect(get(connection, "/site/"), (200, "site/index.html"))
-        for absent in "/none/", "/a%20%3Cb%3E/etc/", "/a%20%3Cb%3E/9.txt/", "/.git/":
-            expect(get(connection, absent)[0], 404)
-        program.signal(signal.SIGINT)
-        expect(program.end()[1], 0)
-
-
-@test
-def httpd_says_what_is_wrong(backend):
-    usage("httpd", "a", "b", "c")
-    with Program(backend, "httpd", "--fast") as program:
-        expect_match(program.end()[0], ".*unrecognized option '--fast'\nusage: httpd .*")
-    with Program(backend, "httpd", "/none") as program:
-        expect(program.end(), ("httpd: /none: No such file or directory\n", 1))
-
-
 # ---- shell --------------------------------------------------------------------------------------------------------
 
 
@@ -609,23 +352,6 @@ def shell_ends_its_commands_when_interrupted(backend):
 def shell_says_what_is_wrong(_):
     usage("shell")
     usage("shell", "-j", "0", "true")
-
-
-def main():
-    wanted = sys.argv[1:]
-    passed = failed = 0
-    for function in TESTS:
-        for backend in ("epoll", "uring"):
-            if wanted and not any(word in function.__name__ for word in wanted):
-                continue
-            try:
-                function(backend)
-                passed += 1
-            except Exception as error:  # whatever it is, the others run
-                failed += 1
-                print(f"FAIL {function.__name__.replace('_', ' ')} [{backend}]\n    {type(error).__name__}: {error}")
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ SHORT = {"e01", "e02", "e03", "e04", "e05", "e06", "e11", "e13", "e16", "e18", "
          "look_01", "look_04", "look_05", "look_06", "look_07", "look_11"}
 # Other programs are started, which the simulator does not: for real only.
 REAL = {"look_14"}
-# Servers that run until they are asked to end: tests/build/servers.py is their client.
+# Servers that run until they are asked to end: tests/build/servers.py and web_servers.py are their clients.
 SERVERS = {"look_13", "look_16", "look_17"}
 SECONDS = re.compile(r"[0-9]+\.[0-9]{2} seconds")
 

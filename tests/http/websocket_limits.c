@@ -234,7 +234,7 @@ TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_betw
             socket_send(s, "p:more");
     }
     EXPECT_EQ(messages, WRITERS * WRITTEN);
-    EXPECT(pongs > 1);
+    EXPECT(pongs > (strcmp(crank_backend_name(), "sim") == 0)); /* a kernel may have read all before the second ping */
     socket_expect(s, "x:1000");
     socket_send(s, "x:1000");
     crank_try(crank_finish(s));

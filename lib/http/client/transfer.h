@@ -43,10 +43,7 @@ typedef struct cr_http_transfer {
     cr_http_body body;
     int body_error; /* with which it failed, of an opened answer; 0 */
     char body_message[CR_HTTP_MESSAGE_MAX];
-    /* The body as a stream: the caller's end, the other, and the task that writes to that. */
-    crank_stream *response_body, *feed_source;
-    crank_task *feeder;
-    char *feed_piece;
+    crank_stream *response_body; /* the body as a stream; NULL */
 } cr_http_transfer;
 
 /* ---- request.c ---- */
@@ -76,7 +73,7 @@ void cr_http_response_clear(cr_http_transfer *t);
 
 /* Make a stream of the body. */
 int cr_http_feed_begin(cr_http_transfer *t);
-/* End it. Delivers no request to cancel. */
+/* End it; calls on it fail, and have left. Delivers no request to cancel. */
 void cr_http_feed_end(cr_http_transfer *t);
 
 /* ---- link.c ---- */

@@ -174,22 +174,12 @@ static int answer(cr_http_message *m, const char *protocol)
     return cr_http_answer_switch(m, fields);
 }
 
-static void end_watcher(cr_http_message *m)
-{
-    crank_task *watcher = m->watcher;
-    m->stays = true;
-    if (!watcher)
-        return;
-    (void)crank_cancel(watcher);
-    (void)crank_shield(crank_wait(&watcher, 1, CRANK_ALL_COMPLETED, CRANK_FOREVER));
-}
-
 static int become(crank_websocket *w, const crank_websocket_options *options)
 {
     cr_http_message *m = w->request;
     char protocol[PROTOCOL_MAX];
     choose_protocol(m, options ? options->protocols : NULL, protocol);
-    end_watcher(m);
+    crank_http_stay(&m->request);
     int err = cr_http_socket_init(w, options);
     if (err == 0 && *protocol) {
         w->protocol = cr_http_message_copy(m, protocol, strlen(protocol));
