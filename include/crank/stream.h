@@ -172,6 +172,9 @@ typedef struct crank_transport {
  * crank_serve may be below: the server closes the new stream with it where the handler has not. Never waits. NULL when
  * memory is short, errno is set: self and below stay the caller's, as they were. */
 CRANK_API crank_stream *crank_stream_new(const crank_transport *transport, void *self, crank_stream *below);
+/* The self of a stream that was made with this transport, for its author's own calls on it; NULL: it is another stream,
+ * or being closed. */
+CRANK_API void *crank_stream_self(const crank_stream *stream, const crank_transport *transport);
 
 /* ---- Pipes, standard input and output, descriptors of others --------------------------------------------------- */
 

@@ -283,3 +283,13 @@ crank_stream *crank_stream_new(const crank_transport *calls, void *self, crank_s
         crank_set_write_limit(below, SIZE_MAX);
     return &t->stream;
 }
+
+void *crank_stream_self(const crank_stream *stream, const crank_transport *transport)
+{
+    CR_CHECK(stream, "crank_stream_self: the stream is NULL");
+    if (stream->type != &transport_type)
+        return NULL;
+    const cr_transport *t =
+        cr_container_of((crank_stream *)(uintptr_t)stream, cr_transport, stream);
+    return t->calls == transport ? t->self : NULL;
+}

@@ -37,7 +37,7 @@ ids() {
     printf 'e%02d\n' $(seq 1 35)
     printf 'x%02d\n' $(seq 1 8)
     printf 'n%02d\n' 1 2 3 7
-    printf 'look/%s\n' 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 19 20
+    printf 'look/%s\n' 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 20
     echo "$(cd examples/servers && ls | sed '/^golden$/d; s/\.c$//')"
     echo fetch
 }

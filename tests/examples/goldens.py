@@ -7,11 +7,13 @@ program is run under the simulator, the short ones for real too: there a time ma
 shorter. The last line is "N passed, N failed, N skipped".
 """
 import concurrent.futures
+import functools
 import glob
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TIMEOUT = 60
@@ -21,6 +23,8 @@ SHORT = {"e01", "e02", "e03", "e04", "e05", "e06", "e11", "e13", "e16", "e18", "
          "look_01", "look_04", "look_05", "look_06", "look_07", "look_11"}
 # Other programs are started, which the simulator does not: for real only.
 REAL = {"look_14"}
+# They read certificates in the folder where they are started.
+WITH_CERTIFICATES = ("look_18",)
 # Servers that run until they are asked to end: tests/build/servers.py and web_servers.py are their clients.
 SERVERS = {"look_13", "look_16", "look_17"}
 SECONDS = re.compile(r"[0-9]+\.[0-9]{2} seconds")
@@ -67,12 +71,22 @@ def matches(printed, expected, is_regex, for_real):
     return None
 
 
+@functools.cache
+def certificates():
+    """A folder with the files that look/18 names, made when they are first asked for; removed at the end."""
+    folder = tempfile.TemporaryDirectory()
+    subprocess.run([os.path.join(ROOT, "examples", "certificates.sh"), folder.name], check=True, timeout=TIMEOUT,
+                   stdout=subprocess.DEVNULL)
+    return folder
+
+
 def run(program, arguments, backend="sim"):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CRANK_")}
     environment.update(CRANK_BACKEND=backend, LC_ALL="C.UTF-8")
     wrap = os.environ.get("TEST_WRAP", "").split()
-    return subprocess.run(wrap + [program] + arguments, capture_output=True, timeout=TIMEOUT, env=environment,
-                          stdin=subprocess.DEVNULL, check=False)
+    folder = certificates().name if os.path.basename(program).startswith(WITH_CERTIFICATES) else None
+    return subprocess.run(wrap + [os.path.abspath(program)] + arguments, capture_output=True, timeout=TIMEOUT,
+                          env=environment, stdin=subprocess.DEVNULL, check=False, cwd=folder)
 
 
 def compare(build, golden, backend):

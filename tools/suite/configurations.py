@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 # The examples and what replays scripts are run as gcc and clang-sanitized build them: with all warnings of both
 # compilers. The others are built with line numbers and no more of what a debugger wants.
 LEAN = ["-Dexamples=false", "-Dfuzz=none", "-Ddebug=false"]
+CORE = ["-Dweb=disabled", "-Dtls=disabled"]
 WATCHED = ["-Db_lundef=false", "-Doptimization=1", "-Dwerror=false"]
 # A sanitizer's own code makes gcc guess at values that may be uninitialized or truncated. What UBSan finds ends the
 # test: it would only be printed otherwise, and what a test that passes prints is not shown.
@@ -47,16 +48,16 @@ ALL = [
     Configuration("gcc", examples=True, checks=True),
     # Its build again, the stack of every parked task put away at once.
     Configuration("hibernate", built_by="gcc", runner=["--timeout", "60"] + SIM,
-                  environment={"CRANK_HIBERNATE_AFTER": "1e-9"}, without=("http",)),
+                  environment={"CRANK_HIBERNATE_AFTER": "1e-9"}, without=("http", "tls")),
     Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True,
                   as_kinds=True),
     Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM, as_kinds=True),
     Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM, as_kinds=True),
-    Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true", "-Dweb=disabled"] + LEAN, SIM, as_kinds=True,
-                  without=("http", "explore")),
-    Configuration("aarch64", ["--cross-file", "tests/aarch64.ini", "-Dweb=disabled"] + LEAN + ["-Dc_args=-g1"],
+    Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true"] + CORE + LEAN, SIM, as_kinds=True,
+                  without=("http", "tls", "explore")),
+    Configuration("aarch64", ["--cross-file", "tests/aarch64.ini"] + CORE + LEAN + ["-Dc_args=-g1"],
                   ["--timeout", "120", "--fork"] + SIM, ["qemu-aarch64"], {"TEST_EMULATED": "1"}, as_kinds=True,
-                  without=("http", "explore")),
+                  without=("http", "tls", "explore")),
 ]
 # Only when named: 04_tools.sh of tests/assurance runs the clang ones and valgrind; 09_coverage.sh runs all programs
 # unoptimised in a build that counts.
@@ -65,7 +66,7 @@ NAMED = [
     # It knows no address layout as random as newer kernels make it; half of what it does is waiting.
     Configuration("clang-tsan", ["-Db_sanitize=thread"] + WATCHED + LEAN + ["-Dc_args=-g1"],
                   ["--timeout", "60"] + SIM, ["setarch", "-R"], waits=2),
-    Configuration("clang-msan", ["-Db_sanitize=memory"] + WATCHED + LEAN +
+    Configuration("clang-msan", ["-Db_sanitize=memory", "-Dtls=disabled"] + WATCHED + LEAN +
                   ["-Dc_args=['-g1','-fsanitize-memory-track-origins']"], ["--timeout", "60"] + SIM),
     Configuration("clang-integer", ["-Dharden=false"] + WATCHED + LEAN +
                   ["-Dc_link_args=-fsanitize=integer", f"-Dc_args=['-g1',{INTEGER}]"], ["--timeout", "60"] + SIM),

@@ -9,7 +9,7 @@ import glob
 import os
 import re
 
-KINDS = ["unit", "behaviour", "real", "fault", "explore", "capture", "http"]
+KINDS = ["unit", "behaviour", "real", "fault", "explore", "capture", "http", "tls"]
 SENTENCE = re.compile(r"\bTEST\w*\(\s*(\w+)\s*,\s*(\w+)")
 OWN_MACRO = re.compile(r"^#\s*define\s.*(?:\\\n.*)*\bTEST\w*\(", re.M)
 LOCAL_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)"', re.M)

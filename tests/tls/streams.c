@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* streams.c: encrypted streams carry what others do, both ways at once, and end in order. */
+#include <crank/sim.h>
+#include "raw.h"
+
+static int echo(crank_stream *peer)
+{
+    char line[100];
+    while (crank_try(crank_read_line(peer, line, sizeof line)) > 0)
+        crank_try(crank_printf(peer, "%s", line));
+    return 0;
+}
+static int serve(crank_listener *l, crank_tls *tls) { return crank_tls_serve(tls, l, echo); }
+
+TEST_EACH_BACKEND(server, answers_over_tls_and_ends_in_order)
+{
+    char line[100];
+    CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_spawn(serve, l, identity);
+    crank_stream *s = crank_try(crank_tls_connect(trust, crank_listener_address(l, 0)));
+    EXPECT_STR(crank_tls_describe(s), "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=localhost");
+    EXPECT_STR(crank_tls_protocol(s), "");
+    EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
+    EXPECT_EQ(SSL_version(crank_tls_native(s)), TLS1_3_VERSION);
+    crank_try(crank_printf(s, "in secret\n"));
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), 10);
+    EXPECT_STR(line, "in secret\n");
+    crank_try(crank_printf(s, "the last\n"));
+    crank_try(crank_write_eof(s));
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), 9);
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), 0);
+    EXPECT_EQ(crank_write(s, "x", 1), -EPIPE);
+    crank_try(crank_close(s));
+    crank_try(crank_listener_stop(l, 1));
+    EXPECT_EQ(crank_tls_failures(identity), 0);
+    return (int)crank_await(server);
+}
+
+TEST_SIM(plain_stream, is_described_as_nothing)
+{
+    crank_stream *a, *b;
+    crank_try(crank_socket_pair(&a, &b));
+    EXPECT_STR(crank_tls_describe(a), "");
+    EXPECT_STR(crank_tls_protocol(a), "");
+    EXPECT(!crank_tls_native(a));
+    crank_try(crank_close(a));
+    return crank_close(b);
+}
+
+/* ---- Both ways at once ---- */
+
+enum { LINES = 20, LINE = 7000, LARGE = 200000, WRITERS = 4 };
+
+/* Lines of one letter, and one that is above the mark at which writers wait. */
+static int write_lines(crank_stream *s, char letter)
+{
+    char *line = test_memory(LARGE);
+    memset(line, letter, LARGE);
+    line[LINE - 1] = '\n';
+    for (int i = 0; i < LINES; i++)
+        crank_try(crank_write(s, line, LINE));
+    line[LINE - 1] = letter;
+    line[LARGE - 1] = '\n';
+    return crank_write(s, line, LARGE);
+}
+static int write_all(crank_stream *s)
+{
+    CRANK_GROUP(writers);
+    for (int i = 0; i < WRITERS; i++)
+        crank_group_spawn(&writers, write_lines, s, (char)('a' + i));
+    crank_try(crank_group_wait(&writers));
+    return crank_write_eof(s);
+}
+/* The bytes of each line are one letter: how many lines. */
+static int read_lines(crank_stream *s)
+{
+    char *bytes = test_memory(LARGE);
+    char letter = '\n';
+    int lines = 0;
+    for (ssize_t n; (n = crank_try(crank_read(s, bytes, LARGE))) > 0;)
+        for (ssize_t i = 0; i < n; i++) {
+            EXPECT(letter == '\n' || bytes[i] == letter || bytes[i] == '\n');
+            letter = bytes[i];
+            lines += letter == '\n';
+        }
+    return lines;
+}
+
+TEST_EACH_BACKEND(stream, is_read_while_several_tasks_write_whose_calls_stay_together)
+{
+    crank_stream *a, *b;
+    certs_pair(&a, &b);
+    crank_task *tasks[] = { crank_spawn(write_all, a), crank_spawn(write_all, b), crank_spawn(read_lines, a),
+        crank_spawn(read_lines, b) };
+    crank_try(crank_await(tasks[0]));
+    crank_try(crank_await(tasks[1]));
+    EXPECT_EQ(crank_await(tasks[2]), WRITERS * (LINES + 1));
+    EXPECT_EQ(crank_await(tasks[3]), WRITERS * (LINES + 1));
+    crank_try(crank_close(a));
+    return crank_close(b);
+}
+
+/* A stream over a stream over a stream. */
+TEST_SIM(stream, stands_on_another_encrypted_one)
+{
+    char line[100];
+    int accepted;
+    crank_stream *a, *b;
+    certs_pair(&a, &b);
+    CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    crank_try(certs_shake(trust, "localhost", &a, identity, &b, &accepted));
+    crank_try(accepted);
+    crank_task *echoing = crank_spawn(echo, b);
+    crank_try(crank_printf(a, "twice\n"));
+    EXPECT_EQ(crank_read_line(a, line, sizeof line), 6);
+    EXPECT_STR(line, "twice\n");
+    crank_try(crank_close(a));
+    EXPECT_EQ(crank_await(echoing), 0);
+    return crank_close(b);
+}
+
+/* ---- How it ends ---- */
+
+/* The bytes that were sent before the client left, unread by it what the server has sent. */
+TEST_EACH_BACKEND(client, that_sends_and_leaves_is_read_to_its_end)
+{
+    char line[100];
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_AUTO_STREAM crank_stream *plain = crank_try(crank_connect(crank_listener_address(l, 0)));
+    crank_stream *s = crank_try(crank_accept(l));
+    raw peer;
+    raw_set_context(&peer, true);
+    raw_open(&peer, plain, true);
+    crank_task *shaking = crank_spawn(raw_shake, &peer); /* sends two tickets, which are not read */
+    crank_try(crank_tls_start(trust, &s, "localhost"));
+    crank_try(crank_await(shaking));
+    crank_try(crank_printf(s, "all of it\n"));
+    crank_try(crank_close(s));
+    EXPECT_EQ(raw_read(&peer, line, sizeof line), 10);
+    EXPECT_EQ(raw_read(&peer, line, sizeof line), 0);
+    EXPECT_EQ(crank_read(plain, line, sizeof line), 0);
+    raw_close(&peer);
+    return 0;
+}
+
+static int abort_below(crank_stream *plain, raw *peer)
+{
+    crank_try(raw_shake(peer));
+    SSL_write(peer->ssl, "half\nof", 7);
+    crank_try(raw_send(peer));
+    return crank_write_eof(plain);
+}
+
+TEST_EACH_BACKEND(stream, that_is_cut_does_not_pass_for_whole)
+{
+    char line[100];
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    crank_stream *s, *plain;
+    crank_try(crank_socket_pair(&s, &plain));
+    raw peer;
+    raw_set_context(&peer, true);
+    raw_open(&peer, plain, true);
+    crank_task *cutting = crank_spawn(abort_below, plain, &peer);
+    crank_try(crank_tls_start(trust, &s, "localhost"));
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), 5);
+    EXPECT_EQ(crank_read_line(s, line, sizeof line), -EPROTO);
+    EXPECT_CONTAINS(crank_error(), "close_notify");
+    crank_try(crank_await(cutting));
+    raw_close(&peer);
+    (void)crank_close(s);
+    return crank_close(plain);
+}
+
+TEST_SIM(stream, of_tls_1_2_has_no_half_end)
+{
+    char line[100];
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    crank_stream *s, *plain;
+    crank_try(crank_socket_pair(&s, &plain));
+    raw peer;
+    raw_set_context(&peer, true);
+    SSL_CTX_set_max_proto_version(peer.context, TLS1_2_VERSION);
+    raw_open(&peer, plain, true);
+    crank_task *shaking = crank_spawn(raw_shake, &peer);
+    crank_try(crank_tls_start(trust, &s, "localhost"));
+    crank_try(crank_await(shaking));
+    EXPECT_CONTAINS(crank_tls_describe(s), "TLSv1.2 ");
+    EXPECT_EQ(crank_write_eof(s), -ENOTSUP);
+    crank_try(crank_printf(s, "and on\n"));
+    crank_try(crank_close(s));
+    EXPECT_EQ(raw_read(&peer, line, sizeof line), 7);
+    EXPECT_EQ(raw_read(&peer, line, sizeof line), 0);
+    raw_close(&peer);
+    return crank_close(plain);
+}
+
+static int read_some(crank_stream *s)
+{
+    char byte;
+    return (int)crank_read(s, &byte, 1);
+}
+static int write_much(crank_stream *s)
+{
+    static char bytes[1 << 20];
+    return crank_write(s, bytes, sizeof bytes);
+}
+
+TEST_EACH_BACKEND(stream, that_is_aborted_wakes_its_reader_and_its_writers)
+{
+    crank_stream *a, *b;
+    certs_pair(&a, &b);
+    crank_task *tasks[] = { crank_spawn(read_some, a), crank_spawn(write_much, a), crank_spawn(write_much, a) };
+    crank_try(crank_sleep(0.01));
+    crank_abort(a);
+    for (size_t i = 0; i < CRANK_COUNT(tasks); i++)
+        EXPECT_EQ(crank_await(tasks[i]), -ECONNABORTED);
+    crank_try(crank_close(a));
+    (void)crank_close(b);
+    return 0;
+}
+
+/* A peer that reads nothing is waited for as long as the caller allows. */
+TEST_SIM(stream, whose_peer_reads_nothing_is_closed_within_the_callers_limit)
+{
+    static const char bytes[10000];
+    crank_stream *a, *b;
+    certs_pair(&a, &b);
+    int err = 0;
+    for (int i = 0; i < 1000 && err == 0; i++, crank_try(crank_sleep(1)))
+        err = crank_write_now(a, bytes, sizeof bytes);
+    EXPECT_EQ(err, -EAGAIN);
+    double begun = crank_time();
+    EXPECT_EQ(crank_within(2, crank_close(a)), -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - begun, 2, 0.001);
+    (void)crank_close(b);
+    return 0;
+}
