@@ -11,6 +11,7 @@
 
 #include <crank/error.h>
 #include <crank/layer.h>
+#include <crank/task.h>
 #include <openssl/err.h>
 #include <string.h>
 
@@ -227,10 +228,13 @@ static int check(const crank_tls_options *o)
 
 /* ---- The calls ---- */
 
+/* Where there is no file to be read it is a checkpoint all the same. */
 static int read_all(crank_tls *tls)
 {
     cr_tls_contexts *contexts = NULL;
-    int err = make_contexts(tls, NULL, &contexts);
+    int err = tls->files || tls->trust ? 0 : crank_sleep(0);
+    if (err == 0)
+        err = make_contexts(tls, NULL, &contexts);
     if (err == 0)
         put_contexts(tls, contexts, NULL);
     return err;

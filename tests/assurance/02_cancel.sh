@@ -11,7 +11,7 @@ calls=0 points=0 scripts=0 hundredths=0 differences=0
 
 # ---- every waiting call at every point (in long the gcc configuration has run their slow tests too)
 
-core() { ls include/crank/*.h | grep -v '/http\.h$'; } # a library's rows stand beside its tests
+core() { ls include/crank/*.h | grep -vE '/(http|websocket|tls)\.h$'; } # a library's rows stand beside its tests
 marked() { core | xargs grep -hoE 'CRANK_BLOCKS [^(]*\(' | grep -oE 'crank_[a-z_]+\(' | tr -d '(' | sort -u; }
 rows() {
     cat tests/behaviour/cancel_everywhere*.c | grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u

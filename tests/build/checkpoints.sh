@@ -6,7 +6,7 @@
 . "$(dirname "$0")/common.sh"
 
 # The calls of a library have their rows beside its tests.
-core() { ls include/crank/*.h | grep -vE '/(http|websocket)\.h$'; }
+core() { ls include/crank/*.h | grep -vE '/(http|websocket|tls)\.h$'; }
 marked() { core | xargs grep -hoE 'CRANK_BLOCKS [^(]*\(' | grep -oE 'crank_[a-z_]+\(' | tr -d '(' | sort -u; }
 rows() { cat "$@" | grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u; }
 same() { diff <(marked) <(rows "$@") | grep '^[<>]' | sed 's/^</without a row:/; s/^>/not marked:/' | { ! grep .; }; }
@@ -14,9 +14,13 @@ same() { diff <(marked) <(rows "$@") | grep '^[<>]' | sed 's/^</without a row:/;
 check "every call that may wait is tried with a cancellation pending" same tests/behaviour/checkpoints*.c
 check "every call that may wait is cancelled everywhere" same tests/behaviour/cancel_everywhere*.c
 library() {
-    grep -hoE 'CRANK_BLOCKS [^(]*\(' include/crank/{http,websocket}.h |
-        grep -oE 'crank_[a-z_]+[a-z]\(' | tr -d '(' | sort -u
+    local headers=${1//,/.h include/crank/}
+    # shellcheck disable=SC2086
+    grep -hoE 'CRANK_BLOCKS [^(]*\(' include/crank/$headers.h | grep -oE 'crank_[a-z_]+[a-z]\(' | tr -d '(' | sort -u
 }
-has_rows() { diff <(library) <(rows tests/http/life.c tests/http/checkpoints*.c) | grep '^[<>]' | { ! grep .; }; }
-check "every call of crank-http that may wait is tried with a cancellation pending" has_rows
+has_rows() { diff <(library "$1") <(rows "${@:2}") | grep '^[<>]' | { ! grep .; }; }
+check "every call of crank-http that may wait is tried with a cancellation pending" \
+    has_rows http,websocket tests/http/life.c tests/http/checkpoints*.c
+check "every call of crank-tls that may wait is tried with a cancellation pending" \
+    has_rows tls tests/tls/checkpoints.c
 finish

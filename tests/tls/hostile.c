@@ -105,13 +105,14 @@ TEST_SIM(stream, works_byte_by_byte)
     CRANK_AUTO_TLS crank_tls *client = certs_client();
     CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
     open_way(&w, &slow, &slow);
-    crank_try(certs_shake(client, "localhost", &w.c[0], server, &w.c[3], &accepted));
+    CERTS_OK(certs_shake(client, "localhost", &w.c[0], server, &w.c[3], &accepted));
+    CERTS_OK(accepted);
     crank_task *echoing = crank_spawn(echo, w.c[3]);
-    crank_try(crank_printf(w.c[0], "slowly\n"));
+    CERTS_OK(crank_printf(w.c[0], "slowly\n"));
     EXPECT_EQ(crank_read_line(w.c[0], line, sizeof line), 7);
-    crank_try(crank_write_eof(w.c[0]));
+    CERTS_OK(crank_write_eof(w.c[0]));
     EXPECT_EQ(crank_read_line(w.c[0], line, sizeof line), 0);
-    crank_try(crank_await(echoing));
+    CERTS_OK(crank_await(echoing));
     close_way(&w);
     return 0;
 }
@@ -121,9 +122,9 @@ TEST_SIM(stream, works_byte_by_byte)
 static int expect_plain(crank_tls *tls, const char *name, const char *sent, const char *says)
 {
     crank_stream *s, *plain;
-    crank_try(crank_socket_pair(&s, &plain));
-    crank_try(crank_write(plain, sent, strlen(sent)));
-    crank_try(crank_write_eof(plain));
+    CERTS_OK(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_write(plain, sent, strlen(sent)));
+    CERTS_OK(crank_write_eof(plain));
     EXPECT_EQ(crank_tls_start(tls, &s, name), -EPROTO);
     EXPECT_CONTAINS(crank_error(), says);
     (void)crank_close(plain);
@@ -147,8 +148,8 @@ TEST_SIM(bytes, slipped_in_before_the_handshake_fail_it)
     crank_stream *s, *plain;
     char line[100];
     CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
-    crank_try(crank_socket_pair(&s, &plain));
-    crank_try(crank_printf(plain, "STARTTLS\nEVIL\n"));
+    CERTS_OK(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_printf(plain, "STARTTLS\nEVIL\n"));
     EXPECT_EQ(crank_read_line(s, line, sizeof line), 9);
     EXPECT_EQ(crank_tls_start(server, &s, NULL), -EPROTO);
     return crank_close(plain);
@@ -188,13 +189,13 @@ TEST_SIM(new_keys, asked_for_amid_writing_are_given)
     crank_stream *s = with_raw_client(&peer, &plain);
     crank_task *echoing = crank_spawn(echo, s);
     for (int i = 0; i < 3; i++) {
-        crank_try(ask_for_keys(&peer, 20));
+        CERTS_OK(ask_for_keys(&peer, 20));
         SSL_write(peer.ssl, "on\n", 3);
-        crank_try(raw_send(&peer));
+        CERTS_OK(raw_send(&peer));
         EXPECT_EQ(raw_read(&peer, line, sizeof line), 3);
     }
     SSL_shutdown(peer.ssl);
-    crank_try(raw_send(&peer));
+    CERTS_OK(raw_send(&peer));
     EXPECT_EQ(crank_await(echoing), 0);
     raw_close(&peer);
     (void)crank_close(s);
@@ -213,7 +214,7 @@ TEST_SIM(new_keys, asked_for_by_a_peer_that_reads_no_answer_end_the_connection)
     EXPECT(crank_unsent(s) <= 128 * 1024);
     crank_abort(s);
     (void)crank_close(s);
-    crank_try(crank_await(flooding));
+    CERTS_OK(crank_await(flooding));
     raw_close(&peer);
     return crank_close(plain);
 }
@@ -241,28 +242,28 @@ TEST_SIM(write, amid_half_a_ticket_goes_out_behind_the_other_half)
     char line[100];
     raw peer;
     CRANK_AUTO_TLS crank_tls *trust = certs_client();
-    crank_try(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_socket_pair(&s, &plain));
     raw_set_context(&peer, true);
     SSL_CTX_set_num_tickets(peer.context, 0);
     SSL_CTX_set_session_ticket_cb(peer.context, fill_ticket, keep_ticket, NULL);
     SSL_CTX_set_max_send_fragment(peer.context, 512);
     raw_open(&peer, plain, true);
     crank_task *shaking = crank_spawn(raw_shake, &peer);
-    crank_try(crank_tls_start(trust, &s, "localhost"));
-    crank_try(crank_await(shaking));
+    CERTS_OK(crank_tls_start(trust, &s, "localhost"));
+    CERTS_OK(crank_await(shaking));
     certs_need(SSL_new_session_ticket(peer.ssl) && SSL_do_handshake(peer.ssl) == 1, "a ticket");
     int size = BIO_read(peer.out, flight, sizeof flight);
     EXPECT(size > 1100);
-    crank_try(crank_write(plain, flight, 600));
+    CERTS_OK(crank_write(plain, flight, 600));
     crank_task *echoing = crank_spawn(echo, s);
-    crank_try(crank_sleep(1));
-    crank_try(crank_printf(s, "delayed\n"));
-    crank_try(crank_sleep(1));
+    CERTS_OK(crank_sleep(1));
+    CERTS_OK(crank_printf(s, "delayed\n"));
+    CERTS_OK(crank_sleep(1));
     EXPECT_EQ(crank_within(1, raw_receive(&peer)), -ETIMEDOUT);
-    crank_try(crank_write(plain, flight + 600, (size_t)size - 600));
+    CERTS_OK(crank_write(plain, flight + 600, (size_t)size - 600));
     EXPECT_EQ(raw_read(&peer, line, sizeof line), 8);
     SSL_shutdown(peer.ssl);
-    crank_try(raw_send(&peer));
+    CERTS_OK(raw_send(&peer));
     EXPECT_EQ(crank_await(echoing), 0);
     raw_close(&peer);
     (void)crank_close(s);

@@ -46,7 +46,7 @@ static int try_row(const row *r, crank_tls *client, const certs_pem *other)
     wanted.issuer = r->signer == BY_ITSELF ? NULL : r->signer == BY_OTHER ? other : &certs_authority;
     certs_make(&wanted, &pem);
     CRANK_AUTO_TLS crank_tls *server = certs_server(&pem);
-    crank_try(crank_socket_pair(&a, &b));
+    CERTS_OK(crank_socket_pair(&a, &b));
     int err = certs_shake(client, r->name, &a, server, &b, &accepted);
     if (err != r->expected || (r->says && !strstr(certs_said, r->says)))
         test_fail(__FILE__, __LINE__, "row %d, for %s: %d %s", (int)(r - rows), r->name, err, certs_said);
@@ -74,7 +74,7 @@ TEST_EACH_BACKEND(certificate, of_another_name_is_refused_and_the_server_is_told
     int accepted;
     CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
     CRANK_AUTO_TLS crank_tls *client = certs_client();
-    crank_try(crank_socket_pair(&a, &b));
+    CERTS_OK(crank_socket_pair(&a, &b));
     EXPECT_EQ(certs_shake(client, "elsewhere", &a, server, &b, &accepted), -EKEYREJECTED);
     EXPECT_EQ(accepted, -EPROTO);
     EXPECT(!a && !b);
@@ -90,12 +90,14 @@ TEST_SIM(certificate, that_signed_itself_is_taken_where_it_is_trusted_or_nothing
     CRANK_AUTO_TLS crank_tls *server = certs_server(&pem);
     CRANK_AUTO_TLS crank_tls *trusting = crank_try(crank_tls_client(certs_file(pem.certificate)));
     CRANK_AUTO_TLS crank_tls *careless = crank_try(crank_tls_with(&(crank_tls_options){ .insecure = true }));
-    crank_try(crank_socket_pair(&a, &b));
-    crank_try(certs_shake(trusting, "mine", &a, server, &b, &accepted));
+    CERTS_OK(crank_socket_pair(&a, &b));
+    CERTS_OK(certs_shake(trusting, "mine", &a, server, &b, &accepted));
+    CERTS_OK(accepted);
     (void)crank_close(a);
     (void)crank_close(b);
-    crank_try(crank_socket_pair(&a, &b));
-    crank_try(certs_shake(careless, "theirs", &a, server, &b, &accepted));
+    CERTS_OK(crank_socket_pair(&a, &b));
+    CERTS_OK(certs_shake(careless, "theirs", &a, server, &b, &accepted));
+    CERTS_OK(accepted);
     EXPECT_STR(crank_tls_describe(a), "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=mine, not checked");
     (void)crank_close(a);
     (void)crank_close(b);
@@ -115,7 +117,7 @@ static int try_protocols(const char *serves, const char *asks, const char *expec
     const crank_tls_options client_options = { .trust = certs_file(certs_authority.certificate), .protocols = asks };
     CRANK_AUTO_TLS crank_tls *server = crank_try(crank_tls_with(&server_options));
     CRANK_AUTO_TLS crank_tls *client = crank_try(crank_tls_with(&client_options));
-    crank_try(crank_socket_pair(&a, &b));
+    CERTS_OK(crank_socket_pair(&a, &b));
     int err = certs_shake(client, "localhost", &a, server, &b, &accepted);
     if (expected) {
         crank_try(err);
@@ -152,7 +154,7 @@ TEST_SIM(client, that_has_only_tls_1_1_is_refused)
 {
     crank_stream *s, *plain;
     CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
-    crank_try(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_socket_pair(&s, &plain));
     raw peer;
     raw_set_context(&peer, false);
     SSL_CTX_set_min_proto_version(peer.context, TLS1_VERSION);
@@ -162,7 +164,7 @@ TEST_SIM(client, that_has_only_tls_1_1_is_refused)
     crank_task *old = crank_spawn(old_client, &peer);
     EXPECT_EQ(crank_tls_start(server, &s, NULL), -EPROTO);
     EXPECT_CONTAINS(crank_error(), "1.2 and 1.3 are taken here");
-    crank_try(crank_await(old));
+    CERTS_OK(crank_await(old));
     raw_close(&peer);
     return crank_close(plain);
 }
@@ -173,10 +175,11 @@ static int expect_name(crank_tls *client, const char *name, crank_tls *server, c
 {
     crank_stream *a, *b;
     int accepted;
-    crank_try(crank_socket_pair(&a, &b));
-    crank_try(certs_shake(client, name, &a, server, &b, &accepted));
+    CERTS_OK(crank_socket_pair(&a, &b));
+    CERTS_OK(certs_shake(client, name, &a, server, &b, &accepted));
+    CERTS_OK(accepted);
     EXPECT_CONTAINS(crank_tls_describe(a), expected);
-    crank_try(crank_printf(a, "x\n"));
+    CERTS_OK(crank_printf(a, "x\n"));
     (void)crank_close(a);
     (void)crank_close(b);
     return 0;
@@ -189,9 +192,9 @@ TEST_SIM(server, with_two_certificates_shows_that_of_the_name_asked_for)
     CRANK_AUTO_TLS crank_tls *client = certs_client();
     certs_make(&(certs_wanted){ .name = "two", .hosts = "DNS:*.two.example", .issuer = &certs_authority }, &second);
     crank_try(crank_tls_add(server, certs_file(second.certificate), certs_file(second.key)));
-    crank_try(expect_name(client, "b.two.example", server, "CN=two"));
-    crank_try(expect_name(client, "localhost", server, "CN=localhost"));
-    crank_try(expect_name(client, "127.0.0.1", server, "CN=localhost"));
+    CERTS_OK(expect_name(client, "b.two.example", server, "CN=two"));
+    CERTS_OK(expect_name(client, "localhost", server, "CN=localhost"));
+    CERTS_OK(expect_name(client, "127.0.0.1", server, "CN=localhost"));
     EXPECT_EQ(crank_tls_add(client, certs_file(second.certificate), NULL), -EINVAL);
     return 0;
 }
@@ -212,17 +215,18 @@ TEST_SIM(reload, is_for_handshakes_to_come_and_changes_nothing_where_it_fails)
     const char *certificate = certs_file(certs_localhost.certificate), *key = certs_file(certs_localhost.key);
     CRANK_AUTO_TLS crank_tls *server = crank_try(crank_tls_server(certificate, key));
     CRANK_AUTO_TLS crank_tls *client = certs_client();
-    crank_try(crank_socket_pair(&a, &b));
-    crank_try(certs_shake(client, "localhost", &a, server, &b, &accepted));
+    CERTS_OK(crank_socket_pair(&a, &b));
+    CERTS_OK(certs_shake(client, "localhost", &a, server, &b, &accepted));
+    CERTS_OK(accepted);
     certs_make(&(certs_wanted){ .name = "next", .hosts = "DNS:localhost", .issuer = &certs_authority }, &next);
     rewrite(certificate, next.certificate);
     EXPECT_EQ(crank_tls_reload(server), -EINVAL);
     EXPECT_CONTAINS(crank_error(), "is not that of the certificate");
-    crank_try(expect_name(client, "localhost", server, "CN=localhost"));
+    CERTS_OK(expect_name(client, "localhost", server, "CN=localhost"));
     rewrite(key, next.key);
-    crank_try(crank_tls_reload(server));
-    crank_try(expect_name(client, "localhost", server, "CN=next"));
-    crank_try(crank_printf(a, "on\n"));
+    CERTS_OK(crank_tls_reload(server));
+    CERTS_OK(expect_name(client, "localhost", server, "CN=next"));
+    CERTS_OK(crank_printf(a, "on\n"));
     EXPECT_EQ(crank_read_line(b, line, sizeof line), 3);
     (void)crank_close(a);
     (void)crank_close(b);
@@ -292,7 +296,7 @@ TEST_SIM(file, that_cannot_be_used_is_named_with_what_to_do)
 static int expect_misfit(crank_tls *tls, const char *name)
 {
     crank_stream *a, *b;
-    crank_try(crank_socket_pair(&a, &b));
+    CERTS_OK(crank_socket_pair(&a, &b));
     EXPECT_EQ(crank_tls_start(tls, &a, name), -EINVAL);
     EXPECT(!a);
     return crank_close(b);

@@ -24,15 +24,15 @@ TEST_EACH_BACKEND(server, answers_over_tls_and_ends_in_order)
     EXPECT_STR(crank_tls_protocol(s), "");
     EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
     EXPECT_EQ(SSL_version(crank_tls_native(s)), TLS1_3_VERSION);
-    crank_try(crank_printf(s, "in secret\n"));
+    CERTS_OK(crank_printf(s, "in secret\n"));
     EXPECT_EQ(crank_read_line(s, line, sizeof line), 10);
     EXPECT_STR(line, "in secret\n");
-    crank_try(crank_printf(s, "the last\n"));
-    crank_try(crank_write_eof(s));
+    CERTS_OK(crank_printf(s, "the last\n"));
+    CERTS_OK(crank_write_eof(s));
     EXPECT_EQ(crank_read_line(s, line, sizeof line), 9);
     EXPECT_EQ(crank_read_line(s, line, sizeof line), 0);
     EXPECT_EQ(crank_write(s, "x", 1), -EPIPE);
-    crank_try(crank_close(s));
+    CERTS_OK(crank_close(s));
     crank_try(crank_listener_stop(l, 1));
     EXPECT_EQ(crank_tls_failures(identity), 0);
     return (int)crank_await(server);
@@ -41,11 +41,11 @@ TEST_EACH_BACKEND(server, answers_over_tls_and_ends_in_order)
 TEST_SIM(plain_stream, is_described_as_nothing)
 {
     crank_stream *a, *b;
-    crank_try(crank_socket_pair(&a, &b));
+    CERTS_OK(crank_socket_pair(&a, &b));
     EXPECT_STR(crank_tls_describe(a), "");
     EXPECT_STR(crank_tls_protocol(a), "");
     EXPECT(!crank_tls_native(a));
-    crank_try(crank_close(a));
+    CERTS_OK(crank_close(a));
     return crank_close(b);
 }
 
@@ -94,11 +94,11 @@ TEST_EACH_BACKEND(stream, is_read_while_several_tasks_write_whose_calls_stay_tog
     certs_pair(&a, &b);
     crank_task *tasks[] = { crank_spawn(write_all, a), crank_spawn(write_all, b), crank_spawn(read_lines, a),
         crank_spawn(read_lines, b) };
-    crank_try(crank_await(tasks[0]));
-    crank_try(crank_await(tasks[1]));
+    CERTS_OK(crank_await(tasks[0]));
+    CERTS_OK(crank_await(tasks[1]));
     EXPECT_EQ(crank_await(tasks[2]), WRITERS * (LINES + 1));
     EXPECT_EQ(crank_await(tasks[3]), WRITERS * (LINES + 1));
-    crank_try(crank_close(a));
+    CERTS_OK(crank_close(a));
     return crank_close(b);
 }
 
@@ -111,13 +111,13 @@ TEST_SIM(stream, stands_on_another_encrypted_one)
     certs_pair(&a, &b);
     CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
     CRANK_AUTO_TLS crank_tls *trust = certs_client();
-    crank_try(certs_shake(trust, "localhost", &a, identity, &b, &accepted));
-    crank_try(accepted);
+    CERTS_OK(certs_shake(trust, "localhost", &a, identity, &b, &accepted));
+    CERTS_OK(accepted);
     crank_task *echoing = crank_spawn(echo, b);
-    crank_try(crank_printf(a, "twice\n"));
+    CERTS_OK(crank_printf(a, "twice\n"));
     EXPECT_EQ(crank_read_line(a, line, sizeof line), 6);
     EXPECT_STR(line, "twice\n");
-    crank_try(crank_close(a));
+    CERTS_OK(crank_close(a));
     EXPECT_EQ(crank_await(echoing), 0);
     return crank_close(b);
 }
@@ -136,10 +136,10 @@ TEST_EACH_BACKEND(client, that_sends_and_leaves_is_read_to_its_end)
     raw_set_context(&peer, true);
     raw_open(&peer, plain, true);
     crank_task *shaking = crank_spawn(raw_shake, &peer); /* sends two tickets, which are not read */
-    crank_try(crank_tls_start(trust, &s, "localhost"));
-    crank_try(crank_await(shaking));
-    crank_try(crank_printf(s, "all of it\n"));
-    crank_try(crank_close(s));
+    CERTS_OK(crank_tls_start(trust, &s, "localhost"));
+    CERTS_OK(crank_await(shaking));
+    CERTS_OK(crank_printf(s, "all of it\n"));
+    CERTS_OK(crank_close(s));
     EXPECT_EQ(raw_read(&peer, line, sizeof line), 10);
     EXPECT_EQ(raw_read(&peer, line, sizeof line), 0);
     EXPECT_EQ(crank_read(plain, line, sizeof line), 0);
@@ -160,16 +160,16 @@ TEST_EACH_BACKEND(stream, that_is_cut_does_not_pass_for_whole)
     char line[100];
     CRANK_AUTO_TLS crank_tls *trust = certs_client();
     crank_stream *s, *plain;
-    crank_try(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_socket_pair(&s, &plain));
     raw peer;
     raw_set_context(&peer, true);
     raw_open(&peer, plain, true);
     crank_task *cutting = crank_spawn(abort_below, plain, &peer);
-    crank_try(crank_tls_start(trust, &s, "localhost"));
+    CERTS_OK(crank_tls_start(trust, &s, "localhost"));
     EXPECT_EQ(crank_read_line(s, line, sizeof line), 5);
     EXPECT_EQ(crank_read_line(s, line, sizeof line), -EPROTO);
     EXPECT_CONTAINS(crank_error(), "close_notify");
-    crank_try(crank_await(cutting));
+    CERTS_OK(crank_await(cutting));
     raw_close(&peer);
     (void)crank_close(s);
     return crank_close(plain);
@@ -180,18 +180,18 @@ TEST_SIM(stream, of_tls_1_2_has_no_half_end)
     char line[100];
     CRANK_AUTO_TLS crank_tls *trust = certs_client();
     crank_stream *s, *plain;
-    crank_try(crank_socket_pair(&s, &plain));
+    CERTS_OK(crank_socket_pair(&s, &plain));
     raw peer;
     raw_set_context(&peer, true);
     SSL_CTX_set_max_proto_version(peer.context, TLS1_2_VERSION);
     raw_open(&peer, plain, true);
     crank_task *shaking = crank_spawn(raw_shake, &peer);
-    crank_try(crank_tls_start(trust, &s, "localhost"));
-    crank_try(crank_await(shaking));
+    CERTS_OK(crank_tls_start(trust, &s, "localhost"));
+    CERTS_OK(crank_await(shaking));
     EXPECT_CONTAINS(crank_tls_describe(s), "TLSv1.2 ");
     EXPECT_EQ(crank_write_eof(s), -ENOTSUP);
-    crank_try(crank_printf(s, "and on\n"));
-    crank_try(crank_close(s));
+    CERTS_OK(crank_printf(s, "and on\n"));
+    CERTS_OK(crank_close(s));
     EXPECT_EQ(raw_read(&peer, line, sizeof line), 7);
     EXPECT_EQ(raw_read(&peer, line, sizeof line), 0);
     raw_close(&peer);
@@ -214,11 +214,11 @@ TEST_EACH_BACKEND(stream, that_is_aborted_wakes_its_reader_and_its_writers)
     crank_stream *a, *b;
     certs_pair(&a, &b);
     crank_task *tasks[] = { crank_spawn(read_some, a), crank_spawn(write_much, a), crank_spawn(write_much, a) };
-    crank_try(crank_sleep(0.01));
+    CERTS_OK(crank_sleep(0.01));
     crank_abort(a);
     for (size_t i = 0; i < CRANK_COUNT(tasks); i++)
         EXPECT_EQ(crank_await(tasks[i]), -ECONNABORTED);
-    crank_try(crank_close(a));
+    CERTS_OK(crank_close(a));
     (void)crank_close(b);
     return 0;
 }
@@ -230,8 +230,10 @@ TEST_SIM(stream, whose_peer_reads_nothing_is_closed_within_the_callers_limit)
     crank_stream *a, *b;
     certs_pair(&a, &b);
     int err = 0;
-    for (int i = 0; i < 1000 && err == 0; i++, crank_try(crank_sleep(1)))
+    for (int i = 0; i < 1000 && err == 0; i++) {
+        CERTS_OK(crank_sleep(1));
         err = crank_write_now(a, bytes, sizeof bytes);
+    }
     EXPECT_EQ(err, -EAGAIN);
     double begun = crank_time();
     EXPECT_EQ(crank_within(2, crank_close(a)), -ETIMEDOUT);

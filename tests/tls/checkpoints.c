@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* checkpoints.c: the waiting calls of crank-tls are checkpoints: they deliver a request that is pending, and cancelled
+ * at any point they leave nothing, and what they were to change as it was. */
+#include "../behaviour/points.h"
+#include "certs.h"
+
+static crank_tls *server, *client;
+static crank_stream *here, *there;
+static crank_listener *listener;
+static crank_task *other;
+static const char *certificate, *key;
+
+static int have_files(void)
+{
+    certificate = certificate ? certificate : certs_file(certs_localhost.certificate);
+    key = key ? key : certs_file(certs_localhost.key);
+    return 0;
+}
+/* Kept from one telling to the next: making them takes longer than a handshake. */
+static int have_both(void)
+{
+    crank_try(have_files());
+    server = server ? server : certs_server(&certs_localhost);
+    client = client ? client : certs_client();
+    return 0;
+}
+static void free_both(void)
+{
+    crank_tls_free(server);
+    crank_tls_free(client);
+    server = client = NULL;
+}
+static int accept(crank_tls *tls, crank_stream **stream)
+{
+    int err = crank_tls_start(tls, stream, NULL);
+    crank_error_clear();
+    return err == -ECANCELED ? err : 0;
+}
+static int have_peer(void)
+{
+    crank_try(have_both());
+    crank_try(crank_socket_pair(&here, &there));
+    other = crank_spawn(accept, server, &there);
+    return 0;
+}
+static int greet(crank_stream *peer) { return crank_printf(peer, "hello\n"); }
+static int serve(crank_tls *tls) { return crank_tls_serve(tls, listener, greet); }
+static int have_server(void)
+{
+    crank_try(have_both());
+    listener = crank_try(crank_listen("127.0.0.1:0"));
+    other = crank_spawn(serve, server);
+    return 0;
+}
+
+/* A call that makes one: freed again. */
+static long freed(crank_tls *made)
+{
+    int err = made ? 0 : -errno;
+    crank_tls_free(made);
+    return err;
+}
+static long do_server(void) { return freed(crank_tls_server(certificate, key)); }
+static long do_client(void) { return freed(crank_tls_client(NULL)); }
+static long do_with(void) { return freed(crank_tls_with(&(crank_tls_options){ .insecure = true })); }
+static long do_add(void) { return crank_tls_add(server, certificate, key); }
+static long do_reload(void) { return crank_tls_reload(server); }
+static long do_start(void) { return crank_tls_start(client, &here, "localhost"); }
+static long do_connect(void)
+{
+    here = crank_tls_connect(client, crank_listener_address(listener, 0));
+    return here ? 0 : -errno;
+}
+
+static int judge(const struct told *t)
+{
+    TOLD(t->result == 0 || t->result == -ECANCELED);
+    TOLD_EQ(here != NULL, t->result == 0 && (t->row->call == do_start || t->row->call == do_connect));
+    (void)crank_close(here);
+    if (listener)
+        crank_try(crank_listener_stop(listener, 0));
+    if (other)
+        (void)crank_await(other);
+    (void)crank_close(there);
+    (void)crank_close(listener);
+    if (t->row->call == do_add)
+        free_both();
+    crank_error_clear();
+    here = there = NULL;
+    listener = NULL;
+    other = NULL;
+    return 0;
+}
+
+static const struct row rows[] = {
+    { "crank_tls_server", "of two files", have_files, do_server, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_client", "of the system's", have_files, do_client, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_with", "of no file", have_files, do_with, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_add", "one more", have_both, do_add, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_reload", "all", have_both, do_reload, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_start", "as a client", have_peer, do_start, { 0 }, NULL, judge, 0, NULL },
+    { "crank_tls_connect", "to a server", have_server, do_connect, { 0 }, NULL, judge, 0, NULL },
+};
+
+TEST_EACH_BACKEND(tls, cancelled_at_many_points_leaves_nothing)
+{
+    crank_try(try_rows(rows, CRANK_COUNT(rows), false));
+    free_both();
+    return 0;
+}
+
+TEST_SIM(checkpoint, of_tls_delivers_a_pending_cancellation)
+{
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
+        struct told told = { .row = &rows[i] };
+        crank_try(rows[i].set_up());
+        crank_cancel(crank_self());
+        told.result = rows[i].call();
+        if (told.result != -ECANCELED)
+            test_fail(__FILE__, __LINE__, "%s, %s, gave %ld with a request pending", rows[i].prototype, rows[i].story,
+                told.result);
+        EXPECT_EQ(crank_uncancel(NULL), 0);
+        telling = &told;
+        crank_try(judge(&told));
+    }
+    free_both();
+    return 0;
+}
