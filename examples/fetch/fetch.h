@@ -40,7 +40,8 @@ typedef struct fetch_options {
     size_t at_once, per_host;
     double timeout, total; /* seconds: of each try; of all together */
     int retries;
-    const char *output; /* a folder for the bodies; NULL: they are counted */
+    const char *output;    /* a folder for the bodies; NULL: they are counted */
+    struct crank_tls *tls; /* whom to trust; NULL: those whom the system trusts */
     bool head, json, quiet;
     void (*ended)(job *j, void *arg); /* called when a URL is done with */
     void *arg;
@@ -65,6 +66,13 @@ void fetch_end(fetch *f);
 int fetch_all(fetch *f, char *const *urls, crank_stream *from);
 /* Is this answer what was asked for? */
 bool job_is_good(const job *j);
+
+/* ---- trust.c ---- */
+
+/* Trust the certificates of a file, or any where insecure; with neither *ret_tls stays NULL, the system's. 0, or as
+ * crank_tls_with fails. */
+int trust_open(const char *file, bool insecure, struct crank_tls **ret_tls);
+void trust_close(struct crank_tls *tls);
 
 /* ---- show.c ---- */
 

@@ -142,7 +142,9 @@ static int take_answer(job *j, crank_http_response *r)
 
 static int get(job *j)
 {
-    crank_http_call call = { .method = j->of->options.head ? "HEAD" : "GET", .stall = CRANK_FOREVER };
+    crank_http_call call = {
+        .method = j->of->options.head ? "HEAD" : "GET", .stall = CRANK_FOREVER, .tls = j->of->options.tls
+    };
     CRANK_AUTO_HTTP crank_http_response *r = crank_http_open(&call, j->url);
     return r ? take_answer(j, r) : -errno;
 }

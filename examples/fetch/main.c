@@ -19,6 +19,8 @@ typedef struct command {
     bool reads_lines;  /* and URLs from standard input */
     bool to_terminal;  /* standard output is one: a table */
     bool draws;        /* progress, on standard error */
+    const char *trust; /* a file of certificates; NULL: the system's */
+    bool insecure;     /* none is checked */
 } command;
 
 static void show_ended(job *j, void *arg)
@@ -44,9 +46,10 @@ static int run(fetch *f, const command *c)
 }
 
 /* 0, 1 where a URL failed, or a failure of our own; cancelled by Ctrl-C, -ECANCELED. */
-static int app(const command *c)
+static int app(command *c)
 {
     fetch f;
+    crank_try(trust_open(c->trust, c->insecure, &c->options.tls));
     crank_try(fetch_begin(&f, &c->options));
     if (strcmp(crank_backend_name(), "sim") != 0)
         f.random ^= (uint64_t)getpid() << 32 ^ (uint64_t)(crank_time() * 1e6);
@@ -58,6 +61,7 @@ static int app(const command *c)
         show_sum(&f, c->to_terminal && !c->options.json ? stdout : stderr);
     size_t failed = f.failed;
     fetch_end(&f);
+    trust_close(c->options.tls);
     if (late)
         fprintf(stderr, "fetch: given up after %g s\n", c->options.total);
     return err < 0 && !late ? err : failed > 0;
@@ -75,6 +79,8 @@ static void usage(FILE *to)
           "  --retries N     tries after the first, where one may help (2)\n"
           "  --output DIR    save the bodies there; else they are counted\n"
           "  --head          ask for the heads alone\n"
+          "  --trust FILE    of https servers, those with certificates that FILE has or has signed\n"
+          "  --insecure      https servers with any certificate\n"
           "  --json          a line of JSON for each URL\n"
           "  --quiet         no progress, no sum\n"
           "  --scene         eight URLs from simulated hosts\n"
@@ -101,6 +107,8 @@ enum {
     OPTION_RETRIES,
     OPTION_OUTPUT,
     OPTION_HEAD,
+    OPTION_TRUST,
+    OPTION_INSECURE,
     OPTION_JSON,
     OPTION_QUIET,
     OPTION_SCENE,
@@ -112,6 +120,8 @@ static const struct option long_options[] = {
     { "total", required_argument, NULL, OPTION_TOTAL },
     { "retries", required_argument, NULL, OPTION_RETRIES },
     { "output", required_argument, NULL, OPTION_OUTPUT },
+    { "trust", required_argument, NULL, OPTION_TRUST },
+    { "insecure", no_argument, NULL, OPTION_INSECURE },
     { "head", no_argument, NULL, OPTION_HEAD },
     { "json", no_argument, NULL, OPTION_JSON },
     { "quiet", no_argument, NULL, OPTION_QUIET },
@@ -120,8 +130,9 @@ static const struct option long_options[] = {
     { NULL, 0, NULL, 0 },
 };
 
-static void take_option(fetch_options *o, int option, const char *value)
+static void take_option(command *c, int option, const char *value)
 {
+    fetch_options *o = &c->options;
     switch (option) {
     case 'n': o->at_once = (size_t)number_of("-n", value, 1, 10000); break;
     case OPTION_PER_HOST: o->per_host = (size_t)number_of("--per-host", value, 1, 10000); break;
@@ -130,6 +141,8 @@ static void take_option(fetch_options *o, int option, const char *value)
     case OPTION_RETRIES: o->retries = (int)number_of("--retries", value, 0, 1000); break;
     case OPTION_OUTPUT: o->output = value; break;
     case OPTION_HEAD: o->head = true; break;
+    case OPTION_TRUST: c->trust = value; break;
+    case OPTION_INSECURE: c->insecure = true; break;
     case OPTION_JSON: o->json = true; break;
     case OPTION_QUIET: o->quiet = true; break;
     case OPTION_SCENE: exit(fetch_scene());
@@ -144,7 +157,7 @@ int main(int argc, char **argv)
     command c = { .options = { .at_once = 10, .per_host = 6, .timeout = 30, .total = INFINITY, .retries = 2 } };
 
     while ((option = getopt_long(argc, argv, "n:", long_options, NULL)) != -1)
-        take_option(&c.options, option, optarg);
+        take_option(&c, option, optarg);
     c.urls = argv + optind;
     if (argc == optind + 1 && !strcmp(argv[optind], "-"))
         c.urls = argv + argc;
@@ -161,5 +174,5 @@ int main(int argc, char **argv)
     c.options.arg = &c;
     c.to_terminal = isatty(STDOUT_FILENO);
     c.draws = isatty(STDERR_FILENO) && !c.options.quiet;
-    return crank_run(app, (const command *)&c);
+    return crank_run(app, &c);
 }

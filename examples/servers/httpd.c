@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* httpd: serves the files of a folder to browsers.
  *
- * httpd [DIR] [ADDR] [--list]: crank_http_file does the work: types, versions, ranges, packed files. With --list a
+ * httpd [DIR] [ADDR] [--list] [--cert F --key F]: crank_http_file does the work: types, versions, ranges, packed files. With --list a
  * folder without an index.html is shown as a list of what is in it. A line for each request goes to standard output.
  * SIGTERM or Ctrl-C ends the server: downloads that are under way have ten seconds. */
 #define _GNU_SOURCE /* getopt_long, scandir, versionsort */
 #include <crank.h>
 #include <crank/http.h>
+#include <crank/tls.h>
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +23,7 @@
 typedef struct site {
     const char *folder; /* without links in it */
     bool lists;
+    const char *certificate, *key; /* of https; NULL: http */
 } site;
 
 /* ---- Lists ---- */
@@ -101,37 +103,60 @@ static int stop_when_asked(crank_listener *listener)
     return crank_listener_stop(listener, GRACE);
 }
 
-static int app(const site *s, const char *address)
+static int serve(const site *s, crank_listener *listener, crank_tls *tls)
 {
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
-    crank_http_options options = { .log = crank_try(crank_stdout()) };
+    crank_http_options options = { .log = crank_try(crank_stdout()), .tls = tls };
+    const char *at = crank_listener_address(listener, 0);
     CRANK_GROUP(group); /* declared after what its children use */
 
-    fprintf(stderr, "httpd: %s is at http://%s/   (Ctrl-C or SIGTERM ends it)\n", s->folder,
-        crank_listener_address(listener, 0));
+    fprintf(stderr, "httpd: %s is at %s://%s/   (Ctrl-C or SIGTERM ends it)\n", s->folder, tls ? "https" : "http", at);
+    if (tls)
+        fprintf(stderr, "       ./run fetch https://localhost%s/ --trust %s\n", strrchr(at, ':'), s->certificate);
     crank_group_spawn(&group, stop_when_asked, listener);
     return crank_http_serve_with(&options, listener, handle, s);
 }
 
+static int app(const site *s, const char *address)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
+#ifndef WITHOUT_TLS
+    CRANK_AUTO_TLS crank_tls *tls = NULL;
+    if (s->certificate)
+        tls = crank_try(crank_tls_server(s->certificate, s->key));
+    return serve(s, listener, tls);
+#else
+    if (s->certificate)
+        return crank_fail(ENOTSUP, "--cert: crank was built without OpenSSL (libssl-dev)");
+    return serve(s, listener, NULL);
+#endif
+}
+
 static int usage(void)
 {
-    fputs("usage: httpd [DIR] [ADDR] [--list]\n"
-          "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists\n",
+    fputs("usage: httpd [DIR] [ADDR] [--list] [--cert FILE [--key FILE]]\n"
+          "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists;\n"
+          "  --cert: by https, with this certificate and its key (examples/certificates.sh makes them for localhost)\n",
         stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "list", no_argument, NULL, 'l' }, { 0 } };
+    static const struct option options[] = { { "list", no_argument, NULL, 'l' },
+        { "cert", required_argument, NULL, 'c' }, { "key", required_argument, NULL, 'k' }, { 0 } };
     char folder[PATH_MAX];
     site s = { .folder = folder };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'l')
+        if (option == 'c')
+            s.certificate = optarg;
+        else if (option == 'k')
+            s.key = optarg;
+        else if (option == 'l')
+            s.lists = true;
+        else
             return usage();
-        s.lists = true;
     }
-    if (argc > optind + 2)
+    if (argc > optind + 2 || (s.key && !s.certificate))
         return usage();
     const char *named = argc > optind ? argv[optind] : ".";
     const char *address = argc > optind + 1 ? argv[optind + 1] : "127.0.0.1:8080";

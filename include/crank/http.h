@@ -13,6 +13,9 @@
 
 CRANK_BEGIN_DECLS
 
+/* Certificates, and whom to trust: crank/tls.h. */
+typedef struct crank_tls crank_tls;
+
 /* One line of a head: its name as sent, its value without the blanks around it. */
 typedef struct crank_http_field {
     const char *name, *value;
@@ -155,6 +158,8 @@ typedef struct crank_http_options {
                              * 100; negative: none */
     int64_t body_max;       /* bytes of a body, else 413: 0 is 1 GiB, negative none */
     bool half_closed;       /* the end of a client's input is no going away */
+    crank_tls *tls;         /* a server's: its connections are encrypted, https. Plain HTTP is answered 400. NULL: http.
+                             * -ENOTSUP where crank-http was built without OpenSSL */
     /* Names, separated by blanks, under which a listener on a loopback address may be asked besides localhost and
      * numbers: others are answered 421, for a page of another site may have made its own name mean this machine. */
     const char *hosts;
@@ -233,17 +238,18 @@ typedef struct crank_http_call {
     int redirects;       /* how many are followed: 0 is 10; negative: none, the redirect is the answer */
     double stall;        /* seconds without a byte, either way: 0 is 60; CRANK_FOREVER: no limit */
     const char *address; /* connect here instead: "unix:/run/docker.sock", "127.0.0.1:8080" */
+    crank_tls *tls;      /* a client's, for https: whom to trust; NULL: those whom the system trusts */
     crank_http_client *client; /* whose connections are used; NULL: those that all calls of the loop share */
 } crank_http_call;
 
-/* Retrieve a URL, "http://host/path?query", and give the answer whole; any status is an answer, crank_http_ok tells
+/* Retrieve a URL, "https://host/path?query", and give the answer whole; any status is an answer, crank_http_ok tells
  * which are good. Redirects are followed. The caller sets the limit of time (crank_within); a call that is cancelled
  * resets its connection. Where the server has ended a kept connection before any byte of the answer, the request is
  * sent once more on a fresh one (not a POST). To be freed with crank_http_response_free. NULL on failure, errno is set,
  * crank_error says what and where: those of crank_connect; -EINVAL (the URL: the place is shown), -EPROTO (the answer
  * is no HTTP/1, or a redirect goes from https to http), -ENODATA (it ended early), -EMSGSIZE (head above 256 KiB or 256
- * fields, body above 16 MiB), -ELOOP (more than 10 redirects), -ETIMEDOUT (60 s without a byte), -ENOTSUP (https: TLS
- * is not there yet), -ENOMEM, -ECANCELED. */
+ * fields, body above 16 MiB), -ELOOP (more than 10 redirects), -ETIMEDOUT (60 s without a byte), those of
+ * crank_tls_connect for https, and -ENOTSUP where crank-http was built without OpenSSL, -ENOMEM, -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_get(const char *url);
 /* Send size bytes of a type as "application/json" there, and give the answer. Fails as crank_http_get. */
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_post(

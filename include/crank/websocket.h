@@ -30,6 +30,7 @@ typedef struct crank_websocket_options {
     const char *protocols; /* subprotocols by preference: "chat.v2 chat.v1". A client asks for them; a server takes the
                             * first of them that the client has asked for, or none */
     const char *const *headers; /* of a client's request: "name: value", ..., NULL */
+    crank_tls *tls;             /* of a client, for wss: whom to trust; NULL: those whom the system trusts */
 } crank_websocket_options;
 
 /* ---- Beginning ------------------------------------------------------------------------------------------------- */
@@ -44,12 +45,12 @@ CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_accept(crank_http_reques
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_accept_with(
     const crank_websocket_options *options, crank_http_request *request);
 
-/* Connect to a URL, "ws://host/path?query", and give the socket, the caller's to close. The caller sets the limit of
+/* Connect to a URL, "wss://host/path?query", and give the socket, the caller's to close. The caller sets the limit of
  * time (crank_within); a server that says nothing is waited for 60 s. No redirect is followed. NULL on failure, errno
  * is set, crank_error says what and where: those of crank_connect; -EINVAL (the URL: the place is shown; a header with
  * a control byte, or that the handshake sets itself), -EREMOTEIO (the server gives another answer: "GET ws://host/: 404
- * Not Found"), -EPROTO (its answer is no handshake), -ENODATA (the connection ended before), -ETIMEDOUT, -ENOTSUP (wss:
- * TLS is not there yet), -ENOMEM, -ECANCELED. */
+ * Not Found"), -EPROTO (its answer is no handshake), -ENODATA (the connection ended before), -ETIMEDOUT, for wss as
+ * crank_http_get for https, -ENOMEM, -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect(const char *url);
 /* The same as options say; NULL: all defaults. Fails with -EINVAL (ping is no number) besides. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect_with(

@@ -28,8 +28,12 @@
 #include "http/message.h"
 #include "http/pace.h"
 #include "http/receive.h"
+#include "http/secure.h"
 #include "http/stream.h"
 #include "http/websocket/socket.h"
+
+/* The first byte of a client that speaks TLS where none is spoken: no head would come. */
+enum { TLS_HANDSHAKE = 0x16 };
 
 /* ---- In the task of a request ---- */
 
@@ -370,7 +374,9 @@ static int next_request(cr_http_connection *c, bool is_new)
     const char *bytes;
     cr_http_status refusal = 0;
     ssize_t n = skip_empty_line(c, await_first(c, is_new, &bytes), &bytes);
-    if (n > 0)
+    if (n > 0 && is_new && *bytes == TLS_HANDSHAKE)
+        refusal = 400;
+    else if (n > 0)
         n = await_head(c, (size_t)n, &bytes, &refusal);
     if (n == -ECANCELED)
         return -ECANCELED;
@@ -406,8 +412,10 @@ int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
     int err = 0;
     if (!c)
         return crank_fail(ENOMEM, "out of memory for a connection");
-    *c =
-        (cr_http_connection){ .server = server, .stream = stream, .peer = crank_peer_name(stream) };
+    *c = (cr_http_connection){ .server = server,
+        .stream = stream,
+        .peer = crank_peer_name(stream),
+        .secure = cr_http_secure_is(stream) };
     link_connection(server, c);
     for (bool is_new = true; err == 0 && !c->closes; is_new = false)
         err = next_request(c, is_new);

@@ -64,6 +64,7 @@ struct cr_http_connection {
     crank_websocket *socket; /* that is served; NULL */
     bool idle;               /* it waits for the first byte of a request: stopping closes it */
     bool closes;             /* no further request is taken */
+    bool secure;             /* it is encrypted */
 };
 
 /* A field that the handler has set. */

@@ -170,6 +170,7 @@ static void fill_basics(cr_http_message *m)
     r->path = r->query = r->host = "";
     r->peer = m->connection->peer;
     r->version = m->head.version ? m->head.version : 11;
+    r->secure = m->connection->secure;
     r->size = m->head.chunked ? -1 : m->head.length > 0 ? m->head.length : 0;
 }
 

@@ -14,6 +14,7 @@
 #include "http/connection.h"
 #include "http/forwarded.h"
 #include "http/message.h"
+#include "http/secure.h"
 
 static const double head_seconds = 10, idle_seconds = 75, rate_default = 100;
 static const int64_t body_default = (int64_t)1 << 30;
@@ -54,9 +55,32 @@ static bool is_loopback(const crank_listener *listener)
     return i > 0;
 }
 
+/* To a client that speaks plain HTTP where TLS is spoken. */
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "Connection: close\r\n"
+                                   "Content-Type: text/plain\r\n"
+                                   "X-Content-Type-Options: nosniff\r\n"
+                                   "Content-Length: 51\r\n\r\n"
+                                   "This port speaks TLS: https:// is its URL's scheme\n";
+
+/* The handshake; where the first byte is a letter, as of "GET", an answer in its stead. 1: the
+ * connection is encrypted; 0: it is over. A failed handshake is the client's matter, and counted. */
+static int encrypt(cr_http_server *server, crank_stream **peer)
+{
+    const char *bytes;
+    ssize_t n = crank_within(server->options.head, crank_peek(*peer, 1, &bytes));
+    if (n > 0 && *bytes >= 'A' && *bytes <= 'Z')
+        n = crank_write(*peer, plain_answer, sizeof plain_answer - 1);
+    else if (n > 0 && (n = cr_http_secure_accept(server->options.tls, peer)) == 0)
+        return 1;
+    crank_error_clear();
+    return n == -ECANCELED ? -ECANCELED : 0;
+}
+
 static int connection(crank_stream *peer, cr_http_server *server)
 {
-    return cr_http_connection_serve(server, peer);
+    int encrypted = server->options.tls ? encrypt(server, &peer) : 1;
+    return encrypted == 1 ? cr_http_connection_serve(server, peer) : encrypted;
 }
 
 static int watch_stop(crank_listener *listener, cr_http_server *server)

@@ -161,9 +161,11 @@ int cr_tls_identity_load(
 
 /* ---- Whom one trusts ---- */
 
+/* Each one for itself, also where it is no authority's: a server's own is enough. */
 static int add_trusted(SSL_CTX *context, OSSL_LIB_CTX *library, const pem *p)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     size_t count = 0;
     bool good = true;
     for (X509 *certificate; good && (certificate = next_certificate(p, library)); count++) {

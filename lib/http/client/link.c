@@ -13,28 +13,41 @@
 #include <stdio.h>
 
 #include "http/client/pool.h"
+#include "http/secure.h"
+
+enum { PLACE_MAX = 700 };
 
 const char *cr_http_link_address(const cr_http_transfer *t)
 {
     return t->call.address ? t->call.address : t->url.address;
 }
 
-static int refuse_secure(const cr_http_transfer *t)
+/* What a kept connection is good for: one place, and where it is encrypted, for one host whom the
+ * same crank_tls has trusted. That lives as long as the connection. */
+static void describe_place(const cr_http_transfer *t, char *buf, size_t size)
 {
-    return crank_fail(
-        ENOTSUP, "%.300s: TLS is not there yet: only http:// URLs can be retrieved", t->url.text);
+    if (t->url.secure)
+        snprintf(buf, size, "%.300s at %.300s by %p", t->url.address, cr_http_link_address(t),
+            (void *)t->call.tls);
+    else
+        snprintf(buf, size, "%.300s", cr_http_link_address(t));
+}
+
+static int connect_to(cr_http_transfer *t, const char *address)
+{
+    t->stream = crank_connect(address);
+    if (!t->stream)
+        return -errno;
+    return t->url.secure ? cr_http_secure_connect(t->call.tls, &t->stream, t->url.address) : 0;
 }
 
 /* The limit of a connection's stream begins when there is one. */
 static int connect_anew(cr_http_transfer *t)
 {
     const char *address = cr_http_link_address(t);
-    double stall = t->call.stall;
-    t->stream = crank_within(stall, crank_connect(address));
-    if (t->stream)
-        return 0;
-    int err = -errno;
-    if (err == -ETIMEDOUT)
+    double stall = t->call.stall, began = crank_time();
+    int err = crank_within(stall, connect_to(t, address));
+    if (err == -ETIMEDOUT && crank_time() - began >= stall)
         return crank_fail(err, "no connection to %.200s in %g s", address, stall);
     return err;
 }
@@ -42,13 +55,12 @@ static int connect_anew(cr_http_transfer *t)
 /* A request that is sent at most once needs a connection that is known to live. */
 int cr_http_link_open(cr_http_transfer *t, bool fresh)
 {
-    const char *address = cr_http_link_address(t);
+    char place[PLACE_MAX];
     bool once = t->call.from || !cr_http_request_is_idempotent(t);
     t->answered = false;
     t->response.reused = false;
-    if (t->url.secure)
-        return refuse_secure(t);
-    int err = fresh ? 0 : cr_http_pool_take(t->call.client, address, once, &t->stream);
+    describe_place(t, place, sizeof place);
+    int err = fresh ? 0 : cr_http_pool_take(t->call.client, place, once, &t->stream);
     if (err < 0)
         return err;
     t->response.reused = t->stream;
@@ -70,6 +82,7 @@ static bool is_reusable(const cr_http_transfer *t)
 
 void cr_http_link_settle(cr_http_transfer *t)
 {
+    char place[PLACE_MAX];
     if (!t->stream)
         return;
     if (!t->sent || crank_unsent(t->stream) > 0) {
@@ -77,8 +90,9 @@ void cr_http_link_settle(cr_http_transfer *t)
         return;
     }
     cr_http_request_stop(t);
+    describe_place(t, place, sizeof place);
     if (is_reusable(t) && crank_stream_limit(t->stream, CRANK_FOREVER) == 0)
-        cr_http_pool_give(t->call.client, cr_http_link_address(t), t->stream);
+        cr_http_pool_give(t->call.client, place, t->stream);
     else
         cr_http_pool_end(t->stream);
     t->stream = NULL;

@@ -20,6 +20,7 @@
 
 #include "http/client/pool.h"
 #include "http/client/transfer.h"
+#include "http/secure.h"
 #include "http/websocket/key.h"
 
 enum {
@@ -258,15 +259,15 @@ static int join(joining *j, const char *url)
         err = check_protocols(j->options->protocols);
     if (err == 0)
         err = cr_http_url_parse_socket(url, &j->url);
-    if (err == 0 && j->url.secure)
-        err = crank_fail(
-            ENOTSUP, "%.300s: TLS is not there yet: only ws:// URLs can be connected", j->url.text);
     if (err < 0)
         return err;
     w->stream = crank_connect(j->url.address);
     if (!w->stream)
         return -errno;
-    err = crank_stream_limit(w->stream, crank_time() + stall_seconds);
+    if (j->url.secure)
+        err = cr_http_secure_connect(j->options->tls, &w->stream, j->url.address);
+    if (err == 0)
+        err = crank_stream_limit(w->stream, crank_time() + stall_seconds);
     if (err == 0)
         err = send_request(j);
     if (err == 0)
