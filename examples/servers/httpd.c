@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* httpd: serves the files of a folder to browsers.
  *
- * httpd [DIR] [ADDR] [--list] [--cert F --key F]: crank_http_file does the work: types, versions, ranges, packed files. With --list a
- * folder without an index.html is shown as a list of what is in it. A line for each request goes to standard output.
- * SIGTERM or Ctrl-C ends the server: downloads that are under way have ten seconds. */
+ * httpd [DIR] [ADDR] [--list] [--cert F --key F]: crank_http_file does the work: types, versions, ranges, packed files.
+ * With --list a folder without an index.html is shown as a list of what is in it; with --cert it is served by https. A
+ * line for each request goes to standard output. SIGTERM or Ctrl-C ends the server: downloads that are under way have
+ * ten seconds. */
 #define _GNU_SOURCE /* getopt_long, scandir, versionsort */
 #include <crank.h>
 #include <crank/http.h>

@@ -64,7 +64,8 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                    "This port speaks TLS: https:// is its URL's scheme\n";
 
 /* The handshake; where the first byte is a letter, as of "GET", an answer in its stead. 1: the
- * connection is encrypted; 0: it is over. A failed handshake is the client's matter, and counted. */
+ * connection is encrypted; 0: it is over. A failed handshake is the client's matter, and
+ * counted. */
 static int encrypt(cr_http_server *server, crank_stream **peer)
 {
     const char *bytes;

@@ -114,6 +114,7 @@ installed_files() {
     local file
     for file in include/crank.h include/crank/task.h lib/libcrank.so lib/libcrank.so.0 lib/libcrank.a \
         lib/libcrank-http.so lib/libcrank-http.so.0 lib/libcrank-http.a lib/pkgconfig/crank-http.pc \
+        lib/libcrank-tls.so lib/libcrank-tls.so.0 lib/libcrank-tls.a lib/pkgconfig/crank-tls.pc \
         lib/pkgconfig/crank.pc lib/cmake/crank/crank-config.cmake bin/crank share/crank/crank-gdb.py \
         "share/gdb/auto-load$prefix/lib/libcrank.so.0.1.0-gdb.py"; do
         [ -e "$prefix/$file" ] || { echo "$file is missing"; return 1; }

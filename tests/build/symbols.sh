@@ -72,7 +72,24 @@ no_web_data() {
         grep -v '^\.data\.rel\.ro' | none_left
 }
 web_needs_crank() {
-    readelf -d "$web.so" | grep NEEDED | grep -vE 'libcrank\.so|libc\.so|ld-linux|libgcc_s' | none_left
+    readelf -d "$web.so" | grep NEEDED | grep -vE 'libcrank(-tls)?\.so|libc\.so|ld-linux|libgcc_s' | none_left
+}
+# crank-tls: the same, and OpenSSL.
+secure=$BUILD/lib/tls/libcrank-tls
+only_secure_names() {
+    nm -D --defined-only "$secure.so" | awk '{ print $3 }' |
+        grep -vE '^crank_tls_[a-z0-9_]+@@?CRANK_TLS_[0-9.]+$|^CRANK_TLS_[0-9.]+(@.*)?$' | none_left
+}
+no_names_but_secure() {
+    nm --defined-only -g "$secure.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -vE '^(cr|crank)_tls_' | none_left
+}
+no_secure_data() {
+    objdump -t "$secure.a" |
+        awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' | grep -v '^\.data\.rel\.ro' | none_left
+}
+secure_needs_openssl() {
+    readelf -d "$secure.so" | grep NEEDED | grep -vE 'libcrank\.so|lib(ssl|crypto)\.so|libc\.so|ld-linux|libgcc_s' |
+        none_left
 }
 
 needs "$shared" "$archive"
@@ -87,7 +104,15 @@ if [ -e "$web.a" ]; then
     check "the shared crank-http exports only its public, versioned names" only_web_names
     check "the static crank-http defines only its own names" no_names_but_webs
     check "crank-http has no data of the process" no_web_data
-    check "crank-http needs crank and libc only" web_needs_crank
+    check "crank-http needs crank, crank-tls and libc only" web_needs_crank
+else
+    skip
+fi
+if [ -e "$secure.a" ]; then
+    check "the shared crank-tls exports only its public, versioned names" only_secure_names
+    check "the static crank-tls defines only its own names" no_names_but_secure
+    check "crank-tls has no data of the process" no_secure_data
+    check "crank-tls needs crank, OpenSSL and libc only" secure_needs_openssl
 else
     skip
 fi

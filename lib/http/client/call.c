@@ -35,12 +35,13 @@ static int attempt(cr_http_transfer *t, bool fresh)
     return err < 0 ? err : cr_http_response_read_head(t);
 }
 
-/* Did the server end a kept connection before it saw the request, or without a word on it? */
+/* Did the server end a kept connection before it saw the request, or without a word on it? An
+ * encrypted one is ended by many without TLS's own end, which is -EPROTO. */
 static bool is_stale(const cr_http_transfer *t, int err)
 {
+    bool ended = err == -ENODATA || err == -ECONNRESET || err == -EPIPE;
     return t->response.reused && !t->answered && !t->call.from &&
-           cr_http_request_is_idempotent(t) &&
-           (err == -ENODATA || err == -ECONNRESET || err == -EPIPE);
+           cr_http_request_is_idempotent(t) && (ended || (err == -EPROTO && t->url.secure));
 }
 
 static int exchange(cr_http_transfer *t)
