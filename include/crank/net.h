@@ -62,8 +62,8 @@ CRANK_API CRANK_BLOCKS crank_stream *crank_connect_with(const crank_connect_opti
 /* "93.184.216.34:80", also where the socket is IPv6; "" for what has none. Valid while the stream lives. */
 CRANK_API const char *crank_peer_name(const crank_stream *stream);
 CRANK_API const char *crank_own_name(const crank_stream *stream);
-/* Which process connected a unix socket, or listens at it, and as which user and group; where to put one may be NULL.
- * 0; fails with -ENOTSUP for other streams, getsockopt's errors. */
+/* Which process connected a unix socket, or listens at it, and as which user and group; of a stream over a transport,
+ * the socket below. Where to put one may be NULL. 0; fails with -ENOTSUP for other streams, getsockopt's errors. */
 CRANK_API int crank_peer_credentials(
     const crank_stream *stream, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
 /* Send a descriptor with a byte 0, behind what was written, over a unix socket; fd stays the caller's. 0; fails with
@@ -105,13 +105,14 @@ CRANK_API crank_listener *crank_listener_from_fds(const int *fds, size_t n);
 /* "127.0.0.1:41234", the i-th socket as bound; NULL beyond the last. Valid while the listener lives. */
 CRANK_API const char *crank_listener_address(const crank_listener *listener, size_t i);
 /* The i-th socket's descriptor, for setsockopt and its like: not to be accepted from or closed. -EBADF beyond the
- * last. */
+ * last, and once the listener is stopped. */
 CRANK_API int crank_listener_fd(const crank_listener *listener, size_t i);
 /* The next connection, the caller's to close. NULL on failure, errno is set: -ECANCELED (none is lost), -ESHUTDOWN once
  * the listener is stopped, accept's errors. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_accept(crank_listener *listener);
-/* Accept no more, now: crank_accept fails with -ESHUTDOWN; crank_serve ends with its handlers, and cancels those that
- * have not ended after grace seconds. Never waits. Called again, the earlier end counts. 0. */
+/* Accept no more, now: its sockets are closed, so that peers are refused, also those that wait to be accepted;
+ * crank_accept fails with -ESHUTDOWN; crank_serve ends with its handlers, and cancels those that have not ended after
+ * grace seconds. Never waits. Called again, the earlier end counts. 0. */
 CRANK_API int crank_listener_stop(crank_listener *listener, double grace);
 /* Wait until the listener is stopped: for a handler that would wait for its peer without end, or a task that watches
  * the server. 0; -ECANCELED. */

@@ -6,6 +6,9 @@
  * accept has taken none. A connection wakes one waiter, which wakes the next when it leaves,
  * whatever it has come to: there may be more, and a failure is for each of them to see.
  *
+ * Stopping closes the sockets: later peers are refused, as by Go and asyncio, and not left in a
+ * queue of which nothing is accepted any more.
+ *
  * Invariant: while a task waits, every socket's poll is pending, or a waiter has been woken. */
 #include "net/listener.h"
 
@@ -45,15 +48,24 @@ void cr_listener_free_record(cr_listening *one)
     cr_free(one->loop->sys, one);
 }
 
-/* The file goes before its socket, so that no other program finds a path that refuses it. The
- * backend still knows the record of a pending poll: its completion frees it. */
-void cr_listener_close_socket(cr_listening *one)
+/* Close the descriptor, unless that was done. The file goes before its socket, so that no other
+ * program finds a path that refuses it. */
+static void shut(cr_listening *one)
 {
-    one->listener = NULL;
+    if (!one->fd.generation)
+        return;
     cr_path_remove(one->loop->sys, &one->path);
     if (one->polled)
         cr_loop_cancel_poll(one->loop, &one->poll);
     one->loop->backend->type->close_fd(one->loop->backend, one->fd);
+    one->fd.generation = 0;
+}
+
+/* The backend still knows the record of a pending poll: its completion frees it. */
+void cr_listener_close_socket(cr_listening *one)
+{
+    one->listener = NULL;
+    shut(one);
     if (!one->polled)
         cr_listener_free_record(one);
 }
@@ -129,9 +141,25 @@ static int accept_now(const crank_listener *l, cr_connection **ret_connection)
     return err;
 }
 
+/* A waiter that was woken for nothing, because another program has accepted its connection, or it
+ * was gone, stands again where it stood. *number: in which order waiters came; 0: it comes now. */
+static int wait_in_order(const cr_caller *w, crank_listener *l, uint64_t *number)
+{
+    cr_task *next = *number > 0 ? l->waiters.head : NULL;
+    while (next && next->wait_data.position < *number)
+        next = next->node.next;
+    if (*number == 0)
+        *number = ++l->waited;
+    w->self->wait_object = &l->waiters;
+    w->self->wait_data.position = *number;
+    cr_waitq_join_before(&l->waiters, w->self, next);
+    return cr_park_int(w, &accept_wait);
+}
+
 /* A waiter that is cancelled before it is woken has nothing to pass on. */
 int cr_listener_accept(const cr_caller *w, crank_listener *l, cr_connection **ret_connection)
 {
+    uint64_t number = 0;
     int err;
     do {
         err = l->stopped ? -ESHUTDOWN : accept_now(l, ret_connection);
@@ -139,7 +167,7 @@ int cr_listener_accept(const cr_caller *w, crank_listener *l, cr_connection **re
             break;
         err = poll_all(l);
         if (err == 0) {
-            err = cr_waitq_park(w, &l->waiters, &accept_wait);
+            err = wait_in_order(w, l, &number);
             if (err < 0)
                 return err;
             err = cr_checkpoint_again(w);
@@ -206,7 +234,7 @@ const char *crank_listener_address(const crank_listener *listener, size_t i)
 int crank_listener_fd(const crank_listener *listener, size_t i)
 {
     CR_CHECK(listener, "crank_listener_fd: the listener is NULL");
-    return i < listener->count ? listener->sockets[i]->fd.number : -EBADF;
+    return i < listener->count && !listener->stopped ? listener->sockets[i]->fd.number : -EBADF;
 }
 
 double cr_listener_grace_left(const crank_listener *l)
@@ -237,6 +265,8 @@ int crank_listener_stop(crank_listener *listener, double grace)
     if (!listener->stopped || by < listener->stop_by)
         listener->stop_by = by;
     listener->stopped = true;
+    for (size_t i = 0; i < listener->count; i++)
+        shut(listener->sockets[i]);
     double left = cr_listener_grace_left(listener);
     for (cr_server *server = listener->servers; server; server = server->next)
         if (server->limit.state && left < crank_remaining(&server->limit))

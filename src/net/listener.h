@@ -11,7 +11,7 @@ typedef struct cr_listening {
     cr_op poll;
     crank_loop *loop;
     crank_listener *listener; /* NULL once that is closed */
-    cr_fd fd;
+    cr_fd fd;                 /* generation 0 once it is closed */
     int family;
     bool polled; /* poll is pending */
     char *name;  /* as bound */
@@ -35,12 +35,13 @@ struct crank_listener {
     bool stopped;
     int64_t stop_by; /* once it is stopped: when the grace is over */
     size_t count;
+    uint64_t waited; /* so many calls have waited for a connection */
     cr_listening *sockets[];
 };
 
 /* What its poll's completion calls. */
 void cr_listener_polled(cr_op *op, void *arg);
-/* Close one, and remove its file; its port is free when this returns. */
+/* Close one, and remove its file; its port is free when this returns. The record goes too. */
 void cr_listener_close_socket(cr_listening *one);
 /* The record alone. */
 void cr_listener_free_record(cr_listening *one);

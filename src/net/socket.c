@@ -124,7 +124,7 @@ int crank_peer_credentials(
         .level = SOL_SOCKET, .name = SO_PEERCRED, .value = &peer, .size = sizeof peer
     };
     CR_CHECK(stream, "crank_peer_credentials: the stream is NULL");
-    const cr_connection *c = unix_connection(stream);
+    const cr_connection *c = unix_connection(cr_stream_bottom((crank_stream *)(uintptr_t)stream));
     if (!c)
         return cr_error_set(-ENOTSUP, "crank_peer_credentials: the stream is no unix socket");
     const cr_sys *sys = c->socket.loop->sys;

@@ -80,7 +80,8 @@ struct cr_task {
         const char *call;  /* of a blocking call: its name */
         void *notified_by; /* of a lock's waiter: the condition that has notified it; or */
         long error;        /* below 0: what its wait gives once it has the lock */
-        uint64_t position; /* of a writer: how many bytes must have been sent */
+        uint64_t position; /* of a writer: how many bytes must have been sent; of an accepting
+                              task: its number among those that came */
         bool named;        /* a task that does not end, for which it waits, has been reported */
         bool failed;       /* of an await, from the end of the task awaited: did that fail? */
         int expected;      /* of a shared await until then: which class of result it wants */

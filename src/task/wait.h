@@ -200,6 +200,21 @@ static inline void cr_waitq_join(cr_waitq *waiters, cr_task *task)
         waiters->head = task;
     waiters->tail = task;
 }
+/* Into the line, in front of that task; NULL: at its end. */
+static inline void cr_waitq_join_before(cr_waitq *waiters, cr_task *task, cr_task *next)
+{
+    if (!next) {
+        cr_waitq_join(waiters, task);
+        return;
+    }
+    task->node.next = next;
+    task->node.prev = next->node.prev;
+    if (task->node.prev)
+        task->node.prev->node.next = task;
+    else
+        waiters->head = task;
+    next->node.prev = task;
+}
 /* From anywhere in the line, without a walk: a cancelled task leaves as cheaply as it came. */
 static inline void cr_waitq_leave(cr_waitq *waiters, cr_task *task)
 {

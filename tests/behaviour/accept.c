@@ -51,6 +51,27 @@ TEST_EACH_BACKEND(accept, of_two_tasks_gives_the_first_connection_to_the_first)
     return 0;
 }
 
+TEST_EACH_BACKEND(accept, woken_for_nothing_keeps_its_place_before_those_that_came_later)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    char letters[2] = "";
+    NETS_TASK first = crank_spawn(take_one, l, &letters[0]);
+    NETS_TASK second = crank_spawn(take_one, l, &letters[1]);
+    crank_try(nets_settle());
+    nets_fail_accepts(EAGAIN, 1);
+    CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
+    while (nets_faults.asked == 0)
+        crank_try(crank_sleep(0));
+    CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
+    crank_try(say(a, "a"));
+    crank_try(say(b, "b"));
+    crank_try(crank_within(nets_patience(), (int)nets_await(first)));
+    crank_try(crank_within(nets_patience(), (int)nets_await(second)));
+    EXPECT_EQ(letters[0], 'a');
+    EXPECT_EQ(letters[1], 'b');
+    return 0;
+}
+
 TEST_EACH_BACKEND(accept, that_is_cancelled_leaves_the_connection_to_the_next)
 {
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
@@ -195,6 +216,24 @@ TEST_EACH_BACKEND(accept, fails_once_the_listener_is_stopped)
     EXPECT_EQ(accept_errno(l), -ESHUTDOWN);
     EXPECT_CONTAINS(crank_error(), "was stopped");
     return 0;
+}
+
+TEST_EACH_BACKEND(listener, that_is_stopped_refuses_connections_and_frees_its_port_at_once)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    const char *address = crank_listener_address(l, 0);
+    NETS_TASK waiting = crank_spawn(accept_errno, l);
+    crank_try(nets_settle());
+    crank_try(crank_listener_stop(l, CRANK_FOREVER));
+    errno = 0;
+    crank_stream *late = crank_connect(address);
+    EXPECT(!late);
+    EXPECT_EQ(errno, ECONNREFUSED);
+    EXPECT_EQ(crank_listener_fd(l, 0), -EBADF);
+    CRANK_AUTO_LISTENER crank_listener *again = crank_try(crank_listen(address));
+    EXPECT_STR(crank_listener_address(l, 0), crank_listener_address(again, 0));
+    EXPECT_EQ(nets_await(waiting), -ESHUTDOWN);
+    return crank_listener_stop(l, 0);
 }
 
 TEST_EACH_BACKEND(accept, under_a_limit_of_time_ends_with_it)

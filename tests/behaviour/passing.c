@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "nets.h"
 #include "scratch.h"
+#include "veil.h"
 
 #define PAIR \
     CRANK_AUTO_STREAM crank_stream *ours = NULL; \
@@ -240,7 +241,7 @@ TEST_EACH_BACKEND(passing, gives_a_listener_that_goes_on_when_its_sender_has_clo
     return 0;
 }
 
-TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is)
+TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is_through_a_transport_as_well)
 {
     pid_t pid = 0;
     uid_t uid = 0;
@@ -250,5 +251,9 @@ TEST_EACH_BACKEND(unix_socket, tells_who_its_peer_is)
     EXPECT_EQ(pid, getpid());
     EXPECT_EQ(uid, getuid());
     EXPECT_EQ(gid, getgid());
+    pid = 0;
+    crank_try(veil_over(&ours));
+    crank_try(crank_peer_credentials(ours, &pid, NULL, NULL));
+    EXPECT_EQ(pid, getpid());
     return 0;
 }
