@@ -25,6 +25,7 @@ struct cr_failure {
     cr_failure *parent; /* whose child it is, and which */
     size_t index;
     bool of_future;
+    uint64_t moment;
     char name[64];
     char message[MESSAGE_MAX];
     crank_trace_entry trace[TRACE_MAX];
@@ -72,6 +73,8 @@ void cr_failure_free(cr_failure *failure)
     }
 }
 
+void cr_failure_set_moment(cr_failure *failure, uint64_t moment) { failure->moment = moment; }
+uint64_t cr_failure_moment(const cr_failure *failure) { return failure->moment; }
 int cr_failure_error(const cr_failure *failure) { return failure->public.error; }
 const char *cr_failure_text(const cr_failure *failure) { return failure->message; }
 const crank_failure *cr_failure_public(const cr_failure *failure) { return &failure->public; }

@@ -30,6 +30,9 @@ cr_failure *cr_failure_copy_in(const cr_failure *failure, const cr_sys *sys);
 /* It has passed through this place. */
 void cr_failure_note(cr_failure *failure, crank_trace_entry entry);
 int cr_failure_error(const cr_failure *failure);
+/* When it was made, in an order that its maker keeps; 0: that is not known. */
+void cr_failure_set_moment(cr_failure *failure, uint64_t moment);
+uint64_t cr_failure_moment(const cr_failure *failure);
 /* The errno of a failed result: one whose negative no int holds counts as the last there is. */
 static inline int cr_errno_of(long error) { return error < -INT32_MAX ? INT32_MAX : (int)-error; }
 const char *cr_failure_error_words(long error);

@@ -486,8 +486,9 @@ static size_t send_all(const cr_caller *w, cr_socketlike *s, rest *r, int *ret_e
     return done;
 }
 
-/* Half a write cannot be taken back: nothing more is sent after one. */
-static int end_large(cr_socketlike *s, size_t done, const rest *r, int err)
+/* Half a write cannot be taken back: nothing more is sent after one. True: it is said how much of
+ * it was sent, which only this call knows. */
+static bool end_large(cr_socketlike *s, size_t done, const rest *r, int err)
 {
     size_t size = 0;
     bool early = err == -ECANCELED || (err == -ETIMEDOUT && s->expired);
@@ -498,10 +499,12 @@ static int end_large(cr_socketlike *s, size_t done, const rest *r, int err)
     }
     for (int i = 0; i < r->n; i++)
         size += r->pieces[i].iov_len;
-    if (err == -ECANCELED && done > 0)
-        (void)cr_error_set(err, "cancelled after %zu of %zu bytes were sent to %s", done, size,
-            cr_stream_name(&s->stream));
-    return err;
+    if (!early || done == 0)
+        return false;
+    (void)cr_error_set(err, "%s after %zu of %zu bytes were sent to %s",
+        err == -ECANCELED ? "cancelled" : "its limit of time passed", done, size,
+        cr_stream_name(&s->stream));
+    return true;
 }
 
 int cr_sending_write_large(
@@ -518,12 +521,11 @@ int cr_sending_write_large(
     if (err == 0)
         done = send_all(w, s, &r, &err);
     cr_socketlike_release(s, &r.gathered);
-    if (err < 0 && !s->send_error && !s->ended)
-        err = end_large(s, done, &r, err);
+    bool said = err < 0 && !s->send_error && !s->ended && end_large(s, done, &r, err);
     cr_sending_give_turn(s);
     if (s->eof_asked)
         cr_sending_start(s);
-    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+    return err < 0 && !said ? cr_stream_failed(stream, "write", err) : err;
 }
 
 int cr_sending_flush(const cr_caller *w, crank_stream *stream)

@@ -45,10 +45,13 @@ static const char *reason(int error)
                               : "timed out";
 }
 
-/* What an -ECANCELED that a timeout has caused becomes, with its message. */
+/* What an -ECANCELED that a timeout has caused becomes, with its message: it keeps what the call
+ * that was cut short has said of itself, a write how many bytes were sent. */
 static int timed_out(const cr_scope *scope)
 {
-    return cr_error_set(scope->error, "%s", reason(scope->error));
+    const char *cut = cr_error_cut_since(scope->interruption);
+    return cr_error_set(
+        scope->error, "%s%s%s", reason(scope->error), cut ? ": " : "", cut ? cut : "");
 }
 
 static int timeout_leave(crank_loop *loop, cr_scope *scope)

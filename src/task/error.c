@@ -43,7 +43,18 @@ static cr_failure *begin(int error, cr_failure **ret_last)
     *ret_last = *slot;
     *slot = cr_failure_new_in(
         self ? cr_loop_here->sys : &cr_sys_real, error, self ? cr_describe_name(self) : NULL);
+    if (*slot && self)
+        cr_failure_set_moment(*slot, cr_task_state_of(cr_loop_here)->sequence);
     return *slot;
+}
+
+const char *cr_error_cut_since(uint64_t interruption)
+{
+    const cr_failure *failure = cr_error_here();
+    return failure && cr_failure_error(failure) == -ECANCELED &&
+                   cr_failure_moment(failure) >= interruption
+               ? cr_failure_text(failure)
+               : NULL;
 }
 
 /* A caller that gives no error at all, or a positive one, is understood rather than refused. */

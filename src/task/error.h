@@ -10,6 +10,9 @@ cr_failure *cr_error_here(void);
 /* Record an error of ours with a message; gives error (negative). Never fails: short memory costs
  * the message. */
 int cr_error_set(int error, const char *format, ...) CRANK_PRINTF(2, 3);
+/* What a call that was cancelled has said of itself, where it has since that interruption of the
+ * running task or a later one: its text, until another failure takes its place; NULL. */
+const char *cr_error_cut_since(uint64_t interruption);
 /* Move the failure of one ended task to another (or to this thread outside one), noting where it
  * was spawned. */
 void cr_error_move(crank_loop *loop, cr_task *from, cr_task *to);

@@ -321,6 +321,25 @@ EACH_LINK(flush, returns_when_the_kernel_has_all)
 
 /* ---- A large write cut short ---- */
 
+/* The scope's edge and the stream's own limit keep what the write has said. */
+EACH_LINK(large_write, cut_by_a_limit_says_how_much_was_sent)
+{
+    enum { size = 8000000 };
+    char *bytes = test_memory(size), expected[80];
+    EXPECT_EQ(crank_within(0.02, crank_write(l->a, bytes, size)), -ETIMEDOUT);
+    snprintf(expected, sizeof expected, "timed out: cancelled after %llu of 8000000 bytes were sent to",
+        (unsigned long long)inside(l->a)->sent);
+    EXPECT_CONTAINS(crank_error(), expected);
+    crank_try(crank_stream_limit(l->b, crank_time() + 0.02));
+    EXPECT_EQ(crank_write(l->b, bytes, size), -ETIMEDOUT);
+    snprintf(expected, sizeof expected, "limit of time passed after %llu of 8000000 bytes were sent to",
+        (unsigned long long)inside(l->b)->sent);
+    EXPECT_CONTAINS(crank_error(), expected);
+    EXPECT_EQ(crank_within(0, crank_sleep(1)), -ETIMEDOUT); /* another interruption: it has nothing to do with that */
+    EXPECT_STR(crank_error(), "timed out");
+    return 0;
+}
+
 static int write_large_and_see(crank_stream *s, size_t size, uint64_t *ret_sent)
 {
     char *bytes = bytes_from(0, size);
