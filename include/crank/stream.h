@@ -79,10 +79,11 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_flush(crank_stream *stream);
 /* Copy bytes from one stream to another, in order: to the end of from, or so many where limit is not negative.
  * *ret_copied (NULL: not asked for) says how many to has taken, while the copy goes on and when it ends, also on
  * failure. They are written as by crank_write, and are with the kernel after crank_flush; the end is not passed on:
- * crank_write_eof does that. While to has no room nothing is read; what was read and not copied can still be read. The
- * caller reads from meanwhile, and is one of the writers of to; a socket may be copied to itself. 0; fails as
- * crank_read of from and as crank_write of to, with -ECANCELED too after some bytes; -ECONNABORTED where another task
- * has closed or aborted either; -EINVAL for a file and itself. */
+ * crank_write_eof does that. While to has no room nothing is read; what was read and not copied can still be read. A
+ * large file's bytes the kernel copies by itself where it can, by sendfile or copy_file_range. The caller reads from
+ * meanwhile, and is one of the writers of to; a socket may be copied to itself. 0; fails as crank_read of from and as
+ * crank_write of to, with -ECANCELED too after some bytes; -ECONNABORTED where another task has closed or aborted
+ * either; -EINVAL for a file and itself. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_copy(
     crank_stream *from, crank_stream *to, int64_t limit, int64_t *ret_copied);
 /* End the writing of a socket or pipe: the peer sees the end behind the bytes, and later writes fail with -EPIPE.

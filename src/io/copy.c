@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* copy.c: from one stream to another.
  *
- * The bytes lie in the buffer of the stream that is read until the other one has taken them: so a
+ * A file's bytes the kernel copies by itself, where it can (copy_file.h), behind what is buffered.
+ * Other bytes lie in the buffer of the stream that is read until the other one has taken them: so a
  * copy that ends early, for whatever reason, has nothing in hand, and what was read ahead is still
  * to be read. Nothing more is read while the other stream has no room: its peer's slowness is
  * passed on.
@@ -12,6 +13,7 @@
 #include "io/stream.h"
 
 #include "base/check.h"
+#include "io/copy_file.h"
 #include "io/visit.h"
 #include "task/error.h"
 
@@ -20,6 +22,7 @@ typedef struct copying {
     crank_stream *from, *to;
     int64_t left;    /* of the limit */
     int64_t *copied; /* taken from the one and given to the other, for others to see meanwhile */
+    cr_copy_file *by_kernel; /* NULL: through the buffers */
 } copying;
 
 /* The calls below leave the stream when they return, and this one is still in it. */
@@ -58,15 +61,41 @@ static long give(const cr_caller *w, const copying *c)
     return err < 0 ? err : (long)size;
 }
 
-/* Each piece costs what a call on a stream costs: two quick peers must not keep other tasks from
+/* Each 64 KiB cost what a call on a stream costs: two quick peers must not keep other tasks from
  * running. */
-static int spend(const cr_caller *w)
+static int spend(const cr_caller *w, size_t size)
 {
     if (--w->loop->runner.budget == 0)
         cr_checkpoint_yield(w);
     int err = cr_checkpoint_again(w);
-    cr_checkpoint_costs(w, CR_BUDGET_STREAM);
+    cr_checkpoint_costs(w, CR_BUDGET_STREAM * (uint32_t)(1 + size / CR_BUFFER_LARGE));
     return err;
+}
+
+/* How many bytes, 0 at the end. */
+static long copy_by_buffer(const cr_caller *w, const copying *c)
+{
+    long n = cr_buffer_held(&c->from->in) > 0 ? 1 : cr_reading_fill(w, c->from, 1);
+    stay(w, c);
+    if (n > 0)
+        n = give(w, c);
+    if (n > 0)
+        cr_reading_take(c->from, (size_t)n);
+    return n;
+}
+
+/* 0: by the buffer, from now on. */
+static long copy_by_kernel(const cr_caller *w, copying *c)
+{
+    if (!c->by_kernel || cr_buffer_held(&c->from->in) > 0)
+        return 0;
+    size_t size = (uint64_t)c->left < SIZE_MAX ? (size_t)c->left : SIZE_MAX;
+    long n = cr_copy_file_some(w, c->by_kernel, size);
+    if (n == 0) {
+        cr_free(w->loop->sys, c->by_kernel);
+        c->by_kernel = NULL;
+    }
+    return n;
 }
 
 static int copy_all(const cr_caller *w, copying *c)
@@ -74,18 +103,16 @@ static int copy_all(const cr_caller *w, copying *c)
     int err = 0;
     stay(w, c);
     while (err == 0 && c->left > 0) {
-        long n = cr_buffer_held(&c->from->in) > 0 ? 1 : cr_reading_fill(w, c->from, 1);
+        long n = copy_by_kernel(w, c);
+        stay(w, c);
+        if (n == 0)
+            n = copy_by_buffer(w, c);
         stay(w, c);
         if (n <= 0)
             return (int)n;
-        n = give(w, c);
-        stay(w, c);
-        if (n < 0)
-            return (int)n;
-        cr_reading_take(c->from, (size_t)n);
         c->left -= n;
         *c->copied += n;
-        err = spend(w);
+        err = spend(w, (size_t)n);
     }
     return err;
 }
@@ -101,8 +128,11 @@ static int copy(cr_caller *w, copying *c)
         return err;
     c->from->reader = w->self;
     err = cr_stream_begin(w, c->to, false, "crank_copy");
-    if (err == 0)
+    if (err == 0) {
+        c->by_kernel = cr_copy_file_new(w, c->from, c->to);
         err = copy_all(w, c);
+        cr_free(w->loop->sys, c->by_kernel);
+    }
     leave(w, c);
     bool waited = err == -ECANCELED;
     err = (int)cr_visit_end(&visit, err);

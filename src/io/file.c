@@ -35,6 +35,7 @@ typedef struct file {
     bool no_now;    /* the kernel cannot tell what it has in memory */
     bool addressed; /* by place */
     int64_t place;  /* of the next byte the user reads or writes */
+    int64_t end;    /* its size when it was opened or taken over */
     int64_t at;     /* what a worker is to do: where (-1: where the file stands), with what */
     char *bytes;
     size_t size;
@@ -90,6 +91,7 @@ static void note_kind(file *f, const struct stat *status)
     f->regular = is_regular(status);
     f->addressed = f->regular && (f->flags & O_ACCMODE) == O_RDWR;
     f->stream.placed = f->addressed;
+    f->end = status->st_size;
 }
 
 /* One trip to a worker learns what the file is as well. Where that cannot be asked it stays shut: a
@@ -443,12 +445,16 @@ static const cr_stream_type file_type = {
     .free = file_free,
 };
 
-bool cr_file_place_of(crank_stream *stream, cr_file_place *ret_place)
+bool cr_file_look_ahead(crank_stream *stream, cr_file_ahead *ret_ahead)
 {
     const file *f = file_of(stream);
     if (stream->type != &file_type || !f->regular)
         return false;
-    *ret_place = (cr_file_place){ .fd = f->fd, .at = f->addressed ? f->place : -1 };
+    *ret_ahead = (cr_file_ahead){
+        .place = { .fd = f->fd, .at = f->addressed ? f->place : -1 },
+        .at = f->place,
+        .end = f->end,
+    };
     return true;
 }
 

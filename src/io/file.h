@@ -15,9 +15,14 @@ int cr_file_flags(const char *mode);
  * status says; name is copied. NULL when memory is short: fd stays the caller's. */
 crank_stream *cr_file_adopt(
     crank_loop *loop, int fd, int flags, const struct stat *status, const char *name);
-/* Where the next byte of a regular file is, for calls that move it themselves; nothing of it is
- * buffered. False: the stream is no such file. */
-bool cr_file_place_of(crank_stream *stream, cr_file_place *ret_place);
+/* A regular file, for calls that move its bytes themselves while nothing of it is buffered. */
+typedef struct cr_file_ahead {
+    cr_file_place place; /* of the next byte */
+    int64_t at;          /* the same, where the file was at its beginning when it became a stream */
+    int64_t end;         /* its size then */
+} cr_file_ahead;
+/* False: the stream is no such file. */
+bool cr_file_look_ahead(crank_stream *stream, cr_file_ahead *ret_ahead);
 /* Free an adopted one that no task is in a call of; the descriptor stays open. */
 void cr_file_discard(crank_loop *loop, crank_stream *stream);
 /* The descriptor, or a negative errno. */

@@ -270,7 +270,7 @@ void cr_socketlike_drop(cr_socketlike *s)
 {
     if (CR_LIKELY(!s->ended))
         return;
-    if (s->aborted && !s->receive_pending && !s->send_pending && s->fd.generation) {
+    if (s->aborted && !s->lent && !s->receive_pending && !s->send_pending && s->fd.generation) {
         ask_for_reset(s);
         cr_socketlike_shut(s);
     }

@@ -49,6 +49,7 @@ struct cr_socketlike {
     bool receive_pending, send_pending;
     bool closer_awaits_send; /* closer also waits until all operations have ended */
     bool expired;            /* the limit has passed: waits give -ETIMEDOUT */
+    bool lent;               /* a worker uses the descriptor, for a call that is still here */
     bool aborted;            /* the peer is to get a reset */
     bool kept;               /* crank_close ends it and leaves the record: its owner frees that */
     bool read_ended;         /* the end, or an error, was given to a reader */

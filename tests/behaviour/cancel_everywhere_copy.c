@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cancel_everywhere_copy.c: crank_copy, cancelled at every point.
  *
- * From one pair of sockets to another. What the copy says it has copied comes out at the far end, and nothing more;
- * what it says it has not can still be read from the stream it read. */
+ * From one pair of sockets to another, and from a file. What the copy says it has copied comes out at the far end, and
+ * nothing more; what it says it has not can still be read from the stream it read. */
 #include "points.h"
+#include "scratch.h"
 
 #define TEXT "ab\ncdefghij"
 enum { LIMIT = 4096, PIECE = 3000, FULL_MAX = 4 << 20 };
@@ -111,10 +112,46 @@ static int judge_full(const struct told *t)
     return 0;
 }
 
+/* ---- what the kernel copies by itself */
+
+enum { FILE_SIZE = 140000 };
+static char *file_bytes;
+
+static int open_file(void)
+{
+    crank_try(open_pairs());
+    crank_try(crank_finish(w.source));
+    crank_try(crank_finish(w.from));
+    if (!file_bytes) {
+        file_bytes = test_memory(FILE_SIZE);
+        for (size_t i = 0; i < FILE_SIZE; i++)
+            file_bytes[i] = (char)(i * 31 + i / 253);
+        (void)scratch_file("from", file_bytes, FILE_SIZE);
+    }
+    w.from = crank_open(scratch("from"), "r");
+    return w.from ? 0 : -errno;
+}
+static int judge_file(const struct told *t)
+{
+    char *out, *left;
+    size_t size, left_size;
+    TOLD(t->result == 0 || t->result == -ECANCELED);
+    crank_try(end_all(&out, &size, &left, &left_size));
+    TOLD_EQ(size, w.copied);
+    TOLD_EQ(size + left_size, FILE_SIZE);
+    TOLD(t->result < 0 || left_size == 0);
+    TOLD_EQ(memcmp(out, file_bytes, size), 0);
+    TOLD_EQ(memcmp(left, &file_bytes[size], left_size), 0);
+    free(out);
+    free(left);
+    return 0;
+}
+
 static const struct row rows[] = {
     { "crank_copy", "from a socket, in pieces", open_pairs, do_copy, { send_two, send_two, send_rest }, NULL,
         judge_text, 0, NULL },
     { "crank_copy", "to a socket that is full", open_full, do_copy, { take_in }, NULL, judge_full, 0, NULL },
+    { "crank_copy", "from a file", open_file, do_copy, { 0 }, NULL, judge_file, 0, NULL },
 };
 
 TEST_EACH_BACKEND(cancel, at_many_points_of_a_copy_loses_no_byte) { return try_rows(rows, CRANK_COUNT(rows), false); }
