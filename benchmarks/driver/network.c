@@ -13,6 +13,7 @@
 static const network table[] = {
     { "bulk_in", "fill", "sink", 1 },
     { "bulk_out", "drain", "source", 1 },
+    { "connect_64", "connect", "echo", 64 },
     { "echo_64", "echo", "echo", 64 },
     { "echo_1000", "echo", "echo", 1000 },
     { "echo_10000", "echo", "echo", 10000 },
@@ -21,6 +22,9 @@ static const network table[] = {
     { "echo_idle_hibernate", "idle", "echo_hibernate", 10000 },
     { "echo_idle_printf", "idle", "echo_printf", 10000 },
     { "http_hello", "http", "http", 64 },
+    { "starts", "starts", "starts", 1 },
+    { "udp_64", "udp", "udp", 64 },
+    { "udp_many_64", "udp", "udp_many", 64 },
 };
 
 const network *network_of(const workload *w)
@@ -35,7 +39,7 @@ static const struct {
     const char *name, *release, *serves;
     const char *probe; /* the argument with which it only says whether it can run */
 } plain[] = {
-    { "plain_epoll", "C, edge-triggered epoll", "echo sink source", NULL },
+    { "plain_epoll", "C, edge-triggered epoll", "echo sink source udp udp_many starts", NULL },
     { "plain_uring", "C, io_uring: multishot, provided buffers", "echo", "probe" },
 };
 

@@ -69,6 +69,14 @@ const workload workloads[] = {
     { "bulk_in", "bulk", "bulk_in_cpu bulk_in_rate", 3, true, 3,
         "one connection: a server's CPU for each GiB it reads and throws away" },
     { "bulk_out", "bulk", "bulk_out_cpu bulk_out_rate", 3, true, 3, "the same for what it writes" },
+    { "connect_64", "net", "connect_64_cpu connect_64_rate connect_64_p50 connect_64_p99", 3, true, 4,
+        "64 at a time: connect, 64 bytes there and back, close: a server's CPU for each connection" },
+    { "udp_64", "net", "udp_64_cpu udp_64_rate udp_64_p50 udp_64_p99", 3, true, 4,
+        "64 sockets send datagrams of 64 bytes: a server's CPU to send each back" },
+    { "udp_many_64", "net", "udp_many_64_cpu udp_many_64_rate udp_many_64_p50 udp_many_64_p99", 3, true, 4,
+        "the same, of which it receives and sends many by one call" },
+    { "starts", "net", "starts_cpu starts_cpu_own starts_rate", 3, true, 3,
+        "programs started and waited for, one after another: CPU of each with its starter's, and of the starter alone" },
     { "growth", "", "growth", 1, false, 35, "spawn, switch, sleep, cancel, wake, list among 10^3 to 10^6 tasks" },
 };
 const size_t workload_count = sizeof workloads / sizeof *workloads;

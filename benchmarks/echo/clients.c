@@ -21,7 +21,7 @@ static const char message[MESSAGE_SIZE + 1] = "sixty-four bytes of a line that g
 static const char request_text[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 static const char status_line[] = "HTTP/1.1 200 OK\r\n";
 
-enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000 };
+enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000, PORTS_OF_ONE = 8000 };
 
 /* Latencies of equal power of two fall into 128 buckets. */
 static size_t bucket_of(int64_t ns)
@@ -88,25 +88,47 @@ static bool round_trip(int fd)
     return true;
 }
 
-/* By a reset at close: the port is free at once, where ten thousand in TIME_WAIT would use them up. */
-static int connect_to(unsigned port)
+/* A connection that both sides have ended keeps its port for a minute. So every few thousand are from another address
+ * of 127.0.0.0/8. */
+static bool bind_anew(int fd)
 {
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    static unsigned made, begun;
+    int one = 1;
+    struct sockaddr_in from = { .sin_family = AF_INET };
+    if (made == 0)
+        begun = (unsigned)now_ns() / 1000 % 60000;
+    from.sin_addr.s_addr = htonl(0x7f010001u + (begun + made++ / PORTS_OF_ONE) % 65000 * 2);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return bind(fd, (struct sockaddr *)&from, sizeof from) == 0;
+}
+
+/* By a reset at close: the port is free at once, where ten thousand in TIME_WAIT would use them up. */
+static int connect_to(const clients *c)
+{
+    int one = 1, fd = socket(AF_INET, (c->datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)c->port) };
     struct linger reset = { .l_onoff = 1 };
     struct timeval patience = { .tv_sec = STALLED_MS / 1000 };
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+    if (fd < 0 || (c->anew && !bind_anew(fd)) || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
         failed("connect");
         if (fd >= 0)
             close(fd);
         return -1;
     }
+    if (c->datagrams || c->anew) /* what is waited for shows as a standstill */
+        return fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     return fd;
+}
+
+static bool watch(const clients *c, client *one)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = one };
+    return epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) == 0 || failed("epoll_ctl");
 }
 
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first)
@@ -116,26 +138,28 @@ bool clients_open(clients *c, const server *s, size_t count, enum first_echo fir
     c->message = answers ? request_text : message;
     c->size = answers ? sizeof request_text - 1 : MESSAGE_SIZE;
     c->expected = MESSAGE_SIZE;
+    c->port = s->port;
+    c->datagrams = first == DATAGRAMS;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->all = calloc(count, sizeof *c->all);
     if (c->epoll < 0 || !c->all)
         return failed("clients");
     while (c->count < count) {
         client *one = &c->all[c->count];
-        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = one };
-        one->fd = connect_to(s->port);
+        one->fd = connect_to(c);
         if (one->fd < 0)
             return false;
         c->count++;
         bool some = c->count % ACCEPTED_EVERY == 0 || c->count == count;
-        bool echoes = first == EACH_ECHOES || (first == SOME_ECHO && some);
+        bool echoes = first == EACH_ECHOES || ((first == SOME_ECHO || first == SOME_ANEW) && some);
         if (echoes && !round_trip(one->fd))
             return false;
         if (answers && some && !learn(c, one->fd))
             return false;
-        if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) < 0)
-            return failed("epoll_ctl");
+        if (!watch(c, one))
+            return false;
     }
+    c->anew = first == SOME_ANEW;
     return true;
 }
 
@@ -163,6 +187,34 @@ static bool is_expected(const clients *c, const client *one, const char *buf, si
     return one->got > 0 || got < sizeof status_line || memcmp(buf, status_line, sizeof status_line - 1) == 0;
 }
 
+/* The next message of one whose last has come back; over a connection of its own, where that is the load. */
+static bool go_on(clients *c, client *one, int64_t now)
+{
+    c->echoed++;
+    c->under_way--;
+    c->latencies[bucket_of(now - one->sent_at)]++;
+    if (c->anew) {
+        close(one->fd);
+        one->ending = false;
+        one->fd = connect_to(c);
+        if (one->fd < 0 || !watch(c, one))
+            return false;
+    }
+    return c->finishing || send_next(c, one, now);
+}
+
+/* The server's end, behind the echo. */
+static bool take_end(clients *c, client *one)
+{
+    char more;
+    ssize_t got = recv(one->fd, &more, 1, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return true;
+    if (got > 0)
+        errno = EBADMSG;
+    return got == 0 ? go_on(c, one, now_ns()) : failed("the server's end");
+}
+
 /* What one client has to read, and its next message when that was all of the last. */
 static bool take_echo(clients *c, client *one)
 {
@@ -181,11 +233,10 @@ static bool take_echo(clients *c, client *one)
     one->got += (unsigned)got;
     if (one->got < c->expected)
         return true;
-    int64_t now = now_ns();
-    c->echoed++;
-    c->under_way--;
-    c->latencies[bucket_of(now - one->sent_at)]++;
-    return c->finishing || send_next(c, one, now);
+    if (!c->anew)
+        return go_on(c, one, now_ns());
+    one->ending = true;
+    return shutdown(one->fd, SHUT_WR) == 0 || failed("shutdown");
 }
 
 static bool take_echoes(clients *c)
@@ -197,7 +248,7 @@ static bool take_echoes(clients *c)
     if (n == 0 || (n < 0 && errno != EINTR))
         return failed("waiting for echoes");
     for (int i = 0; i < n; i++)
-        if (!take_echo(c, events[i].data.ptr))
+        if (!(((client *)events[i].data.ptr)->ending ? take_end : take_echo)(c, events[i].data.ptr))
             return false;
     return true;
 }

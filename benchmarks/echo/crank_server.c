@@ -5,6 +5,8 @@
  * crank_server echo_hibernate  the same; the stacks of connections that have been idle for a while are given back
  * crank_server echo_printf     the same with crank_printf, whose formatting must not cost each connection a page of stack
  * crank_server http            answers requests of HTTP
+ * crank_server udp             sends datagrams back; udp_many: as many as have come by one call
+ * crank_server starts          starts programs one after another, and tells each connection how many
  * crank_server sink            reads all there is
  * crank_server source          writes until the peer has gone */
 #include <crank.h>
@@ -56,13 +58,64 @@ static int hello(crank_http_request *request)
     return 0;
 }
 
+static int udp(crank_udp *socket)
+{
+    char bytes[2048];
+    crank_address from;
+    for (;;) {
+        ssize_t n = crank_try(crank_udp_receive(socket, bytes, sizeof bytes, &from));
+        crank_try(crank_udp_send(socket, bytes, (size_t)n, &from));
+    }
+}
+
+static int udp_many(crank_udp *socket)
+{
+    static char bytes[64][2048];
+    static crank_datagram datagrams[CRANK_COUNT(bytes)];
+    for (;;) {
+        for (size_t i = 0; i < CRANK_COUNT(bytes); i++)
+            datagrams[i] = (crank_datagram){ .buf = bytes[i], .size = sizeof bytes[i] };
+        ssize_t n = crank_try(crank_udp_receive_many(socket, datagrams, CRANK_COUNT(bytes)));
+        for (ssize_t i = 0; i < n; i++)
+            datagrams[i].size = datagrams[i].length;
+        for (ssize_t sent = 0; sent < n;)
+            sent += crank_try(crank_udp_send_many(socket, datagrams + sent, (size_t)(n - sent)));
+    }
+}
+
+static int serve_datagrams(int (*serve)(crank_udp *))
+{
+    CRANK_AUTO_UDP crank_udp *socket = crank_try(crank_udp_open("127.0.0.1:0", NULL));
+    puts(strrchr(crank_udp_address(socket), ':') + 1);
+    fflush(stdout);
+    return serve(socket);
+}
+
+static unsigned long started;
+static int tell_started(crank_stream *peer) { return crank_printf(peer, "%lu\n", started); }
+
+static int starts(void)
+{
+    static const char *const argv[] = { "/bin/true", NULL };
+    for (;; started++) {
+        CRANK_AUTO_PROCESS crank_process *process = crank_try(crank_process_start(argv, NULL));
+        crank_try(crank_process_wait(process));
+    }
+}
+
 static int app(const char *name)
 {
+    if (!strncmp(name, "udp", 3))
+        return serve_datagrams(strcmp(name, "udp_many") ? udp : udp_many);
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
     puts(strrchr(crank_listener_address(listener, 0), ':') + 1);
     fflush(stdout);
     if (!strcmp(name, "sink"))
         return crank_serve(listener, sink);
+    if (!strcmp(name, "starts")) {
+        crank_spawn(starts);
+        return crank_serve(listener, tell_started);
+    }
     if (!strcmp(name, "http"))
         return crank_http_serve(listener, hello);
     if (!strcmp(name, "echo_printf"))

@@ -52,6 +52,27 @@ static bool load_messages(clients *c, const request *r, const server *s, enum fi
 static bool load_echo(clients *c, const request *r, const server *s) { return load_messages(c, r, s, SOME_ECHO); }
 static bool load_http(clients *c, const request *r, const server *s) { return load_messages(c, r, s, SOME_ANSWER); }
 
+static bool load_udp(clients *c, const request *r, const server *s) { return load_messages(c, r, s, DATAGRAMS); }
+/* A message is a connection here: made, one line there and back, ended by both. */
+static bool load_connect(clients *c, const request *r, const server *s) { return load_messages(c, r, s, SOME_ANEW); }
+
+/* Processor time of server and programs together for each program that the server starts and waits for. */
+static bool load_starts(clients *c, const request *r, const server *s)
+{
+    struct timespec span = { .tv_sec = r->span / second_ns, .tv_nsec = r->span % second_ns };
+    c->epoll = -1;
+    double count = server_count(s), own = server_cpu(s), all = own + server_cpu_children(s), started = wall_seconds();
+    nanosleep(&span, NULL);
+    double more = server_count(s) - count;
+    double own_spent = server_cpu(s) - own, spent = server_cpu(s) + server_cpu_children(s) - all;
+    if (count < 0 || more < 1)
+        return false;
+    say(r, "_cpu", spent * 1e6 / more, "us");
+    say(r, "_cpu_own", own_spent * 1e6 / more, "us");
+    say(r, "_rate", more / (wall_seconds() - started), "/s");
+    return true;
+}
+
 /* System calls for each message. */
 static bool load_calls(clients *c, const request *r, const server *s)
 {
@@ -112,6 +133,9 @@ static const struct {
 } kinds[] = {
     { "echo", load_echo },
     { "http", load_http },
+    { "connect", load_connect },
+    { "udp", load_udp },
+    { "starts", load_starts },
     { "calls", load_calls },
     { "idle", load_idle },
     { "fill", load_fill },

@@ -33,6 +33,10 @@ void server_stop(const server *s);
 /* Processor time of all its threads so far, in seconds. What the kernel has not yet accounted of a running
  * thread is missing: at most one of its ticks. */
 double server_cpu(const server *s);
+/* And of the programs that it has started and waited for, to a hundredth of a second. */
+double server_cpu_children(const server *s);
+/* What it counts: the number that it writes to a new connection. Negative: the reason is on stderr. */
+double server_count(const server *s);
 /* Resident memory page by page, and page tables, in bytes. */
 double server_resident(const server *s);
 double server_tables(const server *s);
@@ -43,6 +47,7 @@ enum { MESSAGE_SIZE = 64, ANSWER_MAX = 4096, LATENCIES = 64 * 128 };
 
 typedef struct client {
     int fd;
+    bool ending;     /* it has ended its side and waits for the server's end */
     unsigned got;    /* bytes of the echo, or of the answer, so far */
     int64_t sent_at; /* when the message under way was sent */
 } client;
@@ -54,6 +59,9 @@ typedef struct clients {
     client *all;
     size_t count;
     int epoll;
+    unsigned port;
+    bool datagrams;                /* over UDP */
+    bool anew;                     /* each message over a connection of its own */
     size_t under_way;              /* messages sent and not back */
     bool finishing;                /* what comes back is not followed by the next */
     uint64_t echoed;               /* messages that came back */
@@ -61,8 +69,9 @@ typedef struct clients {
 } clients;
 
 /* When a new client waits for its first message to come back: each at once; when the backlog would grow long;
- * the same, and the messages are requests of HTTP; never, for a server that does not echo. */
-enum first_echo { EACH_ECHOES, SOME_ECHO, SOME_ANSWER, NONE_ECHOES };
+ * the same, and the messages are requests of HTTP; the same, and later each message has a connection of its own; never,
+ * for a server that does not echo; the same, over UDP, where it does. */
+enum first_echo { EACH_ECHOES, SOME_ECHO, SOME_ANSWER, SOME_ANEW, NONE_ECHOES, DATAGRAMS };
 /* Connect count clients. False: with the reason on stderr. */
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first);
 /* One message of each client goes out. */

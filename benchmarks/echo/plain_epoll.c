@@ -6,9 +6,12 @@
  * was read is sent at once from the same buffer. It knows no lines and no slow readers: a peer that leaves
  * no room for its echo loses its connection.
  *
- * plain_epoll [echo]  sends back what it reads
- * plain_epoll sink    reads all there is
- * plain_epoll source  writes until the peer has gone */
+ * plain_epoll [echo]    sends back what it reads
+ * plain_epoll sink      reads all there is
+ * plain_epoll source    writes until the peer has gone
+ * plain_epoll udp       sends datagrams back (plain_others.c)
+ * plain_epoll udp_many  the same, many by one call
+ * plain_epoll starts    starts programs */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,6 +78,10 @@ static void source(int fd, uint32_t events)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "echo";
+    if (!strncmp(name, "udp", 3))
+        return serve_udp(!strcmp(name, "udp_many"));
+    if (!strcmp(name, "starts"))
+        return serve_starts();
     void (*serve)(int, uint32_t) = !strcmp(name, "sink") ? sink : !strcmp(name, "source") ? source : echo;
     uint32_t wanted = EPOLLET | (serve == source ? EPOLLOUT : EPOLLIN | EPOLLRDHUP);
     static struct epoll_event events[BATCH];

@@ -3,12 +3,15 @@
  *
  * It is a child, so that it may be traced where a kernel allows that to parents only, and it ends with this
  * process, whatever becomes of us. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../measure.h"
@@ -132,6 +135,44 @@ double server_cpu(const server *s)
     if (clock_getcpuclockid(s->pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
         return 0;
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double server_cpu_children(const server *s)
+{
+    char path[64], text[1024];
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)s->pid);
+    FILE *file = fopen(path, "r");
+    size_t got = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[got] = '\0';
+    /* Behind the name, which may have blanks: its state, ten numbers, its own times, its children's. */
+    const char *behind = strrchr(text, ')');
+    if (!behind ||
+        sscanf(behind + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+        return 0;
+    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+double server_count(const server *s)
+{
+    char text[32];
+    size_t have = 0;
+    ssize_t got = 0;
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)s->port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    while (connected && have < sizeof text - 1 && (got = read(fd, text + have, sizeof text - 1 - have)) > 0)
+        have += (size_t)got;
+    if (fd >= 0)
+        close(fd);
+    text[have] = '\0';
+    if (have > 0 && text[have - 1] == '\n')
+        return strtod(text, NULL);
+    fprintf(stderr, "load: the server does not say how many\n");
+    return -1;
 }
 
 static double memory_of(const server *s, const char *file, const char *field)

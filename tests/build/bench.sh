@@ -55,7 +55,7 @@ plain=$SCRATCH/programs/plain_epoll
 compile_network() {
     local flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread)
     gcc "${flags[@]}" -o "$load" benchmarks/echo/{load,server,clients,calls}.c &&
-        gcc "${flags[@]}" -o "$plain" benchmarks/echo/plain_epoll.c &&
+        gcc "${flags[@]}" -o "$plain" benchmarks/echo/plain_{epoll,others}.c &&
         gcc "${flags[@]}" -o "$SCRATCH/programs/plain_uring" benchmarks/echo/plain_uring.c
 }
 check "the load and the plain servers compile" compile_network
@@ -78,6 +78,13 @@ moves() { # KIND SERVER...
 }
 check "what a server reads and throws away is measured" moves fill sink
 check "what a server writes is measured" moves drain source
+serves() { # KIND SERVER...
+    loaded "$1" 4 "$2" "$3" && says "$SCRATCH/printed" "^it_cpu load $number us$" "^it_rate load $number /s$"
+}
+check "a connection for each message is measured" serves connect "$plain" echo
+check "datagrams are measured" serves udp "$plain" udp
+check "datagrams received many at once are measured" serves udp "$plain" udp_many
+check "programs that are started are measured" serves starts "$plain" starts
 # Plain C takes two calls for a message, and after the first none to register.
 calls_counted() {
     loaded calls 4 "$plain" && says "$SCRATCH/printed" '^it_transfer load (2|1\.9[0-9]*|2\.0[0-9]*) calls$' \
@@ -122,6 +129,9 @@ answers() {
         "^it_rate load $number /s$"
 }
 check "a web server's CPU and rate are measured" answers
+for kind in udp udp_many starts; do
+    check "crank's $kind is measured" serves ${kind%_many} "$SCRATCH/programs/crank_server" $kind
+done
 no_answers() { ! loaded http 1 "$plain" echo && says "$SCRATCH/said" 'the first answer'; }
 check "what is no web server is refused" no_answers
 beside() {
