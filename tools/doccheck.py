@@ -12,6 +12,7 @@ under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once a
     c input=one\\ntwo\\n   what stands on its standard input; nothing otherwise
     c fragment            statements; compiled inside a function, not run
     c file                declarations and functions; compiled as a file of their own, not run
+    c needs=NAME.h        skipped where the compiler finds no such header; for the kinds that are not linked
     c must-not-compile    the compiler must refuse it with each line of the `output` block in its message
 
 What a fragment needs to be declared stands before it in a comment that readers do not see: <!-- given ... -->.
@@ -30,7 +31,8 @@ import tempfile
 
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Werror".split()
 KINDS = ("fragment", "file", "must-not-compile")
-OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim", "input": ""}
+OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim", "input": "", "needs": ""}
+SKIPPED = "skipped" # in the place of what is wrong with a block
 FENCE = re.compile(r"^```([^`]*)$")
 GIVEN = re.compile(r"<!-- given\n(.*?)-->", re.S)
 
@@ -143,6 +145,11 @@ class Checker:
     def is_run(self, block):
         return block.kind() == "program" and not self.syntax_only
 
+    def has(self, header):
+        command = self.compiler + self.flags + ["-fsyntax-only", "-x", "c", "-"]
+        return subprocess.run(command, input=f"#include <{header}>\n", capture_output=True, text=True,
+                              check=False).returncode == 0
+
     def compile(self, numbered):
         """None, or what is wrong. A program's object is left in its folder."""
         number, block = numbered
@@ -150,8 +157,11 @@ class Checker:
         source, built = os.path.join(folder, "program.c"), os.path.join(folder, "program.o")
         os.mkdir(folder)
         try:
-            kind = block.kind()
-            block.options()
+            kind, needs = block.kind(), block.options()["needs"]
+            if needs and self.is_run(block):
+                raise Mistake("needs= is for what is not linked: c file, c fragment")
+            if needs and not self.has(needs):
+                return SKIPPED
             with open(source, "w", encoding="utf-8") as file:
                 file.write(source_of(block, kind))
             command = self.compiler + ["-std=c11", "-D_DEFAULT_SOURCE", f"-fmacro-prefix-map={folder}/="] + WARNINGS
@@ -301,19 +311,20 @@ def arguments_of_command_line():
 def main():
     arguments = arguments_of_command_line()
     blocks, complaints = read_pages(arguments.files)
-    passed = len(arguments.files) - len(complaints)
+    passed, skipped = len(arguments.files) - len(complaints), 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as workers:
         for compiler in arguments.cc or ["cc"]:
             with tempfile.TemporaryDirectory(prefix="doccheck-") as folder:
                 found = Checker(compiler, arguments, folder).check(blocks, workers)
             for block, complaint in zip(blocks, found):
                 passed += not complaint
-                complaints += [complaint] if complaint else []
+                skipped += complaint is SKIPPED
+                complaints += [complaint] if complaint and complaint is not SKIPPED else []
                 if arguments.verbose:
                     print(f"{'bad' if complaint else 'ok '} {block.place} with {compiler}")
     for complaint in complaints:
         print(f"FAIL {complaint}")
-    print(f"{max(passed, 0)} passed, {len(complaints)} failed, 0 skipped")
+    print(f"{max(passed, 0)} passed, {len(complaints)} failed, {skipped} skipped")
     return 1 if complaints else 0
 
 
