@@ -25,6 +25,8 @@ static const network table[] = {
     { "starts", "starts", "starts", 1 },
     { "udp_64", "udp", "udp", 64 },
     { "udp_many_64", "udp", "udp_many", 64 },
+    { "http_1k", "file_1k", "files", 64 },
+    { "http_1m", "file_1m", "files", 16 },
 };
 
 const network *network_of(const workload *w)

@@ -18,10 +18,10 @@
 static const char message[MESSAGE_SIZE + 1] = "sixty-four bytes of a line that goes there and comes back again\n";
 
 /* What a load generator of HTTP sends at least. */
-static const char request_text[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
+static char request_text[100] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 static const char status_line[] = "HTTP/1.1 200 OK\r\n";
 
-enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000, PORTS_OF_ONE = 8000 };
+enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000, PORTS_OF_ONE = 8000, PIECE = 64 * 1024 };
 
 /* Latencies of equal power of two fall into 128 buckets. */
 static size_t bucket_of(int64_t ns)
@@ -46,6 +46,24 @@ static bool failed(const char *what)
     return false;
 }
 
+void clients_ask(const char *path)
+{
+    snprintf(request_text, sizeof request_text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", path);
+}
+
+/* So many bytes that are of no interest. */
+static bool drop(int fd, size_t size)
+{
+    char buf[ANSWER_MAX];
+    while (size > 0) {
+        ssize_t n = recv(fd, buf, size < sizeof buf ? size : sizeof buf, 0);
+        if (n <= 0)
+            return failed("the first answer's body");
+        size -= (size_t)n;
+    }
+    return true;
+}
+
 /* One request and its answer, of which the size is learned. */
 static bool learn(clients *c, int fd)
 {
@@ -64,14 +82,12 @@ static bool learn(clients *c, int fd)
     }
     const char *length = body ? strcasestr(buf, "\r\nContent-Length: ") : NULL;
     size_t whole = length ? (size_t)(body - buf) + 4 + strtoul(length + 18, NULL, 10) : 0;
-    if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || whole == 0 || whole > ANSWER_MAX) {
+    if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || whole < got || whole > UINT32_MAX) {
         errno = EBADMSG;
-        return failed("the first answer is no short \"200 OK\" with a Content-Length");
+        return failed("the first answer is no \"200 OK\" with a Content-Length");
     }
-    if (got < whole && recv(fd, buf + got, whole - got, MSG_WAITALL) != (ssize_t)(whole - got))
-        return failed("the first answer's body");
     c->expected = (unsigned)whole;
-    return true;
+    return drop(fd, whole - got);
 }
 
 /* One message there and back, waiting for it. */
@@ -136,7 +152,7 @@ bool clients_open(clients *c, const server *s, size_t count, enum first_echo fir
     memset(c, 0, sizeof *c);
     bool answers = first == SOME_ANSWER;
     c->message = answers ? request_text : message;
-    c->size = answers ? sizeof request_text - 1 : MESSAGE_SIZE;
+    c->size = answers ? (unsigned)strlen(request_text) : MESSAGE_SIZE;
     c->expected = MESSAGE_SIZE;
     c->port = s->port;
     c->datagrams = first == DATAGRAMS;
@@ -215,11 +231,13 @@ static bool take_end(clients *c, client *one)
     return got == 0 ? go_on(c, one, now_ns()) : failed("the server's end");
 }
 
-/* What one client has to read, and its next message when that was all of the last. */
+/* What one client has to read, and its next message when that was all of the last. A long answer is read in pieces,
+ * for what is left would not be told of again. */
 static bool take_echo(clients *c, client *one)
 {
-    char buf[ANSWER_MAX];
-    ssize_t got = recv(one->fd, buf, c->expected - one->got, MSG_DONTWAIT);
+    static char buf[PIECE];
+    size_t left = c->expected - one->got;
+    ssize_t got = recv(one->fd, buf, left < sizeof buf ? left : sizeof buf, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return true;
     if (got <= 0) {
@@ -232,7 +250,7 @@ static bool take_echo(clients *c, client *one)
     }
     one->got += (unsigned)got;
     if (one->got < c->expected)
-        return true;
+        return (size_t)got < sizeof buf || take_echo(c, one);
     if (!c->anew)
         return go_on(c, one, now_ns());
     one->ending = true;

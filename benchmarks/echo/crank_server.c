@@ -7,11 +7,13 @@
  * crank_server http            answers requests of HTTP
  * crank_server udp             sends datagrams back; udp_many: as many as have come by one call
  * crank_server starts          starts programs one after another, and tells each connection how many
+ * crank_server files           answers with the files of BENCH_FILES
  * crank_server sink            reads all there is
  * crank_server source          writes until the peer has gone */
 #include <crank.h>
 #include <crank/http.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char block[65536];
@@ -102,6 +104,7 @@ static int starts(void)
         crank_try(crank_process_wait(process));
     }
 }
+static int files(crank_http_request *request, const char *folder) { return crank_http_file(request, folder); }
 
 static int app(const char *name)
 {
@@ -118,6 +121,8 @@ static int app(const char *name)
     }
     if (!strcmp(name, "http"))
         return crank_http_serve(listener, hello);
+    if (!strcmp(name, "files"))
+        return crank_http_serve(listener, files, (const char *)getenv("BENCH_FILES"));
     if (!strcmp(name, "echo_printf"))
         return crank_serve(listener, echo_printf);
     if (!strcmp(name, "source"))

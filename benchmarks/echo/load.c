@@ -72,6 +72,14 @@ static bool load_starts(clients *c, const request *r, const server *s)
     say(r, "_rate", more / (wall_seconds() - started), "/s");
     return true;
 }
+/* Of an answer that is a file. */
+static bool load_file(clients *c, const request *r, const server *s, const char *path)
+{
+    clients_ask(path);
+    return load_messages(c, r, s, SOME_ANSWER);
+}
+static bool load_1k(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1k"); }
+static bool load_1m(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1m"); }
 
 /* System calls for each message. */
 static bool load_calls(clients *c, const request *r, const server *s)
@@ -136,6 +144,8 @@ static const struct {
     { "connect", load_connect },
     { "udp", load_udp },
     { "starts", load_starts },
+    { "file_1k", load_1k },
+    { "file_1m", load_1m },
     { "calls", load_calls },
     { "idle", load_idle },
     { "fill", load_fill },
@@ -164,10 +174,14 @@ int main(int argc, char **argv)
         return usage();
     cores_divide();
     request r = { argv[1], descriptors_raise((size_t)connections), (int64_t)(seconds * 1e9) };
-    if (!server_start(argv + 5, &s))
-        return 1;
-    bool done = kinds[kind].run(&c, &r, &s);
-    server_stop(&s);
-    clients_close(&c);
+    bool files = strncmp(kinds[kind].name, "file", 4) == 0;
+    bool done = (!files || files_make()) && server_start(argv + 5, &s);
+    if (done) {
+        done = kinds[kind].run(&c, &r, &s);
+        server_stop(&s);
+        clients_close(&c);
+    }
+    if (files)
+        files_remove();
     return done ? 0 : 1;
 }

@@ -30,6 +30,9 @@ size_t descriptors_raise(size_t wanted);
 /* Start argv and wait until it has printed its port. False: it did not; the reason is on stderr. */
 bool server_start(char *const *argv, server *ret);
 void server_stop(const server *s);
+/* A folder with the files 1k and 1m, of which BENCH_FILES tells the server, until files_remove. */
+bool files_make(void);
+void files_remove(void);
 /* Processor time of all its threads so far, in seconds. What the kernel has not yet accounted of a running
  * thread is missing: at most one of its ticks. */
 double server_cpu(const server *s);
@@ -72,6 +75,8 @@ typedef struct clients {
  * the same, and the messages are requests of HTTP; the same, and later each message has a connection of its own; never,
  * for a server that does not echo; the same, over UDP, where it does. */
 enum first_echo { EACH_ECHOES, SOME_ECHO, SOME_ANSWER, SOME_ANEW, NONE_ECHOES, DATAGRAMS };
+/* The path that is asked for where messages are requests of HTTP; else it is /hello. */
+void clients_ask(const char *path);
 /* Connect count clients. False: with the reason on stderr. */
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first);
 /* One message of each client goes out. */

@@ -132,6 +132,11 @@ check "a web server's CPU and rate are measured" answers
 for kind in udp udp_many starts; do
     check "crank's $kind is measured" serves ${kind%_many} "$SCRATCH/programs/crank_server" $kind
 done
+sends_files() { # KIND
+    loaded "$1" 2 "$SCRATCH/programs/crank_server" files && says "$SCRATCH/printed" "^it_cpu load $number us$"
+}
+check "a small file's CPU is measured" sends_files file_1k
+check "a large file's CPU is measured" sends_files file_1m
 no_answers() { ! loaded http 1 "$plain" echo && says "$SCRATCH/said" 'the first answer'; }
 check "what is no web server is refused" no_answers
 beside() {

@@ -177,6 +177,14 @@ const workloads = {
     result(name, (now() - started) / n, 'ns');
     await producer;
   },
+
+  http() {
+    const server = require('http').createServer((request, answer) => {
+      answer.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 14 });
+      answer.end('Hello, world!\n');
+    });
+    server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+  },
 };
 
 workloads[name]();
