@@ -404,6 +404,29 @@ int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t siz
     return note_written(message, err);
 }
 
+/* Of a file or of the connection? The connection's own failures are the peer's doing. */
+static bool is_of_peer(int err)
+{
+    return err == -EPIPE || err == -ECONNRESET || err == -ECONNABORTED || err == -ETIMEDOUT;
+}
+
+int cr_http_answer_copy(cr_http_message *message, crank_stream *file)
+{
+    int64_t copied;
+    message->is_writing = true;
+    int err = cr_http_pace_copy(message, file, (int64_t)message->left, &copied);
+    message->is_writing = false;
+    message->left -= (uint64_t)copied;
+    message->written += (uint64_t)copied;
+    if (err == 0 && message->left > 0)
+        err = crank_fail(
+            ENODATA, "the file of %s became shorter while it was sent", message->request.path);
+    if (err < 0)
+        message->broken = true;
+    message->is_peers |= is_of_peer(err);
+    return err;
+}
+
 static int put_piece(cr_http_message *m, const void *bytes, size_t size)
 {
     m->pacing.put += size;

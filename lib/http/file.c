@@ -4,7 +4,7 @@
  * Owns what is said of a file: type, version, which part. The bytes announced are the bytes sent:
  * of a file that becomes shorter meanwhile the connection is reset, of one that grows the rest is
  * not sent. What the kernel has in memory of a small file leaves in one write with the head; the
- * rest is read in pieces. */
+ * rest is copied, by the kernel where it can. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,22 +127,7 @@ static ssize_t send_at_once(const sending *s, char *buf)
 }
 
 /* No more than was announced, also where the file grows meanwhile. */
-static int copy(cr_http_message *m, crank_stream *file, char *buf)
-{
-    int err = 0;
-    while (err == 0 && m->left > 0) {
-        ssize_t n = crank_read(file, buf, m->left < PIECE ? (size_t)m->left : PIECE);
-        if (n == 0)
-            return crank_fail(
-                ENODATA, "the file of %s became shorter while it was sent", m->request.path);
-        if (n < 0)
-            return (int)n;
-        err = cr_http_answer_write(m, buf, (size_t)n);
-    }
-    return err;
-}
-
-static int send_in_pieces(sending *s, char *buf)
+static int send_from(sending *s)
 {
     char length[24];
     if (lseek(s->fd, (off_t)s->part.first, SEEK_SET) < 0)
@@ -155,7 +140,7 @@ static int send_in_pieces(sending *s, char *buf)
     int err = crank_http_set(&s->m->request, "Content-Length", length);
     if (err == 0)
         err = cr_http_answer_begin(s->m, s->status, s->type, CR_HTTP_STREAM);
-    return err < 0 ? err : copy(s->m, file, buf);
+    return err < 0 ? err : cr_http_answer_copy(s->m, file);
 }
 
 /* A simulated run must not depend on what the kernel has in memory. */
@@ -167,14 +152,14 @@ static bool may_try(void)
 
 static int send_bytes(sending *s)
 {
-    size_t size = s->part.size < PIECE ? (size_t)s->part.size : PIECE;
-    char *buf = malloc(size + 1);
+    if (s->part.size > PIECE || !may_try())
+        return send_from(s);
+    char *buf = malloc((size_t)s->part.size + 1);
     if (!buf)
         return crank_fail(ENOMEM, "out of memory for a file");
-    ssize_t sent = s->part.size <= PIECE && may_try() ? send_at_once(s, buf) : 0;
-    int err = sent == 0 ? send_in_pieces(s, buf) : 0;
+    ssize_t sent = send_at_once(s, buf);
     free(buf);
-    return sent < 0 ? (int)sent : err;
+    return sent == 0 ? send_from(s) : sent < 0 ? (int)sent : 0;
 }
 
 static int send_head(const sending *s)

@@ -102,6 +102,34 @@ static int write_slowly(
     return 0;
 }
 
+/* Until that instant the copy waits for room and goes on by itself; a limit that ends it loses none
+ * of the bytes. */
+static int copy_for(cr_http_connection *c, cr_http_pace *pace, crank_stream *file, int64_t size,
+    int64_t *ret_copied)
+{
+    double left = left_of(c, pace), begun = crank_time();
+    if (left <= 0)
+        return too_slow(c, "reads");
+    cr_http_pace_limit(c, left < CR_HTTP_PACE_SLICE ? left : CR_HTTP_PACE_SLICE);
+    int err = crank_copy(file, c->stream, size, ret_copied);
+    cr_http_pace_rest(c);
+    spend(c, pace, begun, (size_t)*ret_copied);
+    return err == -ETIMEDOUT && left > CR_HTTP_PACE_SLICE ? -EAGAIN : err;
+}
+
+int cr_http_pace_copy(
+    cr_http_message *message, crank_stream *file, int64_t size, int64_t *ret_copied)
+{
+    int err = -EAGAIN;
+    *ret_copied = 0;
+    while (err == -EAGAIN && *ret_copied < size) {
+        int64_t n = 0;
+        err = copy_for(message->connection, &message->leaving, file, size - *ret_copied, &n);
+        *ret_copied += n;
+    }
+    return err == -EAGAIN ? 0 : err;
+}
+
 /* Most answers find room, and wait for nothing. */
 int cr_http_pace_write(
     cr_http_connection *connection, cr_http_pace *pace, const struct iovec *pieces, int n)
