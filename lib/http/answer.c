@@ -15,6 +15,8 @@
 #include <strings.h>
 
 #include <crank/error.h>
+#include <crank/layer.h>
+#include <crank/task.h>
 
 #include "http/date.h"
 #include "http/fields.h"
@@ -73,12 +75,16 @@ const char *cr_http_answer_reason(int status)
     return "Other";
 }
 
+/* The clock on the wall is asked once a second: the loop's own costs nothing. */
 static const char *date_of(cr_http_server *server)
 {
-    time_t now = cr_http_date_now();
-    if (now != server->date_at || !server->date[0])
-        cr_http_date_format(now, server->date);
-    server->date_at = now;
+    double now = crank_time();
+    if (now < server->date_until)
+        return server->date;
+    double wall = crank_wall_time();
+    time_t seconds = (time_t)wall;
+    cr_http_date_format(seconds, server->date);
+    server->date_until = now + 1 - (wall - (double)seconds);
     return server->date;
 }
 

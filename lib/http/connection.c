@@ -14,7 +14,6 @@
 #include "http/connection.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,6 +24,7 @@
 #include "http/answer.h"
 #include "http/forwarded.h"
 #include "http/log.h"
+#include "http/memory.h"
 #include "http/message.h"
 #include "http/pace.h"
 #include "http/receive.h"
@@ -408,7 +408,7 @@ static void unlink_connection(cr_http_server *server, cr_http_connection *c)
 
 int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
 {
-    cr_http_connection *c = malloc(sizeof *c);
+    cr_http_connection *c = crank_alloc(sizeof *c);
     int err = 0;
     if (!c)
         return crank_fail(ENOMEM, "out of memory for a connection");
@@ -421,7 +421,7 @@ int cr_http_connection_serve(cr_http_server *server, crank_stream *stream)
         err = next_request(c, is_new);
     unlink_connection(server, c);
     cr_http_pace_rest(c);
-    free(c);
+    crank_release(c);
     crank_error_clear();
     return err;
 }

@@ -8,16 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <crank/run.h>
-#include <crank/task.h>
-
-time_t cr_http_date_now(void)
-{
-    const char *backend = crank_backend_name();
-    enum { SIMULATED = 1764547200 };
-    return backend && strcmp(backend, "sim") == 0 ? SIMULATED + (time_t)crank_time() : time(NULL);
-}
-
 /* The date of a day since 1970 (Hinnant, "chrono-compatible low-level date algorithms"). */
 static void civil(unsigned day, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day)
 {

@@ -12,7 +12,4 @@ void cr_http_date_format(time_t at, char buf[CR_HTTP_DATE_SIZE]);
 /* The same read, and the two older forms "Sunday, 06-Nov-94 08:49:37 GMT" and
  * "Sun Nov  6 08:49:37 1994". False: it is no date from 1970 on. */
 bool cr_http_date_parse(const char *text, time_t *ret_at);
-/* Seconds since 1970. A simulated run begins at an instant of its own, so that it can be repeated
- * byte for byte. */
-time_t cr_http_date_now(void);
 #endif

@@ -5,7 +5,6 @@
  * 15 s of silence, for proxies close what is silent; it ends with the request. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <crank/error.h>
@@ -14,6 +13,7 @@
 
 #include "http/answer.h"
 #include "http/fields.h"
+#include "http/memory.h"
 #include "http/message.h"
 
 static const double silence = 15;
@@ -89,13 +89,13 @@ static int send_event(cr_http_message *m, const char *name, const char *id, cons
     writing w = { NULL, 0 };
     put_event(&w, name, id, data);
     size_t size = w.size;
-    w = (writing){ size <= sizeof near ? near : malloc(size), 0 };
+    w = (writing){ size <= sizeof near ? near : crank_alloc(size), 0 };
     if (!w.to)
         return crank_fail(ENOMEM, "out of memory for an event");
     put_event(&w, name, id, data);
     int err = cr_http_answer_write(m, w.to, size);
     if (w.to != near)
-        free(w.to);
+        crank_release(w.to);
     m->event_at = crank_time();
     return err;
 }
@@ -126,7 +126,7 @@ int crank_http_event(
     if (length < 0)
         return crank_fail(EINVAL, "crank_http_event: the format cannot be followed");
     if ((size_t)length >= sizeof near) {
-        text = malloc((size_t)length + 1);
+        text = crank_alloc((size_t)length + 1);
         if (!text)
             return crank_fail(ENOMEM, "out of memory for an event");
         va_start(args, format);
@@ -135,6 +135,6 @@ int crank_http_event(
     }
     int err = take_event(cr_http_message_of(request), name, id, text);
     if (text != near)
-        free(text);
+        crank_release(text);
     return err;
 }

@@ -38,7 +38,7 @@ struct cr_http_server {
     cr_http_message *pool;     /* free blocks */
     size_t pooled;
     size_t lost_lines; /* of the log, since the last that was written */
-    time_t date_at;    /* of date, which is cached for a second */
+    double date_until; /* of crank_time: so long date is of this second */
     char date[CR_HTTP_DATE_SIZE];
 };
 

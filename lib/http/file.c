@@ -7,7 +7,6 @@
  * rest is copied, by the kernel where it can. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include "http/answer.h"
 #include "http/find.h"
 #include "http/fresh.h"
+#include "http/memory.h"
 #include "http/message.h"
 #include "http/pace.h"
 #include "http/range.h"
@@ -154,11 +154,11 @@ static int send_bytes(sending *s)
 {
     if (s->part.size > PIECE || !may_try())
         return send_from(s);
-    char *buf = malloc((size_t)s->part.size + 1);
+    char *buf = crank_alloc((size_t)s->part.size + 1);
     if (!buf)
         return crank_fail(ENOMEM, "out of memory for a file");
     ssize_t sent = send_at_once(s, buf);
-    free(buf);
+    crank_release(buf);
     return sent == 0 ? send_from(s) : sent < 0 ? (int)sent : 0;
 }
 
@@ -200,7 +200,7 @@ static int choose_part(sending *s, const cr_http_version *version, uint64_t size
 static int send_found(sending *s, const cr_http_find *find)
 {
     char etag[ETAG_SIZE];
-    time_t now = cr_http_date_now(), modified = find->status.st_mtim.tv_sec;
+    time_t now = (time_t)crank_wall_time(), modified = find->status.st_mtim.tv_sec;
     cr_http_version version = { .modified = modified, .may_change_yet = modified >= now };
     uint64_t size = (uint64_t)find->status.st_size;
     version.etag = etag_of(find, version.may_change_yet, etag);

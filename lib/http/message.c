@@ -7,13 +7,13 @@
 #include "http/message.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <crank/error.h>
 #include <crank/task.h>
 
+#include "http/memory.h"
 #include "http/target.h"
 
 /* ---- Memory ---- */
@@ -33,7 +33,7 @@ cr_http_message *cr_http_message_new(cr_http_connection *connection)
         server->pool = m->next_free;
         server->pooled--;
     } else {
-        m = malloc(CR_HTTP_BLOCK);
+        m = crank_alloc(CR_HTTP_BLOCK);
     }
     if (!m)
         return NULL;
@@ -53,10 +53,10 @@ void cr_http_message_free(cr_http_message *message)
     cr_http_server *server = message->connection->server;
     for (cr_http_piece *piece = message->pieces, *next; piece; piece = next) {
         next = piece->next;
-        free(piece);
+        crank_release(piece);
     }
     if (server->pooled >= CR_HTTP_POOL_MAX) {
-        free(message);
+        crank_release(message);
         return;
     }
     message->next_free = server->pool;
@@ -68,7 +68,7 @@ void cr_http_message_drain(cr_http_server *server)
 {
     for (cr_http_message *m = server->pool, *next; m; m = next) {
         next = m->next_free;
-        free(m);
+        crank_release(m);
     }
     server->pool = NULL;
     server->pooled = 0;
@@ -89,7 +89,7 @@ void *cr_http_message_alloc(cr_http_message *message, size_t size)
         message->room_left -= size;
         return memory;
     }
-    cr_http_piece *piece = malloc(sizeof *piece + size);
+    cr_http_piece *piece = crank_alloc(sizeof *piece + size);
     if (!piece) {
         (void)crank_fail(ENOMEM, "out of memory for a request");
         return NULL;

@@ -4,7 +4,6 @@
  * crank_serve accepts, counts, lingers and stops; here is what a web server adds: the options'
  * defaults, and a task that hears of the listener's stopping and closes the idle connections, for
  * these have no handler that would end. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <crank/error.h>
@@ -13,6 +12,7 @@
 
 #include "http/connection.h"
 #include "http/forwarded.h"
+#include "http/memory.h"
 #include "http/message.h"
 #include "http/secure.h"
 
@@ -116,7 +116,7 @@ static int serve(cr_http_server *server, const crank_http_serve_what_ *what)
 int crank_http_serve_(crank_http_serve_what_ what, crank_function_ *handler, const crank_site *site)
 {
     crank_kept_call *call = crank_kept_call_new_(handler, site);
-    cr_http_server *server = call ? calloc(1, sizeof *server) : NULL;
+    cr_http_server *server = call ? cr_http_alloc_zero(sizeof *server) : NULL;
     int err;
     if (!server) {
         err = crank_fail(ENOMEM, "crank_http_serve: out of memory");
@@ -127,7 +127,7 @@ int crank_http_serve_(crank_http_serve_what_ what, crank_function_ *handler, con
         server->site = *site;
         err = serve(server, &what);
     }
-    free(server);
+    crank_release(server);
     crank_kept_call_free_(call);
     return err;
 }

@@ -15,8 +15,9 @@
 #include <crank/http.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "http/memory.h"
 
 enum { PORT_MAX = 65535, NAME_MAX_BYTES = 253, LABEL_MAX = 63, PLAIN_PORT = 80, SECURE_PORT = 443 };
 /* A message shows so much of a refused text, and of what begins at the refused place. */
@@ -314,7 +315,7 @@ static int put_together(const parts *p, cr_http_url *ret_url)
 {
     enum { BETWEEN = 32 };
     size_t room = 3 * strlen(p->text) + BETWEEN;
-    cr_http_url url = { .text = malloc(room), .address = malloc(p->host.size + BETWEEN) };
+    cr_http_url url = { .text = crank_alloc(room), .address = crank_alloc(p->host.size + BETWEEN) };
     if (!url.text || !url.address) {
         cr_http_url_free(&url);
         return crank_fail(ENOMEM, "out of memory for a URL");
@@ -372,7 +373,7 @@ static size_t kept_of(const cr_http_url *base, const char *location)
 int cr_http_url_resolve(const cr_http_url *base, const char *location, cr_http_url *ret_url)
 {
     size_t kept = kept_of(base, location);
-    char *whole = malloc(kept + 3 * strlen(location) + 1);
+    char *whole = crank_alloc(kept + 3 * strlen(location) + 1);
     if (!whole)
         return crank_fail(ENOMEM, "out of memory for a URL");
     char *to = whole + kept;
@@ -385,7 +386,7 @@ int cr_http_url_resolve(const cr_http_url *base, const char *location, cr_http_u
     }
     *to = '\0';
     int err = cr_http_url_parse(whole, ret_url);
-    free(whole);
+    crank_release(whole);
     return err;
 }
 
@@ -396,8 +397,8 @@ bool cr_http_url_same_origin(const cr_http_url *a, const cr_http_url *b)
 
 void cr_http_url_free(cr_http_url *url)
 {
-    free(url->text);
-    free(url->address);
+    crank_release(url->text);
+    crank_release(url->address);
     *url = (cr_http_url){ 0 };
 }
 

@@ -36,7 +36,7 @@ TEST_EACH_BACKEND(checkpoint, of_the_client_delivers_a_pending_cancellation_and_
 {
     static const char *const answers[] = { OK("0", ""), NULL };
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
-        script *s = script_start(answers);
+        AUTO_SCRIPT script *s = script_start(answers);
         unsigned turns = 0;
         EXPECT_EQ(rows[i].call(s), 200);
         crank_cancel(crank_self());

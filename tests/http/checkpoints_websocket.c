@@ -97,7 +97,7 @@ TEST_EACH_BACKEND(checkpoint, of_a_websocket_delivers_a_pending_cancellation_and
     room r = { .request = NULL };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     snprintf(r.url, sizeof r.url, "ws://%s/echo", crank_listener_address(l, 0));
-    crank_task *server = crank_spawn(serve, l, &r);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &r);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     webs_send(s, "POST /wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
     while (!r.request)
@@ -110,6 +110,5 @@ TEST_EACH_BACKEND(checkpoint, of_a_websocket_delivers_a_pending_cancellation_and
         crank_try(try_row(&rows[i], &r));
     }
     EXPECT_EQ(crank_websocket_close(r.socket, 1000, NULL), -ECONNABORTED);
-    crank_try(crank_listener_stop(l, 0));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 0);
 }

@@ -4,7 +4,8 @@
 
 TEST_EACH_BACKEND(http_client, gets_status_fields_and_body)
 {
-    script *s = SCRIPT("HTTP/1.1 404 Not There\r\nContent-Length: 5\r\nX-Two: a\r\nx-two:  b \r\n\r\nhello");
+    AUTO_SCRIPT script *s =
+        SCRIPT("HTTP/1.1 404 Not There\r\nContent-Length: 5\r\nX-Two: a\r\nx-two:  b \r\n\r\nhello");
     ANSWER(r, crank_http_get(script_url(s, "/a%20b?x=1#y")));
     EXPECT_EQ(r->status, 404);
     EXPECT_STR(r->reason, "Not There");
@@ -33,7 +34,7 @@ TEST_EACH_BACKEND(http_client, gets_status_fields_and_body)
 TEST_EACH_BACKEND(http_client, sends_a_body_with_its_type_and_headers_that_the_caller_gives)
 {
     static const char *const headers[] = { "X-Key:  v ", "user-agent: mine", "Host: other", NULL };
-    script *s = SCRIPT(OK("2", "ok"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("2", "ok"));
     ANSWER(r, crank_http_post(script_url(s, ""), "text/plain", "some", 4));
     EXPECT_STR(r->body, "ok");
     EXPECT_EQ(crank_http_ok(r), 0);
@@ -83,7 +84,7 @@ TEST_EACH_BACKEND(http_client, reads_a_body_by_length_in_chunks_and_to_the_end)
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_HTTP_CLIENT crank_http_client *client = crank_http_client_new(0, 0);
         crank_http_call call = { .method = rows[i].method, .client = client };
-        script *s = SCRIPT(rows[i].answer, OK("1", "z"));
+        AUTO_SCRIPT script *s = SCRIPT(rows[i].answer, OK("1", "z"));
         ANSWER(r, crank_http_fetch(&call, script_url(s, "/")));
         call.method = NULL;
         ANSWER(next, crank_http_fetch(&call, script_url(s, "/")));
@@ -116,7 +117,7 @@ TEST_EACH_BACKEND(http_client, says_how_an_answer_is_broken)
         { "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nabc" RESET, ECONNRESET, "" },
     };
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
-        script *s = SCRIPT(rows[i].answer);
+        AUTO_SCRIPT script *s = SCRIPT(rows[i].answer);
         FAILS(rows[i].error, rows[i].says, crank_http_get(script_url(s, "/")));
         EXPECT_EQ(s->connections, 1);
         crank_try(script_stop(s));
@@ -126,7 +127,7 @@ TEST_EACH_BACKEND(http_client, says_how_an_answer_is_broken)
 
 TEST_EACH_BACKEND(http_client, sends_a_get_once_more_where_a_kept_connection_has_ended)
 {
-    script *s = SCRIPT(OK("1", "a"), CLOSE, OK("1", "b"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("1", "a"), CLOSE, OK("1", "b"));
     ANSWER(first, crank_http_get(script_url(s, "/")));
     ANSWER(r, crank_http_get(script_url(s, "/"))); /* the server reads it, and ends the connection */
     EXPECT_STR(r->body, "b");
@@ -145,7 +146,7 @@ TEST_EACH_BACKEND(http_client, sends_a_get_once_more_where_a_kept_connection_has
 /* The end has come before the connection is taken: a POST is seen to need another. */
 TEST_EACH_BACKEND(http_client, posts_on_a_connection_that_is_known_to_live)
 {
-    script *s = SCRIPT(OK("1", "a") CLOSE, OK("1", "b"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("1", "a") CLOSE, OK("1", "b"));
     ANSWER(first, crank_http_get(script_url(s, "/")));
     crank_try(crank_sleep(0.01));
     EXPECT_EQ(s->ended, 1);
@@ -173,7 +174,7 @@ TEST_EACH_BACKEND(http_client, sends_a_stream_to_its_end_in_chunks)
     CRANK_AUTO_STREAM crank_stream *from = NULL;
     CRANK_AUTO_STREAM crank_stream *to = NULL;
     crank_try(crank_socket_pair(&from, &to));
-    script *s = SCRIPT(OK("1", "a"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("1", "a"));
     crank_task *writer = crank_spawn(write_all, to, "one\r\n", 0);
     crank_http_call call = { .from = from, .type = "text/plain" };
     ANSWER(r, crank_http_fetch(&call, script_url(s, "/")));
@@ -191,7 +192,7 @@ TEST_EACH_BACKEND(http_client, fails_as_the_stream_fails_that_it_sends)
     CRANK_AUTO_STREAM crank_stream *from = NULL;
     CRANK_AUTO_STREAM crank_stream *to = NULL;
     crank_try(crank_socket_pair(&from, &to));
-    script *s = SCRIPT(OK("1", "a"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("1", "a"));
     crank_abort(from);
     FAILS(ECONNABORTED, "abort", crank_http_fetch(&(crank_http_call){ .from = from }, script_url(s, "/")));
     return script_stop(s);
@@ -211,7 +212,8 @@ TEST_EACH_BACKEND(http_client, reads_an_answer_that_comes_before_the_body_is_sen
     static char large[4 << 20];
     char url[100];
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
-    crank_task *server = crank_spawn(serve_refusals, listener);
+    CRANK_GROUP(serving);
+    crank_group_spawn(&serving, serve_refusals, listener);
     snprintf(url, sizeof url, "http://%s/", crank_listener_address(listener, 0));
     ANSWER(r, crank_http_post(url, NULL, large, sizeof large));
     EXPECT_EQ(r->status, 413);
@@ -219,14 +221,15 @@ TEST_EACH_BACKEND(http_client, reads_an_answer_that_comes_before_the_body_is_sen
     ANSWER(next, crank_http_get(url));
     EXPECT(!next->reused);
     crank_listener_stop(listener, 0);
-    return (int)crank_await(server);
+    return crank_group_wait(&serving);
 }
 
 TEST_EACH_BACKEND(http_client, opens_an_answer_and_streams_its_body)
 {
     char piece[10];
-    script *s = SCRIPT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc" CLOSE, OK("1", "a"));
+    AUTO_SCRIPT script *s =
+        SCRIPT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc" CLOSE, OK("1", "a"));
     {
         ANSWER(r, crank_http_open(NULL, script_url(s, "/")));
         EXPECT(!r->body);

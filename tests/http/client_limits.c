@@ -21,7 +21,8 @@ TEST_EACH_BACKEND(http_client, takes_a_large_head_and_refuses_a_larger_one)
     static char many[21 * 30 + 100];
     for (int i = 0; i < 21; i++)
         strcat(many, "HTTP/1.1 102 Wait\r\n\r\n");
-    script *s = SCRIPT(head_with(200 * 1024, 0), head_with(1, 250), head_with(300 * 1024, 0), head_with(1, 260), many);
+    AUTO_SCRIPT script *s =
+        SCRIPT(head_with(200 * 1024, 0), head_with(1, 250), head_with(300 * 1024, 0), head_with(1, 260), many);
     ANSWER(large, crank_http_get(s->url));
     EXPECT_EQ(strlen(crank_http_header(large, "a")), 200 * 1024);
     ANSWER(fields, crank_http_get(s->url));
@@ -35,7 +36,7 @@ TEST_EACH_BACKEND(http_client, takes_a_large_head_and_refuses_a_larger_one)
 TEST_EACH_BACKEND(http_client, refuses_a_body_beyond_the_limit)
 {
     crank_http_call call = { .limit = 4 };
-    script *s = SCRIPT(OK("4", "abcd"), OK("5", "abcde"), "HTTP/1.1 200 OK\r\n\r\nabcd" CLOSE,
+    AUTO_SCRIPT script *s = SCRIPT(OK("4", "abcd"), OK("5", "abcde"), "HTTP/1.1 200 OK\r\n\r\nabcd" CLOSE,
         "HTTP/1.1 200 OK\r\n\r\nabcde" CLOSE,
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", OK("99999999999999", ""));
     for (int i = 0; i < 6; i++) {
@@ -151,7 +152,7 @@ TEST_EACH_BACKEND(http_client, keeps_its_own_connections_apart)
 {
     CRANK_AUTO_HTTP_CLIENT crank_http_client *client = crank_http_client_new(1, 0);
     crank_http_call call = { .client = client };
-    script *s = SCRIPT(OK("1", "a"));
+    AUTO_SCRIPT script *s = SCRIPT(OK("1", "a"));
     for (int i = 0; i < 2; i++) {
         ANSWER(shared, crank_http_get(s->url));
         ANSWER(own, crank_http_fetch(&call, s->url));
@@ -181,7 +182,7 @@ TEST_SIM(http_client, resets_its_connection_when_it_is_cancelled)
         "HTTP/1.1 302 Go\r\nLocation: /\r\nContent-Length: 9\r\n\r\nx" };
     for (size_t i = 0; i < CRANK_COUNT(answers); i++) {
         for (double after = 0; after < 3; after++) {
-            script *s = SCRIPT(answers[i], OK("1", "a"));
+            AUTO_SCRIPT script *s = SCRIPT(answers[i], OK("1", "a"));
             crank_task *task = crank_spawn(get_whole, (const char *)s->url);
             crank_try(crank_sleep(after * 1e-6));
             crank_cancel(task);

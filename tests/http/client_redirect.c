@@ -27,7 +27,7 @@ TEST_EACH_BACKEND(http_redirect, asks_again_as_the_status_says)
         bool is_read = is_head || strcmp(rows[i].method, "GET") == 0;
         snprintf(answer, sizeof answer, "HTTP/1.1 %s Go\r\nLocation: %s\r\nContent-Length: %s", rows[i].status,
             rows[i].location, is_head ? "0\r\n\r\n" : "4\r\n\r\ngone");
-        script *s = SCRIPT(answer, is_head ? "HTTP/1.1 200 OK\r\n\r\n" : OK("1", "z"));
+        AUTO_SCRIPT script *s = SCRIPT(answer, is_head ? "HTTP/1.1 200 OK\r\n\r\n" : OK("1", "z"));
         crank_http_call call = {
             .method = rows[i].method, .type = "a/b", .body = is_read ? NULL : "body", .size = is_read ? 0 : 4
         };
@@ -49,8 +49,8 @@ TEST_EACH_BACKEND(http_redirect, leaves_credentials_at_their_origin)
     static const char *const headers[] = { "Authorization: secret", "Cookie: secret", "X-Other: shown", NULL };
     crank_http_call call = { .headers = headers };
     char there[200], back[200];
-    script *other = SCRIPT(there);
-    script *s = SCRIPT(TO("302", "/here"), back, OK("1", "z"));
+    AUTO_SCRIPT script *other = SCRIPT(there);
+    AUTO_SCRIPT script *s = SCRIPT(TO("302", "/here"), back, OK("1", "z"));
     snprintf(back, sizeof back, TO("302", "%s/there"), other->url);
     snprintf(there, sizeof there, TO("302", "%s/again"), s->url);
     ANSWER(r, crank_http_fetch(&call, script_url(s, "/")));
@@ -67,7 +67,7 @@ TEST_EACH_BACKEND(http_redirect, leaves_credentials_at_their_origin)
 TEST_EACH_BACKEND(http_redirect, ends_in_a_sentence_where_it_leads_nowhere)
 {
     static char ring[] = TO("301", "/ring");
-    script *s = SCRIPT(ring);
+    AUTO_SCRIPT script *s = SCRIPT(ring);
     FAILS(ELOOP, "more than 10 redirects, the last from http://", crank_http_get(script_url(s, "/")));
     EXPECT_EQ(s->requests, 11);
     FAILS(ELOOP, "more than 2 redirects", crank_http_fetch(&(crank_http_call){ .redirects = 2 }, s->url));
@@ -90,7 +90,7 @@ TEST_EACH_BACKEND(http_redirect, that_wants_a_stream_once_more_is_refused)
     CRANK_AUTO_STREAM crank_stream *from = NULL;
     CRANK_AUTO_STREAM crank_stream *to = NULL;
     crank_try(crank_socket_pair(&from, &to));
-    script *s = SCRIPT(TO("307", "/other"));
+    AUTO_SCRIPT script *s = SCRIPT(TO("307", "/other"));
     crank_try(crank_write(to, "body", 4));
     crank_try(crank_write_eof(to));
     FAILS(ENOTSUP, "the body is asked for once more", crank_http_fetch(&(crank_http_call){ .from = from }, s->url));

@@ -84,14 +84,14 @@ static int with_files(int (*test)(crank_stream *s))
 {
     make_files();
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         crank_try(test(s));
     }
     crank_try(crank_listener_stop(l, 1));
     remove_files();
-    return (int)crank_await(server);
+    return webs_await(&server);
 }
 
 /* A request with further lines, each with its CRLF. */
@@ -361,6 +361,7 @@ static int try_change(crank_stream *s, off_t size)
     static webs_answer a;
     webs_send(s, "GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
     webs_read_head(s, &a);
+    EXPECT_EQ(a.status, 200);
     EXPECT_EQ(strtol(webs_field(&a, "Content-Length"), NULL, 10), LARGE);
     EXPECT_EQ(truncate(in_folder("large.bin"), size), 0);
     return 0;

@@ -50,13 +50,12 @@ static int serve(crank_listener *l) { return crank_http_serve(l, site); }
 static int with_server(int (*test)(crank_stream *s, crank_listener *l))
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         crank_try(test(s, l));
     }
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- Forms ---- */

@@ -62,11 +62,11 @@ static int try_going(course *c, const crank_http_options *options, const char *r
 {
     *c = (course){ .stays = c->stays };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, c, options);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, c, options);
     test_capture();
     crank_try(go_away(l, request, way));
     crank_try(crank_listener_stop(l, 100));
-    int err = (int)crank_await(server);
+    int err = webs_await(&server);
     EXPECT_STR(test_captured(), "");
     EXPECT_EQ(c->begun, 1);
     return err;
@@ -107,7 +107,7 @@ TEST_SIM(request, behind_one_that_waits_is_served_after_it)
     course c = { .begun = 0 };
     static webs_answer a;
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, &c, NULL);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &c, NULL);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     webs_send(s, get);
     crank_try(crank_sleep(1));
@@ -116,8 +116,7 @@ TEST_SIM(request, behind_one_that_waits_is_served_after_it)
     EXPECT_STR(a.body, "late");
     webs_read(s, &a, true);
     EXPECT_STR(a.body, "x");
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* The client ends its half behind the last request, as nc does: what is unread says that it has not gone. */
@@ -137,11 +136,10 @@ TEST_EACH_BACKEND(request, that_streams_its_answer_goes_on_while_another_is_unre
 {
     course c = { .begun = 0 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, &c, NULL);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &c, NULL);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     crank_try(try_last_requests(s));
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- Servers that stop ---- */
@@ -149,7 +147,7 @@ TEST_EACH_BACKEND(request, that_streams_its_answer_goes_on_while_another_is_unre
 static int try_stop(double grace, course *c, webs_answer *a, double *ret_seconds)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, c, NULL);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, c, NULL);
     CRANK_AUTO_STREAM crank_stream *idle = webs_connect(l);
     CRANK_AUTO_STREAM crank_stream *fresh = webs_connect(l);
     CRANK_AUTO_STREAM crank_stream *busy = webs_connect(l);
@@ -165,7 +163,7 @@ static int try_stop(double grace, course *c, webs_answer *a, double *ret_seconds
         webs_read(busy, a, true);
     else
         webs_expect_end(busy);
-    int err = (int)crank_await(server);
+    int err = webs_await(&server);
     *ret_seconds = crank_time() - begun;
     return err;
 }
@@ -188,14 +186,14 @@ TEST_EACH_BACKEND(server, that_is_cancelled_cancels_its_requests)
 {
     course c = { .begun = 0 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, &c, NULL);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &c, NULL);
     CRANK_AUTO_STREAM crank_stream *idle = webs_connect(l);
     CRANK_AUTO_STREAM crank_stream *busy = webs_connect(l);
     EXPECT_EQ(webs_get(idle, "/quick")->status, 200);
     webs_send(busy, post);
     crank_try(crank_sleep(0.01));
     crank_cancel(server);
-    EXPECT_EQ(crank_await(server), -ECANCELED);
+    EXPECT_EQ(webs_await(&server), -ECANCELED);
     EXPECT_EQ(c.cancelled, 1);
     webs_expect_end(busy);
     return 0;
@@ -207,15 +205,16 @@ TEST_SIM(log, has_a_line_for_each_request_escaped)
 {
     course c = { .begun = 0 };
     char line[200];
-    crank_stream *reader, *writer;
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
+    CRANK_AUTO_STREAM crank_stream *writer = NULL;
     crank_try(crank_pipe(&reader, &writer));
     const crank_http_options options = { .log = writer };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, &c, &options);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &c, &options);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     EXPECT_EQ(webs_get(s, "/quick?\"x\\")->status, 200);
     crank_try(crank_read_line(reader, line, sizeof line));
-    EXPECT_STR(line, "127.0.0.1 - - [01/Dec/2025:00:00:01 +0000] \"GET /quick?\\x22x\\x5c HTTP/1.1\" 200 1 0\n");
+    EXPECT_STR(line, "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET /quick?\\x22x\\x5c HTTP/1.1\" 200 1 0\n");
     crank_try(go_away(l, get, RESET));
     crank_try(crank_read_line(reader, line, sizeof line));
     EXPECT_CONTAINS(line, "\"GET / HTTP/1.1\" 499 0 ");
@@ -223,9 +222,9 @@ TEST_SIM(log, has_a_line_for_each_request_escaped)
     crank_try(crank_read_line(reader, line, sizeof line));
     EXPECT_CONTAINS(line, "\"- - HTTP/1.1\" 400 ");
     crank_try(crank_listener_stop(l, 1));
-    crank_try(crank_await(server));
-    crank_try(crank_close(writer));
-    return crank_close(reader);
+    crank_try(webs_await(&server));
+    crank_try(crank_finish(writer));
+    return crank_finish(reader);
 }
 
 /* ---- Bytes of chance ---- */
@@ -265,9 +264,9 @@ TEST_SEEDS(server, survives_what_clients_send_by_chance, 100)
         "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n", "0\r\n\r\n", "Content-Length: 10\r\n\r\n",
         "Expect: 100-continue\r\n", "\r\n", "0123456789", "\x80\n" };
     CRANK_AUTO_STREAM crank_stream *near = NULL;
-    crank_stream *far = NULL;
+    CRANK_AUTO_STREAM crank_stream *far = NULL;
     crank_try(crank_socket_pair(&near, &far));
-    crank_task *server = crank_spawn(serve_echo, far);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_echo, far);
     crank_task *reader = crank_spawn(read_away, near);
     uint64_t state = seed;
     int err = 0;
@@ -286,9 +285,9 @@ TEST_SEEDS(server, survives_what_clients_send_by_chance, 100)
     EXPECT(err == 0 || err == -EPIPE || err == -ECONNRESET);
     if (next(&state) % 4 == 0)
         crank_cancel(server);
-    err = (int)crank_await(server);
+    err = webs_await(&server);
     EXPECT(err == 0 || err == -ECANCELED);
-    crank_try(crank_close(far));
+    crank_try(crank_finish(far));
     EXPECT_EQ(crank_await(reader), 0);
     EXPECT_STR(test_captured(), "");
     return 0;
@@ -341,7 +340,7 @@ TEST_EACH_BACKEND(handler, that_is_cancelled_is_told_by_every_call_that_may_wait
 {
     size_t tried = 0;
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_cancelling, l, &tried);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_cancelling, l, &tried);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         char target[80];
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
@@ -350,8 +349,7 @@ TEST_EACH_BACKEND(handler, that_is_cancelled_is_told_by_every_call_that_may_wait
         crank_try(crank_sleep(0.001));
     }
     EXPECT_EQ(tried, CRANK_COUNT(rows));
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- What meets in one turn ---- */
@@ -389,12 +387,12 @@ TEST_EXPLORED(request, ends_once_whatever_comes_first, 200)
 {
     course c = { .begun = 0 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_soon, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_soon, l, &c);
     crank_task *stopper = crank_spawn(stop_soon, l);
     int gone = go_soon(l);
     EXPECT(gone == 0 || gone == -ECONNRESET || gone == -ECONNREFUSED || gone == -EPIPE);
     EXPECT_EQ(crank_await(stopper), 0);
-    EXPECT_EQ(crank_await(server), 0);
+    EXPECT_EQ(webs_await(&server), 0);
     EXPECT_EQ(c.begun, c.ended);
     return 0;
 }

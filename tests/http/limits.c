@@ -42,13 +42,12 @@ static int serve(crank_listener *l, const crank_http_options *options)
 static int with_options(const crank_http_options *options, int (*test)(crank_stream *s, crank_listener *l))
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l, options);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, options);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         crank_try(test(s, l));
     }
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- Time ---- */
@@ -283,14 +282,14 @@ static const char *peer_of(const char *proxies, const char *fields)
     static char shown[WEBS_BODY_MAX + 16];
     char request[400];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_peers, l, proxies);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_peers, l, proxies);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n", fields);
         snprintf(shown, sizeof shown, "%s", webs_ask(s, request)->body);
     }
     EXPECT_EQ(crank_listener_stop(l, 1), 0);
-    EXPECT_EQ(crank_await(server), 0);
+    EXPECT_EQ(webs_await(&server), 0);
     return shown;
 }
 TEST_SIM(proxies, that_are_named_are_believed_and_no_others)

@@ -110,7 +110,7 @@ static inline int script_serve(script *s)
     return err;
 }
 
-/* Begin to serve; the caller ends it with script_stop. */
+/* Begin to serve; the caller ends it with script_stop, or by AUTO_SCRIPT. */
 static inline void script_begin(script *s, const char *const *answers)
 {
     memset(s, 0, sizeof *s);
@@ -133,9 +133,17 @@ static inline script *script_start(const char *const *answers)
 static inline int script_stop(script *s)
 {
     crank_listener_stop(s->listener, 0);
-    int err = (int)crank_await(s->server);
+    int err = (int)crank_shield(crank_await(s->server));
     crank_try(crank_listener_close(s->listener));
+    s->listener = NULL;
     return err;
+}
+/* One that a test leaves behind when it fails ends with its block. */
+#define AUTO_SCRIPT CRANK_CLEANUP_(script_drop)
+static inline void script_drop(script **s)
+{
+    if ((*s)->listener)
+        (void)script_stop(*s);
 }
 
 /* A URL of the script's, in one of four places that are used in turn. */

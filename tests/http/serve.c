@@ -126,13 +126,12 @@ static int serve(crank_listener *l) { return crank_http_serve(l, site); }
 static int with_server(int (*test)(crank_stream *s, crank_listener *l))
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         crank_try(test(s, l));
     }
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 static int try_answers(crank_stream *s, crank_listener *l)
@@ -353,7 +352,7 @@ TEST_SIM(handler, that_fails_is_told_of_to_on_failure)
 {
     failures f = { .count = 0 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_noting, l, &f);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_noting, l, &f);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     test_capture();
     EXPECT_EQ(webs_get(s, "/fail/before")->status, 500);
@@ -367,8 +366,7 @@ TEST_SIM(handler, that_fails_is_told_of_to_on_failure)
     EXPECT_EQ(f.count, 2);
     EXPECT_EQ(f.error, -ENODATA);
     EXPECT_STR(f.text, "GET /stream: the answer to GET /stream ended 1 bytes before its Content-Length");
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- Events ---- */
@@ -403,14 +401,13 @@ static int serve_silence(crank_listener *l) { return crank_http_serve(l, be_sile
 TEST_SIM(events, are_kept_alive_by_comments)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_silence, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_silence, l);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     double begun = crank_time();
     const webs_answer *a = webs_get(s, "/");
     EXPECT_STR(a->body, "id: 7\ndata: x\n\n:\n\n:\n\n");
     EXPECT_NEAR(crank_time() - begun, 40, 0.01);
-    crank_try(crank_listener_stop(l, 1));
-    return (int)crank_await(server);
+    return webs_stop(l, &server, 1);
 }
 
 /* ---- One write each ---- */
@@ -477,11 +474,11 @@ TEST_EACH_BACKEND(server, of_one_stream_serves_any)
     CRANK_AUTO_STREAM crank_stream *near = NULL;
     CRANK_AUTO_STREAM crank_stream *far = NULL;
     crank_try(crank_socket_pair(&near, &far));
-    crank_task *server = crank_spawn(serve_on, far);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_on, far);
     EXPECT_STR(webs_get(near, "/hello")->body, "Hello, world!\n");
     EXPECT_STR(webs_get(near, "/stream?size=3")->body, "012");
     crank_try(crank_write_eof(near));
-    return (int)crank_await(server);
+    return webs_await(&server);
 }
 
 TEST(escape, leaves_nothing_that_html_would_take)

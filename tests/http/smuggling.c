@@ -77,13 +77,13 @@ static int try_row(const char *name, const char *expected, const char *bytes, si
 {
     char verdict[400];
     CRANK_AUTO_STREAM crank_stream *near = NULL;
-    crank_stream *far = NULL;
+    CRANK_AUTO_STREAM crank_stream *far = NULL;
     crank_try(crank_socket_pair(&near, &far));
-    crank_task *server = crank_spawn(serve, far);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, far);
     crank_try(crank_write(near, bytes, size));
     crank_try(crank_write_eof(near));
-    EXPECT_EQ(crank_await(server), 0);
-    crank_try(crank_close(far));
+    EXPECT_EQ(webs_await(&server), 0);
+    crank_try(crank_finish(far));
     read_verdict(near, verdict, sizeof verdict);
     if (strcmp(verdict, expected) != 0)
         test_fail(__FILE__, __LINE__, "%s: \"%s\", expected \"%s\"", name, verdict, expected);

@@ -29,11 +29,7 @@ static inline int socket_echo(crank_http_request *request)
 static inline int socket_serve(crank_listener *l) { return crank_http_serve(l, socket_echo); }
 
 /* The server ends; nothing of it was reported. */
-static inline int socket_stop(crank_listener *l, crank_task *server)
-{
-    crank_try(crank_listener_stop(l, 10));
-    return (int)crank_await(server);
-}
+static inline int socket_stop(crank_listener *l, crank_task **server) { return webs_stop(l, server, 10); }
 
 /* ---- A client by hand ---- */
 

@@ -33,6 +33,26 @@ static inline crank_listener *webs_listen(void)
     return l;
 }
 
+/* A server that a test leaves behind when it fails ends with its block: declared behind the listener. */
+#define AUTO_SERVER CRANK_CLEANUP_(webs_drop_server)
+static inline int webs_await(crank_task **server)
+{
+    crank_task *task = *server;
+    *server = NULL;
+    return (int)crank_await(task);
+}
+static inline void webs_drop_server(crank_task **server)
+{
+    crank_cancel(*server);
+    if (*server)
+        (void)crank_shield(webs_await(server));
+}
+static inline int webs_stop(crank_listener *l, crank_task **server, double grace)
+{
+    crank_try(crank_listener_stop(l, grace));
+    return webs_await(server);
+}
+
 /* The value of a field of an answer's head, in one of four places; NULL: there is none. */
 static inline const char *webs_field(const webs_answer *a, const char *name)
 {

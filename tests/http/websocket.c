@@ -8,7 +8,7 @@ TEST_EACH_BACKEND(websocket, is_agreed_on_as_the_standard_says)
 {
     webs_answer a;
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     webs_send(s, SOCKET_HEAD "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
     webs_read_head(s, &a);
@@ -24,7 +24,7 @@ TEST_EACH_BACKEND(websocket, is_agreed_on_as_the_standard_says)
     socket_expect(s, "x:1000");
     webs_expect_end(s);
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 #define GET "GET / HTTP/1.1\r\nHost: a.org:80\r\n"
@@ -66,12 +66,12 @@ TEST_SIM(websocket, handshake_that_is_none_is_answered_with_what_it_lacks)
     static const char *const good[] = { GET UPGRADE VERSION KEY,
         GET "Upgrade: h2c, websocket\r\nConnection: keep-alive\r\nConnection: Upgrade\r\n" VERSION KEY };
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("0.0.0.0:0"));
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     test_capture();
     crank_try(try_handshakes(l, upgrades, CRANK_COUNT(upgrades), 426));
     crank_try(try_handshakes(l, bad, CRANK_COUNT(bad), 400));
     crank_try(try_handshakes(l, good, CRANK_COUNT(good), 101));
-    crank_try(socket_stop(l, server));
+    crank_try(socket_stop(l, &server));
     EXPECT_STR(test_captured(), ""); /* what is the client's failure is not reported */
     return 0;
 }
@@ -86,13 +86,13 @@ static int try_origins(const char *origins, const char *const *rows, size_t n, i
     char *heads = test_memory(n * 500);
     const char **requests = test_memory(n * sizeof *requests);
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_origins, l, origins);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_origins, l, origins);
     for (size_t i = 0; i < n; i++) {
         requests[i] = heads + i * 500;
         snprintf(heads + i * 500, 500, "GET / HTTP/1.1\r\n%s" UPGRADE VERSION KEY, rows[i]);
     }
     crank_try(try_handshakes(l, requests, n, status));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 TEST_SIM(websocket, is_refused_to_the_pages_of_other_sites)
@@ -137,7 +137,7 @@ TEST_SIM(websocket, protocol_is_the_servers_first_that_the_client_has_asked_for)
         { "Sec-WebSocket-Protocol: Chat.v1, chat.v11\r\n", "t:<>" },
     };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_protocols, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_protocols, l);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         webs_answer a;
@@ -153,7 +153,7 @@ TEST_SIM(websocket, protocol_is_the_servers_first_that_the_client_has_asked_for)
         socket_expect(s, "x:1000");
         socket_send(s, "x:1000");
     }
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- Ends ---- */
@@ -200,7 +200,7 @@ TEST_EACH_BACKEND(websocket, ends_as_the_peer_ends_it)
     };
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     test_capture();
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
@@ -217,7 +217,7 @@ TEST_EACH_BACKEND(websocket, ends_as_the_peer_ends_it)
         webs_expect_end(s);
         EXPECT_EQ(c.read, -ECONNRESET);
     }
-    crank_try(socket_stop(l, server));
+    crank_try(socket_stop(l, &server));
     EXPECT_STR(test_captured(), "");
     return 0;
 }
@@ -226,7 +226,7 @@ TEST_EACH_BACKEND(websocket, of_a_server_that_stops_is_told_1001)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_listener_stop(l, 100));
     socket_expect(s, "x:1001");
@@ -235,14 +235,14 @@ TEST_EACH_BACKEND(websocket, of_a_server_that_stops_is_told_1001)
     EXPECT_EQ(c.read, 0);
     EXPECT_EQ(c.code, 1001);
     crank_try(crank_finish(s));
-    return (int)crank_await(server);
+    return webs_await(&server);
 }
 
 TEST_SIM(websocket, of_a_server_that_stops_waits_five_seconds_for_its_peer)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_sleep(1));
     double begun = crank_time();
@@ -251,7 +251,7 @@ TEST_SIM(websocket, of_a_server_that_stops_waits_five_seconds_for_its_peer)
     webs_expect_end(s);
     EXPECT_EQ(c.read, -ETIMEDOUT);
     EXPECT_NEAR(c.ended_at - begun, 5, 1e-3);
-    return (int)crank_await(server);
+    return webs_await(&server);
 }
 
 /* ---- Aborts ---- */
@@ -260,7 +260,7 @@ TEST_EACH_BACKEND(websocket, abort_ends_its_calls_and_its_code_reaches_a_peer_th
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     socket_send(s, "p:1");
     socket_expect(s, "o:1"); /* the handler reads */
@@ -273,7 +273,7 @@ TEST_EACH_BACKEND(websocket, abort_ends_its_calls_and_its_code_reaches_a_peer_th
     webs_expect_end(s);
     EXPECT_EQ(c.read, -ECONNABORTED);
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* Nothing follows the abort, and a peer that does not read is reset when the server has waited 2 s for it. */
@@ -292,7 +292,7 @@ TEST_SIM(websocket, abort_wakes_a_writer_and_resets_a_peer_that_does_not_read)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_sleep(0.1));
     crank_task *writer = crank_spawn(write_on, &c);
@@ -306,7 +306,7 @@ TEST_SIM(websocket, abort_wakes_a_writer_and_resets_a_peer_that_does_not_read)
     crank_try(crank_sleep(3));
     EXPECT_EQ(c.read, -ECONNABORTED);
     webs_expect_reset(s);
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- Handlers ---- */
@@ -322,7 +322,7 @@ TEST_EACH_BACKEND(websocket, is_accepted_by_a_handler_that_has_waited)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_late, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_late, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     webs_answer a;
     size_t size;
@@ -335,7 +335,7 @@ TEST_EACH_BACKEND(websocket, is_accepted_by_a_handler_that_has_waited)
     socket_expect(s, "x:1000");
     EXPECT_EQ(c.read, 0);
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 static int end_somehow(crank_http_request *request)
@@ -364,7 +364,7 @@ TEST_EACH_BACKEND(websocket, is_closed_with_what_became_of_its_handler)
         const char *path, *close;
     } rows[] = { { "/left", "x:1000" }, { "/failed", "x:1011" }, { "/closed", "x:4001:*122" }, { "/read", "x:1001" } };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_ends, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_ends, l);
     test_capture();
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
@@ -377,7 +377,7 @@ TEST_EACH_BACKEND(websocket, is_closed_with_what_became_of_its_handler)
         if (strcmp(rows[i].path, "/read") == 0) {
             crank_try(crank_listener_stop(l, 0)); /* its handler is cancelled */
             socket_expect(s, "x:1001");
-            crank_try(crank_await(server));
+            crank_try(webs_await(&server));
             break;
         }
         const unsigned char *bytes;
@@ -422,7 +422,7 @@ TEST_EACH_BACKEND(websocket, loses_nothing_where_a_read_is_cancelled)
     char word[400];
     size_t size;
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_slices, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_slices, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     for (int i = 0; i < MESSAGES; i++) {
         snprintf(word, sizeof word, i < 50 ? "t:%02d" : "t+:%02d, c:%0*d", i, 297, 7);
@@ -440,7 +440,7 @@ TEST_EACH_BACKEND(websocket, loses_nothing_where_a_read_is_cancelled)
     webs_expect_end(s);
     EXPECT_EQ(c.read, 0);
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- Tasks that only write ---- */
@@ -463,7 +463,7 @@ static int serve_ticks(crank_listener *l) { return crank_http_serve(l, tell); }
 TEST_SIM(websocket, of_a_task_that_only_writes_is_drained_beside_it)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_ticks, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_ticks, l);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     test_capture();
     socket_expect(s, "t:tick");
@@ -471,7 +471,7 @@ TEST_SIM(websocket, of_a_task_that_only_writes_is_drained_beside_it)
     socket_expect(s, "o:1 t:tick t:tick");
     socket_send(s, "x");
     socket_expect(s, "x");
-    crank_try(socket_stop(l, server));
+    crank_try(socket_stop(l, &server));
     EXPECT_STR(test_captured(), "");
     return 0;
 }

@@ -145,17 +145,17 @@ static int play(const crank_listener *l, const char *number, const char *sent, c
 TEST_SIM(websocket, answers_frames_as_autobahn_expects_it)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++)
         crank_try(play(l, rows[i].number, rows[i].sent, rows[i].answer));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 TEST_SIM(websocket, takes_the_codes_of_a_close_that_the_standard_allows)
 {
     char sent[20];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     for (size_t i = 0; i < CRANK_COUNT(good_codes); i++) {
         snprintf(sent, sizeof sent, "x:%u", good_codes[i]);
         crank_try(play(l, "7.7", sent, sent));
@@ -164,7 +164,7 @@ TEST_SIM(websocket, takes_the_codes_of_a_close_that_the_standard_allows)
         snprintf(sent, sizeof sent, "x:%u", bad_codes[i]);
         crank_try(play(l, "7.9", sent, "x:1002"));
     }
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- Text ---- */
@@ -291,7 +291,7 @@ TEST(utf8, is_seen_to_be_none_at_its_first_wrong_byte_over_every_split)
 TEST_SIM(websocket, refuses_text_with_the_byte_that_is_wrong)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     for (size_t i = 0; i < CRANK_COUNT(texts); i++) {
         char bytes[6 + 64] = { (char)0x81, (char)(0x80 | 100) }; /* the mask is 0 */
         int wrong;
@@ -302,5 +302,5 @@ TEST_SIM(websocket, refuses_text_with_the_byte_that_is_wrong)
         crank_try(crank_write(s, bytes, 6 + (size_t)wrong + 1));
         socket_expect_at(texts[i], wrong, s, "x:1007");
     }
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }

@@ -56,7 +56,7 @@ TEST_EACH_BACKEND(websocket_client, talks_with_a_server)
     const char *reason;
     char expected[100];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l);
     crank_websocket *w = CONNECTED(crank_websocket_connect_with(&options, url_of(l, "/a%20b?c=d#e")));
     EXPECT_STR(crank_websocket_protocol(w), "b");
     EXPECT_EQ(crank_try(crank_websocket_read(w, &said)), 1);
@@ -71,7 +71,7 @@ TEST_EACH_BACKEND(websocket_client, talks_with_a_server)
     w = CONNECTED(crank_websocket_connect(url_of(l, "/")));
     EXPECT_STR(crank_websocket_protocol(w), "");
     EXPECT_EQ(crank_websocket_close(w, 1005, NULL), -EINVAL); /* and is closed all the same */
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- With a server by hand ---- */
@@ -149,13 +149,13 @@ TEST_SIM(websocket_client, takes_no_answer_that_is_no_handshake)
     };
     const crank_websocket_options options = { .protocols = "a bb" };
     hand h = { .listener = webs_listen() };
-    crank_task *server = crank_spawn(serve_hand, &h);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         h.answer = rows[i].answer;
         expect_failure(url_of(h.listener, "/"), &options, rows[i].error, rows[i].says);
     }
     crank_try(crank_listener_stop(h.listener, 0));
-    crank_try(crank_await(server));
+    crank_try(webs_await(&server));
     const char *url = url_of(h.listener, "/");
     crank_try(crank_close(h.listener));
     expect_failure(url, NULL, ECONNREFUSED, "Connection refused");
@@ -187,7 +187,7 @@ static int try_frames(const char *frames, size_t size, int read, int code)
 {
     hand h = { .listener = webs_listen(), .answer = SWITCH ACCEPT "\r\n", .frames = frames, .frames_size = size };
     crank_websocket_message said;
-    crank_task *server = crank_spawn(serve_hand, &h);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
     CRANK_AUTO_WEBSOCKET crank_websocket *w = CONNECTED(crank_websocket_connect(url_of(h.listener, "/")));
     EXPECT_EQ(crank_websocket_read(w, &said), read);
     if (read == 1) {
@@ -200,7 +200,7 @@ static int try_frames(const char *frames, size_t size, int read, int code)
     EXPECT(h.seen[1] & 0x80); /* masked */
     EXPECT_EQ(((h.seen[2] ^ h.seen[6]) & 0xff) << 8 | ((h.seen[3] ^ h.seen[7]) & 0xff), code);
     crank_try(crank_listener_stop(h.listener, 0));
-    crank_try(crank_await(server));
+    crank_try(webs_await(&server));
     return crank_close(h.listener);
 }
 
@@ -215,7 +215,7 @@ TEST_SIM(websocket_client, reads_what_comes_behind_the_answer_and_refuses_masks)
 TEST_SIM(websocket_client, masks_differ_and_are_chosen_by_the_seed)
 {
     hand h = { .listener = webs_listen(), .answer = SWITCH ACCEPT "\r\n" };
-    crank_task *server = crank_spawn(serve_hand, &h);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
     CRANK_AUTO_WEBSOCKET crank_websocket *w = CONNECTED(crank_websocket_connect(url_of(h.listener, "/")));
     crank_try(crank_websocket_write(w, CRANK_TEXT, "same", 4));
     EXPECT_EQ(crank_websocket_write_now(w, CRANK_TEXT, "same", 4), 0);
@@ -230,14 +230,14 @@ TEST_SIM(websocket_client, masks_differ_and_are_chosen_by_the_seed)
     }
     EXPECT(memcmp(h.seen + 2, h.seen + 12, 4) != 0);
     crank_try(crank_listener_stop(h.listener, 0));
-    crank_try(crank_await(server));
+    crank_try(webs_await(&server));
     return crank_close(h.listener);
 }
 
 TEST_SIM(websocket_client, waits_five_seconds_for_the_close_of_its_server)
 {
     hand h = { .listener = webs_listen(), .answer = SWITCH ACCEPT "\r\n", .stays = true };
-    crank_task *server = crank_spawn(serve_hand, &h);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
     crank_websocket *w = CONNECTED(crank_websocket_connect(url_of(h.listener, "/")));
     double begun = crank_time();
     EXPECT_EQ(crank_websocket_close(w, 1000, NULL), -ETIMEDOUT);
@@ -252,6 +252,6 @@ TEST_SIM(websocket_client, waits_five_seconds_for_the_close_of_its_server)
     EXPECT_EQ(crank_within(1, crank_websocket_close(w, 1000, NULL)), -ETIMEDOUT);
     EXPECT_NEAR(crank_time() - begun, 1, 0.01);
     crank_try(crank_listener_stop(h.listener, 0));
-    crank_try(crank_await(server));
+    crank_try(webs_await(&server));
     return crank_close(h.listener);
 }

@@ -30,13 +30,13 @@ static int try_size(const crank_websocket_options *options, const char *sent, co
 {
     course c = { .options = *options };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     socket_send(s, sent);
     socket_expect(s, answer);
     if (read == 0)
         socket_send(s, "x");
-    crank_try(socket_stop(l, server));
+    crank_try(socket_stop(l, &server));
     EXPECT_EQ(c.read, read);
     EXPECT_EQ(c.messages, read == 0);
     return 0;
@@ -66,7 +66,7 @@ TEST_SIM(websocket, refuses_a_frame_of_any_length_by_its_header)
         { { 0x82, 125 }, "x:1002" },                                /* without a mask */
     };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(socket_serve, l);
+    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
         static const char mask[4] = "";
         size_t extra = (rows[i].bytes[1] & 0x7f) == 127 ? 8 : (rows[i].bytes[1] & 0x7f) == 126 ? 2 : 0;
@@ -76,7 +76,7 @@ TEST_SIM(websocket, refuses_a_frame_of_any_length_by_its_header)
             crank_try(crank_write(s, mask, 4));
         socket_expect(s, rows[i].answer);
     }
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 TEST_SIM(websocket, refuses_a_message_of_more_than_1024_fragments)
@@ -99,7 +99,7 @@ TEST_SIM(websocket, is_pinged_after_20_seconds_and_ends_after_40)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     double begun = crank_time();
     socket_expect(s, "p");
@@ -114,14 +114,14 @@ TEST_SIM(websocket, is_pinged_after_20_seconds_and_ends_after_40)
     webs_expect_reset(s);
     EXPECT_NEAR(c.ended_at - begun, 95, 0.01);
     EXPECT_EQ(c.read, -ETIMEDOUT);
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 TEST_SIM(websocket, ping_is_as_often_as_its_options_say)
 {
     course c = { .options = { .ping = -1 } };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_sleep(1000));
     socket_send(s, "p:1");
@@ -134,7 +134,7 @@ TEST_SIM(websocket, ping_is_as_often_as_its_options_say)
     socket_expect(often, "p");
     EXPECT_NEAR(crank_time() - begun, 0.5, 0.01);
     crank_abort(often);
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* A handler that computes for a minute, and one that reads for a second at a time. */
@@ -159,7 +159,7 @@ TEST_SIM(websocket, silence_is_counted_while_it_is_read_in_slices_too_and_not_wh
 {
     course c = { .read = 0 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_late, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_late, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_sleep(50));
     socket_send(s, "t:meanwhile");
@@ -168,7 +168,7 @@ TEST_SIM(websocket, silence_is_counted_while_it_is_read_in_slices_too_and_not_wh
     webs_expect_reset(s);
     EXPECT_NEAR(crank_time() - begun, 20, 1.1);
     EXPECT_EQ(c.read, -ECONNABORTED);
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* ---- Writing ---- */
@@ -213,7 +213,7 @@ TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_betw
     crowd c = { .failed = 0 };
     size_t messages = 0, pongs = 0;
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_writers, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_writers, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     socket_send(s, "p:first");
     for (;;) {
@@ -238,7 +238,7 @@ TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_betw
     socket_expect(s, "x:1000");
     socket_send(s, "x:1000");
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* A member that does not read: 64 KiB, or one larger message, are taken and no more. */
@@ -247,7 +247,7 @@ TEST_EACH_BACKEND(websocket, write_now_takes_nothing_above_the_mark)
     static char bytes[300 * 1000];
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     socket_send(s, "p");
     socket_expect(s, "o");
@@ -274,7 +274,7 @@ TEST_EACH_BACKEND(websocket, write_now_takes_nothing_above_the_mark)
     socket_send(s, "x");
     socket_expect(s, "x");
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 static int write_large(course *c)
@@ -292,7 +292,7 @@ TEST_EACH_BACKEND(websocket, pong_and_close_leave_behind_a_write_that_waits)
     unsigned char header[10];
     static char piece[64 * 1024];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     socket_send(s, "p");
     socket_expect(s, "o");
@@ -313,7 +313,7 @@ TEST_EACH_BACKEND(websocket, pong_and_close_leave_behind_a_write_that_waits)
     webs_expect_end(s);
     EXPECT_EQ(crank_await(writer), 0);
     crank_try(crank_finish(s));
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }
 
 /* Of a peer that sends pings and reads nothing, what is unsent does not grow beyond the mark. */
@@ -321,7 +321,7 @@ TEST_SIM(websocket, that_is_flooded_with_pings_holds_few_answers)
 {
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    crank_task *server = crank_spawn(serve_course, l, &c);
+    AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     size_t size, sent = 0;
     unsigned char *pings = socket_frames(PINGS, &size);
@@ -335,5 +335,5 @@ TEST_SIM(websocket, that_is_flooded_with_pings_holds_few_answers)
     free(pings);
     EXPECT(most > 60 * 1024 && most <= 64 * 1024 + 127);
     crank_abort(s);
-    return socket_stop(l, server);
+    return socket_stop(l, &server);
 }

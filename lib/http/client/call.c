@@ -10,8 +10,9 @@
 #include <crank/error.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "http/memory.h"
 
 #define STALL_SECONDS 60.0
 static const size_t limit_default = (size_t)16 << 20;
@@ -22,7 +23,7 @@ static void free_transfer(cr_http_transfer *t)
     cr_http_link_reset(t);
     cr_http_response_clear(t);
     cr_http_url_free(&t->url);
-    free(t);
+    crank_release(t);
 }
 
 /* ---- One request ---- */
@@ -87,7 +88,7 @@ static int begin(cr_http_transfer *t, const char *url)
 
 static cr_http_transfer *new_transfer(const crank_http_call *call)
 {
-    cr_http_transfer *t = calloc(1, sizeof *t);
+    cr_http_transfer *t = cr_http_alloc_zero(sizeof *t);
     if (!t)
         errno = -crank_fail(ENOMEM, "out of memory for an HTTP request");
     else if (call)

@@ -18,8 +18,9 @@
 #include <crank/scope.h>
 #include <crank/sim.h>
 #include <crank/task.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "http/memory.h"
 
 enum { IDLE_MAX = 64 };
 #define IDLE_SECONDS 60.0
@@ -78,7 +79,7 @@ static crank_stream *unlink_kept(pool *p, kept *k)
     else
         p->newest = k->older;
     p->count--;
-    free(k);
+    crank_release(k);
     return stream;
 }
 
@@ -110,7 +111,7 @@ static int keep(pool *p)
     }
     close_until(p, CRANK_FOREVER);
     remove_pool(p);
-    free(p);
+    crank_release(p);
     return err;
 }
 
@@ -130,7 +131,7 @@ static pool *find_pool(crank_http_client *client)
  * it is cancelled. */
 static bool make_pool(crank_http_client *client, kept *first)
 {
-    pool *p = calloc(1, sizeof *p);
+    pool *p = cr_http_alloc_zero(sizeof *p);
     if (!p)
         return false;
     *p = (pool){ .next = client->pools,
@@ -140,7 +141,7 @@ static bool make_pool(crank_http_client *client, kept *first)
     link_kept(p, first);
     p->keeper = crank_spawn_eager(keep, p);
     if (!p->keeper) {
-        free(p);
+        crank_release(p);
         return false;
     }
     client->pools = p;
@@ -165,14 +166,14 @@ void cr_http_pool_give(crank_http_client *client, const char *address, crank_str
     size_t size = strlen(address) + 1;
     if (!client)
         client = &shared;
-    kept *k = malloc(sizeof *k + size);
+    kept *k = crank_alloc(sizeof *k + size);
     if (k) {
         *k = (kept){ .stream = stream, .until = crank_time() + client->idle };
         memcpy(k->address, address, size);
     }
     if (k && add(client, k))
         return;
-    free(k);
+    crank_release(k);
     cr_http_pool_end(stream);
 }
 
@@ -226,7 +227,7 @@ int cr_http_pool_take(
 
 crank_http_client *crank_http_client_new(size_t idle_max, double idle)
 {
-    crank_http_client *client = calloc(1, sizeof *client);
+    crank_http_client *client = cr_http_alloc_zero(sizeof *client);
     if (!client)
         return NULL;
     client->idle_max = idle_max > 0 ? idle_max : IDLE_MAX;
@@ -244,5 +245,5 @@ void crank_http_client_free(crank_http_client *client)
         p->client = NULL;
         (void)crank_cancel(p->keeper);
     }
-    free(client);
+    crank_release(client);
 }

@@ -11,9 +11,10 @@
 #include <crank/scope.h>
 #include <crank/task.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "http/memory.h"
 
 /* Up to so many bytes a write never waits; a body beyond them is sent in pieces of this size. */
 enum { SMALL = 32 * 1024 };
@@ -142,7 +143,7 @@ static char *make_head(const cr_http_transfer *t, size_t *ret_size)
     room += t->call.type ? strlen(t->call.type) : 0;
     for (const char *const *header = t->call.headers; header && *header; header++)
         room += strlen(*header) + 2;
-    char *head = malloc(room);
+    char *head = crank_alloc(room);
     if (!head)
         return NULL;
     char *to = put(put(put(head, t->method), " "), t->url.text + t->url.target);
@@ -257,6 +258,6 @@ int cr_http_request_send(cr_http_transfer *t)
         return crank_fail(ENOMEM, "out of memory for the head of a request");
     t->send_error = 0;
     int err = write_request(t, head, size);
-    free(head);
+    crank_release(head);
     return err;
 }

@@ -8,9 +8,10 @@
 
 #include <crank/error.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "http/memory.h"
 
 enum {
     HEAD_MAX = 256 * 1024,
@@ -60,7 +61,7 @@ static int reserve(cr_http_transfer *t, size_t more)
         room *= 2;
     if (room == t->text_room)
         return 0;
-    char *text = realloc(t->text, room);
+    char *text = cr_http_grow(t->text, t->text_size, room);
     if (!text)
         return crank_fail(ENOMEM, "out of memory for the head of an answer");
     t->text = text;
@@ -101,9 +102,9 @@ static int parse(cr_http_transfer *t)
     size_t lines = 0;
     for (size_t i = 0; i < t->text_size; i++)
         lines += t->text[i] == '\n';
-    free(t->head.fields);
+    crank_release(t->head.fields);
     t->head = (cr_http_head){ .fields_max = lines < FIELDS_MAX ? lines : FIELDS_MAX };
-    t->head.fields = calloc(t->head.fields_max, sizeof *t->head.fields);
+    t->head.fields = crank_alloc(t->head.fields_max * sizeof *t->head.fields);
     if (!t->head.fields)
         return crank_fail(ENOMEM, "out of memory for the head of an answer");
     int err = cr_http_head_parse_response(&t->head, t->text, t->text_size);
@@ -161,11 +162,11 @@ void cr_http_response_clear(cr_http_transfer *t)
 {
     for (cr_http_joined *j = t->joined, *next; j; j = next) {
         next = j->next;
-        free(j);
+        crank_release(j);
     }
-    free(t->head.fields);
-    free(t->text);
-    free(t->response.body);
+    crank_release(t->head.fields);
+    crank_release(t->text);
+    crank_release(t->response.body);
     t->joined = NULL;
     t->head.fields = NULL;
     t->text = NULL;
@@ -201,7 +202,7 @@ static int grow(cr_http_transfer *t, size_t *room)
     else if (*room == 0)
         wanted = t->body.over ? 2 : BODY_ROOM;
     wanted = wanted < most ? wanted : most;
-    char *body = realloc(t->response.body, wanted);
+    char *body = cr_http_grow(t->response.body, t->response.size, wanted);
     if (!body)
         return crank_fail(
             ENOMEM, "out of memory for an answer of more than %zu bytes", t->response.size);
@@ -239,7 +240,7 @@ static const char *join(cr_http_transfer *t, const char *name, const char *first
     const char *value;
     for (size_t at = from; (value = cr_http_head_next(t->head.fields, t->head.count, name, &at));)
         size += strlen(value) + 2;
-    cr_http_joined *joined = malloc(sizeof *joined + size);
+    cr_http_joined *joined = crank_alloc(sizeof *joined + size);
     if (!joined)
         return NULL;
     int length = snprintf(joined->value, size, "%s", first);

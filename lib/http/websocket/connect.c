@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -153,9 +152,9 @@ static int parse(joining *j, size_t size)
     size_t lines = 0;
     for (size_t i = 0; i < size; i++)
         lines += j->text[i] == '\n';
-    free(j->head.fields);
+    crank_release(j->head.fields);
     j->head = (cr_http_head){ .fields_max = lines < FIELDS_MAX ? lines : FIELDS_MAX };
-    j->head.fields = calloc(j->head.fields_max, sizeof *j->head.fields);
+    j->head.fields = crank_alloc(j->head.fields_max * sizeof *j->head.fields);
     if (!j->head.fields)
         return crank_fail(ENOMEM, "out of memory for the head of an answer");
     int err = cr_http_head_parse_response(&j->head, j->text, size);
@@ -304,7 +303,7 @@ crank_websocket *crank_websocket_connect_with(
         err = join(&j, url);
     cr_http_url_free(&j.url);
     crank_release(j.text);
-    free(j.head.fields);
+    crank_release(j.head.fields);
     if (err == 0)
         return w;
     give_up(w);
