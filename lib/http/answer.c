@@ -88,8 +88,9 @@ static const char *date_of(cr_http_server *server)
     return server->date;
 }
 
-/* Text that is gathered in a buffer which is large enough for what any head has. */
-enum { HEAD_ROOM = 1024, TYPE_MAX = 256 };
+/* Text that is gathered in a buffer which is large enough for what any head has: 200 bytes and a
+ * type. It is no larger, for a connection's stack keeps the page that it has once reached into. */
+enum { HEAD_ROOM = 512, TYPE_MAX = 256 };
 typedef struct gathering {
     char text[HEAD_ROOM];
     size_t size;
@@ -279,19 +280,25 @@ int crank_http_respond(
     return err;
 }
 
+/* Into the request's memory: what a connection's stack has once reached into it keeps. */
 int crank_http_print(
     crank_http_request *request, int status, const char *type, const char *format, ...)
 {
-    char near[512];
+    cr_http_message *m = cr_http_message_of(request);
+    size_t room = m->room_left;
+    char *text = m->room;
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(near, sizeof near, format, args);
+    int length = vsnprintf(text, room, format, args);
     va_end(args);
     if (length < 0)
         return crank_fail(EINVAL, "crank_http_print: the format cannot be followed");
-    if ((size_t)length < sizeof near)
-        return crank_http_respond(request, status, type, near, (size_t)length);
-    char *text = cr_http_message_alloc(cr_http_message_of(request), (size_t)length + 1);
+    if ((size_t)length < room) {
+        m->room += length;
+        m->room_left -= (size_t)length;
+        return crank_http_respond(request, status, type, text, (size_t)length);
+    }
+    text = cr_http_message_alloc(m, (size_t)length + 1);
     if (!text)
         return -ENOMEM;
     va_start(args, format);

@@ -427,10 +427,36 @@ static void add_v6(cr_text *text, const content *of)
     cr_text_add(text, "]:%u", ntohs(of->as.v6.sin6_port));
 }
 
+static char *put_number(char *to, unsigned number)
+{
+    if (number > 9)
+        to = put_number(to, number / 10);
+    *to = (char)('0' + number % 10);
+    return to + 1;
+}
+
+/* Without printf, which takes 2 KiB of the stack: that of a connection's task keeps the page. */
+static size_t format_v4(const content *of, char *buf, size_t size)
+{
+    char shown[sizeof "255.255.255.255:65535"], *to = shown;
+    const unsigned char *bytes = (const unsigned char *)&of->as.v4.sin_addr;
+    for (int i = 0; i < 4; i++) {
+        to = put_number(to, bytes[i]);
+        *to++ = i < 3 ? '.' : ':';
+    }
+    to = put_number(to, ntohs(of->as.v4.sin_port));
+    size_t length = (size_t)(to - shown);
+    size_t fitting = length < size ? length : size - 1;
+    if (size > 0) {
+        memcpy(buf, shown, fitting);
+        buf[fitting] = '\0';
+    }
+    return length;
+}
+
 size_t crank_address_format(const crank_address *address, char *buf, size_t size)
 {
     const content *of = look(address);
-    char host[INET_ADDRSTRLEN];
     cr_text text = { buf, size, 0 };
     if (of->size == 0)
         cr_text_add(&text, "%s", "");
@@ -439,8 +465,7 @@ size_t crank_address_format(const crank_address *address, char *buf, size_t size
     else if (of->as.any.sa_family == AF_INET6)
         add_v6(&text, of);
     else
-        cr_text_add(&text, "%s:%u", inet_ntop(AF_INET, &of->as.v4.sin_addr, host, sizeof host),
-            ntohs(of->as.v4.sin_port));
+        return format_v4(of, buf, size);
     return text.length;
 }
 
