@@ -370,7 +370,7 @@ TEST_EACH_BACKEND(websocket, is_closed_with_what_became_of_its_handler)
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         webs_answer a;
         char head[500], expected[20];
-        snprintf(head, sizeof head, "GET %s%s\r\n", rows[i].path, SOCKET_HEAD + strlen("GET /chat"));
+        snprintf(head, sizeof head, "GET %s%s\r\n", rows[i].path, &SOCKET_HEAD[strlen("GET /chat")]);
         webs_send(s, head);
         webs_read_head(s, &a);
         EXPECT_EQ(a.status, 101);
