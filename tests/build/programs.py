@@ -98,6 +98,15 @@ def usage(name, *arguments):
     expect_match(done.stderr.decode(), "usage: .*\n")
 
 
+def member(port, name):
+    """A member of that name, who has read the first line."""
+    client = Client(port)
+    expect(client.line(), "Welcome to crank chat. Your name?\n")
+    client.send(name + "\n")
+    expect_match(client.line(), rf"\* you are {name}\. Here: .*\. /help lists the commands\n")
+    return client
+
+
 def main():
     wanted = sys.argv[1:]
     passed = failed = 0

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from programs import LIMIT, Client, Program, expect, expect_match, main, port_of, test, usage
+from programs import LIMIT, Client, Program, expect, expect_match, main, member, port_of, test, usage
 
 # ---- echo ---------------------------------------------------------------------------------------------------------
 
@@ -69,18 +69,9 @@ def echo_says_what_is_wrong(backend):
 # ---- chat ---------------------------------------------------------------------------------------------------------
 
 
-def member(port, name):
-    """A member of that name, who has read the first line."""
-    client = Client(port)
-    expect(client.line(), "Welcome to crank chat. Your name?\n")
-    client.send(name + "\n")
-    expect_match(client.line(), rf"\* you are {name}\. Here: .*\. /help lists the commands\n")
-    return client
-
-
 @contextlib.contextmanager
 def chat(backend):
-    with Program(backend, "chat", "127.0.0.1:0") as program:
+    with Program(backend, "chat", "--lines", "127.0.0.1:0", "--web", "127.0.0.1:0") as program:
         port = port_of(program.line())
         program.line()
         yield program, port
@@ -173,9 +164,14 @@ def chat_says_goodbye_when_it_is_asked_to_end(backend):
 
 
 @test
-def chat_says_what_is_wrong(_):
+def chat_says_what_is_wrong(backend):
     usage("chat", "--help")
-    usage("chat", "127.0.0.1:0", "more")
+    usage("chat", "--lines")
+    usage("chat", "127.0.0.1:0")
+    with chat(backend) as (_, port), Program(backend, "chat", "--lines", f"127.0.0.1:{port}") as other:
+        said, status = other.end()
+        expect(status, 1)
+        expect_match(said, rf".*cannot listen on 127.0.0.1:{port}: Address already in use; another place: --lines .*")
 
 
 # ---- proxy --------------------------------------------------------------------------------------------------------

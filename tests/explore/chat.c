@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* chat.c: a scene of the chat server (examples/servers/chat), played on a bad network that a seed decides.
  *
- * Twelve members on three hosts come, talk and go: by /quit, by closing, by a reset; one of them never reads. The links
- * have latency, jitter and a bandwidth, and are cut for seconds; the server is restarted once. Beside the members a
- * watcher notes each room's events. What must hold: the numbers of the events rise by one; each member has read exactly
- * the lines of the events between its joining and its leaving, in their order and none twice, or where its connection
- * broke, the first of them; what a member says comes in its order, without a gap, and all of it where it left in
- * peace; everything ends, and nothing is left. */
+ * Twelve members on three hosts come, talk and go: by /quit, by closing, by a reset; two of them never read. Half of
+ * them are browsers (where crank-http is built), which come again from where they have stopped. The links have latency,
+ * jitter and a bandwidth, and are cut for seconds; the server is restarted once. Beside the members a watcher notes
+ * each room's events. What must hold: the numbers of the events rise by one; each member has read exactly the events
+ * between its joining and its leaving, those before that it is due, in their order and none twice, or where its
+ * connection broke, the first of them; what a member says comes in its order, without a gap, and all of it where it
+ * left in peace; everything ends, and nothing is left. */
 #include "../behaviour/trail.h"
 #include "loop/loop.h"
 #include "world/hosts.h"
@@ -14,36 +15,46 @@
 #include "world/world.h"
 /* Behind them: it has a type of the name event. */
 #include "lines.h"
+#ifdef CHAT_WEB
+#include <crank/websocket.h>
+
+#include "web.h"
+#include "wire.h"
+#endif
 
 enum { MEMBERS = 12, HOSTS = 3, ROOMS = 2, SESSIONS_MAX = 200, TOLD_MAX = 4000, TALK_MAX = 40, NAME_MAX_ = 16 };
 #define SERVER "10.0.0.1:8000"
-#define GOODBYE "* goodbye\n"
 #define REFUSED "the server is going down. Your name?\n" /* to a name that is sent behind the goodbye */
 
 /* A public event, as a member should read it. */
 typedef struct told {
     event_kind kind;
     char from[NAME_MAX_];
-    char *text, *line;
+    char *text;
+    char *as[2]; /* a line; JSON */
 } told;
 
 /* A room, and what its watcher was told. */
 typedef struct watched {
     member watcher;
     room *room;
-    size_t count; /* the event of number i is told[i - 1] */
-    told told[TOLD_MAX];
+    uint64_t epoch;
+    size_t count;            /* the event of number i is told[i - 1] */
+    told told[TOLD_MAX + 1]; /* the goodbye behind the last */
 } watched;
 
 /* One connection of a member's; each has a name of its own. */
 typedef struct session {
     char name[NAME_MAX_];
+    bool is_browser;
+    uint64_t asked, after; /* it comes again: from this number in that room */
+    uint64_t epoch, last;  /* where it has come to: the same for the next session */
     unsigned said;
     bool quit;             /* it has said so */
     bool ended;            /* it has read to the end, which is none where a write has been answered by a reset before */
     bool welcomed, joined; /* it was told so */
     size_t count;
-    char *lines[TOLD_MAX]; /* what came after that */
+    char *lines[TOLD_MAX]; /* what came after that, lines or JSON */
 } session;
 
 static struct scene {
@@ -83,14 +94,19 @@ static void words(const session *s, unsigned n, char *text, size_t size)
 static bool note_event(member *m, const event *e)
 {
     watched *w = cr_container_of(m, watched, watcher);
-    char line[LINE_MAX_BYTES];
-    if (e->kind == EVENT_BYE)
-        return true;
+    char line[8192] = "";
+    told *t = &w->told[w->count];
     EXPECT(w->count < TOLD_MAX);
-    EXPECT_EQ(e->id, w->count + 1);
+    EXPECT_EQ(e->id, e->kind == EVENT_BYE ? 0 : w->count + 1);
+    *t = (told){ .kind = e->kind, .text = copy(e->text) };
+    snprintf(t->from, NAME_MAX_, "%.15s", e->from);
     line_of(e, line, sizeof line);
-    w->told[w->count++] = (told){ .kind = e->kind, .text = copy(e->text), .line = copy(line) };
-    snprintf(w->told[w->count - 1].from, NAME_MAX_, "%.15s", e->from);
+    t->as[0] = copy(line);
+#ifdef CHAT_WEB
+    wire_of(e, line, sizeof line);
+    t->as[1] = copy(line);
+#endif
+    w->count += e->kind != EVENT_BYE;
     return true;
 }
 static const member_type notes = { .tell = note_event };
@@ -101,6 +117,23 @@ static time_t scene_time(time_t *unused)
     return (time_t)crank_time();
 }
 static int serve_room(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
+static crank_listener *listen_at(const char *address)
+{
+    crank_listener *listener = crank_listen(address);
+    if (!listener)
+        test_fail(__FILE__, __LINE__, "%s", crank_error());
+    return listener;
+}
+
+#ifdef CHAT_WEB
+static int serve_browsers(crank_listener *listener, room *r)
+{
+    web_site site = { .room = r, .listener = listener, .by_lines = "" };
+    return crank_http_serve(listener, chat_web, &site);
+}
+#else
+static int serve_browsers(crank_listener *listener, room *r) { return r ? crank_listener_wait_stop(listener) : 0; }
+#endif
 
 /* From opening the room to its last member's end; seconds < 0: until no members come. */
 static int run_room(watched *w, double seconds)
@@ -108,21 +141,24 @@ static int run_room(watched *w, double seconds)
     w->watcher = (member){ .type = &notes };
     w->room = room_new(scene_time);
     EXPECT(w->room);
+    w->epoch = room_epoch(w->room);
     room_watch(w->room, &w->watcher);
     cr_host_act(world(), 0);
-    crank_listener *listener = crank_listen("0.0.0.0:8000");
-    if (!listener)
-        test_fail(__FILE__, __LINE__, "%s", crank_error());
-    crank_task *server = crank_spawn(serve_room, listener, w->room);
+    crank_listener *lines = listen_at("0.0.0.0:8000"), *web = listen_at("0.0.0.0:8080");
+    crank_task *server = crank_spawn(serve_room, lines, w->room);
+    crank_task *web_server = crank_spawn(serve_browsers, web, w->room);
     for (double end = crank_time() + seconds; seconds < 0 ? !scene->over : crank_time() < end;)
         crank_try(crank_sleep(0.5));
     room_end(w->room, "goodbye");
-    crank_listener_stop(listener, 2.0);
+    crank_listener_stop(lines, 2.0);
+    crank_listener_stop(web, 2.0);
     EXPECT_EQ(crank_await(server), 0);
+    EXPECT_EQ(crank_await(web_server), 0);
     EXPECT_EQ(room_count(w->room), 0);
     room_unwatch(&w->watcher);
     room_free(w->room);
-    return crank_listener_close(listener);
+    crank_try(crank_listener_close(web));
+    return crank_listener_close(lines);
 }
 
 static int run_server(void)
@@ -151,7 +187,7 @@ static int read_lines(session *s, crank_stream *stream)
             continue;
         }
         snprintf(first, sizeof first, "* you are %s. Here: ", s->name);
-        if (strncmp(line, first, strlen(first)) != 0 && strcmp(line, GOODBYE) != 0)
+        if (strncmp(line, first, strlen(first)) != 0 && strcmp(line, "* goodbye\n") != 0)
             test_fail(__FILE__, __LINE__, "%s is told: %s", s->name, line);
         s->joined = true;
     }
@@ -200,12 +236,8 @@ static void leave(session *s, crank_stream *stream, crank_task *reading, unsigne
         s->ended = false;
 }
 
-static int come_and_go(unsigned i, unsigned visit)
+static int come_with_lines(session *s, unsigned i)
 {
-    session *s = &scene->session[scene->sessions++];
-    EXPECT(scene->sessions < SESSIONS_MAX);
-    snprintf(s->name, sizeof s->name, "m%u-%u", i, visit);
-    cr_host_act(world(), 1 + (int)(i % HOSTS));
     crank_stream *stream = crank_within(30, crank_connect(SERVER));
     if (!stream)
         return 0; /* the server is not there, or the link is cut */
@@ -223,11 +255,107 @@ static int come_and_go(unsigned i, unsigned visit)
     return 0;
 }
 
+/* ---- Members in browsers ---- */
+
+#ifdef CHAT_WEB
+static int read_events(session *s, crank_websocket *socket)
+{
+    crank_websocket_message m;
+    while (crank_try(crank_websocket_read(socket, &m)) > 0) {
+        const char *id = strstr(m.bytes, "\"id\":");
+        if (!s->joined) {
+            s->joined = !strncmp(m.bytes, "{\"t\":\"hello\"", 12);
+            if (s->joined)
+                s->epoch = strtoull(strstr(m.bytes, "\"epoch\":\"") + 9, NULL, 10);
+            else
+                EXPECT(!strncmp(m.bytes, "{\"t\":\"note\"", 11)); /* the room has ended */
+            continue;
+        }
+        EXPECT(s->count < TOLD_MAX);
+        s->lines[s->count++] = copy(m.bytes);
+        if (id && !strncmp(strchr(m.bytes + 6, '"'), "\",\"id\":", 7))
+            s->last = strtoull(id + 5, NULL, 10);
+    }
+    s->ended = true;
+    return 0;
+}
+
+static int send_line(crank_websocket *socket, const char *line)
+{
+    return crank_websocket_write(socket, CRANK_TEXT, line, strlen(line));
+}
+
+static int talk_as_browser(session *s, crank_websocket *socket, unsigned count)
+{
+    char text[TEXT_MAX_BYTES + 8];
+    crank_try(send_line(socket, s->name));
+    for (unsigned n = 0; n < count; n++) {
+        crank_try(crank_sleep(0.7 + 0.1 * dice(6)));
+        strcpy(text, n % 7 == 3 ? "/me " : "");
+        words(s, n, text + strlen(text), TEXT_MAX_BYTES + 1);
+        crank_try(send_line(socket, text));
+        s->said++;
+    }
+    return 0;
+}
+
+/* By closing, by a reset, or in peace. */
+static void leave_as_browser(session *s, crank_websocket *socket, crank_task *reading, unsigned how)
+{
+    if (how == 0)
+        (void)crank_cancel(reading);
+    else if (how == 1)
+        crank_websocket_abort(socket, 1001, NULL);
+    else
+        s->quit = send_line(socket, "/quit") == 0;
+    (void)crank_await(reading); /* the pings find out what a cut has hidden */
+    if (crank_websocket_close(socket, 1000, NULL) < 0)
+        s->ended = false;
+}
+
+static int come_as_browser(session *s, unsigned i)
+{
+    char url[200];
+    snprintf(url, sizeof url, "ws://10.0.0.1:8080/chat?key=%s&after=%llu.%llu", s->name, (unsigned long long)s->asked,
+        (unsigned long long)s->after);
+    crank_websocket *socket = crank_within(30, crank_websocket_connect(url));
+    if (!socket)
+        return 0;
+    if (i == 1) { /* as the first one with lines */
+        (void)send_line(socket, s->name);
+        crank_try(crank_sleep(60));
+        leave_as_browser(s, socket, crank_spawn(read_events, s, socket), 2);
+        return 0;
+    }
+    crank_task *reading = crank_spawn(read_events, s, socket);
+    unsigned how = dice(6);
+    if (talk_as_browser(s, socket, dice(TALK_MAX)) < 0)
+        how = 2;
+    leave_as_browser(s, socket, reading, how);
+    return 0;
+}
+#else
+static int come_as_browser(session *s, unsigned i) { return come_with_lines(s, i); }
+#endif
+
 static int member_of_scene(unsigned i)
 {
+    session *before = NULL;
     for (unsigned visit = 0; visit < 4; visit++) {
-        crank_try(crank_sleep(i == 0 ? 0 : dice(8)));
-        crank_try(come_and_go(i, visit));
+        crank_try(crank_sleep(i < 2 ? 0 : dice(8)));
+        session *s = &scene->session[scene->sessions++];
+        EXPECT(scene->sessions < SESSIONS_MAX);
+        snprintf(s->name, sizeof s->name, "m%u-%u", i, visit);
+        cr_host_act(world(), 1 + (int)(i % HOSTS));
+#ifdef CHAT_WEB
+        s->is_browser = i % 2;
+#endif
+        if (before && before->is_browser && dice(4)) {
+            s->asked = s->epoch = before->epoch;
+            s->after = s->last = before->last;
+        }
+        crank_try(s->is_browser ? come_as_browser(s, i) : come_with_lines(s, i));
+        before = s;
     }
     return 0;
 }
@@ -280,24 +408,38 @@ static bool next_is(const session *s, size_t *at, const char *line)
     return true;
 }
 
+static bool comes_again(const session *s, const watched *w, size_t join)
+{
+    return s->after && s->asked == w->epoch && s->after < join;
+}
+
+/* The number of the first event that it should have read, which has come with the event of this number. */
+static size_t first_due(const session *s, const watched *w, size_t join)
+{
+    size_t oldest = join >= HISTORY_KEPT ? join - HISTORY_KEPT + 1 : 1;
+    if (!comes_again(s, w, join))
+        return join > HISTORY_SHOWN ? join - HISTORY_SHOWN : 1;
+    return s->after + 1 > oldest ? s->after + 1 : oldest;
+}
+
 static void judge_order(const session *s, const watched *w, size_t join)
 {
-    size_t at = 0, end;
-    for (size_t i = join > HISTORY_SHOWN ? join - HISTORY_SHOWN : 0; i < join; i++)
-        if (w->told[i].kind != EVENT_JOIN && w->told[i].kind != EVENT_LEAVE && !next_is(s, &at, w->told[i].line))
-            return;
-    for (end = join + 1; end < w->count; end++) {
-        const told *t = &w->told[end];
-        bool own = !strcmp(t->from, s->name);
+    size_t at = 0, id = first_due(s, w, join);
+    bool is_new = !comes_again(s, w, join);
+    for (; id <= w->count; id++) {
+        const told *t = &w->told[id - 1];
+        bool own = !strcmp(t->from, s->name), passed = t->kind == EVENT_JOIN || t->kind == EVENT_LEAVE;
         if (own && t->kind == EVENT_LEAVE)
             break;
-        if (!own && !next_is(s, &at, t->line))
+        if ((id < join && is_new && passed) || (own && !s->is_browser))
+            continue;
+        if (!next_is(s, &at, t->as[s->is_browser]))
             return;
     }
-    if (end == w->count && !next_is(s, &at, GOODBYE))
+    if (id > w->count && !next_is(s, &at, w->told[w->count].as[s->is_browser]))
         return;
     if (at < s->count)
-        test_fail(__FILE__, __LINE__, "%s has read a line too many: %s", s->name, s->lines[at]);
+        test_fail(__FILE__, __LINE__, "%s has read one too many: %s", s->name, s->lines[at]);
 }
 
 static void judge_words(const session *s, const watched *w)
@@ -314,7 +456,8 @@ static void judge_words(const session *s, const watched *w)
         n++;
     }
     EXPECT(n <= s->said);
-    if (s->quit && s->ended && (s->count == 0 || strcmp(s->lines[s->count - 1], GOODBYE) != 0))
+    const char *goodbye = w->told[w->count].as[s->is_browser];
+    if (s->quit && s->ended && (s->count == 0 || strcmp(s->lines[s->count - 1], goodbye) != 0))
         EXPECT_EQ(n, s->said);
 }
 
@@ -326,7 +469,7 @@ static void judge(const session *s)
             if (w->told[i].kind != EVENT_JOIN || strcmp(w->told[i].from, s->name) != 0)
                 continue;
             joins++;
-            judge_order(s, w, i);
+            judge_order(s, w, i + 1);
             judge_words(s, w);
         }
     }

@@ -31,6 +31,10 @@ size_t line_of(const event *e, char *line, size_t size)
     case EVENT_JOIN: length = snprintf(line, size, "* %s joined\n", e->from); break;
     case EVENT_LEAVE: length = snprintf(line, size, "* %s %s\n", e->from, *e->text ? e->text : "left"); break;
     case EVENT_NICK: length = snprintf(line, size, "* %s is now %s\n", e->from, e->text); break;
+    case EVENT_HELLO:
+        length = snprintf(line, size, "* you are %s. Here: %s. /help lists the commands\n", e->from,
+            *e->text ? e->text : "nobody else");
+        break;
     case EVENT_PRIVATE: length = snprintf(line, size, "* %s (to you): %s\n", e->from, e->text); break;
     default: length = snprintf(line, size, "* %s\n", e->text); break;
     }
@@ -46,10 +50,10 @@ static bool tell_line(member *m, const event *e)
 }
 
 /* The task of the connection ends, and then the server sends what is unsent: in vain to a slow reader. */
-static void end_connection(member *m)
+static void end_connection(member *m, member_end why)
 {
     line_member *self = (line_member *)m;
-    if (m->slow)
+    if (why == END_SLOW)
         crank_abort(self->peer);
     else
         (void)crank_cancel(self->task);
@@ -136,6 +140,7 @@ int chat_lines(crank_stream *peer, room *r)
     if (!crank_try(crank_within(NAME_SECONDS, choose_name(peer, r, &self.base, name))))
         return 0;
     room_enter(r, &self.base, name);
+    room_name_task(&self.base);
     int err = talk(&self); /* whatever it ends with, the member leaves before its record goes */
     bool dropped = !self.base.in;
     room_leave(&self.base, why_left(err));

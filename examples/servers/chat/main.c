@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* chat: a chat room for nc, with names, commands, a history and a goodbye.
+/* chat: a chat room for browsers and nc, with names, commands, a history and a goodbye.
  *
- * room.c is the room, which knows no connection; lines.c brings in members by lines of text, console.c the server's
- * terminal; scene.c shows the same room under the simulator. Here they are put together, and ended. */
+ * room.c is the room, which knows no connection; lines.c brings in members by lines of text, web.c those in browsers,
+ * console.c the server's terminal; scene.c shows the same room under the simulator. Here they are put together, and
+ * ended. */
 #define _POSIX_C_SOURCE 200809L
 #include <crank.h>
 #include <signal.h>
@@ -14,69 +15,169 @@
 #include "lines.h"
 #include "room.h"
 #include "scene.h"
+#ifdef CHAT_WEB
+#include "web.h"
+#endif
 
 #define GOODBYE_SECONDS 2.0 /* to send what members are still to hear */
 #define UNNAMED_MAX 100     /* connections that have not chosen a name */
 
-/* Members' tasks end by themselves now, and crank_serve with the last of them. */
-static int say_goodbye(crank_listener *listener, room *r)
+typedef struct chat {
+    const char *lines_at, *web_at; /* addresses */
+    bool panel;
+    room *room;
+    crank_listener *lines, *web; /* web: NULL where crank has been built without crank-http */
+} chat;
+
+/* ---- Its end ---- */
+
+/* Members' tasks end by themselves now, and what serves with the last of them. */
+static int say_goodbye(chat *c)
 {
-    room_end(r, "the server is going down. Goodbye!");
-    return crank_listener_stop(listener, GOODBYE_SECONDS);
+    room_end(c->room, "the server is going down. Goodbye!");
+    if (c->web)
+        crank_listener_stop(c->web, GOODBYE_SECONDS);
+    return crank_listener_stop(c->lines, GOODBYE_SECONDS);
 }
 
-static int stop_when_asked(crank_listener *listener, room *r)
+static int stop_when_asked(chat *c)
 {
     CRANK_SIGNALS(asked, SIGINT, SIGTERM, SIGHUP);
 
     crank_try(crank_signals_next(&asked));
-    return say_goodbye(listener, r);
+    return say_goodbye(c);
 }
 
-static int stop_when_typed(crank_listener *listener, room *r)
+static int stop_when_typed(chat *c)
 {
-    crank_try(chat_console(r));
-    return say_goodbye(listener, r);
+    crank_try(chat_console(c->room));
+    return say_goodbye(c);
 }
 
-static int chat(const char *address, room *r)
+/* ---- Serving ---- */
+
+/* As crank_listen; what it says of a failure names the option too. */
+static int listen_at(crank_listener **ret_listener, const char *option, const char *address)
+{
+    char why[256];
+    *ret_listener = crank_listen(address);
+    if (*ret_listener)
+        return 0;
+    int err = -errno;
+    snprintf(why, sizeof why, "%s", crank_error());
+    return err == -ECANCELED ? err : crank_fail(-err, "%s; another place: %s ADDRESS", why, option);
+}
+
+/* How nc connects there. */
+static void name_for_nc(const crank_listener *listener, char *buf, size_t size)
+{
+    const char *at = crank_listener_address(listener, 0), *port = strrchr(at, ':');
+    snprintf(buf, size, "nc %.*s %s", (int)(port - at), at, port + 1);
+}
+
+static int serve_lines(chat *c)
 {
     crank_serve_options options = { .connections_max = MEMBERS_MAX + UNNAMED_MAX };
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
-    const char *at = crank_listener_address(listener, 0);
-    const char *port = strrchr(at, ':') + 1;
+    crank_set_name(NULL, "serve lines");
+    return crank_serve_with(&options, c->lines, chat_lines, c->room);
+}
+
+#ifdef CHAT_WEB
+/* On all of its sockets. */
+static bool is_loopback(const crank_listener *listener)
+{
+    const char *at;
+    for (size_t i = 0; (at = crank_listener_address(listener, i)); i++)
+        if (strncmp(at, "127.", 4) != 0 && strncmp(at, "[::1]:", 6) != 0)
+            return false;
+    return true;
+}
+
+static int serve_web(chat *c, const char *by_lines)
+{
+    crank_http_options options = { .connections_max = 2 * MEMBERS_MAX + UNNAMED_MAX };
+    web_site site = { .room = c->room, .listener = c->web, .by_lines = by_lines };
+    site.panel = c->panel && is_loopback(c->web); /* what the server does is its own machine's business */
+    crank_set_name(NULL, "serve web");
+    return crank_http_serve_with(&options, c->web, chat_web, &site);
+}
+
+static int serve(chat *c)
+{
+    char by_lines[128];
+    name_for_nc(c->lines, by_lines, sizeof by_lines);
+    printf("chat: open http://%s/ in two tabs, or: %s\n", crank_listener_address(c->web, 0), by_lines);
+    printf("      here: /who, /say TEXT, /kick NAME, /stop; Ctrl-C says goodbye\n");
+    return crank_gather(NULL, crank_spawn(serve_lines, c), crank_spawn(serve_web, c, by_lines));
+}
+#else
+static int serve(chat *c)
+{
+    char by_lines[128];
+    name_for_nc(c->lines, by_lines, sizeof by_lines);
+    printf("chat: try it in two terminals: %s; for browsers it would be built with libssl-dev installed\n", by_lines);
+    printf("      here: /who, /say TEXT, /kick NAME, /stop; Ctrl-C says goodbye\n");
+    return serve_lines(c);
+}
+#endif
+
+static int run(chat *c)
+{
+    CRANK_AUTO_LISTENER crank_listener *lines = NULL;
+    CRANK_AUTO_LISTENER crank_listener *web = NULL;
     CRANK_GROUP(group); /* declared after what its children use */
 
-    printf("chat: try it in two terminals: nc %.*s %s\n", (int)(port - 1 - at), at, port);
-    printf("      here: /who, /say TEXT, /kick NAME, /stop; Ctrl-C says goodbye\n");
-    crank_group_spawn(&group, stop_when_asked, listener, r);
-    crank_group_spawn(&group, stop_when_typed, listener, r);
-    crank_try(crank_serve_with(&options, listener, chat_lines, r));
+    crank_try(listen_at(&lines, "--lines", c->lines_at));
+#ifdef CHAT_WEB
+    crank_try(listen_at(&web, "--web", c->web_at));
+#endif
+    c->lines = lines;
+    c->web = web;
+    crank_group_spawn(&group, stop_when_asked, c);
+    crank_group_spawn(&group, stop_when_typed, c);
+    crank_try(serve(c));
     puts("chat: all have left");
     return 0;
 }
 
-static int app(const char *address)
+static int app(chat *c)
 {
-    room *r = room_new(time);
-    int err = r ? chat(address, r) : -ENOMEM;
-    room_free(r);
+    c->room = room_new(time);
+    int err = c->room ? run(c) : -ENOMEM;
+    room_free(c->room);
     return err;
+}
+
+/* ---- The command line ---- */
+
+static int usage(const char *program)
+{
+    fprintf(stderr,
+        "usage: %s [--lines ADDRESS] [--web ADDRESS] [--no-panel] | --scene\n"
+        "  --lines ADDRESS  where nc connects: 127.0.0.1:8000; *:8000 is open to other machines\n"
+        "  --web ADDRESS    where browsers connect: 127.0.0.1:8080\n"
+        "  --no-panel       browsers do not show what the server does; those of other machines never do\n"
+        "  --scene          three members under the simulator\n",
+        program);
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
-    const char *address = argc > 1 ? argv[1] : "127.0.0.1:8000";
+    chat c = { .lines_at = "127.0.0.1:8000", .web_at = "127.0.0.1:8080", .panel = true };
 
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
     if (argc == 2 && !strcmp(argv[1], "--scene"))
         return chat_scene();
-    if (argc > 2 || *address == '-') {
-        fprintf(stderr,
-            "usage: %s [ADDRESS | --scene]\n"
-            "  ADDRESS: where members connect, 127.0.0.1:8000; --scene: three members under the simulator\n",
-            argv[0]);
-        return 2;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--no-panel"))
+            c.panel = false;
+        else if (!strcmp(argv[i], "--lines") && i + 1 < argc)
+            c.lines_at = argv[++i];
+        else if (!strcmp(argv[i], "--web") && i + 1 < argc)
+            c.web_at = argv[++i];
+        else
+            return usage(argv[0]);
     }
-    return crank_run(app, address);
+    return crank_run(app, &c);
 }

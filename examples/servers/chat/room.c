@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* room.c: a chat room.
  *
- * Owns the list of members, the number of the next event and the last 50 events. A member that cannot take an event
+ * Owns the list of members, the number of the next event and the last events. A member that cannot take an event
  * is not dropped amid the telling, which would change the order for the rest: it is told nothing more, and dropped
  * when all have been told; its leaving is then the next event. */
 #define _POSIX_C_SOURCE 200809L /* strcasecmp */
 #include "room.h"
 
 #include <crank.h>
+#include <crank/layer.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +23,8 @@ struct room {
     member *first, *last;
     member *watchers; /* by next */
     size_t count;
-    uint64_t events; /* numbered so far */
-    event history[HISTORY_SHOWN];
+    uint64_t epoch, events; /* when it was made, in microseconds; how many are numbered */
+    event history[HISTORY_KEPT];
     member *slow[MEMBERS_MAX + 1]; /* to be dropped: members, and one that is about to be */
     size_t slow_count;
     bool telling, ended;
@@ -32,12 +33,23 @@ struct room {
 room *room_new(time_t (*clock)(time_t *))
 {
     room *r = calloc(1, sizeof(room));
-    if (r)
-        r->clock = clock;
+    if (!r)
+        return NULL;
+    r->clock = clock;
+    r->epoch = (uint64_t)(crank_wall_time() * 1e6);
     return r;
 }
 void room_free(room *r) { free(r); }
 size_t room_count(const room *r) { return r->count; }
+const member *room_members(const room *r) { return r->first; }
+uint64_t room_epoch(const room *r) { return r->epoch; }
+uint64_t room_last(const room *r) { return r->events; }
+
+const event *room_event(const room *r, uint64_t id)
+{
+    bool kept = id > 0 && id <= r->events && r->events - id < HISTORY_KEPT;
+    return kept ? &r->history[id % HISTORY_KEPT] : NULL;
+}
 
 /* ---- Telling ---- */
 
@@ -85,7 +97,7 @@ static void drop_slow(room *r)
             continue;
         event e = event_of(r, EVENT_LEAVE, m->name, "was too slow and left");
         remove_member(r, m);
-        m->type->drop(m);
+        m->type->drop(m, END_SLOW);
         tell_all(r, &e, NULL);
     }
     r->slow_count = 0;
@@ -96,11 +108,11 @@ static void drop_slow(room *r)
 static void tell_all(room *r, event *e, const member *sender)
 {
     e->id = ++r->events;
-    r->history[e->id % HISTORY_SHOWN] = *e;
+    r->history[e->id % HISTORY_KEPT] = *e;
     for (member *m = r->watchers; m; m = m->next)
         (void)m->type->tell(m, e);
     for (member *m = r->first; m; m = m->next)
-        if (m != sender)
+        if (m != sender || m->type->counts)
             tell(m, e);
     drop_slow(r);
 }
@@ -177,10 +189,17 @@ static bool is_name(const char *name)
     return characters >= 1;
 }
 
+/* The same member, whose earlier connection the server may not know to be gone. */
+static member *earlier(const room *r, const member *m, const char *name)
+{
+    member *taken = m->in || !*m->key ? NULL : find(r, name);
+    return taken && strcmp(taken->key, m->key) == 0 ? taken : NULL;
+}
+
 static bool is_free(const room *r, const member *m, const char *name)
 {
     const member *taken = find(r, name);
-    return strcasecmp(name, "server") != 0 && (!taken || taken == m);
+    return strcasecmp(name, "server") != 0 && (!taken || taken == m || taken == earlier(r, m, name));
 }
 
 static const char *refuses_name(const room *r, const member *m, const char *name)
@@ -204,12 +223,13 @@ static const char *refuses_name(const room *r, const member *m, const char *name
 
 const char *room_refuses(const room *r, const member *m, const char *name)
 {
+    const member *replaced = earlier(r, m, name);
     size_t beside = 0;
     for (const member *other = r->first; other; other = other->next)
-        beside += *m->host && strcmp(m->host, other->host) == 0;
+        beside += other != replaced && *m->host && strcmp(m->host, other->host) == 0;
     if (!m->in && r->ended)
         return "the server is going down";
-    if (!m->in && r->count >= MEMBERS_MAX)
+    if (!m->in && !replaced && r->count >= MEMBERS_MAX)
         return "the room is full; come back later";
     if (!m->in && beside >= MEMBERS_OF_HOST_MAX)
         return "there are too many from your address";
@@ -220,24 +240,43 @@ const char *room_refuses(const room *r, const member *m, const char *name)
 
 static void show_history(room *r, member *m)
 {
-    uint64_t kept = r->events < HISTORY_SHOWN ? r->events : HISTORY_SHOWN;
-    for (uint64_t id = r->events - kept + 1; id <= r->events; id++)
-        if (r->history[id % HISTORY_SHOWN].kind != EVENT_JOIN && r->history[id % HISTORY_SHOWN].kind != EVENT_LEAVE)
-            tell(m, &r->history[id % HISTORY_SHOWN]);
+    uint64_t shown = r->events < HISTORY_SHOWN ? r->events : HISTORY_SHOWN;
+    for (uint64_t id = r->events - shown + 1; id <= r->events; id++) {
+        const event *e = room_event(r, id);
+        if (e->kind != EVENT_JOIN && e->kind != EVENT_LEAVE)
+            tell(m, e);
+    }
+}
+
+static void say_hello(room *r, member *m)
+{
+    event e = event_of(r, EVENT_HELLO, m->name, "");
+    e.id = r->events;
+    room_names(r, e.text, sizeof e.text / 2);
+    tell(m, &e);
+}
+
+/* Out of the room, and its connection ended. */
+static void put_out(member *m, const char *why, member_end end)
+{
+    room_leave(m, why);
+    m->type->drop(m, end);
 }
 
 void room_enter(room *r, member *m, const char *name)
 {
-    char here[TEXT_MAX_BYTES / 2];
+    member *replaced = earlier(r, m, name);
     event e = event_of(r, EVENT_JOIN, name, "");
+    if (replaced)
+        put_out(replaced, "lost the connection", END_REPLACED);
     snprintf(m->name, sizeof m->name, "%s", name);
     m->in = r;
     m->slow = false;
     m->tokens = BURST;
     m->refilled = crank_time();
-    room_names(r, here, sizeof here);
-    note_to(m, "you are %s. Here: %s. /help lists the commands", m->name, *here ? here : "nobody else");
-    show_history(r, m);
+    say_hello(r, m);
+    if (!m->type->counts)
+        show_history(r, m);
     m->next = NULL;
     m->prev = r->last;
     *(r->last ? &r->last->next : &r->first) = m;
@@ -254,6 +293,13 @@ void room_leave(member *m, const char *why)
     event e = event_of(r, EVENT_LEAVE, m->name, why);
     remove_member(r, m);
     tell_all(r, &e, NULL);
+}
+
+void room_name_task(const member *m)
+{
+    char name[NAME_MAX_BYTES + 8];
+    snprintf(name, sizeof name, "member %s", m->name);
+    crank_set_name(NULL, name);
 }
 
 /* ---- The server's own ---- */
@@ -286,8 +332,7 @@ bool room_kick(room *r, const char *name)
     if (!m)
         return false;
     note_to(m, "you were asked to leave");
-    room_leave(m, "was asked to leave");
-    m->type->drop(m);
+    put_out(m, "was asked to leave", END_ASKED);
     return true;
 }
 
@@ -301,7 +346,7 @@ void room_end(room *r, const char *text)
         member *m = r->first;
         tell(m, &e);
         remove_member(r, m);
-        m->type->drop(m);
+        m->type->drop(m, END_BYE);
     }
     r->slow_count = 0;
 }
@@ -355,6 +400,7 @@ static void change_name(member *m, const char *name)
         return;
     }
     snprintf(m->name, sizeof m->name, "%s", name);
+    room_name_task(m);
     tell_all(m->in, &e, NULL);
 }
 
@@ -365,12 +411,15 @@ static void say_privately(member *m, char *rest)
         *text++ = '\0';
     member *to = find(m->in, rest);
     event e = event_of(m->in, EVENT_PRIVATE, m->name, text ? text : "");
+    snprintf(e.to, sizeof e.to, "%s", to ? to->name : "");
     if (!text || !*text)
         note_to(m, "/msg NAME TEXT says something to one member");
     else if (!to)
         note_to(m, "%s is not here", rest);
     else
         tell(to, &e);
+    if (*e.to && *e.text && to != m && m->type->counts)
+        tell(m, &e); /* its own comes back, as what it says to all does */
 }
 
 static void list_members(member *m)
