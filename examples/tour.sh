@@ -462,7 +462,8 @@ show_servers() {
         printf '%s%s' "$plain" "$bold"
         if [ $id = chat ]; then
             show_line 0 "CHAT  ${about[chat]}"
-            printf '%s%s%s\n' "$plain$dim" "      ./run chat --scene: three members, four minutes, simulated" "$plain"
+            printf '%s%s%s\n' "$plain$dim" \
+                "      ./run chat --scene: three members, one in a browser, four minutes, simulated" "$plain"
             run_timed chat "${program[chat]}" --scene
         elif [ $id = fetch ]; then
             show_line 0 "FETCH  ${about[fetch]}"
@@ -520,7 +521,7 @@ show_next() {
     printf '      CRANK_BACKEND=sim ./run e15  the same ten seconds, simulated\n'
     printf '      ./run x08 README.md          the characters of your own files\n'
     printf '      ./run e35 0.001              the chess exhibition at 1/1000 (47 s)\n'
-    printf '      ./run chat                   a chat server: nc 127.0.0.1 8000 in other terminals\n'
+    printf '      ./run chat                   a chat server: http://127.0.0.1:8080/, or nc 127.0.0.1 8000\n'
     printf '      docs/tutorial.md             the tutorials, told for C programmers\n'
     elapsed_us
     format_us "$REPLY"

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 # builds: examples/chat
 """The page of the chat server in Chromium, without a window: two tabs and a member with nc, on a desktop and a phone,

@@ -72,7 +72,7 @@ tours() {
         grep -qE "^${id^^} |No time left.* $id( |:)" "$SCRATCH/out" || { echo "$id is missing"; return 1; }
     done
     grep -q "^LOOK/12 .*\|No time left.* look/12" "$SCRATCH/out" || { echo "look/12 is missing"; return 1; }
-    grep -qF "cem < * ada (to you): do not tell bob about the cake" "$SCRATCH/out" ||
+    grep -qF '"from":"ada","to":"cem","text":"do not tell bob about the cake"' "$SCRATCH/out" ||
         grep -q "No time left.* chat" "$SCRATCH/out" || { echo "the chat's scene is missing"; return 1; }
     grep -qF "8 URLs, 4 fetched, 4 failed" "$SCRATCH/out" ||
         grep -q "No time left.* fetch" "$SCRATCH/out" || { echo "the scene of fetch is missing"; return 1; }

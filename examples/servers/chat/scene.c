@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* scene.c: three members play a scene under the simulator: the same server, the same lines, but the network and the
- * clock are simulated. So five minutes take no time, and it is the same scene each time. */
+/* scene.c: three members play a scene under the simulator, one of them in a browser: the same server, the same lines,
+ * but the network and the clock are simulated. So four minutes take no time, and it is the same scene each time. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include "scene.h"
 
@@ -12,6 +12,11 @@
 
 #include "lines.h"
 #include "room.h"
+#ifdef CHAT_WEB
+#include <crank/websocket.h>
+
+#include "web.h"
+#endif
 
 #define TEN_O_CLOCK 36000
 
@@ -52,22 +57,34 @@ static int listen_for(const char *who, crank_stream *s)
     return 0;
 }
 
-static int play(const char *address, const char *who)
+/* The player's next one behind this, NULL: from the beginning. NULL: there is none. */
+static const cue *next_cue(const cue *c, const char *who)
+{
+    const cue *end = script + CRANK_COUNT(script);
+    for (c = c ? c + 1 : script; c < end; c++)
+        if (!strcmp(c->who, who))
+            return c;
+    return NULL;
+}
+
+static void show_cue(const cue *c)
+{
+    printf("%4.0f s  %-4s> %s\n", crank_time(), c->who, c->types ? c->types : "(hangs up)");
+}
+
+static int play_with_nc(const char *who)
 {
     CRANK_AUTO_STREAM crank_stream *s = NULL;
     CRANK_GROUP(group); /* declared after what its children use */
 
-    for (size_t i = 0; i < CRANK_COUNT(script); i++) {
-        const cue *c = &script[i];
-        if (strcmp(c->who, who) != 0)
-            continue;
+    for (const cue *c = next_cue(NULL, who); c; c = next_cue(c, who)) {
         crank_try(crank_sleep_until(c->at));
         if (!s) {
-            s = crank_try(crank_connect(address));
+            s = crank_try(crank_connect("127.0.0.1:8000"));
             crank_group_spawn(&group, listen_for, who, s);
             crank_try(crank_sleep(1)); /* the welcome is read before the name is typed */
         }
-        printf("%4.0f s  %-4s> %s\n", crank_time(), who, c->types ? c->types : "(hangs up)");
+        show_cue(c);
         if (!c->types)
             return 0; /* the group ends the listening, then the stream closes */
         crank_try(crank_printf(s, "%s\n", c->types));
@@ -76,17 +93,57 @@ static int play(const char *address, const char *who)
     return crank_group_wait(&group);
 }
 
-static int serve_room(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
+static int serve_lines(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
+
+#ifdef CHAT_WEB
+static int listen_for_events(const char *who, crank_websocket *socket)
+{
+    crank_websocket_message m;
+    while (crank_try(crank_websocket_read(socket, &m)) > 0)
+        printf("%4.0f s  %-4s< %s\n", crank_time(), who, m.bytes);
+    return 0;
+}
+
+/* What the page's script does. */
+static int play_in_browser(const char *who)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *socket = NULL;
+    CRANK_GROUP(group);
+
+    for (const cue *c = next_cue(NULL, who); c; c = next_cue(c, who)) {
+        crank_try(crank_sleep_until(c->at));
+        if (!socket) {
+            socket = crank_try(crank_websocket_connect("ws://127.0.0.1:8080/chat"));
+            crank_group_spawn(&group, listen_for_events, who, socket);
+        }
+        show_cue(c);
+        crank_try(crank_websocket_print(socket, "%s", c->types));
+        crank_try(crank_sleep(1));
+    }
+    return crank_group_wait(&group);
+}
+
+static int serve_browsers(crank_listener *listener, room *r)
+{
+    web_site site = { .room = r, .listener = listener, .by_lines = "" };
+    return crank_http_serve(listener, chat_web, &site);
+}
+#else
+static int play_in_browser(const char *who) { return play_with_nc(who); }
+static int serve_browsers(crank_listener *listener, room *r) { return r ? crank_listener_wait_stop(listener) : 0; }
+#endif
 
 static int scene(room *r)
 {
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:8000"));
-    crank_task *server = crank_spawn(serve_room, listener, r);
+    CRANK_AUTO_LISTENER crank_listener *lines = crank_try(crank_listen("127.0.0.1:8000"));
+    CRANK_AUTO_LISTENER crank_listener *web = crank_try(crank_listen("127.0.0.1:8080"));
+    crank_task *server = crank_spawn(serve_lines, lines, r), *web_server = crank_spawn(serve_browsers, web, r);
 
-    crank_try(crank_gather(NULL, crank_spawn(play, "127.0.0.1:8000", "ada"), crank_spawn(play, "127.0.0.1:8000", "bob"),
-        crank_spawn(play, "127.0.0.1:8000", "cem")));
-    crank_listener_stop(listener, 0);
-    return (int)crank_await(server);
+    crank_try(crank_gather(
+        NULL, crank_spawn(play_with_nc, "ada"), crank_spawn(play_with_nc, "bob"), crank_spawn(play_in_browser, "cem")));
+    crank_listener_stop(lines, 0);
+    crank_listener_stop(web, 0);
+    return crank_gather(NULL, server, web_server);
 }
 
 static int app(void)
