@@ -12,8 +12,8 @@
  * and what was written is not to be gone on with), else as crank_write. */
 int cr_http_pace_write(
     cr_http_connection *connection, cr_http_pace *pace, const struct iovec *pieces, int n);
-/* Copy so many bytes to the connection, fewer where the file ends before. *ret_copied says how many,
- * also on failure. 0; fails as cr_http_pace_write, and as crank_read of the file. */
+/* Copy so many bytes to the connection, fewer where the file ends before. *ret_copied says how
+ * many, also on failure. 0; fails as cr_http_pace_write, and as crank_read of the file. */
 int cr_http_pace_copy(
     cr_http_message *message, crank_stream *file, int64_t size, int64_t *ret_copied);
 /* From now on count what leaves of an answer that is put into the connection's buffer. */

@@ -85,7 +85,8 @@ no_names_but_secure() {
 }
 no_secure_data() {
     objdump -t "$secure.a" |
-        awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' | grep -v '^\.data\.rel\.ro' | none_left
+        awk '{ for (i = 3; i < NF; i++) if ($i ~ /^\.(data|bss)/ && $NF !~ /^\./) print $i, $NF }' |
+        grep -v '^\.data\.rel\.ro' | none_left
 }
 secure_needs_openssl() {
     readelf -d "$secure.so" | grep NEEDED | grep -vE 'libcrank\.so|lib(ssl|crypto)\.so|libc\.so|ld-linux|libgcc_s' |
