@@ -49,14 +49,14 @@ typedef struct cr_fd {
 struct cr_op {
     enum cr_op_code code;
     int fd;
-    uint32_t generation;  /* of an attached descriptor; 0: fd is not attached */
-    enum cr_fd_kind kind; /* of RECV and SEND: of the attached descriptor */
+    uint32_t generation; /* of an attached descriptor; 0: fd is not attached */
+    uint8_t kind;        /* of RECV and SEND: an enum cr_fd_kind, the attached descriptor's */
+    bool drained;        /* the backend's: the last RECV has found all */
+    uint32_t slot;       /* the backend's */
+    uint32_t events;
     void *buf;
     size_t size;
     int64_t offset;
-    uint32_t events;
-    uint32_t slot;                           /* the backend's */
-    bool drained;                            /* the backend's: the last RECV has found all */
     long result;                             /* negative errno, or what the code says */
     void (*completed)(cr_op *op, void *arg); /* the final completion, from turn */
     void *arg;

@@ -28,23 +28,10 @@ typedef struct cr_socketlike_kind {
 
 struct cr_socketlike {
     crank_stream stream;
+    cr_op receiving;
+    cr_fd fd; /* generation 0 once it is closed */
     const cr_socketlike_kind *kind;
     crank_loop *loop;
-    cr_fd fd;        /* generation 0 once it is closed */
-    cr_buffer going; /* with the backend; out is filled meanwhile */
-    cr_op receiving, sending;
-    cr_settle settle;  /* sends at the end of the pass */
-    uint64_t sent;     /* how many of all bytes written the kernel has */
-    size_t high;       /* from so many unsent bytes on writers wait */
-    size_t refused;    /* what crank_write_now had no room for last; 0 */
-    cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
-    cr_task *direct;   /* the writer whose own memory is being sent; NULL */
-    cr_task *closer;   /* waits until no call and no operation is left; NULL */
-    cr_task *owner;    /* of one that is kept: waits until another task has closed it; NULL */
-    int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
-    int send_error; /* why nothing more can be sent; 0 */
-    cr_limit *limit;             /* of time, for its waits; NULL */
-    cr_gone *gone;               /* the task to be cancelled when the peer has gone; NULL */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
     bool receive_pending, send_pending;
     bool closer_awaits_send; /* closer also waits until all operations have ended */
@@ -55,6 +42,21 @@ struct cr_socketlike {
     bool read_ended;         /* the end, or an error, was given to a reader */
     bool eof_asked;          /* no more writes: the end goes out behind the bytes */
     bool eof_sent;
+    int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
+    int send_error; /* why nothing more can be sent; 0 */
+    cr_limit *limit;   /* of time, for its waits; NULL */
+    cr_gone *gone;     /* the task to be cancelled when the peer has gone; NULL */
+    size_t high;       /* from so many unsent bytes on writers wait */
+    cr_task *closer;   /* waits until no call and no operation is left; NULL */
+    cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
+    cr_settle settle;  /* sends at the end of the pass */
+    uint64_t sent;     /* how many of all bytes written the kernel has */
+    cr_buffer going;   /* with the backend; out is filled meanwhile */
+    cr_op sending;
+
+    cr_task *direct; /* the writer whose own memory is being sent; NULL */
+    cr_task *owner;  /* of one that is kept: waits until another task has closed it; NULL */
+    size_t refused;  /* what crank_write_now had no room for last; 0 */
 };
 
 /* Take over a connected descriptor: a record of kind->size, cleared behind the stream. NULL when
