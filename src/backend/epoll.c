@@ -239,16 +239,20 @@ static long dispatch(cr_epoll *e, const struct epoll_event *event)
     return 0;
 }
 
-/* What the event after the next is about: its descriptor and operation are then in the processor's
- * cache when its turn comes. */
-static void prefetch(const cr_epoll *e, int i)
+/* The descriptor of an event to come, and of one that comes sooner, whose descriptor is here by
+ * now, the operation with what its completion touches: they are in the processor's cache when their
+ * turns come. */
+static void prefetch(const cr_epoll *e, int later, int sooner)
 {
-    if (i >= e->events_end)
-        return;
-    uint32_t fd = (uint32_t)e->events[i].data.u64;
-    if (fd < e->descriptors_room) {
-        __builtin_prefetch(&e->descriptors[fd]);
-        __builtin_prefetch(e->descriptors[fd].receiving);
+    if (later < e->events_end) {
+        uint32_t fd = (uint32_t)e->events[later].data.u64;
+        if (fd < e->descriptors_room)
+            __builtin_prefetch(&e->descriptors[fd]);
+    }
+    if (sooner < e->events_end) {
+        uint32_t fd = (uint32_t)e->events[sooner].data.u64;
+        if (fd < e->descriptors_room)
+            cr_op_prefetch(e->descriptors[fd].receiving);
     }
 }
 
@@ -301,7 +305,7 @@ static long epoll_turn(cr_backend *backend, int64_t deadline)
     if (e->events_first == e->events_end)
         fetch(e, deadline);
     for (int i = 0; i < CR_EPOLL_AT_ONCE && e->events_first < e->events_end; i++) {
-        prefetch(e, e->events_first + 2);
+        prefetch(e, e->events_first + 4, e->events_first + 2);
         delivered += dispatch(e, &e->events[e->events_first++]);
     }
     delivered += cr_epoll_attached_deliver(e);

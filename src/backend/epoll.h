@@ -9,7 +9,7 @@
 #define CR_EPOLL_EVENTS 512 /* asked for at once */
 /* Of them so many are looked at in one turn: what they bring is still in the processor's cache when
  * the tasks run that wait for it. */
-#define CR_EPOLL_AT_ONCE 64
+#define CR_EPOLL_AT_ONCE 16
 #define CR_EPOLL_NO_SLOT 0u /* slot 0 is never used */
 #define CR_EPOLL_NO_FD UINT32_MAX
 /* Events that are reported without being asked for. */

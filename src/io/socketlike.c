@@ -51,11 +51,19 @@ static const cr_wait_ops receive_wait = {
     .describe = cr_socketlike_describe,
 };
 
+/* The frames that it returns through are in the processor's cache when it goes on. */
+static void prefetch_stack(const cr_task *task)
+{
+    const char *frames = task->fiber.sp;
+    for (int line = 0; line < 512; line += 64)
+        __builtin_prefetch(frames + line);
+}
+
 static void received(cr_op *op, void *arg)
 {
     cr_socketlike *s = arg;
     s->receive_pending = false;
-    __builtin_prefetch(s->stream.reader->fiber.sp);
+    prefetch_stack(s->stream.reader);
     cr_wake(s->loop, s->stream.reader, op->result);
     cr_socketlike_drop(s);
 }
