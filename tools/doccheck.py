@@ -10,6 +10,7 @@ under the simulator (CRANK_BACKEND=sim), so that those which sleep end at once a
     c prints-to=stderr    the output block shows stderr; `both` shows the two in one
     c backend=epoll       run on this backend instead
     c input=one\\ntwo\\n   what stands on its standard input; nothing otherwise
+    c with=certificates   localhost.pem, localhost.key and ca.pem of examples/certificates.sh lie where it is started
     c fragment            statements; compiled inside a function, not run
     c file                declarations and functions; compiled as a file of their own, not run
     c needs=NAME.h        skipped where the compiler finds no such header; for the kinds that are not linked
@@ -31,7 +32,8 @@ import tempfile
 
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Werror".split()
 KINDS = ("fragment", "file", "must-not-compile")
-OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim", "input": "", "needs": ""}
+OPTIONS = {"exit": "0", "prints-to": "stdout", "backend": "sim", "input": "", "needs": "", "with": ""}
+CERTIFICATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "certificates.sh")
 SKIPPED = "skipped" # in the place of what is wrong with a block
 FENCE = re.compile(r"^```([^`]*)$")
 GIVEN = re.compile(r"<!-- given\n(.*?)-->", re.S)
@@ -211,10 +213,13 @@ class Checker:
         both = options["prints-to"] == "both"
         if options["prints-to"] not in ("stdout", "stderr", "both"):
             raise Mistake("prints-to= takes stdout, stderr or both")
+        folder = os.path.join(self.folder, str(number))
+        if options["with"] == "certificates":
+            subprocess.run([CERTIFICATES, folder], check=True, stdout=subprocess.DEVNULL)
         try:
             done = subprocess.run(["./program"], executable=self.executable, env=environment, timeout=self.timeout,
                                   check=False, text=True, input=options["input"].replace("\\n", "\n"),
-                                  cwd=os.path.join(self.folder, str(number)), stdout=subprocess.PIPE,
+                                  cwd=folder, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT if both else subprocess.PIPE)
         except subprocess.TimeoutExpired:
             raise Mistake(f"still running after {self.timeout:.0f} s") from None

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# builds: libcrank.a lib/http/libcrank-http.a
+# builds: libcrank.a lib/http/libcrank-http.a lib/tls/libcrank-tls.a
 # The documentation is true: every program in it compiles, runs and prints what the page shows; no link is dead; the
 # tour names every file of the source and no other; the reference is made from the headers as they are.
 . "$(dirname "$0")/common.sh"
@@ -37,7 +37,8 @@ chosen=(--cc gcc)
 if [ "$(compilers | tail -n 1)" = clang ]; then
     chosen+=(--cc clang)
 fi
-libraries="$BUILD/lib/http/libcrank-http.a $BUILD/libcrank.a -pthread -lm"
+libraries="$BUILD/lib/http/libcrank-http.a $BUILD/lib/tls/libcrank-tls.a $BUILD/libcrank.a -pthread -lm"
+libraries="$libraries -Wl,--as-needed -lssl -lcrypto"
 found=$(python3 tools/doccheck.py "${chosen[@]}" --flags=-Iinclude --libs="$libraries" "${pages[@]}")
 echo "$found" | sed '$d'
 counted=$(echo "$found" | tail -1)
