@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tls.c: a client and a server, and between them a third party that changes, drops, repeats and adds bytes.
  *
- * Each piece that passes takes a byte of the script: what is done to it. Whatever that is, both ends come to an end, and
+ * Each piece that passes takes a byte of the script: what is done to it. Whatever that is, both ends come to an end and
  * what the client reads is what the server wrote, or a failure with a sentence. */
 #include "fuzz.h"
 #include <crank/tls.h>
