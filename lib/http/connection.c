@@ -62,13 +62,21 @@ static void note_failure(cr_http_message *m, int err)
     name_failure(m, err);
 }
 
+/* What a call on the request's WebSocket has failed with. Later calls, its closing too, may have
+ * failed with another number: those by which connections end are all taken for it. */
+static bool is_sockets(const cr_http_message *m, int err)
+{
+    bool is_end = err == -EPIPE || err == -ECONNRESET || err == -ECONNABORTED || err == -ETIMEDOUT;
+    return err == m->socket_error || (m->socket_error && is_end);
+}
+
 /* The handler has failed, and not by being cancelled. The client is told where its own body was the
  * cause. That the client reads too slowly, or has gone, is no failure of the handler's. */
 static void fail(cr_http_message *m, int err)
 {
     m->result = err;
     m->is_peers = m->is_peers || cr_http_stream_failed(m);
-    if (m->failed == 0 && !m->is_peers && err != m->socket_error)
+    if (m->failed == 0 && !m->is_peers && !is_sockets(m, err))
         note_failure(m, err);
     if (m->state == CR_HTTP_UNANSWERED && !m->is_peers)
         (void)cr_http_answer_refuse(m, m->failed ? m->failed : 500);

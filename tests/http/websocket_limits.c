@@ -100,6 +100,7 @@ TEST_SIM(websocket, is_pinged_after_20_seconds_and_ends_after_40)
     course c = { .read = 1 };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
+    test_capture();
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     double begun = crank_time();
     socket_expect(s, "p");
@@ -114,7 +115,9 @@ TEST_SIM(websocket, is_pinged_after_20_seconds_and_ends_after_40)
     webs_expect_reset(s);
     EXPECT_NEAR(c.ended_at - begun, 95, 0.01);
     EXPECT_EQ(c.read, -ETIMEDOUT);
-    return socket_stop(l, &server);
+    crank_try(socket_stop(l, &server));
+    EXPECT_STR(test_captured(), ""); /* the handler has returned that, after its socket was closed */
+    return 0;
 }
 
 TEST_SIM(websocket, ping_is_as_often_as_its_options_say)
