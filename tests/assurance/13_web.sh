@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way; the
-# clients that people use get what they want of it. The programs are the gcc build's.
+# 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way, and
+# wsproto the frames of WebSockets; the clients that people use get what they want of it. The programs are the gcc
+# build's.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc
 
-if ! ninja -C "$BUILD" tests/reader_ours tests/clients_server >"$SCRATCH/build.log" 2>&1; then
+if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server >"$SCRATCH/build.log" 2>&1; then
     fail build "$(tail -5 "$SCRATCH/build.log")"
     echo "figures: none"
     finish
@@ -25,6 +26,7 @@ part() {
     done < <(sed -nE 's/^(figures: |skip )//p' <<<"$output")
 }
 part readers env OURS="$BUILD/tests/reader_ours" SCRATCH="$SCRATCH" LONG="$LONG" "$python" tests/real/readers.py
+part frames env OURS="$BUILD/tests/frames_ours" LONG="$LONG" "$python" tests/real/frames.py
 part clients env SERVER="$BUILD/tests/clients_server" "$python" tests/real/clients.py
 
 printf -v line '%s; ' "${figures[@]}"
