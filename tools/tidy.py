@@ -65,10 +65,6 @@ BANNED_WORDS = {
 }
 # What libraries call themselves, for crank has no public call for it.
 LIBRARY_CALLS = "malloc calloc realloc free time".split()
-LIBRARY_CALLS_ALLOWED = {
-    "http/file.c": (["close"], "a file that was found is a descriptor"),
-    "http/find.c": ("openat close syscall".split(), "a path is followed by the kernel, or on a worker"),
-}
 # What stands behind crank_ in a library's public names, where it is not its own name alone.
 PUBLIC_WORDS = {"http": ["http", "websocket"]}
 # Who may name the switch of stacks: one place where a task can stop.
@@ -199,9 +195,8 @@ def libraries(tree):
             elif public == "crank.h":
                 tree.complain(path, line_of(text, match.start()), "includes all of crank.h",
                               "the library names what it needs")
-        allowed, _ = LIBRARY_CALLS_ALLOWED.get(path[len("lib/"):], ((), ""))
         for match in calls.finditer(code):
-            if match.group(1) not in allowed and not is_declarator(code, match.start()):
+            if not is_declarator(code, match.start()):
                 tree.complain(path, line_of(code, match.start()), f"calls {match.group(1)} directly",
                               "a library's world is crank's, so that it can be simulated")
         public = "|".join(PUBLIC_WORDS.get(library, [library]))

@@ -423,6 +423,12 @@ static bool is_of_peer(int err)
     return err == -EPIPE || err == -ECONNRESET || err == -ECONNABORTED || err == -ETIMEDOUT;
 }
 
+int cr_http_answer_shorter(const cr_http_message *message)
+{
+    return crank_fail(
+        ENODATA, "the file of %s became shorter while it was sent", message->request.path);
+}
+
 int cr_http_answer_copy(cr_http_message *message, crank_stream *file)
 {
     int64_t copied;
@@ -432,8 +438,7 @@ int cr_http_answer_copy(cr_http_message *message, crank_stream *file)
     message->left -= (uint64_t)copied;
     message->written += (uint64_t)copied;
     if (err == 0 && message->left > 0)
-        err = crank_fail(
-            ENODATA, "the file of %s became shorter while it was sent", message->request.path);
+        err = cr_http_answer_shorter(message);
     if (err < 0)
         message->broken = true;
     message->is_peers |= is_of_peer(err);

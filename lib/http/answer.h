@@ -13,6 +13,8 @@ int cr_http_answer_write(cr_http_message *message, const void *bytes, size_t siz
 /* All that is left of a begun answer with a length, from a file. Fails as crank_write, and as
  * crank_read of the file; -ENODATA: that ended before. */
 int cr_http_answer_copy(cr_http_message *message, crank_stream *file);
+/* -ENODATA: that, said in a sentence. */
+int cr_http_answer_shorter(const cr_http_message *message);
 /* The same as cr_http_answer_write without a wait, whatever is unsent: the stream takes all, or is
  * broken. Not while a call is in the middle of a piece. Fails as crank_write_now. */
 int cr_http_answer_put(cr_http_message *message, const void *bytes, size_t size);
