@@ -138,11 +138,27 @@ static long find(void *arg)
     return judge(s, is_refused(fd) ? walk(s) : fd);
 }
 
+/* Folder and path in one call, which is half the work; -ELOOP: there is a link in one of them. */
+static int resolve_whole(const search *s)
+{
+    const struct open_how how = {
+        .flags = OPEN_FLAGS,
+        .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_CACHED,
+    };
+    if (s->text[0] == '\0')
+        return -ELOOP; /* it would be the root */
+    s->path[-1] = '/';
+    int fd = open_resolving(s, AT_FDCWD, s->text, how);
+    s->path[-1] = '\0';
+    return fd;
+}
+
 /* -EAGAIN: a worker is needed. -EINVAL is what a kernel gives that knows openat2 and not
  * RESOLVE_CACHED. */
 static int find_now(search *s)
 {
-    int err = judge(s, resolve(s, RESOLVE_CACHED));
+    int fd = resolve_whole(s);
+    int err = judge(s, fd == -ELOOP ? resolve(s, RESOLVE_CACHED) : fd);
     return is_refused(err) || err == -EINVAL ? -EAGAIN : err;
 }
 
