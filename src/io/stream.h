@@ -88,8 +88,8 @@ typedef struct cr_stream_type {
 /* A call on a stream that waits elsewhere: visit.c. */
 typedef struct cr_stream_visit cr_stream_visit;
 
-/* The beginning of every stream; its type's own follows. What a message touches stands last here and
- * first there, so that each of ten thousand streams takes few lines of the processor's cache. */
+/* The beginning of every stream; its type's own follows. What each message touches stands together,
+ * at the end here and at the beginning there: ten thousand streams need few lines of the cache. */
 struct crank_stream {
     const char *name;        /* for messages: a path */
     cr_task *closer;         /* in the call that closes it */
