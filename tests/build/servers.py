@@ -126,6 +126,18 @@ def chat_has_limits(backend):
 
 
 @test
+def chat_lists_whole_names(backend):
+    with chat(backend) as (_, port):
+        names = [chr(0x4e00 + i) * 20 for i in range(10)]  # more than the list has room for
+        members = [member(port, name) for name in names]
+        last = members[-1]
+        last.send("/who\n")
+        expect(last.line(), f"* 10 here: {', '.join(names[:8])}\n")
+        for client in members:
+            client.close()
+
+
+@test
 def chat_obeys_its_terminal(backend):
     with chat(backend) as (program, port):
         ada, bob = member(port, "ada"), member(port, "bob")

@@ -142,8 +142,15 @@ void room_names(const room *r, char *buf, size_t size)
 {
     size_t length = 0;
     buf[0] = '\0';
-    for (const member *m = r->first; m && length < size; m = m->next)
-        length += (size_t)snprintf(buf + length, size - length, "%s%s", length ? ", " : "", m->name);
+    for (const member *m = r->first; m; m = m->next) {
+        size_t left = size - length;
+        size_t n = (size_t)snprintf(buf + length, left, "%s%s", length ? ", " : "", m->name);
+        if (n >= left) {
+            buf[length] = '\0'; /* no half of a name, nor of a character */
+            break;
+        }
+        length += n;
+    }
 }
 
 /* One character at *at, of which UTF-8 takes one to four bytes; 0 where it is none, or none that a line may have:

@@ -112,6 +112,6 @@ bool room_kick(room *r, const char *name);
 /* Say goodbye to all, and drop them; none comes in any more. */
 void room_end(room *r, const char *text);
 size_t room_count(const room *r);
-/* "ada, bob, cem" into buf, cut to size. */
+/* "ada, bob, cem" into buf: as many whole names as size takes. */
 void room_names(const room *r, char *buf, size_t size);
 #endif
