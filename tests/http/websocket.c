@@ -176,6 +176,8 @@ static int listen_to(crank_http_request *request, course *c)
     c->socket = w;
     while ((c->read = crank_websocket_read(w, &said)) > 0)
         ;
+    int again = c->read == -ECANCELED ? c->read : crank_websocket_read(w, &said);
+    EXPECT_EQ(again, c->read == -ETIMEDOUT ? -ECONNABORTED : c->read); /* which is told once */
     c->code = crank_websocket_closed(w, &reason);
     snprintf(c->reason, sizeof c->reason, "%s", reason);
     c->ended_at = crank_time();
