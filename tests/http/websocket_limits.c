@@ -340,3 +340,77 @@ TEST_SIM(websocket, that_is_flooded_with_pings_holds_few_answers)
     crank_abort(s);
     return socket_stop(l, &server);
 }
+
+/* ---- A room ---- */
+
+enum { MEMBERS = 8, TOLD = 4000 };
+typedef struct room {
+    crank_websocket *members[MEMBERS];
+    bool dropped[MEMBERS];
+    int count;
+} room;
+
+/* As look/17. */
+static int join(crank_http_request *request, room *r)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    crank_websocket_message said;
+    int err, self = r->count++;
+    r->members[self] = w;
+    while ((err = crank_websocket_read(w, &said)) > 0)
+        for (int i = 0; i < r->count; i++)
+            if (r->members[i] &&
+                crank_websocket_write_now(r->members[i], said.kind, said.bytes, said.size) == -EAGAIN) {
+                crank_websocket_abort(r->members[i], 1013, "too slow");
+                r->dropped[i] = true;
+            }
+    r->members[self] = NULL;
+    return err;
+}
+static int serve_room(crank_listener *l, room *r) { return crank_http_serve(l, join, r); }
+
+/* How many messages come, numbered without a gap, until the socket's end. */
+static int read_numbers(crank_websocket *w)
+{
+    crank_websocket_message said;
+    int seen = 0;
+    while (seen < TOLD && crank_websocket_read(w, &said) == 1)
+        EXPECT_EQ(strtol(said.bytes, NULL, 10), seen++);
+    return seen;
+}
+static crank_websocket *enter(const crank_listener *l)
+{
+    char url[100];
+    snprintf(url, sizeof url, "ws://%s/", crank_listener_address(l, 0));
+    crank_websocket *w = crank_websocket_connect(url);
+    if (!w)
+        test_fail(__FILE__, __LINE__, "cannot connect: %s", crank_error());
+    return w;
+}
+
+TEST_SEEDS(websocket, room_gives_each_member_all_messages_in_order_or_drops_it, 5)
+{
+    room r = { .count = 0 };
+    crank_websocket *members[MEMBERS];
+    crank_task *readers[MEMBERS];
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    AUTO_SERVER crank_task *server = crank_spawn(serve_room, l, &r);
+    for (int i = 0; i < MEMBERS; i++)
+        members[i] = enter(l);
+    for (int i = 1; i < MEMBERS; i++) /* the first never reads */
+        readers[i] = crank_spawn(read_numbers, members[i]);
+    for (int i = 0; i < TOLD; i++) {
+        crank_try(crank_websocket_print(members[1], "%0100d", i));
+        if (i % 50 == 0)
+            crank_try(crank_sleep(0.001));
+    }
+    for (int i = 1; i < MEMBERS; i++) {
+        EXPECT_EQ(crank_await(readers[i]), TOLD);
+        EXPECT_EQ(crank_websocket_close(members[i], 1000, NULL), 0);
+    }
+    EXPECT(r.dropped[0] && !r.dropped[1] && !r.dropped[MEMBERS - 1]);
+    int seen = read_numbers(members[0]);
+    EXPECT(seen > 0 && seen < TOLD);
+    (void)crank_websocket_close(members[0], 1000, NULL); /* after 1013 in order, after a reset not */
+    return socket_stop(l, &server);
+}
