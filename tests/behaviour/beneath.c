@@ -93,6 +93,8 @@ TEST_EACH_BACKEND(open_beneath, opens_regular_files_below_the_folder_and_nothing
     crank_try(expect_opened("in/page", "three"));
     folder = "/nowhere";
     expect_refused("page", ENOENT, "No such file");
+    folder = ""; /* is no name of the root */
+    expect_refused("etc/passwd", ENOENT, "No such file");
     folder = "/dev";
     expect_refused("null", ENXIO, "no regular file");
     return 0;
