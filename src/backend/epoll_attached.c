@@ -82,12 +82,9 @@ void cr_epoll_detach(cr_backend *backend, cr_fd fd)
 /* Without a try: the registration itself reports what is ready. Outwards is added with the first
  * sender that has to wait, and stays. A descriptor that was polled by its number before it was
  * attached is registered already: that registration becomes this one. */
-static int watch(cr_epoll *e, int fd, uint32_t events)
+static CR_NOINLINE int watch_anew(cr_epoll *e, int fd, uint32_t wanted)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
-    uint32_t wanted = d->armed | INWARDS | (events & EPOLLOUT);
-    if (CR_LIKELY(wanted == d->armed))
-        return 0;
     int err = cr_epoll_control(e, d->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, wanted);
     if (err == -EEXIST)
         err = cr_epoll_control(e, EPOLL_CTL_MOD, fd, wanted);
@@ -96,6 +93,12 @@ static int watch(cr_epoll *e, int fd, uint32_t events)
         d->armed = wanted;
     }
     return err;
+}
+
+static inline int watch(cr_epoll *e, int fd, uint32_t events)
+{
+    uint32_t armed = e->descriptors[fd].armed, wanted = armed | INWARDS | (events & EPOLLOUT);
+    return CR_LIKELY(wanted == armed) ? 0 : watch_anew(e, fd, wanted);
 }
 
 static bool is_drained(const cr_epoll_descriptor *d, const cr_op *op, long n)

@@ -38,7 +38,8 @@ int cr_buffer_reserve(crank_loop *loop, cr_buffer *buffer, size_t size)
         return -ENOMEM;
     if (held > 0)
         memcpy(larger.bytes, cr_buffer_first(buffer), held);
-    cr_buffer_release(loop, buffer);
+    if (buffer->bytes)
+        cr_buffer_release(loop, buffer);
     *buffer = larger;
     return 0;
 }

@@ -148,9 +148,11 @@ static bool next_piece(cr_socketlike *s)
     if (cr_buffer_held(&s->going) > 0)
         return true;
     cr_socketlike_release(s, &s->going);
+    if (cr_buffer_held(&s->stream.out) == 0)
+        return false;
     s->going = s->stream.out;
     s->stream.out = (cr_buffer){ 0 };
-    return cr_buffer_held(&s->going) > 0;
+    return true;
 }
 
 /* A peer that is gone has seen the end. The end of a pipe is that its writer is closed. */

@@ -119,7 +119,8 @@ static inline int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, siz
 }
 static inline void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer)
 {
-    cr_buffer_release(s->loop, buffer);
+    if (buffer->bytes)
+        cr_buffer_release(s->loop, buffer);
 }
 /* A call that had waited goes on: the closer may be waiting for that. */
 void cr_socketlike_left(crank_stream *stream);

@@ -81,9 +81,9 @@ int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *
         return err;
     bool duplex = stream->type->duplex;
     bool both = !duplex && stream->readable && stream->writable;
-    if (reads || both)
+    if (CR_UNLIKELY(stream->reader != NULL) && (reads || both))
         cr_stream_check_alone(stream, stream->reader, call);
-    if (!duplex && (!reads || both))
+    if (CR_UNLIKELY(stream->writer != NULL) && !duplex && (!reads || both))
         cr_stream_check_alone(stream, stream->writer, call);
     if (CR_UNLIKELY(w->loop->runner.budget == 0)) {
         err = make_room(w, stream, reads);
