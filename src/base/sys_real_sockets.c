@@ -81,6 +81,26 @@ ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, in
     return failed_size(syscall(SYS_sendto, fd, buf, size, flags, NULL, 0));
 }
 
+/* One piece and nothing beside it: recvfrom and sendto, for which the kernel copies no msghdr. */
+static bool is_plain(const struct msghdr *message)
+{
+    return message->msg_iovlen == 1 && !message->msg_control;
+}
+
+#if !CR_MSAN
+/* With MSG_TRUNC it gives a datagram's whole size. */
+static ssize_t receive_datagram(int fd, struct msghdr *message, int flags)
+{
+    const struct iovec *piece = message->msg_iov;
+    ssize_t n = failed_size(syscall(SYS_recvfrom, fd, piece->iov_base, piece->iov_len,
+        flags | MSG_TRUNC, message->msg_name, &message->msg_namelen));
+    bool is_cut = n > 0 && (size_t)n > piece->iov_len;
+    message->msg_flags = is_cut ? MSG_TRUNC : 0;
+    return is_cut ? (ssize_t)piece->iov_len : n;
+}
+#endif
+
+/* A message with room for the sender's name is a datagram. */
 ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *message, int flags)
 {
     (void)context;
@@ -88,6 +108,8 @@ ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *messag
 #if CR_MSAN
     return failed_size(recvmsg(fd, message, flags)); /* it knows what that has written */
 #else
+    if (message->msg_name && is_plain(message))
+        return receive_datagram(fd, message, flags);
     return failed_size(syscall(SYS_recvmsg, fd, message, flags));
 #endif
 }
@@ -95,7 +117,11 @@ ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *messag
 ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *message, int flags)
 {
     (void)context;
-    return failed_size(syscall(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+    flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
+    if (is_plain(message))
+        return failed_size(syscall(SYS_sendto, fd, message->msg_iov->iov_base,
+            message->msg_iov->iov_len, flags, message->msg_name, message->msg_namelen));
+    return failed_size(syscall(SYS_sendmsg, fd, message, flags));
 }
 
 int cr_sys_real_receive_messages(
