@@ -53,6 +53,15 @@ static inline void certs_need(bool good, const char *what)
             test_fail(__FILE__, __LINE__, "%s gives %ld: %s", #call, certs_result_, crank_error()); \
     } while (0)
 
+static inline void *certs_have(void *object, const char *file, int line)
+{
+    if (!object)
+        test_fail(file, line, "there is none: %s", crank_error());
+    return object;
+}
+/* The same of what is made, or answered. */
+#define CERTS_HAVE(object) ((__typeof__(object))certs_have((object), __FILE__, __LINE__))
+
 static inline void certs_extend(X509 *certificate, int kind, const char *value)
 {
     X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, kind, value);

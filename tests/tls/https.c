@@ -32,7 +32,7 @@ static const char *url_of(const char *scheme, const crank_listener *l, const cha
 
 static int expect_body(const crank_http_call *call, const char *url, bool reused)
 {
-    CRANK_AUTO_HTTP crank_http_response *r = crank_try(crank_http_fetch(call, url));
+    CRANK_AUTO_HTTP crank_http_response *r = CERTS_HAVE(crank_http_fetch(call, url));
     EXPECT(strncmp(r->body, "secret for localhost:", 21) == 0);
     EXPECT_EQ(r->reused, reused);
     return 0;
@@ -48,15 +48,15 @@ TEST_EACH_BACKEND(https, is_asked_by_those_who_trust_and_connections_are_kept_fo
     crank_http_call call = { .tls = trust, .client = client };
     crank_task *server = crank_spawn(serve, l, identity);
     const char *url = url_of("https", l, "");
-    crank_try(expect_body(&call, url, false));
-    crank_try(expect_body(&call, url, true));
+    CERTS_OK(expect_body(&call, url, false));
+    CERTS_OK(expect_body(&call, url, true));
     call.tls = careless; /* may not be given what another has trusted, nor leave it one */
-    crank_try(expect_body(&call, url, false));
+    CERTS_OK(expect_body(&call, url, false));
     call.tls = NULL;
     EXPECT(!crank_http_fetch(&call, url));
     EXPECT_EQ(errno, EKEYREJECTED);
     EXPECT_CONTAINS(crank_error(), "not trusted");
-    crank_try(crank_listener_stop(l, 1));
+    CERTS_OK(crank_listener_stop(l, 1));
     return (int)crank_await(server);
 }
 
@@ -68,12 +68,12 @@ TEST_EACH_BACKEND(wss, carries_messages)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     const crank_websocket_options options = { .tls = trust };
     crank_task *server = crank_spawn(serve, l, identity);
-    crank_websocket *w = crank_try(crank_websocket_connect_with(&options, url_of("wss", l, "socket")));
+    crank_websocket *w = CERTS_HAVE(crank_websocket_connect_with(&options, url_of("wss", l, "socket")));
     CERTS_OK(crank_websocket_print(w, "psst"));
     EXPECT_EQ(crank_websocket_read(w, &message), 1);
     EXPECT_STR(message.bytes, "psst");
     CERTS_OK(crank_websocket_close(w, 1000, NULL));
-    crank_try(crank_listener_stop(l, 1));
+    CERTS_OK(crank_listener_stop(l, 1));
     return (int)crank_await(server);
 }
 
@@ -85,7 +85,7 @@ TEST_SIM(https, is_told_apart_from_http_on_either_side)
     CRANK_AUTO_LISTENER crank_listener *plain = crank_try(crank_listen("127.0.0.1:0"));
     crank_task *servers[] = { crank_spawn(serve, secret, identity), crank_spawn(serve, plain, (crank_tls *)NULL) };
     {
-        CRANK_AUTO_HTTP crank_http_response *r = crank_try(crank_http_get(url_of("http", secret, "")));
+        CRANK_AUTO_HTTP crank_http_response *r = CERTS_HAVE(crank_http_get(url_of("http", secret, "")));
         EXPECT_EQ(r->status, 400);
         EXPECT_STR(r->body, "This port speaks TLS: https:// is its URL's scheme\n");
     }
@@ -94,9 +94,9 @@ TEST_SIM(https, is_told_apart_from_http_on_either_side)
     EXPECT_EQ(errno, EPROTO);
     EXPECT_CONTAINS(crank_error(), "it speaks HTTP without TLS: http:// is the scheme");
     EXPECT_NEAR(crank_time() - began, 0, 0.001);
-    crank_try(crank_listener_stop(secret, 1));
-    crank_try(crank_listener_stop(plain, 1));
-    crank_try(crank_await(servers[0]));
+    CERTS_OK(crank_listener_stop(secret, 1));
+    CERTS_OK(crank_listener_stop(plain, 1));
+    CERTS_OK(crank_await(servers[0]));
     return (int)crank_await(servers[1]);
 }
 
