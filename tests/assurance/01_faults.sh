@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 # 01_faults.sh: every call to the OS fails in turn, over the whole suite.
 #
-# Each test of tests/unit, tests/behaviour, tests/explore, tests/capture and tests/http is run again for each call site
-# of the OS table that it reaches, in the loop's role and in the workers': that call fails once, and from a call that
-# chance chooses all of them do; then one byte at a time, interrupted, not ready, late (tests/harness/failures.c). A
-# sample takes a few sites of each test on one backend, LONG=1 all of them on all. Beside that the sweeps of
-# tests/fault, in which every single call of some programs fails.
+# Each test of tests/unit, tests/behaviour, tests/explore, tests/capture, tests/http and tests/tls is run again for each
+# call site of the OS table that it reaches, in the loop's role and in the workers': that call fails once, and from a
+# call that chance chooses all of them do; then one byte at a time, interrupted, not ready, late
+# (tests/harness/failures.c). A sample takes a few sites of each test on one backend, LONG=1 all of them on all. Beside
+# that the sweeps of tests/fault, in which every single call of some programs fails.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$(cd "$TEST_FOLDER" && pwd)/gcc/tests
 SEED=${SEED:-1}
@@ -28,7 +28,7 @@ run_program() {
 }
 export BUILD LONG SEED BACKEND SCRATCH
 export -f arguments run_program
-whole_suite() { tools/list_tests.sh unit behaviour explore capture http; }
+whole_suite() { tools/list_tests.sh unit behaviour explore capture http tls; }
 # The larger first, or one of them would end alone; half of the time of a run is waiting.
 larger_first() {
     while read -r program; do
