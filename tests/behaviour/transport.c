@@ -79,7 +79,16 @@ TEST_VEILS(transport, keeps_the_lines_of_ten_writers_whole_beside_a_reader)
 }
 
 enum { MUCH = 1 << 20 };
-#define FILLING 0.05 /* what a kernel takes of it is written well before so many seconds */
+/* Until nothing has been put below for a while: the kernel takes no more. */
+static int until_full(void)
+{
+    for (int before = -1, still = 0; still < 20;) {
+        crank_try(crank_sleep(0.002));
+        still = veils.puts == before ? still + 1 : 0;
+        before = veils.puts;
+    }
+    return 0;
+}
 static int write_much(crank_stream *stream) { return crank_write(stream, filled(MUCH, 'm'), MUCH); }
 
 TEST_VEILS(transport, lets_both_write_much_before_they_read)
@@ -99,7 +108,7 @@ TEST_VEILS(transport, holds_no_more_than_its_limit_and_a_piece_for_a_peer_that_d
     CRANK_GROUP(group);
     crank_set_write_limit(there, 8 * KIB);
     crank_group_spawn(&group, write_much, there);
-    crank_try(crank_sleep(FILLING));
+    crank_try(until_full());
     EXPECT(crank_unsent(there) >= 8 * KIB && crank_unsent(there) <= 8 * KIB + 16 * KIB);
     EXPECT_EQ(crank_write_now(there, "x", 1), -EAGAIN);
     crank_abort(there);
@@ -148,15 +157,16 @@ static int write_large(void) { return crank_write(there, filled(MUCH, 'l'), MUCH
 static int write_small(void) { return crank_write(there, "s", 1); }
 static int flush_there(void) { return crank_flush(there); }
 
-/* A reader, a writer in the middle of its bytes, one behind it, and a flush. */
+/* A reader, a writer in the middle of its bytes, one behind it, and a flush of bytes that nothing takes. */
 static int begin_calls(crank_task *tasks[4])
 {
     crank_set_write_limit(there, 4 * KIB);
     tasks[0] = crank_spawn(read_one);
     tasks[1] = crank_spawn(write_large);
+    crank_try(until_full());
     tasks[2] = crank_spawn(write_small);
     tasks[3] = crank_spawn(flush_there);
-    return crank_sleep(FILLING);
+    return nets_settle();
 }
 
 TEST_VEILS(transport, aborted_ends_the_calls_of_all_others)
