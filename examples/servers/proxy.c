@@ -2,10 +2,14 @@
 /* proxy: forwards connections from one address to another.
  *
  * Each direction is a task of its own. The end of one is passed on and the other goes on (half-close); a connection
- * that breaks breaks the other one too, by a reset, so that neither side takes a torn answer for a whole one. SIGUSR1
- * prints what has gone through; SIGTERM or Ctrl-C ends the server when its connections have, within ten seconds. */
-#define _POSIX_C_SOURCE 200809L
+ * that breaks breaks the other one too, by a reset, so that neither side takes a torn answer for a whole one. With
+ * --cert clients are encrypted, and the target is not. SIGUSR1 prints what has gone through; SIGTERM or Ctrl-C ends the
+ * server when its connections have, within ten seconds. */
+#define _GNU_SOURCE /* getopt_long */
 #include <crank.h>
+#include <crank/tls.h>
+#include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +30,8 @@ typedef struct totals {
 } totals;
 
 typedef struct proxy {
-    const char *target;
+    const char *address, *target;
+    const char *certificate, *key; /* of those who connect; NULL: they are not encrypted */
     crank_listener *listener;
     connection *first;
     totals totals;
@@ -114,29 +119,64 @@ static int obey_signals(proxy *p)
     }
 }
 
-static int app(const char *address, const char *target)
+#ifndef WITHOUT_TLS
+static int serve(proxy *p)
 {
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
-    proxy p = { .target = target, .listener = listener };
+    if (!p->certificate)
+        return crank_serve(p->listener, handle, p);
+    CRANK_AUTO_TLS crank_tls *tls = crank_try(crank_tls_server(p->certificate, p->key));
+    return crank_tls_serve(tls, p->listener, handle, p);
+}
+#else
+static int serve(proxy *p)
+{
+    if (p->certificate)
+        return crank_fail(ENOTSUP, "--cert: crank was built without OpenSSL (libssl-dev)");
+    return crank_serve(p->listener, handle, p);
+}
+#endif
+
+static int app(proxy *p)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(p->address));
     CRANK_GROUP(group); /* declared after what its children use */
 
+    p->listener = listener;
     printf("proxy: %s -> %s   (kill -USR1 %ld shows the totals, Ctrl-C ends)\n", crank_listener_address(listener, 0),
-        target, (long)getpid());
-    crank_group_spawn(&group, obey_signals, &p);
-    crank_try(crank_serve(listener, handle, &p));
-    print_totals(&p);
+        p->target, (long)getpid());
+    crank_group_spawn(&group, obey_signals, p);
+    crank_try(serve(p));
+    print_totals(p);
     return 0;
+}
+
+static int usage(const char *program)
+{
+    fprintf(stderr,
+        "usage: %s [--cert FILE [--key FILE]] LISTEN TARGET\n"
+        "  forwards connections: %s 127.0.0.1:8001 localhost:80\n"
+        "  --cert: those who connect are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
+        program, program);
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || *argv[1] == '-') {
-        fprintf(stderr,
-            "usage: %s LISTEN TARGET\n"
-            "  forwards connections: %s 127.0.0.1:8001 localhost:80\n",
-            argv[0], argv[0]);
-        return 2;
+    static const struct option options[] = { { "cert", required_argument, NULL, 'c' },
+        { "key", required_argument, NULL, 'k' }, { 0 } };
+    proxy p = { 0 };
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'c')
+            p.certificate = optarg;
+        else if (option == 'k')
+            p.key = optarg;
+        else
+            return usage(argv[0]);
     }
+    if (argc != optind + 2 || (p.key && !p.certificate))
+        return usage(argv[0]);
+    p.address = argv[optind];
+    p.target = argv[optind + 1];
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
-    return crank_run(app, argv[1], argv[2]);
+    return crank_run(app, &p);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# builds: libcrank.a lib/http/libcrank-http.a
+# builds: libcrank.a lib/http/libcrank-http.a lib/tls/libcrank-tls.a
 # What ./bench says while it measures, with programs that only print figures, and a peer that takes long; and its echo
 # servers, among a few connections for a fraction of a second.
 . "$(dirname "$0")/common.sh"
@@ -120,8 +120,10 @@ gone() { ! pgrep -f "$SCRATCH/(programs/|wrong.py)"; }
 check "no server is left behind" gone
 
 compile_crank() {
+    local tls=()
+    [ ! -f "$BUILD/lib/tls/libcrank-tls.a" ] || tls=("$BUILD/lib/tls/libcrank-tls.a" -lssl -lcrypto)
     gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_server" benchmarks/echo/crank_server.c \
-        "$BUILD/lib/http/libcrank-http.a" "$BUILD/libcrank.a" -pthread -lm
+        "$BUILD/lib/http/libcrank-http.a" "${tls[@]}" "$BUILD/libcrank.a" -pthread -lm
 }
 check "crank's server compiles" compile_crank
 answers() {

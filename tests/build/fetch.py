@@ -18,6 +18,7 @@ import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLES = os.path.join(ROOT, os.environ.get("BUILD", "build/test/gcc"), "examples")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, also by what is started
 LIMIT = 20  # seconds, after which a test has failed
 TESTS = []
 BUSY = []  # paths that were answered with 503 once

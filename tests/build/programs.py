@@ -4,6 +4,7 @@ on io_uring; none waits for a clock but with a limit."""
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EXAMPLES = os.path.join(ROOT, os.environ.get("BUILD", "build/test/gcc"), "examples")
 LIMIT = 20  # seconds, after which a test has failed
 TESTS = []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, also by what is started
 
 
 def test(function):

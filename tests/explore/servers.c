@@ -38,6 +38,7 @@ CRANK_PRINTF(1, 2) static int silent(const char *format, ...)
 #define main proxy_main
 #define app proxy_app
 #define handle proxy_handle
+#define WITHOUT_TLS
 #include PROXY_SOURCE
 #undef main
 #undef app
@@ -158,7 +159,11 @@ static int client(unsigned i)
 /* ---- Servers ---- */
 
 static int run_echo(void) { return echo_app("*:7000", (limits){ 1000, 60 }); }
-static int run_proxy(void) { return proxy_app("*:8000", "echo:7000"); }
+static int run_proxy(void)
+{
+    proxy p = { .address = "*:8000", .target = "echo:7000" };
+    return proxy_app(&p);
+}
 
 static int run_servers(void)
 {

@@ -16,6 +16,7 @@
 #include "room.h"
 #include "scene.h"
 #ifdef CHAT_WEB
+#include <crank/tls.h>
 #include "web.h"
 #endif
 
@@ -24,9 +25,11 @@
 
 typedef struct chat {
     const char *lines_at, *web_at; /* addresses */
+    const char *certificate, *key; /* of https; NULL: http */
     bool panel;
     room *room;
     crank_listener *lines, *web; /* web: NULL where crank has been built without crank-http */
+    struct crank_tls *tls;       /* NULL: http */
 } chat;
 
 /* ---- Its end ---- */
@@ -95,7 +98,7 @@ static bool is_loopback(const crank_listener *listener)
 
 static int serve_web(chat *c, const char *by_lines)
 {
-    crank_http_options options = { .connections_max = 2 * MEMBERS_MAX + UNNAMED_MAX };
+    crank_http_options options = { .connections_max = 2 * MEMBERS_MAX + UNNAMED_MAX, .tls = c->tls };
     web_site site = { .room = c->room, .listener = c->web, .by_lines = by_lines };
     site.panel = c->panel && is_loopback(c->web); /* what the server does is its own machine's business */
     crank_set_name(NULL, "serve web");
@@ -106,7 +109,8 @@ static int serve(chat *c)
 {
     char by_lines[128];
     name_for_nc(c->lines, by_lines, sizeof by_lines);
-    printf("chat: open http://%s/ in two tabs, or: %s\n", crank_listener_address(c->web, 0), by_lines);
+    printf("chat: open %s://%s/ in two tabs, or: %s\n", c->tls ? "https" : "http", crank_listener_address(c->web, 0),
+        by_lines);
     printf("      here: /who, /say TEXT, /kick NAME, /stop; Ctrl-C says goodbye\n");
     return crank_gather(NULL, crank_spawn(serve_lines, c), crank_spawn(serve_web, c, by_lines));
 }
@@ -140,10 +144,28 @@ static int run(chat *c)
     return 0;
 }
 
+#if defined CHAT_WEB && !defined WITHOUT_TLS
+static int run_with_certificate(chat *c)
+{
+    CRANK_AUTO_TLS crank_tls *tls = NULL;
+    if (c->certificate)
+        tls = crank_try(crank_tls_server(c->certificate, c->key));
+    c->tls = tls;
+    return run(c);
+}
+#else
+static int run_with_certificate(chat *c)
+{
+    if (c->certificate)
+        return crank_fail(ENOTSUP, "--cert: crank was built without OpenSSL (libssl-dev)");
+    return run(c);
+}
+#endif
+
 static int app(chat *c)
 {
     c->room = room_new(time);
-    int err = c->room ? run(c) : -ENOMEM;
+    int err = c->room ? run_with_certificate(c) : -ENOMEM;
     room_free(c->room);
     return err;
 }
@@ -153,9 +175,11 @@ static int app(chat *c)
 static int usage(const char *program)
 {
     fprintf(stderr,
-        "usage: %s [--lines ADDRESS] [--web ADDRESS] [--no-panel] | --scene\n"
+        "usage: %s [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]] [--no-panel] | --scene\n"
         "  --lines ADDRESS  where nc connects: 127.0.0.1:8000; *:8000 is open to other machines\n"
         "  --web ADDRESS    where browsers connect: 127.0.0.1:8080\n"
+        "  --cert FILE      browsers come by https, with this certificate and its key (examples/certificates.sh makes\n"
+        "                   them for localhost)\n"
         "  --no-panel       browsers do not show what the server does; those of other machines never do\n"
         "  --scene          three members under the simulator\n",
         program);
@@ -176,8 +200,14 @@ int main(int argc, char **argv)
             c.lines_at = argv[++i];
         else if (!strcmp(argv[i], "--web") && i + 1 < argc)
             c.web_at = argv[++i];
+        else if (!strcmp(argv[i], "--cert") && i + 1 < argc)
+            c.certificate = argv[++i];
+        else if (!strcmp(argv[i], "--key") && i + 1 < argc)
+            c.key = argv[++i];
         else
             return usage(argv[0]);
     }
+    if (c.key && !c.certificate)
+        return usage(argv[0]);
     return crank_run(app, &c);
 }

@@ -5,6 +5,7 @@
  * as JSON. The task of that request is the member: it reads, and what the room has for the member is written from the
  * task of another one and does not wait. But for what was said before the member came, which may be more than a socket
  * takes at once: that the member's own task writes, at the browser's pace. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "web.h"
 
 #include <crank/websocket.h>
