@@ -135,11 +135,14 @@ refuses() {
 
 # ---- all of it
 
-everything() { gives 0 "19 passed, 0 failed, 4 skipped" && says '^gcc: +11 passed, 0' '^gcc-sanitized: +8 passed, 0'; }
+both=(--only gcc --only gcc-sanitized)
+everything() {
+    gives 0 "19 passed, 0 failed, 4 skipped" "${both[@]}" && says '^gcc: +11 passed, 0' '^gcc-sanitized: +8 passed, 0'
+}
 check "all pass in both configurations" everything
 check "the slowest are told" says '[0-9]\.[0-9][0-9] s  gcc: unit_alpha: alpha: is slow'
-quickly() { gives 0 "11 passed, 0 failed, 2 skipped" --quick; }
-check "--quick is the first configuration" quickly
+by_itself() { gives 0 "11 passed, 0 failed, 2 skipped"; }
+check "without an option it is the first configuration" by_itself
 help() { call --help && says '^ +\./test .*before' '^ +\./test "' '^ +\./test --failed' 'at most|At most 5 minutes'; }
 check "--help shows three examples" help
 check "an unknown option is refused" refuses "unknown option '--fast'; known are --all" --fast
@@ -168,7 +171,7 @@ check "--repeat runs each so many times" repeats
 
 with=(PLANTED=2)
 two_fail() {
-    gives 1 "15 passed, 4 failed, 4 skipped" &&
+    gives 1 "15 passed, 4 failed, 4 skipped" "${both[@]}" &&
         says '^FAIL gcc: behaviour_beta: beta: fails as planted' 'beta.c:2: getenv' \
             '^  gcc-sanitized: behaviour_all: beta: fails too'
 }

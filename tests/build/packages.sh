@@ -54,7 +54,7 @@ asks() {
     done
 }
 
-for program in "run e01" "test --quick --list" "bench ctxswitch"; do
+for program in "run e01" "test --list" "bench ctxswitch"; do
     # shellcheck disable=SC2086
     set -- ./$program
     system 0

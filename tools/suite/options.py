@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import configurations as known
 
-USAGE = ("known are --all --long --only CONFIGURATION --failed --quick --load --list --repeat N --help and parts of "
+USAGE = ("known are --all --long --only CONFIGURATION --failed --load --list --repeat N --help and parts of "
          "test names")
 HELP = """./test [options] [NAME]...
-  Everything that a user needs to trust a build: gcc on all backends, AddressSanitizer and UBSan under the simulator,
-  the examples, an installed copy, the documentation. At most 5 minutes on two cores.
-  NAME          build and run only what has NAME in it, a program's name or a part of a test's sentence; with gcc only
+  What a user needs to trust a build: gcc on all backends, the examples, an installed copy, the documentation.
+  At most 5 minutes on two cores.
+  NAME          build and run only what has NAME in it, a program's name or a part of a test's sentence
   --all         the matrix: {matrix}
                 (hibernate: gcc again, the stack of every parked task put away at once; assurance: a sample of each
                 part of tests/assurance). At most 40 minutes on two cores
@@ -17,7 +17,6 @@ HELP = """./test [options] [NAME]...
                 only gcc runs
   --only NAME   this configuration only (may be repeated); also {named}
   --failed      what failed when it was last run, where it failed
-  --quick       gcc only
   --load        with every core kept busy by something else
   --repeat N    each test N times, in a changing order
   --list        print the names of the tests
@@ -38,7 +37,6 @@ class Options:
     only: list = field(default_factory=list)
     all: bool = False
     long: bool = False
-    quick: bool = False
     failed: bool = False
     load: bool = False
     list: bool = False
@@ -51,7 +49,7 @@ class Options:
             return [name for name in known.KNOWN if name in known.LONG]
         if self.whole():
             return known.MATRIX
-        return known.DEFAULT[:1] if self.quick or self.names else known.DEFAULT
+        return known.DEFAULT
 
     def whole(self):
         return self.all or self.long
@@ -70,7 +68,7 @@ def parse(words):
             if not words:
                 raise Refused(f"{word} needs a value; {USAGE}")
             take_value(options, word, words.pop(0))
-        elif word in ("--all", "--long", "--quick", "--failed", "--load", "--list"):
+        elif word in ("--all", "--long", "--failed", "--load", "--list"):
             setattr(options, word[2:], True)
         elif word.startswith("-") or not word:
             raise Refused(f"unknown option {word!r}; {USAGE}")
