@@ -209,8 +209,9 @@ void cr_sending_init(cr_socketlike *s)
 {
     s->high = CR_BUFFER_LARGE;
     s->settle.run = settle;
-    s->sending =
-        (cr_op){ .kind = s->kind->fd, .events = EPOLLOUT, .completed = completed, .arg = s };
+    s->sending = (cr_op){
+        .kind = (uint8_t)s->kind->fd, .events = EPOLLOUT, .completed = completed, .arg = s
+    };
 }
 
 /* ---- Waiting ---- */

@@ -533,7 +533,8 @@ cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_
     s->kind = kind;
     s->loop = loop;
     s->in_size = CR_BUFFER_SMALL;
-    s->receiving = (cr_op){ .code = CR_OP_RECV, .kind = kind->fd, .completed = received, .arg = s };
+    s->receiving =
+        (cr_op){ .code = CR_OP_RECV, .kind = (uint8_t)kind->fd, .completed = received, .arg = s };
     cr_sending_init(s);
     if (loop->backend->type->attach(loop->backend, fd, kind->fd, &s->fd) < 0) {
         cr_free(loop->sys, s);
