@@ -34,6 +34,8 @@ class Configuration:
     def __post_init__(self):
         if self.as_kinds: # few programs: each runs more tests at a time
             self.setup, self.waits = self.setup + ["-Dkinds=true"], 2
+        if self.name != "gcc": # which plays ten thousand programs in all; 02_cancel.sh of tests/assurance more
+            self.environment = {"CRANK_MODEL_PROGRAMS": "100", **self.environment}
 
     @property
     def compiler(self):
