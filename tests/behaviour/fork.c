@@ -392,7 +392,8 @@ EACH_BACKEND(inherited_loop, is_freed_in_the_child_of_another_thread_while_it_ru
     watch(&w);
     crank_waker *waker = crank_waker_new(w.loop, stop, w.loop); /* somebody outside will come */
     pthread_t thread;
-    crank_call_soon(w.loop, note_that_it_runs, NULL);
+    EXPECT(waker);
+    EXPECT(crank_call_soon(w.loop, note_that_it_runs, NULL));
     EXPECT_EQ(pthread_create(&thread, NULL, free_in_child, &w), 0);
     EXPECT_EQ(crank_loop_run(w.loop), 0);
     EXPECT_EQ(pthread_join(thread, NULL), 0);
