@@ -103,6 +103,8 @@ struct cr_backend_type {
     /* Ask for an early end of a pending operation. The final completion still comes, with
      * -ECANCELED or, where the result was faster, with the result. */
     void (*cancel)(cr_backend *backend, cr_op *op);
+    /* The same of all that is pending: the loop ends, and what has submitted it was left open. */
+    void (*cancel_all)(cr_backend *backend);
     /* Behind cancel, for a poll: return when the operation holds its file no more, so that closing
      * the descriptor closes the file. The final completion still comes. NULL: so it is already. */
     void (*let_go)(cr_backend *backend, cr_op *op);

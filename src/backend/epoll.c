@@ -194,6 +194,21 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
     }
 }
 
+static void epoll_cancel_all(cr_backend *backend)
+{
+    cr_epoll *e = cr_container_of(backend, cr_epoll, base);
+    for (uint32_t slot = CR_EPOLL_NO_SLOT + 1; slot < e->slots_room; slot++)
+        if (e->slots[slot].op)
+            epoll_cancel(backend, e->slots[slot].op);
+    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
+        const cr_epoll_descriptor *d = &e->descriptors[fd];
+        if (d->receiving && !d->receive_canceled)
+            cr_epoll_attached_cancel(e, d->receiving);
+        if (d->sending && !d->send_canceled)
+            cr_epoll_attached_cancel(e, d->sending);
+    }
+}
+
 /* Readiness is a hint: another reader may have been faster, and then the operation waits on. */
 static long try_ready(cr_epoll *e, const cr_op *op, uint32_t events)
 {
@@ -438,6 +453,7 @@ const cr_backend_type cr_backend_epoll = {
     .close_fd = cr_epoll_close_fd,
     .detach = cr_epoll_detach,
     .cancel = epoll_cancel,
+    .cancel_all = epoll_cancel_all,
     .turn = epoll_turn,
     .wake = epoll_wake,
     .pollable = epoll_pollable,

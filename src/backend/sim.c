@@ -198,6 +198,13 @@ static void sim_cancel(cr_backend *backend, cr_op *op)
         }
 }
 
+static void sim_cancel_all(cr_backend *backend)
+{
+    sim *s = sim_of(backend);
+    for (size_t i = 0; i < s->count; i++)
+        sim_cancel(backend, s->ops[i].op);
+}
+
 /* Try what is ready. Has it finished by that? */
 static bool try_ready(sim *s, pending *p, bool ready)
 {
@@ -430,6 +437,7 @@ const cr_backend_type cr_backend_sim = {
     .close_fd = sim_close_fd,
     .detach = sim_detach,
     .cancel = sim_cancel,
+    .cancel_all = sim_cancel_all,
     .turn = sim_turn,
     .hopeless = sim_hopeless,
     .wake = sim_wake,

@@ -349,6 +349,14 @@ static void cancel(cr_backend *backend, cr_op *op)
     flush_embedded(uring);
 }
 
+static void cancel_all(cr_backend *backend)
+{
+    const cr_slots *slots = &uring_of(backend)->slots;
+    for (uint32_t i = 0; i < slots->count; i++)
+        if (slots->all[i].state != CR_SLOT_FREE)
+            cancel(backend, slots->all[i].op);
+}
+
 /* A request holds its file until the kernel has run what the cancel leaves of it: our thread does
  * that when it enters, another that had made the request does so when it next leaves the kernel, a
  * thread of the kernel's where that one has ended. The completion shows that it was run; of another
@@ -537,6 +545,7 @@ const cr_backend_type cr_backend_uring = {
     .close_fd = close_fd,
     .detach = detach,
     .cancel = cancel,
+    .cancel_all = cancel_all,
     .let_go = let_go,
     .turn = turn,
     .wake = wake,

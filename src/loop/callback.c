@@ -340,7 +340,8 @@ int cr_callback_watch_new(crank_loop *loop)
     return 0;
 }
 
-/* What the backend has must come back before the memory goes: cancelled, it comes soon. */
+/* What the backend has must come back before the memory goes: cancelled, it comes soon. A program
+ * may have left a listener or a stream open. */
 void cr_callback_watch_free(crank_loop *loop)
 {
     struct cr_watch *watch = loop->watch;
@@ -349,6 +350,8 @@ void cr_callback_watch_free(crank_loop *loop)
     for (size_t fd = 0; fd < watch->room; fd++)
         for (enum direction direction = READER; direction < DIRECTIONS; direction++)
             remove_watcher(loop, (int)fd, direction);
+    if (loop->in_flight > 0)
+        loop->backend->type->cancel_all(loop->backend);
     while (loop->in_flight > 0)
         loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
     cr_handles_deinit(&watch->handles);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_end.c: how a server closes a connection: what it wrote last arrives, whatever the peer still sends, and no peer
  * holds it for long. */
+#include <sys/wait.h>
+#include <unistd.h>
 #include "nets.h"
 
 enum { UPLOAD = 200 * 1024, HUGE_UPLOAD = 20 * 1024 * 1024, LINGERED = 256 * 1024 };
@@ -256,4 +258,30 @@ TEST_EACH_BACKEND(serve, that_is_stopped_waits_for_no_peer_that_does_not_read)
     EXPECT_EQ(crank_await(server), 0);
     EXPECT_EQ(crank_listener_connections(l), 0);
     return 0;
+}
+
+/* ---- Left open ---- */
+
+static int leave_open(void)
+{
+    crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *server = crank_try(crank_spawn(nets_serve_echo, l));
+    crank_try(crank_sleep(0.001));
+    crank_cancel(server);
+    return crank_await(server) == -ECANCELED ? 0 : -EPROTO;
+}
+/* In a process of its own, for what is left open is never freed. */
+TEST(run, ends_though_a_listener_that_was_waited_for_is_left_open)
+{
+    static const crank_backend backends[] = { CRANK_BACKEND_SIM, CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        int status;
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(8);
+            _exit(crank_run_with(CRANK_OPTIONS(.backend = backends[i]), leave_open) != 0);
+        }
+        EXPECT_EQ(waitpid(pid, &status, 0), pid);
+        EXPECT_EQ(status, 0);
+    }
 }

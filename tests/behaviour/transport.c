@@ -324,8 +324,12 @@ TEST_CHECKS(transport, carries_a_stream_that_is_not_closed_beneath_it, "carries 
 {
     crank_try(crank_socket_pair(&here, &there));
     crank_stream *below = here;
-    crank_try(veil_over(&here));
-    return crank_close(below);
+    int err = veil_over(&here);
+    if (err == 0)
+        return crank_close(below);
+    (void)crank_finish(here);
+    (void)crank_finish(there);
+    return err;
 }
 
 static int waiting_put(void *self, const void *bytes, size_t size)

@@ -39,7 +39,11 @@ static int accept(crank_tls *tls, crank_stream **stream)
 static int have_peer(void)
 {
     crank_try(have_both());
-    crank_try(crank_socket_pair(&here, &there));
+    int err = crank_socket_pair(&here, &there);
+    if (err < 0) {
+        free_both();
+        return err;
+    }
     other = crank_spawn(accept, server, &there);
     return 0;
 }
@@ -48,7 +52,12 @@ static int serve(crank_tls *tls) { return crank_tls_serve(tls, listener, greet);
 static int have_server(void)
 {
     crank_try(have_both());
-    listener = crank_try(crank_listen("127.0.0.1:0"));
+    listener = crank_listen("127.0.0.1:0");
+    if (!listener) {
+        int err = -errno;
+        free_both();
+        return err;
+    }
     other = crank_spawn(serve, server);
     return 0;
 }

@@ -86,6 +86,7 @@ EACH_END(attached, holds_no_buffer_where_nothing_came)
     act a = new_attached(e->loop, CR_OP_RECV, e->a, CR_BUFFER_SMALL);
     submit_bare(&a);
     settle(&a);
+    EXPECT(a.pending);
     cr_loop_cancel(e->loop, &a.op);
     await(&a);
     EXPECT_EQ(a.op.result, -ECANCELED);
