@@ -47,19 +47,21 @@ if [ "$QUICK" = 1 ]; then # tests/capture has the torture at -O2
     try "gcc -O3" gcc -O3
     finish
 fi
+levels="-O0 -O3"
+[ "${LONG:-0}" = 0 ] || levels="-O0 -O2 -O3 -Os"
 for compiler in $(compilers); do
-    for level in -O0 -O2 -O3 -Os; do
+    for level in $levels; do
         try "$compiler $level" $compiler $level
     done
 done
 try "gcc -O3 -flto" gcc -O3 -flto
 try "gcc -fcf-protection=full" gcc -O2 -fcf-protection=full -fstack-clash-protection -fstack-protector-strong
 try "gcc UBSan" gcc -O1 -fsanitize=undefined -fno-sanitize-recover=all
-try "gcc no PIE" gcc -O2 -fno-pie -no-pie
-try "gcc FORTIFY" gcc -O2 -D_FORTIFY_SOURCE=3
-try "gcc -fomit-frame-pointer -march=native" gcc -O3 -fomit-frame-pointer -march=native
-if command -v clang >/dev/null; then
-    try "clang -O3 -flto" clang -O3 -flto
-    try "clang UBSan" clang -O1 -fsanitize=undefined -fno-sanitize-recover=all
+! command -v clang >/dev/null || try "clang -O3 -flto" clang -O3 -flto
+if [ "${LONG:-0}" = 1 ]; then
+    try "gcc no PIE" gcc -O2 -fno-pie -no-pie
+    try "gcc FORTIFY" gcc -O2 -D_FORTIFY_SOURCE=3
+    try "gcc -fomit-frame-pointer -march=native" gcc -O3 -fomit-frame-pointer -march=native
+    ! command -v clang >/dev/null || try "clang UBSan" clang -O1 -fsanitize=undefined -fno-sanitize-recover=all
 fi
 finish
