@@ -82,8 +82,8 @@ NAMED = [
 # No build and no test programs, but the scripts of tests/assurance, which use the others' builds.
 ASSURANCE = "assurance"
 DEFAULT = ["gcc"]
-# The sanitizers of clang stand for gcc's in the matrix.
-MATRIX = [c.name for c in ALL if c.name != "gcc-sanitized"] + [ASSURANCE]
+# The sanitizers of clang stand for gcc's in the matrix, and what tests/build/capture.sh links so for LTO.
+MATRIX = [c.name for c in ALL if c.name not in ("gcc-sanitized", "gcc-O3-lto")] + [ASSURANCE]
 LONG = [c.name for c in ALL] + ["gcc-O0", ASSURANCE]
 BY_NAME = {c.name: c for c in ALL + NAMED}
 KNOWN = [c.name for c in ALL] + [ASSURANCE] + [c.name for c in NAMED]

@@ -13,8 +13,8 @@ HELP = """./test [options] [NAME]...
   --all         the matrix: {matrix}
                 (hibernate: gcc again, the stack of every parked task put away at once; assurance: a sample of each
                 part of tests/assurance). At most 40 minutes on two cores
-  --long        --all, with gcc's sanitizers and no optimisation too, all of tests/assurance, and the slow tests, which
-                only gcc runs
+  --long        --all, with gcc's sanitizers, LTO and no optimisation too, all of tests/assurance, and the slow
+                tests, which only gcc runs
   --only NAME   this configuration only (may be repeated); also {named}
   --failed      what failed when it was last run, where it failed
   --load        with every core kept busy by something else
