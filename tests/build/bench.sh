@@ -4,6 +4,7 @@
 # What ./bench says while it measures, with programs that only print figures, and a peer that takes long; and its echo
 # servers, among a few connections for a fraction of a second.
 . "$(dirname "$0")/common.sh"
+[ "$QUICK" = 0 ] || { skip; finish; }
 
 SCRATCH=$(realpath "$SCRATCH")
 driver=$SCRATCH/driver

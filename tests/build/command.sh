@@ -4,6 +4,7 @@
 # ./test itself, on a small tree of tests of which some fail as planted, with a meson that makes folders and a ninja
 # that compiles what it is asked for and notes it.
 . "$(dirname "$0")/common.sh"
+[ "$QUICK" = 0 ] || { skip; finish; }
 
 needs "$BUILD/tests/libharness.a"
 BUILD=$(realpath "$BUILD")

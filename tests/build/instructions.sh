@@ -4,6 +4,7 @@
 # What an operation costs in instructions must not grow: benchmarks/instructions.txt holds what it cost. And what
 # benchmarks/instructions finds is tried with a Valgrind that only says what it is told.
 . "$(dirname "$0")/common.sh"
+[ "$QUICK" = 0 ] || { skip; finish; }
 
 # ---- the program itself: a table, and counts
 

@@ -270,7 +270,7 @@ class Run:
 
     def script_jobs(self, work):
         environment = {"BUILD": self.build_folder(work), "SCRATCH": os.path.join(self.folder, "scratch"),
-                       "QUICK": "0" if self.options.whole() or self.options.failed else "1",
+                       "QUICK": str(int(not (self.options.whole() or self.options.failed or self.options.names))),
                        "LONG": str(int(self.options.long))}
         jobs = []
         for path in work.checks:
