@@ -7,7 +7,7 @@ typedef struct seen {
     unsigned char bytes[8192];
 } seen;
 
-static int carry(crank_stream *from, crank_stream *to, seen *all)
+static int carry_all(crank_stream *from, crank_stream *to, seen *all)
 {
     char bytes[1000];
     for (ssize_t n; (n = crank_try(crank_read(from, bytes, sizeof bytes))) > 0;) {
@@ -17,6 +17,17 @@ static int carry(crank_stream *from, crank_stream *to, seen *all)
         crank_try(crank_write(to, bytes, (size_t)n));
     }
     return crank_write_eof(to);
+}
+
+/* Where it fails neither side need wait for the other. */
+static int carry(crank_stream *from, crank_stream *to, seen *all)
+{
+    int err = carry_all(from, to, all);
+    if (err < 0) {
+        crank_abort(from);
+        crank_abort(to);
+    }
+    return err;
 }
 
 /* A handshake and a line, as it passes in between. */
