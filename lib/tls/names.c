@@ -84,7 +84,7 @@ void cr_tls_names_subject(X509 *certificate, char *buf, size_t size)
     char name[NAME_ROOM];
     common_name(X509_get_subject_name(certificate), name, sizeof name);
     if (name[0])
-        snprintf(buf, size, "CN=%s", name);
+        snprintf(buf, size, "CN=%.*s", (int)(size - sizeof "CN="), name);
     else
         hosts_of(certificate, buf, size);
 }
