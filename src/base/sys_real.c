@@ -14,6 +14,7 @@
 #include "base/sys_real_files.h"
 #include "base/sys_real_processes.h"
 #include "base/sys_real_sockets.h"
+#include "base/sys_result.h"
 #include "base/valgrind.h"
 
 #include <fcntl.h>
@@ -34,24 +35,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-#if CR_MSAN
-#include <sanitizer/msan_interface.h>
-#endif
-
-/* MemorySanitizer does not know these calls by name: what the kernel has written it must be
- * told. */
-static inline void written(CR_UNUSED void *memory, CR_UNUSED size_t size)
-{
-#if CR_MSAN
-    __msan_unpoison(memory, size);
-#endif
-}
-
-/* libc's -1 as the kernel's negative errno. */
-static inline int failed(int result) { return result < 0 ? -errno : result; }
-static inline ssize_t failed_size(ssize_t result) { return result < 0 ? -errno : result; }
-static inline long failed_long(long result) { return result < 0 ? -errno : result; }
 
 static void *real_alloc(void *context, size_t size)
 {
@@ -89,19 +72,19 @@ static void *real_map(void *context, size_t size)
 static int real_unmap(void *context, void *memory, size_t size)
 {
     (void)context;
-    return failed(munmap(memory, size));
+    return cr_sys_result(munmap(memory, size));
 }
 
 static int real_advise(void *context, void *memory, size_t size, int advice)
 {
     (void)context;
-    return failed(madvise(memory, size, advice));
+    return cr_sys_result(madvise(memory, size, advice));
 }
 
 static int real_protect_none(void *context, void *memory, size_t size)
 {
     (void)context;
-    return failed(mprotect(memory, size, PROT_NONE));
+    return cr_sys_result(mprotect(memory, size, PROT_NONE));
 }
 
 /* Linux 6.14 knows this thread without a descriptor for it; before, one is opened for the call. */
@@ -109,13 +92,13 @@ static ssize_t real_advise_many(void *context, const struct iovec *ranges, size_
 {
     enum { this_thread = -10000 };
     (void)context;
-    long done = failed_long(syscall(SYS_process_madvise, this_thread, ranges, n, advice, 0));
+    long done = cr_sys_result_size(syscall(SYS_process_madvise, this_thread, ranges, n, advice, 0));
     if (done != -EBADF)
         return done;
-    long self = failed_long(syscall(SYS_pidfd_open, getpid(), 0));
+    long self = cr_sys_result_size(syscall(SYS_pidfd_open, getpid(), 0));
     if (self < 0)
         return self;
-    done = failed_long(syscall(SYS_process_madvise, (int)self, ranges, n, advice, 0));
+    done = cr_sys_result_size(syscall(SYS_process_madvise, (int)self, ranges, n, advice, 0));
     close((int)self);
     return done;
 }
@@ -258,10 +241,10 @@ static int real_signal_running(void *context, const cr_signal *asked, int *ret_t
     (void)context;
     event.sigev_value.sival_int = asked->value;
     event._sigev_un._tid = asked->thread;
-    int err = (int)failed_long(syscall(SYS_timer_create, clock, &event, &timer));
+    int err = (int)cr_sys_result_size(syscall(SYS_timer_create, clock, &event, &timer));
     if (err < 0)
         return err;
-    err = (int)failed_long(syscall(SYS_timer_settime, timer, 0, &at_once, NULL));
+    err = (int)cr_sys_result_size(syscall(SYS_timer_settime, timer, 0, &at_once, NULL));
     if (err < 0)
         syscall(SYS_timer_delete, timer);
     else
@@ -279,19 +262,19 @@ static void real_signal_end(void *context, int timer)
 static int real_close(void *context, int fd)
 {
     (void)context;
-    return failed(close(fd));
+    return cr_sys_result(close(fd));
 }
 
 static ssize_t real_read(void *context, int fd, void *buf, size_t size)
 {
     (void)context;
-    return failed_size(read(fd, buf, size));
+    return cr_sys_result_size(read(fd, buf, size));
 }
 
 static ssize_t real_write(void *context, int fd, const void *buf, size_t size)
 {
     (void)context;
-    return failed_size(write(fd, buf, size));
+    return cr_sys_result_size(write(fd, buf, size));
 }
 
 /* A descriptor of ours must not be number 1, or all that the program prints would go there. */
@@ -299,7 +282,7 @@ static int move_above_standard(int fd)
 {
     if (fd > STDERR_FILENO)
         return fd;
-    int moved = failed(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    int moved = cr_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     close(fd);
     return moved;
 }
@@ -349,13 +332,13 @@ static int real_is_terminal(void *context, int fd)
 static int real_eventfd(void *context, unsigned value, int flags)
 {
     (void)context;
-    return failed(eventfd(value, flags));
+    return cr_sys_result(eventfd(value, flags));
 }
 
 static int real_timerfd(void *context)
 {
     (void)context;
-    return failed(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    return cr_sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
 }
 
 /* All zero would stop it; what is past is due at once. */
@@ -368,19 +351,19 @@ static int real_timerfd_set(void *context, int fd, int64_t at)
         due.it_value.tv_sec = (time_t)(instant / CR_SECOND);
         due.it_value.tv_nsec = (long)(instant % CR_SECOND);
     }
-    return failed(timerfd_settime(fd, TFD_TIMER_ABSTIME, &due, NULL));
+    return cr_sys_result(timerfd_settime(fd, TFD_TIMER_ABSTIME, &due, NULL));
 }
 
 static int real_epoll_create(void *context, int flags)
 {
     (void)context;
-    return failed(epoll_create1(flags));
+    return cr_sys_result(epoll_create1(flags));
 }
 
 static int real_epoll_ctl(void *context, int epfd, int op, int fd, struct epoll_event *event)
 {
     (void)context;
-    return failed(epoll_ctl(epfd, op, fd, event));
+    return cr_sys_result(epoll_ctl(epfd, op, fd, event));
 }
 
 /* NULL is how ppoll and epoll_pwait2 are told to wait for ever. */
@@ -401,9 +384,9 @@ static int real_epoll_wait(
     enum { millisecond = 1000000 };
     struct timespec span;
     (void)context;
-    int result = failed(epoll_pwait2(epfd, events, n, timespec_of(timeout_ns, &span), NULL));
+    int result = cr_sys_result(epoll_pwait2(epfd, events, n, timespec_of(timeout_ns, &span), NULL));
     if (result > 0)
-        written(events, (size_t)result * sizeof *events);
+        cr_sys_result_written(events, (size_t)result * sizeof *events);
     if (result != -ENOSYS && result != -EPERM)
         return result;
     int64_t milliseconds = timeout_ns / millisecond + (timeout_ns % millisecond != 0);
@@ -411,7 +394,7 @@ static int real_epoll_wait(
         milliseconds = -1;
     else if (milliseconds > INT_MAX)
         milliseconds = INT_MAX;
-    return failed(epoll_wait(epfd, events, n, (int)milliseconds));
+    return cr_sys_result(epoll_wait(epfd, events, n, (int)milliseconds));
 }
 
 /* ppoll counts in nanoseconds on every kernel: nothing need be rounded here. */
@@ -419,16 +402,16 @@ static int real_poll(void *context, struct pollfd *fds, size_t n, int64_t timeou
 {
     struct timespec span;
     (void)context;
-    int result = failed(ppoll(fds, n, timespec_of(timeout_ns, &span), NULL));
+    int result = cr_sys_result(ppoll(fds, n, timespec_of(timeout_ns, &span), NULL));
     if (result >= 0)
-        written(fds, n * sizeof *fds);
+        cr_sys_result_written(fds, n * sizeof *fds);
     return result;
 }
 
 static int real_uring_setup(void *context, unsigned entries, struct io_uring_params *params)
 {
     (void)context;
-    return (int)failed_long(syscall(SYS_io_uring_setup, entries, params));
+    return (int)cr_sys_result_size(syscall(SYS_io_uring_setup, entries, params));
 }
 
 /* Populated at once: the first submission should not fault on the ring. */
@@ -442,7 +425,7 @@ static void *real_uring_map(void *context, int fd, size_t size, int64_t offset)
 /* The sixth argument is the size of what the fifth points to, as EXT_ARG wants it. */
 static int uring_enter(int fd, const cr_uring_enter *asked)
 {
-    return (int)failed_long(syscall(
+    return (int)cr_sys_result_size(syscall(
         SYS_io_uring_enter, fd, asked->submit, asked->wait, asked->flags, asked->arg, asked->size));
 }
 
@@ -480,7 +463,7 @@ static int real_uring_enter(void *context, int fd, const cr_uring_enter *asked)
 static int real_uring_register(void *context, int fd, unsigned opcode, void *arg, unsigned n)
 {
     (void)context;
-    return (int)failed_long(syscall(SYS_io_uring_register, fd, opcode, arg, n));
+    return (int)cr_sys_result_size(syscall(SYS_io_uring_register, fd, opcode, arg, n));
 }
 
 /* Constant and shared by all loops; it has no context, and its entries take NULL for one. */

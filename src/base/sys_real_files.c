@@ -14,32 +14,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#if CR_MSAN
-#include <sanitizer/msan_interface.h>
-#endif
-
-/* What the kernel has written MemorySanitizer must be told. */
-static inline void written(CR_UNUSED void *memory, CR_UNUSED size_t size)
-{
-#if CR_MSAN
-    __msan_unpoison(memory, size);
-#endif
-}
-
-/* libc's -1 as the kernel's negative errno. */
-static inline int failed(int result) { return result < 0 ? -errno : result; }
-static inline ssize_t failed_size(ssize_t result) { return result < 0 ? -errno : result; }
+#include "base/sys_result.h"
 
 int cr_sys_real_open(void *context, const char *path, int flags, unsigned mode)
 {
     (void)context;
-    return failed(open(path, flags | O_CLOEXEC, mode));
+    return cr_sys_result(open(path, flags | O_CLOEXEC, mode));
 }
 
 int cr_sys_real_open_at(void *context, int folder, const char *path, int flags)
 {
     (void)context;
-    return failed(openat(folder, path, flags | O_CLOEXEC));
+    return cr_sys_result(openat(folder, path, flags | O_CLOEXEC));
 }
 
 /* libc has no name for it yet. */
@@ -56,9 +42,9 @@ int cr_sys_real_open_resolving(
 int cr_sys_real_stat(void *context, int fd, struct stat *ret_stat)
 {
     (void)context;
-    int result = failed(fstat(fd, ret_stat));
+    int result = cr_sys_result(fstat(fd, ret_stat));
     if (result == 0)
-        written(ret_stat, sizeof *ret_stat);
+        cr_sys_result_written(ret_stat, sizeof *ret_stat);
     return result;
 }
 
@@ -66,9 +52,9 @@ ssize_t cr_sys_real_read_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     (void)context;
-    ssize_t result = failed_size(preadv2(fd, piece, 1, offset, flags));
+    ssize_t result = cr_sys_result_size(preadv2(fd, piece, 1, offset, flags));
     if (result > 0)
-        written(piece->iov_base, (size_t)result);
+        cr_sys_result_written(piece->iov_base, (size_t)result);
     return result;
 }
 
@@ -76,14 +62,14 @@ ssize_t cr_sys_real_write_at(
     void *context, int fd, const struct iovec *piece, int64_t offset, int flags)
 {
     (void)context;
-    return failed_size(pwritev2(fd, piece, 1, offset, flags));
+    return cr_sys_result_size(pwritev2(fd, piece, 1, offset, flags));
 }
 
 ssize_t cr_sys_real_send_file(void *context, int to, const cr_file_place *from, size_t size)
 {
     off_t at = from->at;
     (void)context;
-    return failed_size(sendfile(to, from->fd, from->at < 0 ? NULL : &at, size));
+    return cr_sys_result_size(sendfile(to, from->fd, from->at < 0 ? NULL : &at, size));
 }
 
 ssize_t cr_sys_real_copy_range(
@@ -91,7 +77,7 @@ ssize_t cr_sys_real_copy_range(
 {
     off_t from_at = from->at, to_at = to->at;
     (void)context;
-    return failed_size(copy_file_range(
+    return cr_sys_result_size(copy_file_range(
         from->fd, from->at < 0 ? NULL : &from_at, to->fd, to->at < 0 ? NULL : &to_at, size, 0));
 }
 
@@ -101,35 +87,35 @@ int cr_sys_real_make_own(void *context, int fd)
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
-    return failed(fcntl(fd, F_SETFD, FD_CLOEXEC));
+    return cr_sys_result(fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
 int cr_sys_real_duplicate(void *context, int fd)
 {
     (void)context;
-    return failed(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    return cr_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 int cr_sys_real_lock(void *context, int fd)
 {
     (void)context;
-    return failed(flock(fd, LOCK_EX | LOCK_NB));
+    return cr_sys_result(flock(fd, LOCK_EX | LOCK_NB));
 }
 
 int cr_sys_real_path_stat(void *context, const char *path, struct stat *ret_stat)
 {
     (void)context;
-    return failed(lstat(path, ret_stat));
+    return cr_sys_result(lstat(path, ret_stat));
 }
 
 int cr_sys_real_path_mode(void *context, const char *path, unsigned mode)
 {
     (void)context;
-    return failed(chmod(path, (mode_t)mode));
+    return cr_sys_result(chmod(path, (mode_t)mode));
 }
 
 int cr_sys_real_path_unlink(void *context, const char *path)
 {
     (void)context;
-    return failed(unlink(path));
+    return cr_sys_result(unlink(path));
 }

@@ -17,48 +17,42 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if CR_MSAN
-#include <sanitizer/msan_interface.h>
-#endif
-
-/* libc's -1 as the kernel's negative errno. */
-static inline int failed(int result) { return result < 0 ? -errno : result; }
-static inline ssize_t failed_size(ssize_t result) { return result < 0 ? -errno : result; }
+#include "base/sys_result.h"
 
 int cr_sys_real_socket(void *context, int family, int type, int protocol)
 {
     (void)context;
-    return failed(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    return cr_sys_result(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
 }
 
 int cr_sys_real_socket_pair(void *context, int family, int type, int ret_fds[2])
 {
     (void)context;
-    return failed(socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
+    return cr_sys_result(socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
 }
 
 int cr_sys_real_bind(void *context, int fd, const struct sockaddr *address, unsigned size)
 {
     (void)context;
-    return failed(bind(fd, address, size));
+    return cr_sys_result(bind(fd, address, size));
 }
 
 int cr_sys_real_listen(void *context, int fd, int backlog)
 {
     (void)context;
-    return failed(listen(fd, backlog));
+    return cr_sys_result(listen(fd, backlog));
 }
 
 int cr_sys_real_accept(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     (void)context;
-    return failed(accept4(fd, address, size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return cr_sys_result(accept4(fd, address, size, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 int cr_sys_real_connect(void *context, int fd, const struct sockaddr *address, unsigned size)
 {
     (void)context;
-    return failed(connect(fd, address, size));
+    return cr_sys_result(connect(fd, address, size));
 }
 
 /* Calls by number: among several threads libc's own take two atomic steps more, to be points of
@@ -66,11 +60,10 @@ int cr_sys_real_connect(void *context, int fd, const struct sockaddr *address, u
 ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flags)
 {
     (void)context;
-    ssize_t n = failed_size(syscall(SYS_recvfrom, fd, buf, size, flags | MSG_DONTWAIT, NULL, NULL));
-#if CR_MSAN
+    ssize_t n =
+        cr_sys_result_size(syscall(SYS_recvfrom, fd, buf, size, flags | MSG_DONTWAIT, NULL, NULL));
     if (n > 0)
-        __msan_unpoison(buf, (size_t)n);
-#endif
+        cr_sys_result_written(buf, (size_t)n);
     return n;
 }
 
@@ -78,7 +71,7 @@ ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, in
 {
     (void)context;
     flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
-    return failed_size(syscall(SYS_sendto, fd, buf, size, flags, NULL, 0));
+    return cr_sys_result_size(syscall(SYS_sendto, fd, buf, size, flags, NULL, 0));
 }
 
 /* One piece and nothing beside it: recvfrom and sendto, for which the kernel copies no msghdr. */
@@ -92,7 +85,7 @@ static bool is_plain(const struct msghdr *message)
 static ssize_t receive_datagram(int fd, struct msghdr *message, int flags)
 {
     const struct iovec *piece = message->msg_iov;
-    ssize_t n = failed_size(syscall(SYS_recvfrom, fd, piece->iov_base, piece->iov_len,
+    ssize_t n = cr_sys_result_size(syscall(SYS_recvfrom, fd, piece->iov_base, piece->iov_len,
         flags | MSG_TRUNC, message->msg_name, &message->msg_namelen));
     bool is_cut = n > 0 && (size_t)n > piece->iov_len;
     message->msg_flags = is_cut ? MSG_TRUNC : 0;
@@ -106,11 +99,11 @@ ssize_t cr_sys_real_receive_message(void *context, int fd, struct msghdr *messag
     (void)context;
     flags |= MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
 #if CR_MSAN
-    return failed_size(recvmsg(fd, message, flags)); /* it knows what that has written */
+    return cr_sys_result_size(recvmsg(fd, message, flags)); /* it knows what that has written */
 #else
     if (message->msg_name && is_plain(message))
         return receive_datagram(fd, message, flags);
-    return failed_size(syscall(SYS_recvmsg, fd, message, flags));
+    return cr_sys_result_size(syscall(SYS_recvmsg, fd, message, flags));
 #endif
 }
 
@@ -119,53 +112,53 @@ ssize_t cr_sys_real_send_message(void *context, int fd, const struct msghdr *mes
     (void)context;
     flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
     if (is_plain(message))
-        return failed_size(syscall(SYS_sendto, fd, message->msg_iov->iov_base,
+        return cr_sys_result_size(syscall(SYS_sendto, fd, message->msg_iov->iov_base,
             message->msg_iov->iov_len, flags, message->msg_name, message->msg_namelen));
-    return failed_size(syscall(SYS_sendmsg, fd, message, flags));
+    return cr_sys_result_size(syscall(SYS_sendmsg, fd, message, flags));
 }
 
 int cr_sys_real_receive_messages(
     void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
     (void)context;
-    return failed(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL));
+    return cr_sys_result(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL));
 }
 
 int cr_sys_real_send_messages(
     void *context, int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
     (void)context;
-    return failed(sendmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+    return cr_sys_result(sendmmsg(fd, messages, n, flags | MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 int cr_sys_real_shutdown(void *context, int fd, int how)
 {
     (void)context;
-    return failed(shutdown(fd, how));
+    return cr_sys_result(shutdown(fd, how));
 }
 
 int cr_sys_real_set_option(void *context, int fd, const cr_socket_option *option)
 {
     (void)context;
-    return failed(setsockopt(fd, option->level, option->name, option->value, option->size));
+    return cr_sys_result(setsockopt(fd, option->level, option->name, option->value, option->size));
 }
 
 int cr_sys_real_get_option(void *context, int fd, cr_socket_option *option)
 {
     (void)context;
-    return failed(getsockopt(fd, option->level, option->name, option->value, &option->size));
+    return cr_sys_result(getsockopt(fd, option->level, option->name, option->value, &option->size));
 }
 
 int cr_sys_real_own_name(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     (void)context;
-    return failed(getsockname(fd, address, size));
+    return cr_sys_result(getsockname(fd, address, size));
 }
 
 int cr_sys_real_peer_name(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     (void)context;
-    return failed(getpeername(fd, address, size));
+    return cr_sys_result(getpeername(fd, address, size));
 }
 
 /* libc asks by a socket of its own, which it closes: a lack of descriptors shows here too. */
