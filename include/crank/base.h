@@ -81,6 +81,17 @@ typedef struct crank_site {
     unsigned short pointers; /* a bit by argument: which are pointers as written, the first in bit 0 */
     unsigned short integers; /* which are integers; constants are not counted, for they may have become reals */
 } crank_site;
+/* For libraries that spawn a function of their own in the name of the program's: the site says where the program wrote
+ * its call; how the other was captured, captured says. */
+static inline void crank_site_take_(crank_site *site, const crank_site *captured)
+{
+    site->kind = captured->kind;
+    site->size = captured->size;
+    site->args = captured->args;
+    site->large = captured->large;
+    site->pointers = captured->pointers;
+    site->integers = captured->integers;
+}
 
 #define CRANK_CAT_(a, b) CRANK_CAT2_(a, b)
 #define CRANK_CAT2_(a, b) a##b

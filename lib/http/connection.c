@@ -134,14 +134,8 @@ void crank_http_stay(crank_http_request *request)
 static crank_task *spawn_request(
     cr_http_server *server, crank_function_ *function, const crank_site *site)
 {
-    crank_site *as = &server->site;
-    as->kind = site->kind;
-    as->size = site->size;
-    as->args = site->args;
-    as->large = site->large;
-    as->pointers = site->pointers;
-    as->integers = site->integers;
-    return crank_spawn_eager_(0, function, as);
+    crank_site_take_(&server->site, site);
+    return crank_spawn_eager_(0, function, &server->site);
 }
 
 /* Shown in the tree: "GET /path". Only of those that wait. */

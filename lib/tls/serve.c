@@ -28,14 +28,8 @@ static int connection(crank_stream *peer, server *s)
 
 static int serve_as(server *s, crank_function_ *function, const crank_site *site)
 {
-    crank_site *as = &s->site;
-    as->kind = site->kind;
-    as->size = site->size;
-    as->args = site->args;
-    as->large = site->large;
-    as->pointers = site->pointers;
-    as->integers = site->integers;
-    return crank_serve_((crank_serve_what_){ s->listener, NULL }, function, as);
+    crank_site_take_(&s->site, site);
+    return crank_serve_((crank_serve_what_){ s->listener, NULL }, function, &s->site);
 }
 
 static int serve(server *s)
