@@ -4,7 +4,6 @@
  * An event is one piece of an answer without end. Owns the timer by which a comment is sent after
  * 15 s of silence, for proxies close what is silent; it ends with the request. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <crank/error.h>
@@ -15,6 +14,7 @@
 #include "http/fields.h"
 #include "http/memory.h"
 #include "http/message.h"
+#include "http/text.h"
 
 static const double silence = 15;
 
@@ -118,23 +118,13 @@ static int take_event(cr_http_message *m, const char *name, const char *id, cons
 int crank_http_event(
     crank_http_request *request, const char *name, const char *id, const char *format, ...)
 {
-    char near[512], *text = near;
+    cr_http_text text;
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(near, sizeof near, format, args);
+    int err = cr_http_text_format(&text, "crank_http_event", "an event", format, args);
     va_end(args);
-    if (length < 0)
-        return crank_fail(EINVAL, "crank_http_event: the format cannot be followed");
-    if ((size_t)length >= sizeof near) {
-        text = crank_alloc((size_t)length + 1);
-        if (!text)
-            return crank_fail(ENOMEM, "out of memory for an event");
-        va_start(args, format);
-        vsnprintf(text, (size_t)length + 1, format, args);
-        va_end(args);
-    }
-    int err = take_event(cr_http_message_of(request), name, id, text);
-    if (text != near)
-        crank_release(text);
+    if (err == 0)
+        err = take_event(cr_http_message_of(request), name, id, text.bytes);
+    cr_http_text_free(&text);
     return err;
 }

@@ -9,13 +9,14 @@
 
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 
 #include <crank/error.h>
 #include <crank/layer.h>
 #include <crank/scope.h>
+
+#include "http/text.h"
 
 enum { NEAR = 1024 }; /* bytes of a frame that is put together on the stack */
 
@@ -116,24 +117,14 @@ int crank_websocket_write(
 
 int crank_websocket_print(crank_websocket *websocket, const char *format, ...)
 {
-    char near[512], *text = near;
+    cr_http_text text;
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(near, sizeof near, format, args);
+    int err = cr_http_text_format(&text, "crank_websocket_print", "a message", format, args);
     va_end(args);
-    if (length < 0)
-        return crank_fail(EINVAL, "crank_websocket_print: the format cannot be followed");
-    if ((size_t)length >= sizeof near) {
-        text = crank_alloc((size_t)length + 1);
-        if (!text)
-            return crank_fail(ENOMEM, "out of memory for a message of %d bytes", length);
-        va_start(args, format);
-        vsnprintf(text, (size_t)length + 1, format, args);
-        va_end(args);
-    }
-    int err = crank_websocket_write(websocket, CRANK_TEXT, text, (size_t)length);
-    if (text != near)
-        crank_release(text);
+    if (err == 0)
+        err = crank_websocket_write(websocket, CRANK_TEXT, text.bytes, text.size);
+    cr_http_text_free(&text);
     return err;
 }
 
