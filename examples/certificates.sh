@@ -4,8 +4,8 @@
 # examples/certificates.sh [FOLDER [NAME]...]
 #
 # Make a certificate for this machine, to try TLS with: localhost.pem and localhost.key for a server, and ca.pem for
-# those who shall trust it. They are for localhost, 127.0.0.1 and ::1, or for the NAMEs, and are valid from 2025 on, so
-# that simulated runs, which begin in 2026, take them. The authority's own key is thrown away: nothing else can be
+# clients that shall trust it. They are for localhost, 127.0.0.1 and ::1, or for the NAMEs, and are valid from 2025 on,
+# so that simulated runs, which begin in 2026, take them. The authority's own key is thrown away: nothing else can be
 # signed with it. In FOLDER, which is made; without one here.
 
 set -eu
@@ -64,4 +64,4 @@ if ! {
     exit 1
 fi
 chmod 644 "$folder/ca.pem" "$folder/localhost.pem"
-echo "a server's: $folder/localhost.pem and $folder/localhost.key; whom to trust: $folder/ca.pem"
+echo "a server's: $folder/localhost.pem and $folder/localhost.key; for clients to trust: $folder/ca.pem"

@@ -41,7 +41,7 @@ typedef struct fetch_options {
     double timeout, total; /* seconds: of each try; of all together */
     int retries;
     const char *output;    /* a folder for the bodies; NULL: they are counted */
-    struct crank_tls *tls; /* whom to trust; NULL: those whom the system trusts */
+    struct crank_tls *tls; /* trusted certificates; NULL: the system's */
     bool head, json, quiet;
     void (*ended)(job *j, void *arg); /* called when a URL is done with */
     void *arg;

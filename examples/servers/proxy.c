@@ -31,7 +31,7 @@ typedef struct totals {
 
 typedef struct proxy {
     const char *address, *target;
-    const char *certificate, *key; /* of those who connect; NULL: they are not encrypted */
+    const char *certificate, *key; /* for clients; NULL: they are not encrypted */
     crank_listener *listener;
     connection *first;
     totals totals;
@@ -155,7 +155,7 @@ static int usage(const char *program)
     fprintf(stderr,
         "usage: %s [--cert FILE [--key FILE]] LISTEN TARGET\n"
         "  forwards connections: %s 127.0.0.1:8001 localhost:80\n"
-        "  --cert: those who connect are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
+        "  --cert: clients are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
         program, program);
     return 2;
 }

@@ -13,7 +13,7 @@
 
 CRANK_BEGIN_DECLS
 
-/* Certificates, and whom to trust: crank/tls.h. */
+/* Certificates, one's own and trusted ones: crank/tls.h. */
 typedef struct crank_tls crank_tls;
 
 /* One line of a head: its name as sent, its value without the blanks around it. */
@@ -238,7 +238,7 @@ typedef struct crank_http_call {
     int redirects;       /* how many are followed: 0 is 10; negative: none, the redirect is the answer */
     double stall;        /* seconds without a byte, either way: 0 is 60; CRANK_FOREVER: no limit */
     const char *address; /* connect here instead: "unix:/run/docker.sock", "127.0.0.1:8080" */
-    crank_tls *tls;      /* a client's, for https: whom to trust; NULL: those whom the system trusts */
+    crank_tls *tls;      /* a client's, for https: its trusted certificates; NULL: the system's */
     crank_http_client *client; /* whose connections are used; NULL: those that all calls of the loop share */
 } crank_http_call;
 

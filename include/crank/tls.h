@@ -13,9 +13,9 @@
 
 CRANK_BEGIN_DECLS
 
-/* ---- Who one is, and whom one trusts --------------------------------------------------------------------------- */
+/* ---- Certificates, one's own and trusted ones -------------------------------------------------------------------- */
 
-/* A server's certificates and keys, or whom a client trusts. Used by any number of streams, also by several loops and
+/* A server's certificates and keys, or what a client trusts. Used by any number of streams, also by several loops and
  * threads at a time; one that was made in a simulated run is for that run. */
 typedef struct crank_tls crank_tls;
 
@@ -61,7 +61,7 @@ CRANK_API void crank_tls_free(crank_tls *tls);
  * -ETIMEDOUT, -EINVAL (a unix socket: crank_tls_start takes its name; tls is a server's), -ENOMEM, -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_tls_connect(crank_tls *tls, const char *address);
 /* Encrypt a stream from here on, in place: *stream is the encrypted one then, to be closed as the old one would have
- * been, which is used no more; also a handler's peer. name: who the peer must be, a host's name or a number; NULL: this
+ * been, which is used no more; also a handler's peer. name: the peer's, a host's name or a number; NULL: this
  * is the server. Bytes that were read ahead belong to the handshake, so that none can be slipped in before it. 0; on
  * failure the stream is closed and *stream NULL: as crank_tls_connect, -EINVAL where name and tls do not fit. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_tls_start(crank_tls *tls, crank_stream **stream, const char *name);
@@ -83,7 +83,7 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_tls_serve_(
     crank_tls_serve_what_ what, crank_function_ *handler, const crank_site *site);
 #endif
 
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=localhost": the version, the cipher, and whom the peer's certificate names; ""
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=localhost": the version, the cipher, and what the peer's certificate names; ""
  * for a stream without TLS. Valid while the stream lives. */
 CRANK_API const char *crank_tls_describe(const crank_stream *stream);
 /* The protocol that both have chosen, "h2"; "" where there is none. Valid while the stream lives. */

@@ -30,7 +30,7 @@ typedef struct crank_websocket_options {
     const char *protocols; /* subprotocols by preference: "chat.v2 chat.v1". A client asks for them; a server takes the
                             * first of them that the client has asked for, or none */
     const char *const *headers; /* of a client's request: "name: value", ..., NULL */
-    crank_tls *tls;             /* of a client, for wss: whom to trust; NULL: those whom the system trusts */
+    crank_tls *tls;             /* of a client, for wss: its trusted certificates; NULL: the system's */
 } crank_websocket_options;
 
 /* ---- Beginning ------------------------------------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ static const char *type_of(const char *name)
 }
 
 /* Of the second in which it was modified, a file may be modified again without its dates telling: a
- * tag is weak until then, for nobody can say that two copies are the same to the byte. */
+ * tag is weak until then, for two copies need not be the same to the byte. */
 static const char *etag_of(const cr_http_found *found, bool may_change_yet, char text[ETAG_SIZE])
 {
     snprintf(text, ETAG_SIZE, "%s\"%llx-%llx%s\"", may_change_yet ? "W/" : "",

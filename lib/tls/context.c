@@ -141,7 +141,7 @@ static int make_contexts(crank_tls *tls, const cr_tls_files *more, cr_tls_contex
     return err;
 }
 
-/* New ones for the old: those who hold these go on with them. */
+/* New ones for the old, which connections that hold them go on with. */
 static void put_contexts(crank_tls *tls, cr_tls_contexts *contexts, cr_tls_files *more)
 {
     cr_tls_files **at = &tls->files;

@@ -16,8 +16,8 @@ typedef struct cr_tls_files {
     char *certificate, *key; /* key NULL: the same file */
 } cr_tls_files;
 
-/* What the files were when they were last read: one context for each of them, the first for those
- * who ask for no name that another has. Never changed: new ones take their place. */
+/* What the files were when they were last read: one context for each of them, the first for
+ * clients that ask for no name that another has. Never changed: new ones take their place. */
 typedef struct cr_tls_contexts {
     atomic_size_t refs;
     size_t count;

@@ -84,7 +84,7 @@ static int refuse_certificate(const char *path)
     return cr_tls_reason_fail(EINVAL, "%.200s has a certificate that cannot be used", path);
 }
 
-/* ---- Who one is ---- */
+/* ---- One's own ---- */
 
 static int use_chain(SSL_CTX *context, OSSL_LIB_CTX *library, const pem *p)
 {
@@ -159,7 +159,7 @@ int cr_tls_identity_load(
     return err < 0 ? err : load_key(context, library, key ? key : certificate, certificate);
 }
 
-/* ---- Whom one trusts ---- */
+/* ---- Trusted ones ---- */
 
 /* Each one for itself, also where it is no authority's: a server's own is enough. */
 static int add_trusted(SSL_CTX *context, OSSL_LIB_CTX *library, const pem *p)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* names.c: whom a certificate is for, and why one is refused.
+/* names.c: the names that a certificate is for, and why one is refused.
  *
  * Names are compared by OpenSSL: with the alternative names alone, for the common name is no host's
  * name any more; a star stands for one whole label. Text of a certificate is its maker's: before it

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* names.h: whom a certificate is for, and why one is refused. */
+/* names.h: the names that a certificate is for, and why one is refused. */
 #ifndef CR_TLS_NAMES_H
 #define CR_TLS_NAMES_H
 #include <openssl/ssl.h>

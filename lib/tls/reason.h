@@ -15,7 +15,7 @@ __attribute__((format(printf, 2, 3))) int cr_tls_reason_fail(int error, const ch
 /* What is known of a handshake that has failed. */
 typedef struct cr_tls_attempt {
     bool is_server;
-    const char *name;                      /* whom the client wanted; NULL */
+    const char *name;                      /* the host that the client wanted; NULL */
     const char *protocols;                 /* that were offered, "h2,http/1.1"; NULL */
     unsigned char first[CR_TLS_FIRST_MAX]; /* the first bytes that the peer has sent */
     size_t seen;

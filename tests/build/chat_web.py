@@ -178,7 +178,7 @@ def who_comes_again_is_told_what_it_has_missed(backend):
         place = f"?key=k1&after={hello['epoch']}.61"
         ada, again = joined(port, "ada", place)
         missed = [ada.event() for _ in range(again["id"] - 61 + 1)]
-        expect([e["id"] for e in missed], list(range(62, again["id"] + 2)))  # who came and went too, and its own coming
+        expect([e["id"] for e in missed], list(range(62, again["id"] + 2)))  # comings and goings too, and its own
         expect(("join", "bob") in [(e["t"], e["from"]) for e in missed], True)
         say(program, 300)
         cem, hello = joined(port, "cem", place)

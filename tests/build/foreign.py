@@ -138,7 +138,7 @@ def main():
             print(f"{name} are skipped: not installed ({packages})")
             skipped += 1
             continue
-        # As root another user must reach it, to whom the folder of the tests is closed.
+        # As root the servers' own user must reach it, and may not enter the folder of the tests.
         folder = tempfile.mkdtemp(prefix="crank-foreign-", dir="/tmp" if os.geteuid() == 0 else None)
         try:
             test(folder)

@@ -101,7 +101,7 @@ def usage(name, *arguments):
 
 
 def member(port, name):
-    """A member of that name, who has read the first line."""
+    """A member of that name, which has read the first line."""
     client = Client(port)
     expect(client.line(), "Welcome to crank chat. Your name?\n")
     client.send(name + "\n")

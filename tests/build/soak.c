@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { PIECE_MAX = 20000, PIECES_MAX = 30, HELD = 400 };
-/* Buffers are kept for those who come next, as many as were in use at one time, which depends on chance: seen were
+/* Buffers are kept for the next connections, as many as were in use at one time, which depends on chance: seen were
  * 1.2 MB more after 25,000 sessions, and no more after 12,000 further ones. A record lost by each session is beyond. */
 #define SPARE_BYTES (4 << 20)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* refusals.c: whom a client takes for the server, and what is said where it does not; files that cannot be used. */
+/* refusals.c: which servers a client takes, and what is said of the others; files that cannot be used. */
 #include <fcntl.h>
 #include "raw.h"
 

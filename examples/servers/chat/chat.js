@@ -37,7 +37,7 @@ let epoch = '', last = 0, hello = 0; /* the last event that was shown; the last 
 let wait = 0, retry = 0, again = 0; /* seconds; timer; when */
 let unread = 0, below = 0; /* since the page was seen; since its end was */
 let pending = []; /* lines that were sent and have not come back */
-let previous = null; /* what stands at the end of the log: by whom, when, which day */
+let previous = null; /* what stands at the end of the log: its author, when, which day */
 let sentLines = [], recalled = 0;
 let features = null, tasks = null; /* what the server offers; the stream of its tasks */
 const here = new Map(); /* name: its <li> */
@@ -217,7 +217,7 @@ const does = {
   say: (e, counts) => showSaid(e, counts),
   private: (e, counts) => showSaid(e, counts),
   me: (e) => showLine('line', bold(e.from), ` ${e.text}`),
-  /* Who is here the hello has said: of what was before it nothing changes that. */
+  /* Which members are here the hello has said: of what was before it nothing changes that. */
   join(e) {
     if (e.id > hello)
       add(e.from);

@@ -64,7 +64,7 @@ struct member {
     const member_type *type;
     room *in;                      /* NULL: not in a room */
     char host[HOST_MAX_BYTES + 1]; /* where it is connected from, by which members are counted; "" is not */
-    char key[KEY_MAX_BYTES + 1];   /* only it knows: who comes with its name and its key is the same; "": none */
+    char key[KEY_MAX_BYTES + 1];   /* only it knows: a comer with its name and key is the same; "": none */
     char name[NAME_MAX_BYTES + 1];
     member *next, *prev;
     bool slow;               /* to be dropped when all have been told */
@@ -79,8 +79,8 @@ void room_free(room *r);
 /* May it be called so, and come in where it is not in the room? NULL, or why not, in words for the member that chose
  * the name; valid until the next call. */
 const char *room_refuses(const room *r, const member *m, const char *name);
-/* Enter under a name that room_refuses does not refuse: the member is told who is here and of the last events, all
- * others that it has joined. */
+/* Enter under a name that room_refuses does not refuse: the member is told which members are here and of the last
+ * events, all others that it has joined. */
 void room_enter(room *r, member *m, const char *name);
 /* Leave; why may be "". Nothing where it has left. */
 void room_leave(member *m, const char *why);
@@ -97,7 +97,7 @@ uint64_t room_epoch(const room *r);
 uint64_t room_last(const room *r);
 /* A public event by its number, NULL where it is not kept: the last HISTORY_KEPT are. */
 const event *room_event(const room *r, uint64_t id);
-/* Who is here: the first member, by next. */
+/* The members that are here: the first, by next. */
 const member *room_members(const room *r);
 
 /* ---- The server's own ---- */

@@ -131,7 +131,7 @@ static int choose_name(web_member *self, const room *r, char *name)
 }
 
 /* What the room has kept for it, to the last event there is; what is new meanwhile comes behind that. One that is new
- * need not know who came and went before. */
+ * need not know which members came and went before. */
 static int catch_up(web_member *self)
 {
     char json[WIRE_MAX_BYTES];

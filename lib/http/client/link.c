@@ -22,8 +22,8 @@ const char *cr_http_link_address(const cr_http_transfer *t)
     return t->call.address ? t->call.address : t->url.address;
 }
 
-/* What a kept connection is good for: one place, and where it is encrypted, for one host whom the
- * same crank_tls has trusted. That lives as long as the connection. */
+/* What a kept connection is good for: one place, and where it is encrypted, for one host that
+ * the same crank_tls has trusted. That lives as long as the connection. */
 static void describe_place(const cr_http_transfer *t, char *buf, size_t size)
 {
     if (t->url.secure)
