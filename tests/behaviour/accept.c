@@ -60,7 +60,7 @@ TEST_EACH_BACKEND(accept, woken_for_nothing_keeps_its_place_before_those_that_ca
     crank_try(nets_settle());
     nets_fail_accepts(EAGAIN, 1);
     CRANK_AUTO_STREAM crank_stream *a = nets_connect(l);
-    while (nets_faults.asked == 0)
+    for (int turns = 0; turns < 10000 && nets_faults.asked == 0; turns++)
         crank_try(crank_sleep(0));
     CRANK_AUTO_STREAM crank_stream *b = nets_connect(l);
     crank_try(say(a, "a"));
@@ -96,8 +96,8 @@ TEST_EACH_BACKEND(accept, cancelled_when_it_has_been_woken_leaves_the_connection
     NETS_TASK second = crank_spawn(take_one, l, &letter);
     crank_try(nets_settle());
     crank_task *connecting = crank_spawn(nets_connect, l);
-    while (l->waiters.head && cr_task_handle(l->waiters.head) == first)
-        crank_try(crank_sleep(0)); /* a turn each: the poll completes in one of them */
+    for (int turns = 0; turns < 10000 && l->waiters.head && cr_task_handle(l->waiters.head) == first; turns++)
+        crank_try(crank_sleep(0)); /* the poll completes in one of them */
     EXPECT_EQ(crank_cancel(first), 0);
     CRANK_AUTO_STREAM crank_stream *a = crank_try(crank_await_ptr(connecting));
     crank_try(say(a, "a"));

@@ -6,6 +6,7 @@
 typedef struct room {
     char url[100];
     crank_http_request *request; /* of a handler that waits for the test to accept */
+    crank_event *came;           /* request is set */
     crank_websocket *socket;
 } room;
 
@@ -14,6 +15,7 @@ static int take_one(crank_http_request *request, room *r)
     if (crank_http_is(request, "GET", "/echo"))
         return socket_echo(request);
     r->request = request;
+    crank_event_set(r->came);
     return crank_sleep(1000);
 }
 static int serve(crank_listener *l, room *r) { return crank_http_serve(l, take_one, r); }
@@ -94,14 +96,14 @@ static int try_row(const struct row *row, room *r)
 
 TEST_EACH_BACKEND(checkpoint, of_a_websocket_delivers_a_pending_cancellation_and_lets_others_run)
 {
-    room r = { .request = NULL };
+    CRANK_AUTO_EVENT crank_event *came = crank_try(crank_event_new());
+    room r = { .came = came };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     snprintf(r.url, sizeof r.url, "ws://%s/echo", crank_listener_address(l, 0));
     AUTO_SERVER crank_task *server = crank_spawn(serve, l, &r);
     CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
     webs_send(s, "POST /wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    while (!r.request)
-        crank_try(crank_sleep(0));
+    crank_try(crank_within(10, crank_event_wait(r.came)));
     r.socket = crank_websocket_connect(r.url);
     EXPECT(r.socket);
     for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
