@@ -26,15 +26,41 @@ typedef struct cr_buffers {
     struct {
         cr_free_buffer *first;
         uint32_t free; /* how many */
+        uint32_t most; /* of these that are kept */
     } sizes[CR_BUFFER_SIZES];
 } cr_buffers;
 
 void cr_buffers_init(cr_buffers *buffers, const cr_sys *sys);
 /* All that were taken have been given back. */
 void cr_buffers_deinit(cr_buffers *buffers);
-/* One of exactly that size, not cleared; NULL when memory is short. */
-void *cr_buffers_take(cr_buffers *buffers, enum cr_buffer_size size);
-void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffer_size size);
+static inline size_t cr_buffers_index(enum cr_buffer_size size)
+{
+    return CR_LIKELY(size == CR_BUFFER_SMALL) ? 0 : size == CR_BUFFER_MIDDLE ? 1 : 2;
+}
+/* One of exactly that size, not cleared; NULL when memory is short. The last one given is the first
+ * one taken, for it is still in the processor's cache. */
+static inline void *cr_buffers_take(cr_buffers *buffers, enum cr_buffer_size size)
+{
+    size_t i = cr_buffers_index(size);
+    cr_free_buffer *first = buffers->sizes[i].first;
+    if (CR_UNLIKELY(!first))
+        return cr_alloc(buffers->sys, size);
+    buffers->sizes[i].first = first->next;
+    buffers->sizes[i].free--;
+    return first;
+}
+static inline void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffer_size size)
+{
+    size_t i = cr_buffers_index(size);
+    cr_free_buffer *first = buf;
+    if (CR_UNLIKELY(buffers->sizes[i].free >= buffers->sizes[i].most)) {
+        cr_free(buffers->sys, buf);
+        return;
+    }
+    first->next = buffers->sizes[i].first;
+    buffers->sizes[i].first = first;
+    buffers->sizes[i].free++;
+}
 /* The smallest size that holds so many bytes; the largest where none does. */
 static inline enum cr_buffer_size cr_buffers_fit(size_t size)
 {

@@ -145,7 +145,7 @@ static enum cr_submitted done(cr_op *op, long result)
 
 /* A poll is armed without a try: a caller that waits for readiness has mostly just found the
  * descriptor not ready. */
-static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
+CR_HOT static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
     if (op->generation)
@@ -241,7 +241,7 @@ static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
 }
 
 /* A stale event means nothing: what waits now is armed under a newer generation. */
-static long dispatch(cr_epoll *e, const struct epoll_event *event)
+CR_HOT static long dispatch(cr_epoll *e, const struct epoll_event *event)
 {
     uint32_t fd = (uint32_t)event->data.u64;
     if (event->data.u64 == WAKE_DATA || fd >= e->descriptors_room ||
@@ -313,7 +313,7 @@ static void fetch(cr_epoll *e, int64_t deadline)
 
 /* The kernel is asked again when all it has told of has been looked at. What an event is about may
  * have been closed, or cancelled, since: dispatch finds out. */
-static long epoll_turn(cr_backend *backend, int64_t deadline)
+CR_HOT static long epoll_turn(cr_backend *backend, int64_t deadline)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
     long delivered = 0;

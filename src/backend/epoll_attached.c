@@ -106,7 +106,7 @@ static bool is_drained(const cr_epoll_descriptor *d, const cr_op *op, long n)
     return n == -EAGAIN || (d->stream && n > 0 && (size_t)n < op->size);
 }
 
-static long try_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
+CR_HOT static long try_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 {
     long n = cr_nonblocking_receive(&e->base, e->sys, op);
     if (n == -EAGAIN)
@@ -116,7 +116,7 @@ static long try_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
     return n;
 }
 
-static long try_send(cr_epoll *e, cr_epoll_descriptor *d, const cr_op *op)
+CR_HOT static long try_send(cr_epoll *e, cr_epoll_descriptor *d, const cr_op *op)
 {
     long n = cr_nonblocking_send(e->sys, op);
     if (is_drained(d, op, n))
@@ -165,7 +165,7 @@ static enum cr_submitted submit_poll(cr_epoll *e, cr_epoll_descriptor *d, cr_op 
     return CR_PENDING;
 }
 
-enum cr_submitted cr_epoll_attached_submit(cr_epoll *e, cr_op *op)
+CR_HOT enum cr_submitted cr_epoll_attached_submit(cr_epoll *e, cr_op *op)
 {
     cr_epoll_descriptor *d =
         op->fd >= 0 && (size_t)op->fd < e->descriptors_room ? &e->descriptors[op->fd] : NULL;
@@ -246,7 +246,7 @@ static void finish_polls(cr_epoll *e, cr_epoll_descriptor *d, uint32_t events)
 }
 
 /* The completion of the first may close the descriptor, or make the array move. */
-long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
+CR_HOT long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
     uint32_t generation = d->generation;

@@ -98,7 +98,7 @@ static long transfer_file(const cr_sys *sys, const cr_op *op, enum cr_op_code co
     return n;
 }
 
-static long receive(const cr_sys *sys, const cr_op *op)
+CR_HOT static long receive(const cr_sys *sys, const cr_op *op)
 {
     if (CR_UNLIKELY(op->kind >= CR_FD_PIPE))
         return transfer_file(sys, op, CR_OP_READ);
@@ -109,7 +109,7 @@ static long receive(const cr_sys *sys, const cr_op *op)
     return n;
 }
 
-long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
+CR_HOT long cr_nonblocking_receive(cr_backend *backend, const cr_sys *sys, cr_op *op)
 {
     bool taken = !op->buf;
     if (taken)
@@ -136,7 +136,7 @@ static long write_file(void *arg)
 }
 
 /* No flag of the kernel's keeps a broken pipe from being a signal. */
-long cr_nonblocking_send(const cr_sys *sys, const cr_op *op)
+CR_HOT long cr_nonblocking_send(const cr_sys *sys, const cr_op *op)
 {
     ssize_t n;
     if (CR_UNLIKELY(op->kind >= CR_FD_PIPE))

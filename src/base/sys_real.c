@@ -105,7 +105,7 @@ static ssize_t real_advise_many(void *context, const struct iovec *ranges, size_
 
 /* Monotonic and not boottime: what was planned before the machine slept comes that much later,
  * as every other timer of the process does. */
-static int64_t real_now(void *context)
+CR_HOT static int64_t real_now(void *context)
 {
     struct timespec now;
     (void)context;
@@ -378,7 +378,7 @@ static struct timespec *timespec_of(int64_t timeout_ns, struct timespec *span)
 
 /* Kernels before 5.11 count in milliseconds: rounded up, so that nothing comes early. Filters older
  * than the call may say EPERM, which it does not know. */
-static int real_epoll_wait(
+CR_HOT static int real_epoll_wait(
     void *context, int epfd, struct epoll_event *events, int n, int64_t timeout_ns)
 {
     enum { millisecond = 1000000 };

@@ -57,7 +57,7 @@ int cr_sys_real_connect(void *context, int fd, const struct sockaddr *address, u
 
 /* Calls by number: among several threads libc's own take two atomic steps more, to be points of
  * pthread_cancel. MemorySanitizer does not see what a call by number has written. */
-ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flags)
+CR_HOT ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flags)
 {
     (void)context;
     ssize_t n =
@@ -67,7 +67,7 @@ ssize_t cr_sys_real_recv(void *context, int fd, void *buf, size_t size, int flag
     return n;
 }
 
-ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, int flags)
+CR_HOT ssize_t cr_sys_real_send(void *context, int fd, const void *buf, size_t size, int flags)
 {
     (void)context;
     flags |= MSG_DONTWAIT | MSG_NOSIGNAL;

@@ -146,7 +146,7 @@
     ldp x0, x1, [\base]
     .endm
 
-    .text
+    .section .text.hot, "ax", %progbits /* beside CR_HOT */
 
 /* long cr_fiber_park_fast(cr_sched *x0, cr_fiber *x1, const void *x2) */
     function cr_fiber_park_fast

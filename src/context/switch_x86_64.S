@@ -76,7 +76,7 @@
     notrack jmp *%rcx
     .endm
 
-    .text
+    .section .text.hot, "ax", @progbits /* beside CR_HOT */
 
 /* long cr_fiber_park_fast(cr_sched *rdi, cr_fiber *rsi, const void *rdx) */
     function cr_fiber_park_fast

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-void cr_buffer_release(crank_loop *loop, cr_buffer *buffer)
+CR_HOT void cr_buffer_release(crank_loop *loop, cr_buffer *buffer)
 {
     if (buffer->bytes && buffer->room <= CR_BUFFER_LARGE)
         cr_buffers_give(&loop->backend->buffers, buffer->bytes, (enum cr_buffer_size)buffer->room);
@@ -17,11 +17,16 @@ void cr_buffer_release(crank_loop *loop, cr_buffer *buffer)
 }
 
 /* Beyond the largest of the backend's the room doubles. */
-int cr_buffer_reserve(crank_loop *loop, cr_buffer *buffer, size_t size)
+CR_HOT int cr_buffer_reserve(crank_loop *loop, cr_buffer *buffer, size_t size)
 {
     size_t held = cr_buffer_held(buffer);
     if (CR_LIKELY(size - held <= buffer->room - buffer->end))
         return 0;
+    if (CR_LIKELY(!buffer->bytes && size <= CR_BUFFER_SMALL)) {
+        buffer->bytes = cr_buffers_take(&loop->backend->buffers, CR_BUFFER_SMALL);
+        buffer->room = buffer->bytes ? CR_BUFFER_SMALL : 0;
+        return buffer->bytes ? 0 : -ENOMEM;
+    }
     if (size <= buffer->room) {
         memmove(buffer->bytes, cr_buffer_first(buffer), held);
         buffer->start = 0;

@@ -15,7 +15,7 @@
 #define PEEK_MAX ((size_t)64 * 1024)
 
 /* An emptied buffer starts at its beginning again, so that its whole room can be filled at once. */
-void cr_reading_take(crank_stream *stream, size_t size)
+CR_HOT void cr_reading_take(crank_stream *stream, size_t size)
 {
     stream->in.start += size;
     if (stream->in.start == stream->in.end) {
@@ -27,7 +27,7 @@ void cr_reading_take(crank_stream *stream, size_t size)
         stream->type->taken(stream, size);
 }
 
-long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want)
+CR_HOT long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     stream->reader = w->self;
     stream->explained = false;
@@ -89,7 +89,7 @@ ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
 
 /* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot
  * be told yet. searched: no newline lies in so many. */
-static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
+CR_HOT static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 {
     size_t held = cr_buffer_held(in);
     size_t size = held < most ? held : most;
@@ -101,7 +101,7 @@ static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 }
 
 /* What has been searched once is not searched again, however small the pieces that come. */
-static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_t size)
+CR_HOT static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_t size)
 {
     if (size < 2)
         return cr_error_set(-EINVAL,
@@ -124,7 +124,7 @@ static long read_line(const cr_caller *w, crank_stream *stream, char *buf, size_
     return (long)length;
 }
 
-ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
+CR_HOT ssize_t crank_read_line(crank_stream *stream, char *buf, size_t size)
 {
     cr_caller w;
     long n = cr_stream_begin(&w, stream, true, "crank_read_line");

@@ -122,7 +122,7 @@ static void note_sent(cr_socketlike *s, long n)
     s->stream.written = true;
 }
 
-static void on_result(cr_socketlike *s, long n)
+CR_HOT static void on_result(cr_socketlike *s, long n)
 {
     if (n < 0) {
         cr_sending_break(s, (int)n);
@@ -133,7 +133,7 @@ static void on_result(cr_socketlike *s, long n)
         wake_progress(s);
 }
 
-static void prepare(cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
+CR_HOT static void prepare(cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
 {
     s->sending.code = code;
     s->sending.buf = (void *)(uintptr_t)bytes;
@@ -143,7 +143,7 @@ static void prepare(cr_socketlike *s, enum cr_op_code code, const char *bytes, s
 }
 
 /* What was filled meanwhile is on its way next. */
-static bool next_piece(cr_socketlike *s)
+CR_HOT static bool next_piece(cr_socketlike *s)
 {
     if (cr_buffer_held(&s->going) > 0)
         return true;
@@ -165,7 +165,7 @@ static void send_eof(cr_socketlike *s)
         (void)s->loop->sys->shutdown(s->loop->sys->context, s->fd.number, SHUT_WR);
 }
 
-void cr_sending_start(cr_socketlike *s)
+CR_HOT void cr_sending_start(cr_socketlike *s)
 {
     cr_loop_unsettle(s->loop, &s->settle);
     while (!s->send_pending && !s->send_error && next_piece(s)) {
@@ -199,7 +199,7 @@ static void completed(cr_op *op, void *arg)
     cr_socketlike_drop(s);
 }
 
-static void settle(crank_loop *loop, cr_settle *item)
+CR_HOT static void settle(crank_loop *loop, cr_settle *item)
 {
     (void)loop;
     cr_sending_start(cr_container_of(item, cr_socketlike, settle));
@@ -221,7 +221,7 @@ static int broken(cr_socketlike *s)
     return s->ended ? s->ended : cr_stream_tell(&s->stream, s->send_error);
 }
 
-int cr_sending_refuses(cr_socketlike *s)
+CR_HOT int cr_sending_refuses(cr_socketlike *s)
 {
     int err = broken(s);
     return err == 0 && s->eof_asked ? -EPIPE : err;
@@ -277,7 +277,7 @@ static uint64_t total(const cr_socketlike *s) { return s->sent + cr_sending_unse
 
 /* ---- The calls ---- */
 
-static bool has_room(const cr_socketlike *s, size_t size)
+CR_HOT static bool has_room(const cr_socketlike *s, size_t size)
 {
     return cr_stream_has_room(cr_sending_unsent(s), s->high, size);
 }
@@ -293,7 +293,7 @@ size_t cr_sending_low_mark(size_t high, size_t size)
 }
 
 /* The mark may be moved meanwhile. */
-static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
+CR_HOT static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
 {
     if (CR_LIKELY(!s->stream.writer && has_room(s, size)))
         return 0;
@@ -351,7 +351,7 @@ void cr_sending_set_high(crank_stream *stream, size_t high)
     cr_sending_look_again(s, stream->writer);
 }
 
-int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
+CR_HOT int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
 {
     cr_socketlike *s = of(stream);
     int err = cr_sending_refuses(s);
@@ -364,7 +364,7 @@ int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
-void cr_sending_put(crank_stream *stream, size_t size)
+CR_HOT void cr_sending_put(crank_stream *stream, size_t size)
 {
     cr_socketlike *s = of(stream);
     (void)size;

@@ -59,7 +59,7 @@ static void prefetch_stack(const cr_task *task)
         __builtin_prefetch(frames + line);
 }
 
-static void received(cr_op *op, void *arg)
+CR_HOT static void received(cr_op *op, void *arg)
 {
     cr_socketlike *s = arg;
     s->receive_pending = false;
@@ -69,7 +69,7 @@ static void received(cr_op *op, void *arg)
 }
 
 /* Where to: a buffer of the backend's, or behind the bytes that the in buffer has. */
-static int prepare(cr_socketlike *s, size_t want)
+CR_HOT static int prepare(cr_socketlike *s, size_t want)
 {
     cr_buffer *in = &s->stream.in;
     if (cr_buffer_held(in) == 0) {
@@ -89,7 +89,7 @@ static int prepare(cr_socketlike *s, size_t want)
 }
 
 /* A transfer that filled its buffer is followed by one with more room. */
-static void adopt(cr_socketlike *s, size_t n)
+CR_HOT static void adopt(cr_socketlike *s, size_t n)
 {
     cr_buffer *in = &s->stream.in;
     if (!in->bytes) {
@@ -120,7 +120,7 @@ static long receive_last(cr_socketlike *s)
     return n == -EAGAIN ? s->send_error : n;
 }
 
-static long receive(const cr_caller *w, cr_socketlike *s)
+CR_HOT static long receive(const cr_caller *w, cr_socketlike *s)
 {
     if (CR_UNLIKELY(s->send_error && cr_sending_failed_alone(s)))
         return receive_last(s);
@@ -181,7 +181,7 @@ static long receive_by_kind(const cr_caller *w, cr_socketlike *s)
 
 /* What was written goes out first, and is not waited for: two peers that both write before they
  * read would wait for each other. An error is given once, and then the end. */
-static long fill(const cr_caller *w, crank_stream *stream, size_t want)
+CR_HOT static long fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     cr_socketlike *s = of(stream);
     if (s->settle.place)
@@ -266,7 +266,7 @@ static void wake_closer(cr_socketlike *s)
     cr_wake(s->loop, closer, 0);
 }
 
-void cr_socketlike_left(crank_stream *stream)
+CR_HOT void cr_socketlike_left(crank_stream *stream)
 {
     cr_socketlike *s = of(stream);
     stream->calls--;
@@ -274,7 +274,7 @@ void cr_socketlike_left(crank_stream *stream)
         wake_closer(s);
 }
 
-void cr_socketlike_drop(cr_socketlike *s)
+CR_HOT void cr_socketlike_drop(cr_socketlike *s)
 {
     if (CR_LIKELY(!s->ended))
         return;

@@ -73,7 +73,7 @@ static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
 }
 
 /* Whether the stream is open for this comes last: misuse is found also where it is not. */
-int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
+CR_HOT int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
 {
     CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
     int err = cr_checkpoint_no_yield(w, call);
@@ -116,7 +116,7 @@ static const cr_wait_ops turn_wait = {
     .describe = describe_turn,
 };
 
-int cr_stream_tell(crank_stream *stream, int error)
+CR_HOT int cr_stream_tell(crank_stream *stream, int error)
 {
     if (error && stream->told != error)
         return stream->told = error;

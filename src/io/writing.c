@@ -21,13 +21,13 @@ static void forget_ahead(crank_stream *stream)
         cr_buffer_clear(&stream->in);
 }
 
-static void fill(crank_stream *stream, const void *bytes, size_t size)
+CR_HOT static void fill(crank_stream *stream, const void *bytes, size_t size)
 {
     memcpy(stream->out.bytes + stream->out.end, bytes, size);
     stream->out.end += size;
 }
 
-static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
+CR_HOT static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
 {
     int err = stream->type->make_room(w, stream, size);
     if (err == -EMSGSIZE && stream->type->write_large) {
@@ -48,7 +48,7 @@ void cr_writing_fill(crank_stream *stream, const char *bytes, size_t size)
     stream->type->put(stream, size);
 }
 
-int crank_write(crank_stream *stream, const void *buf, size_t size)
+CR_HOT int crank_write(crank_stream *stream, const void *buf, size_t size)
 {
     cr_caller w;
     int err = cr_stream_begin(&w, stream, false, "crank_write");

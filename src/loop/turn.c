@@ -39,7 +39,7 @@
 
 /* Every turn of the backend passes here, as every submission passes cr_loop_submit: else
  * in_flight would not be right, and starving not be seen. */
-static long backend_turn(crank_loop *loop, int64_t deadline)
+CR_HOT static long backend_turn(crank_loop *loop, int64_t deadline)
 {
     long completed = loop->backend->type->turn(loop->backend, deadline);
     if (completed > 0)
@@ -324,7 +324,7 @@ static int64_t turn_begins(crank_loop *loop, int64_t now)
 }
 
 /* Fill the ready line with what has happened. */
-static bool collect(crank_loop *loop, bool wait, int64_t limit)
+CR_HOT static bool collect(crank_loop *loop, bool wait, int64_t limit)
 {
     int64_t now = cr_now(loop);
     unsigned forks = cr_forks;
@@ -352,7 +352,7 @@ static bool collect(crank_loop *loop, bool wait, int64_t limit)
 
 /* A loop that is told to stop still runs what is ready: once around, then it is the driver's to
  * see. Among tasks a pass is cut by its steps, and callbacks stand in one line with them. */
-long cr_turn(crank_loop *loop, bool wait, int64_t limit)
+CR_HOT long cr_turn(crank_loop *loop, bool wait, int64_t limit)
 {
     if (!collect(loop, wait, limit))
         loop->stopping = true;
@@ -376,7 +376,7 @@ static void set_running(crank_loop *loop, bool running)
     __atomic_store_n(&loop->running, running, __ATOMIC_RELAXED);
 }
 
-void cr_turn_drive(crank_loop *loop)
+CR_HOT void cr_turn_drive(crank_loop *loop)
 {
     loop->stopping = false;
     set_running(loop, true);

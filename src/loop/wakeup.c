@@ -97,7 +97,7 @@ static void deliver_all(cr_post *newest)
 
 /* The plain load first: nearly every turn finds nothing, and an exchange would take the cache
  * line from the posters. */
-void cr_wakeup_deliver(cr_wakeup *wakeup)
+CR_HOT void cr_wakeup_deliver(cr_wakeup *wakeup)
 {
     cr_post *head = atomic_load_explicit(&wakeup->head, memory_order_relaxed);
     if (head && head != CLOSED)
@@ -112,7 +112,7 @@ void cr_wakeup_close(cr_wakeup *wakeup)
 }
 
 /* A loop that is asleep already (it does not run) stays so. */
-bool cr_wakeup_sleep(cr_wakeup *wakeup)
+CR_HOT bool cr_wakeup_sleep(cr_wakeup *wakeup)
 {
     cr_post *head = NULL;
     return atomic_compare_exchange_strong(&wakeup->head, &head, ASLEEP) || head == ASLEEP;
