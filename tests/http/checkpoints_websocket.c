@@ -96,7 +96,7 @@ static int try_row(const struct row *row, room *r)
 
 TEST_EACH_BACKEND(checkpoint, of_a_websocket_delivers_a_pending_cancellation_and_lets_others_run)
 {
-    CRANK_AUTO_EVENT crank_event *came = crank_try(crank_event_new());
+    CRANK_EVENT(came);
     room r = { .came = came };
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     snprintf(r.url, sizeof r.url, "ws://%s/echo", crank_listener_address(l, 0));
