@@ -5,8 +5,9 @@
 # Each test of tests/unit, tests/behaviour, tests/explore, tests/capture, tests/http and tests/tls is run again for each
 # call site of the OS table that it reaches, in the loop's role and in the workers': that call fails once, and from a
 # call that chance chooses all of them do; then one byte at a time, interrupted, not ready, late
-# (tests/harness/failures.c). A sample takes a few sites of each test on one backend, LONG=1 all of them on all. Beside
-# that the sweeps of tests/fault, in which every single call of some programs fails.
+# (tests/harness/failures.c). A sample takes a few sites of each test on one backend, the same in every build of a tree;
+# LONG=1 takes all of them on all. Beside that the sweeps of tests/fault, in which every single call of some programs
+# fails.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$(cd "$TEST_FOLDER" && pwd)/gcc/tests
 SEED=${SEED:-1}

@@ -34,13 +34,23 @@ enum ending {
     ENDING_LEFT
 };
 
+/* A site as it is known in every build: its name is made of the functions that the call lies in, and of which of the
+ * calls in them it is. */
+typedef struct choice {
+    const test_site *site;
+    uint64_t functions; /* what their names come to */
+    uint64_t name;
+    uint64_t chance; /* its own, of this test and this seed */
+} choice;
+
 typedef struct sweep {
     const test_item *item;
     const test_options *options;
     test_faults *faults;
     int output;
-    char folder[256]; /* for the files of a run that is left in the middle */
-    int sites;
+    char folder[256];             /* for the files of a run that is left in the middle */
+    choice sites[TEST_SITES_MAX]; /* as chance has put them in order */
+    int site_count;
     int runs;
     int injected; /* runs in which a call failed */
     int passed;
@@ -207,22 +217,23 @@ static int run_once(sweep *s)
     return ending_of(s, status, hangs);
 }
 
-static void describe(sweep *s, const test_site *site, int ending)
+static void describe(sweep *s, const choice *chosen, int ending)
 {
     const char *output = read_output(s);
     size_t length = strlen(output);
     printf("FINDING %s: %s: %s", name_of(ending), s->item->name, mode_names[s->faults->mode]);
-    if (site) {
+    if (chosen) {
+        const test_site *site = chosen->site;
         printf(", %s of a %s, call %u; --site %llx, at", test_call_names[site->call], site->worker ? "worker" : "loop",
-            s->faults->occurrence, (unsigned long long)site->key);
+            s->faults->occurrence, (unsigned long long)chosen->name);
         for (int i = 0; i < TEST_TRAIL && site->trail[i]; i++)
-            printf(" 0x%zx", (size_t)site->trail[i]);
+            printf(" %s 0x%zx", test_symbol_of(site->trail[i]), (size_t)site->trail[i]);
     }
     printf("\n%s\n", length > SHOWN ? output + length - SHOWN : output);
     s->findings++;
 }
 
-static void count(sweep *s, const test_site *site, int ending)
+static void count(sweep *s, const choice *chosen, int ending)
 {
     bool injected = atomic_load(&s->faults->injected) > 0;
     s->runs++;
@@ -236,13 +247,14 @@ static void count(sweep *s, const test_site *site, int ending)
     else if (ending == TEST_EXIT_TOLERATED || ending == TEST_EXIT_SKIPPED)
         s->tolerated++;
     else
-        describe(s, site, ending);
+        describe(s, chosen, ending);
     if (s->options->only_site)
         printf("ends as %d, %u calls failed:\n%s\n", ending, atomic_load(&s->faults->injected), read_output(s));
 }
 
-static void run_mode(sweep *s, enum test_failing mode, const test_site *site, unsigned occurrence)
+static void run_mode(sweep *s, enum test_failing mode, const choice *chosen, unsigned occurrence)
 {
+    const test_site *site = chosen ? chosen->site : NULL;
     test_faults *faults = s->faults;
     atomic_store(&faults->mode, (int)mode);
     faults->key = site ? atomic_load(&site->key) : 0;
@@ -250,37 +262,21 @@ static void run_mode(sweep *s, enum test_failing mode, const test_site *site, un
     faults->occurrence = occurrence;
     atomic_store(&faults->seen, 0);
     atomic_store(&faults->injected, 0);
-    count(s, site, run_once(s));
+    count(s, chosen, run_once(s));
 }
 
-static uint64_t next_random(uint64_t *state)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *state >> 33;
-}
-
-/* Each site fails once, at its first call; and, from a call that chance chooses, all that follow. A sample takes so
- * many sites, and of those every fourth for what follows. */
-static void run_sites(sweep *s, uint64_t seed)
+/* Each site fails once, at its first call; and, from a call that chance chooses, all that follow. A sample takes the
+ * first so many sites, and of those every fourth for what follows. */
+static void run_sites(sweep *s)
 {
     int wanted = s->options->failing_sites;
-    int left = s->sites;
-    for (size_t i = 0; i < TEST_SITES_MAX && left > 0; i++) {
-        const test_site *site = &s->faults->sites[i];
-        if (!atomic_load(&site->key))
+    int count = s->options->only_site || wanted == 0 || wanted > s->site_count ? s->site_count : wanted;
+    for (const choice *c = s->sites; c < s->sites + count; c++) {
+        if (s->options->only_site && c->name != s->options->only_site)
             continue;
-        bool chosen = wanted == 0 || next_random(&seed) % (unsigned)left < (unsigned)wanted;
-        left--;
-        if (s->options->only_site)
-            chosen = s->options->only_site == atomic_load(&site->key);
-        if (!chosen)
-            continue;
-        run_mode(s, TEST_FAILING_ONCE, site, 1);
-        if (s->options->failing_sites == 0 || next_random(&seed) % 4 == 0)
-            run_mode(s, TEST_FAILING_FROM, site, 1 + (unsigned)next_random(&seed) % atomic_load(&site->calls));
-        wanted -= wanted > 0;
-        if (s->options->failing_sites && wanted == 0)
-            break;
+        run_mode(s, TEST_FAILING_ONCE, c, 1);
+        if (wanted == 0 || c->chance % 4 == 0)
+            run_mode(s, TEST_FAILING_FROM, c, 1 + (unsigned)(c->chance >> 32) % atomic_load(&c->site->calls));
     }
 }
 
@@ -311,6 +307,60 @@ static void run_modes(sweep *s)
         run_mode(s, TEST_FAILING_LATE, NULL, 0);
 }
 
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+/* What follows a '.' says how the compiler has cut a function into pieces. */
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    for (; *text && *text != '.'; text++)
+        hash = mix(hash, (unsigned char)*text);
+    return mix(hash, 0);
+}
+
+static int by_functions(const void *left, const void *right)
+{
+    const choice *a = left;
+    const choice *b = right;
+    if (a->functions != b->functions)
+        return a->functions < b->functions ? -1 : 1;
+    for (int i = 0; i < TEST_TRAIL; i++)
+        if (a->site->trail[i] != b->site->trail[i])
+            return a->site->trail[i] < b->site->trail[i] ? -1 : 1;
+    return 0;
+}
+static int by_chance(const void *left, const void *right)
+{
+    const choice *a = left;
+    const choice *b = right;
+    return a->chance < b->chance ? -1 : a->chance > b->chance;
+}
+
+/* Whatever moves a function to another address, a change of other files above all, leaves the name of a site, its place
+ * in this order and so the sample as they are. */
+static void put_sites_in_order(sweep *s)
+{
+    uint64_t chance = mix_text(s->options->seed, s->item->name);
+    for (int i = 0; i < s->site_count; i++) {
+        const test_site *site = s->sites[i].site;
+        uint64_t hash = mix_text(site->worker, test_call_names[site->call]);
+        for (int k = 0; k < TEST_TRAIL && site->trail[k]; k++)
+            hash = mix_text(hash, test_symbol_of(site->trail[k]));
+        s->sites[i].functions = hash;
+    }
+    qsort(s->sites, (size_t)s->site_count, sizeof s->sites[0], by_functions);
+    for (int i = 0, nth = 0; i < s->site_count; i++) {
+        choice *c = &s->sites[i];
+        nth = i > 0 && c->functions == c[-1].functions ? nth + 1 : 0;
+        c->name = mix(c->functions, (uint64_t)nth) | 1;
+        c->chance = mix(mix(chance, c->name), c->name >> 32);
+    }
+    qsort(s->sites, (size_t)s->site_count, sizeof s->sites[0], by_chance);
+}
+
 /* The first run notes the calls that there are, and shows that the test passes when none of them fails. */
 static void count_sites(sweep *s)
 {
@@ -322,29 +372,25 @@ static void count_sites(sweep *s)
         test_fail(
             s->item->test->file, s->item->test->line, "with no call failing: ends as %d\n%s", ending, read_output(s));
     for (size_t i = 0; i < TEST_SITES_MAX; i++)
-        s->sites += atomic_load(&s->faults->sites[i].key) != 0;
-}
-
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash;
+        if (atomic_load(&s->faults->sites[i].key))
+            s->sites[s->site_count++].site = &s->faults->sites[i];
+    put_sites_in_order(s);
 }
 
 void test_fail_each(const test_item *item, const test_options *options)
 {
-    sweep s = { .item = item, .options = options };
+    static sweep s;
+    s.item = item;
+    s.options = options;
     s.faults = mmap(NULL, sizeof *s.faults, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     s.output = memfd_create("output", MFD_CLOEXEC);
     if (s.faults == MAP_FAILED || s.output < 0 || !test_faults_set(NULL))
         test_fail(__FILE__, __LINE__, "no memory for a run");
     count_sites(&s);
-    run_sites(&s, options->seed ^ hash_of(item->name));
+    run_sites(&s);
     if (!options->only_site)
         run_modes(&s);
-    printf("sites %d runs %d injected %d passed %d refused %d tolerated %d stuck %d findings %d\n", s.sites, s.runs,
-        s.injected, s.passed, s.refused, s.tolerated, s.stuck, s.findings);
+    printf("sites %d runs %d injected %d passed %d refused %d tolerated %d stuck %d findings %d\n", s.site_count,
+        s.runs, s.injected, s.passed, s.refused, s.tolerated, s.stuck, s.findings);
     exit(s.findings ? TEST_EXIT_FAILED : TEST_EXIT_PASSED);
 }

@@ -68,6 +68,9 @@ void test_folder_enter(unsigned number);
 /* Remove it. What was in it is told to a descriptor (-1: to none), a sentence each; how many sentences. */
 int test_folder_remove(unsigned number, int output);
 
+/* symbols.c: the function at this offset in the program, "" where its file does not say. */
+const char *test_symbol_of(uintptr_t offset);
+
 /* runs.c: what runs of the library have not got back when they were over. */
 typedef struct test_lost {
     size_t tasks; /* records, of living ones and ended ones */
