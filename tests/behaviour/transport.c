@@ -341,7 +341,7 @@ static int waiting_put(void *self, const void *bytes, size_t size)
 static const crank_transport waiting = { .name = "waiting", .put = waiting_put };
 TEST_CHECKS(transport, cannot_wait_in_its_put, "must not wait")
 {
-    crank_stream *s = crank_try(crank_stream_new(&waiting, NULL, NULL));
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_stream_new(&waiting, NULL, NULL));
     crank_try(crank_write(s, "x", 1));
     return crank_flush(s);
 }

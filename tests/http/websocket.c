@@ -297,6 +297,7 @@ TEST_SIM(websocket, abort_wakes_a_writer_and_resets_a_peer_that_does_not_read)
     AUTO_SERVER crank_task *server = crank_spawn(serve_course, l, &c);
     CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
     crank_try(crank_sleep(0.1));
+    EXPECT(c.socket);
     crank_task *writer = crank_spawn(write_on, &c);
     crank_try(crank_sleep(1));
     EXPECT(crank_websocket_unsent(c.socket) > 0);

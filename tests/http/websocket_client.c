@@ -57,7 +57,9 @@ TEST_EACH_BACKEND(websocket_client, talks_with_a_server)
     char expected[100];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     AUTO_SERVER crank_task *server = crank_spawn(serve, l);
-    crank_websocket *w = CONNECTED(crank_websocket_connect_with(&options, url_of(l, "/a%20b?c=d#e")));
+    CRANK_AUTO_WEBSOCKET crank_websocket *first =
+        CONNECTED(crank_websocket_connect_with(&options, url_of(l, "/a%20b?c=d#e")));
+    crank_websocket *w = first;
     EXPECT_STR(crank_websocket_protocol(w), "b");
     EXPECT_EQ(crank_try(crank_websocket_read(w, &said)), 1);
     snprintf(expected, sizeof expected, "/a%%20b?c=d %s a=1", crank_listener_address(l, 0));
@@ -68,6 +70,7 @@ TEST_EACH_BACKEND(websocket_client, talks_with_a_server)
     }
     EXPECT_EQ(crank_websocket_closed(w, &reason), 0);
     EXPECT_EQ(crank_websocket_close(w, 4000, "enough"), 0);
+    first = NULL;
     w = CONNECTED(crank_websocket_connect(url_of(l, "/")));
     EXPECT_STR(crank_websocket_protocol(w), "");
     EXPECT_EQ(crank_websocket_close(w, 1005, NULL), -EINVAL); /* and is closed all the same */
