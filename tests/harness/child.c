@@ -258,6 +258,12 @@ long test_run_small(const test_item *item)
     return crank_run_raw ? crank_run_raw(&options, run_tasks, NULL) : 0;
 }
 
+void test_run_nothing(const test_item *item)
+{
+    if (item->test->runtime)
+        run_once(item, run_nothing);
+}
+
 /* ThreadSanitizer's own thread comes with the first of ours. */
 static void *start_nothing(void *arg) { return arg; }
 
@@ -269,9 +275,8 @@ static void warm_up(const test_item *item)
         pthread_join(thread, NULL);
     setvbuf(stdout, out, _IOLBF, sizeof out);
     snprintf(out, sizeof out, "%f", 1.5);
-    if (item->test->runtime)
-        run_once(item, run_nothing);
-    else if (crank_run_raw)
+    test_run_nothing(item);
+    if (!item->test->runtime && crank_run_raw)
         crank_run_raw(&(crank_options){ .backend = CRANK_BACKEND_SIM }, run_nothing, NULL);
 }
 

@@ -21,6 +21,8 @@
 #pragma weak crank_error_clear
 
 enum { RUN_PATIENCE_MS = 10000, SHOWN = 3000 };
+/* How much rarer the sites that all tests share are in a sample of one of them. */
+enum { PLAIN_RARITY = 16 };
 
 /* How a run may end, and what of that is crank's fault. The first are the exit statuses of the process. */
 enum ending {
@@ -41,6 +43,7 @@ typedef struct choice {
     uint64_t functions; /* what their names come to */
     uint64_t name;
     uint64_t chance; /* its own, of this test and this seed */
+    uint64_t rank;   /* a sample takes the lowest */
 } choice;
 
 typedef struct sweep {
@@ -51,6 +54,8 @@ typedef struct sweep {
     char folder[256];             /* for the files of a run that is left in the middle */
     choice sites[TEST_SITES_MAX]; /* as chance has put them in order */
     int site_count;
+    uint64_t plain[TEST_SITES_MAX]; /* functions of the sites of a run of nothing, on which every test stands */
+    int plain_count;
     int runs;
     int injected; /* runs in which a call failed */
     int passed;
@@ -321,6 +326,27 @@ static uint64_t mix_text(uint64_t hash, const char *text)
     return mix(hash, 0);
 }
 
+/* From where a run of the library is started says nothing of the calls in it. */
+static uint64_t functions_of(const test_site *site)
+{
+    uint64_t hash = mix_text(site->worker, test_call_names[site->call]);
+    for (int i = 0; i < TEST_TRAIL && site->trail[i]; i++) {
+        const char *name = test_symbol_of(site->trail[i]);
+        if (strcmp(name, "run_once") == 0)
+            break;
+        hash = mix_text(hash, name);
+    }
+    return hash;
+}
+
+static bool is_plain(const sweep *s, const choice *c)
+{
+    for (int i = 0; i < s->plain_count; i++)
+        if (s->plain[i] == c->functions)
+            return true;
+    return false;
+}
+
 static int by_functions(const void *left, const void *right)
 {
     const choice *a = left;
@@ -336,7 +362,7 @@ static int by_chance(const void *left, const void *right)
 {
     const choice *a = left;
     const choice *b = right;
-    return a->chance < b->chance ? -1 : a->chance > b->chance;
+    return a->rank < b->rank ? -1 : a->rank > b->rank;
 }
 
 /* Whatever moves a function to another address, a change of other files above all, leaves the name of a site, its place
@@ -344,21 +370,30 @@ static int by_chance(const void *left, const void *right)
 static void put_sites_in_order(sweep *s)
 {
     uint64_t chance = mix_text(s->options->seed, s->item->name);
-    for (int i = 0; i < s->site_count; i++) {
-        const test_site *site = s->sites[i].site;
-        uint64_t hash = mix_text(site->worker, test_call_names[site->call]);
-        for (int k = 0; k < TEST_TRAIL && site->trail[k]; k++)
-            hash = mix_text(hash, test_symbol_of(site->trail[k]));
-        s->sites[i].functions = hash;
-    }
+    for (int i = 0; i < s->site_count; i++)
+        s->sites[i].functions = functions_of(s->sites[i].site);
     qsort(s->sites, (size_t)s->site_count, sizeof s->sites[0], by_functions);
     for (int i = 0, nth = 0; i < s->site_count; i++) {
         choice *c = &s->sites[i];
         nth = i > 0 && c->functions == c[-1].functions ? nth + 1 : 0;
         c->name = mix(c->functions, (uint64_t)nth) | 1;
         c->chance = mix(mix(chance, c->name), c->name >> 32);
+        c->rank = is_plain(s, c) ? c->chance : c->chance / PLAIN_RARITY;
     }
     qsort(s->sites, (size_t)s->site_count, sizeof s->sites[0], by_chance);
+}
+
+/* The calls of every test, before and after its own. */
+static void note_plain_sites(sweep *s)
+{
+    atomic_store(&s->faults->mode, TEST_FAILING_COUNT);
+    test_faults_set(s->faults);
+    test_run_nothing(s->item);
+    test_faults_set(NULL);
+    for (size_t i = 0; i < TEST_SITES_MAX; i++)
+        if (atomic_load(&s->faults->sites[i].key))
+            s->plain[s->plain_count++] = functions_of(&s->faults->sites[i]);
+    memset(s->faults->sites, 0, sizeof s->faults->sites);
 }
 
 /* The first run notes the calls that there are, and shows that the test passes when none of them fails. */
@@ -386,6 +421,7 @@ void test_fail_each(const test_item *item, const test_options *options)
     s.output = memfd_create("output", MFD_CLOEXEC);
     if (s.faults == MAP_FAILED || s.output < 0 || !test_faults_set(NULL))
         test_fail(__FILE__, __LINE__, "no memory for a run");
+    note_plain_sites(&s);
     count_sites(&s);
     run_sites(&s);
     if (!options->only_site)

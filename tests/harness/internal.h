@@ -49,6 +49,8 @@ CRANK_NORETURN void test_child(const test_item *item, const test_options *option
 /* The test itself, without what is around it: comes back where it has passed. Where calls were made to fail, its run
  * may have been refused with *ret_result. */
 void test_run_item(const test_item *item, long *ret_result);
+/* A run as of the test, in which nothing is done; none where the test needs no loop. */
+void test_run_nothing(const test_item *item);
 /* A small program: 0, or what went wrong with it. */
 long test_run_small(const test_item *item);
 /* The test again and again, each time with another of its calls to the OS failing; does not return. */
