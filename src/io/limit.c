@@ -6,7 +6,9 @@
  * timer, which a stream without a limit does not have. Invariant: while a limit lies ahead the
  * timer is started, for that instant or an earlier one; when it has passed, expired says so.
  *
- * A limit ends waits, not calls: what need not wait goes on after it. */
+ * A limit ends waits, not calls: what need not wait goes on after it. One with patience moves on
+ * by itself as long as bytes are sent: only a stall ends waits then, after one to two times as
+ * long. */
 #include "io/socketlike.h"
 
 #include "base/check.h"
@@ -16,6 +18,8 @@ struct cr_limit {
     cr_timer timer;
     cr_socketlike *s;
     int64_t at;
+    int64_t patience; /* 0: it stays where it is */
+    uint64_t sent;    /* of the stream's bytes, when it was moved last */
     bool started;
 };
 
@@ -39,6 +43,9 @@ void cr_limit_due(crank_loop *loop, cr_timer *timer)
 {
     cr_limit *limit = cr_container_of(timer, cr_limit, timer);
     limit->started = false;
+    if (limit->patience > 0 && limit->s->sent > limit->sent)
+        limit->at = cr_now(loop) + limit->patience;
+    limit->sent = limit->s->sent;
     if (limit->at > cr_now(loop))
         start(limit);
     else
@@ -54,7 +61,7 @@ void cr_limit_free(cr_socketlike *s)
     s->limit = NULL;
 }
 
-static int set(cr_socketlike *s, int64_t at)
+static int set(cr_socketlike *s, int64_t at, int64_t patience)
 {
     if (!s->limit)
         s->limit = cr_alloc_zero(s->loop->sys, sizeof *s->limit);
@@ -63,12 +70,27 @@ static int set(cr_socketlike *s, int64_t at)
         return cr_stream_failed(&s->stream, "set a limit for", -ENOMEM);
     limit->s = s;
     limit->at = at;
+    limit->patience = patience;
+    limit->sent = s->sent;
     s->expired = false;
     if (limit->started && limit->timer.deadline <= at)
         return 0;
     stop(limit);
     start(limit);
     return 0;
+}
+
+void cr_limit_stall(cr_socketlike *s, double seconds)
+{
+    int64_t at = cr_loop_instant(crank_time() + seconds);
+    if (at != CR_NEVER && set(s, at, at - cr_now(s->loop)) < 0)
+        cr_socketlike_expire(s);
+}
+
+void cr_limit_end(cr_socketlike *s)
+{
+    cr_limit_free(s);
+    s->expired = false;
 }
 
 int crank_stream_limit(crank_stream *stream, double at)
@@ -84,8 +106,7 @@ int crank_stream_limit(crank_stream *stream, double at)
             "crank_stream_limit: %s is no socket or pipe, which a peer could delay",
             cr_stream_name(stream));
     if (instant != CR_NEVER)
-        return set(s, instant);
-    cr_limit_free(s);
-    s->expired = false;
+        return set(s, instant, 0);
+    cr_limit_end(s);
     return 0;
 }

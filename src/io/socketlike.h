@@ -80,6 +80,10 @@ long cr_socketlike_why_canceled(const cr_caller *w, const cr_socketlike *s);
 size_t cr_socketlike_describe(const cr_task *task, char *buf, size_t size);
 /* Without a limit from now on. Takes one that has none. */
 void cr_limit_free(cr_socketlike *s);
+/* In the place of its limit, if it has one: its waits end when it has sent nothing for so long. */
+void cr_limit_stall(cr_socketlike *s, double seconds);
+/* No limit any more, and none that has passed. */
+void cr_limit_end(cr_socketlike *s);
 /* The loop's hook: a timer of kind CR_TIMER_STREAM is due. */
 void cr_limit_due(crank_loop *loop, cr_timer *timer);
 /* crank_write_eof. */

@@ -248,14 +248,15 @@ void cr_stream_end(crank_stream *stream, bool reports)
 }
 
 /* A server's peer on which its handler has put a stream, and left it open. What that one's close
- * does to the peer is ignored: the server lingers. */
+ * does to the peer is ignored: the server lingers. Neither is its failure reported, as the peer's
+ * own is not: clients of a server go away as they like. */
 void cr_stream_end_above(crank_stream *stream)
 {
     if (CR_LIKELY(!stream->above))
         return;
     bool borrowed = stream->borrowed;
     stream->borrowed = true;
-    cr_stream_end(stream->above, true);
+    cr_stream_end(stream->above, false);
     stream->borrowed = borrowed;
 }
 

@@ -7,6 +7,8 @@
  * and then reads and drops what still comes, so many bytes and for so long, or until the peer's
  * end. A connection whose end has been read has nothing to wait for.
  *
+ * What stands on the connection, TLS say, is closed first, and may have bytes of its own to send.
+ *
  * A peer that does not read is given time as long as bytes make progress; then, and where the task
  * is asked to end meanwhile, it sees a reset. A task that was asked before tries once and waits for
  * nothing; where bytes are left then, closing is a reset too. */
@@ -46,7 +48,11 @@ void cr_linger_close(cr_connection *c, double seconds, double usual)
 {
     cr_socketlike *s = &c->socket;
     cr_caller w = { s->loop, cr_self() };
-    cr_stream_end_above(&s->stream);
+    if (s->stream.above) {
+        cr_limit_stall(s, seconds > 0 ? seconds : usual);
+        cr_stream_end_above(&s->stream);
+        cr_limit_end(s);
+    }
     int err = s->ended;
     if (err == 0 && cr_task_requests(w.self) > 0)
         err = -ECANCELED;
