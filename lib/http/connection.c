@@ -153,7 +153,6 @@ static int await_request(cr_http_message *m)
     int err = 0;
     if (!crank_done(task)) {
         name_task(m);
-        cr_http_pace_rest(m->connection);
         watch(m);
         ssize_t n = crank_wait(&task, 1, CRANK_ALL_COMPLETED, CRANK_FOREVER);
         watch_no_more(m);
@@ -223,9 +222,12 @@ static int settle(cr_http_connection *c, cr_http_message *m, int err)
     return err;
 }
 
-/* From a request's task to the end of its answer. */
+/* From a request's task to the end of its answer. The limit of waiting for the request is moved
+ * away before the task is spawned: it runs at once, and may already wait under a limit of its own
+ * when spawn returns. */
 static int serve_message(cr_http_connection *c, cr_http_message *m)
 {
+    cr_http_pace_rest(c);
     m->task = CRANK_CAPTURE_(__COUNTER__, spawn_request, c->server, run_request, m);
     int err = m->task ? await_request(m) : cr_http_answer_refuse(m, 500);
     (void)crank_handle_cancel(m->heart);

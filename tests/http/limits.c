@@ -122,6 +122,20 @@ static int try_slow_bodies(crank_stream *s, crank_listener *l)
 }
 TEST_SIM(limits, of_the_rate_end_a_trickle_and_let_a_modem_pass) { return with_options(NULL, try_slow_bodies); }
 
+/* The handler waits for the body as soon as it begins. */
+static int try_silent_body(crank_stream *s, crank_listener *l)
+{
+    static webs_answer a;
+    (void)l;
+    double begun = crank_time();
+    webs_send(s, "POST /whole HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n");
+    webs_read(s, &a, true);
+    EXPECT_EQ(a.status, 408);
+    EXPECT_NEAR(crank_time() - begun, 30, 0.01);
+    return 0;
+}
+TEST_SIM(limits, of_the_rate_end_a_body_of_which_nothing_comes) { return with_options(NULL, try_silent_body); }
+
 static int read_slowly(crank_stream *s, crank_listener *l, const char *request)
 {
     static char bytes[100000];

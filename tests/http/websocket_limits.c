@@ -140,6 +140,30 @@ TEST_SIM(websocket, ping_is_as_often_as_its_options_say)
     return socket_stop(l, &server);
 }
 
+/* Its handler closes as soon as it begins. */
+static int close_at_once(crank_http_request *request, course *c)
+{
+    crank_websocket *w = crank_try(crank_websocket_accept(request));
+    double begun = crank_time();
+    c->read = crank_websocket_close(w, 1000, NULL);
+    c->ended_at = crank_time() - begun;
+    return 0;
+}
+static int serve_close(crank_listener *l, course *c) { return crank_http_serve(l, close_at_once, c); }
+
+TEST_SIM(websocket, that_is_closed_at_once_waits_five_seconds_for_its_client)
+{
+    course c = { .read = 1 };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    AUTO_SERVER crank_task *server = crank_spawn(serve_close, l, &c);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    socket_expect(s, "x:1000");
+    webs_expect_end(s);
+    EXPECT_EQ(c.read, -ETIMEDOUT);
+    EXPECT_NEAR(c.ended_at, 5, 0.01);
+    return socket_stop(l, &server);
+}
+
 /* A handler that computes for a minute, and one that reads for a second at a time. */
 static int read_late(crank_http_request *request, course *c)
 {
