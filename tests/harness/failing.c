@@ -42,7 +42,7 @@ extern const char etext[];
 
 enum { OWN_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
 enum { STALLS_MAX = 400, STALL_NS = 6000000 };
-enum { LATE_WAITS_MAX = 200 };
+enum { LATE_WAITS_MAX = 50 };
 #define FRAME_MAX ((uintptr_t)1 << 16)
 #define LATE_NS ((int64_t)20000000)
 
