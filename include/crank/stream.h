@@ -113,7 +113,7 @@ CRANK_API int crank_stream_limit(crank_stream *stream, double at);
  * were made stay made. Never waits. 0; fails with -ENOTSUP for what is no socket, -ECONNABORTED, -ENOMEM. */
 CRANK_API int crank_stream_on_gone(crank_stream *stream, crank_task *task);
 /* The same, for a peer that may end its sending and read on: cancels when it resets the connection, or closes a unix
- * socket, and has not ended its sending before. Either call takes the other's place. */
+ * socket. Either call takes the other's place. */
 CRANK_API int crank_stream_on_reset(crank_stream *stream, crank_task *task);
 /* Has the task that was named last been cancelled for that? */
 CRANK_API bool crank_stream_gone(const crank_stream *stream);

@@ -16,7 +16,9 @@ typedef struct cr_backend_type cr_backend_type;
 
 /* Few on purpose: what a backend cannot do by itself (open, stat) is done on threads, above. */
 enum cr_op_code {
-    CR_OP_POLL, /* until fd is ready for events (EPOLLIN ...); result: the events */
+    /* until fd is ready for events (EPOLLIN ...), or has an error or has ended both ways, which
+     * events 0 waits for alone; result: the events */
+    CR_OP_POLL,
     /* up to size bytes from fd into buf, at offset (-1: where it stands); result: how many */
     CR_OP_READ,
     CR_OP_WRITE, /* the same outwards */

@@ -34,13 +34,17 @@ static uint32_t length_of(const cr_op *op)
     return op->size < TRANSFER_MAX ? (uint32_t)op->size : TRANSFER_MAX;
 }
 
+/* The kernel adds the end of one half to what it is asked for, and would complete at once where
+ * that was seen before: so a poll for no event by name is told of that, and goes on. */
 bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
+    uint32_t events = cr_nonblocking_events(op);
     const struct io_uring_sqe asked = {
         .opcode = IORING_OP_POLL_ADD,
         .fd = op->fd,
-        .poll32_events = cr_nonblocking_events(op),
+        .poll32_events = events,
         .user_data = tag,
+        .len = events ? 0 : IORING_POLL_ADD_MULTI,
     };
     return push(sys, ring, &asked);
 }

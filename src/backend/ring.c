@@ -199,9 +199,11 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, unsigned wait, int64_t time
 bool cr_ring_has(const cr_ring *ring, uint64_t tag)
 {
     unsigned head = *ring->cq_head, end = head + cr_ring_completed(ring);
-    for (; head != end; head++)
-        if (ring->cqes[head & ring->cq_mask].user_data == tag)
+    for (; head != end; head++) {
+        const struct io_uring_cqe *at = &ring->cqes[head & ring->cq_mask];
+        if (at->user_data == tag && !(at->flags & IORING_CQE_F_MORE))
             return true;
+    }
     return false;
 }
 

@@ -78,7 +78,7 @@ static inline cr_ring_completion cr_ring_take(cr_ring *ring)
     __atomic_store_n(ring->cq_head, *ring->cq_head + 1, __ATOMIC_RELEASE);
     return taken;
 }
-/* Is there a completion of the request with this tag, to be taken? */
+/* Is there the last completion of the request with this tag, to be taken? */
 bool cr_ring_has(const cr_ring *ring, uint64_t tag);
 /* Would entering the kernel without a wait do anything? */
 static inline bool cr_ring_worth_entering(const cr_ring *ring)

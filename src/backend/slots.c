@@ -39,6 +39,7 @@ bool cr_slots_take(cr_slots *slots, const cr_sys *sys, cr_op *op)
     slots->free = slot->next;
     slots->live++;
     slot->op = op;
+    slot->seen = 0;
     slot->cancelled = false;
     return true;
 }

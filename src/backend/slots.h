@@ -19,6 +19,7 @@ typedef struct cr_slot {
     cr_op *op;
     uint32_t generation; /* of the operation in it: in the tag */
     uint32_t next;       /* in the free list or the backlog */
+    uint32_t seen;       /* of a multishot poll: the events that complete it; 0: none yet */
     uint8_t state;
     bool cancelled;  /* an early end was asked for */
     bool in_backlog; /* to be issued, or to have its cancel issued */

@@ -204,6 +204,40 @@ static long on_result(struct uring *uring, uint32_t index, long result)
     return 0;
 }
 
+/* The slot's operation is to end early. Without room for the cancel the backlog asks for it. */
+static void end_early(struct uring *uring, uint32_t index)
+{
+    cr_slot *slot = &uring->slots.all[index];
+    if (slot->cancelled)
+        return;
+    slot->cancelled = true;
+    bool with_kernel = slot->state != CR_SLOT_WAITING;
+    if (with_kernel && !request_cancel(uring, cr_slots_tag(&uring->slots, index)))
+        cr_slots_join(&uring->slots, index);
+}
+
+static bool is_multishot(const cr_op *op) { return op->code == CR_OP_POLL && !op->events; }
+
+/* Of a poll for no event by name: what it waits for has come, or the end of one half. It is over
+ * when the kernel has ended it, which it is asked for. */
+static long on_events(struct uring *uring, uint32_t index, const cr_ring_completion *taken)
+{
+    cr_slot *slot = &uring->slots.all[index];
+    if (taken->result > 0 && !slot->seen)
+        slot->seen = (uint32_t)taken->result & (EPOLLERR | EPOLLHUP);
+    if (taken->flags & IORING_CQE_F_MORE) {
+        if (slot->seen)
+            end_early(uring, index);
+        return 0;
+    }
+    if (slot->seen || taken->result < 0)
+        return finish(uring, index, slot->seen ? (long)slot->seen : taken->result);
+    if (slot->cancelled)
+        return finish(uring, index, -ECANCELED);
+    issue_or_wait(uring, index);
+    return 0;
+}
+
 /* Late completions of a slot that has been used again are recognised by the generation. */
 static long on_completion(struct uring *uring, const cr_ring_completion *taken)
 {
@@ -219,6 +253,8 @@ static long on_completion(struct uring *uring, const cr_ring_completion *taken)
     bool ours = slot->state == CR_SLOT_ISSUED || slot->state == CR_SLOT_POLLING;
     if (!ours || slot->generation != taken->tag >> 32)
         return 0;
+    if (is_multishot(slot->op))
+        return on_events(uring, index, taken);
     long result = taken->result;
     if (slot->state == CR_SLOT_ISSUED && slot->op->code == CR_OP_RECV)
         result = cr_provided_received(&uring->provided, &uring->base.buffers, slot->op, taken);
@@ -338,14 +374,8 @@ static void detach(cr_backend *backend, cr_fd fd)
 static void cancel(cr_backend *backend, cr_op *op)
 {
     struct uring *uring = uring_of(backend);
-    cr_slot *slot = &uring->slots.all[op->slot];
-    CR_ASSERT(slot->op == op);
-    if (slot->cancelled)
-        return;
-    slot->cancelled = true;
-    bool with_kernel = slot->state != CR_SLOT_WAITING;
-    if (with_kernel && !request_cancel(uring, cr_slots_tag(&uring->slots, op->slot)))
-        cr_slots_join(&uring->slots, op->slot);
+    CR_ASSERT(uring->slots.all[op->slot].op == op);
+    end_early(uring, op->slot);
     flush_embedded(uring);
 }
 

@@ -6,8 +6,8 @@
  * end. Gone is a peer that has reset the connection, or has ended and left nothing unread: what is
  * still to be read may be its last request, behind which the reader finds the end. Where a stream
  * that is read stands on the socket nothing can be said of what is unread, and any end counts. A
- * peer that may end its half and read on is gone when it resets the connection; behind an end of
- * its half nothing is told of it, for a poll of io_uring cannot wait for less than that.
+ * peer that may end its half and read on is gone when it resets the connection: behind the end of
+ * its half the poll waits for no event by name, and so for an error or the end of both.
  *
  * Owns the poll, which lives in memory of its own, because its completion may come after the
  * stream's end. Invariant: while a task is named the poll is pending, or the end was seen with
@@ -32,6 +32,7 @@ struct cr_gone {
     crank_loop *loop;
     uint64_t task; /* the id of the one to be cancelled; 0: none */
     bool resets;   /* an end alone is no going */
+    bool half;     /* the peer has ended its half */
     bool seen;     /* the last that was named was cancelled */
     bool pending;  /* the poll is the backend's */
     bool canceled; /* and was asked to end */
@@ -67,18 +68,6 @@ static void cancel_task(cr_gone *gone)
         (void)cr_cancel_task(gone->loop, task);
 }
 
-cr_socketlike *cr_gone_completed(cr_gone *gone)
-{
-    cr_socketlike *s = gone->s;
-    long events = gone->op.result;
-    gone->pending = gone->canceled = false;
-    if (!s)
-        cr_free(gone->loop->sys, gone);
-    else if (events > 0 && gone->task && s->fd.generation && says_gone(gone, (uint32_t)events))
-        cancel_task(gone);
-    return s;
-}
-
 /* What the socket says now. A poll that is submitted completes with what comes after that; a
  * simulated one with what is there. */
 static uint32_t events_now(const cr_socketlike *s)
@@ -91,31 +80,57 @@ static uint32_t events_now(const cr_socketlike *s)
     return n > 0 ? (uint32_t)asked.revents : 0;
 }
 
+/* Poll for what is still to come: 0, and *ret_events where it is there; or -ENOMEM. */
+static int submit(cr_gone *gone, uint32_t *ret_events)
+{
+    cr_socketlike *s = gone->s;
+    gone->op = (cr_op){ .code = CR_OP_POLL,
+        .fd = s->fd.number,
+        .generation = s->fd.generation,
+        .events = gone->half ? 0 : EPOLLRDHUP,
+        .completed = gone->op.completed,
+        .arg = gone };
+    gone->pending = cr_loop_submit(s->loop, &gone->op) == CR_PENDING;
+    if (!gone->pending && gone->op.result < 0)
+        return (int)gone->op.result;
+    *ret_events = gone->pending ? 0 : (uint32_t)gone->op.result;
+    return 0;
+}
+
 /* 0, also where the peer has gone and the task was cancelled; or -ENOMEM. */
 static int look(cr_gone *gone)
 {
-    cr_socketlike *s = gone->s;
-    if (gone->pending || !s->fd.generation)
+    const cr_socketlike *s = gone->s;
+    int err = 0;
+    if (!s->fd.generation)
         return 0;
-    uint32_t events = events_now(s);
-    if (!(events & (ENDS | EPOLLERR))) {
-        gone->op = (cr_op){ .code = CR_OP_POLL,
-            .fd = s->fd.number,
-            .generation = s->fd.generation,
-            .events = EPOLLRDHUP,
-            .completed = gone->op.completed,
-            .arg = gone };
-        if (cr_loop_submit(s->loop, &gone->op) == CR_PENDING) {
-            gone->pending = true;
-            return 0;
-        }
-        if (gone->op.result < 0)
-            return (int)gone->op.result;
-        events = (uint32_t)gone->op.result;
-    }
-    if (says_gone(gone, events))
+    uint32_t events = gone->half ? EPOLLRDHUP : 0;
+    if (!gone->pending)
+        events |= events_now(s);
+    gone->half = (events & EPOLLRDHUP) != 0;
+    bool is_over = events & (EPOLLHUP | EPOLLERR);
+    if (!gone->pending && !is_over && (gone->resets || !gone->half))
+        err = submit(gone, &events);
+    if (err == 0 && says_gone(gone, events))
         cancel_task(gone);
-    return 0;
+    return err;
+}
+
+/* Of a half's end that a peer may have, the poll has told for the last time. */
+cr_socketlike *cr_gone_completed(cr_gone *gone)
+{
+    cr_socketlike *s = gone->s;
+    long events = gone->op.result;
+    gone->pending = gone->canceled = false;
+    if (s && events > 0)
+        gone->half = gone->half || (events & EPOLLRDHUP) != 0;
+    if (!s)
+        cr_free(gone->loop->sys, gone);
+    else if (events > 0 && gone->task && s->fd.generation && says_gone(gone, (uint32_t)events))
+        cancel_task(gone);
+    else if (events > 0 && gone->task && gone->resets)
+        (void)look(gone);
+    return s;
 }
 
 bool cr_gone_seen(const cr_gone *gone) { return gone->seen; }

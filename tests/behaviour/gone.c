@@ -161,6 +161,28 @@ TEST_ENDS(on_reset, lets_the_peer_end_its_half_and_on_gone_takes_its_place)
     return expect_gone(task);
 }
 
+/* The task is named before that end, or behind it. */
+static int reset_behind_end(bool named_before)
+{
+    crank_task *task = crank_spawn(compute);
+    if (named_before)
+        crank_try(crank_stream_on_reset(here, task));
+    crank_try(nets_settle());
+    crank_try(crank_write_eof(there));
+    crank_try(nets_settle());
+    if (!named_before)
+        crank_try(crank_stream_on_reset(here, task));
+    crank_try(nets_settle());
+    EXPECT_EQ(crank_cancelling(task), 0);
+    crank_abort(there);
+    return expect_gone(task);
+}
+TEST_ENDS(on_reset, cancels_the_task_when_the_peer_resets_behind_the_end_of_its_half) { return reset_behind_end(true); }
+TEST_ENDS(on_reset, named_behind_the_end_of_a_half_cancels_the_task_when_the_peer_resets)
+{
+    return reset_behind_end(false);
+}
+
 TEST_EACH_BACKEND(on_gone, refuses_what_is_no_socket_and_what_has_ended)
 {
     crank_try(crank_pipe(&here, &there));
