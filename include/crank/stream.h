@@ -97,7 +97,7 @@ CRANK_API CRANK_MUST_USE int crank_write_now(crank_stream *stream, const void *b
 /* Wait until there is room for what crank_write_now has last refused; of a file: write out what is buffered. 0; fails
  * as crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_wait_room(crank_stream *stream);
-/* How many bytes were written and are not with the kernel. */
+/* How many bytes were written and are not with the kernel, those of a large write that waits too. */
 CRANK_API size_t crank_unsent(const crank_stream *stream);
 /* From high unsent bytes on the writers of a socket or pipe wait, until a quarter of that is left. 0 is 64 KiB, which
  * is also the default. Of a file: ignored. */

@@ -2,8 +2,9 @@
 #ifndef CRANK_WEBSOCKET_H
 #define CRANK_WEBSOCKET_H
 /* WebSocket (RFC 6455), of crank-http: a request of a server becomes one, and a client connects one. Messages are read
- * whole by one task at a time, and written whole by any number. Pings are sent and answered and a close is answered
- * where the socket is read: so some task must read. No extension is agreed on: a message is what its frames carry. */
+ * whole by one task at a time, and written whole by any number. Pings and a close are answered where the socket is
+ * read: so some task must read. Where none does, a write finds a peer that has vanished, and answers nothing. No
+ * extension is agreed on: a message is what its frames carry. */
 #include "base.h"
 #include "http.h"
 /* Not a system header, as http.h is none: gcc would then keep silent about an ignored result. */
@@ -26,7 +27,8 @@ typedef struct crank_websocket_message {
 typedef struct crank_websocket_options {
     size_t message_max; /* bytes of a message that is read, else -EMSGSIZE: 0 is 1 MiB */
     double ping;        /* seconds without a byte after which the peer is sent a ping, and as many again for an answer,
-                         * then the connection ends: 0 is 20; negative: none is sent */
+                         * then the connection ends; it ends too when a write waits so long and nothing leaves, and no
+                         * task reads: 0 is 20; negative: none is sent, and no write ends so */
     const char *protocols; /* subprotocols by preference: "chat.v2 chat.v1". A client asks for them; a server takes the
                             * first of them that the client has asked for, or none */
     const char *const *headers; /* of a client's request: "name: value", ..., NULL */
@@ -66,8 +68,10 @@ CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect_with(
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_websocket_read(
     crank_websocket *websocket, crank_websocket_message *ret_message);
 /* Write a message, waiting while more than 64 KiB are unsent. 0; fails with -EINVAL (the text is no UTF-8), -EPIPE (the
- * socket is being closed, by either side), -ECONNABORTED (crank_websocket_abort, or the peer is not there any more),
- * -ENOMEM, -ECANCELED: nothing was written, or so much of a long message that none can follow. Else as crank_write. */
+ * socket is being closed, by either side), -ETIMEDOUT (no task reads, and the peer does not answer a ping or takes
+ * nothing; told once, then it is -ECONNABORTED), -ECONNABORTED (crank_websocket_abort, or the peer is not there any
+ * more), -ENOMEM, -ECANCELED: nothing was written, or so much of a long message that none can follow. Else as
+ * crank_write. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_websocket_write(
     crank_websocket *websocket, crank_websocket_kind kind, const void *bytes, size_t size);
 /* The same of text, formatted. */

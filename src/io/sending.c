@@ -555,5 +555,7 @@ int cr_sending_progress(const cr_caller *w, crank_stream *stream, size_t most)
 
 size_t cr_sending_bytes(const crank_stream *stream)
 {
-    return cr_sending_unsent(of((crank_stream *)(uintptr_t)stream));
+    const cr_socketlike *s = of((crank_stream *)(uintptr_t)stream);
+    size_t direct = s->direct && s->send_pending ? s->sending.size : 0;
+    return cr_sending_unsent(s) + direct;
 }

@@ -198,6 +198,95 @@ TEST_SIM(websocket, silence_is_counted_while_it_is_read_in_slices_too_and_not_wh
     return socket_stop(l, &server);
 }
 
+/* ---- Handlers that only write ---- */
+
+typedef struct telling {
+    int count; /* messages */
+    size_t size;
+    double pause; /* behind each */
+    bool drains;  /* a task reads beside */
+    int told, result;
+    double lasted;
+} telling;
+
+static int tell(crank_http_request *request, telling *t)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept(request));
+    const char *bytes = test_memory(t->size);
+    double begun = crank_time();
+    CRANK_GROUP(beside);
+    if (t->drains)
+        crank_group_spawn(&beside, crank_websocket_drain, w);
+    while (t->result == 0 && t->told < t->count) {
+        t->result = crank_websocket_write(w, CRANK_BINARY, bytes, t->size);
+        t->told += t->result == 0;
+        crank_try(crank_sleep(t->pause));
+    }
+    t->lasted = crank_time() - begun - t->pause;
+    crank_group_cancel(&beside);
+    int err = crank_group_wait(&beside);
+    return t->result ? t->result : err;
+}
+static int serve_telling(crank_listener *l, telling *t) { return crank_http_serve(l, tell, t); }
+
+/* Its peer reads so many bytes every second, to the end, and answers pings or does not. */
+static int listen_slowly(crank_stream *s, size_t rate, bool answers)
+{
+    char *bytes = test_memory(rate);
+    for (ssize_t n = 1; n > 0 && rate > 0;) {
+        for (size_t left = rate; n > 0 && left > 0; left -= n > 0 ? (size_t)n : 0)
+            n = crank_within(1, crank_read(s, bytes, left));
+        if (answers)
+            socket_send(s, "o");
+        if (n == -ETIMEDOUT)
+            n = 1;
+        crank_try(crank_sleep(1));
+    }
+    return 0;
+}
+static void try_telling(telling *t, size_t rate, bool answers)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    AUTO_SERVER crank_task *server = crank_spawn(serve_telling, l, t);
+    CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
+    crank_task *listening = crank_spawn(listen_slowly, s, rate, answers);
+    while (t->lasted == 0)
+        EXPECT_EQ(crank_sleep(0.01), 0);
+    crank_cancel(listening);
+    (void)crank_await(listening);
+    crank_abort(s);
+    EXPECT_EQ(socket_stop(l, &server), 0);
+}
+
+/* The kernel takes what is written, and no pong comes. */
+TEST_SIM(websocket, write_finds_a_peer_that_has_vanished_where_no_task_reads)
+{
+    telling t = { .count = 300, .size = 10, .pause = 1 };
+    try_telling(&t, 100, false);
+    EXPECT_EQ(t.result, -ETIMEDOUT);
+    EXPECT_NEAR(t.lasted, 41, 1.1);
+    t = (telling){ .count = 300, .size = 10, .pause = 1 };
+    try_telling(&t, 100, true);
+    EXPECT_EQ(t.told, 300);
+    return 0;
+}
+
+/* A megabyte at 10 KB/s takes longer than a ping and its answer have: what leaves shows that the peer is there. */
+TEST_SIM(websocket, write_that_waits_ends_where_nothing_leaves_and_not_where_little_does)
+{
+    for (int drains = 0; drains <= 1; drains++) {
+        telling t = { .count = 2, .size = 1000000, .drains = drains };
+        try_telling(&t, 10000, drains);
+        if (t.told != 2)
+            test_fail(__FILE__, __LINE__, "%d: ends with %d after %g s", drains, t.result, t.lasted);
+        t = (telling){ .count = 2, .size = 1000000, .drains = drains };
+        try_telling(&t, 0, false);
+        EXPECT_EQ(t.result, drains ? -ECONNABORTED : -ETIMEDOUT);
+        EXPECT_NEAR(t.lasted, drains ? 40 : 60, 0.1); /* something has left in the first third */
+    }
+    return 0;
+}
+
 /* ---- Writing ---- */
 
 #define PINGS "p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125 p:*125"

@@ -5,8 +5,8 @@
  * so a read that is cancelled loses nothing. Bytes are unmasked, and text is checked, as they
  * arrive; memory grows with what has arrived, never with what was announced.
  *
- * Silence is counted while a task waits to read, not while its handler computes: after so many
- * seconds a ping is sent, and after as many more without a byte the peer is not there. */
+ * Silence is counted while a task waits to read, not while its handler computes: silence.c says
+ * what follows from it. */
 #include "http/websocket/socket.h"
 
 #include <stdint.h>
@@ -52,24 +52,10 @@ static int ended(crank_websocket *w)
     return failed(w, -ECONNRESET, "the connection ended without a close of the WebSocket");
 }
 
-/* A loop that takes -ETIMEDOUT for a limit of its own is not told so for ever. */
-static int failed_once(crank_websocket *w, const char *why)
-{
-    int err = failed(w, -ETIMEDOUT, why);
-    w->error = -ECONNABORTED;
-    return err;
-}
-
-/* Tasks that write end too. */
-static int not_there(crank_websocket *w)
-{
-    crank_abort(w->stream);
-    return failed_once(w, "no answer to a ping");
-}
-
 static int not_closed(crank_websocket *w)
 {
-    return failed_once(w, "the peer does not answer the close");
+    (void)cr_http_socket_fail(w, -ETIMEDOUT, "the peer does not answer the close");
+    return cr_http_socket_refuses(w);
 }
 
 /* What is dropped behind this side's close may come without end, and then no wait is limited. */
@@ -80,16 +66,6 @@ static int check_drop(crank_websocket *w)
 
 /* ---- Waiting for bytes ---- */
 
-static int on_silence(crank_websocket *w)
-{
-    if (w->pinged)
-        return not_there(w);
-    w->ping_waits = w->pinged = true;
-    w->silence = 0;
-    cr_http_socket_flush(w);
-    return 0;
-}
-
 /* A limit of time has ended a wait: 0 where it goes on. */
 static int on_limit(crank_websocket *w)
 {
@@ -97,7 +73,7 @@ static int on_limit(crank_websocket *w)
     if (err == 0 && w->closing && crank_time() >= w->close_at)
         err = not_closed(w);
     if (err == 0 && w->ping > 0 && !w->closing && w->silence >= w->ping)
-        err = on_silence(w);
+        err = cr_http_silence_passed(w);
     if (err == 0)
         cr_http_socket_flush(w);
     return err;
@@ -135,8 +111,7 @@ static ssize_t await_bytes(crank_websocket *w, size_t want, const char **ret_byt
         return n;
     if (n < 0)
         return cr_http_socket_fail(w, (int)n, "reading has failed");
-    w->silence = 0;
-    w->pinged = false;
+    cr_http_silence_heard(w);
     return (size_t)n >= want ? n : ended(w);
 }
 
@@ -313,7 +288,7 @@ static void take_back(crank_websocket *w)
     }
 }
 
-int cr_http_reading_next(crank_websocket *w)
+static int next(crank_websocket *w)
 {
     int got = 0;
     take_back(w);
@@ -325,6 +300,17 @@ int cr_http_reading_next(crank_websocket *w)
         int dropped = got >= 0 ? check_drop(w) : 0;
         got = dropped < 0 ? dropped : got;
     }
+    return got;
+}
+
+int cr_http_reading_next(crank_websocket *w)
+{
+    int got = cr_http_silence_await_look(w);
+    if (got < 0)
+        return got;
+    w->reading = true;
+    got = next(w);
+    w->reading = false;
     return got;
 }
 

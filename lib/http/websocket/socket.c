@@ -30,6 +30,7 @@ int cr_http_socket_init(crank_websocket *w, const crank_websocket_options *optio
     if (w->ping != w->ping)
         return crank_fail(EINVAL, "crank_websocket_options: ping is no number");
     w->protocol = "";
+    w->heard_at = crank_time();
     w->turn = crank_lock_new();
     return w->turn ? 0 : crank_fail(ENOMEM, "out of memory for a WebSocket");
 }
@@ -67,6 +68,8 @@ int cr_http_socket_refuses(crank_websocket *w)
     if (err == 0)
         return 0;
     (void)cr_http_socket_fail(w, err, "");
+    if (w->error == -ETIMEDOUT)
+        w->error = -ECONNABORTED;
     return crank_fail(err, "%.100s: %s", crank_peer_name(w->stream),
         w->aborted ? "the WebSocket was aborted" : w->why);
 }
@@ -105,6 +108,7 @@ void cr_http_socket_put_waiting(crank_websocket *w)
     }
     if (w->ping_waits && has_room && !w->closing) {
         w->ping_waits = false;
+        w->pinged_at = crank_time();
         put(w, CR_HTTP_FRAME_PING, "", 0);
     }
     if (w->close_waits) {

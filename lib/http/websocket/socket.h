@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* socket.h: a WebSocket, from its handshake to its end.
  *
- * One record for both roles. writing.c sends, reading.c receives, closing.c ends; handshake.c makes
- * a server's, connect.c a client's. A server's lies in its request's memory and goes with that;
- * a client's is its own block, and goes with crank_websocket_close. */
+ * One record for both roles. writing.c sends, reading.c receives, silence.c finds a peer that has
+ * vanished, closing.c ends; handshake.c makes a server's, connect.c a client's. A server's lies in
+ * its request's memory and goes with that; a client's is its own block, and goes with
+ * crank_websocket_close. */
 #ifndef CR_HTTP_SOCKET_H
 #define CR_HTTP_SOCKET_H
+#include <crank/loop.h>
 #include <crank/sync.h>
 #include <crank/websocket.h>
 #include "http/exchange.h"
@@ -46,8 +48,19 @@ struct crank_websocket {
     cr_http_utf8 utf8;
     char *text;
     size_t size, room;
-    double silence; /* seconds of waiting since the last byte, or the ping behind it */
-    bool pinged;    /* no byte has come since */
+
+    /* Whether the peer is there. */
+    double silence;   /* seconds of waiting since the last byte, or the ping behind it */
+    double heard_at;  /* the last byte, or the beginning */
+    double pinged_at; /* the ping left this side */
+    bool pinged;      /* one was asked for, and no byte has come since */
+    bool reading;     /* a task reads */
+    bool looking;     /* a task that writes waits for what has come */
+    size_t unsent;    /* at the last look whether something leaves */
+    unsigned written; /* messages, and at that look */
+    unsigned written_seen;
+    unsigned stills;     /* looks in a row at which nothing had left */
+    crank_handle *watch; /* the timer beside a write that waits */
 
     /* Control frames that wait: for the task that writes, or for room. */
     bool ping_waits, pong_waits, close_waits;
@@ -71,7 +84,8 @@ void cr_http_socket_deinit(crank_websocket *w);
 int cr_http_socket_check(crank_websocket *w);
 /* The socket has failed, for good; the failure's message is made where it is a call's own. */
 int cr_http_socket_fail(crank_websocket *w, int err, const char *why);
-/* Why no call goes on: 0; -ECONNABORTED, or what it has failed with. */
+/* Why no call goes on: 0; -ECONNABORTED, or what it has failed with. -ETIMEDOUT is told once: a
+ * loop that takes it for a limit of its own would go on for ever. */
 int cr_http_socket_refuses(crank_websocket *w);
 /* A client masks what it sends: the frame is given a mask. */
 void cr_http_socket_mask(const crank_websocket *w, cr_http_frame *frame);
@@ -89,6 +103,21 @@ void cr_http_socket_begin_close(crank_websocket *w, int code, const char *reason
 /* Take bytes, waiting for them: 1 where a message is whole, 0 where the peer has closed, else as
  * crank_websocket_read. */
 int cr_http_reading_next(crank_websocket *w);
+
+/* ---- silence.c ---- */
+
+/* A byte has come. */
+void cr_http_silence_heard(crank_websocket *w);
+/* A task has waited for one as long as a ping's seconds: 0 where it is to wait on; -ETIMEDOUT. */
+int cr_http_silence_passed(crank_websocket *w);
+/* Before a write, by the task that has the turn: 0, also where another task reads; -ETIMEDOUT, or
+ * as a read fails. It may wait for a moment. */
+int cr_http_silence_look(crank_websocket *w);
+/* Before a read, which must not meet that: 0, -ECANCELED. */
+int cr_http_silence_await_look(crank_websocket *w);
+/* Around a write of so many bytes, which may wait for room. */
+void cr_http_silence_watch(crank_websocket *w, size_t more);
+void cr_http_silence_watch_no_more(crank_websocket *w);
 
 /* ---- closing.c ---- */
 

@@ -59,7 +59,8 @@ static int settle(crank_websocket *w, int err)
         return err;
     if (err == -ETIMEDOUT) /* the limit that an abort or a close has set */
         return refuses(w);
-    return w->aborted ? refuses(w) : cr_http_socket_fail(w, err, "writing has failed");
+    bool is_told = w->aborted || w->error == -ETIMEDOUT; /* by silence.c */
+    return is_told ? refuses(w) : cr_http_socket_fail(w, err, "writing has failed");
 }
 
 /* ---- Waiting ---- */
@@ -94,7 +95,13 @@ static int write_in_turn(crank_websocket *w, const cr_http_frame *frame, const v
         return err;
     err = refuses(w);
     if (err == 0)
-        err = write_frame(w, frame, bytes);
+        err = cr_http_silence_look(w);
+    if (err == 0) {
+        cr_http_silence_watch(w, (size_t)frame->size);
+        err = settle(w, write_frame(w, frame, bytes));
+        cr_http_silence_watch_no_more(w);
+    }
+    w->written += err == 0;
     cr_http_socket_put_waiting(w);
     crank_lock_release(w->turn);
     return err;
@@ -112,7 +119,7 @@ int crank_websocket_write(
         return cancelled < 0 ? cancelled : err;
     }
     const cr_http_frame frame = frame_of(w, kind, size);
-    return settle(w, write_in_turn(w, &frame, bytes));
+    return write_in_turn(w, &frame, bytes);
 }
 
 int crank_websocket_print(crank_websocket *websocket, const char *format, ...)
