@@ -6,6 +6,7 @@
  * the server. */
 #include "http/receive.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include <crank/error.h>
@@ -15,7 +16,7 @@
 #include "http/pace.h"
 
 static const double rest_seconds = 2;
-enum { DROP_AT_ONCE = 1024, FIRST_ROOM = 4096 };
+enum { DROP_AT_ONCE = 1024, FIRST_ROOM = 4096, ROOM_BELIEVED = 64 * 1024 };
 
 static int ask(cr_http_message *m)
 {
@@ -81,10 +82,12 @@ bool cr_http_receive_rest(cr_http_message *message)
 
 /* ---- Whole bodies ---- */
 
-/* Read to the end into memory that grows: how many bytes. */
-static ssize_t read_whole(cr_http_message *m, size_t limit, size_t room, char **ret_body)
+/* Read to the end into memory that grows with what has come, not with what was announced: how many
+ * bytes. */
+static ssize_t read_whole(cr_http_message *m, size_t limit, char **ret_body)
 {
-    size_t size = 0;
+    size_t size = 0, most = m->request.size >= 0 ? (size_t)m->request.size : SIZE_MAX / 4;
+    size_t room = m->request.size < 0 ? FIRST_ROOM : most < ROOM_BELIEVED ? most : ROOM_BELIEVED;
     char *body = cr_http_message_alloc(m, room + 1);
     while (body) {
         ssize_t n = cr_http_receive(m, body + size, room - size);
@@ -100,11 +103,11 @@ static ssize_t read_whole(cr_http_message *m, size_t limit, size_t room, char **
         }
         if (size < room)
             continue;
-        char *larger = cr_http_message_alloc(m, 2 * room + 1);
+        room = room < most / 2 ? 2 * room : most;
+        char *larger = cr_http_message_alloc(m, room + 1);
         if (larger)
             memcpy(larger, body, size);
         body = larger;
-        room *= 2;
     }
     return -ENOMEM;
 }
@@ -120,5 +123,5 @@ ssize_t crank_http_read_body(crank_http_request *request, size_t limit, char **r
             EALREADY, "the body of %s %s is being read already", request->method, request->path);
     if (request->size > 0 && (uint64_t)request->size > limit)
         return too_large(m, (int64_t)limit);
-    return read_whole(m, limit, request->size >= 0 ? (size_t)request->size : FIRST_ROOM, ret_body);
+    return read_whole(m, limit, ret_body);
 }

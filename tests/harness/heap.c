@@ -159,3 +159,10 @@ void test_heap_describe(unsigned mark, char *buf, size_t size)
             used += (size_t)snprintf(buf + used, size - used, "%s%u", used ? ", " : "", blocks[i].size);
 }
 #endif
+
+size_t test_heap_bytes(void)
+{
+    size_t count, bytes;
+    test_heap_count(&count, &bytes);
+    return bytes;
+}

@@ -69,6 +69,8 @@ void test_needs_long(void);
 void *test_memory(size_t size);
 /* A descriptor of the test's own, closed by itself then; gives fd. */
 int test_descriptor(int fd);
+/* Bytes of the heap that are in use; 0 where that is not counted: under a sanitizer. */
+size_t test_heap_bytes(void);
 /* Collect what is written to stderr, until test_captured gives it as a string (valid until the next capture). */
 void test_capture(void);
 const char *test_captured(void);
