@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* websocket_cases.c: what a server answers to frames, by the numbers of the cases of Autobahn's test suite, 1 to 7.
+/* websocket_cases.c: what a server and a client answer to frames, by the numbers of the cases of Autobahn's test suite,
+ * 1 to 7. 9 and 10 are those of websocket_large.c.
  *
- * A row is what the client sends and what the server, which echoes, answers: then it must have nothing else to say.
- * Each is sent at once, and byte by byte where it is short. */
+ * A row is what the peer sends and what crank's end, which echoes, answers: then it must have nothing else to say. Each
+ * is sent at once, and byte by byte where it is short. */
 #include "http/websocket/utf8.h"
 #include "sockets.h"
 
@@ -102,69 +103,76 @@ static const unsigned bad_codes[] = { 0, 999, 1004, 1005, 1006, 1015, 1016, 1100
 
 /* ---- Playing a row ---- */
 
-static void send_bytewise(crank_stream *s, const char *words)
+static void send_bytewise(crank_stream *s, bool masked, const char *words)
 {
     size_t size;
-    unsigned char *all = socket_frames(words, &size);
+    unsigned char *all = socket_frames_of(masked, words, &size);
     for (size_t i = 0; i < size; i++) {
         int err = crank_write(s, all + i, 1);
         if (err == 0)
             err = crank_flush(s);
         if (err == 0)
             err = crank_sleep(0);
-        if (err < 0 && err != -EPIPE && err != -ECONNRESET) /* the server has ended before all was sent */
+        if (err < 0 && err != -EPIPE && err != -ECONNRESET) /* crank's end has ended before all was sent */
             test_fail(__FILE__, __LINE__, "cannot send \"%.40s\": %s", words, crank_error());
     }
     free(all);
 }
 
-/* The server ends behind a close, and waits for more otherwise. */
-static int play(const crank_listener *l, const char *number, const char *sent, const char *answer)
+static void play_once(const socket_game *g, const struct row *row, bool bytewise)
+{
+    crank_task *client;
+    CRANK_AUTO_STREAM crank_stream *s = socket_begin(g, &client);
+    const char *last = strrchr(row->answer, ' ') ? strrchr(row->answer, ' ') + 1 : row->answer;
+    if (bytewise)
+        send_bytewise(s, !client, row->sent);
+    else
+        socket_send_of(s, !client, row->sent);
+    socket_expect_of(row->number, bytewise, s, client != NULL, row->answer);
+    if (*last != 'x') {
+        socket_send_of(s, !client, "x:1000");
+        socket_expect_of(row->number, bytewise, s, client != NULL, "x:1000");
+    }
+    bool refuses = *last == 'x' && !strstr(row->sent, last); /* else it answers a close */
+    socket_finish(row->number, s, client, refuses ? -EPROTO : 0);
+}
+
+/* Crank's end ends behind a close, and waits for more otherwise. */
+static void play(const socket_game *g, const char *number, const char *sent, const char *answer)
 {
     bool is_short = !strstr(sent, "*6") && !strstr(sent, "*2");
-    for (int bytewise = 0; bytewise <= (int)is_short; bytewise++) {
-        CRANK_AUTO_STREAM crank_stream *s = socket_open(l);
-        const char *last = strrchr(answer, ' ') ? strrchr(answer, ' ') + 1 : answer;
-        if (bytewise)
-            send_bytewise(s, sent);
-        else
-            socket_send(s, sent);
-        socket_expect_at(number, bytewise, s, answer);
-        if (*last != 'x') {
-            socket_send(s, "x:1000");
-            socket_expect_at(number, bytewise, s, "x:1000");
-        }
-        char byte;
-        ssize_t n = crank_read(s, &byte, 1);
-        if (n != 0 && n != -ECONNRESET)
-            test_fail(number, bytewise, "the server says more: %zd", n);
+    for (int bytewise = 0; bytewise <= (int)is_short; bytewise++)
+        play_once(g, &(struct row){ number, sent, answer }, bytewise);
+}
+
+static void play_all(const socket_game *g)
+{
+    char sent[20];
+    for (size_t i = 0; i < CRANK_COUNT(rows); i++)
+        play(g, rows[i].number, rows[i].sent, rows[i].answer);
+    for (size_t i = 0; i < CRANK_COUNT(good_codes); i++) {
+        snprintf(sent, sizeof sent, "x:%u", good_codes[i]);
+        play(g, "7.7", sent, sent);
     }
-    return 0;
+    for (size_t i = 0; i < CRANK_COUNT(bad_codes); i++) {
+        snprintf(sent, sizeof sent, "x:%u", bad_codes[i]);
+        play(g, "7.9", sent, "x:1002");
+    }
 }
 
 TEST_SIM(websocket, answers_frames_as_autobahn_expects_it)
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
     AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
-    for (size_t i = 0; i < CRANK_COUNT(rows); i++)
-        crank_try(play(l, rows[i].number, rows[i].sent, rows[i].answer));
+    play_all(&(socket_game){ .listener = l });
     return socket_stop(l, &server);
 }
 
-TEST_SIM(websocket, takes_the_codes_of_a_close_that_the_standard_allows)
+TEST_SIM(websocket_client, answers_frames_as_autobahn_expects_it)
 {
-    char sent[20];
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    AUTO_SERVER crank_task *server = crank_spawn(socket_serve, l);
-    for (size_t i = 0; i < CRANK_COUNT(good_codes); i++) {
-        snprintf(sent, sizeof sent, "x:%u", good_codes[i]);
-        crank_try(play(l, "7.7", sent, sent));
-    }
-    for (size_t i = 0; i < CRANK_COUNT(bad_codes); i++) {
-        snprintf(sent, sizeof sent, "x:%u", bad_codes[i]);
-        crank_try(play(l, "7.9", sent, "x:1002"));
-    }
-    return socket_stop(l, &server);
+    play_all(&(socket_game){ .listener = l, .by_client = true });
+    return 0;
 }
 
 /* ---- Text ---- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* websocket_client.c: WebSockets that a client connects: with crank's server, and with one written by hand. */
 #include "http/websocket/frame.h"
-#include "http/websocket/key.h"
 #include "sockets.h"
 
 /* ---- With crank's server ---- */
@@ -92,13 +91,8 @@ typedef struct hand {
 
 static int answer_one(crank_stream *peer, hand *h)
 {
-    char head[2000], key[CR_HTTP_KEY_ANSWER], text[200];
-    crank_try(crank_read_until(peer, "\r\n\r\n", head, sizeof head));
-    char *at = strstr(head, "sec-websocket-key: ");
-    EXPECT(at);
-    at[strlen("sec-websocket-key: ") + 24] = '\0';
-    EXPECT(cr_http_key_is(at + strlen("sec-websocket-key: ")));
-    cr_http_key_answer(at + strlen("sec-websocket-key: "), key);
+    char key[CR_HTTP_KEY_ANSWER], text[200];
+    socket_read_key(peer, key);
     if (!h->answer)
         return crank_sleep(1000);
     const char *stands = strstr(h->answer, "<key>");
