@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way, and
-# wsproto the frames of WebSockets; the clients that people use get what they want of it. The programs are the gcc
-# build's.
+# 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way;
+# wsproto and wslay read the frames of its WebSockets, and it theirs; the clients that people use get what they want of
+# it, and it of the servers of WebSockets. The programs are the gcc build's.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc
 
-if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server >"$SCRATCH/build.log" 2>&1; then
+if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server tests/clients_client \
+    tests/http_websocket_large >"$SCRATCH/build.log" 2>&1; then
     fail build "$(tail -5 "$SCRATCH/build.log")"
     echo "figures: none"
     finish
@@ -26,8 +27,11 @@ part() {
     done < <(sed -nE 's/^(figures: |skip )//p' <<<"$output")
 }
 part readers env OURS="$BUILD/tests/reader_ours" SCRATCH="$SCRATCH" LONG="$LONG" "$python" tests/real/readers.py
-part frames env OURS="$BUILD/tests/frames_ours" LONG="$LONG" "$python" tests/real/frames.py
-part clients env SERVER="$BUILD/tests/clients_server" "$python" tests/real/clients.py
+part frames env OURS="$BUILD/tests/frames_ours" SCRATCH="$SCRATCH" LONG="$LONG" "$python" tests/real/frames.py
+part autobahn "$BUILD/tests/http_websocket_large" --long --timeout 120 "echo all"
+part clients env SERVER="$BUILD/tests/clients_server" LONG="$LONG" "$python" tests/real/clients.py
+part sockets env SERVER="$BUILD/tests/clients_server" CLIENT="$BUILD/tests/clients_client" LONG="$LONG" "$python" \
+    tests/real/sockets.py
 
 printf -v line '%s; ' "${figures[@]}"
 echo "figures: ${line%; }"

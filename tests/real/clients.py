@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A server of crank-http, asked by the clients that people use: curl, wget, python's requests and aiohttp. One that is
-not there is skipped by name. SERVER names the program of clients/server.c."""
+"""A server of crank-http, asked by the clients that people use: curl, wget, python's requests and aiohttp, and with
+LONG=1 node's undici. One that is not there is skipped by name. SERVER names the program of clients/server.c."""
 import asyncio
 import contextlib
 import hashlib
@@ -13,6 +13,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVER = os.environ.get("SERVER", "build/test/gcc/tests/clients_server")
+LONG = os.environ.get("LONG") == "1"
 LIMIT = 60  # seconds, after which a test has failed
 TESTS = []
 LARGE = 3000000
@@ -238,12 +239,41 @@ def aiohttp_asks_twenty_things_at_once(url, _):
     asyncio.run(ask())
 
 
-def main():
+# ---- node ---------------------------------------------------------------------------------------------------------
+
+
+NODE = dict(os.environ, NODE_PATH="/usr/share/nodejs")  # where Debian's modules are, for another node than Debian's
+
+
+def node(name, *arguments, module, ends=0):
+    """What a script of clients/ prints; it is skipped where node or the module of Debian's is missing."""
+    options = {"env": NODE, "capture_output": True, "timeout": LIMIT, "check": False, "text": True}
+    if not shutil.which("node") or subprocess.run(["node", "-e", f"require('{module}')"], **options).returncode:
+        raise Skipped(f"node's {module}")
+    done = subprocess.run(["node", os.path.join(ROOT, "tests/real/clients", name), *arguments], **options)
+    if done.returncode != ends:
+        raise AssertionError(f"{name} ends with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def undici_asks_for_all_of_it(url, _):
+    sha = hashlib.sha256(large()).hexdigest()
+    expect(node("undici.js", url, module="undici").splitlines(), [
+        f"200 {sha}", "206 bytes 5-9/3000000", "304 0", f"PUT {summed(large())}", f"POST {summed(large())}", "a&b|c",
+        "10000 lines", "20 at once", "broken is seen", "aborted"])
+
+
+if LONG:
+    test(undici_asks_for_all_of_it)
+
+
+def run(tests):
+    """Each with the server on each backend; prints the counts, and gives the exit status."""
     passed = failed = 0
     skipped = set()
     for backend in ("epoll", "uring"):
         with server(backend) as (url, folder):
-            for function in TESTS:
+            for function in tests:
                 try:
                     function(url, folder)
                     passed += 1
@@ -260,4 +290,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(TESTS))

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* server.c: what clients.py has other programs' clients ask: files, uploads, forms, cookies, redirects, streams.
+/* server.c: what clients.py and sockets.py have other programs' clients ask: files, uploads, forms, cookies, redirects,
+ * streams, and a WebSocket that echoes.
  *
  * server FOLDER: prints its port and serves until it is killed. */
 #include <crank.h>
 #include <crank/http.h>
+#include <crank/websocket.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +49,22 @@ static int lines(crank_http_request *request)
     return 0;
 }
 
+/* "close" is answered with a close. */
+static int echo(crank_http_request *request)
+{
+    const crank_websocket_options options = { .protocols = "echo" };
+    crank_websocket *w = crank_try(crank_websocket_accept_with(&options, request));
+    crank_websocket_message said;
+    int got;
+    while ((got = crank_websocket_read(w, &said)) > 0 && strcmp(said.bytes, "close") != 0)
+        crank_try(crank_websocket_write(w, said.kind, said.bytes, said.size));
+    return crank_websocket_close(w, 4001, "as told");
+}
+
 static int handle(crank_http_request *request, const char *folder)
 {
+    if (crank_http_is(request, "GET", "/echo"))
+        return echo(request);
     if (crank_http_is(request, "POST", "/upload") || crank_http_is(request, "PUT", "/upload"))
         return upload(request);
     if (crank_http_is(request, "POST", "/form"))
