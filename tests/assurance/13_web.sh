@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 # 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way;
 # wsproto and wslay read the frames of its WebSockets, and it theirs; the clients that people use get what they want of
-# it, and it of the servers of WebSockets. The programs are the gcc build's.
+# it, and it of the servers of WebSockets. The table of requests that are refused has columns of other servers. The
+# programs are the gcc build's.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc
 
-if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server tests/clients_client \
+if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server tests/clients_client tests/peers_ours \
     tests/http_websocket_large >"$SCRATCH/build.log" 2>&1; then
     fail build "$(tail -5 "$SCRATCH/build.log")"
     echo "figures: none"
@@ -32,6 +33,10 @@ part autobahn "$BUILD/tests/http_websocket_large" --long --timeout 120 "echo all
 part clients env SERVER="$BUILD/tests/clients_server" LONG="$LONG" "$python" tests/real/clients.py
 part sockets env SERVER="$BUILD/tests/clients_server" CLIENT="$BUILD/tests/clients_client" LONG="$LONG" "$python" \
     tests/real/sockets.py
+check=--check
+[ "$LONG" = 0 ] || check=
+# shellcheck disable=SC2086
+part peers env OURS="$BUILD/tests/peers_ours" SCRATCH="$SCRATCH/peers" "$python" tests/real/peers.py $check
 
 printf -v line '%s; ' "${figures[@]}"
 echo "figures: ${line%; }"
