@@ -14,9 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { PIECE_MAX = 20000, PIECES_MAX = 30, HELD = 400 };
+enum { PIECE_MAX = 20000, PIECES_MAX = 30, HELD = 400, FEW = 300 };
 /* Buffers are kept for the next connections, as many as were in use at one time, which depends on chance: seen were
  * 1.2 MB more after 25,000 sessions, and no more after 12,000 further ones. A record lost by each session is beyond. */
 #define SPARE_BYTES (4 << 20)
@@ -189,11 +190,14 @@ static int settle(memory *ret)
 
 /* ---- Descriptors run out ---- */
 
-/* Connections that the server cannot have, all at once, and an end of them. */
+/* Connections that the server cannot have, all at once, and an end of them. Before, it may have many: where it gets no
+ * processor for a second connections that clients have left wait beside those that have taken their place. */
 static int exhaust(void)
 {
     crank_stream *held[HELD];
     size_t n = 0;
+    if (prlimit((pid_t)soak.server, RLIMIT_NOFILE, &(struct rlimit){ FEW, FEW }, NULL) < 0)
+        return crank_fail(errno, "the server's limit of descriptors cannot be set: %s", strerror(errno));
     while (n < HELD && (held[n] = crank_within(5, crank_connect(soak.address))) != NULL)
         n++;
     crank_try(crank_sleep(0.5));
