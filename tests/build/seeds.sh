@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# builds: tests/explore_chat tests/planted_chat tests/explore_servers tests/planted_servers
-# The scenes of the chat server (tests/explore/chat.c), and of echo and proxy with their clients (servers.c): by a
-# thousand seeds each, by a hundred thousand where LONG is 1; and with a fault (planted_chat.sed, planted_proxy.sed),
-# which they find.
+# builds: tests/explore_chat tests/planted_chat tests/explore_servers tests/planted_servers tests/http_fetch
+# builds: tests/planted_fetch tests/tls_chat tests/planted_tls_chat
+# The scenes of the chat server (tests/explore/chat.c), also with members over TLS (tests/tls/chat.c), of echo and proxy
+# with their clients (servers.c), and of fetch with servers that misbehave (tests/http/fetch.c): by a thousand seeds
+# each, by a hundred thousand where LONG is 1; and with a fault (planted_*.sed), which they find.
 . "$(dirname "$0")/common.sh"
 
 needs "$BUILD"/tests/{explore,planted}_{chat,servers}
@@ -24,15 +25,25 @@ by_seeds() { # PROGRAM NAME
     wait $first || { cat "$SCRATCH/$1.first"; failed=1; }
     return $failed
 }
+scene() { # WHAT PROGRAM PLANTED NAME FAULT WORDS
+    if [ ! -x "$BUILD/tests/$2" ]; then
+        echo "skip the seeds of $1: without libssl-dev $2 is not built"
+        skip
+        skip
+        return
+    fi
+    check "a planted fault in $5 is found" finds "$3" "$4" "$6"
+    if [ "$QUICK" = 1 ]; then
+        skip
+    else
+        check "$seeds seeds of $1" by_seeds "$2" "$4"
+    fi
+}
 
-check "a planted fault in the order of chat's lines is found" \
-    finds planted_chat "brings each line to all" "has read another line in the order of all"
-check "a planted fault in how the proxy ends is found" finds planted_servers "send each line back" "reads the end after"
-if [ "$QUICK" = 1 ]; then
-    skip
-    skip
-else
-    check "$seeds seeds of chat" by_seeds explore_chat "brings each line to all"
-    check "$seeds seeds of echo and proxy" by_seeds explore_servers "send each line back"
-fi
+scene "chat" explore_chat planted_chat "brings each line to all" "the order of chat's lines" \
+    "in the order of all"
+scene "echo and proxy" explore_servers planted_servers "send each line back" "how the proxy ends" "reads the end after"
+scene "chat over TLS" tls_chat planted_tls_chat "brings each line to members over tls" "what TLS writes" \
+    "in the order of all"
+scene "fetch" http_fetch planted_fetch "gets what can be had" "how a body ends" "bytes"
 finish

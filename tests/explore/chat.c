@@ -3,91 +3,37 @@
  *
  * Twelve members on three hosts come, talk and go: by /quit, by closing, by a reset; two of them never read. Half of
  * them are browsers (where crank-http is built), which come again from where they have stopped. The links have latency,
- * jitter and a bandwidth, and are cut for seconds; the server is restarted once. Beside the members a watcher notes
- * each room's events. What must hold: the numbers of the events rise by one; each member has read exactly the events
- * between its joining and its leaving, those before that it is due, in their order and none twice, or where its
- * connection broke, the first of them; what a member says comes in its order, without a gap, and all of it where it
- * left in peace; everything ends, and nothing is left. */
-#include "../behaviour/trail.h"
+ * jitter and a bandwidth, and are cut for seconds; connections are refused and reset, some at one side only; the server
+ * is restarted once. Beside the members a watcher notes each room's events. What must hold: the numbers of the events
+ * rise by one; each member has read exactly the events between its joining and its leaving, those before that it is
+ * due, in their order and none twice, or where its connection broke, the first of them; what a member says comes in its
+ * order, without a gap, and all of it where it left in peace; everything ends, and nothing is left.
+ *
+ * tests/tls/chat.c is the same scene, CHAT_TLS, in which members of both kinds come over TLS. There a connection that
+ * the network breaks breaks as any other, also amid its handshake: TLS finds no byte wrong, and no certificate. */
+#include <crank/sim.h>
 #include "loop/loop.h"
 #include "world/hosts.h"
 #include "world/net.h"
 #include "world/world.h"
 /* Behind them: it has a type of the name event. */
-#include "lines.h"
+#include "chat_record.h"
 #ifdef CHAT_WEB
 #include <crank/websocket.h>
 
 #include "web.h"
 #include "wire.h"
 #endif
+#ifdef CHAT_TLS
+#include "../tls/certs.h"
+#endif
 
-enum { MEMBERS = 12, HOSTS = 3, ROOMS = 2, SESSIONS_MAX = 200, TOLD_MAX = 4000, TALK_MAX = 40, NAME_MAX_ = 16 };
-#define SERVER "10.0.0.1:8000"
+enum { MEMBERS = 12, HOSTS = 3, TALK_MAX = 40 };
+enum { TOO_SLOW = 1013 }; /* with which a browser's socket is closed amid the events */
+#define SERVER "10.0.0.1"
 #define REFUSED "the server is going down. Your name?\n" /* to a name that is sent behind the goodbye */
 
-/* A public event, as a member should read it. */
-typedef struct told {
-    event_kind kind;
-    char from[NAME_MAX_];
-    char *text;
-    char *as[2]; /* a line; JSON */
-} told;
-
-/* A room, and what its watcher was told. */
-typedef struct watched {
-    member watcher;
-    room *room;
-    uint64_t epoch;
-    size_t count;            /* the event of number i is told[i - 1] */
-    told told[TOLD_MAX + 1]; /* the goodbye behind the last */
-} watched;
-
-/* One connection of a member's; each has a name of its own. */
-typedef struct session {
-    char name[NAME_MAX_];
-    bool is_browser;
-    uint64_t asked, after; /* it comes again: from this number in that room */
-    uint64_t epoch, last;  /* where it has come to: the same for the next session */
-    unsigned said;
-    bool quit;             /* it has said so */
-    bool ended;            /* it has read to the end, which is none where a write has been answered by a reset before */
-    bool welcomed, joined; /* it was told so */
-    size_t count;
-    char *lines[TOLD_MAX]; /* what came after that, lines or JSON */
-} session;
-
-static struct scene {
-    uint64_t random;
-    watched rooms[ROOMS];
-    size_t sessions;
-    session session[SESSIONS_MAX];
-    bool over; /* members come no more */
-} * scene;
-
-/* All lines of one scene, taken anew for the next. */
-static char memory[64 << 20];
-static size_t used;
-
-static unsigned dice(unsigned n) { return chance(&scene->random, n); }
-static char *copy(const char *text)
-{
-    size_t size = strlen(text) + 1;
-    EXPECT(used + size <= sizeof memory);
-    used += size;
-    return memcpy(memory + used - size, text, size);
-}
 static cr_world *world(void) { return cr_loop_here->sys->context; }
-
-/* The n-th thing a member says: of all lengths, and none like another. */
-static void words(const session *s, unsigned n, char *text, size_t size)
-{
-    uint64_t mixed = (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t length = (size_t)snprintf(text, size, "%u %s ", n, s->name) + (mixed >> 40) % (n % 4 ? 900 : 20);
-    for (size_t i = strlen(text); i < length; i++)
-        text[i] = (char)('a' + (mixed + i * i) % 26);
-    text[length] = '\0';
-}
 
 /* ---- The server ---- */
 
@@ -116,7 +62,6 @@ static time_t scene_time(time_t *unused)
     (void)unused;
     return (time_t)crank_time();
 }
-static int serve_room(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
 static crank_listener *listen_at(const char *address)
 {
     crank_listener *listener = crank_listen(address);
@@ -125,40 +70,74 @@ static crank_listener *listen_at(const char *address)
     return listener;
 }
 
-#ifdef CHAT_WEB
-static int serve_browsers(crank_listener *listener, room *r)
+#ifdef CHAT_TLS
+static int serve_lines_by_tls(crank_listener *listener, room *r)
 {
-    web_site site = { .room = r, .listener = listener, .by_lines = "" };
-    return crank_http_serve(listener, chat_web, &site);
+    return crank_tls_serve(scene->certificate, listener, chat_lines, r);
 }
-#else
-static int serve_browsers(crank_listener *listener, room *r) { return r ? crank_listener_wait_stop(listener) : 0; }
 #endif
+static int serve_lines(crank_listener *listener, room *r) { return crank_serve(listener, chat_lines, r); }
+
+#ifdef CHAT_WEB
+static int serve_web(crank_listener *listener, room *r, struct crank_tls *tls)
+{
+    crank_http_options options = { .tls = tls };
+    web_site site = { .room = r, .listener = listener, .by_lines = "" };
+    return crank_http_serve_with(&options, listener, chat_web, &site);
+}
+static int serve_browsers(crank_listener *listener, room *r) { return serve_web(listener, r, NULL); }
+#endif
+#ifdef CHAT_TLS
+static int serve_browsers_by_tls(crank_listener *listener, room *r)
+{
+    return serve_web(listener, r, scene->certificate);
+}
+#endif
+
+/* Where members come in. */
+static const struct door {
+    const char *address;
+    int (*serve)(crank_listener *listener, room *r);
+} doors[] = {
+    { "0.0.0.0:8000", serve_lines },
+#ifdef CHAT_WEB
+    { "0.0.0.0:8080", serve_browsers },
+#endif
+#ifdef CHAT_TLS
+    { "0.0.0.0:8001", serve_lines_by_tls },
+    { "0.0.0.0:8443", serve_browsers_by_tls },
+#endif
+};
+enum { DOORS = sizeof doors / sizeof doors[0] };
 
 /* From opening the room to its last member's end; seconds < 0: until no members come. */
 static int run_room(watched *w, double seconds)
 {
+    crank_listener *listeners[DOORS];
+    crank_task *servers[DOORS];
     w->watcher = (member){ .type = &notes };
     w->room = room_new(scene_time);
     EXPECT(w->room);
     w->epoch = room_epoch(w->room);
     room_watch(w->room, &w->watcher);
     cr_host_act(world(), 0);
-    crank_listener *lines = listen_at("0.0.0.0:8000"), *web = listen_at("0.0.0.0:8080");
-    crank_task *server = crank_spawn(serve_room, lines, w->room);
-    crank_task *web_server = crank_spawn(serve_browsers, web, w->room);
+    for (int i = 0; i < DOORS; i++) {
+        listeners[i] = listen_at(doors[i].address);
+        servers[i] = crank_spawn(doors[i].serve, listeners[i], w->room);
+    }
     for (double end = crank_time() + seconds; seconds < 0 ? !scene->over : crank_time() < end;)
         crank_try(crank_sleep(0.5));
     room_end(w->room, "goodbye");
-    crank_listener_stop(lines, 2.0);
-    crank_listener_stop(web, 2.0);
-    EXPECT_EQ(crank_await(server), 0);
-    EXPECT_EQ(crank_await(web_server), 0);
+    for (int i = 0; i < DOORS; i++)
+        crank_listener_stop(listeners[i], 2.0);
+    for (int i = 0; i < DOORS; i++)
+        EXPECT_EQ(crank_await(servers[i]), 0);
     EXPECT_EQ(room_count(w->room), 0);
     room_unwatch(&w->watcher);
     room_free(w->room);
-    crank_try(crank_listener_close(web));
-    return crank_listener_close(lines);
+    for (int i = 0; i < DOORS; i++)
+        crank_try(crank_listener_close(listeners[i]));
+    return 0;
 }
 
 static int run_server(void)
@@ -170,11 +149,20 @@ static int run_server(void)
 
 /* ---- Members ---- */
 
+/* How a connection has ended, or was not to be had: the network breaks it in many ways, but no byte of it. */
+static int broken(const session *s, int err)
+{
+    if (err == -EPROTO || err == -EKEYREJECTED || err == -EKEYEXPIRED)
+        test_fail(__FILE__, __LINE__, "%s%s: %s", s->name, s->by_tls ? ", over TLS" : "", crank_error());
+    return err;
+}
+
 /* Read to the end, or an error. */
 static int read_lines(session *s, crank_stream *stream)
 {
     char line[LINE_MAX_BYTES], first[80];
-    while (crank_try(crank_read_line(stream, line, sizeof line)) > 0) {
+    ssize_t n;
+    while ((n = crank_read_line(stream, line, sizeof line)) > 0) {
         if (!strchr(line, '\n'))
             return -ENODATA; /* it was cut amid a line */
         if (!s->welcomed || (!s->joined && !strcmp(line, REFUSED))) {
@@ -191,8 +179,8 @@ static int read_lines(session *s, crank_stream *stream)
             test_fail(__FILE__, __LINE__, "%s is told: %s", s->name, line);
         s->joined = true;
     }
-    s->ended = true;
-    return 0;
+    s->ended = n == 0;
+    return broken(s, (int)n);
 }
 
 /* Not faster than the room allows, also when a cut holds some of it back. */
@@ -236,11 +224,23 @@ static void leave(session *s, crank_stream *stream, crank_task *reading, unsigne
         s->ended = false;
 }
 
+static crank_stream *connect_lines(const session *s)
+{
+#ifdef CHAT_TLS
+    if (s->by_tls)
+        return crank_tls_connect(scene->trust, SERVER ":8001");
+#endif
+    (void)s;
+    return crank_connect(SERVER ":8000");
+}
+
 static int come_with_lines(session *s, unsigned i)
 {
-    crank_stream *stream = crank_within(30, crank_connect(SERVER));
-    if (!stream)
+    crank_stream *stream = crank_within(30, connect_lines(s));
+    if (!stream) {
+        (void)broken(s, -errno);
         return 0; /* the server is not there, or the link is cut */
+    }
     if (i == 0) { /* it never reads; later it finds out what became of it */
         (void)crank_printf(stream, "%s\n", s->name);
         crank_try(crank_sleep(60));
@@ -261,7 +261,8 @@ static int come_with_lines(session *s, unsigned i)
 static int read_events(session *s, crank_websocket *socket)
 {
     crank_websocket_message m;
-    while (crank_try(crank_websocket_read(socket, &m)) > 0) {
+    int n;
+    while ((n = crank_websocket_read(socket, &m)) > 0) {
         const char *id = strstr(m.bytes, "\"id\":");
         if (!s->joined) {
             s->joined = !strncmp(m.bytes, "{\"t\":\"hello\"", 12);
@@ -276,8 +277,8 @@ static int read_events(session *s, crank_websocket *socket)
         if (id && !strncmp(strchr(m.bytes + 6, '"'), "\",\"id\":", 7))
             s->last = strtoull(id + 5, NULL, 10);
     }
-    s->ended = true;
-    return 0;
+    s->ended = n == 0 && crank_websocket_closed(socket, NULL) != TOO_SLOW;
+    return broken(s, n);
 }
 
 static int send_line(crank_websocket *socket, const char *line)
@@ -316,11 +317,15 @@ static void leave_as_browser(session *s, crank_websocket *socket, crank_task *re
 static int come_as_browser(session *s, unsigned i)
 {
     char url[200];
-    snprintf(url, sizeof url, "ws://10.0.0.1:8080/chat?key=%s&after=%llu.%llu", s->name, (unsigned long long)s->asked,
+    crank_websocket_options options = { .tls = scene->trust };
+    snprintf(url, sizeof url, "%s/chat?key=%s&after=%llu.%llu",
+        s->by_tls ? "wss://" SERVER ":8443" : "ws://" SERVER ":8080", s->name, (unsigned long long)s->asked,
         (unsigned long long)s->after);
-    crank_websocket *socket = crank_within(30, crank_websocket_connect(url));
-    if (!socket)
+    crank_websocket *socket = crank_within(30, crank_websocket_connect_with(&options, url));
+    if (!socket) {
+        (void)broken(s, -errno);
         return 0;
+    }
     if (i == 1) { /* as the first one with lines */
         (void)send_line(socket, s->name);
         crank_try(crank_sleep(60));
@@ -349,6 +354,9 @@ static int member_of_scene(unsigned i)
         cr_host_act(world(), 1 + (int)(i % HOSTS));
 #ifdef CHAT_WEB
         s->is_browser = i % 2;
+#endif
+#ifdef CHAT_TLS
+        s->by_tls = (i / 2 + visit) % (MEMBERS / 2) < scene->encrypted;
 #endif
         if (before && before->is_browser && dice(4)) {
             s->asked = s->epoch = before->epoch;
@@ -387,111 +395,79 @@ static int cut_links(void)
         crank_try(crank_sleep(0.1 * dice(60)));
         cr_net_heal(world(), 0, host);
         cr_net_heal(world(), host, 0);
+        if (dice(8) == 0)
+            cr_net_reset(world(), 0, host);
     }
     return 0;
 }
 
-/* ---- What must hold ---- */
-
-/* The next line that a member should have read; false: there was none in the place where it has more. */
-static bool next_is(const session *s, size_t *at, const char *line)
-{
-    if (*at == s->count) {
-        if (s->ended)
-            test_fail(__FILE__, __LINE__, "%s has lost the line: %s", s->name, line);
-        return false; /* its connection broke: it need not have the rest */
-    }
-    if (strcmp(s->lines[*at], line) != 0)
-        test_fail(__FILE__, __LINE__, "%s has read another line in the order of all: %s  where all have: %s", s->name,
-            s->lines[*at], line);
-    ++*at;
-    return true;
-}
-
-static bool comes_again(const session *s, const watched *w, size_t join)
-{
-    return s->after && s->asked == w->epoch && s->after < join;
-}
-
-/* The number of the first event that it should have read, which has come with the event of this number. */
-static size_t first_due(const session *s, const watched *w, size_t join)
-{
-    size_t oldest = join >= HISTORY_KEPT ? join - HISTORY_KEPT + 1 : 1;
-    if (!comes_again(s, w, join))
-        return join > HISTORY_SHOWN ? join - HISTORY_SHOWN : 1;
-    return s->after + 1 > oldest ? s->after + 1 : oldest;
-}
-
-static void judge_order(const session *s, const watched *w, size_t join)
-{
-    size_t at = 0, id = first_due(s, w, join);
-    bool is_new = !comes_again(s, w, join);
-    for (; id <= w->count; id++) {
-        const told *t = &w->told[id - 1];
-        bool own = !strcmp(t->from, s->name), passed = t->kind == EVENT_JOIN || t->kind == EVENT_LEAVE;
-        if (own && t->kind == EVENT_LEAVE)
-            break;
-        if ((id < join && is_new && passed) || (own && !s->is_browser))
-            continue;
-        if (!next_is(s, &at, t->as[s->is_browser]))
-            return;
-    }
-    if (id > w->count && !next_is(s, &at, w->told[w->count].as[s->is_browser]))
-        return;
-    if (at < s->count)
-        test_fail(__FILE__, __LINE__, "%s has read one too many: %s", s->name, s->lines[at]);
-}
-
-static void judge_words(const session *s, const watched *w)
-{
-    char text[TEXT_MAX_BYTES + 1];
-    unsigned n = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        const told *t = &w->told[i];
-        if ((t->kind != EVENT_SAY && t->kind != EVENT_ME) || strcmp(t->from, s->name) != 0)
-            continue;
-        words(s, n, text, sizeof text);
-        EXPECT_STR(t->text, text);
-        EXPECT_EQ(t->kind, n % 7 == 3 ? EVENT_ME : EVENT_SAY);
-        n++;
-    }
-    EXPECT(n <= s->said);
-    const char *goodbye = w->told[w->count].as[s->is_browser];
-    if (s->quit && s->ended && (s->count == 0 || strcmp(s->lines[s->count - 1], goodbye) != 0))
-        EXPECT_EQ(n, s->said);
-}
-
-static void judge(const session *s)
-{
-    unsigned joins = 0;
-    for (const watched *w = scene->rooms; w < scene->rooms + ROOMS; w++) {
-        for (size_t i = 0; i < w->count; i++) {
-            if (w->told[i].kind != EVENT_JOIN || strcmp(w->told[i].from, s->name) != 0)
-                continue;
-            joins++;
-            judge_order(s, w, i + 1);
-            judge_words(s, w);
-        }
-    }
-    EXPECT(joins <= 1);
-    EXPECT(joins == 1 || s->count == 0);
-}
-
 /* ---- The scene ---- */
 
-static int play(uint64_t seed)
+#ifdef CHAT_TLS
+static certs_pem server_pem;
+__attribute__((constructor)) static void make_certificate(void)
 {
-    crank_task *members[MEMBERS];
+    certs_begin();
+    certs_make(&(certs_wanted){ .name = "chat", .hosts = "IP:" SERVER, .issuer = &certs_authority }, &server_pem);
+}
+
+/* The key stands behind the certificate; NULL: these are trusted. A file lasts as long as it is read. */
+static crank_tls *read_tls(const char *certificate, const char *key)
+{
+    char path[32], text[2 * CERTS_PEM_MAX];
+    int size = snprintf(text, sizeof text, "%s%s", certificate, key ? key : "");
+    int fd = memfd_create("pem", MFD_CLOEXEC);
+    EXPECT(fd >= 0 && write(fd, text, (size_t)size) == size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    crank_tls *tls = key ? crank_tls_server(path, NULL) : crank_tls_client(path);
+    EXPECT_EQ(close(fd), 0);
+    return CERTS_HAVE(tls);
+}
+#endif
+
+static void open_scene(uint64_t seed)
+{
     static struct scene one;
     memset(&one, 0, sizeof one);
     scene = &one;
     used = 0;
     scene->random = seed;
+#ifdef CHAT_TLS
+    scene->encrypted = 1 + dice(MEMBERS / 4); /* no more than half: a handshake is dear */
+    scene->certificate = read_tls(server_pem.certificate, server_pem.key);
+    scene->trust = read_tls(certs_authority.certificate, NULL);
+#endif
     for (int host = 1; host <= HOSTS; host++) {
         char name[2] = { (char)('a' + host), '\0' };
         EXPECT_EQ(cr_host_add(world(), name), host);
     }
     set_links();
+    EXPECT_EQ(
+        crank_sim_set_faults(&(crank_sim_faults){ .refuse = 0.04, .reset = 0.04, .half = 0.02, .accept = 0.02 }), 0);
+}
+
+/* err: how the members ended. */
+static int close_scene(int err)
+{
+    unsigned joined_by_tls = 0;
+#ifdef CHAT_TLS
+    crank_tls_free(scene->certificate);
+    crank_tls_free(scene->trust);
+#endif
+    crank_try(err);
+    for (size_t i = 0; i < scene->sessions; i++) {
+        judge(&scene->session[i]);
+        joined_by_tls += scene->session[i].by_tls && scene->session[i].joined;
+    }
+    EXPECT(scene->rooms[0].count > 100); /* something was to be seen */
+    EXPECT(joined_by_tls > 0 || scene->encrypted == 0);
+    return 0;
+}
+
+static int play(uint64_t seed)
+{
+    crank_task *members[MEMBERS];
+    open_scene(seed);
     crank_task *server = crank_spawn(run_server);
     crank_task *cuts = crank_spawn(cut_links);
     EXPECT_EQ(crank_sleep(0), 0);
@@ -501,11 +477,7 @@ static int play(uint64_t seed)
     scene->over = true; /* however they ended: the others wait for it */
     EXPECT_EQ(crank_await(cuts), 0);
     EXPECT_EQ(crank_await(server), 0);
-    crank_try(err);
-    for (size_t i = 0; i < scene->sessions; i++)
-        judge(&scene->session[i]);
-    EXPECT(scene->rooms[0].count > 100); /* something was to be seen */
-    return 0;
+    return close_scene(err);
 }
 
 /* The C library reads the time zone once, and keeps it: before the test, so that it is nothing that a test leaves. */
@@ -515,4 +487,6 @@ __attribute__((constructor)) static void read_time_zone(void)
     line_of(&(event){ .kind = EVENT_SAY }, line, sizeof line);
 }
 
+#ifndef CHAT_TLS
 TEST_SEEDS(chat, brings_each_line_to_all_in_one_order, 12) { return play(seed); }
+#endif

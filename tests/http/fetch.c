@@ -209,8 +209,3 @@ static int play(uint64_t seed)
 }
 
 TEST_SEEDS(fetch, gets_what_can_be_had_from_hosts_that_misbehave, 20) { return play(seed); }
-TEST_SEEDS(fetch, gets_what_can_be_had_by_a_thousand_seeds, 1000)
-{
-    test_needs_long();
-    return play(seed);
-}
