@@ -28,11 +28,11 @@ soak() {
         [ -z "$port" ] || break
         sleep 0.05
     done
-    CRANK_BACKEND=$1 timeout $(($2 + 60)) "$SCRATCH/soak" "$port" "$server" "$2" 200
+    CRANK_BACKEND=$1 timeout $(($2 + 60)) "$SCRATCH/soak" "$port" "$server" "$2" 200 >"$said.clients" 2>&1
     status=$?
     kill "$server"
     wait "$server" || { echo "the server left with a failure"; status=1; }
-    [ $status = 0 ] || { echo "what the server has reported:"; tail -5 "$said.wrong"; }
+    [ $status = 0 ] || { echo "of the server:"; tail -5 "$said.wrong"; echo "of the clients:"; cat "$said.clients"; }
     return $status
 }
 seconds=10
