@@ -91,6 +91,8 @@ const char *show_bytes(int64_t bytes, char *buf, size_t size);
 
 /* Eight URLs under the simulator, and their table. 0, or 1. */
 int fetch_scene(void);
+/* Eight URLs of a server in this program, for real, and their table: in some seconds. The exit status. */
+int fetch_live(bool draws);
 
 /* ---- progress.c ---- */
 

@@ -84,6 +84,7 @@ static void usage(FILE *to)
           "  --json          a line of JSON for each URL\n"
           "  --quiet         no progress, no sum\n"
           "  --scene         eight URLs from simulated hosts\n"
+          "  --live          eight URLs from a server on this machine, started for them\n"
           "Without a URL, or for \"-\", URLs are read from standard input, one a line.\n"
           "The exit status is 0 where all answered with 2xx, 1 where not, 2 for a wrong command, 130 after Ctrl-C.\n",
         to);
@@ -112,6 +113,7 @@ enum {
     OPTION_JSON,
     OPTION_QUIET,
     OPTION_SCENE,
+    OPTION_LIVE,
     OPTION_HELP
 };
 static const struct option long_options[] = {
@@ -126,6 +128,7 @@ static const struct option long_options[] = {
     { "json", no_argument, NULL, OPTION_JSON },
     { "quiet", no_argument, NULL, OPTION_QUIET },
     { "scene", no_argument, NULL, OPTION_SCENE },
+    { "live", no_argument, NULL, OPTION_LIVE },
     { "help", no_argument, NULL, OPTION_HELP },
     { NULL, 0, NULL, 0 },
 };
@@ -146,6 +149,7 @@ static void take_option(command *c, int option, const char *value)
     case OPTION_JSON: o->json = true; break;
     case OPTION_QUIET: o->quiet = true; break;
     case OPTION_SCENE: exit(fetch_scene());
+    case OPTION_LIVE: exit(fetch_live(isatty(STDERR_FILENO)));
     case OPTION_HELP: usage(stdout); exit(0);
     default: usage(stderr); exit(2); /* getopt has said what is wrong */
     }
