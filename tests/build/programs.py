@@ -26,7 +26,7 @@ class Program:
     """A program of examples/servers; its output is one stream of lines."""
 
     def __init__(self, backend, name, *arguments, **options):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRANK_")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CRANK_")} | options.pop("env", {})
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         self.process = subprocess.Popen([os.path.join(EXAMPLES, name), *arguments], **{**streams, **options},
                                         env=dict(environment, CRANK_BACKEND=backend, LC_ALL="C.UTF-8"))

@@ -70,8 +70,8 @@ def echo_says_what_is_wrong(backend):
 
 
 @contextlib.contextmanager
-def chat(backend):
-    with Program(backend, "chat", "--lines", "127.0.0.1:0", "--web", "127.0.0.1:0") as program:
+def chat(backend, *options, **more):
+    with Program(backend, "chat", "--lines", "127.0.0.1:0", "--web", "127.0.0.1:0", *options, **more) as program:
         port = port_of(program.line())
         program.line()
         yield program, port
@@ -173,6 +173,25 @@ def chat_says_goodbye_when_it_is_asked_to_end(backend):
             expect(ada.line(), "")
             ada.close()
             expect(program.end(), ("* ada joined\n* the server is going down. Goodbye!\nchat: all have left\n", 0))
+
+
+@test
+def chat_opens_a_browser_at_its_page(backend):
+    with tempfile.TemporaryDirectory() as folder:
+        said = os.path.join(folder, "said")
+        os.mkfifo(said)
+        with open(os.path.join(folder, "xdg-open"), "w", encoding="ascii") as opener:
+            opener.write(f'#!/bin/sh\necho "$@" >{said}\n')
+        os.chmod(opener.name, 0o755)
+        for path in folder, "/none":
+            with chat(backend, "--open", env={"PATH": f"{path}:/bin"}) as (program, _):
+                if path == folder:
+                    with open(said, encoding="ascii") as opened:
+                        expect_match(opened.read(), r"http://127\.0\.0\.1:\d+/\n")
+                else:
+                    expect_match(program.line(), "chat: no browser was opened: .*xdg-open.*\n")
+                program.signal(signal.SIGTERM)
+                expect(program.end()[1], 0)
 
 
 @test

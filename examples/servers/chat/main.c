@@ -26,7 +26,7 @@
 typedef struct chat {
     const char *lines_at, *web_at; /* addresses */
     const char *certificate, *key; /* of https; NULL: http */
-    bool panel;
+    bool panel, opens;             /* a browser at its page */
     room *room;
     crank_listener *lines, *web; /* web: NULL where crank has been built without crank-http */
     struct crank_tls *tls;       /* NULL: http */
@@ -76,6 +76,19 @@ static void name_for_nc(const crank_listener *listener, char *buf, size_t size)
 {
     const char *at = crank_listener_address(listener, 0), *port = strrchr(at, ':');
     snprintf(buf, size, "nc %.*s %s", (int)(port - at), at, port + 1);
+}
+
+/* A browser that does not open is no failure: where the page is has been said. */
+static int open_page(const chat *c)
+{
+    char url[200];
+    const char *const argv[] = { "xdg-open", url, NULL };
+    const crank_process_options options = { .in = CRANK_DISCARD, .out = CRANK_DISCARD, .err = CRANK_DISCARD };
+    snprintf(url, sizeof url, "%s://%s/", c->tls ? "https" : "http", crank_listener_address(c->web, 0));
+    int status = crank_run_process(argv, &options, NULL);
+    if (status != 0 && status != -ECANCELED)
+        printf("chat: no browser was opened: %s\n", status < 0 ? crank_error() : "xdg-open knows of none");
+    return status == -ECANCELED ? status : 0;
 }
 
 static int serve_lines(chat *c)
@@ -139,6 +152,8 @@ static int run(chat *c)
     c->web = web;
     crank_group_spawn(&group, stop_when_asked, c);
     crank_group_spawn(&group, stop_when_typed, c);
+    if (c->opens && c->web)
+        crank_group_spawn(&group, open_page, (const chat *)c);
     crank_try(serve(c));
     puts("chat: all have left");
     return 0;
@@ -172,17 +187,20 @@ static int app(chat *c)
 
 /* ---- The command line ---- */
 
-static int usage(const char *program)
+static int usage(void)
 {
-    fprintf(stderr,
-        "usage: %s [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]] [--no-panel] | --scene\n"
+    fputs(
+        "usage: chat [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]] [--no-panel] [--open]\n"
+        "       chat --scene | --live\n"
         "  --lines ADDRESS  where nc connects: 127.0.0.1:8000; *:8000 is open to other machines\n"
         "  --web ADDRESS    where browsers connect: 127.0.0.1:8080\n"
         "  --cert FILE      browsers come by https, with this certificate and its key (examples/certificates.sh makes\n"
         "                   them for localhost)\n"
         "  --no-panel       browsers do not show what the server does; those of other machines never do\n"
-        "  --scene          three members under the simulator\n",
-        program);
+        "  --open           open the page in a browser of this machine\n"
+        "  --scene          three members play a scene of four minutes under the simulator, at once\n"
+        "  --live           the same scene on this machine's network, a minute in a second\n",
+        stderr);
     return 2;
 }
 
@@ -191,11 +209,13 @@ int main(int argc, char **argv)
     chat c = { .lines_at = "127.0.0.1:8000", .web_at = "127.0.0.1:8080", .panel = true };
 
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
-    if (argc == 2 && !strcmp(argv[1], "--scene"))
-        return chat_scene();
+    if (argc == 2 && (!strcmp(argv[1], "--scene") || !strcmp(argv[1], "--live")))
+        return chat_scene(!strcmp(argv[1], "--live"));
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--no-panel"))
             c.panel = false;
+        else if (!strcmp(argv[i], "--open"))
+            c.opens = true;
         else if (!strcmp(argv[i], "--lines") && i + 1 < argc)
             c.lines_at = argv[++i];
         else if (!strcmp(argv[i], "--web") && i + 1 < argc)
@@ -205,9 +225,9 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--key") && i + 1 < argc)
             c.key = argv[++i];
         else
-            return usage(argv[0]);
+            return usage();
     }
     if (c.key && !c.certificate)
-        return usage(argv[0]);
+        return usage();
     return crank_run(app, &c);
 }

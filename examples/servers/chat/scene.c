@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* scene.c: three members play a scene under the simulator, one of them in a browser: the same server, the same lines,
- * but the network and the clock are simulated. So four minutes take no time, and it is the same scene each time. */
+/* scene.c: three members play a scene, one of them in a browser.
+ *
+ * chat --scene: under the simulator; the same server, the same lines, but the network and the clock are simulated. So
+ * four minutes take no time, and it is the same scene each time. chat --live: on this machine's network, where a minute
+ * of the scene is a second. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include "scene.h"
 
@@ -19,6 +22,12 @@
 #endif
 
 #define TEN_O_CLOCK 36000
+
+/* Where and how fast it is played. */
+static struct stage {
+    double begins, speed; /* of crank_time; seconds of the scene in each of ours */
+    const char *lines_at, *web_at;
+} stage;
 
 /* What each member does, and when: seconds from the beginning. */
 typedef struct cue {
@@ -43,17 +52,22 @@ static const cue script[] = {
     { 240, "ada", "/quit" },
 };
 
+/* Seconds of the scene since it has begun. */
+static double played(void) { return (crank_time() - stage.begins) * stage.speed; }
+static int play_until(double at) { return crank_sleep_until(stage.begins + at / stage.speed); }
+static int play_on(double seconds) { return crank_sleep(seconds / stage.speed); }
+
 static time_t scene_time(time_t *unused)
 {
     (void)unused;
-    return TEN_O_CLOCK + (time_t)crank_time();
+    return TEN_O_CLOCK + (time_t)played();
 }
 
 static int listen_for(const char *who, crank_stream *s)
 {
     char line[LINE_MAX_BYTES];
     while (crank_try(crank_read_line(s, line, sizeof line)) > 0)
-        printf("%4.0f s  %-4s< %s", crank_time(), who, line);
+        printf("%4.0f s  %-4s< %s", played(), who, line);
     return 0;
 }
 
@@ -69,7 +83,7 @@ static const cue *next_cue(const cue *c, const char *who)
 
 static void show_cue(const cue *c)
 {
-    printf("%4.0f s  %-4s> %s\n", crank_time(), c->who, c->types ? c->types : "(hangs up)");
+    printf("%4.0f s  %-4s> %s\n", played(), c->who, c->types ? c->types : "(hangs up)");
 }
 
 static int play_with_nc(const char *who)
@@ -78,17 +92,17 @@ static int play_with_nc(const char *who)
     CRANK_GROUP(group); /* declared after what its children use */
 
     for (const cue *c = next_cue(NULL, who); c; c = next_cue(c, who)) {
-        crank_try(crank_sleep_until(c->at));
+        crank_try(play_until(c->at));
         if (!s) {
-            s = crank_try(crank_connect("127.0.0.1:8000"));
+            s = crank_try(crank_connect(stage.lines_at));
             crank_group_spawn(&group, listen_for, who, s);
-            crank_try(crank_sleep(1)); /* the welcome is read before the name is typed */
+            crank_try(play_on(1)); /* the welcome is read before the name is typed */
         }
         show_cue(c);
         if (!c->types)
             return 0; /* the group ends the listening, then the stream closes */
         crank_try(crank_printf(s, "%s\n", c->types));
-        crank_try(crank_sleep(1));
+        crank_try(play_on(1));
     }
     return crank_group_wait(&group);
 }
@@ -100,25 +114,27 @@ static int listen_for_events(const char *who, crank_websocket *socket)
 {
     crank_websocket_message m;
     while (crank_try(crank_websocket_read(socket, &m)) > 0)
-        printf("%4.0f s  %-4s< %s\n", crank_time(), who, m.bytes);
+        printf("%4.0f s  %-4s< %s\n", played(), who, m.bytes);
     return 0;
 }
 
 /* What the page's script does. */
 static int play_in_browser(const char *who)
 {
+    char url[100];
     CRANK_AUTO_WEBSOCKET crank_websocket *socket = NULL;
     CRANK_GROUP(group);
 
+    snprintf(url, sizeof url, "ws://%s/chat", stage.web_at);
     for (const cue *c = next_cue(NULL, who); c; c = next_cue(c, who)) {
-        crank_try(crank_sleep_until(c->at));
+        crank_try(play_until(c->at));
         if (!socket) {
-            socket = crank_try(crank_websocket_connect("ws://127.0.0.1:8080/chat"));
+            socket = crank_try(crank_websocket_connect(url));
             crank_group_spawn(&group, listen_for_events, who, socket);
         }
         show_cue(c);
         crank_try(crank_websocket_print(socket, "%s", c->types));
-        crank_try(crank_sleep(1));
+        crank_try(play_on(1));
     }
     return crank_group_wait(&group);
 }
@@ -133,12 +149,16 @@ static int play_in_browser(const char *who) { return play_with_nc(who); }
 static int serve_browsers(crank_listener *listener, room *r) { return r ? crank_listener_wait_stop(listener) : 0; }
 #endif
 
-static int scene(room *r)
+static int scene(room *r, bool is_live)
 {
-    CRANK_AUTO_LISTENER crank_listener *lines = crank_try(crank_listen("127.0.0.1:8000"));
-    CRANK_AUTO_LISTENER crank_listener *web = crank_try(crank_listen("127.0.0.1:8080"));
+    CRANK_AUTO_LISTENER crank_listener *lines = crank_try(crank_listen(is_live ? "127.0.0.1:0" : "127.0.0.1:8000"));
+    CRANK_AUTO_LISTENER crank_listener *web = crank_try(crank_listen(is_live ? "127.0.0.1:0" : "127.0.0.1:8080"));
     crank_task *server = crank_spawn(serve_lines, lines, r), *web_server = crank_spawn(serve_browsers, web, r);
 
+    stage = (struct stage){ .begins = crank_time(),
+        .speed = is_live ? 60 : 1,
+        .lines_at = crank_listener_address(lines, 0),
+        .web_at = crank_listener_address(web, 0) };
     crank_try(crank_gather(
         NULL, crank_spawn(play_with_nc, "ada"), crank_spawn(play_with_nc, "bob"), crank_spawn(play_in_browser, "cem")));
     crank_listener_stop(lines, 0);
@@ -146,19 +166,21 @@ static int scene(room *r)
     return crank_gather(NULL, server, web_server);
 }
 
-static int app(void)
+static int app(bool is_live)
 {
     room *r = room_new(scene_time);
-    int err = r ? scene(r) : -ENOMEM;
+    int err = r ? scene(r, is_live) : -ENOMEM;
     room_free(r);
     return err;
 }
 
-int chat_scene(void)
+int chat_scene(bool is_live)
 {
     setenv("TZ", "UTC0", 1); /* the same hours everywhere */
     tzset();
-    long result = crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM), app);
+    if (is_live)
+        return crank_run(app, true);
+    long result = crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_SIM), app, false);
     if (result < 0)
         fprintf(stderr, "chat: the scene failed: %s\n", crank_errno_name((int)result));
     return result < 0;
