@@ -4,7 +4,7 @@
  * httpd [DIR] [ADDR] [--list] [--cert F --key F]: crank_http_file does the work: types, versions, ranges, packed files.
  * With --list a folder without an index.html is shown as a list of what is in it; with --cert it is served by https. A
  * line for each request goes to standard output. SIGTERM or Ctrl-C ends the server: downloads that are under way have
- * ten seconds. */
+ * ten seconds. SIGHUP has a renewed certificate read. */
 #define _GNU_SOURCE /* getopt_long, scandir, versionsort */
 #include <crank.h>
 #include <crank/http.h>
@@ -104,6 +104,22 @@ static int stop_when_asked(crank_listener *listener)
     return crank_listener_stop(listener, GRACE);
 }
 
+#ifndef WITHOUT_TLS
+/* Connections from now on are shown the renewed one; where it cannot be read, all goes on as it was. */
+static int reload_when_asked(const site *s, crank_tls *tls)
+{
+    CRANK_SIGNALS(asked, SIGHUP);
+
+    for (;;) {
+        crank_try(crank_signals_next(&asked));
+        if (crank_tls_reload(tls) < 0)
+            fprintf(stderr, "httpd: SIGHUP: the certificate stays as it was: %s\n", crank_error());
+        else
+            fprintf(stderr, "httpd: SIGHUP: %s was read again\n", s->certificate);
+    }
+}
+#endif
+
 static int serve(const site *s, crank_listener *listener, crank_tls *tls)
 {
     crank_http_options options = { .log = crank_try(crank_stdout()), .tls = tls };
@@ -114,12 +130,29 @@ static int serve(const site *s, crank_listener *listener, crank_tls *tls)
     if (tls)
         fprintf(stderr, "       ./run fetch https://localhost%s/ --trust %s\n", strrchr(at, ':'), s->certificate);
     crank_group_spawn(&group, stop_when_asked, listener);
+#ifndef WITHOUT_TLS
+    if (tls)
+        crank_group_spawn(&group, reload_when_asked, s, tls);
+#endif
     return crank_http_serve_with(&options, listener, handle, s);
+}
+
+/* As crank_listen; what it says of a failure says where another address stands. */
+static int listen_at(const char *address, crank_listener **ret_listener)
+{
+    char why[256];
+    *ret_listener = crank_listen(address);
+    if (*ret_listener || errno == ECANCELED)
+        return *ret_listener ? 0 : -ECANCELED;
+    int err = errno;
+    snprintf(why, sizeof why, "%s", crank_error());
+    return crank_fail(err, "%s; another place: httpd DIR ADDRESS", why);
 }
 
 static int app(const site *s, const char *address)
 {
-    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
+    CRANK_AUTO_LISTENER crank_listener *listener = NULL;
+    crank_try(listen_at(address, &listener));
 #ifndef WITHOUT_TLS
     CRANK_AUTO_TLS crank_tls *tls = NULL;
     if (s->certificate)
@@ -136,7 +169,8 @@ static int usage(void)
 {
     fputs("usage: httpd [DIR] [ADDR] [--list] [--cert FILE [--key FILE]]\n"
           "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists;\n"
-          "  --cert: by https, with this certificate and its key (examples/certificates.sh makes them for localhost)\n",
+          "  --cert: by https, with this certificate and its key (examples/certificates.sh makes them for localhost),\n"
+          "  which kill -HUP has read again\n",
         stderr);
     return 2;
 }

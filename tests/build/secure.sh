@@ -69,6 +69,18 @@ curl_refuses() {
     [[ $said == *certificate* ]] || { echo "$said"; return 1; }
 }
 
+# Certificates of another authority take the place of those that the running server has.
+reloads() {
+    local line="" said
+    examples/certificates.sh "$folder" >/dev/null || return 1
+    kill -HUP "$server"
+    while [[ $line != *"was read again" ]]; do
+        read -r -t 10 line <&"${SERVER[0]}" || { echo "the server does not say that it has read it"; return 1; }
+    done
+    said=$("$examples/fetch" --quiet --timeout 10 --trust "$folder/ca.pem" "https://localhost:$port/page.txt" 2>&1)
+    [[ $said == 200* ]] || { echo "$said"; return 1; }
+}
+
 check "certificates are made" examples/certificates.sh "$folder"
 check "look/18 on epoll" look_18 epoll
 check "look/18 on uring" look_18 uring
@@ -86,5 +98,6 @@ if command -v curl >/dev/null; then
 else
     skip
 fi
+check "a renewed certificate is read at SIGHUP" reloads
 stop
 finish

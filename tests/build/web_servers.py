@@ -178,6 +178,12 @@ def httpd_says_what_is_wrong(backend):
         expect_match(program.end()[0], ".*unrecognized option '--fast'\nusage: httpd .*")
     with Program(backend, "httpd", "/none") as program:
         expect(program.end(), ("httpd: /none: No such file or directory\n", 1))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Program(backend, "httpd", "/", address) as program:
+            said, status = program.end()
+            expect(status, 1)
+            expect_match(said, rf".*cannot listen on {address}: Address already in use; another place: httpd DIR .*")
 
 
 if __name__ == "__main__":
