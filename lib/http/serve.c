@@ -64,8 +64,9 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                    "This port speaks TLS: https:// is its URL's scheme\n";
 
 /* The handshake; where the first byte is a letter, as of "GET", an answer in its stead. 1: the
- * connection is encrypted; 0: it is over. A failed handshake is the client's matter, and
- * counted. */
+ * connection is encrypted; 0: it is over. A failed handshake is the client's matter, and counted;
+ * but -EINVAL is the program's, whose tls is no server's, and is reported. So is -ENOTSUP: there is
+ * no TLS in this build. */
 static int encrypt(cr_http_server *server, crank_stream **peer)
 {
     const char *bytes;
@@ -74,8 +75,10 @@ static int encrypt(cr_http_server *server, crank_stream **peer)
         n = crank_write(*peer, plain_answer, sizeof plain_answer - 1);
     else if (n > 0 && (n = cr_http_secure_accept(server->options.tls, peer)) == 0)
         return 1;
+    if (n == -ECANCELED || n == -EINVAL || n == -ENOTSUP)
+        return (int)n;
     crank_error_clear();
-    return n == -ECANCELED ? -ECANCELED : 0;
+    return 0;
 }
 
 static int connection(crank_stream *peer, cr_http_server *server)

@@ -353,8 +353,9 @@ static int check(const crank_tls *tls, const char *name)
     if (!tls)
         return crank_fail(EINVAL, "crank_tls_start: a server has a certificate: tls is NULL");
     if (!name && !cr_tls_context_serves(tls))
-        return crank_fail(
-            EINVAL, "crank_tls_start: a client says who the peer must be: name is NULL");
+        return crank_fail(EINVAL,
+            "tls is a client's: a server's has a certificate (crank_tls_server), and a client "
+            "says whose name the peer must have");
     if (name && cr_tls_context_serves(tls))
         return crank_fail(EINVAL, "crank_tls_start: tls is a server's, and a name was given");
     if ((tls->simulated.library != NULL) != cr_tls_simulated_now())

@@ -18,9 +18,11 @@ typedef struct server {
 static int connection(crank_stream *peer, server *s)
 {
     int err = crank_tls_start(s->tls, &peer, NULL);
+    if (err == -ECANCELED || err == -EINVAL) /* the latter is no peer's doing: tls is a client's */
+        return err;
     if (err < 0) {
         crank_error_clear();
-        return err == -ECANCELED ? err : 0;
+        return 0;
     }
     long result = crank_kept_call_make_(s->call, peer);
     return result < 0 && result >= -4095 ? (int)result : 0;

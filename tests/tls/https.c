@@ -100,6 +100,33 @@ TEST_SIM(https, is_told_apart_from_http_on_either_side)
     return (int)crank_await(servers[1]);
 }
 
+static int ignore(crank_stream *peer)
+{
+    (void)peer;
+    return 0;
+}
+static int serve_streams(crank_listener *l, crank_tls *tls) { return crank_tls_serve(tls, l, ignore); }
+
+/* Else its clients would be told that the connection has ended, and the program nothing. */
+TEST_SIM(https, server_that_was_given_a_clients_tls_reports_it)
+{
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    CRANK_AUTO_LISTENER crank_listener *web = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_AUTO_LISTENER crank_listener *streams = crank_try(crank_listen("127.0.0.1:0"));
+    crank_task *servers[] = { crank_spawn(serve, web, trust), crank_spawn(serve_streams, streams, trust) };
+    test_capture();
+    EXPECT(!crank_http_fetch(&(crank_http_call){ .tls = trust }, url_of("https", web, "")));
+    EXPECT(!crank_http_fetch(&(crank_http_call){ .tls = trust }, url_of("https", streams, "")));
+    CERTS_OK(crank_sleep(1));
+    const char *said = test_captured(), *first = strstr(said, "tls is a client's");
+    EXPECT(first);
+    EXPECT_CONTAINS(first + 1, "tls is a client's");
+    CERTS_OK(crank_listener_stop(web, 1));
+    CERTS_OK(crank_listener_stop(streams, 1));
+    CERTS_OK(crank_await(servers[0]));
+    return (int)crank_await(servers[1]);
+}
+
 /* ---- Connections that are cut, without TLS's end ---- */
 
 typedef struct cutting {
