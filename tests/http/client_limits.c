@@ -62,6 +62,7 @@ TEST_EACH_BACKEND(http_client, names_what_is_wrong_with_a_call)
     FAILS(EINVAL, "CONNECT", crank_http_fetch(&(crank_http_call){ .method = "CONNECT" }, url));
     FAILS(EINVAL, "the type", crank_http_post(url, "a\nb", "", 0));
     FAILS(EINVAL, "the body of 3 bytes is NULL", crank_http_post(url, NULL, NULL, 3));
+    FAILS(EINVAL, "stall is negative", crank_http_fetch(&(crank_http_call){ .stall = -1 }, url));
     FAILS(EINVAL, "bad URL \"http://localhost:1/a\\x0ab\" at \"\\x0ab\"", crank_http_get("http://localhost:1/a\nb"));
     FAILS(ECONNREFUSED, "localhost:1", crank_http_get("https://localhost:1/"));
     errno = ENODATA;

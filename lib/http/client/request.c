@@ -69,6 +69,8 @@ int cr_http_request_check(const crank_http_call *call)
         return crank_fail(EINVAL, "the type of the body has a control byte");
     if (call->from && (call->body || call->size > 0))
         return crank_fail(EINVAL, "the body is given twice: .body and .from");
+    if (!(call->stall >= 0))
+        return crank_fail(EINVAL, "stall is negative or no number");
     if (call->size > 0 && !call->body)
         return crank_fail(EINVAL, "the body of %zu bytes is NULL", call->size);
     for (const char *const *header = call->headers; header && *header; header++) {
