@@ -23,7 +23,7 @@ typedef struct crank_http_field {
 
 /* ---- Requests -------------------------------------------------------------------------------------------------- */
 
-/* What a handler is given: read-only, and valid until it returns. */
+/* What a handler is given: read-only, and valid until it returns, as are the texts that calls on it give. */
 typedef struct crank_http_request {
     const char *method;       /* "GET" */
     const char *target;       /* as sent: "/a%20b?x=1" */
@@ -35,8 +35,8 @@ typedef struct crank_http_request {
     int64_t size;             /* of the body: 0: there is none; -1: not told before */
 } crank_http_request;
 
-/* A field of the head, by its name in any case; several lines with this name are joined by ", ". NULL: there is none,
- * or memory for joining is short. */
+/* A field of the head, by its name in any case; several lines with this name are joined by ", ". Valid as long as the
+ * message. NULL: there is none, or memory for joining is short. */
 #define crank_http_header(message, name) \
     _Generic((message), crank_http_request *: crank_http_request_header_, \
         crank_http_response *: crank_http_response_header_)((message), (name))
@@ -53,10 +53,11 @@ CRANK_API size_t crank_http_request_fields_(
  * memory is short. */
 CRANK_API const char *crank_http_query(crank_http_request *request, const char *name);
 /* Has the request this method, and a path of this pattern? "GET" takes HEAD too. In a pattern "*" stands for one part
- * between slashes that is not empty, and "**" at its end for the rest. What matches but for the method is noted: a
- * handler that returns 0 without an answer gives 405 with Allow then, else 404. */
+ * between slashes that is not empty, and "**" at its end for the rest; one of more than 16 stars matches nothing. What
+ * matches but for the method is noted: a handler that returns 0 without an answer gives 405 with Allow then, else 404.
+ */
 CRANK_API bool crank_http_is(crank_http_request *request, const char *method, const char *pattern);
-/* What the i-th star, from 0, of the last match stood for; "" beyond. */
+/* What the i-th star, from 0, of the last match stood for; "" beyond, or where memory is short. */
 CRANK_API const char *crank_http_part(crank_http_request *request, size_t i);
 /* The body as a stream, borrowed; never NULL. A client that waits for leave to send it (100 Continue) is given it by
  * the first read. An end is the body's; where the body fails, reads fail with -ECONNABORTED, and a handler that returns
@@ -68,7 +69,7 @@ CRANK_API const char *crank_http_part(crank_http_request *request, size_t i);
 CRANK_API crank_stream *crank_http_request_body_(crank_http_request *request);
 /* The whole body, in the request's memory, with a 0 behind: how many bytes. Fails with -EMSGSIZE (more than limit;
  * 413), -ENODATA (the connection ended before), -EPROTO (its framing is broken; 400), -ETIMEDOUT (it came too slowly;
- * 408), -EALREADY (crank_http_body has it), -ENOMEM, else as crank_read. */
+ * 408), -EALREADY (crank_http_body or an earlier call has it), -ENOMEM, else as crank_read. */
 CRANK_API CRANK_BLOCKS CRANK_MUST_USE ssize_t crank_http_read_body(
     crank_http_request *request, size_t limit, char **ret_body);
 /* Read the body of a page's form, "application/x-www-form-urlencoded", for crank_http_form. 0; fails with -EINVAL
@@ -86,17 +87,18 @@ CRANK_API void crank_http_stay(crank_http_request *request);
 
 /* ---- Answers --------------------------------------------------------------------------------------------------- */
 
-/* A field of the answer's head, in place of those with this name. Before the answer begins, else -EALREADY; -EINVAL:
- * the name is none, the value has CR, LF or another control; -ENOMEM. "Content-Length" says how much the stream of
- * crank_http_begin is to be given. */
+/* A field of the answer's head, in place of those with this name; both are copied. Before the answer begins, else
+ * -EALREADY; -EINVAL: the name is none, the value has CR, LF or another control, or the server chooses this field
+ * itself (Transfer-Encoding, and Connection but for "close"); -ENOMEM. "Content-Length", of 1 to 18 digits, says how
+ * much the stream of crank_http_begin is to be given. */
 CRANK_API int crank_http_set(crank_http_request *request, const char *name, const char *value);
 /* The same, beside those with this name. */
 CRANK_API int crank_http_add(crank_http_request *request, const char *name, const char *value);
 /* Have the client keep a cookie, and send it with requests to any path of this host: for so many seconds; 0: until the
  * browser is closed; negative: it is to be forgotten. Scripts of a page cannot read it (HttpOnly), pages of other sites
  * send it with nothing but links to here (SameSite=Lax), and one that came by TLS is sent by nothing else (Secure). It
- * takes the place of one set before under this name. Fails as crank_http_set; -EINVAL where the value is none for a
- * cookie: crank_http_encode makes any text fit. */
+ * takes the place of one set before under this name. Fails as crank_http_set; -EINVAL where the name is no word,
+ * seconds no number, or the value none for a cookie: crank_http_encode makes any text fit. */
 CRANK_API int crank_http_set_cookie(crank_http_request *request, const char *name, const char *value, double seconds);
 /* Answer at once: a status, the type of the body ("text/plain"; NULL: none is named) and the body. Every answer has
  * Date and "X-Content-Type-Options: nosniff", unless set otherwise. 0; fails with -EALREADY (after another answer),
@@ -119,7 +121,8 @@ CRANK_API CRANK_BLOCKS int crank_http_redirect(crank_http_request *request, int 
 CRANK_API CRANK_BLOCKS crank_stream *crank_http_begin(crank_http_request *request, int status, const char *type);
 /* Send an event to a browser's EventSource; the first begins the answer. name and id may be NULL; each line of the text
  * is a data line. After 15 s without one a comment is sent, so that what lies between keeps the connection. 0; fails as
- * crank_http_respond, -EALREADY after another answer than events, -EINVAL (a name or id has a control). */
+ * crank_http_respond, -EALREADY after another answer than events, -EINVAL (a name or id has a control), -EPIPE (HEAD,
+ * which is answered by the head alone). Waits while more than 64 KiB are unsent to this browser. */
 CRANK_API CRANK_BLOCKS int crank_http_event(crank_http_request *request, const char *name, const char *id,
     const char *format, ...) CRANK_PRINTF(4, 5);
 /* Answer with the file at the request's path below folder. Its type is that of its name's end, unless Content-Type
@@ -159,7 +162,8 @@ typedef struct crank_http_options {
     int64_t body_max;       /* bytes of a body, else 413: 0 is 1 GiB, negative none */
     bool half_closed;       /* the end of a client's input is no going away */
     crank_tls *tls;         /* a server's: its connections are encrypted, https. Plain HTTP is answered 400. NULL: http.
-                             * -ENOTSUP where crank-http was built without OpenSSL */
+                             * With a client's each connection fails and is reported, -EINVAL; -ENOTSUP where crank-http
+                             * was built without OpenSSL */
     /* Names, separated by blanks, under which a listener on a loopback address may be asked besides localhost and
      * numbers: others are answered 421, for a page of another site may have made its own name mean this machine. */
     const char *hosts;
@@ -255,8 +259,9 @@ CRANK_API CRANK_BLOCKS crank_http_response *crank_http_get(const char *url);
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_post(
     const char *url, const char *type, const void *body, size_t size);
 /* The same as call says; NULL: all defaults, a GET. Fails as crank_http_get; -EINVAL for a CR, LF or other control byte
- * in the method, type or headers, for headers that the call sets itself (content-length, transfer-encoding), and for a
- * body twice; -ENOTSUP for a redirect that asks for .from once more; and with what reading .from failed with. */
+ * in the method, type or headers, for headers that the call sets itself (content-length, transfer-encoding), for a body
+ * twice, a negative stall, and for tls of a server's; -ENOTSUP for a redirect that asks for .from once more; and with
+ * what reading .from failed with. */
 CRANK_API CRANK_BLOCKS crank_http_response *crank_http_fetch(const crank_http_call *call, const char *url);
 /* The status and fields of the answer, as soon as they have arrived; crank_http_body is the rest, which comes no faster
  * than it is read: .stall is the time that a read of it waits. Fails as crank_http_fetch. */

@@ -41,7 +41,8 @@ CRANK_API CRANK_BLOCKS crank_tls *crank_tls_client(const char *trust);
 /* Either, as options say; they are copied. Fails as crank_tls_server; -EINVAL for fields that do not fit each other. */
 CRANK_API CRANK_BLOCKS crank_tls *crank_tls_with(const crank_tls_options *options);
 /* One certificate more for a server, given to clients that ask for one of its names; all others are given the first. 0;
- * fails as crank_tls_server, -EINVAL for a client's: then nothing has changed. */
+ * fails as crank_tls_server, -EINVAL for a client's: then nothing has changed. Of this call and crank_tls_reload one at
+ * a time: they wait for the disk. */
 CRANK_API CRANK_BLOCKS int crank_tls_add(crank_tls *tls, const char *certificate, const char *key);
 /* Read all files again, for handshakes from now on. 0; fails as crank_tls_server: then nothing has changed. */
 CRANK_API CRANK_BLOCKS int crank_tls_reload(crank_tls *tls);
@@ -58,7 +59,8 @@ CRANK_API void crank_tls_free(crank_tls *tls);
  * read may not be all. crank_write_eof is of TLS 1.3, in 1.2 it gives -ENOTSUP. NULL on failure, errno is set,
  * crank_error says what was wrong: those of crank_connect; -EKEYREJECTED (the certificate is not trusted, or for
  * another name), -EKEYEXPIRED (it has expired, or is not valid yet), -EPROTO (OpenSSL's reason; no TLS at all),
- * -ETIMEDOUT, -EINVAL (a unix socket: crank_tls_start takes its name; tls is a server's), -ENOMEM, -ECANCELED. */
+ * -ETIMEDOUT, -EINVAL (a unix socket: crank_tls_start takes its name; tls is a server's, or was made in another run
+ * than this simulated one), -ENOMEM, -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_tls_connect(crank_tls *tls, const char *address);
 /* Encrypt a stream from here on, in place: *stream is the encrypted one then, to be closed as the old one would have
  * been, which is used no more; also a handler's peer. name: the peer's, a host's name or a number; NULL: this
@@ -68,7 +70,8 @@ CRANK_API CRANK_BLOCKS CRANK_MUST_USE int crank_tls_start(crank_tls *tls, crank_
 
 #ifndef __cplusplus
 /* As crank_serve(listener, handler, extra...), with encrypted peers. A handshake that fails is counted
- * (crank_tls_failures), and neither reported nor the handler's. */
+ * (crank_tls_failures), and neither reported nor the handler's, but for -EINVAL: where tls is a client's each
+ * connection is reported. Fails as crank_serve; -EINVAL where tls is NULL. */
 #define crank_tls_serve(tls, listener, ...) CRANK_TLS_SERVE_((tls), (listener), __VA_ARGS__)
 #define CRANK_TLS_SERVE_(tls, listener, ...) \
     CRANK_CAT_(CRANK_TLS_SERVE_, CRANK_HAS_ARGS_(__VA_ARGS__))(((crank_tls_serve_what_){ tls, listener }), __VA_ARGS__)

@@ -50,9 +50,10 @@ CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_accept_with(
 /* Connect to a URL, "wss://host/path?query", and give the socket, the caller's to close. The caller sets the limit of
  * time (crank_within); a server that says nothing is waited for 60 s. No redirect is followed. NULL on failure, errno
  * is set, crank_error says what and where: those of crank_connect; -EINVAL (the URL: the place is shown; a header with
- * a control byte, or that the handshake sets itself), -EREMOTEIO (the server gives another answer: "GET ws://host/: 404
- * Not Found"), -EPROTO (its answer is no handshake), -ENODATA (the connection ended before), -ETIMEDOUT, for wss as
- * crank_http_get for https, -ENOMEM, -ECANCELED. */
+ * a control byte, or that the handshake sets itself; protocols that are no words), -EREMOTEIO (the server gives another
+ * answer: "GET ws://host/: 404 Not Found"), -EPROTO (its answer is no handshake), -EMSGSIZE (its head has more than 256
+ * KiB or 256 fields), -ENODATA (the connection ended before), -ETIMEDOUT, for wss as crank_http_get for https, -ENOMEM,
+ * -ECANCELED. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect(const char *url);
 /* The same as options say; NULL: all defaults. Fails with -EINVAL (ping is no number) besides. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_connect_with(
@@ -97,12 +98,13 @@ CRANK_API CRANK_BLOCKS int crank_websocket_drain(crank_websocket *websocket);
  * before. */
 CRANK_API CRANK_BLOCKS int crank_websocket_close(crank_websocket *websocket, int code, const char *reason);
 /* End it now: its calls, those too that wait, fail with -ECONNABORTED, and no message is sent any more. What was
- * written and the code go out to a peer that still reads. Never waits. It is still to be closed. */
+ * written and the code (1011 in place of one that crank_websocket_close refuses) go out to a peer that still reads.
+ * Never waits. It is still to be closed; a second abort changes nothing. */
 CRANK_API void crank_websocket_abort(crank_websocket *websocket, int code, const char *reason);
 /* The code with which the peer has closed the socket, 1005 where it gave none, and its reason, which may be ""; 0: it
  * has not. ret_reason may be NULL; valid until the socket is closed. */
 CRANK_API int crank_websocket_closed(const crank_websocket *websocket, const char **ret_reason);
-/* The subprotocol that was agreed on, or "". */
+/* The subprotocol that was agreed on, or "". Valid until the socket is closed. */
 CRANK_API const char *crank_websocket_protocol(const crank_websocket *websocket);
 
 CRANK_API void crank_websocket_end_(crank_websocket *websocket);
