@@ -115,6 +115,9 @@ start_everything_slow() {
         fi
         pause
     done
+    run_timed fetch "${program[fetch]}" --live &
+    run_timed chat_live "${program[chat]}" --live &
+    pause
     (
         run_ours e31
         run_ours e32
@@ -448,70 +451,7 @@ show_table() {
     printf '\n'
 }
 
-# ---- servers ----------------------------------------------------------------------------------------------------
-
-# The scenes of the chat server and of fetch, under the simulator, and a client that asks a server on this machine. That
-# is Python's, where there is one: a server that is none of ours.
-show_servers() {
-    local id port line
-    for id in chat fetch look/12; do
-        if is_over; then
-            skipped+=" $id"
-            continue
-        fi
-        printf '%s%s' "$plain" "$bold"
-        if [ $id = chat ]; then
-            show_line 0 "CHAT  ${about[chat]}"
-            printf '%s%s%s\n' "$plain$dim" \
-                "      ./run chat --scene: three members, one in a browser, four minutes, simulated" "$plain"
-            run_timed chat "${program[chat]}" --scene
-        elif [ $id = fetch ]; then
-            show_line 0 "FETCH  ${about[fetch]}"
-            printf '%s%s%s\n' "$plain$dim" "      ./run fetch --scene: eight URLs, three hosts, simulated" "$plain"
-            run_timed fetch "${program[fetch]}" --scene
-        else
-            show_line 0 "LOOK/12  ${about[look/12]}"
-            printf '%s' "$plain"
-            if [ -z "$python" ] || ! start_web_server; then
-                printf '      %s(no python3 to ask: ./run look/12 HOST:80)%s\n\n' "$dim" "$plain"
-                continue
-            fi
-            run_timed look_12 "${program[look/12]}" "127.0.0.1:$port"
-            kill "$web_server" 2>/dev/null
-        fi
-        id=${id/\//_}
-        show_lines "$scratch/$id.out"
-        succeeded "$id" || show_failure "$id"
-        content "$id.us"
-        format_us "${REPLY%$'\n'}"
-        show_parts "crank $REPLY"
-    done
-}
-
-# As show_output, but never in columns: a conversation is read downwards.
-show_lines() {
-    local lines line
-    mapfile -t lines <"$1"
-    for line in "${lines[@]}"; do
-        show_line 6 "${line%$'\r'}"
-    done
-}
-
-# Python's own web server, on a free port, which it says in its first line.
-start_web_server() {
-    local tries
-    mkdir "$scratch/site"
-    : >"$scratch/web.said" # before the server opens it, it is looked into
-    "$python_path" -u -m http.server --bind 127.0.0.1 --directory "$scratch/site" 0 \
-        >"$scratch/web.said" 2>/dev/null </dev/null &
-    web_server=$!
-    echo $web_server >"$scratch/web.pid"
-    for ((tries = 0; tries < 100; tries++)); do
-        read -r line <"$scratch/web.said" && [[ $line =~ port\ ([0-9]+) ]] && port=${BASH_REMATCH[1]} && return 0
-        pause
-    done
-    return 1
-}
+. "$examples/tour_servers.sh"
 
 show_next() {
     if [ -e "$plot" ]; then
@@ -521,6 +461,7 @@ show_next() {
     printf '      CRANK_BACKEND=sim ./run e15  the same ten seconds, simulated\n'
     printf '      ./run x08 README.md          the characters of your own files\n'
     printf '      ./run e35 0.001              the chess exhibition at 1/1000 (47 s)\n'
+    printf '      ./run fetch URL...           your own URLs, many at once\n'
     printf '      ./run chat                   a chat server: http://127.0.0.1:8080/, or nc 127.0.0.1 8000\n'
     printf '      docs/tutorial.md             the tutorials, told for C programmers\n'
     elapsed_us
@@ -551,9 +492,13 @@ section "4. Coroutines, and pi in threads" "Generators both ways, timers, and CP
 for id in e22 e23 x01 x02 e24 x03 e25 e26 e27 e28 e29 e30 x04 e31 e32 e33 e34; do show $id; done
 section "5. Generators and event loops" "A baby event loop of our own, tasks, groups, results and pools."
 for id in e17 e18 e19 e16 e20 e21 x07 x08 n01 n02 n03 n07; do show $id; done
-section "6. Servers and clients" "Straight-line code over sockets. echo, chat, proxy, shell and fetch are yours to run."
-show_servers
+section "6. Servers and clients" \
+    "Straight-line code over sockets. echo, chat, proxy, shell, httpd and fetch are yours to run."
+show_client
+show_fetch
+show_chat
 [ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
 show_table
 show_next
 [ $failures = 0 ] || { printf '%s%d programs failed%s\n' "$red" "$failures" "$plain"; exit 1; }
+offer_chat
