@@ -74,12 +74,12 @@ int main(int argc, char **argv)
     const char *address = argc > 1 ? argv[1] : "127.0.0.1:7000";
     limits most = { argc > 2 ? strtol(argv[2], NULL, 10) : 1000, argc > 3 ? strtod(argv[3], NULL) : 60 };
 
+    bool helps = argc == 2 && !strcmp(address, "--help");
     if (argc > 4 || *address == '-' || most.connections < 1 || !(most.idle > 0)) {
-        fprintf(stderr,
-            "usage: %s [ADDRESS [CONNECTIONS [IDLE_SECONDS]]]\n"
-            "  127.0.0.1:7000, at most 1000 connections at once, each idle for at most 60 s\n",
-            argv[0]);
-        return 2;
+        fputs("usage: echo [ADDRESS [CONNECTIONS [IDLE_SECONDS]]]\n"
+              "  127.0.0.1:7000, at most 1000 connections at once, each idle for at most 60 s\n",
+            helps ? stdout : stderr);
+        return helps ? 0 : 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
     return crank_run(app, address, most);

@@ -165,20 +165,21 @@ static int app(const site *s, const char *address)
 #endif
 }
 
-static int usage(void)
+static int usage(FILE *to)
 {
     fputs("usage: httpd [DIR] [ADDR] [--list] [--cert FILE [--key FILE]]\n"
           "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists;\n"
           "  --cert: by https, with this certificate and its key (examples/certificates.sh makes them for localhost),\n"
           "  which kill -HUP has read again\n",
-        stderr);
-    return 2;
+        to);
+    return to == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = { { "list", no_argument, NULL, 'l' },
-        { "cert", required_argument, NULL, 'c' }, { "key", required_argument, NULL, 'k' }, { 0 } };
+        { "cert", required_argument, NULL, 'c' }, { "key", required_argument, NULL, 'k' },
+        { "help", no_argument, NULL, 'h' }, { 0 } };
     char folder[PATH_MAX];
     site s = { .folder = folder };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -189,10 +190,10 @@ int main(int argc, char **argv)
         else if (option == 'l')
             s.lists = true;
         else
-            return usage();
+            return usage(option == 'h' ? stdout : stderr);
     }
     if (argc > optind + 2 || (s.key && !s.certificate))
-        return usage();
+        return usage(stderr);
     const char *named = argc > optind ? argv[optind] : ".";
     const char *address = argc > optind + 1 ? argv[optind + 1] : "127.0.0.1:8080";
     DIR *dir = opendir(named);

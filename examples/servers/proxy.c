@@ -150,31 +150,32 @@ static int app(proxy *p)
     return 0;
 }
 
-static int usage(const char *program)
+static int usage(FILE *to)
 {
-    fprintf(stderr,
-        "usage: %s [--cert FILE [--key FILE]] LISTEN TARGET\n"
-        "  forwards connections: %s 127.0.0.1:8001 localhost:80\n"
-        "  --cert: clients are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
-        program, program);
-    return 2;
+    fputs("usage: proxy [--cert FILE [--key FILE]] LISTEN TARGET\n"
+          "  forwards connections: ./run proxy 127.0.0.1:8001 localhost:80\n"
+          "  --cert: clients are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
+        to);
+    return to == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = { { "cert", required_argument, NULL, 'c' },
-        { "key", required_argument, NULL, 'k' }, { 0 } };
+        { "key", required_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { 0 } };
     proxy p = { 0 };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'c')
             p.certificate = optarg;
         else if (option == 'k')
             p.key = optarg;
+        else if (option == 'h')
+            return usage(stdout);
         else
-            return usage(argv[0]);
+            return usage(stderr);
     }
     if (argc != optind + 2 || (p.key && !p.certificate))
-        return usage(argv[0]);
+        return usage(stderr);
     p.address = argv[optind];
     p.target = argv[optind + 1];
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */

@@ -132,16 +132,16 @@ static int app(jobs *j, size_t at_once)
 int main(int argc, char **argv)
 {
     long at_once = sysconf(_SC_NPROCESSORS_ONLN);
-    int option;
+    int option = -1;
+    bool helps = argc == 2 && !strcmp(argv[1], "--help");
 
-    while ((option = getopt(argc, argv, "+j:")) == 'j')
+    while (!helps && (option = getopt(argc, argv, "+j:")) == 'j')
         at_once = strtol(optarg, NULL, 10);
-    if (option != -1 || optind == argc || at_once < 1) {
-        fprintf(stderr,
-            "usage: %s [-j N] COMMAND...\n"
-            "  runs the commands, at most N at once: %s -j 2 'sleep 1; date' 'uname -a' false\n",
-            argv[0], argv[0]);
-        return 2;
+    if (helps || option != -1 || optind == argc || at_once < 1) {
+        fputs("usage: shell [-j N] COMMAND...\n"
+              "  runs the commands, at most N at once: ./run shell -j 2 'sleep 1; date' 'uname -a' false\n",
+            helps ? stdout : stderr);
+        return helps ? 0 : 2;
     }
     jobs j = { .count = (size_t)(argc - optind), .terminal = isatty(STDERR_FILENO) == 1 };
     j.all = calloc(j.count, sizeof *j.all);

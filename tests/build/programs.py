@@ -100,6 +100,13 @@ def usage(name, *arguments):
     expect_match(done.stderr.decode(), "usage: .*\n")
 
 
+def helps(name):
+    """--help is no mistake."""
+    done = subprocess.run([os.path.join(EXAMPLES, name), "--help"], capture_output=True, timeout=LIMIT, check=False)
+    expect((done.returncode, done.stderr), (0, b""))
+    expect_match(done.stdout.decode(), f"usage: {name} .*\n")
+
+
 def member(port, name):
     """A member of that name, which has read the first line."""
     client = Client(port)

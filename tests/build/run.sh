@@ -92,7 +92,7 @@ check "an unknown name" refuses 'no program "e99"; known are list, e01-e35' e99
 check "an unknown option" refuses 'unknown option --fast; known are list, --help' --fast
 check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
 check "a program of look" prints_exactly 'Hello ...\n... World!\n' look/01
-check "a server that is asked wrongly" gives_usage chat --help
+check "a server that is asked wrongly" gives_usage chat --nonsense
 check "a tool without arguments" gives_usage proxy
 check "a server by its path" gives_usage examples/servers/chat/main.c a b
 check "a missing file is named" fails_naming no/such/file

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from programs import LIMIT, Client, Program, expect, expect_match, main, member, port_of, test, usage
+from programs import LIMIT, Client, Program, expect, expect_match, helps, main, member, port_of, test, usage
 
 # ---- echo ---------------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,8 @@ def echo_has_its_limits(backend):
 
 @test
 def echo_says_what_is_wrong(backend):
-    usage("echo", "--help")
+    helps("echo")
+    usage("echo", "-x")
     usage("echo", "127.0.0.1:0", "0")
     with Program(backend, "echo", "127.0.0.1:0") as echo:
         port = port_of(echo.line())
@@ -196,7 +197,8 @@ def chat_opens_a_browser_at_its_page(backend):
 
 @test
 def chat_says_what_is_wrong(backend):
-    usage("chat", "--help")
+    helps("chat")
+    usage("chat", "--nonsense")
     usage("chat", "--lines")
     usage("chat", "127.0.0.1:0")
     with chat(backend) as (_, port), Program(backend, "chat", "--lines", f"127.0.0.1:{port}") as other:
@@ -270,6 +272,7 @@ def proxy_passes_a_reset_on(backend):
 
 @test
 def proxy_says_what_is_wrong(backend):
+    helps("proxy")
     usage("proxy")
     usage("proxy", "127.0.0.1:0")
     with proxy(backend) as (program, port, target):
@@ -377,6 +380,7 @@ def shell_ends_its_commands_when_interrupted(backend):
 
 @test
 def shell_says_what_is_wrong(_):
+    helps("shell")
     usage("shell")
     usage("shell", "-j", "0", "true")
 

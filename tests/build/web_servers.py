@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from programs import LIMIT, Program, expect, expect_match, main, test, usage
+from programs import LIMIT, Program, expect, expect_match, helps, main, test, usage
 
 # ---- look/16 ------------------------------------------------------------------------------------------------------
 
@@ -173,6 +173,7 @@ def httpd_lists_folders_where_that_is_wanted(backend):
 
 @test
 def httpd_says_what_is_wrong(backend):
+    helps("httpd")
     usage("httpd", "a", "b", "c")
     with Program(backend, "httpd", "--fast") as program:
         expect_match(program.end()[0], ".*unrecognized option '--fast'\nusage: httpd .*")

@@ -187,7 +187,7 @@ static int app(chat *c)
 
 /* ---- The command line ---- */
 
-static int usage(void)
+static int usage(FILE *to)
 {
     fputs(
         "usage: chat [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]] [--no-panel] [--open]\n"
@@ -200,8 +200,8 @@ static int usage(void)
         "  --open           open the page in a browser of this machine\n"
         "  --scene          three members play a scene of four minutes under the simulator, at once\n"
         "  --live           the same scene on this machine's network, a minute in a second\n",
-        stderr);
-    return 2;
+        to);
+    return to == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
@@ -214,6 +214,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--no-panel"))
             c.panel = false;
+        else if (!strcmp(argv[i], "--help"))
+            return usage(stdout);
         else if (!strcmp(argv[i], "--open"))
             c.opens = true;
         else if (!strcmp(argv[i], "--lines") && i + 1 < argc)
@@ -225,9 +227,9 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--key") && i + 1 < argc)
             c.key = argv[++i];
         else
-            return usage();
+            return usage(stderr);
     }
     if (c.key && !c.certificate)
-        return usage();
+        return usage(stderr);
     return crank_run(app, &c);
 }
