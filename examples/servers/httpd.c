@@ -120,6 +120,12 @@ static int reload_when_asked(const site *s, crank_tls *tls)
 }
 #endif
 
+static bool has_index(const char *folder)
+{
+    char name[PATH_MAX];
+    return snprintf(name, sizeof name, "%s/index.html", folder) < PATH_MAX && access(name, F_OK) == 0;
+}
+
 static int serve(const site *s, crank_listener *listener, crank_tls *tls)
 {
     crank_http_options options = { .log = crank_try(crank_stdout()), .tls = tls };
@@ -129,6 +135,8 @@ static int serve(const site *s, crank_listener *listener, crank_tls *tls)
     fprintf(stderr, "httpd: %s is at %s://%s/   (Ctrl-C or SIGTERM ends it)\n", s->folder, tls ? "https" : "http", at);
     if (tls)
         fprintf(stderr, "       ./run fetch https://localhost%s/ --trust %s\n", strrchr(at, ':'), s->certificate);
+    if (!s->lists && !has_index(s->folder))
+        fprintf(stderr, "       it has no index.html, so / is not found; --list shows folders as lists\n");
     crank_group_spawn(&group, stop_when_asked, listener);
 #ifndef WITHOUT_TLS
     if (tls)

@@ -143,6 +143,7 @@ def get(connection, target, headers=None):
 @test
 def httpd_serves_a_folder_and_logs(backend):
     with httpd(backend) as (program, connection, _):
+        expect(program.line(), "       it has no index.html, so / is not found; --list shows folders as lists\n")
         expect(get(connection, "/a%20%3Cb%3E/9.txt", {"Range": "bytes=-5"}), (206, "9.txt"))
         expect_match(program.line(), r'127\.0\.0\.1 - - \[../.../....:..:..:.. \+0000\] '
                                      r'"GET /a%20%3Cb%3E/9\.txt HTTP/1\.1" 206 5 \d+\n')
