@@ -7,7 +7,7 @@
  * waits for room has a timer beside it, which ends the connection where as long nothing leaves
  * either, for a ping could not.
  *
- * Invariant: a write looks while it has the turn, and whoever reads then waits for that. */
+ * Invariant: a write looks while it has the turn, and a task that reads then waits for that. */
 #include "http/websocket/socket.h"
 
 #include <crank/error.h>
