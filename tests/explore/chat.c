@@ -309,7 +309,8 @@ static void leave_as_browser(session *s, crank_websocket *socket, crank_task *re
         crank_websocket_abort(socket, 1001, NULL);
     else
         s->quit = send_line(socket, "/quit") == 0;
-    (void)crank_await(reading); /* the pings find out what a cut has hidden */
+    if (crank_within(1000, (int)crank_await(reading)) == -ETIMEDOUT) /* the pings find out what a cut has hidden */
+        test_fail(__FILE__, __LINE__, "the server does not end the connection of %s", s->name);
     if (crank_websocket_close(socket, 1000, NULL) < 0)
         s->ended = false;
 }
