@@ -72,6 +72,10 @@ static int choose_context(SSL *ssl, int *ret_alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Of 1.2 a server takes what 1.3 has left of it: keys with forward secrecy, and ciphers that
+ * authenticate what they encrypt. A client still talks with servers that have nothing else. */
+static const char server_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
 static bool set_up(const crank_tls *tls, SSL_CTX *context)
 {
     SSL_CTX_set_options(
@@ -80,6 +84,8 @@ static bool set_up(const crank_tls *tls, SSL_CTX *context)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (!SSL_CTX_set_min_proto_version(context, tls->only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) ||
         !SSL_CTX_set_num_tickets(context, 0))
+        return false;
+    if (tls->files && !SSL_CTX_set_cipher_list(context, server_ciphers))
         return false;
     if (!tls->wire)
         return true;
