@@ -296,7 +296,8 @@ static bool epoll_owes_turn(cr_backend *backend)
 }
 
 /* With something to deliver it only looks. A deadline in the past is no wait, CR_NEVER is all of
- * it; the table rounds up, so that the loop never wakes before its timer. */
+ * it; the table rounds up, so that the loop never wakes before its timer. A wait that a signal has
+ * ended has not been told what came: what is due is taken behind this turn, and would win. */
 static void fetch(cr_epoll *e, int64_t deadline)
 {
     int64_t span = 0;
@@ -307,6 +308,8 @@ static void fetch(cr_epoll *e, int64_t deadline)
     if (epoll_owes_turn(&e->base) || (span < 0 && deadline != CR_NEVER))
         span = 0;
     int n = e->sys->epoll_wait(e->sys->context, e->fd, e->events, CR_EPOLL_EVENTS, span);
+    if (CR_UNLIKELY(n == -EINTR))
+        n = e->sys->epoll_wait(e->sys->context, e->fd, e->events, CR_EPOLL_EVENTS, 0);
     e->events_first = 0;
     e->events_end = n > 0 ? n : 0;
 }

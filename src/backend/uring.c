@@ -289,6 +289,15 @@ static void flush_embedded(struct uring *uring)
         cr_ring_enter(uring->sys, &uring->ring, 0, 0);
 }
 
+/* A wait that a signal or its limit has ended runs no completions. They are run now: what is due is
+ * taken behind this turn, and a loop that had no processor for long would give up what has come. */
+static void enter_and_wait(struct uring *uring, int64_t timeout)
+{
+    cr_ring_enter(uring->sys, &uring->ring, 1, timeout);
+    if (!cr_ring_completed(&uring->ring) && cr_ring_worth_entering(&uring->ring))
+        cr_ring_enter(uring->sys, &uring->ring, 0, 0);
+}
+
 /* What the ring had no room for must not sleep behind a wait: then the turn only looks. */
 static long turn(cr_backend *backend, int64_t deadline)
 {
@@ -302,8 +311,10 @@ static long turn(cr_backend *backend, int64_t deadline)
         timeout = deadline - sys->now(sys->context);
     bool settled = uring->slots.backlog_head == CR_SLOT_NONE && uring->wake_armed;
     bool wait = timeout > 0 && settled && !delivered && !cr_ring_completed(&uring->ring);
-    if (wait || cr_ring_worth_entering(&uring->ring))
-        cr_ring_enter(sys, &uring->ring, wait, timeout);
+    if (wait)
+        enter_and_wait(uring, timeout);
+    else if (cr_ring_worth_entering(&uring->ring))
+        cr_ring_enter(sys, &uring->ring, 0, 0);
     delivered += reap(uring);
     if (CR_UNLIKELY(uring->embedded)) {
         arm_wake(uring);

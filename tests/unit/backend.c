@@ -412,6 +412,27 @@ TEST(epoll, asks_for_nothing_that_was_cancelled)
     crank_loop_free(loop);
 }
 
+static int interrupt_wait(void *context, int fd, struct epoll_event *events, int most, int64_t span)
+{
+    return span != 0 ? -EINTR : cr_sys_real.epoll_wait(context, fd, events, most, span);
+}
+TEST(epoll, a_wait_that_a_signal_ends_has_what_came_before)
+{
+    cr_sys sys = cr_sys_real;
+    sys.epoll_wait = interrupt_wait;
+    crank_loop *loop = open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
+    int ends[2];
+    open_pipe(ends, 0);
+    act a = new_act(loop, CR_OP_READ, ends[0], sizeof a.buf);
+    submit(&a);
+    EXPECT(a.pending);
+    EXPECT_EQ(write(ends[1], "hello", 5), 5);
+    loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
+    EXPECT(!a.pending);
+    close_both(ends);
+    crank_loop_free(loop);
+}
+
 static int refused; /* EPOLL_CTL_: the kind of control that fails */
 static int refuse_control(void *context, int epfd, int how, int fd, struct epoll_event *event)
 {

@@ -27,6 +27,7 @@ static struct {
     unsigned maps_left;
     unsigned allocs_left;
     int enter_error; /* of every call while set */
+    int wait_error;  /* of the next call that would wait */
     int register_error;
     int advise_error;
     int eventfd_error;
@@ -82,6 +83,11 @@ static int enter(void *context, int fd, const cr_uring_enter *asked)
     doors.enters++;
     if (doors.enter_error)
         return doors.enter_error;
+    if (doors.wait_error && asked->wait > 0) {
+        int error = doors.wait_error;
+        doors.wait_error = 0;
+        return error;
+    }
     int result = cr_sys_real.uring_enter(context, fd, asked);
     if (doors.answers > 0)
         change_answers();
@@ -248,6 +254,30 @@ TEST(uring, a_slot_that_cannot_be_made_is_an_error_now)
     EXPECT_EQ(type->submit(backend, &op), CR_DONE_NOW);
     EXPECT_EQ(op.result, -EINVAL);
     type->close(backend);
+}
+
+/* A signal, or the limit of a thread that had no processor until then: the loop takes what is due behind that turn. */
+TEST(uring, a_wait_that_ends_early_has_what_came_before_its_end)
+{
+    static const int errors[] = { -EINTR, -ETIME };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        cr_sys sys = table();
+        open_on(&sys);
+        int ends[2];
+        char buf[8];
+        EXPECT_EQ(pipe(ends), 0);
+        cr_op op = reading(ends[0], buf, sizeof buf);
+        submit(&op);
+        look(2);
+        EXPECT_EQ(write(ends[1], "abc", 3), 3);
+        doors.wait_error = errors[i];
+        type->turn(backend, now() + SOON);
+        EXPECT_EQ(doors.wait_error, 0);
+        EXPECT_EQ(completions, 1);
+        close(ends[0]);
+        close(ends[1]);
+        type->close(backend);
+    }
 }
 
 TEST(uring, a_look_that_finds_nothing_costs_no_call)
