@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What the tools say of the code: nothing. AddressSanitizer with LeakSanitizer and UBSan have configurations of their
-# own; here are ThreadSanitizer, Valgrind, gcc's analyzer, cppcheck and clang-tidy (.clang-tidy says which of its checks,
-# and why), with LONG MemorySanitizer and the checks of integers that the language leaves defined. Without LONG a sample
-# of most: the programs named here, and the layers that change most.
+# own; here are ThreadSanitizer, Valgrind, gcc's analyzer, cppcheck and clang-tidy (.clang-tidy says which of its
+# checks, and why), with LONG MemorySanitizer and the checks of integers that the language leaves defined. Without LONG
+# a sample of most: the programs named here, and the layers that change most.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 notes=""
 
