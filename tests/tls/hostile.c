@@ -66,7 +66,7 @@ static void try_cut(crank_tls *client, crank_tls *server, const relay *up, const
     double begun = crank_time();
     open_way(&w, up, down);
     int err = certs_shake(client, "localhost", &w.c[0], server, &w.c[3], &accepted);
-    bool whole = up->limit > 300 || down->limit > 900; /* the client is content before its last bytes arrive */
+    bool whole = up->limit > 290 || down->limit > 900; /* the client is content before its last bytes arrive */
     if ((err != expected && !(whole && err == 0)) || (accepted != expected && !whole))
         test_fail(__FILE__, __LINE__, "up to %d, down to %d: %d and %d: %s", (int)up->limit, (int)down->limit, err,
             accepted, crank_error());
