@@ -248,5 +248,9 @@ TEST_EACH_BACKEND(http_client, opens_an_answer_and_streams_its_body)
     }
     ANSWER(given_up, crank_http_open(NULL, script_url(s, "/"))); /* it is not read */
     EXPECT_EQ(given_up->status, 200);
+    crank_http_response_free(given_up);
+    given_up = NULL;
+    ANSWER(next, crank_http_get(script_url(s, "/")));
+    EXPECT(!next->reused); /* what was not read would be taken for its answer */
     return script_stop(s);
 }

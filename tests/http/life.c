@@ -227,6 +227,71 @@ TEST_SIM(log, has_a_line_for_each_request_escaped)
     return crank_finish(reader);
 }
 
+/* Its pipe is full after a while: requests go on, and behind the lines that there was room for stands how many there
+ * was none for. */
+static int try_full_log(crank_listener *l, crank_stream *reader)
+{
+    enum { ASKED = 500 };
+    char target[401] = "/quick?", line[1100];
+    size_t lines = 0, lost = 0;
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    memset(target + 7, 'x', sizeof target - 8);
+    for (int i = 0; i < ASKED; i++) {
+        crank_try(crank_printf(s, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", target));
+        webs_answer a;
+        webs_read(s, &a, true);
+        EXPECT_EQ(a.status, 200);
+    }
+    while (lost == 0) {
+        EXPECT(crank_within(10, crank_read_line(reader, line, sizeof line)) > 0);
+        lost = line[0] == '#' ? strtoul(line + 2, NULL, 10) : 0;
+        lines += line[0] != '#';
+        if (lines % 100 == 0)
+            EXPECT_EQ(webs_get(s, "/quick")->status, 200); /* with it the count is written, and its own line */
+    }
+    EXPECT(lines > 100 && lines + lost >= ASKED);
+    return 0;
+}
+TEST_SIM(log, that_is_not_read_makes_no_request_wait_and_says_how_many_lines_were_lost)
+{
+    course c = { .begun = 0 };
+    CRANK_AUTO_STREAM crank_stream *reader = NULL;
+    CRANK_AUTO_STREAM crank_stream *writer = NULL;
+    crank_try(crank_pipe(&reader, &writer));
+    const crank_http_options options = { .log = writer };
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    AUTO_SERVER crank_task *server = crank_spawn(serve, l, &c, &options);
+    crank_try(try_full_log(l, reader));
+    crank_try(webs_stop(l, &server, 1));
+    crank_abort(writer);
+    (void)crank_finish(writer);
+    return crank_finish(reader);
+}
+
+/* ---- What is a request's own ---- */
+
+static crank_local name;
+static int tell_name(crank_http_request *request)
+{
+    const char *old = crank_local_get(&name);
+    crank_try(crank_local_set(&name, "a request's"));
+    return crank_http_print(request, 200, NULL, "%s", old ? old : "none");
+}
+static int serve_names(crank_listener *l)
+{
+    crank_try(crank_local_set(&name, "the server's"));
+    return crank_http_serve(l, tell_name);
+}
+TEST_SIM(request, inherits_the_locals_of_its_server_and_leaves_none_to_the_next)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
+    AUTO_SERVER crank_task *server = crank_spawn(serve_names, l);
+    CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
+    for (int i = 0; i < 2; i++)
+        EXPECT_STR(webs_get(s, "/")->body, "the server's");
+    return webs_stop(l, &server, 0);
+}
+
 /* ---- Bytes of chance ---- */
 
 static uint64_t next(uint64_t *state)

@@ -95,8 +95,18 @@ static int fields(crank_http_request *request)
     return 0;
 }
 
+/* 204 and 304 have no body, whatever their handler gives. */
+static int empty(crank_http_request *request)
+{
+    if (crank_http_query(request, "begun"))
+        return crank_http_begin(request, 204, NULL) ? 0 : -errno;
+    return crank_http_respond(request, crank_http_query(request, "304") ? 304 : 204, NULL, "body", 4);
+}
+
 static int site(crank_http_request *request)
 {
+    if (crank_http_is(request, "GET", "/empty"))
+        return empty(request);
     if (crank_http_is(request, "GET", "/hello"))
         return hello(request);
     if (crank_http_is(request, "POST", "/upload") || crank_http_is(request, "PUT", "/upload"))
@@ -133,6 +143,33 @@ static int with_server(int (*test)(crank_stream *s, crank_listener *l))
     }
     return webs_stop(l, &server, 1);
 }
+
+static int try_empty(crank_stream *s, crank_listener *l)
+{
+    (void)l;
+    static const char *const targets[] = { "/empty", "/empty?304", "/empty?begun" };
+    for (size_t i = 0; i < CRANK_COUNT(targets); i++) {
+        const webs_answer *a = webs_get(s, targets[i]);
+        EXPECT_EQ(a->status, i == 1 ? 304 : 204);
+        EXPECT(!webs_field(a, "Transfer-Encoding") && !webs_field(a, "Content-Length"));
+        EXPECT_STR(webs_get(s, "/hello")->body, "Hello, world!\n"); /* nothing is between them */
+    }
+    return 0;
+}
+TEST_SIM(answer, of_204_or_304_has_no_body) { return with_server(try_empty); }
+
+static int try_dates(crank_stream *s, crank_listener *l)
+{
+    (void)l;
+    EXPECT_STR(webs_field(webs_get(s, "/hello"), "Date"), "Thu, 01 Jan 2026 00:00:00 GMT");
+    for (int i = 1; i < 4; i++) {
+        crank_try(crank_sleep(0.6));
+        const char *date = webs_field(webs_get(s, "/hello"), "Date");
+        EXPECT_EQ(strtol(date + 23, NULL, 10), (int)(0.6 * i));
+    }
+    return 0;
+}
+TEST_SIM(answer, has_the_date_of_its_second) { return with_server(try_dates); }
 
 static int try_answers(crank_stream *s, crank_listener *l)
 {

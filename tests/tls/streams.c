@@ -172,6 +172,75 @@ TEST_EACH_BACKEND(stream, is_read_while_several_tasks_write_whose_calls_stay_tog
 }
 
 /* A stream over a stream over a stream. */
+/* Each writes more than both sides' buffers hold, and reads behind that. */
+static int write_first(crank_stream *s)
+{
+    enum { SIZE = 2 << 20 };
+    static const char bytes[SIZE];
+    char *read = memset(test_memory(SIZE), 1, SIZE);
+    crank_task *writer = crank_try(crank_spawn(crank_write, s, bytes, sizeof bytes));
+    CERTS_OK(crank_sleep(0.01));
+    EXPECT_EQ(crank_read_exactly(s, read, SIZE), SIZE);
+    EXPECT(memcmp(read, bytes, SIZE) == 0);
+    return (int)crank_await(writer);
+}
+TEST_EACH_BACKEND(stream, of_which_both_sides_write_much_before_they_read_goes_on)
+{
+    crank_stream *here, *there;
+    certs_pair(&here, &there);
+    crank_task *other = CERTS_HAVE(crank_spawn(write_first, there));
+    CERTS_OK(write_first(here));
+    CERTS_OK(crank_await(other));
+    CERTS_OK(crank_close(here));
+    return crank_close(there);
+}
+
+/* One breaks TLS's rules while another goes on, in one turn: what OpenSSL says is each one's own. */
+static int read_alone(crank_stream *s, ssize_t *ret_result, char *ret_why, size_t size)
+{
+    char byte;
+    *ret_result = crank_read(s, &byte, 1);
+    snprintf(ret_why, size, "%s", *ret_result < 0 ? crank_error() : "");
+    return 0;
+}
+TEST_SIM(failure, of_one_connection_is_not_told_to_another_of_the_same_turn)
+{
+    crank_stream *s[2], *plain[2];
+    raw peers[2];
+    crank_task *readers[2];
+    ssize_t results[2];
+    static char why[2][300];
+    CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(crank_socket_pair(&s[i], &plain[i]), 0);
+        raw_set_context(&peers[i], false);
+        raw_open(&peers[i], plain[i], false);
+        crank_task *shaking = crank_spawn(raw_shake, &peers[i]);
+        CERTS_OK(crank_tls_start(server, &s[i], NULL));
+        CERTS_OK(crank_await(shaking));
+        readers[i] = CERTS_HAVE(crank_spawn(read_alone, s[i], &results[i], &why[i][0], sizeof why[i]));
+    }
+    CERTS_OK(crank_sleep(0.1));
+    CERTS_OK(crank_write(plain[0],
+        "\x17\x03\x03\x00\x11"
+        "no record of TLS's",
+        5 + 17));
+    SSL_write(peers[1].ssl, "x", 1);
+    CERTS_OK(raw_send(&peers[1]));
+    CERTS_OK(crank_flush(plain[0]));
+    for (int i = 0; i < 2; i++)
+        CERTS_OK(crank_await(readers[i]));
+    EXPECT_EQ(results[0], -EPROTO);
+    EXPECT_CONTAINS(why[0], "breaks TLS's rules");
+    EXPECT_EQ(results[1], 1);
+    for (int i = 0; i < 2; i++) {
+        raw_close(&peers[i]);
+        (void)crank_close(s[i]);
+        (void)crank_close(plain[i]);
+    }
+    return 0;
+}
+
 TEST_SIM(stream, stands_on_another_encrypted_one)
 {
     char line[100];
