@@ -108,6 +108,9 @@ python_points=1000000
 
 start_everything_slow() {
     local id
+    run_timed fetch "${program[fetch]}" --live &
+    run_timed chat_live "${program[chat]}" --live &
+    pause
     for id in e15 e12 e14 e08 e10 e07 e09 e05 e06 e11 e25 e26 e28 n01 n02 n03 e13 e27; do
         run_ours "$id" &
         if has_python "$id"; then
@@ -115,9 +118,6 @@ start_everything_slow() {
         fi
         pause
     done
-    run_timed fetch "${program[fetch]}" --live &
-    run_timed chat_live "${program[chat]}" --live &
-    pause
     (
         run_ours e31
         run_ours e32
@@ -462,7 +462,7 @@ show_next() {
     printf '      ./run x08 README.md          the characters of your own files\n'
     printf '      ./run e35 0.001              the chess exhibition at 1/1000 (47 s)\n'
     printf '      ./run fetch URL...           your own URLs, many at once\n'
-    printf '      ./run chat                   a chat server: http://127.0.0.1:8080/, or nc 127.0.0.1 8000\n'
+    printf '      ./run chat                   a chat room at http://127.0.0.1:8080/\n'
     printf '      docs/tutorial.md             the tutorials, told for C programmers\n'
     elapsed_us
     format_us "$REPLY"
@@ -497,7 +497,11 @@ section "6. Servers and clients" \
 show_client
 show_fetch
 show_chat
-[ -z "$skipped" ] || printf '%sNo time left on this busy machine for%s: ./run NAME%s\n\n' "$dim" "$skipped" "$plain"
+if [ -n "$skipped" ]; then
+    printf '%s' "$dim"
+    show_line 0 "No time left on this busy machine for$skipped: ./run NAME"
+    printf '%s\n' "$plain"
+fi
 show_table
 show_next
 [ $failures = 0 ] || { printf '%s%d programs failed%s\n' "$red" "$failures" "$plain"; exit 1; }
