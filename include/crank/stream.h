@@ -149,6 +149,10 @@ typedef struct crank_transport {
      * may write meanwhile. -ECANCELED and -ETIMEDOUT mean that nothing was taken, and it is called again; after another
      * failure it is not. NULL: the stream cannot be read. */
     ssize_t (*read)(void *self, void *buf, size_t size);
+    /* Wait until read has something to give, which may be an end or a failure; 0 early is no fault, for read waits too.
+     * Called before read where nothing is buffered, and fails as read does. The stream has no memory for bytes
+     * meanwhile: for transports of which many are idle. NULL: read alone waits, with 16 KiB in its hand. */
+    int (*await_read)(void *self);
     /* Take all size bytes; never waits: to the stream below by crank_write_now, which buffers however much this puts.
      * 0, or why nothing more can be written. It is called for all bytes that were written in one pass of the loop: at
      * its end, when the stream is read or flushed, or at the write limit; on the loop's own stack, where no task runs.

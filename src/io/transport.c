@@ -44,6 +44,21 @@ static long read_some(cr_transport *t)
     return n;
 }
 
+/* Without a buffer, which an idle stream need not have. */
+static int await_some(cr_transport *t)
+{
+    cr_visit visit;
+    const cr_failure *before = cr_error_here();
+    if (t->stream.in.bytes)
+        cr_buffer_release(t->loop, &t->stream.in);
+    long n = cr_visit_begin(&visit, &t->stream, NULL);
+    if (n < 0)
+        return (int)n;
+    n = cr_visit_end(&visit, t->calls->await_read(t->self));
+    t->stream.explained = n < 0 && cr_transport_explains(before, n);
+    return (int)n;
+}
+
 /* As a socket's: what was written goes out first. An error is given once, and then the end; what
  * ends a wait early may be tried again. */
 static long fill(const cr_caller *w, crank_stream *stream, size_t want)
@@ -54,11 +69,14 @@ static long fill(const cr_caller *w, crank_stream *stream, size_t want)
     if (t->ended || t->read_ended)
         return t->ended;
     long n = cr_checkpoint_again(w);
-    if (n == 0)
-        n = prepare(t, want);
     if (n < 0)
         return n;
-    n = read_some(t);
+    if (t->calls->await_read && cr_buffer_held(&stream->in) == 0)
+        n = await_some(t);
+    if (n == 0)
+        n = prepare(t, want);
+    if (n == 0)
+        n = read_some(t);
     if (n > 0)
         stream->in.end += (size_t)n;
     else if (n != -ECANCELED && n != -ENOMEM && n != -ETIMEDOUT)

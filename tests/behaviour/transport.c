@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transport.c: what is true of streams over transports, beside what is true of all streams: the tests of ends.h are
  * also run over them. */
+#include "io/stream.h"
 #include "nets.h"
 #include "veil.h"
 
@@ -253,6 +254,64 @@ TEST_VEILS(transport, whose_read_fails_gives_its_own_message_and_then_the_end)
     EXPECT_STR(crank_error(), "the veil is torn");
     EXPECT_EQ(crank_read(here, &byte, 1), 0);
     return 0;
+}
+
+/* ---- Reading that is awaited ---- */
+
+static bool waits_in_vain;
+static int await_below(void *self)
+{
+    const char *bytes;
+    ssize_t n = crank_peek(((veil *)self)->below, 1, &bytes);
+    if (n > 0 && waits_in_vain)
+        return crank_fail(EPROTO, "the veil waits in vain");
+    return n < 0 ? (int)n : 0;
+}
+static const crank_transport patient = {
+    .name = "veil", .read = veil_read, .await_read = await_below, .put = veil_put, .close = veil_close
+};
+static int finish_read(void)
+{
+    char byte;
+    return (int)crank_read(here, &byte, 1);
+}
+static int read_one_line(void) { return strcmp(nets_line(here), "hello") == 0 ? 0 : -EPROTO; }
+
+TEST_EACH_BACKEND(transport, that_awaits_what_it_reads_has_no_buffer_meanwhile)
+{
+    crank_try(crank_socket_pair(&here, &there));
+    crank_try(veil_over_as(&here, &patient));
+    crank_try(veil_over(&there));
+    for (int i = 0; i < 3; i++) {
+        crank_task *reader = crank_spawn(read_one_line);
+        crank_try(nets_settle());
+        EXPECT(!crank_done(reader) && !here->in.bytes);
+        crank_try(crank_printf(there, "hello\n"));
+        EXPECT_EQ(crank_await(reader), 0);
+    }
+    crank_task *reader = crank_spawn(finish_read);
+    crank_try(nets_settle());
+    crank_cancel(reader);
+    EXPECT_EQ(crank_await(reader), -ECANCELED); /* and is called again */
+    reader = crank_spawn(finish_read);
+    crank_try(nets_settle());
+    crank_abort(here);
+    EXPECT_EQ(crank_await(reader), -ECONNABORTED);
+    return close_veils();
+}
+
+TEST_EACH_BACKEND(transport, whose_awaiting_fails_gives_its_own_message_and_then_the_end)
+{
+    char byte;
+    crank_try(crank_socket_pair(&here, &there));
+    crank_try(veil_over_as(&here, &patient));
+    crank_try(veil_over(&there));
+    crank_try(crank_printf(there, "x"));
+    waits_in_vain = true;
+    EXPECT_EQ(crank_read(here, &byte, 1), -EPROTO);
+    EXPECT_STR(crank_error(), "the veil waits in vain");
+    EXPECT_EQ(crank_read(here, &byte, 1), 0);
+    return close_veils();
 }
 
 TEST_VEILS(transport, whose_close_fails_is_closed_all_the_same)
