@@ -18,6 +18,10 @@ CRANK_API uint64_t crank_random(void);
 /* Seconds since 1970-01-01T00:00:00Z, without leap seconds, which the system's administrator may set back; simulated,
  * 2026-01-01T00:00:00Z and as much as the run has lasted on its own clock. crank_time is for spans of time. */
 CRANK_API double crank_wall_time(void);
+/* Give back the memory of the running task's stack that lies below what is in use: for a task that was deep in its
+ * calls once and from now on waits for long. What is needed of it again costs a page fault. Outside a task, and in
+ * builds with a sanitizer, nothing. */
+CRANK_API void crank_layer_trim_stack(void);
 /* Report what cannot be given to any caller, as CRANK_REPORT_NOTE: to the run's on_report, else to stderr. text is one
  * line or several, without the newline at the end; error a negative errno or 0. Outside a run: to stderr. */
 CRANK_API void crank_layer_report(int error, const char *text);

@@ -6,8 +6,10 @@
 #include <crank/layer.h>
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
+#include "task/record.h"
 #include "task/report.h"
 
 static const cr_sys *table(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
@@ -23,6 +25,21 @@ uint64_t crank_random(void) { return table()->random(table()->context); }
 
 /* To a microsecond: a double has no more of such a number. */
 double crank_wall_time(void) { return (double)table()->wall_now(table()->context) / 1e9; }
+
+/* The pages below this frame, but for those that the call itself needs. */
+void crank_layer_trim_stack(void)
+{
+    enum { PAGE = 4096, OWN = 2048 };
+    char *low, *high, *here = __builtin_frame_address(0);
+    crank_loop *loop = cr_loop_here;
+    if (CR_SWITCH_SANITIZED || !loop || !loop->tasks ||
+        !cr_stacks_find(cr_task_state_of(loop)->stacks, here, &low, &high))
+        return;
+    size_t below = (size_t)(here - low);
+    size_t size = below > OWN ? (below - OWN) / PAGE * PAGE : 0;
+    if (size > 0)
+        (void)loop->sys->advise(loop->sys->context, low, size, MADV_DONTNEED);
+}
 
 void crank_layer_report(int error, const char *text)
 {

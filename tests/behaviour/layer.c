@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* layer.c: what is true of what libraries beside the core take from it. */
 #include <crank/layer.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "nets.h"
@@ -63,6 +64,43 @@ TEST(random, is_the_seeds_where_it_is_simulated)
     }
     EXPECT_EQ(drawn[0], drawn[1]);
     EXPECT(drawn[0] != drawn[2]);
+}
+
+/* ---- A task that was deep once ---- */
+
+static bool is_resident(uintptr_t address)
+{
+    unsigned char in_core = 0;
+    void *page = (void *)(address & ~(uintptr_t)4095);
+    return mincore(page, 4096, &in_core) == 0 && (in_core & 1);
+}
+static uintptr_t deepest;
+static void __attribute__((noinline)) go_deep(void)
+{
+    volatile char bytes[16 * 1024];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = 1;
+    deepest = (uintptr_t)&bytes[0];
+}
+TEST_EACH_BACKEND(trimmed_stack, keeps_what_is_in_use_and_gives_the_rest_back)
+{
+    char own[200];
+    memset(own, 'x', sizeof own);
+    for (int i = 0; i < 2; i++) {
+        go_deep();
+        EXPECT(is_resident(deepest));
+        crank_layer_trim_stack();
+        EXPECT(CR_SWITCH_SANITIZED || getenv("TEST_EMULATED") || !is_resident(deepest)); /* qemu keeps pages */
+    }
+    for (size_t i = 0; i < sizeof own; i++)
+        EXPECT_EQ(own[i], 'x');
+    return 0;
+}
+TEST(trimmed_stack, of_no_task_stays)
+{
+    go_deep();
+    crank_layer_trim_stack();
+    EXPECT(is_resident(deepest));
 }
 
 static void *failing_alloc(void *context, size_t size)
