@@ -38,6 +38,7 @@ static void free_connection(cr_tls_connection *c)
     if (c->delayed)
         OPENSSL_cleanse(c->delayed, c->delayed_size);
     crank_release(c->delayed);
+    crank_release(c->description);
     crank_tls_free(c->tls);
     crank_release(c);
 }
@@ -142,6 +143,16 @@ static int fail_reading(cr_tls_connection *c)
     return cr_tls_reason_fail(EPROTO, "the peer breaks TLS's rules");
 }
 
+/* OpenSSL has taken whole records only, of which nothing is left, or needs more of one. */
+static int await_some(void *self)
+{
+    cr_tls_connection *c = self;
+    const char *bytes;
+    if (c->wire.ended || SSL_pending(c->ssl) > 0 || crank_peek(c->wire.below, 0, &bytes) > 0)
+        return 0;
+    return cr_tls_bio_await(&c->wire);
+}
+
 static ssize_t read_some(void *self, void *buf, size_t size)
 {
     cr_tls_connection *c = self;
@@ -195,7 +206,7 @@ static int close_in_order(cr_tls_connection *c)
     int err = send_rest(below, is_end);
     if (err < 0)
         crank_abort(below);
-    else if (!c->attempt.is_server && !c->wire.ended)
+    else if (!c->is_server && !c->wire.ended)
         drop_input(below);
     int closed = crank_shield(crank_stream_close(below));
     if (err == 0)
@@ -222,6 +233,7 @@ static int close_connection(void *self, bool abort)
 static const crank_transport transport = {
     .name = "TLS",
     .read = read_some,
+    .await_read = await_some,
     .put = put,
     .write_eof = write_eof,
     .close = close_connection,
@@ -233,9 +245,9 @@ static const crank_transport transport = {
 static int note_refusal(int good, X509_STORE_CTX *checked)
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(checked, SSL_get_ex_data_X509_STORE_CTX_idx());
-    cr_tls_connection *c = SSL_get_app_data(ssl);
-    if (!good && c->refusal == 0)
-        c->refusal = cr_tls_names_refusal(checked, c->attempt.name, c->why, sizeof c->why);
+    cr_tls_handshake *h = ((cr_tls_connection *)SSL_get_app_data(ssl))->handshake;
+    if (!good && h->refusal == 0)
+        h->refusal = cr_tls_names_refusal(checked, h->attempt.name, h->why, sizeof h->why);
     return good;
 }
 
@@ -258,7 +270,7 @@ static bool prepare(cr_tls_connection *c, const char *name)
 
 static void note_first(cr_tls_connection *c)
 {
-    cr_tls_attempt *a = &c->attempt;
+    cr_tls_attempt *a = &c->handshake->attempt;
     while (a->seen < CR_TLS_FIRST_MAX && a->seen < c->wire.size) {
         a->first[a->seen] = (unsigned char)c->wire.bytes[a->seen];
         a->seen++;
@@ -268,13 +280,14 @@ static void note_first(cr_tls_connection *c)
 static int fail_handshake(cr_tls_connection *c, int err)
 {
     const char *peer = crank_peer_name(c->wire.below);
+    cr_tls_handshake *h = c->handshake;
     if (err == 0)
-        err = c->refusal ? c->refusal : -EPROTO;
-    c->attempt.ended = c->wire.ended;
-    if (!c->refusal)
-        cr_tls_reason_handshake(&c->attempt, c->why, sizeof c->why);
+        err = h->refusal ? h->refusal : -EPROTO;
+    h->attempt.ended = c->wire.ended;
+    if (!h->refusal)
+        cr_tls_reason_handshake(&h->attempt, h->why, sizeof h->why);
     ERR_clear_error();
-    return crank_fail(-err, "no TLS with %s: %s", *peer ? peer : "the peer", c->why);
+    return crank_fail(-err, "no TLS with %s: %s", *peer ? peer : "the peer", h->why);
 }
 
 static int shake(cr_tls_connection *c)
@@ -282,7 +295,7 @@ static int shake(cr_tls_connection *c)
     for (;;) {
         ERR_clear_error();
         cr_tls_bio_show(&c->wire);
-        if (c->attempt.seen == 0)
+        if (c->handshake->attempt.seen == 0)
             note_first(c);
         int good = SSL_do_handshake(c->ssl);
         int error = SSL_get_error(c->ssl, good);
@@ -309,32 +322,42 @@ static int shake_in_time(cr_tls_connection *c)
     return err;
 }
 
-static void describe(cr_tls_connection *c)
+/* 0, -ENOMEM. */
+static int describe(cr_tls_connection *c)
 {
-    char subject[100] = "";
+    char subject[100] = "", text[200];
     const unsigned char *protocol;
     unsigned size;
     X509 *peer = SSL_get0_peer_certificate(c->ssl);
     if (peer)
         cr_tls_names_subject(peer, subject, sizeof subject);
-    snprintf(c->description, sizeof c->description, "%s %s%s%s%s", SSL_get_version(c->ssl),
-        SSL_get_cipher_name(c->ssl), *subject ? ", " : "", subject,
-        c->tls->insecure ? ", not checked" : "");
+    snprintf(text, sizeof text, "%s %s%s%s%s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl),
+        *subject ? ", " : "", subject, c->tls->insecure ? ", not checked" : "");
     SSL_get0_alpn_selected(c->ssl, &protocol, &size);
-    if (size > 0 && size < sizeof c->protocol)
-        memcpy(c->protocol, protocol, size);
+    size_t length = strlen(text);
+    c->description = crank_alloc(length + 1 + size + 1);
+    if (!c->description)
+        return crank_fail(ENOMEM, "out of memory for TLS");
+    char *behind = (char *)memcpy(c->description, text, length + 1) + length + 1;
+    if (size > 0)
+        memcpy(behind, protocol, size);
+    behind[size] = '\0';
+    c->protocol = behind;
+    return 0;
 }
 
 /* ---- Starting ---- */
 
-static int new_connection(
-    crank_tls *tls, crank_stream *below, const char *name, cr_tls_connection **ret_connection)
+static int new_connection(crank_tls *tls, crank_stream *below, cr_tls_handshake *handshake,
+    cr_tls_connection **ret_connection)
 {
+    const char *name = handshake->attempt.name;
     cr_tls_connection *c = crank_alloc(sizeof *c);
     if (!c)
         return crank_fail(ENOMEM, "out of memory for TLS");
-    *c = (cr_tls_connection){ .tls = tls, .wire = { .below = below } };
-    c->attempt = (cr_tls_attempt){ .is_server = !name, .name = name, .protocols = tls->protocols };
+    *c = (cr_tls_connection){
+        .tls = tls, .wire = { .below = below }, .handshake = handshake, .is_server = !name
+    };
     cr_tls_context_share(tls);
     cr_tls_contexts *contexts = cr_tls_context_hold(tls);
     c->ssl = SSL_new(contexts->list[0]);
@@ -368,15 +391,20 @@ static int start(crank_tls *tls, crank_stream *below, const char *name, crank_st
 {
     cr_tls_connection *c = NULL;
     int err = check(tls, name);
-    if (err == 0)
-        err = new_connection(tls, below, name, &c);
+    if (err < 0)
+        return err;
+    cr_tls_handshake handshake = {
+        .attempt = { .is_server = !name, .name = name, .protocols = tls->protocols }
+    };
+    err = new_connection(tls, below, &handshake, &c);
     if (err < 0)
         return err;
     crank_set_write_limit(below, SIZE_MAX);
     err = shake_in_time(c);
-    c->attempt.name = NULL; /* the caller's */
+    c->handshake = NULL;
+    if (err == 0)
+        err = describe(c);
     if (err == 0) {
-        describe(c);
         *ret_stream = crank_stream_new(&transport, c, below);
         if (*ret_stream)
             return 0;
@@ -405,6 +433,8 @@ int crank_tls_start(crank_tls *tls, crank_stream **stream, const char *name)
     crank_tls_free(own);
     if (err < 0)
         end_failed(below, err);
+    else
+        crank_layer_trim_stack(); /* no other call of OpenSSL's is as deep */
     return err;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* streams.c: encrypted streams carry what others do, both ways at once, and end in order. */
 #include <crank/sim.h>
+#include "io/stream.h"
 #include "raw.h"
 
 static int echo(crank_stream *peer)
@@ -359,6 +360,22 @@ TEST_EACH_BACKEND(stream, that_is_aborted_wakes_its_reader_and_its_writers)
     CERTS_OK(crank_close(a));
     (void)crank_close(b);
     return 0;
+}
+
+/* Ten thousand that wait are to cost no buffer each. */
+TEST_EACH_BACKEND(stream, that_waits_for_bytes_has_no_buffer)
+{
+    crank_stream *a, *b;
+    certs_pair(&a, &b);
+    for (int i = 0; i < 3; i++) {
+        crank_task *reader = crank_spawn(read_some, a);
+        CERTS_OK(crank_sleep(0.01));
+        EXPECT(!crank_done(reader) && !a->in.bytes && !a->below->in.bytes);
+        CERTS_OK(crank_write(b, "x", 1));
+        EXPECT_EQ(crank_await(reader), 1);
+    }
+    CERTS_OK(crank_close(a));
+    return crank_close(b);
 }
 
 /* A peer that reads nothing is waited for as long as the caller allows. */
