@@ -65,23 +65,35 @@ void cr_epoll_give_slot(cr_epoll *e, uint32_t slot)
 }
 
 /* By number, as descriptors are: small and used again. */
+/* Memory doubles, and most of what is added is not needed soon: it is not touched before. */
+static int grow(cr_epoll *e, int fd)
+{
+    size_t memory = e->descriptors_memory ? e->descriptors_memory : ROOM_FIRST;
+    while (memory <= (size_t)fd)
+        memory *= 2;
+    cr_epoll_descriptor *descriptors =
+        cr_resize(e->sys, e->descriptors, memory * sizeof *descriptors);
+    if (!descriptors)
+        return -ENOMEM;
+    e->descriptors = descriptors;
+    e->descriptors_memory = memory;
+    return 0;
+}
+
 int cr_epoll_reserve(cr_epoll *e, int fd)
 {
     if (fd < 0)
         return -EBADF;
-    size_t room = e->descriptors_room ? e->descriptors_room : ROOM_FIRST;
-    while (room <= (size_t)fd)
-        room *= 2;
-    if (room == e->descriptors_room)
+    if ((size_t)fd < e->descriptors_room)
         return 0;
-    cr_epoll_descriptor *descriptors =
-        cr_resize(e->sys, e->descriptors, room * sizeof *descriptors);
-    if (!descriptors)
-        return -ENOMEM;
-    memset(
-        descriptors + e->descriptors_room, 0, (room - e->descriptors_room) * sizeof *descriptors);
-    e->descriptors = descriptors;
-    e->descriptors_room = room;
+    if ((size_t)fd >= e->descriptors_memory) {
+        int err = grow(e, fd);
+        if (err < 0)
+            return err;
+    }
+    size_t more = (size_t)fd + 1 - e->descriptors_room;
+    memset(e->descriptors + e->descriptors_room, 0, more * sizeof *e->descriptors);
+    e->descriptors_room += more;
     return 0;
 }
 

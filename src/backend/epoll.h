@@ -57,8 +57,9 @@ typedef struct cr_epoll {
     cr_epoll_queue finished;          /* in the order in which they were found */
     uint32_t canceled;                /* first of the descriptors with a cancelled RECV or SEND */
     cr_epoll_descriptor *descriptors; /* by number */
-    size_t descriptors_room;
-    int events_first, events_end; /* those not looked at yet */
+    size_t descriptors_room;          /* so many are cleared: up to the highest number there was */
+    size_t descriptors_memory;        /* for so many: what is above the room has not been touched */
+    int events_first, events_end;     /* those not looked at yet */
     struct epoll_event events[CR_EPOLL_EVENTS];
 } cr_epoll;
 
