@@ -5,6 +5,7 @@
  * which are made when they are first asked for and live as long as the stream. */
 #include "net/connection.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -19,9 +20,15 @@ static const char *describe(cr_socketlike *s)
 static void deinit(cr_socketlike *s)
 {
     cr_connection *c = cr_container_of(s, cr_connection, socket);
-    cr_passing_close_all(s, &c->passing);
-    cr_free(s->loop->sys, c->peer_name);
+    if (c->peer_name != c->short_name)
+        cr_free(s->loop->sys, c->peer_name);
     cr_free(s->loop->sys, c->own_name);
+}
+
+static void deinit_unix(cr_socketlike *s)
+{
+    cr_passing_close_all(s, &cr_container_of(s, cr_connection, socket)->passing);
+    deinit(s);
 }
 
 static long receive(cr_socketlike *s, void *buf, size_t size)
@@ -32,14 +39,17 @@ static long receive(cr_socketlike *s, void *buf, size_t size)
 /* Unix sockets stop at the boundaries of passed descriptors; of TCP a short transfer says that
  * there is nothing more. */
 static const cr_socketlike_kind tcp_kind = {
-    .size = sizeof(cr_connection), .fd = CR_FD_TCP, .describe = describe, .deinit = deinit
+    .size = offsetof(cr_connection, passing),
+    .fd = CR_FD_TCP,
+    .describe = describe,
+    .deinit = deinit,
 };
 static const cr_socketlike_kind unix_kind = {
     .size = sizeof(cr_connection),
     .fd = CR_FD_OTHER,
     .receive = receive,
     .describe = describe,
-    .deinit = deinit,
+    .deinit = deinit_unix,
 };
 
 cr_connection *cr_connection_of(const crank_stream *stream)
@@ -58,19 +68,36 @@ cr_connection *cr_connection_open(crank_loop *loop, int fd, int family)
 
 void cr_connection_discard(cr_connection *c) { cr_socketlike_discard(&c->socket); }
 
-/* The kernel's answer as text, kept where *ret_name is. "" where it has none, or memory is
- * short. */
+/* The kernel's answer as text of CR_ADDRESS_ROOM: its size with the 0 behind; 0 where it has
+ * none. */
+static size_t name_of(const void *address, socklen_t size, char *text)
+{
+    crank_address parsed;
+    cr_address_from_sockaddr(&parsed, address, size);
+    size_t length = crank_address_format(&parsed, text, CR_ADDRESS_ROOM);
+    return length > 0 && length < CR_ADDRESS_ROOM ? length + 1 : 0;
+}
+
+/* The same, kept where *ret_name is. "" where it has none, or memory is short. */
 static const char *keep_name(
     const cr_connection *c, const void *address, socklen_t size, char **ret_name)
 {
     char text[CR_ADDRESS_ROOM];
-    crank_address parsed;
-    cr_address_from_sockaddr(&parsed, address, size);
-    size_t length = crank_address_format(&parsed, text, sizeof text);
-    if (length == 0 || length >= sizeof text)
-        return "";
-    *ret_name = cr_alloc(c->socket.loop->sys, length + 1);
-    return *ret_name ? memcpy(*ret_name, text, length + 1) : "";
+    size_t room = name_of(address, size, text);
+    if (room > 0)
+        *ret_name = cr_alloc(c->socket.loop->sys, room);
+    return *ret_name ? memcpy(*ret_name, text, room) : "";
+}
+
+/* Of the peer's address, which is not needed any more then. */
+static const char *keep_short_name(cr_connection *c)
+{
+    char text[CR_ADDRESS_ROOM];
+    size_t room = name_of(&c->peer, c->peer_size, text);
+    if (room == 0 || room > sizeof c->short_name)
+        return keep_name(c, &c->peer, c->peer_size, &c->peer_name);
+    c->peer_name = memcpy(c->short_name, text, room);
+    return c->peer_name;
 }
 
 typedef int name_call(void *context, int fd, struct sockaddr *address, unsigned *size);
@@ -95,7 +122,7 @@ const char *crank_peer_name(const crank_stream *stream)
     if (c->peer_name)
         return c->peer_name;
     if (c->peer_size > 0)
-        return keep_name(c, &c->peer, c->peer_size, &c->peer_name);
+        return keep_short_name(c);
     return ask_name(c, c->socket.loop->sys->peer_name, &c->peer_name);
 }
 

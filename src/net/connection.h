@@ -9,15 +9,20 @@
 
 typedef struct cr_connection {
     cr_socketlike socket;
-    /* What the kernel said of the peer when the connection was made: known also after a reset. */
-    struct sockaddr_in6 peer;
+    /* What the kernel said of the peer when the connection was made: known also after a reset. A
+     * name that fits takes its place. */
+    union {
+        struct sockaddr_in6 peer;
+        char short_name[sizeof(struct sockaddr_in6)];
+    };
     socklen_t peer_size;        /* 0: a socket of the family unix */
     char *peer_name, *own_name; /* made on demand; NULL */
-    cr_passing passing;         /* a unix socket's */
     /* A server's: serve.c. The record stays until the server gives it up, whatever the handler
      * closes. */
     struct cr_connection *next, *prev;
     uint64_t handler; /* the id of its task */
+    /* A unix socket's: the record of a TCP connection ends before. */
+    cr_passing passing;
 } cr_connection;
 
 /* Take over a connected socket of the family. NULL when memory is short: fd stays the caller's. */
