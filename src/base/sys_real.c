@@ -201,17 +201,19 @@ static int64_t real_thread_time(void *context, unsigned long thread)
     return (int64_t)used.tv_sec * CR_SECOND + used.tv_nsec;
 }
 
-/* A SIGPIPE that fn caused is taken from the pending signals, unless one was pending before: that
- * one is the program's. */
+/* A SIGPIPE that fn caused is taken from the pending signals, unless one was pending before, which
+ * only a thread that blocks it can have: that one is the program's. */
 static long real_without_sigpipe(void *context, long (*fn)(void *), void *arg)
 {
     static const struct timespec at_once = { 0 };
     sigset_t pipe_broken, before, waiting;
     (void)context;
     sigemptyset(&pipe_broken);
+    sigemptyset(&waiting);
     sigaddset(&pipe_broken, SIGPIPE);
-    sigpending(&waiting);
     pthread_sigmask(SIG_BLOCK, &pipe_broken, &before);
+    if (sigismember(&before, SIGPIPE))
+        sigpending(&waiting);
     long result = fn(arg);
     if (!sigismember(&waiting, SIGPIPE))
         while (sigtimedwait(&pipe_broken, NULL, &at_once) < 0 && errno == EINTR)

@@ -22,8 +22,8 @@
 
 /* Fewer are sent with what is written before and behind them, which costs fewer calls. */
 #define LEAST ((size_t)128 * 1024)
-/* So much keeps the loop for some 50 us. */
-#define SEND_NOW ((size_t)256 * 1024)
+/* So much keeps the loop for some 100 us; and each call has others around it (send). */
+#define SEND_NOW ((size_t)512 * 1024)
 /* A worker's call cannot be interrupted: so much takes a slow disk less than half a second. */
 #define SEND_AT_ONCE ((size_t)1024 * 1024)
 #define COPY_AT_ONCE ((size_t)4 * 1024 * 1024)
