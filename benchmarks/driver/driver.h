@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { CONTENDERS_MAX = 16, RESULTS_MAX = 8, SAMPLES_MAX = 40, ARGV_MAX = 16 };
+enum { CONTENDERS_MAX = 24, RESULTS_MAX = 8, SAMPLES_MAX = 40, ARGV_MAX = 16 };
 
 /* ---- workload.c ---- */
 

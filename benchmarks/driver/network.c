@@ -27,6 +27,12 @@ static const network table[] = {
     { "udp_many_64", "udp", "udp_many", 64 },
     { "http_1k", "file_1k", "files", 64 },
     { "http_1m", "file_1m", "files", 16 },
+    { "https_hello", "https", "https", 64 },
+    { "http_client", "client", "client", 64 },
+    { "websocket_room", "room", "room", 1000 },
+    { "http_idle", "idle_http", "http", 10000 },
+    { "http_idle_hibernate", "idle_http", "http_hibernate", 10000 },
+    { "https_idle", "idle_https", "https", 2000 },
 };
 
 const network *network_of(const workload *w)

@@ -70,6 +70,17 @@ const workload workloads[] = {
         "the same for a file of 1,024 bytes" },
     { "http_1m", "http", "http_1m_cpu http_1m_rate http_1m_p50 http_1m_p99", 3, true, 4,
         "16 connections, a file of 1 MiB" },
+    { "https_hello", "http", "https_hello_cpu https_hello_rate https_hello_p50 https_hello_p99", 3, true, 4,
+        "64 encrypted connections ask for 14 bytes" },
+    { "http_client", "http", "http_client_cpu http_client_rate", 3, true, 4,
+        "a client asks for 14 bytes, 64 at once: its CPU for each request" },
+    { "websocket_room", "http", "websocket_room_cpu websocket_room_rate websocket_room_p50 websocket_room_p99", 3, true,
+        4, "1,000 WebSockets in a room, 16 of which speak: a server's CPU for each message of 64 bytes to a member" },
+    { "http_idle", "http", "http_idle http_idle_tables", 3, true, 4,
+        "memory of each of 10,000 connections that have asked once" },
+    { "http_idle_hibernate", "http", "http_idle_hibernate http_idle_hibernate_tables", 1, true, 5,
+        "the same where idle tasks hibernate" },
+    { "https_idle", "http", "https_idle https_idle_tables", 3, true, 5, "the same of 2,000 encrypted ones" },
     { "bulk_in", "bulk", "bulk_in_cpu bulk_in_rate", 3, true, 3,
         "one connection: a server's CPU for each GiB it reads and throws away" },
     { "bulk_out", "bulk", "bulk_out_cpu bulk_out_rate", 3, true, 3, "the same for what it writes" },
@@ -116,6 +127,8 @@ static const struct {
     { "echo_idle", 5000 },
     { "echo_idle_hibernate", 1300 },
     { "echo_idle_printf", 5000 },
+    { "http_idle", 4900 },
+    { "https_idle", 30000 },
 };
 
 double workload_target(const char *result)

@@ -6,6 +6,7 @@
  * status, and that each is as long as the first. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -20,6 +21,12 @@ static const char message[MESSAGE_SIZE + 1] = "sixty-four bytes of a line that g
 /* What a load generator of HTTP sends at least. */
 static char request_text[100] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 static const char status_line[] = "HTTP/1.1 200 OK\r\n";
+static const char hello[] = "Hello, world!\n";
+
+static struct {
+    size_t file_size; /* of the file that is asked for; 0: hello is the answer */
+    bool encrypted;
+} asked;
 
 enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000, PORTS_OF_ONE = 8000, PIECE = 64 * 1024 };
 
@@ -46,48 +53,91 @@ static bool failed(const char *what)
     return false;
 }
 
-void clients_ask(const char *path)
+void clients_ask(const char *path, size_t file_size)
 {
     snprintf(request_text, sizeof request_text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", path);
+    asked.file_size = file_size;
 }
 
-/* So many bytes that are of no interest. */
-static bool drop(int fd, size_t size)
+void clients_encrypt(void) { asked.encrypted = true; }
+
+static ssize_t put(const client *one, const void *bytes, size_t size)
 {
-    char buf[ANSWER_MAX];
-    while (size > 0) {
-        ssize_t n = recv(fd, buf, size < sizeof buf ? size : sizeof buf, 0);
-        if (n <= 0)
-            return failed("the first answer's body");
-        size -= (size_t)n;
-    }
+    return one->secure ? secure_send(one->secure, bytes, size) : send(one->fd, bytes, size, MSG_NOSIGNAL);
+}
+
+/* Without flags it waits where the socket does. */
+static ssize_t get(const client *one, void *buf, size_t size, int flags)
+{
+    return one->secure ? secure_receive(one->secure, buf, size) : recv(one->fd, buf, size, flags);
+}
+
+/* Is that the body from an offset on? */
+static bool is_body(const char *bytes, size_t offset, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != (asked.file_size > 0 ? files_byte(offset + i) : hello[offset + i]))
+            return false;
     return true;
 }
 
-/* One request and its answer, of which the size is learned. */
-static bool learn(clients *c, int fd)
+/* The body to its end, of which so many bytes were read. */
+static bool compare(const client *one, const char *begun, size_t got, size_t size)
 {
-    char buf[ANSWER_MAX + 1];
+    char buf[ANSWER_MAX];
+    bool same = is_body(begun, 0, got);
+    while (same && got < size) {
+        ssize_t n = get(one, buf, size - got < sizeof buf ? size - got : sizeof buf, 0);
+        if (n <= 0)
+            return failed("the first answer's body");
+        same = is_body(buf, got, (size_t)n);
+        got += (size_t)n;
+    }
+    errno = EBADMSG;
+    return same || failed("the first answer has another body than it has to have");
+}
+
+/* The head of an answer into ANSWER_MAX + 1 bytes, and what came with it: the beginning of the body; NULL. */
+static char *read_head(const client *one, char *buf, size_t *ret_got)
+{
     size_t got = 0;
     char *body = NULL;
-    if (send(fd, c->message, c->size, MSG_NOSIGNAL) != (ssize_t)c->size)
-        return failed("send");
     while (!body && got < ANSWER_MAX) {
-        ssize_t n = recv(fd, buf + got, ANSWER_MAX - got, 0);
+        ssize_t n = get(one, buf + got, ANSWER_MAX - got, 0);
         if (n <= 0)
-            return failed("the first answer");
+            break;
         got += (size_t)n;
         buf[got] = '\0';
         body = strstr(buf, "\r\n\r\n");
     }
-    const char *length = body ? strcasestr(buf, "\r\nContent-Length: ") : NULL;
-    size_t whole = length ? (size_t)(body - buf) + 4 + strtoul(length + 18, NULL, 10) : 0;
-    if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || whole < got || whole > UINT32_MAX) {
+    if (!body)
+        failed("the first answer");
+    *ret_got = got;
+    return body ? body + 4 : NULL;
+}
+
+static bool ask(const clients *c, const client *one)
+{
+    return put(one, c->message, c->size) == (ssize_t)c->size || failed("send");
+}
+
+/* The answer, of which the size is learned. */
+static bool learn(clients *c, const client *one)
+{
+    char buf[ANSWER_MAX + 1];
+    size_t got, size = asked.file_size > 0 ? asked.file_size : sizeof hello - 1;
+    char *body = read_head(one, buf, &got);
+    if (!body)
+        return false;
+    size_t head = (size_t)(body - buf);
+    const char *length = strcasestr(buf, "\r\nContent-Length: ");
+    if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || !length || strtoul(length + 18, NULL, 10) != size ||
+        got > head + size) {
         errno = EBADMSG;
-        return failed("the first answer is no \"200 OK\" with a Content-Length");
+        return failed("the first answer is no \"200 OK\" with the Content-Length that it has to have");
     }
-    c->expected = (unsigned)whole;
-    return drop(fd, whole - got);
+    c->expected = (unsigned)(head + size);
+    return compare(one, body, got - head, size);
 }
 
 /* One message there and back, waiting for it. */
@@ -141,25 +191,52 @@ static int connect_to(const clients *c)
     return fd;
 }
 
+/* OpenSSL reads as the socket does, which so far has waited. */
 static bool watch(const clients *c, client *one)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = one };
+    if (one->secure && fcntl(one->fd, F_SETFL, O_NONBLOCK) < 0)
+        return failed("fcntl");
     return epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) == 0 || failed("epoll_ctl");
 }
 
-bool clients_open(clients *c, const server *s, size_t count, enum first_echo first)
+bool clients_prepare(clients *c, const server *s, size_t count, enum first_echo first)
 {
     memset(c, 0, sizeof *c);
-    bool answers = first == SOME_ANSWER;
+    bool answers = first == SOME_ANSWER || first == EACH_ANSWERS;
     c->message = answers ? request_text : message;
     c->size = answers ? (unsigned)strlen(request_text) : MESSAGE_SIZE;
     c->expected = MESSAGE_SIZE;
     c->port = s->port;
     c->datagrams = first == DATAGRAMS;
+    c->secure = asked.encrypted;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->all = calloc(count, sizeof *c->all);
-    if (c->epoll < 0 || !c->all)
-        return failed("clients");
+    return (c->epoll >= 0 && c->all) || failed("clients");
+}
+
+/* Its first message, where that is waited for; some: now. */
+static bool try_first(clients *c, const client *one, enum first_echo first, bool some)
+{
+    if (first == EACH_ECHOES || ((first == SOME_ECHO || first == SOME_ANEW) && some))
+        return round_trip(one->fd);
+    if (first == EACH_ANSWERS)
+        return ask(c, one);
+    return first != SOME_ANSWER || !some || (ask(c, one) && learn(c, one));
+}
+
+/* Those from there on that have asked have their answers, and all are watched. */
+static bool settle(clients *c, size_t from, enum first_echo first)
+{
+    for (size_t i = from; i < c->count; i++)
+        if ((first == EACH_ANSWERS && !learn(c, &c->all[i])) || !watch(c, &c->all[i]))
+            return false;
+    return true;
+}
+
+bool clients_connect(clients *c, size_t count, enum first_echo first)
+{
+    size_t from = c->count;
     while (c->count < count) {
         client *one = &c->all[c->count];
         one->fd = connect_to(c);
@@ -167,16 +244,23 @@ bool clients_open(clients *c, const server *s, size_t count, enum first_echo fir
             return false;
         c->count++;
         bool some = c->count % ACCEPTED_EVERY == 0 || c->count == count;
-        bool echoes = first == EACH_ECHOES || ((first == SOME_ECHO || first == SOME_ANEW) && some);
-        if (echoes && !round_trip(one->fd))
+        if (c->secure && !(one->secure = secure_connect(one->fd)))
             return false;
-        if (answers && some && !learn(c, one->fd))
+        if (!try_first(c, one, first, some))
             return false;
-        if (!watch(c, one))
-            return false;
+        if (some) {
+            if (!settle(c, from, first))
+                return false;
+            from = c->count;
+        }
     }
     c->anew = first == SOME_ANEW;
     return true;
+}
+
+bool clients_open(clients *c, const server *s, size_t count, enum first_echo first)
+{
+    return clients_prepare(c, s, count, first) && clients_connect(c, count, first);
 }
 
 static bool send_next(clients *c, client *one, int64_t now)
@@ -184,7 +268,7 @@ static bool send_next(clients *c, client *one, int64_t now)
     one->got = 0;
     one->sent_at = now;
     c->under_way++;
-    return send(one->fd, c->message, c->size, MSG_NOSIGNAL) == (ssize_t)c->size || failed("send");
+    return ask(c, one);
 }
 
 bool clients_begin(clients *c)
@@ -203,12 +287,14 @@ static bool is_expected(const clients *c, const client *one, const char *buf, si
     return one->got > 0 || got < sizeof status_line || memcmp(buf, status_line, sizeof status_line - 1) == 0;
 }
 
+void clients_note(clients *c, int64_t ns) { c->latencies[bucket_of(ns)]++; }
+
 /* The next message of one whose last has come back; over a connection of its own, where that is the load. */
 static bool go_on(clients *c, client *one, int64_t now)
 {
     c->echoed++;
     c->under_way--;
-    c->latencies[bucket_of(now - one->sent_at)]++;
+    clients_note(c, now - one->sent_at);
     if (c->anew) {
         close(one->fd);
         one->ending = false;
@@ -237,7 +323,7 @@ static bool take_echo(clients *c, client *one)
 {
     static char buf[PIECE];
     size_t left = c->expected - one->got;
-    ssize_t got = recv(one->fd, buf, left < sizeof buf ? left : sizeof buf, MSG_DONTWAIT);
+    ssize_t got = get(one, buf, left < sizeof buf ? left : sizeof buf, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return true;
     if (got <= 0) {
@@ -250,7 +336,7 @@ static bool take_echo(clients *c, client *one)
     }
     one->got += (unsigned)got;
     if (one->got < c->expected)
-        return (size_t)got < sizeof buf || take_echo(c, one);
+        return (!one->secure && (size_t)got < sizeof buf) || take_echo(c, one);
     if (!c->anew)
         return go_on(c, one, now_ns());
     one->ending = true;
@@ -323,10 +409,12 @@ void clients_forget(clients *c)
 
 double clients_latency(const clients *c, double share)
 {
-    uint64_t passed = 0;
+    uint64_t passed = 0, all = 0;
+    for (size_t i = 0; i < LATENCIES; i++)
+        all += c->latencies[i];
     for (size_t i = 0; i < LATENCIES; i++) {
         passed += c->latencies[i];
-        if (passed > 0 && (double)passed >= share * (double)c->echoed)
+        if (passed > 0 && (double)passed >= share * (double)all)
             return bucket_middle(i);
     }
     return 0;
@@ -334,8 +422,10 @@ double clients_latency(const clients *c, double share)
 
 void clients_close(clients *c)
 {
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = 0; i < c->count; i++) {
+        secure_free(c->all[i].secure);
         close(c->all[i].fd);
+    }
     if (c->epoll >= 0)
         close(c->epoll);
     free(c->all);

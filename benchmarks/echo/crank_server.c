@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* crank_server.c: crank's servers, as a user would write them: a task for each connection.
+/* crank_server.c: crank's servers, as a user would write them: a task for each connection. And its client.
  *
  * crank_server echo            reads a line and writes it back
  * crank_server echo_hibernate  the same; the stacks of connections that have been idle for a while are given back
  * crank_server echo_printf     the same with crank_printf, whose formatting must not cost each connection a page of stack
- * crank_server http            answers requests of HTTP
+ * crank_server http            answers requests of HTTP; https: over TLS, with BENCH_CERTIFICATE and BENCH_KEY
+ * crank_server http_hibernate  the same as http; the stacks of connections that have been idle for a while are given back
+ * crank_server room            a room of WebSockets: what one says is written to all
+ * crank_server client          64 tasks ask for BENCH_URL, again and again
  * crank_server udp             sends datagrams back; udp_many: as many as have come by one call
  * crank_server starts          starts programs one after another, and tells each connection how many
  * crank_server files           answers with the files of BENCH_FILES
@@ -12,6 +15,10 @@
  * crank_server source          writes until the peer has gone */
 #include <crank.h>
 #include <crank/http.h>
+#ifdef BENCH_TLS
+#include <crank/tls.h>
+#endif
+#include <crank/websocket.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +66,83 @@ static int hello(crank_http_request *request)
         return crank_http_print(request, 200, "text/plain", "Hello, world!\n");
     return 0;
 }
+
+#ifdef BENCH_TLS
+static int serve_https(crank_listener *listener)
+{
+    CRANK_AUTO_TLS crank_tls *tls = crank_try(crank_tls_server(getenv("BENCH_CERTIFICATE"), getenv("BENCH_KEY")));
+    const crank_http_options options = { .tls = tls };
+    return crank_http_serve_with(&options, listener, hello);
+}
+#endif
+
+/* ---- A room ---- */
+
+/* In the frame of its handler, which leaves the room before it returns. */
+typedef struct member {
+    crank_websocket *socket;
+    struct member *next, **at;
+} member;
+
+static member *members;
+
+/* One that does not read gets no message more: a gap would be worse. */
+static void say(const crank_websocket_message *message)
+{
+    for (member *m = members; m; m = m->next)
+        if (crank_websocket_write_now(m->socket, message->kind, message->bytes, message->size) == -EAGAIN)
+            crank_websocket_abort(m->socket, 1013, "too slow");
+}
+
+static int listen_and_speak(crank_websocket *socket)
+{
+    crank_websocket_message message;
+    while (crank_try(crank_websocket_read(socket, &message)) > 0)
+        say(&message);
+    return 0;
+}
+
+static int room(crank_http_request *request)
+{
+    if (!crank_http_is(request, "GET", "/room"))
+        return 0;
+    CRANK_AUTO_WEBSOCKET crank_websocket *socket = crank_try(crank_websocket_accept(request));
+    member self = { .socket = socket, .next = members, .at = &members };
+    if (members)
+        members->at = &self.next;
+    members = &self;
+    int err = listen_and_speak(socket);
+    *self.at = self.next;
+    if (self.next)
+        self.next->at = self.at;
+    return err;
+}
+
+/* ---- A client ---- */
+
+enum { ASKERS = 64 };
+
+static int ask(const char *url)
+{
+    static const char expected[] = "Hello, world!\n";
+    for (;;) {
+        CRANK_AUTO_HTTP crank_http_response *answer = crank_try(crank_http_get(url));
+        if (answer->status != 200 || answer->size != sizeof expected - 1 || strcmp(answer->body, expected) != 0)
+            return crank_fail(EBADMSG, "another answer than was expected: %.100s", answer->body);
+    }
+}
+
+static int client(const char *url)
+{
+    CRANK_GROUP(askers);
+    puts(strrchr(url, ':') + 1);
+    fflush(stdout);
+    for (int i = 0; i < ASKERS; i++)
+        crank_try(crank_group_spawn(&askers, ask, url));
+    return crank_group_wait(&askers);
+}
+
+/* ---- Datagrams, programs, files ---- */
 
 static int udp(crank_udp *socket)
 {
@@ -108,6 +192,8 @@ static int files(crank_http_request *request, const char *folder) { return crank
 
 static int app(const char *name)
 {
+    if (!strcmp(name, "client"))
+        return client(getenv("BENCH_URL"));
     if (!strncmp(name, "udp", 3))
         return serve_datagrams(strcmp(name, "udp_many") ? udp : udp_many);
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
@@ -119,8 +205,17 @@ static int app(const char *name)
         crank_spawn(starts);
         return crank_serve(listener, tell_started);
     }
-    if (!strcmp(name, "http"))
+    if (!strcmp(name, "http") || !strcmp(name, "http_hibernate"))
         return crank_http_serve(listener, hello);
+    if (!strcmp(name, "room"))
+        return crank_http_serve(listener, room);
+#ifdef BENCH_TLS
+    if (!strcmp(name, "https"))
+        return serve_https(listener);
+#else
+    if (!strcmp(name, "https"))
+        return crank_fail(ENOTSUP, "this was built without TLS: it needs Debian's package libssl-dev");
+#endif
     if (!strcmp(name, "files"))
         return crank_http_serve(listener, files, (const char *)getenv("BENCH_FILES"));
     if (!strcmp(name, "echo_printf"))
@@ -134,7 +229,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "echo";
     crank_options options = { .stack_size = 48 * 1024 };
-    if (!strcmp(name, "echo_hibernate"))
+    if (strstr(name, "_hibernate"))
         options.hibernate_after = 0.1;
     long result = crank_run_with(&options, app, name);
     if (result < 0)

@@ -72,14 +72,59 @@ static bool load_starts(clients *c, const request *r, const server *s)
     say(r, "_rate", more / (wall_seconds() - started), "/s");
     return true;
 }
-/* Of an answer that is a file. */
-static bool load_file(clients *c, const request *r, const server *s, const char *path)
+
+static bool load_https(clients *c, const request *r, const server *s)
 {
-    clients_ask(path);
+    clients_encrypt();
     return load_messages(c, r, s, SOME_ANSWER);
 }
-static bool load_1k(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1k"); }
-static bool load_1m(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1m"); }
+
+/* Of an answer that is a file. */
+static bool load_file(clients *c, const request *r, const server *s, const char *path, size_t size)
+{
+    clients_ask(path, size);
+    return load_messages(c, r, s, SOME_ANSWER);
+}
+static bool load_1k(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1k", 1024); }
+static bool load_1m(clients *c, const request *r, const server *s) { return load_file(c, r, s, "/1m", 1 << 20); }
+
+/* The other way round: a client's processor time for each request, of which so many are under way, and the rate. */
+static bool load_client(clients *c, const request *r, const server *s)
+{
+    uint64_t answers = 0;
+    c->epoll = -1;
+    if (!answers_run(now_ns() + r->span / 4, r->connections, &answers))
+        return false;
+    answers = 0;
+    double cpu = server_cpu(s), started = wall_seconds();
+    if (!answers_run(now_ns() + r->span, r->connections, &answers))
+        return false;
+    double spent = server_cpu(s) - cpu;
+    say(r, "_cpu", spent * 1e6 / (double)answers, "us");
+    say(r, "_rate", (double)answers / (wall_seconds() - started), "/s");
+    return true;
+}
+
+enum { SPEAKERS = 16 };
+
+/* The server's processor time for each message that has come to a member, how many do, and how long one takes that comes
+ * back to its speaker. */
+static bool load_room(clients *c, const request *r, const server *s)
+{
+    if (!clients_open(c, s, r->connections, NONE_ECHOES) || !room_enter(c, SPEAKERS) ||
+        !room_run(c, now_ns() + r->span / 4))
+        return false;
+    clients_forget(c);
+    double cpu = server_cpu(s), started = wall_seconds();
+    if (!room_run(c, now_ns() + r->span))
+        return false;
+    double messages = (double)c->echoed, spent = server_cpu(s) - cpu;
+    say(r, "_cpu", spent * 1e6 / messages, "us");
+    say(r, "_rate", messages / (wall_seconds() - started), "/s");
+    say(r, "_p50", clients_latency(c, 0.5) / 1e3, "us");
+    say(r, "_p99", clients_latency(c, 0.99) / 1e3, "us");
+    return true;
+}
 
 /* System calls for each message. */
 static bool load_calls(clients *c, const request *r, const server *s)
@@ -98,11 +143,14 @@ static bool load_calls(clients *c, const request *r, const server *s)
     return true;
 }
 
-/* What a connection that has echoed one message and waits for the next keeps of the server's memory. */
-static bool load_idle(clients *c, const request *r, const server *s)
+/* What a connection that has echoed one message and waits for the next keeps of the server's memory. Not counted: what
+ * the server takes for the first so many. */
+static bool load_idle_after(clients *c, const request *r, const server *s, enum first_echo first, size_t before_count)
 {
-    double resident = server_resident(s), tables = server_tables(s), count = (double)r->connections;
-    if (!clients_open(c, s, r->connections, EACH_ECHOES))
+    if (!clients_prepare(c, s, r->connections, first) || !clients_connect(c, before_count, first))
+        return false;
+    double resident = server_resident(s), tables = server_tables(s), count = (double)(r->connections - before_count);
+    if (!clients_connect(c, r->connections, first))
         return false;
     /* A server may give memory back when it has been idle for a while: look until nothing changes. */
     double before = 0, after = server_resident(s);
@@ -114,6 +162,23 @@ static bool load_idle(clients *c, const request *r, const server *s)
     say(r, "", (after - resident) / count, "B");
     say(r, "_tables", (server_tables(s) - tables) / count, "B");
     return true;
+}
+
+static bool load_idle(clients *c, const request *r, const server *s)
+{
+    return load_idle_after(c, r, s, EACH_ECHOES, 0);
+}
+
+/* Of a web server's connection, which has asked once. */
+static bool load_idle_http(clients *c, const request *r, const server *s)
+{
+    return load_idle_after(c, r, s, EACH_ANSWERS, r->connections / 10);
+}
+
+static bool load_idle_https(clients *c, const request *r, const server *s)
+{
+    clients_encrypt();
+    return load_idle_http(c, r, s);
 }
 
 /* The server's processor time for each GiB that move brings over one connection, and the rate. */
@@ -138,18 +203,24 @@ static bool load_drain(clients *c, const request *r, const server *s) { return l
 static const struct {
     const char *name;
     bool (*run)(clients *c, const request *r, const server *s);
+    bool (*prepare)(void); /* before the server is started; NULL: nothing is */
 } kinds[] = {
-    { "echo", load_echo },
-    { "http", load_http },
-    { "connect", load_connect },
-    { "udp", load_udp },
-    { "starts", load_starts },
-    { "file_1k", load_1k },
-    { "file_1m", load_1m },
-    { "calls", load_calls },
-    { "idle", load_idle },
-    { "fill", load_fill },
-    { "drain", load_drain },
+    { "echo", load_echo, NULL },
+    { "http", load_http, NULL },
+    { "https", load_https, files_make_certificate },
+    { "connect", load_connect, NULL },
+    { "udp", load_udp, NULL },
+    { "starts", load_starts, NULL },
+    { "file_1k", load_1k, files_make },
+    { "file_1m", load_1m, files_make },
+    { "client", load_client, answers_listen },
+    { "room", load_room, NULL },
+    { "calls", load_calls, NULL },
+    { "idle", load_idle, NULL },
+    { "idle_http", load_idle_http, NULL },
+    { "idle_https", load_idle_https, files_make_certificate },
+    { "fill", load_fill, NULL },
+    { "drain", load_drain, NULL },
 };
 
 static int usage(void)
@@ -174,14 +245,12 @@ int main(int argc, char **argv)
         return usage();
     cores_divide();
     request r = { argv[1], descriptors_raise((size_t)connections), (int64_t)(seconds * 1e9) };
-    bool files = strncmp(kinds[kind].name, "file", 4) == 0;
-    bool done = (!files || files_make()) && server_start(argv + 5, &s);
+    bool done = (!kinds[kind].prepare || kinds[kind].prepare()) && server_start(argv + 5, &s);
     if (done) {
         done = kinds[kind].run(&c, &r, &s);
         server_stop(&s);
         clients_close(&c);
     }
-    if (files)
-        files_remove();
+    files_remove();
     return done ? 0 : 1;
 }

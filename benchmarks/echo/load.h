@@ -2,9 +2,13 @@
 /* load.h: the parts of the program that measures a server.
  *
  * server.c starts the measured server and reads its processor time and memory, clients.c is the load on
- * it, calls.c counts its system calls, load.c has the table of what can be measured. None of them uses
+ * it, secure.c encrypts that, room.c is the load of WebSockets, files.c makes what a server is given,
+ * calls.c counts its system calls, load.c has the table of what can be measured. None of them uses
  * crank, and every server is treated alike: it is a program that binds a port of 127.0.0.1 that the kernel
- * chooses, prints the number of that port as its first line, and serves until it is killed. */
+ * chooses, prints the number of that port as its first line, and serves until it is killed.
+ *
+ * Where a client is measured answers.c is the server, the same for all: the program is told a URL by
+ * BENCH_URL, prints the number of its port as its first line, and asks for it until it is killed. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 #include <stdbool.h>
@@ -30,9 +34,6 @@ size_t descriptors_raise(size_t wanted);
 /* Start argv and wait until it has printed its port. False: it did not; the reason is on stderr. */
 bool server_start(char *const *argv, server *ret);
 void server_stop(const server *s);
-/* A folder with the files 1k and 1m, of which BENCH_FILES tells the server, until files_remove. */
-bool files_make(void);
-void files_remove(void);
 /* Processor time of all its threads so far, in seconds. What the kernel has not yet accounted of a running
  * thread is missing: at most one of its ticks. */
 double server_cpu(const server *s);
@@ -44,6 +45,27 @@ double server_count(const server *s);
 double server_resident(const server *s);
 double server_tables(const server *s);
 
+/* ---- files.c ---- */
+
+/* A folder until files_remove: with the files 1k and 1m, of which BENCH_FILES tells the server; with a
+ * certificate for 127.0.0.1 that signs itself and its key, of which BENCH_CERTIFICATE and BENCH_KEY tell. */
+bool files_make(void);
+bool files_make_certificate(void);
+void files_remove(void);
+/* The byte of a file at an offset. */
+char files_byte(size_t offset);
+
+/* ---- secure.c ---- */
+
+/* Shake hands over a connected socket whose calls wait: an encrypted connection of TLS 1.3, AES-256-GCM; NULL: the
+ * reason is on stderr. No certificate is checked, for nothing but the server's work is measured. */
+void *secure_connect(int fd);
+/* As send and recv of a socket; EAGAIN where it would have to wait. */
+ssize_t secure_send(void *secure, const void *bytes, size_t size);
+ssize_t secure_receive(void *secure, void *buf, size_t size);
+/* Forget it without a word to the peer. NULL is ignored. */
+void secure_free(void *secure);
+
 /* ---- clients.c ---- */
 
 enum { MESSAGE_SIZE = 64, ANSWER_MAX = 4096, LATENCIES = 64 * 128 };
@@ -52,7 +74,9 @@ typedef struct client {
     int fd;
     bool ending;     /* it has ended its side and waits for the server's end */
     unsigned got;    /* bytes of the echo, or of the answer, so far */
+    unsigned number; /* of the frame that is being read: which speaker's it is (room.c) */
     int64_t sent_at; /* when the message under way was sent */
+    void *secure;    /* secure.c's; NULL: it is not encrypted */
 } client;
 
 typedef struct clients {
@@ -65,6 +89,7 @@ typedef struct clients {
     unsigned port;
     bool datagrams;                /* over UDP */
     bool anew;                     /* each message over a connection of its own */
+    bool secure;                   /* over TLS */
     size_t under_way;              /* messages sent and not back */
     bool finishing;                /* what comes back is not followed by the next */
     uint64_t echoed;               /* messages that came back */
@@ -72,13 +97,19 @@ typedef struct clients {
 } clients;
 
 /* When a new client waits for its first message to come back: each at once; when the backlog would grow long;
- * the same, and the messages are requests of HTTP; the same, and later each message has a connection of its own; never,
- * for a server that does not echo; the same, over UDP, where it does. */
-enum first_echo { EACH_ECHOES, SOME_ECHO, SOME_ANSWER, SOME_ANEW, NONE_ECHOES, DATAGRAMS };
-/* The path that is asked for where messages are requests of HTTP; else it is /hello. */
-void clients_ask(const char *path);
+ * the same two, and the messages are requests of HTTP; the second, and later each message has a connection of its own;
+ * never, for a server that does not echo; the same, over UDP, where it does. */
+enum first_echo { EACH_ECHOES, SOME_ECHO, EACH_ANSWERS, SOME_ANSWER, SOME_ANEW, NONE_ECHOES, DATAGRAMS };
+/* Where messages are requests of HTTP: the path that is asked for, else /hello, and the size of the file that it is. The
+ * first answer of a client that waits for it is compared byte by byte with what it has to be. */
+void clients_ask(const char *path, size_t file_size);
+/* The connections are encrypted. */
+void clients_encrypt(void);
 /* Connect count clients. False: with the reason on stderr. */
 bool clients_open(clients *c, const server *s, size_t count, enum first_echo first);
+/* The same in steps: none yet, of at most count; then up to so many. */
+bool clients_prepare(clients *c, const server *s, size_t count, enum first_echo first);
+bool clients_connect(clients *c, size_t count, enum first_echo first);
 /* One message of each client goes out. */
 bool clients_begin(clients *c);
 /* Send the next message of a client whenever its last one has come back, until it is later than until and
@@ -95,6 +126,26 @@ void clients_forget(clients *c);
 double clients_latency(const clients *c, double share);
 /* End them by a reset: no port of theirs stays occupied. */
 void clients_close(clients *c);
+
+/* So much later a message was back than it was sent. */
+void clients_note(clients *c, int64_t ns);
+
+/* ---- room.c ---- */
+
+/* All connected clients, whose connections have no message under way yet, become members of a room: WebSockets to
+ * /room. So many of them speak: the server writes each message to every member. False: with the reason on stderr. */
+bool room_enter(clients *c, size_t speakers);
+/* A speaker sends its next message when its last one has come back to it, until then. echoed counts messages that have
+ * come to a member. */
+bool room_run(clients *c, int64_t until);
+
+/* ---- answers.c ---- */
+
+/* Listen, and tell the program that will be started of it by BENCH_URL. */
+bool answers_listen(void);
+/* Answer until then whatever connection asks for the URL; adds to the answers. False: what came is no such request, or
+ * the client, of which so many connections are enough, does not keep them; the reason is on stderr. */
+bool answers_run(int64_t until, size_t connections_max, uint64_t *answers);
 
 /* ---- calls.c ---- */
 

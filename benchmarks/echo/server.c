@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../measure.h"
@@ -127,45 +126,6 @@ void server_stop(const server *s)
     calls_end();
     while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
         ;
-}
-
-/* ---- Files ---- */
-
-static char folder[200];
-
-/* An old one: of a file of this second a server may say other things than later. */
-static bool file_make(const char *name, size_t size)
-{
-    static const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
-    char path[220];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    for (size_t i = 0; file && i < size; i++)
-        putc((int)(i * 2654435761u >> 24 & 0xff), file);
-    return file && fclose(file) == 0 && utimensat(AT_FDCWD, path, old, 0) == 0;
-}
-
-bool files_make(void)
-{
-    const char *top = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.150s/crank-bench-XXXXXX", top && *top ? top : "/tmp");
-    if (!mkdtemp(folder) || setenv("BENCH_FILES", folder, 1) < 0 || !file_make("1k", 1024) ||
-        !file_make("1m", 1 << 20)) {
-        perror("load: files");
-        return false;
-    }
-    return true;
-}
-
-void files_remove(void)
-{
-    static const char *const names[] = { "1k", "1m" };
-    char path[220];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    rmdir(folder);
 }
 
 /* ---- What it takes ---- */

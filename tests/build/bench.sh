@@ -53,9 +53,12 @@ check "list says that echo is measured only when it is named" listed
 
 load=$SCRATCH/programs/load
 plain=$SCRATCH/programs/plain_epoll
+tls_flags=()
+[ ! -f "$BUILD/lib/tls/libcrank-tls.a" ] || tls_flags=(-DBENCH_TLS -lssl -lcrypto)
 compile_network() {
     local flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread)
-    gcc "${flags[@]}" -o "$load" benchmarks/echo/{load,server,clients,calls}.c &&
+    gcc "${flags[@]}" -o "$load" benchmarks/echo/{answers,calls,clients,files,load,room,secure,server}.c \
+        "${tls_flags[@]}" &&
         gcc "${flags[@]}" -o "$plain" benchmarks/echo/plain_{epoll,others}.c &&
         gcc "${flags[@]}" -o "$SCRATCH/programs/plain_uring" benchmarks/echo/plain_uring.c
 }
@@ -122,7 +125,7 @@ check "no server is left behind" gone
 
 compile_crank() {
     local tls=()
-    [ ! -f "$BUILD/lib/tls/libcrank-tls.a" ] || tls=("$BUILD/lib/tls/libcrank-tls.a" -lssl -lcrypto)
+    [ ! -f "$BUILD/lib/tls/libcrank-tls.a" ] || tls=("$BUILD/lib/tls/libcrank-tls.a" "${tls_flags[@]}")
     gcc -std=gnu11 -O1 -D_GNU_SOURCE -Iinclude -o "$SCRATCH/programs/crank_server" benchmarks/echo/crank_server.c \
         "$BUILD/lib/http/libcrank-http.a" "${tls[@]}" "$BUILD/libcrank.a" -pthread -lm
 }
@@ -140,6 +143,51 @@ sends_files() { # KIND
 }
 check "a small file's CPU is measured" sends_files file_1k
 check "a large file's CPU is measured" sends_files file_1m
+if [ -f "$BUILD/lib/tls/libcrank-tls.a" ] && command -v openssl >/dev/null; then
+    check "a web server over TLS is measured" serves https "$SCRATCH/programs/crank_server" https
+else
+    skip
+fi
+check "a room of WebSockets is measured" serves room "$SCRATCH/programs/crank_server" room
+asks() {
+    timeout 60 "$load" it client 64 0.1 "$SCRATCH/programs/crank_server" client >"$SCRATCH/printed" 2>"$SCRATCH/said" &&
+        says "$SCRATCH/printed" "^it_cpu load $number us$" "^it_rate load $number /s$"
+}
+check "a client's CPU is measured" asks
+keeps() {
+    loaded idle_http 100 "$SCRATCH/programs/crank_server" http && says "$SCRATCH/printed" "^it load $number B$"
+}
+check "what an idle connection of a web server keeps is measured" keeps
+cat >"$SCRATCH/wrong.py" <<'END'
+import http.server
+import os
+import sys
+import urllib.request
+
+class Wrong(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "14")
+        self.end_headers()
+        self.wfile.write(b"Hello, World!\n")
+
+    def log_message(self, *_):
+        pass
+
+if sys.argv[1] == "client":
+    print(1, flush=True)
+    while True:
+        urllib.request.urlopen(os.environ["BENCH_URL"]).read()
+server = http.server.HTTPServer(("127.0.0.1", 0), Wrong)
+print(server.server_port, flush=True)
+server.serve_forever()
+END
+wrong_body() { ! loaded http 1 python3 "$SCRATCH/wrong.py" http && says "$SCRATCH/said" 'another body'; }
+check "a web server with a wrong answer is refused" wrong_body
+careless() { ! loaded client 2 python3 "$SCRATCH/wrong.py" client && says "$SCRATCH/said" 'does not keep'; }
+check "a client that does not keep its connections is refused" careless
 no_answers() { ! loaded http 1 "$plain" echo && says "$SCRATCH/said" 'the first answer'; }
 check "what is no web server is refused" no_answers
 beside() {

@@ -280,7 +280,7 @@ func echo() {
 	}
 }
 
-func hello() {
+func hello(serve func(net.Listener) error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -290,14 +290,54 @@ func hello() {
 		answer.Header().Set("Content-Type", "text/plain")
 		io.WriteString(answer, "Hello, world!\n")
 	})
-	http.Serve(listener, nil)
+	fmt.Fprintln(os.Stderr, serve(listener))
+	os.Exit(1)
+}
+
+func serve(listener net.Listener) error { return http.Serve(listener, nil) }
+
+func serveSecure(listener net.Listener) error {
+	return http.ServeTLS(listener, nil, os.Getenv("BENCH_CERTIFICATE"), os.Getenv("BENCH_KEY"))
+}
+
+func ask(client *http.Client, url string) error {
+	for {
+		answer, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil {
+			return err
+		}
+		if answer.StatusCode != 200 || string(body) != "Hello, world!\n" {
+			return fmt.Errorf("another answer than was expected: %q", body)
+		}
+	}
+}
+
+// client: 64 goroutines ask for BENCH_URL, again and again.
+func client() {
+	const askers = 64
+	url := os.Getenv("BENCH_URL")
+	fmt.Println(strings.TrimSuffix(url[strings.LastIndex(url, ":")+1:], "/hello"))
+	transport := &http.Transport{MaxConnsPerHost: askers, MaxIdleConnsPerHost: askers}
+	failed := make(chan error)
+	for i := 0; i < askers; i++ {
+		go func() { failed <- ask(&http.Client{Transport: transport}, url) }()
+	}
+	fmt.Fprintln(os.Stderr, <-failed)
+	os.Exit(1)
 }
 
 func main() {
 	workloads := map[string]func(){
 		"ctxswitch": ctxswitch, "spawn_seq": spawnSeq, "spawn_gather": spawnGather,
 		"sleepers": sleepers, "sleepers_1m": sleepers1m, "generator": generator,
-		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "http": hello, "startup": func() {},
+		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "client": client, "startup": func() {},
+		"http":        func() { hello(serve) },
+		"https":       func() { hello(serveSecure) },
 		"lock":        func() { contend("lock", true) },
 		"locknoyield": func() { contend("locknoyield", false) },
 	}

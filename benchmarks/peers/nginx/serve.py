@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""nginx as one process on a port that the kernel chooses: serve.py FOLDER http|files, as benchmarks/echo/load.c starts
-a server. This process becomes nginx; a child of it says the port when that can be connected to."""
+"""nginx as one process on a port that the kernel chooses: serve.py FOLDER http|https|files, as benchmarks/echo/load.c
+starts a server. This process becomes nginx; a child of it says the port when that can be connected to."""
 import os
 import socket
 import sys
@@ -23,12 +23,16 @@ http {{
     scgi_temp_path {folder}/scgi;
     default_type application/octet-stream;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{secure};
         root {files};
         location = /hello {{ default_type text/plain; return 200 "Hello, world!\\n"; }}
     }}
 }}
 """
+SECURE = """ ssl;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate {BENCH_CERTIFICATE};
+        ssl_certificate_key {BENCH_KEY}"""
 os.environ["PATH"] += ":/usr/sbin"
 folder = sys.argv[1]
 os.makedirs(folder, exist_ok=True)
@@ -36,7 +40,9 @@ with socket.create_server(("127.0.0.1", 0)) as free:
     port = free.getsockname()[1]
 path = os.path.join(folder, f"nginx-{port}.conf")
 with open(path, "w", encoding="utf-8") as file:
-    file.write(CONFIGURATION.format(folder=folder, port=port, files=os.environ.get("BENCH_FILES", folder)))
+    secure = SECURE.format(**os.environ) if "https" in sys.argv else ""
+    files = os.environ.get("BENCH_FILES", folder)
+    file.write(CONFIGURATION.format(folder=folder, port=port, files=files, secure=secure))
 if os.fork() == 0:
     for _ in range(200):
         try:
