@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # 13_web.sh: crank-http beside what it speaks to: requests that it takes, h11 and llhttp understand in the same way;
 # wsproto and wslay read the frames of its WebSockets, and it theirs; the clients that people use get what they want of
-# it, and it of the servers of WebSockets. The table of requests that are refused has columns of other servers. The
-# programs are the gcc build's.
+# it, and it of the servers of WebSockets. The table of requests that are refused has columns of other servers. With
+# LONG=1 nginx and haproxy stand in front, and programs that look for weaknesses find none. The programs are the gcc
+# build's.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 BUILD=$TEST_FOLDER/gcc
 
 if ! ninja -C "$BUILD" tests/reader_ours tests/frames_ours tests/clients_server tests/clients_client tests/peers_ours \
-    tests/http_websocket_large >"$SCRATCH/build.log" 2>&1; then
+    tests/http_websocket_large examples/httpd examples/fetch >"$SCRATCH/build.log" 2>&1; then
     fail build "$(tail -5 "$SCRATCH/build.log")"
     echo "figures: none"
     finish
@@ -37,6 +38,11 @@ check=--check
 [ "$LONG" = 0 ] || check=
 # shellcheck disable=SC2086
 part peers env OURS="$BUILD/tests/peers_ours" SCRATCH="$SCRATCH/peers" "$python" tests/real/peers.py $check
+if [ "$LONG" = 1 ]; then
+    part fronts env OURS="$BUILD/tests/peers_ours" SCRATCH="$SCRATCH/fronts" "$python" tests/real/fronts.py
+    part tools env HTTPD="$BUILD/examples/httpd" FETCH="$BUILD/examples/fetch" SCRATCH="$SCRATCH/tools" "$python" \
+        tests/real/tools.py
+fi
 
 printf -v line '%s; ' "${figures[@]}"
 echo "figures: ${line%; }"

@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What programs that look for weaknesses of servers find in httpd of the examples, over http and https: openssl
+s_client, sslscan, testssl.sh and slowhttptest; and fetch of the examples beside openssl s_server. A program that is not
+there is skipped by name. HTTPD and FETCH name ours, SCRATCH a folder. While slowhttptest holds its connections another
+client is answered."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+from peers import ROOT, SCRATCH, Skipped, daemon, free_port, needs
+
+HTTPD = os.path.abspath(os.environ.get("HTTPD", "build/test/gcc/examples/httpd"))
+FETCH = os.path.abspath(os.environ.get("FETCH", "build/test/gcc/examples/fetch"))
+CERTIFICATES = os.path.join(SCRATCH, "certificates")
+PEM, KEY, CA = (os.path.join(CERTIFICATES, name) for name in ("localhost.pem", "localhost.key", "ca.pem"))
+LIMIT = 60  # seconds for a command
+SLOW_SECONDS, SLOW_CONNECTIONS = 30, 1000
+PAGE = "<p>the page\n"
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
+
+
+def expect(holds, *shown):
+    if not holds:
+        raise AssertionError(" ".join(str(one)[-600:] for one in shown))
+
+
+def run(*command, seconds=LIMIT, text=""):
+    """What it prints, and its exit status."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=seconds,
+                          check=False)
+    return done.stdout + done.stderr, done.returncode
+
+
+@contextlib.contextmanager
+def httpd(*arguments):
+    """It serves a folder with one page, and gives its port."""
+    folder = os.path.join(SCRATCH, "site")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "index.html"), "w", encoding="ascii") as file:
+        file.write(PAGE)
+    port = free_port()
+    with daemon(HTTPD, folder, f"127.0.0.1:{port}", *arguments, port=port):
+        yield port
+
+
+def https():
+    return httpd("--cert", PEM, "--key", KEY)
+
+
+# ---- openssl s_client ----------------------------------------------------------------------------------------------
+
+
+class SClient:
+    """openssl s_client, to which lines are typed, one when the last one's answer is there."""
+
+    def __init__(self, port, *arguments):
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-CAfile", CA,
+                   "-verify_hostname", "localhost", *arguments]
+        self.said, self.program = "", subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                       stderr=subprocess.STDOUT)
+        os.set_blocking(self.program.stdout.fileno(), False)
+
+    def read_until(self, text, times=1):
+        """Until that has been said so many times, or it has ended."""
+        deadline = time.monotonic() + LIMIT
+        while self.said.count(text) < times and time.monotonic() < deadline:
+            piece = self.program.stdout.read()
+            if piece == b"":
+                break
+            self.said += (piece or b"").decode(errors="replace")
+            time.sleep(0.02)
+
+    def type(self, line, answer, times=1):
+        with contextlib.suppress(BrokenPipeError):
+            self.program.stdin.write(line.encode())
+            self.program.stdin.flush()
+        self.read_until(answer, times)
+
+    def end(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.program.stdin.close()
+        self.read_until("\0none such")
+        self.program.kill()
+        self.program.wait()
+        return self.said
+
+
+def s_client(port, *arguments, lines=()):
+    """What it has said when all lines were typed: each with what it is answered, and the how manyth of these."""
+    client = SClient(port, *arguments)
+    client.read_until("Verify return code")
+    for line in lines:
+        client.type(*line)
+    return client.end()
+
+
+def openssl_client_is_given_1_2_and_1_3_and_no_older_version():
+    needs("openssl")
+    with https() as port:
+        for version in ("-tls1", "-tls1_1"):
+            said = s_client(port, version, "-cipher", "DEFAULT@SECLEVEL=0")
+            expect("alert number 70" in said, version, said)  # protocol version: by the server, not by this client
+        for version, name in (("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
+            said = s_client(port, version, lines=[(LAST, PAGE)])
+            expect(f"New, {name}, Cipher is" in said and "Verify return code: 0 (ok)" in said and PAGE in said, said)
+
+
+def openssl_client_may_update_keys_and_not_renegotiate():
+    needs("openssl")
+    with https() as port:
+        said = s_client(port, "-tls1_3", lines=[(GET, PAGE), ("K\n", "KEYUPDATE"), (GET, PAGE, 2),
+                                                ("k\n", "KEYUPDATE", 2), (LAST, PAGE, 3)])
+        expect(said.count("KEYUPDATE") == 2 and said.count(PAGE) == 3, said)
+        said = s_client(port, "-tls1_2", lines=[("R\n", "renegotiation:"), (LAST, PAGE)])
+        expect("no renegotiation" in said and PAGE not in said, said)
+        said = s_client(port, "-tls1_2", "-reconnect", lines=[(LAST, PAGE)])
+        expect(len(re.findall(r"^(?:New|Reused), TLSv1.2", said, re.M)) == 6, said)
+        said = s_client(port, "-alpn", "h2", lines=[(LAST, PAGE)])
+        expect("No ALPN negotiated" in said and PAGE in said, said)
+
+
+# ---- openssl s_server ----------------------------------------------------------------------------------------------
+
+
+def fetch_asks_an_openssl_server():
+    needs("openssl")
+
+    def asked(*arguments, trust=CA, name="localhost"):
+        port = free_port()
+        with daemon("openssl", "s_server", "-accept", str(port), "-cert", PEM, "-key", KEY, "-www", *arguments,
+                    port=port):
+            return run(FETCH, "--retries", "0", f"https://{name}:{port}/", "--trust", trust)
+
+    for arguments in (["-tls1_2"], ["-tls1_3"], ["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"],
+                      ["-tls1_3", "-groups", "P-384"], ["-tls1_3", "-num_tickets", "8"], ["-tls1_2", "-no_ticket"]):
+        said, status = asked(*arguments)
+        expect(status == 0 and "200" in said, arguments, said)
+    said, status = asked("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+    expect(status == 1 and "protocol version" in said.lower(), said)
+    said, status = asked(trust=os.path.join(ROOT, "tests/real/tools.py"))
+    expect(status != 0, said)
+
+
+# ---- sslscan, testssl.sh -------------------------------------------------------------------------------------------
+
+
+def sslscan_finds_nothing_weak():
+    needs("sslscan")
+    report = os.path.join(SCRATCH, "sslscan.xml")
+    with https() as port:
+        said, status = run("sslscan", "--no-colour", f"--xml={report}", "--sni-name=localhost", f"127.0.0.1:{port}")
+    expect(status == 0, said)
+    test = xml.etree.ElementTree.parse(report).getroot().find("ssltest")
+    offered = {f"{one.get('type')} {one.get('version')}" for one in test.iter("protocol") if one.get("enabled") == "1"}
+    expect(offered == {"tls 1.2", "tls 1.3"}, offered)
+    expect(test.find("renegotiation").get("supported") == "0", "it renegotiates")
+    expect(not [one for one in test.iter("compression") if one.get("supported") == "1"], "it compresses")
+    expect(all(one.get("vulnerable") == "0" for one in test.iter("heartbleed")), "heartbleed")
+    ciphers = [(one.get("cipher"), one.get("strength"), int(one.get("bits"))) for one in test.iter("cipher")]
+    weak = [one for one in ciphers if one[1] not in ("strong", "acceptable") or one[2] < 128 or
+            not re.search("GCM|CHACHA20", one[0])]
+    expect(len(ciphers) >= 5 and not weak, weak or ciphers)
+
+
+def testssl_finds_nothing_above_low():
+    needs("testssl")
+    report = os.path.join(SCRATCH, "testssl.json")
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(report)
+    with https() as port:
+        said, status = run("testssl", "--quiet", "--color", "0", "--warnings", "off", "--fast", "-n", "none", "--ip",
+                           "127.0.0.1", "--add-ca", CA, "-p", "-U", "--jsonfile", report, f"https://localhost:{port}",
+                           seconds=1200)
+    expect(os.path.exists(report), status, said)
+    with open(report, encoding="utf-8") as file:
+        found = json.load(file)
+    wrong = [f"{one['severity']} {one['id']}: {one['finding']}" for one in found
+             if one["severity"] not in ("OK", "INFO", "LOW", "WARN")]  # WARN: it cannot be tried here
+    expect(len(found) > 20 and not wrong, len(found), wrong)
+
+
+# ---- slowhttptest --------------------------------------------------------------------------------------------------
+
+
+class GoodClient(threading.Thread):
+    """It asks again and again until it is told to end, with connections of its own."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.port, self.ends, self.times, self.wrong = port, threading.Event(), [], []
+
+    def run(self):
+        while not self.ends.wait(0.5):
+            begun = time.monotonic()
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                if (answer.status, answer.read().decode()) != (200, PAGE):
+                    self.wrong.append(f"it is answered {answer.status}")
+                connection.close()
+            except (OSError, http.client.HTTPException) as error:
+                self.wrong.append(repr(error))
+            self.times.append(time.monotonic() - begun)
+
+
+def slow_clients(*arguments):
+    needs("slowhttptest")
+    with httpd() as port:
+        client = GoodClient(port)
+        client.start()
+        try:
+            said, status = run("slowhttptest", "-c", str(SLOW_CONNECTIONS), "-l", str(SLOW_SECONDS), "-r", "200", "-p",
+                               "5", *arguments, "-u", f"http://127.0.0.1:{port}/", seconds=SLOW_SECONDS + LIMIT)
+        finally:
+            client.ends.set()
+            client.join()
+    said = re.sub(r"\x1b\[[0-9;]*m", "", said)
+    expect(not client.wrong and len(client.times) > 10, client.wrong or "it has hardly been asked")
+    expect(max(client.times) < 5, f"a good client has waited for {max(client.times):.1f} s")
+    expect("service available:   YES" in said and "service available:   NO" not in said, said)
+
+
+def slowhttptest_with_slow_heads_leaves_others_answered():
+    slow_clients("-H", "-i", "10", "-t", "GET", "-x", "24")
+
+
+def slowhttptest_with_slow_bodies_leaves_others_answered():
+    slow_clients("-B", "-i", "10", "-s", "8192", "-t", "POST", "-x", "10")
+
+
+def slowhttptest_with_slow_readers_leaves_others_answered():
+    slow_clients("-X", "-k", "3", "-n", "5", "-w", "10", "-y", "20", "-z", "32")
+
+
+def slowhttptest_with_many_ranges_leaves_others_answered():
+    slow_clients("-R", "-t", "HEAD", "-a", "10", "-b", "3000")
+
+
+# ---- All -----------------------------------------------------------------------------------------------------------
+
+TESTS = [openssl_client_is_given_1_2_and_1_3_and_no_older_version, openssl_client_may_update_keys_and_not_renegotiate,
+         fetch_asks_an_openssl_server, sslscan_finds_nothing_weak, testssl_finds_nothing_above_low,
+         slowhttptest_with_slow_heads_leaves_others_answered, slowhttptest_with_slow_bodies_leaves_others_answered,
+         slowhttptest_with_slow_readers_leaves_others_answered, slowhttptest_with_many_ranges_leaves_others_answered]
+
+
+def main(names):
+    os.makedirs(SCRATCH, exist_ok=True)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    subprocess.run([os.path.join(ROOT, "examples/certificates.sh"), CERTIFICATES], capture_output=True, check=True)
+    passed = failed = 0
+    skipped = set()
+    for test in TESTS:
+        if names and not any(name in test.__name__ for name in names):
+            continue
+        begun = time.monotonic()
+        try:
+            test()
+            passed += 1
+        except Skipped as missing:
+            skipped.add(str(missing))
+        except Exception as error:  # whatever it is, the others run
+            failed += 1
+            print(f"FAIL {test.__name__.replace('_', ' ')}\n    {type(error).__name__}: {error}")
+        if names:
+            print(f"{test.__name__}: {time.monotonic() - begun:.0f} s")
+    for name in sorted(skipped):
+        print(f"skip {name}: it is not installed")
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
