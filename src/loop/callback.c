@@ -350,10 +350,7 @@ void cr_callback_watch_free(crank_loop *loop)
     for (size_t fd = 0; fd < watch->room; fd++)
         for (enum direction direction = READER; direction < DIRECTIONS; direction++)
             remove_watcher(loop, (int)fd, direction);
-    if (loop->in_flight > 0)
-        loop->backend->type->cancel_all(loop->backend);
-    while (loop->in_flight > 0)
-        loop->in_flight -= (size_t)loop->backend->type->turn(loop->backend, CR_NEVER);
+    cr_turn_end_operations(loop);
     cr_handles_deinit(&watch->handles);
     cr_freelist_deinit(&watch->watchers);
     cr_free(loop->sys, watch->table);

@@ -121,6 +121,9 @@ void cr_loop_not_at_close(crank_loop *loop, cr_closer *closer);
 void cr_loop_ends(crank_loop *loop);
 /* Turn until loop->stopping (reset on entry). loop must be this thread's. */
 void cr_turn_drive(crank_loop *loop);
+/* End all operations, before what they would wake or write to is gone. What they wake does not run
+ * any more. */
+void cr_turn_end_operations(crank_loop *loop);
 /* One turn: posts, due timers, completions, one pass over the ready line. wait: may wait until
  * something happens or until limit. Gives how many fibers and callbacks ran. */
 long cr_turn(crank_loop *loop, bool wait, int64_t limit);

@@ -47,6 +47,15 @@ CR_HOT static long backend_turn(crank_loop *loop, int64_t deadline)
     return completed;
 }
 
+/* What completes may begin another. */
+void cr_turn_end_operations(crank_loop *loop)
+{
+    while (loop->in_flight > 0) {
+        loop->backend->type->cancel_all(loop->backend);
+        (void)backend_turn(loop, CR_NEVER);
+    }
+}
+
 /* Only as many as there are: what a due timer starts is due in the next turn at the earliest. */
 static void take_due(crank_loop *loop, int64_t now)
 {

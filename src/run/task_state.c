@@ -43,6 +43,7 @@ int cr_task_state_open(crank_loop *loop)
 void cr_task_state_close(crank_loop *loop)
 {
     cr_task_state *tasks = cr_task_state_of(loop);
+    cr_turn_end_operations(loop); /* of tasks that could not be made to end */
     if (tasks->leave_locks)
         tasks->leave_locks(loop, NULL);
     cr_loop_ends(loop);

@@ -359,6 +359,25 @@ TEST(exit, asks_a_tasks_deaf_child_again_and_does_not_name_it_again)
     expect_report(3, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 2 tasks have been given up");
 }
 
+static crank_stream *ends[2];
+static int reads_for_ever(void)
+{
+    char byte;
+    crank_try(crank_pipe(&ends[0], &ends[1]));
+    for (;;)
+        if (crank_read(ends[0], &byte, 1) == 1)
+            return 0;
+}
+/* The read is with the backend still, when its task's memory goes. */
+TEST(exit, with_a_deaf_task_that_reads_ends_the_read_before_the_task)
+{
+    run_into_deadlock(reads_for_ever);
+    EXPECT_EQ(reports, 2);
+    expect_report(1, CRANK_REPORT_SWALLOWED, "crank: ignored cancellation: 1 task has been given up");
+    free(ends[0]);
+    free(ends[1]);
+}
+
 /* ---- one form */
 
 static int doomed(void) { return crank_fail(EIO, "the disk is on fire"); }
