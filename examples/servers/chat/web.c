@@ -75,13 +75,15 @@ static bool tell_json(member *m, const event *e)
     return send_now(self, json, wire_of(e, json, sizeof json));
 }
 
-/* What was written before goes out; the member's task finds the socket ended. */
+/* What was written before goes out; the member's task finds the socket ended. One that is still told what was said
+ * before it came has not had all at the goodbye, and is told that. */
 static void end_socket(member *m, member_end why)
 {
     static const int codes[] = {
         [END_SLOW] = CLOSE_SLOW, [END_ASKED] = CLOSE_ASKED, [END_REPLACED] = CLOSE_REPLACED, [END_BYE] = CLOSE_GOING
     };
-    crank_websocket_abort(((web_member *)m)->socket, codes[why], NULL);
+    const web_member *self = (web_member *)m;
+    crank_websocket_abort(self->socket, why == END_BYE && self->behind ? CLOSE_SLOW : codes[why], NULL);
 }
 
 static const member_type by_web = { .tell = tell_json, .drop = end_socket, .counts = true };
