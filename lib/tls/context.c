@@ -78,16 +78,17 @@ static const char server_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /* OpenSSL's own curves, in its order, without the groups of finite fields, of which 1.3 has some: a
  * peer that names ffdhe8192 has this loop compute for as long as for a thousand curves. */
-static const char key_groups[] = "X25519:P-256:X448:P-521:P-384";
+#define KEY_GROUPS "X25519:P-256:X448:P-521:P-384"
 
 static bool set_up(const crank_tls *tls, SSL_CTX *context)
 {
+    char groups[] = KEY_GROUPS; /* the macro casts away a const */
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (!SSL_CTX_set_min_proto_version(context, tls->only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) ||
-        !SSL_CTX_set_num_tickets(context, 0) || !SSL_CTX_set1_groups_list(context, key_groups))
+        !SSL_CTX_set_num_tickets(context, 0) || !SSL_CTX_set1_groups_list(context, groups))
         return false;
     if (tls->files && !SSL_CTX_set_cipher_list(context, server_ciphers))
         return false;
