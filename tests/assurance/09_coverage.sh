@@ -8,7 +8,7 @@
 # Which they are depends on the seed and on the changed lines alone. Those that survive are listed in
 # SCRATCH/survivors.txt; 09_equivalent.txt holds those that change nothing a program could see, each with its reason.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-MUTANTS=${MUTANTS:-$([ "$LONG" = 1 ] && echo 150 || echo 3)}
+MUTANTS=${MUTANTS:-$([ "$LONG" = 1 ] && echo 150 || echo 6)}
 SEED=${SEED:-1}
 
 # ---- coverage
