@@ -53,7 +53,7 @@ ALL = [
                   environment={"CRANK_HIBERNATE_AFTER": "1e-9"}, without=("http", "tls")),
     Configuration("clang-sanitized", ADDRESS + ["-Ddebug=false"], ["--timeout", "60"] + SIM, examples=True,
                   as_kinds=True),
-    Configuration("clang", LEAN + ["-Dc_args=-g1"], SIM, as_kinds=True),
+    Configuration("clang", LEAN + ["-Dc_args=-g1"], ["--timeout", "30"] + SIM, as_kinds=True),
     Configuration("gcc-sanitized", ADDRESS + LEAN, ["--timeout", "60"] + SIM, as_kinds=True),
     Configuration("gcc-O3-lto", ["-Doptimization=3", "-Db_lto=true"] + CORE + LEAN, SIM, as_kinds=True,
                   without=("http", "tls", "explore")),
