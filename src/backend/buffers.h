@@ -53,19 +53,19 @@ static inline void cr_buffers_give(cr_buffers *buffers, void *buf, enum cr_buffe
 {
     size_t i = cr_buffers_index(size);
     cr_free_buffer *first = buf;
-    if (CR_UNLIKELY(buffers->sizes[i].free >= buffers->sizes[i].most)) {
+    if (CR_LIKELY(buffers->sizes[i].free < buffers->sizes[i].most)) {
+        first->next = buffers->sizes[i].first;
+        buffers->sizes[i].first = first;
+        buffers->sizes[i].free++;
+    } else {
         cr_free(buffers->sys, buf);
-        return;
     }
-    first->next = buffers->sizes[i].first;
-    buffers->sizes[i].first = first;
-    buffers->sizes[i].free++;
 }
 /* The smallest size that holds so many bytes; the largest where none does. */
 static inline enum cr_buffer_size cr_buffers_fit(size_t size)
 {
-    if (size <= CR_BUFFER_SMALL)
-        return CR_BUFFER_SMALL;
-    return size <= CR_BUFFER_MIDDLE ? CR_BUFFER_MIDDLE : CR_BUFFER_LARGE;
+    return size <= CR_BUFFER_SMALL    ? CR_BUFFER_SMALL
+           : size <= CR_BUFFER_MIDDLE ? CR_BUFFER_MIDDLE
+                                      : CR_BUFFER_LARGE;
 }
 #endif

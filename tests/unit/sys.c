@@ -507,3 +507,33 @@ TEST(world, has_its_own_clock_and_chance)
     EXPECT_EQ(chance, second.table.random(&second));
     EXPECT_EQ(calls, 0);
 }
+
+static long write_to_nobody(void *arg)
+{
+    (void)arg;
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    close(ends[0]);
+    long result = write(ends[1], "", 1) < 0 ? -errno : 0;
+    close(ends[1]);
+    return result;
+}
+
+/* Signals of one number do not add up: which of two it was cannot be told. */
+TEST(sys, without_sigpipe_leaves_one_that_was_waiting_before)
+{
+    for (int waits = 0; waits <= 1; waits++) {
+        sigset_t pipe_broken, before, waiting;
+        sigemptyset(&pipe_broken);
+        sigaddset(&pipe_broken, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe_broken, &before);
+        if (waits)
+            pthread_kill(pthread_self(), SIGPIPE);
+        EXPECT_EQ(cr_sys_real.without_sigpipe(NULL, write_to_nobody, NULL), -EPIPE);
+        sigpending(&waiting);
+        EXPECT_EQ(sigismember(&waiting, SIGPIPE), waits);
+        if (waits)
+            EXPECT_EQ(sigtimedwait(&pipe_broken, NULL, &(struct timespec){ 0 }), SIGPIPE);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+}
