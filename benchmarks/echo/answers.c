@@ -13,7 +13,7 @@
 #include "../measure.h"
 #include "load.h"
 
-enum { BATCH = 256, STALLED_MS = 5000, HEAD_MAX = 4096, DESCRIPTORS = 4096 };
+enum { BATCH = 256, HEAD_MAX = 4096, DESCRIPTORS = 4096 };
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n"
                              "Content-Length: 14\r\n\r\nHello, world!\n";
@@ -25,12 +25,6 @@ static struct {
     char *heads[DESCRIPTORS]; /* of each connection, by its descriptor: so much of a head as has come */
     size_t got[DESCRIPTORS];
 } s;
-
-static bool failed(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    return false;
-}
 
 static bool watch(int fd)
 {
@@ -49,16 +43,16 @@ bool answers_listen(void)
     if (s.epoll < 0 || s.listener < 0 || bind(s.listener, (struct sockaddr *)&at, size) < 0 ||
         listen(s.listener, 1024) < 0 || getsockname(s.listener, (struct sockaddr *)&at, &size) < 0 ||
         !watch(s.listener))
-        return failed("listening for a client");
+        return load_failed("listening for a client");
     snprintf(url, sizeof url, "http://127.0.0.1:%u/hello", (unsigned)ntohs(at.sin_port));
-    return setenv("BENCH_URL", url, 1) == 0 || failed("BENCH_URL");
+    return setenv("BENCH_URL", url, 1) == 0 || load_failed("BENCH_URL");
 }
 
 static bool accept_one(size_t connections_max)
 {
     int one = 1, fd = accept4(s.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
-        return errno == EAGAIN || failed("accept");
+        return errno == EAGAIN || load_failed("accept");
     if (++s.accepted > 2 * connections_max || fd >= DESCRIPTORS) {
         fprintf(
             stderr, "load: the client makes more than %zu connections: it does not keep them\n", 2 * connections_max);
@@ -69,7 +63,7 @@ static bool accept_one(size_t connections_max)
     s.got[fd] = 0;
     if (!s.heads[fd])
         s.heads[fd] = malloc(HEAD_MAX + 1);
-    return (s.heads[fd] && watch(fd)) || failed("a connection");
+    return (s.heads[fd] && watch(fd)) || load_failed("a connection");
 }
 
 /* Answer where the request is whole. */
@@ -81,12 +75,11 @@ static bool answer_whole(int fd, uint64_t *answers)
     if (!end && s.got[fd] < HEAD_MAX)
         return true;
     if (!end || end + 4 != head + s.got[fd] || strncmp(head, request, sizeof request - 1) != 0) {
-        errno = EBADMSG;
-        return failed("what a client has sent is not one request for the URL");
+        return load_refused("what a client has sent is not one request for the URL");
     }
     s.got[fd] = 0;
     ++*answers;
-    return send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) == (ssize_t)sizeof answer - 1 || failed("send");
+    return send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) == (ssize_t)sizeof answer - 1 || load_failed("send");
 }
 
 static bool read_request(int fd, uint64_t *answers)
@@ -95,10 +88,10 @@ static bool read_request(int fd, uint64_t *answers)
     if (n < 0 && errno == EAGAIN)
         return true;
     if (n == 0 && s.got[fd] == 0)
-        return close(fd) == 0 || failed("close");
+        return close(fd) == 0 || load_failed("close");
     if (n <= 0) {
         errno = n < 0 ? errno : ECONNRESET;
-        return failed("the client ended a connection amid a request");
+        return load_failed("the client ended a connection amid a request");
     }
     s.got[fd] += (size_t)n;
     return answer_whole(fd, answers);
@@ -108,11 +101,9 @@ bool answers_run(int64_t until, size_t connections_max, uint64_t *answers)
 {
     static struct epoll_event events[BATCH];
     while (now_ns() < until) {
-        int n = epoll_wait(s.epoll, events, BATCH, STALLED_MS);
-        if (n == 0)
-            errno = ETIMEDOUT;
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return failed("waiting for requests");
+        int n = load_wait(s.epoll, events, BATCH, "waiting for requests");
+        if (n < 0)
+            return false;
         for (int i = 0; i < n; i++) {
             int fd = events[i].data.fd;
             if (!(fd == s.listener ? accept_one(connections_max) : read_request(fd, answers)))

@@ -28,7 +28,7 @@ static struct {
     bool encrypted;
 } asked;
 
-enum { BATCH = 1024, ACCEPTED_EVERY = 256, STALLED_MS = 5000, PORTS_OF_ONE = 8000, PIECE = 64 * 1024 };
+enum { BATCH = 1024, ACCEPTED_EVERY = 256, PORTS_OF_ONE = 8000, PIECE = 64 * 1024 };
 
 /* Latencies of equal power of two fall into 128 buckets. */
 static size_t bucket_of(int64_t ns)
@@ -45,12 +45,6 @@ static double bucket_middle(size_t bucket)
     if (bucket < 128)
         return (double)bucket;
     return ((double)(128 + bucket % 128) + 0.5) * (double)((uint64_t)1 << (bucket / 128 - 1));
-}
-
-static bool failed(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    return false;
 }
 
 void clients_ask(const char *path, size_t file_size)
@@ -89,16 +83,15 @@ static bool compare(const client *one, const char *begun, size_t got, size_t siz
     while (same && got < size) {
         ssize_t n = get(one, buf, size - got < sizeof buf ? size - got : sizeof buf, 0);
         if (n <= 0)
-            return failed("the first answer's body");
+            return load_failed("the first answer's body");
         same = is_body(buf, got, (size_t)n);
         got += (size_t)n;
     }
     errno = EBADMSG;
-    return same || failed("the first answer has another body than it has to have");
+    return same || load_failed("the first answer has another body than it has to have");
 }
 
-/* The head of an answer into ANSWER_MAX + 1 bytes, and what came with it: the beginning of the body; NULL. */
-static char *read_head(const client *one, char *buf, size_t *ret_got)
+char *clients_read_head(const client *one, char *buf, size_t *ret_got)
 {
     size_t got = 0;
     char *body = NULL;
@@ -111,14 +104,14 @@ static char *read_head(const client *one, char *buf, size_t *ret_got)
         body = strstr(buf, "\r\n\r\n");
     }
     if (!body)
-        failed("the first answer");
+        load_failed("the first answer");
     *ret_got = got;
     return body ? body + 4 : NULL;
 }
 
 static bool ask(const clients *c, const client *one)
 {
-    return put(one, c->message, c->size) == (ssize_t)c->size || failed("send");
+    return put(one, c->message, c->size) == (ssize_t)c->size || load_failed("send");
 }
 
 /* The answer, of which the size is learned. */
@@ -126,15 +119,14 @@ static bool learn(clients *c, const client *one)
 {
     char buf[ANSWER_MAX + 1];
     size_t got, size = asked.file_size > 0 ? asked.file_size : sizeof hello - 1;
-    char *body = read_head(one, buf, &got);
+    char *body = clients_read_head(one, buf, &got);
     if (!body)
         return false;
     size_t head = (size_t)(body - buf);
     const char *length = strcasestr(buf, "\r\nContent-Length: ");
     if (strncmp(buf, status_line, sizeof status_line - 1) != 0 || !length || strtoul(length + 18, NULL, 10) != size ||
         got > head + size) {
-        errno = EBADMSG;
-        return failed("the first answer is no \"200 OK\" with the Content-Length that it has to have");
+        return load_refused("the first answer is no \"200 OK\" with the Content-Length that it has to have");
     }
     c->expected = (unsigned)(head + size);
     return compare(one, body, got - head, size);
@@ -145,11 +137,11 @@ static bool round_trip(int fd)
 {
     char buf[MESSAGE_SIZE];
     if (send(fd, message, MESSAGE_SIZE, MSG_NOSIGNAL) != MESSAGE_SIZE)
-        return failed("send");
+        return load_failed("send");
     ssize_t got = recv(fd, buf, sizeof buf, MSG_WAITALL);
     if (got != MESSAGE_SIZE || memcmp(buf, message, MESSAGE_SIZE) != 0) {
         errno = got < 0 ? errno : EBADMSG;
-        return failed("the first echo");
+        return load_failed("the first echo");
     }
     return true;
 }
@@ -174,10 +166,10 @@ static int connect_to(const clients *c)
     int one = 1, fd = socket(AF_INET, (c->datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)c->port) };
     struct linger reset = { .l_onoff = 1 };
-    struct timeval patience = { .tv_sec = STALLED_MS / 1000 };
+    struct timeval patience = { .tv_sec = STALLED_SECONDS };
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || (c->anew && !bind_anew(fd)) || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
-        failed("connect");
+        load_failed("connect");
         if (fd >= 0)
             close(fd);
         return -1;
@@ -196,8 +188,8 @@ static bool watch(const clients *c, client *one)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = one };
     if (one->secure && fcntl(one->fd, F_SETFL, O_NONBLOCK) < 0)
-        return failed("fcntl");
-    return epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) == 0 || failed("epoll_ctl");
+        return load_failed("fcntl");
+    return epoll_ctl(c->epoll, EPOLL_CTL_ADD, one->fd, &event) == 0 || load_failed("epoll_ctl");
 }
 
 bool clients_prepare(clients *c, const server *s, size_t count, enum first_echo first)
@@ -212,7 +204,7 @@ bool clients_prepare(clients *c, const server *s, size_t count, enum first_echo 
     c->secure = asked.encrypted;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->all = calloc(count, sizeof *c->all);
-    return (c->epoll >= 0 && c->all) || failed("clients");
+    return (c->epoll >= 0 && c->all) || load_failed("clients");
 }
 
 /* Its first message, where that is waited for; some: now. */
@@ -314,7 +306,7 @@ static bool take_end(clients *c, client *one)
         return true;
     if (got > 0)
         errno = EBADMSG;
-    return got == 0 ? go_on(c, one, now_ns()) : failed("the server's end");
+    return got == 0 ? go_on(c, one, now_ns()) : load_failed("the server's end");
 }
 
 /* What one client has to read, and its next message when that was all of the last. A long answer is read in pieces,
@@ -328,11 +320,10 @@ static bool take_echo(clients *c, client *one)
         return true;
     if (got <= 0) {
         errno = got < 0 ? errno : ECONNRESET;
-        return failed("the server ended a connection");
+        return load_failed("the server ended a connection");
     }
     if (!is_expected(c, one, buf, (size_t)got)) {
-        errno = EBADMSG;
-        return failed("what came back differs from what was expected");
+        return load_refused("what came back differs from what was expected");
     }
     one->got += (unsigned)got;
     if (one->got < c->expected)
@@ -340,17 +331,15 @@ static bool take_echo(clients *c, client *one)
     if (!c->anew)
         return go_on(c, one, now_ns());
     one->ending = true;
-    return shutdown(one->fd, SHUT_WR) == 0 || failed("shutdown");
+    return shutdown(one->fd, SHUT_WR) == 0 || load_failed("shutdown");
 }
 
 static bool take_echoes(clients *c)
 {
     static struct epoll_event events[BATCH];
-    int n = epoll_wait(c->epoll, events, BATCH, STALLED_MS);
-    if (n == 0)
-        errno = ETIMEDOUT;
-    if (n == 0 || (n < 0 && errno != EINTR))
-        return failed("waiting for echoes");
+    int n = load_wait(c->epoll, events, BATCH, "waiting for echoes");
+    if (n < 0)
+        return false;
     for (int i = 0; i < n; i++)
         if (!(((client *)events[i].data.ptr)->ending ? take_end : take_echo)(c, events[i].data.ptr))
             return false;
@@ -382,7 +371,7 @@ bool clients_fill(clients *c, int64_t until, uint64_t *bytes)
     while (now_ns() < until) {
         ssize_t sent = send(c->all[0].fd, block, sizeof block, MSG_NOSIGNAL);
         if (sent < 0)
-            return failed("send");
+            return load_failed("send");
         *bytes += (uint64_t)sent;
     }
     return true;
@@ -395,7 +384,7 @@ bool clients_drain(clients *c, int64_t until, uint64_t *bytes)
         if (got == 0)
             errno = ECONNRESET;
         if (got <= 0)
-            return failed("recv");
+            return load_failed("recv");
         *bytes += (uint64_t)got;
     }
     return true;

@@ -33,7 +33,17 @@ static bool warm_up(clients *c, const request *r, const server *s, enum first_ec
     return true;
 }
 
-/* The server's processor time for each message, the rate, and how long a message takes. */
+/* The server's processor time for each message that has come back, or to a member, since it had taken cpu and it was
+ * started; the rate, and how long a message takes. */
+static void say_messages(const clients *c, const request *r, const server *s, double cpu, double started)
+{
+    double messages = (double)c->echoed, spent = server_cpu(s) - cpu;
+    say(r, "_cpu", spent * 1e6 / messages, "us");
+    say(r, "_rate", messages / (wall_seconds() - started), "/s");
+    say(r, "_p50", clients_latency(c, 0.5) / 1e3, "us");
+    say(r, "_p99", clients_latency(c, 0.99) / 1e3, "us");
+}
+
 static bool load_messages(clients *c, const request *r, const server *s, enum first_echo first)
 {
     if (!warm_up(c, r, s, first))
@@ -41,11 +51,7 @@ static bool load_messages(clients *c, const request *r, const server *s, enum fi
     double cpu = server_cpu(s), started = wall_seconds();
     if (!clients_run(c, now_ns() + r->span, 1))
         return false;
-    double messages = (double)c->echoed, spent = server_cpu(s) - cpu;
-    say(r, "_cpu", spent * 1e6 / messages, "us");
-    say(r, "_rate", messages / (wall_seconds() - started), "/s");
-    say(r, "_p50", clients_latency(c, 0.5) / 1e3, "us");
-    say(r, "_p99", clients_latency(c, 0.99) / 1e3, "us");
+    say_messages(c, r, s, cpu, started);
     return true;
 }
 
@@ -107,8 +113,7 @@ static bool load_client(clients *c, const request *r, const server *s)
 
 enum { SPEAKERS = 16 };
 
-/* The server's processor time for each message that has come to a member, how many do, and how long one takes that comes
- * back to its speaker. */
+/* A message takes as long as it takes to come back to its speaker. */
 static bool load_room(clients *c, const request *r, const server *s)
 {
     if (!clients_open(c, s, r->connections, NONE_ECHOES) || !room_enter(c, SPEAKERS) ||
@@ -118,11 +123,7 @@ static bool load_room(clients *c, const request *r, const server *s)
     double cpu = server_cpu(s), started = wall_seconds();
     if (!room_run(c, now_ns() + r->span))
         return false;
-    double messages = (double)c->echoed, spent = server_cpu(s) - cpu;
-    say(r, "_cpu", spent * 1e6 / messages, "us");
-    say(r, "_rate", messages / (wall_seconds() - started), "/s");
-    say(r, "_p50", clients_latency(c, 0.5) / 1e3, "us");
-    say(r, "_p99", clients_latency(c, 0.99) / 1e3, "us");
+    say_messages(c, r, s, cpu, started);
     return true;
 }
 

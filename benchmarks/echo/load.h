@@ -3,7 +3,7 @@
  *
  * server.c starts the measured server and reads its processor time and memory, clients.c is the load on
  * it, secure.c encrypts that, room.c is the load of WebSockets, files.c makes what a server is given,
- * calls.c counts its system calls, load.c has the table of what can be measured. None of them uses
+ * calls.c counts its system calls, wait.c waits for sockets, load.c has the table of what can be measured. None of them uses
  * crank, and every server is treated alike: it is a program that binds a port of 127.0.0.1 that the kernel
  * chooses, prints the number of that port as its first line, and serves until it is killed.
  *
@@ -18,6 +18,17 @@
 
 static const int64_t second_ns = 1000000000;
 int64_t now_ns(void);
+
+/* ---- wait.c ---- */
+
+enum { STALLED_SECONDS = 5 };
+struct epoll_event;
+/* false: what has failed, and errno, are on stderr; refused: as EBADMSG. */
+bool load_failed(const char *what);
+bool load_refused(const char *what);
+/* At most so many events; 0: a signal came. Negative: none for STALLED_SECONDS, or another failure: the reason is on
+ * stderr. */
+int load_wait(int epoll, struct epoll_event *events, int most, const char *what);
 
 /* ---- server.c ---- */
 
@@ -127,6 +138,8 @@ double clients_latency(const clients *c, double share);
 /* End them by a reset: no port of theirs stays occupied. */
 void clients_close(clients *c);
 
+/* The head of an answer into ANSWER_MAX + 1 bytes, and what came with it: the beginning of the body; NULL. */
+char *clients_read_head(const client *one, char *buf, size_t *ret_got);
 /* So much later a message was back than it was sent. */
 void clients_note(clients *c, int64_t ns);
 

@@ -10,25 +10,13 @@
 #include "../measure.h"
 #include "load.h"
 
-enum { BATCH = 1024, STALLED_MS = 5000, PIECE = 64 * 1024 };
+enum { BATCH = 1024, PIECE = 64 * 1024 };
 /* A frame of a server, and of a client, which has a mask besides; a message begins with a number of four digits. */
 enum { HEADER = 2, MASK = 4, DIGITS = 4, FRAME = HEADER + MESSAGE_SIZE };
 #define FINAL_TEXT 0x81
 #define MASKED 0x80
 
 static size_t speaking;
-
-static bool failed(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    return false;
-}
-
-static bool refused(const char *what)
-{
-    errno = EBADMSG;
-    return failed(what);
-}
 
 /* The byte of a frame at an offset, behind the number. */
 static char said(size_t at)
@@ -49,7 +37,7 @@ static bool speak(clients *c, client *one)
     for (size_t i = 0; i < MESSAGE_SIZE; i++)
         frame[HEADER + MASK + i] = (char)((i < DIGITS ? number[i] : said(HEADER + i)) ^ mask[i % MASK]);
     one->sent_at = now_ns();
-    return send(one->fd, frame, sizeof frame, MSG_NOSIGNAL) == (ssize_t)sizeof frame || failed("send");
+    return send(one->fd, frame, sizeof frame, MSG_NOSIGNAL) == (ssize_t)sizeof frame || load_failed("send");
 }
 
 /* A member has a whole message; the next one is due where it is its own. */
@@ -72,7 +60,7 @@ static bool take(clients *c, client *one, const char *bytes, size_t size)
         if (at >= HEADER && at < HEADER + DIGITS)
             one->number = one->number * 10 + (unsigned)(unsigned char)(bytes[i] - '0');
         else if (bytes[i] != said(at))
-            return refused("what has come to a member differs from what was said");
+            return load_refused("what has come to a member differs from what was said");
         if (one->got == FRAME && !hear(c, one))
             return false;
     }
@@ -90,7 +78,7 @@ static bool listen_to(clients *c, client *one)
         if (got == 0)
             errno = ECONNRESET;
         if (got <= 0)
-            return failed("the server ended a member's connection");
+            return load_failed("the server ended a member's connection");
         if (!take(c, one, buf, (size_t)got))
             return false;
         if ((size_t)got < sizeof buf)
@@ -105,19 +93,14 @@ static bool become_member(const client *one)
                                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     char buf[ANSWER_MAX + 1];
-    size_t got = 0;
+    size_t got;
     if (send(one->fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)sizeof request - 1)
-        return failed("send");
-    do {
-        ssize_t n = recv(one->fd, buf + got, ANSWER_MAX - got, 0);
-        if (n <= 0)
-            return failed("the answer to a WebSocket's handshake");
-        got += (size_t)n;
-        buf[got] = '\0';
-    } while (got < ANSWER_MAX && !strstr(buf, "\r\n\r\n"));
-    const char *end = strstr(buf, "\r\n\r\n");
+        return load_failed("send");
+    const char *end = clients_read_head(one, buf, &got);
+    if (!end)
+        return false;
     bool agreed = strncmp(buf, "HTTP/1.1 101 ", 13) == 0 && strstr(buf, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    return (agreed && end && end + 4 == buf + got) || refused("the server agrees to no WebSocket");
+    return (agreed && end == buf + got) || load_refused("the server agrees to no WebSocket");
 }
 
 bool room_enter(clients *c, size_t speakers)
@@ -136,11 +119,9 @@ bool room_run(clients *c, int64_t until)
 {
     static struct epoll_event events[BATCH];
     while (now_ns() < until) {
-        int n = epoll_wait(c->epoll, events, BATCH, STALLED_MS);
-        if (n == 0)
-            errno = ETIMEDOUT;
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return failed("waiting for messages");
+        int n = load_wait(c->epoll, events, BATCH, "waiting for messages");
+        if (n < 0)
+            return false;
         for (int i = 0; i < n; i++)
             if (!listen_to(c, events[i].data.ptr))
                 return false;

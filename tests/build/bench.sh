@@ -57,7 +57,7 @@ tls_flags=()
 [ ! -f "$BUILD/lib/tls/libcrank-tls.a" ] || tls_flags=(-DBENCH_TLS -lssl -lcrypto)
 compile_network() {
     local flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Wall -Wextra -Werror -pthread)
-    gcc "${flags[@]}" -o "$load" benchmarks/echo/{answers,calls,clients,files,load,room,secure,server}.c \
+    gcc "${flags[@]}" -o "$load" benchmarks/echo/{answers,calls,clients,files,load,room,secure,server,wait}.c \
         "${tls_flags[@]}" &&
         gcc "${flags[@]}" -o "$plain" benchmarks/echo/plain_{epoll,others}.c &&
         gcc "${flags[@]}" -o "$SCRATCH/programs/plain_uring" benchmarks/echo/plain_uring.c
