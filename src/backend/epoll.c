@@ -64,7 +64,6 @@ void cr_epoll_give_slot(cr_epoll *e, uint32_t slot)
     e->slots_free = slot;
 }
 
-/* By number, as descriptors are: small and used again. */
 /* Memory doubles, and most of what is added is not needed soon: it is not touched before. */
 static int grow(cr_epoll *e, int fd)
 {
@@ -80,6 +79,7 @@ static int grow(cr_epoll *e, int fd)
     return 0;
 }
 
+/* By number, as descriptors are: small and used again. */
 int cr_epoll_reserve(cr_epoll *e, int fd)
 {
     if (fd < 0)

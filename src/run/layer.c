@@ -6,9 +6,9 @@
 #include <crank/layer.h>
 
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "base/check.h"
+#include "base/pages.h"
 #include "task/record.h"
 #include "task/report.h"
 
@@ -29,16 +29,14 @@ double crank_wall_time(void) { return (double)table()->wall_now(table()->context
 /* The pages below this frame, but for those that the call itself needs. */
 void crank_layer_trim_stack(void)
 {
-    enum { PAGE = 4096, OWN = 2048 };
+    enum { OWN = 2048 };
     char *low, *high, *here = __builtin_frame_address(0);
     crank_loop *loop = cr_loop_here;
     if (CR_SWITCH_SANITIZED || !loop || !loop->tasks ||
         !cr_stacks_find(cr_task_state_of(loop)->stacks, here, &low, &high))
         return;
-    size_t below = (size_t)(here - low);
-    size_t size = below > OWN ? (below - OWN) / PAGE * PAGE : 0;
-    if (size > 0)
-        (void)loop->sys->advise(loop->sys->context, low, size, MADV_DONTNEED);
+    if (here - low > OWN)
+        cr_pages_release(loop->sys, low, (size_t)(here - low) - OWN);
 }
 
 void crank_layer_report(int error, const char *text)
