@@ -11,16 +11,15 @@ import subprocess
 import sys
 import tempfile
 
+import runner
+from runner import Skipped
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVER = os.environ.get("SERVER", "build/test/gcc/tests/clients_server")
 LONG = os.environ.get("LONG") == "1"
 LIMIT = 60  # seconds, after which a test has failed
 TESTS = []
 LARGE = 3000000
-
-
-class Skipped(Exception):
-    """The client is not there."""
 
 
 def test(function):
@@ -175,10 +174,7 @@ def wget_copies_a_folder(url, _):
 
 @test
 def requests_asks_for_all_of_it(url, _):
-    try:
-        import requests
-    except ImportError as error:
-        raise Skipped("requests") from error
+    requests = runner.module("requests")
     with requests.Session() as session:
         session.trust_env = False
         whole = session.get(url + "/large.bin", timeout=LIMIT)
@@ -210,10 +206,7 @@ def requests_asks_for_all_of_it(url, _):
 
 @test
 def aiohttp_asks_twenty_things_at_once(url, _):
-    try:
-        import aiohttp
-    except ImportError as error:
-        raise Skipped("aiohttp") from error
+    aiohttp = runner.module("aiohttp")
 
     async def part(session, first):
         async with session.get(url + "/large.bin", headers={"Range": f"bytes={first}-{first + 99999}"}) as answer:
@@ -269,24 +262,12 @@ if LONG:
 
 def run(tests):
     """Each with the server on each backend; prints the counts, and gives the exit status."""
-    passed = failed = 0
-    skipped = set()
-    for backend in ("epoll", "uring"):
-        with server(backend) as (url, folder):
-            for function in tests:
-                try:
-                    function(url, folder)
-                    passed += 1
-                except Skipped as client:
-                    skipped.add(str(client))
-                except Exception as error:  # whatever it is, the others run
-                    failed += 1
-                    name = function.__name__.replace("_", " ")
-                    print(f"FAIL {name} [{backend}]\n    {type(error).__name__}: {error}")
-    for client in sorted(skipped):
-        print(f"skip {client}: it is not installed")
-    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
-    return failed > 0
+    def on_each_backend():
+        for backend in ("epoll", "uring"):
+            with server(backend) as given:
+                for function in tests:
+                    yield function, given, f" [{backend}]"
+    return runner.run(on_each_backend())
 
 
 if __name__ == "__main__":

@@ -12,18 +12,13 @@ import random
 import sys
 
 import peers
-from peers import SCRATCH, Skipped, daemon, free_port, needs, program, table
+from peers import SCRATCH, daemon, free_port, needs, program, table
+from runner import Skipped
 
 LOG = os.path.join(SCRATCH, "requests")
 REQUESTS, CLIENTS = 25000, 8  # for each proxy and backend
 
-NGINX = """daemon off; master_process off; pid {scratch}/front.pid; error_log {scratch}/front.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; fastcgi_temp_path {scratch}/fastcgi;
-  uwsgi_temp_path {scratch}/uwsgi; scgi_temp_path {scratch}/scgi;
-  upstream crank {{ server 127.0.0.1:{back} max_fails=0; keepalive 8; }}
+NGINX = peers.NGINX_HEAD + """  upstream crank {{ server 127.0.0.1:{back} max_fails=0; keepalive 8; }}
   server {{
     listen 127.0.0.1:{port}; keepalive_requests 100000;
     location / {{

@@ -20,6 +20,7 @@ import sys
 import time
 
 from readers import ROOT, table_bytes
+from runner import Skipped
 
 SCRATCH = os.path.abspath(os.environ.get("SCRATCH", "build/test/assurance/peers"))
 OURS = os.path.abspath(os.environ.get("OURS", "build/test/gcc/tests/peers_ours"))
@@ -32,10 +33,6 @@ HEAD = """\
 # A cell lists the statuses: 200+200 are two requests answered, "-" none; 0.9 is an answer without a head. crank's are
 # those of smuggling.txt. nginx and haproxy stand in front of a server, and have read a whole request when they answer.
 """
-
-
-class Skipped(Exception):
-    """The server is not there."""
 
 
 # ---- The two files -------------------------------------------------------------------------------------------------
@@ -176,13 +173,14 @@ def daemon(*command, port):
             process.terminate()
 
 
-NGINX = """daemon off; master_process off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log;
+NGINX_HEAD = """daemon off; master_process off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log;
 events {{ worker_connections 1024; }}
 http {{
   access_log off;
   client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; fastcgi_temp_path {scratch}/fastcgi;
   uwsgi_temp_path {scratch}/uwsgi; scgi_temp_path {scratch}/scgi;
-  server {{ listen unix:{scratch}/nginx.sock; return 200 "$request_method $uri"; }}
+"""
+NGINX = NGINX_HEAD + """  server {{ listen unix:{scratch}/nginx.sock; return 200 "$request_method $uri"; }}
   server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://unix:{scratch}/nginx.sock:; }} }}
 }}
 """

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 
-from clients import LIMIT, LONG, NODE, ROOT, Skipped, expect, node, run
+from clients import LIMIT, LONG, NODE, ROOT, expect, node, run
+from runner import module
 
 CLIENT = os.path.abspath(os.environ.get("CLIENT", "build/test/gcc/tests/clients_client"))
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20]
@@ -41,16 +42,8 @@ async def crank_client(port):
 # ---- websockets ----------------------------------------------------------------------------------------------------
 
 
-def websockets_module():
-    try:
-        import websockets
-    except ImportError as error:
-        raise Skipped("websockets") from error
-    return websockets
-
-
 def websockets_talks_with_a_server(url, _):
-    websockets = websockets_module()
+    websockets = module("websockets")
     address = url.replace("http:", "ws:") + "/echo"
 
     async def talk(number):
@@ -91,7 +84,7 @@ def websockets_talks_with_a_server(url, _):
 
 
 def websockets_serves_a_client(*_):
-    websockets = websockets_module()
+    websockets = module("websockets")
     ends = []
 
     async def echo(socket):
@@ -116,17 +109,8 @@ def websockets_serves_a_client(*_):
 # ---- aiohttp -------------------------------------------------------------------------------------------------------
 
 
-def aiohttp_module():
-    try:
-        import aiohttp
-        import aiohttp.web
-    except ImportError as error:
-        raise Skipped("aiohttp") from error
-    return aiohttp
-
-
 def aiohttp_talks_with_a_server(url, _):
-    aiohttp = aiohttp_module()
+    aiohttp = module("aiohttp", "web")
 
     async def talk():
         async with aiohttp.ClientSession() as session:
@@ -143,7 +127,7 @@ def aiohttp_talks_with_a_server(url, _):
 
 
 def aiohttp_serves_a_client(*_):
-    aiohttp = aiohttp_module()
+    aiohttp = module("aiohttp", "web")
 
     async def echo(request):
         socket = aiohttp.web.WebSocketResponse(protocols=["echo"], max_msg_size=0)

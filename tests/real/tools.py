@@ -16,7 +16,9 @@ import threading
 import time
 import xml.etree.ElementTree
 
-from peers import ROOT, SCRATCH, Skipped, daemon, free_port, needs
+import runner
+from peers import ROOT, SCRATCH, daemon, free_port, needs
+from runner import Skipped
 
 HTTPD = os.path.abspath(os.environ.get("HTTPD", "build/test/gcc/examples/httpd"))
 FETCH = os.path.abspath(os.environ.get("FETCH", "build/test/gcc/examples/fetch"))
@@ -260,26 +262,8 @@ def main(names):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     subprocess.run([os.path.join(ROOT, "examples/certificates.sh"), CERTIFICATES], capture_output=True, check=True)
-    passed = failed = 0
-    skipped = set()
-    for test in TESTS:
-        if names and not any(name in test.__name__ for name in names):
-            continue
-        begun = time.monotonic()
-        try:
-            test()
-            passed += 1
-        except Skipped as missing:
-            skipped.add(str(missing))
-        except Exception as error:  # whatever it is, the others run
-            failed += 1
-            print(f"FAIL {test.__name__.replace('_', ' ')}\n    {type(error).__name__}: {error}")
-        if names:
-            print(f"{test.__name__}: {time.monotonic() - begun:.0f} s")
-    for name in sorted(skipped):
-        print(f"skip {name}: it is not installed")
-    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
-    return failed > 0
+    chosen = [test for test in TESTS if not names or any(name in test.__name__ for name in names)]
+    return runner.run(((test, (), "") for test in chosen), timed=bool(names))
 
 
 if __name__ == "__main__":

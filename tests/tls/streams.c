@@ -39,6 +39,27 @@ TEST_EACH_BACKEND(server, answers_over_tls_and_ends_in_order)
     return (int)crank_await(server);
 }
 
+/* What must hold of a plain peer and of an encrypted one, each of its own server with that handler. */
+typedef int play_peer(crank_stream *s, crank_listener *l, crank_task *server);
+
+static int serve_either(crank_listener *l, crank_tls *tls, int (*handler)(crank_stream *peer))
+{
+    return tls ? crank_tls_serve(tls, l, handler) : crank_serve(l, handler);
+}
+static int with_either(int (*handler)(crank_stream *peer), play_peer *play)
+{
+    CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
+    CRANK_AUTO_TLS crank_tls *trust = certs_client();
+    for (int encrypted = 0; encrypted < 2; encrypted++) {
+        CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+        crank_task *server = crank_spawn(serve_either, l, encrypted ? identity : (crank_tls *)NULL, handler);
+        const char *at = crank_listener_address(l, 0);
+        crank_stream *s = CERTS_HAVE(encrypted ? crank_tls_connect(trust, at) : crank_connect(at));
+        crank_try(play(s, l, server));
+    }
+    return 0;
+}
+
 static int answer_late(crank_stream *peer)
 {
     char line[100];
@@ -46,32 +67,25 @@ static int answer_late(crank_stream *peer)
     crank_try(crank_sleep(1));
     return crank_printf(peer, "too late\n");
 }
-static int serve_late(crank_listener *l, crank_tls *tls)
+static int leave_before_the_answer(crank_stream *s, crank_listener *l, crank_task *server)
 {
-    return tls ? crank_tls_serve(tls, l, answer_late) : crank_serve(l, answer_late);
+    CERTS_OK(crank_printf(s, "a question\n"));
+    CERTS_OK(crank_flush(s));
+    crank_try(crank_sleep(0.5));
+    crank_abort(s);
+    (void)crank_close(s);
+    crank_try(crank_sleep(1));
+    CERTS_OK(crank_listener_stop(l, 1));
+    CERTS_OK(crank_await(server));
+    return 0;
 }
 
 /* A handler that has to know what its peer has got flushes. */
 TEST_SIM(server, says_as_little_of_an_encrypted_peer_that_has_gone_as_of_a_plain_one)
 {
-    CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
-    CRANK_AUTO_TLS crank_tls *trust = certs_client();
-    for (int encrypted = 0; encrypted < 2; encrypted++) {
-        CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(serve_late, l, encrypted ? identity : (crank_tls *)NULL);
-        const char *at = crank_listener_address(l, 0);
-        test_capture();
-        crank_stream *s = CERTS_HAVE(encrypted ? crank_tls_connect(trust, at) : crank_connect(at));
-        CERTS_OK(crank_printf(s, "a question\n"));
-        CERTS_OK(crank_flush(s));
-        crank_try(crank_sleep(0.5));
-        crank_abort(s);
-        (void)crank_close(s);
-        crank_try(crank_sleep(1));
-        CERTS_OK(crank_listener_stop(l, 1));
-        CERTS_OK(crank_await(server));
-        EXPECT_STR(test_captured(), "");
-    }
+    test_capture();
+    crank_try(with_either(answer_late, leave_before_the_answer));
+    EXPECT_STR(test_captured(), "");
     return 0;
 }
 
@@ -82,30 +96,22 @@ static int answer_much(crank_stream *peer)
     crank_set_write_limit(peer, MUCH);
     return crank_write(peer, bytes, sizeof bytes);
 }
-static int serve_much(crank_listener *l, crank_tls *tls)
+static int stop_unread(crank_stream *s, crank_listener *l, crank_task *server)
 {
-    return tls ? crank_tls_serve(tls, l, answer_much) : crank_serve(l, answer_much);
+    crank_try(crank_sleep(1));
+    double since = crank_time();
+    CERTS_OK(crank_listener_stop(l, 1000));
+    CERTS_OK(crank_await(server));
+    EXPECT(crank_time() - since < 5);
+    crank_abort(s);
+    (void)crank_close(s);
+    return 0;
 }
 
 /* The handler has returned: two seconds without progress are the server's patience with either. */
 TEST_SIM(server, waits_no_longer_for_an_encrypted_peer_that_does_not_read_than_for_a_plain_one)
 {
-    CRANK_AUTO_TLS crank_tls *identity = certs_server(&certs_localhost);
-    CRANK_AUTO_TLS crank_tls *trust = certs_client();
-    for (int encrypted = 0; encrypted < 2; encrypted++) {
-        CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
-        crank_task *server = crank_spawn(serve_much, l, encrypted ? identity : (crank_tls *)NULL);
-        const char *at = crank_listener_address(l, 0);
-        crank_stream *s = CERTS_HAVE(encrypted ? crank_tls_connect(trust, at) : crank_connect(at));
-        crank_try(crank_sleep(1));
-        double since = crank_time();
-        CERTS_OK(crank_listener_stop(l, 1000));
-        CERTS_OK(crank_await(server));
-        EXPECT(crank_time() - since < 5);
-        crank_abort(s);
-        (void)crank_close(s);
-    }
-    return 0;
+    return with_either(answer_much, stop_unread);
 }
 
 TEST_SIM(plain_stream, is_described_as_nothing)
