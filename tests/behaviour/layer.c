@@ -47,7 +47,8 @@ TEST(wall_time, outside_a_run_is_the_systems)
 {
     double before = (double)time(NULL);
     double now = crank_wall_time();
-    EXPECT(now >= before && now <= (double)time(NULL) + 1);
+    /* time() reads a clock that moves with the timer's ticks: near a second's end it tells the one before. */
+    EXPECT(now >= before && now <= (double)time(NULL) + 2);
 }
 
 static uint64_t drawn[3];
