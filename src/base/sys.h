@@ -134,6 +134,14 @@ struct cr_sys {
     int (*make_own)(void *context, int fd);
     /* another number for the same open file, the lowest that is free; close-on-exec */
     int (*duplicate)(void *context, int fd);
+    /* The calling thread has a table of descriptors of its own from now on, with keep alone in it:
+     * where one other thread shared the process's, that one's system calls get quicker, for the
+     * kernel counts the users of a file only where threads share a table. A negative errno, with
+     * nothing changed: this kernel, or what the program runs under, does not allow it. */
+    int (*descriptors_leave)(void *context, int keep);
+    /* For a thread that has left: what thread (an id of the kernel's) has under that number gets
+     * the same number here. 0 or a negative errno. */
+    int (*descriptor_borrow)(void *context, int fd, long thread);
     /* an exclusive flock, gone with the descriptor; -EWOULDBLOCK */
     int (*lock)(void *context, int fd);
     /* One piece, at offset (-1: where the file stands). flags RWF_NOWAIT: -EAGAIN instead of

@@ -6,7 +6,10 @@
 #include "base/sys_real_files.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -15,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/sys_result.h"
+#include "base/valgrind.h"
 
 int cr_sys_real_open(void *context, const char *path, int flags, unsigned mode)
 {
@@ -94,6 +98,53 @@ int cr_sys_real_duplicate(void *context, int fd)
 {
     (void)context;
     return cr_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/* A duplicate of what the process's first thread has under that number: the lowest number that is
+ * free. */
+static int duplicate_of_process(int fd)
+{
+    int process = cr_sys_result((int)syscall(SYS_pidfd_open, getpid(), 0));
+    if (process < 0)
+        return process;
+    int duplicate = cr_sys_result((int)syscall(SYS_pidfd_getfd, process, fd, 0));
+    close(process);
+    return duplicate;
+}
+
+/* What a sanitizer and Valgrind say goes to descriptors of the process, whichever thread says
+ * it. */
+int cr_sys_real_descriptors_leave(void *context, int keep)
+{
+    (void)context;
+    if (CR_SWITCH_SANITIZED || RUNNING_ON_VALGRIND)
+        return -ENOTSUP;
+    int probe = duplicate_of_process(keep);
+    if (probe < 0)
+        return probe;
+    close(probe);
+    long err = syscall(SYS_close_range, keep + 1, UINT_MAX, CLOSE_RANGE_UNSHARE);
+    if (err == 0 && keep > 0)
+        err = syscall(SYS_close_range, 0, keep - 1, 0);
+    return err < 0 ? -errno : 0;
+}
+
+/* Where the first thread has ended the file is opened anew: not to be had where it is a socket. */
+int cr_sys_real_descriptor_borrow(void *context, int fd, long thread)
+{
+    char path[64];
+    (void)context;
+    int borrowed = duplicate_of_process(fd);
+    if (borrowed < 0) {
+        snprintf(path, sizeof path, "/proc/self/task/%ld/fd/%d", thread, fd);
+        borrowed =
+            cr_sys_result(open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    }
+    if (borrowed < 0 || borrowed == fd)
+        return borrowed < 0 ? borrowed : 0;
+    int err = cr_sys_result(dup3(borrowed, fd, O_CLOEXEC));
+    close(borrowed);
+    return err < 0 ? err : 0;
 }
 
 int cr_sys_real_lock(void *context, int fd)
