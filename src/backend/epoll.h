@@ -36,14 +36,15 @@ typedef struct cr_epoll_descriptor {
     uint32_t armed;         /* events that the kernel reports; one-shot: 0 after one has come */
     uint32_t generation;    /* of the registration, or of what is attached; never 0 then */
     uint32_t next;          /* of those with a cancelled RECV or SEND; CR_EPOLL_NO_FD */
-    bool registered;
-    bool attached;
-    bool stream;           /* CR_FD_TCP */
-    bool readable;         /* a recv may find something */
-    bool writable;         /* a send may find room */
-    bool ended;            /* the end or an error is on its way: a short transfer says nothing */
-    bool receive_canceled; /* receiving completes in the next turn, with -ECANCELED */
-    bool send_canceled;    /* sending does */
+    /* What each message asks for has a byte of its own: there is one descriptor per connection. */
+    bool readable; /* a recv may find something */
+    bool writable; /* a send may find room */
+    bool registered : 1;
+    bool attached : 1;
+    bool stream : 1; /* CR_FD_TCP */
+    bool ended : 1;  /* the end or an error is on its way: a short transfer says nothing */
+    bool receive_canceled : 1; /* receiving completes in the next turn, with -ECANCELED */
+    bool send_canceled : 1;    /* sending does */
 } cr_epoll_descriptor;
 
 typedef struct cr_epoll {

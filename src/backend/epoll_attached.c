@@ -124,7 +124,8 @@ CR_HOT static long try_send(cr_epoll *e, cr_epoll_descriptor *d, const cr_op *op
     return n;
 }
 
-static enum cr_submitted submit_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
+CR_HOT static CR_NOINLINE enum cr_submitted submit_receive(
+    cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 {
     CR_ASSERT(!d->receiving);
     long n = d->readable ? try_receive(e, d, op) : -EAGAIN;
@@ -137,7 +138,8 @@ static enum cr_submitted submit_receive(cr_epoll *e, cr_epoll_descriptor *d, cr_
     return CR_PENDING;
 }
 
-static enum cr_submitted submit_send(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
+CR_HOT static CR_NOINLINE enum cr_submitted submit_send(
+    cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 {
     CR_ASSERT(!d->sending);
     long n = d->writable ? try_send(e, d, op) : -EAGAIN;
@@ -151,7 +153,7 @@ static enum cr_submitted submit_send(cr_epoll *e, cr_epoll_descriptor *d, cr_op 
 }
 
 /* The submitter has tried in vain, so it waits for the next event, whatever is remembered. */
-static enum cr_submitted submit_poll(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
+static CR_NOINLINE enum cr_submitted submit_poll(cr_epoll *e, cr_epoll_descriptor *d, cr_op *op)
 {
     int err = cr_epoll_take_slot(e, op);
     if (err < 0)
@@ -172,7 +174,13 @@ CR_HOT enum cr_submitted cr_epoll_attached_submit(cr_epoll *e, cr_op *op)
     if (!d || !d->attached || d->generation != op->generation)
         return done(op, -EBADF);
     switch (op->code) {
-    case CR_OP_RECV: return submit_receive(e, d, op);
+    case CR_OP_RECV:
+        if (CR_LIKELY(!d->readable && d->armed)) {
+            CR_ASSERT(!d->receiving);
+            d->receiving = op;
+            return CR_PENDING;
+        }
+        return submit_receive(e, d, op);
     case CR_OP_SEND: return submit_send(e, d, op);
     case CR_OP_POLL: return submit_poll(e, d, op);
     case CR_OP_READ:
@@ -194,17 +202,19 @@ void cr_epoll_attached_cancel(cr_epoll *e, cr_op *op)
         return;
     }
     bool listed = d->receive_canceled || d->send_canceled;
-    *(op->code == CR_OP_RECV ? &d->receive_canceled : &d->send_canceled) = true;
+    if (op->code == CR_OP_RECV)
+        d->receive_canceled = true;
+    else
+        d->send_canceled = true;
     if (!listed) {
         d->next = e->canceled;
         e->canceled = (uint32_t)op->fd;
     }
 }
 
-static cr_op *take_canceled(bool *canceled, cr_op **pending)
+static cr_op *take_canceled(bool canceled, cr_op **pending)
 {
-    cr_op *op = *canceled ? *pending : NULL;
-    *canceled = false;
+    cr_op *op = canceled ? *pending : NULL;
     if (op)
         *pending = NULL;
     return op;
@@ -218,8 +228,9 @@ long cr_epoll_attached_deliver(cr_epoll *e)
     e->canceled = CR_EPOLL_NO_FD;
     while (fd != CR_EPOLL_NO_FD) {
         cr_epoll_descriptor *d = &e->descriptors[fd];
-        cr_op *receiving = take_canceled(&d->receive_canceled, &d->receiving);
-        cr_op *sending = take_canceled(&d->send_canceled, &d->sending);
+        cr_op *receiving = take_canceled(d->receive_canceled, &d->receiving);
+        cr_op *sending = take_canceled(d->send_canceled, &d->sending);
+        d->receive_canceled = d->send_canceled = false;
         fd = d->next;
         delivered += (receiving != NULL) + (sending != NULL);
         if (receiving)
@@ -251,7 +262,8 @@ CR_HOT long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
     cr_epoll_descriptor *d = &e->descriptors[fd];
     uint32_t generation = d->generation;
     long delivered = 0, n = -EAGAIN;
-    d->ended = d->ended || (events & ENDS);
+    if (CR_UNLIKELY(events & ENDS))
+        d->ended = true;
     d->readable = d->readable || d->ended || (events & EPOLLIN);
     d->writable = d->writable || (events & (EPOLLOUT | CR_EPOLL_ALWAYS));
     finish_polls(e, d, events);

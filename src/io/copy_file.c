@@ -65,7 +65,7 @@ static long copy_some(void *arg)
  * it waits for what comes next. */
 static int await_room(const cr_caller *w, cr_socketlike *s)
 {
-    struct pollfd now = { .fd = s->fd.number, .events = POLLOUT };
+    struct pollfd now = { .fd = s->receiving.fd, .events = POLLOUT };
     int ready = s->loop->sys->poll(s->loop->sys->context, &now, 1, 0);
     return ready == 0 ? cr_sending_poll(w, s) : 0;
 }
@@ -105,7 +105,7 @@ static int lend(const cr_caller *w, cr_copy_file *copy)
 static int send(const cr_caller *w, cr_copy_file *copy)
 {
     size_t all = copy->size, now = all < SEND_NOW ? all : SEND_NOW;
-    copy->sink.place.fd = copy->socket->fd.number;
+    copy->sink.place.fd = copy->socket->receiving.fd;
     if (!is_in_memory(copy, now))
         return lend(w, copy);
     copy->size = now;
@@ -150,10 +150,8 @@ static long to_socket(const cr_caller *w, cr_copy_file *copy)
     if (err < 0)
         return cr_stream_failed(copy->to, "write", err);
     long n = send_in_turn(w, copy);
-    if (n > 0) {
-        s->sent += (uint64_t)n;
-        s->stream.written = true;
-    }
+    if (n > 0)
+        cr_sending_note(s, (size_t)n);
     cr_sending_give_turn(s);
     if (s->eof_asked)
         cr_sending_start(s);

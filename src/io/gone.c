@@ -44,7 +44,7 @@ static bool has_unread(const cr_socketlike *s)
     ssize_t n = cr_buffer_held(&s->stream.in) > 0 ? 1 : -EINTR;
     const cr_sys *sys = s->loop->sys;
     while (n == -EINTR)
-        n = sys->recv(sys->context, s->fd.number, &byte, 1, MSG_PEEK);
+        n = sys->recv(sys->context, s->receiving.fd, &byte, 1, MSG_PEEK);
     return n > 0;
 }
 
@@ -73,8 +73,8 @@ static void cancel_task(cr_gone *gone)
 static uint32_t events_now(const cr_socketlike *s)
 {
     const cr_sys *sys = s->loop->sys;
-    struct pollfd asked = { .fd = s->fd.number, .events = POLLRDHUP };
-    int n = cr_is_virtual(s->fd.number) ? 0 : -EINTR;
+    struct pollfd asked = { .fd = s->receiving.fd, .events = POLLRDHUP };
+    int n = cr_is_virtual(s->receiving.fd) ? 0 : -EINTR;
     while (n == -EINTR)
         n = sys->poll(sys->context, &asked, 1, 0);
     return n > 0 ? (uint32_t)asked.revents : 0;
@@ -85,8 +85,8 @@ static int submit(cr_gone *gone, uint32_t *ret_events)
 {
     cr_socketlike *s = gone->s;
     gone->op = (cr_op){ .code = CR_OP_POLL,
-        .fd = s->fd.number,
-        .generation = s->fd.generation,
+        .fd = s->receiving.fd,
+        .generation = s->receiving.generation,
         .events = gone->half ? 0 : EPOLLRDHUP,
         .completed = gone->op.completed,
         .arg = gone };
@@ -102,7 +102,7 @@ static int look(cr_gone *gone)
 {
     const cr_socketlike *s = gone->s;
     int err = 0;
-    if (!s->fd.generation)
+    if (!s->receiving.generation)
         return 0;
     uint32_t events = gone->half ? EPOLLRDHUP : 0;
     if (!gone->pending)
@@ -126,7 +126,8 @@ cr_socketlike *cr_gone_completed(cr_gone *gone)
         gone->half = gone->half || (events & EPOLLRDHUP) != 0;
     if (!s)
         cr_free(gone->loop->sys, gone);
-    else if (events > 0 && gone->task && s->fd.generation && says_gone(gone, (uint32_t)events))
+    else if (events > 0 && gone->task && s->receiving.generation &&
+             says_gone(gone, (uint32_t)events))
         cancel_task(gone);
     else if (events > 0 && gone->task && gone->resets)
         (void)look(gone);

@@ -19,33 +19,35 @@ struct cr_limit {
     cr_socketlike *s;
     int64_t at;
     int64_t patience; /* 0: it stays where it is */
-    uint64_t sent;    /* of the stream's bytes, when it was moved last */
-    bool started;
 };
+
+/* One that is not has no kind. */
+static bool is_started(const cr_limit *limit) { return limit->timer.age_kind != 0; }
 
 static void stop(cr_limit *limit)
 {
-    if (limit->started)
+    if (is_started(limit))
         cr_timer_stop(limit->s->loop, &limit->timer);
-    limit->started = false;
+    limit->timer.age_kind = 0;
 }
 
 /* Where memory is short the limit is as good as passed: a peer must not hold a task without end. */
 static void start(cr_limit *limit)
 {
     crank_loop *loop = limit->s->loop;
-    limit->started = cr_timer_start(loop, &limit->timer, CR_TIMER_STREAM, limit->at) == 0;
-    if (!limit->started)
+    if (cr_timer_start(loop, &limit->timer, CR_TIMER_STREAM, limit->at) < 0) {
+        limit->timer.age_kind = 0;
         cr_socketlike_expire(limit->s);
+    }
 }
 
 void cr_limit_due(crank_loop *loop, cr_timer *timer)
 {
     cr_limit *limit = cr_container_of(timer, cr_limit, timer);
-    limit->started = false;
-    if (limit->patience > 0 && limit->s->sent > limit->sent)
+    limit->timer.age_kind = 0;
+    if (limit->patience > 0 && limit->s->moves)
         limit->at = cr_now(loop) + limit->patience;
-    limit->sent = limit->s->sent;
+    limit->s->moves = false;
     if (limit->at > cr_now(loop))
         start(limit);
     else
@@ -71,9 +73,9 @@ static int set(cr_socketlike *s, int64_t at, int64_t patience)
     limit->s = s;
     limit->at = at;
     limit->patience = patience;
-    limit->sent = s->sent;
+    s->moves = false;
     s->expired = false;
-    if (limit->started && limit->timer.deadline <= at)
+    if (is_started(limit) && limit->timer.deadline <= at)
         return 0;
     stop(limit);
     start(limit);

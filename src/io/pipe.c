@@ -39,9 +39,9 @@ static void close_adopted(cr_socketlike *s)
 {
     const cr_sys *sys = s->loop->sys;
     int given = of(s)->given;
-    s->loop->backend->type->detach(s->loop->backend, s->fd);
-    if (s->fd.number != given)
-        (void)sys->close(sys->context, s->fd.number);
+    s->loop->backend->type->detach(s->loop->backend, cr_socketlike_fd(s));
+    if (s->receiving.fd != given)
+        (void)sys->close(sys->context, s->receiving.fd);
     if (!s->stream.borrowed)
         (void)sys->close(sys->context, given);
 }

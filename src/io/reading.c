@@ -89,7 +89,7 @@ ssize_t crank_read_exactly(crank_stream *stream, void *buf, size_t size)
 
 /* How many bytes of the buffer make the line, or the piece of it that fits; 0 when that cannot
  * be told yet. searched: no newline lies in so many. */
-CR_HOT static size_t line_in(const cr_buffer *in, size_t most, size_t searched)
+CR_HOT static inline size_t line_in(const cr_buffer *in, size_t most, size_t searched)
 {
     size_t held = cr_buffer_held(in);
     size_t size = held < most ? held : most;
@@ -107,7 +107,7 @@ CR_HOT static long read_line(const cr_caller *w, crank_stream *stream, char *buf
         return cr_error_set(-EINVAL,
             "crank_read_line: a buffer of %zu bytes has no room for a byte and the end", size);
     cr_buffer *in = &stream->in;
-    size_t length = line_in(in, size - 1, 0);
+    size_t length = cr_buffer_held(in) > 0 ? line_in(in, size - 1, 0) : 0;
     while (length == 0) {
         size_t searched = cr_buffer_held(in);
         long n = cr_reading_fill(w, stream, size - 1);

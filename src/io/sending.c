@@ -3,8 +3,8 @@
  *
  * A write fills the out buffer. Sending starts when the stream is read and lacks bytes (there an
  * echo is), else at the end of the pass over the ready line, else when the mark is reached. It is
- * the stream's doing and no task's: the bytes on their way lie in going, out is filled meanwhile.
- * Redis sends like this before it sleeps, uvloop at the end of an iteration.
+ * the stream's doing and no task's: bytes that the kernel does not take at once lie in going, out
+ * is filled meanwhile. Redis sends like this before it sleeps, uvloop at the end of an iteration.
  *
  * A write waits before it takes, and then takes all. While one waits the others stand behind it, so
  * each call's bytes stay together, and all calls' come in the order of the calls. A write of more
@@ -12,7 +12,8 @@
  * what a peer does not read.
  *
  * Invariant: while bytes are unsent, SEND is pending, or settle is in the loop's list, or the task
- * that wrote them is still in its call; or sending is broken. An error of sending is told once, by
+ * that wrote them is still in its call; or sending is broken. Unsent bytes, a task that waits for
+ * them to go, and one that sends its own have a cr_sending. An error of sending is told once, by
  * the next write, flush or close; then it is -EPIPE. A reader that waits is told besides, for what
  * it waits for may be the answer to bytes that were lost. */
 #include "io/socketlike.h"
@@ -25,6 +26,7 @@
 #include "base/text.h"
 #include "scope/scope.h"
 #include "task/error.h"
+#include "task/record.h"
 
 static cr_socketlike *of(crank_stream *stream)
 {
@@ -33,7 +35,8 @@ static cr_socketlike *of(crank_stream *stream)
 
 static size_t describe_progress(const cr_task *task, char *buf, size_t size)
 {
-    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, progress);
+    const cr_sending *sending = cr_container_of(task->wait_object, cr_sending, progress);
+    const cr_socketlike *s = sending->op.arg;
     return cr_text_format(buf, size, "%s", cr_stream_name(&s->stream));
 }
 
@@ -41,7 +44,7 @@ static size_t describe_progress(const cr_task *task, char *buf, size_t size)
 static bool abort_direct(cr_task *task)
 {
     cr_socketlike *s = task->wait_object;
-    cr_loop_cancel(s->loop, &s->sending);
+    cr_loop_cancel(s->loop, &s->sending->op);
     return false;
 }
 
@@ -57,17 +60,78 @@ static const cr_wait_ops direct_wait = {
     .describe = cr_socketlike_describe,
 };
 
+/* ---- What it takes ---- */
+
+static void completed(cr_op *op, void *arg);
+static void settle(crank_loop *loop, cr_settle *item);
+
+void cr_sending_init(crank_loop *loop)
+{
+    cr_freelist *sendings = &cr_task_state_of(loop)->sendings;
+    if (!sendings->sys)
+        cr_freelist_init(sendings, loop->sys, sizeof(cr_sending));
+}
+
+static CR_NOINLINE cr_sending *new_sending(cr_task_state *tasks)
+{
+    cr_sending *sending = cr_freelist_get(&tasks->sendings);
+    if (sending)
+        *sending = (cr_sending){ .op = { .events = EPOLLOUT, .completed = completed },
+            .settle.run = settle };
+    return sending;
+}
+
+/* 0 or -ENOMEM. One that was given back is as it was when it was new. */
+CR_HOT static inline int take(cr_socketlike *s)
+{
+    if (s->sending)
+        return 0;
+    cr_task_state *tasks = cr_task_state_of(s->loop);
+    cr_sending *sending = tasks->sending_free;
+    if (CR_LIKELY(sending != NULL))
+        tasks->sending_free = sending->next;
+    else if (!(sending = new_sending(tasks)))
+        return -ENOMEM;
+    sending->op.kind = s->receiving.kind;
+    sending->op.arg = s;
+    s->sending = sending;
+    return 0;
+}
+
+/* Where nothing is left to do with it: no task waits then, for what it waited for has been sent. */
+CR_HOT static inline void give_back(cr_socketlike *s)
+{
+    cr_sending *sending = s->sending;
+    if (!sending || s->send_pending || cr_sending_unsent(s) > 0)
+        return;
+    CR_ASSERT(!sending->direct && !sending->progress.head);
+    cr_loop_unsettle(s->loop, &sending->settle);
+    cr_task_state *tasks = cr_task_state_of(s->loop);
+    sending->next = tasks->sending_free;
+    tasks->sending_free = sending;
+    s->sending = NULL;
+}
+
+void cr_sending_deinit(cr_socketlike *s)
+{
+    cr_socketlike_release(s, &s->stream.out);
+    if (s->sending)
+        cr_socketlike_release(s, &s->sending->going);
+    give_back(s);
+}
+
 /* ---- Sending ---- */
 
 /* Wake the tasks that waited for bytes which the kernel has by now, or all of them where it takes
  * no more. */
 static void wake_progress(cr_socketlike *s)
 {
-    for (cr_task *task = s->progress.head, *next; task; task = next) {
+    cr_waitq *waiters = &s->sending->progress;
+    for (cr_task *task = waiters->head, *next; task; task = next) {
         next = task->node.next;
         if (!s->send_error && task->wait_data.position > s->sent)
             continue;
-        cr_waitq_leave(&s->progress, task);
+        cr_waitq_leave(waiters, task);
         cr_wake(s->loop, task, 0);
     }
 }
@@ -97,103 +161,118 @@ bool cr_sending_failed_alone(const cr_socketlike *s)
  * of it is lost, for the kernel may have been quicker than the cancel. */
 void cr_sending_break(cr_socketlike *s, int error)
 {
-    if (cr_buffer_held(&s->stream.out) > 0 || (!s->send_pending && cr_buffer_held(&s->going) > 0))
-        s->stream.lost = true;
+    cr_sending *sending = s->sending;
+    s->stream.lost |= cr_buffer_held(&s->stream.out) > 0;
     s->send_error = error;
-    cr_loop_unsettle(s->loop, &s->settle);
     if (s->receive_pending && cr_sending_failed_alone(s))
         cr_loop_cancel(s->loop, &s->receiving);
     cr_socketlike_release(s, &s->stream.out);
     if (s->send_pending) {
-        cr_loop_cancel(s->loop, &s->sending);
-    } else {
-        cr_socketlike_release(s, &s->going);
-        show_end(s);
+        cr_loop_cancel(s->loop, &sending->op);
+    } else if (sending) {
+        s->stream.lost |= cr_buffer_held(&sending->going) > 0;
+        cr_socketlike_release(s, &sending->going);
     }
-    wake_progress(s);
+    if (!s->send_pending)
+        show_end(s);
+    if (sending) {
+        cr_loop_unsettle(s->loop, &sending->settle);
+        wake_progress(s);
+    }
+    give_back(s);
 }
 
-static void note_sent(cr_socketlike *s, long n)
+static void note_sent(cr_socketlike *s, cr_buffer *piece, long n)
 {
     if (n <= 0)
         return;
-    s->going.start += (size_t)n;
-    s->sent += (uint64_t)n;
-    s->stream.written = true;
+    piece->start += (size_t)n;
+    cr_sending_note(s, (size_t)n);
 }
 
-CR_HOT static void on_result(cr_socketlike *s, long n)
+/* Some of the piece have been sent, or n says why not. */
+CR_HOT static void on_result(cr_socketlike *s, cr_buffer *piece, long n)
 {
     if (n < 0) {
         cr_sending_break(s, (int)n);
         return;
     }
-    note_sent(s, n);
-    if (s->progress.head)
+    note_sent(s, piece, n);
+    if (cr_buffer_held(piece) == 0)
+        cr_socketlike_release(s, piece);
+    if (CR_UNLIKELY(s->sending->progress.head != NULL))
         wake_progress(s);
 }
 
 CR_HOT static void prepare(cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
 {
-    s->sending.code = code;
-    s->sending.buf = (void *)(uintptr_t)bytes;
-    s->sending.size = size;
-    s->sending.fd = s->fd.number;
-    s->sending.generation = s->fd.generation;
+    cr_op *op = &s->sending->op;
+    op->code = code;
+    op->buf = (void *)(uintptr_t)bytes;
+    op->size = size;
+    op->fd = s->receiving.fd;
+    op->generation = s->receiving.generation;
 }
 
-/* What was filled meanwhile is on its way next. */
-CR_HOT static bool next_piece(cr_socketlike *s)
+/* The rest of what has been begun, and then what was filled meanwhile. */
+CR_HOT static void send_piece(cr_socketlike *s)
 {
-    if (cr_buffer_held(&s->going) > 0)
-        return true;
-    cr_socketlike_release(s, &s->going);
-    if (cr_buffer_held(&s->stream.out) == 0)
-        return false;
-    s->going = s->stream.out;
-    s->stream.out = (cr_buffer){ 0 };
-    return true;
+    cr_sending *sending = s->sending;
+    cr_buffer *out = &s->stream.out, *going = &sending->going;
+    cr_buffer *piece = CR_UNLIKELY(cr_buffer_held(going) > 0) ? going : out;
+    prepare(s, CR_OP_SEND, cr_buffer_first(piece), cr_buffer_held(piece));
+    if (cr_loop_submit(s->loop, &sending->op) == CR_DONE_NOW) {
+        on_result(s, piece, sending->op.result);
+        return;
+    }
+    s->send_pending = true;
+    if (piece == out) {
+        *going = *out;
+        *out = (cr_buffer){ 0 };
+    }
 }
 
 /* A peer that is gone has seen the end. The end of a pipe is that its writer is closed. */
-static void send_eof(cr_socketlike *s)
+static CR_NOINLINE void send_eof(cr_socketlike *s)
 {
     s->eof_sent = true;
     if (s->kind->fd >= CR_FD_PIPE)
         cr_socketlike_shut(s);
     else
-        (void)s->loop->sys->shutdown(s->loop->sys->context, s->fd.number, SHUT_WR);
+        (void)s->loop->sys->shutdown(s->loop->sys->context, s->receiving.fd, SHUT_WR);
 }
 
 CR_HOT void cr_sending_start(cr_socketlike *s)
 {
-    cr_loop_unsettle(s->loop, &s->settle);
-    while (!s->send_pending && !s->send_error && next_piece(s)) {
-        prepare(s, CR_OP_SEND, cr_buffer_first(&s->going), cr_buffer_held(&s->going));
-        if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
-            on_result(s, s->sending.result);
-        else
-            s->send_pending = true;
+    if (s->sending) {
+        cr_loop_unsettle(s->loop, &s->sending->settle);
+        while (!s->send_pending && !s->send_error && cr_sending_unsent(s) > 0)
+            send_piece(s);
+        give_back(s);
     }
-    if (s->eof_asked && !s->eof_sent && !s->send_pending && !s->send_error && s->fd.generation)
+    if (CR_UNLIKELY(s->eof_asked) && !s->eof_sent && !s->send_pending && !s->send_error &&
+        s->receiving.generation)
         send_eof(s);
 }
 
 static void completed(cr_op *op, void *arg)
 {
     cr_socketlike *s = arg;
-    cr_task *direct = s->direct;
+    cr_sending *sending = s->sending;
+    cr_task *direct = sending->direct;
     s->send_pending = false;
     if (direct) {
-        s->direct = NULL;
+        sending->direct = NULL;
         cr_wake(s->loop, direct, op->result);
+        give_back(s);
     } else if (s->send_error) {
-        note_sent(s, op->result);
-        s->stream.lost |= cr_buffer_held(&s->going) > 0;
-        cr_socketlike_release(s, &s->going);
+        note_sent(s, &sending->going, op->result);
+        s->stream.lost |= cr_buffer_held(&sending->going) > 0;
+        cr_socketlike_release(s, &sending->going);
         show_end(s);
+        give_back(s);
     } else {
-        on_result(s, op->result);
+        on_result(s, &sending->going, op->result);
         cr_sending_start(s);
     }
     cr_socketlike_drop(s);
@@ -202,16 +281,7 @@ static void completed(cr_op *op, void *arg)
 CR_HOT static void settle(crank_loop *loop, cr_settle *item)
 {
     (void)loop;
-    cr_sending_start(cr_container_of(item, cr_socketlike, settle));
-}
-
-void cr_sending_init(cr_socketlike *s)
-{
-    s->high = CR_BUFFER_LARGE;
-    s->settle.run = settle;
-    s->sending = (cr_op){
-        .kind = (uint8_t)s->kind->fd, .events = EPOLLOUT, .completed = completed, .arg = s
-    };
+    cr_sending_start(cr_container_of(item, cr_sending, settle)->op.arg);
 }
 
 /* ---- Waiting ---- */
@@ -221,10 +291,16 @@ static int broken(cr_socketlike *s)
     return s->ended ? s->ended : cr_stream_tell(&s->stream, s->send_error);
 }
 
-CR_HOT int cr_sending_refuses(cr_socketlike *s)
+int cr_sending_refuses(cr_socketlike *s)
 {
     int err = broken(s);
     return err == 0 && s->eof_asked ? -EPIPE : err;
+}
+
+/* The quick half of that. */
+static inline bool is_open(const cr_socketlike *s)
+{
+    return !s->ended && !s->send_error && !s->eof_asked;
 }
 
 /* One wait until so many bytes in all are with the kernel; it may end before. A request to cancel
@@ -239,7 +315,7 @@ static int progress(const cr_caller *w, cr_socketlike *s, uint64_t sent)
         return err;
     s->stream.calls++;
     w->self->wait_data.position = sent;
-    err = cr_waitq_park(w, &s->progress, &progress_wait);
+    err = cr_waitq_park(w, &s->sending->progress, &progress_wait);
     cr_socketlike_left(&s->stream);
     return err;
 }
@@ -267,10 +343,13 @@ void cr_sending_give_turn(cr_socketlike *s) { cr_stream_give_turn(s->loop, &s->s
 
 void cr_sending_eject(cr_socketlike *s, int error)
 {
+    cr_sending *sending = s->sending;
     cr_stream_eject_turn(s->loop, &s->stream, error);
-    cr_waitq_wake_all(s->loop, &s->progress, error);
-    if (s->direct)
-        cr_loop_cancel(s->loop, &s->sending);
+    if (!sending)
+        return;
+    cr_waitq_wake_all(s->loop, &sending->progress, error);
+    if (sending->direct)
+        cr_loop_cancel(s->loop, &sending->op);
 }
 
 static uint64_t total(const cr_socketlike *s) { return s->sent + cr_sending_unsent(s); }
@@ -293,10 +372,8 @@ size_t cr_sending_low_mark(size_t high, size_t size)
 }
 
 /* The mark may be moved meanwhile. */
-CR_HOT static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
+static CR_NOINLINE int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
 {
-    if (CR_LIKELY(!s->stream.writer && has_room(s, size)))
-        return 0;
     int err = cr_sending_take_turn(w, s);
     if (err < 0)
         return err;
@@ -310,6 +387,14 @@ CR_HOT static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t siz
     return err == 0 ? cr_sending_refuses(s) : err;
 }
 
+/* For size bytes more, and for sending them. */
+CR_HOT static int reserve(cr_socketlike *s, size_t size)
+{
+    cr_buffer *out = &s->stream.out;
+    int err = take(s);
+    return err < 0 ? err : cr_socketlike_reserve(s, out, cr_buffer_held(out) + size);
+}
+
 int cr_sending_room_now(crank_stream *stream, size_t size)
 {
     cr_socketlike *s = of(stream);
@@ -319,7 +404,7 @@ int cr_sending_room_now(crank_stream *stream, size_t size)
         return -EAGAIN;
     }
     if (err == 0)
-        err = cr_socketlike_reserve(s, &stream->out, cr_buffer_held(&stream->out) + size);
+        err = reserve(s, size);
     if (err == 0)
         s->refused = 0;
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
@@ -330,15 +415,16 @@ int cr_sending_wait_room(const cr_caller *w, crank_stream *stream)
     cr_socketlike *s = of(stream);
     size_t size = s->refused > 0 ? s->refused : 1;
     int err = cr_sending_refuses(s);
-    if (err == 0)
+    if (err == 0 && (stream->writer || !has_room(s, size)))
         err = wait_for_room(w, s, size);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
 void cr_sending_look_again(cr_socketlike *s, cr_task *writer)
 {
-    if (writer && cr_task_parked(writer) && writer->wait_object == &s->progress) {
-        cr_waitq_leave(&s->progress, writer);
+    cr_waitq *waiters = s->sending ? &s->sending->progress : NULL;
+    if (waiters && writer && cr_task_parked(writer) && writer->wait_object == waiters) {
+        cr_waitq_leave(waiters, writer);
         cr_wake(s->loop, writer, 0);
     }
 }
@@ -354,14 +440,14 @@ void cr_sending_set_high(crank_stream *stream, size_t high)
 CR_HOT int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
 {
     cr_socketlike *s = of(stream);
-    int err = cr_sending_refuses(s);
+    int err = CR_LIKELY(is_open(s)) ? 0 : cr_sending_refuses(s);
     if (err == 0 && size > s->high)
         return -EMSGSIZE;
-    if (err == 0)
+    if (err == 0 && CR_UNLIKELY(stream->writer || !has_room(s, size)))
         err = wait_for_room(w, s, size);
     if (err == 0)
-        err = cr_socketlike_reserve(s, &stream->out, cr_buffer_held(&stream->out) + size);
-    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
+        err = reserve(s, size);
+    return CR_UNLIKELY(err < 0) ? cr_stream_failed(stream, "write", err) : 0;
 }
 
 CR_HOT void cr_sending_put(crank_stream *stream, size_t size)
@@ -371,7 +457,23 @@ CR_HOT void cr_sending_put(crank_stream *stream, size_t size)
     if (cr_sending_unsent(s) >= s->high)
         cr_sending_start(s);
     else if (!s->send_pending)
-        cr_loop_settle(s->loop, &s->settle);
+        cr_loop_settle(s->loop, &s->sending->settle);
+}
+
+/* What most writes find: that there is room for them. */
+CR_HOT bool cr_sending_write_at_once(crank_stream *stream, const char *bytes, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    cr_buffer *out = &stream->out;
+    if (CR_UNLIKELY(!is_open(s) || size > CR_BUFFER_SMALL || size > s->high || stream->writer ||
+                    !has_room(s, size) || take(s) < 0))
+        return false;
+    if (out->bytes ? size > out->room - out->end : cr_socketlike_reserve(s, out, size) < 0)
+        return false;
+    memcpy(out->bytes + out->end, bytes, size);
+    out->end += size;
+    cr_sending_put(stream, size);
+    return true;
 }
 
 /* An operation in place of the stream's own sending, for the calling task: some of its bytes to the
@@ -382,17 +484,23 @@ static long send_direct(
     int err = cr_sending_refuses(s);
     if (err == 0)
         err = cr_checkpoint_again(w);
+    if (err == 0)
+        err = take(s);
     if (err < 0)
         return err;
+    cr_op *op = &s->sending->op;
     prepare(s, code, bytes, size);
-    if (cr_loop_submit(s->loop, &s->sending) == CR_DONE_NOW)
-        return s->sending.result;
+    if (cr_loop_submit(s->loop, op) == CR_DONE_NOW) {
+        long done = op->result;
+        give_back(s);
+        return done;
+    }
     s->send_pending = true;
-    s->direct = w->self;
+    s->sending->direct = w->self;
     s->stream.calls++;
     w->self->wait_object = s;
     if (CR_UNLIKELY(s->expired))
-        cr_loop_cancel(s->loop, &s->sending);
+        cr_loop_cancel(s->loop, op);
     long n = cr_park(w, &direct_wait);
     cr_socketlike_left(&s->stream);
     if (n == -ECANCELED)
@@ -461,8 +569,7 @@ static size_t next_run(cr_socketlike *s, rest *r, const char **ret_bytes)
 
 static void sent_some(cr_socketlike *s, rest *r, size_t size)
 {
-    s->sent += (uint64_t)size;
-    s->stream.written = true;
+    cr_sending_note(s, size);
     if (cr_buffer_held(&r->gathered) == 0) {
         pass(r, size);
         return;
@@ -556,6 +663,6 @@ int cr_sending_progress(const cr_caller *w, crank_stream *stream, size_t most)
 size_t cr_sending_bytes(const crank_stream *stream)
 {
     const cr_socketlike *s = of((crank_stream *)(uintptr_t)stream);
-    size_t direct = s->direct && s->send_pending ? s->sending.size : 0;
+    size_t direct = s->send_pending && s->sending->direct ? s->sending->op.size : 0;
     return cr_sending_unsent(s) + direct;
 }

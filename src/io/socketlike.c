@@ -55,6 +55,7 @@ static const cr_wait_ops receive_wait = {
 static void prefetch_stack(const cr_task *task)
 {
     const char *frames = task->fiber.sp;
+#pragma GCC unroll 8
     for (int line = 0; line < 512; line += 64)
         __builtin_prefetch(frames + line);
 }
@@ -69,22 +70,24 @@ CR_HOT static void received(cr_op *op, void *arg)
 }
 
 /* Where to: a buffer of the backend's, or behind the bytes that the in buffer has. */
-CR_HOT static int prepare(cr_socketlike *s, size_t want)
+static CR_NOINLINE int prepare_behind(cr_socketlike *s, size_t want)
 {
     cr_buffer *in = &s->stream.in;
-    if (cr_buffer_held(in) == 0) {
-        if (in->bytes)
-            cr_socketlike_release(s, in);
-        s->receiving.buf = NULL;
-        s->receiving.size = s->in_size;
-    } else {
-        if (cr_socketlike_reserve(s, in, cr_buffer_grown(in, want)) < 0)
-            return -ENOMEM;
-        s->receiving.buf = in->bytes + in->end;
-        s->receiving.size = in->room - in->end;
-    }
-    s->receiving.fd = s->fd.number;
-    s->receiving.generation = s->fd.generation;
+    if (cr_socketlike_reserve(s, in, cr_buffer_grown(in, want)) < 0)
+        return -ENOMEM;
+    s->receiving.buf = in->bytes + in->end;
+    s->receiving.size = in->room - in->end;
+    return 0;
+}
+
+CR_HOT static inline int prepare(cr_socketlike *s, size_t want)
+{
+    cr_buffer *in = &s->stream.in;
+    if (CR_UNLIKELY(cr_buffer_held(in) > 0))
+        return prepare_behind(s, want);
+    cr_socketlike_release(s, in);
+    s->receiving.buf = NULL;
+    s->receiving.size = s->in_size;
     return 0;
 }
 
@@ -138,7 +141,6 @@ CR_HOT static long receive(const cr_caller *w, cr_socketlike *s)
 
 long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
 {
-    cr_op receiving = s->receiving;
     long n = s->ended;
     if (n == 0)
         n = cr_checkpoint_again(w);
@@ -146,18 +148,16 @@ long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events)
         return n;
     s->receiving.code = CR_OP_POLL;
     s->receiving.events = events;
-    s->receiving.fd = s->fd.number;
-    s->receiving.generation = s->fd.generation;
     s->stream.reader = w->self;
     n = receive(w, s);
     s->stream.reader = NULL;
-    s->receiving = receiving;
+    s->receiving.code = CR_OP_RECV;
     return s->ended ? s->ended : n;
 }
 
 /* By the kind's own call: tried first, polled for where there is nothing. A buffer is held only
  * while there are bytes for it. */
-static long receive_by_kind(const cr_caller *w, cr_socketlike *s)
+static CR_NOINLINE long receive_by_kind(const cr_caller *w, cr_socketlike *s)
 {
     for (;;) {
         cr_buffer taken = { 0 };
@@ -184,7 +184,7 @@ static long receive_by_kind(const cr_caller *w, cr_socketlike *s)
 CR_HOT static long fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     cr_socketlike *s = of(stream);
-    if (s->settle.place)
+    if (s->sending && s->sending->settle.place)
         cr_sending_start(s);
     if (s->ended || s->read_ended)
         return s->ended;
@@ -243,34 +243,33 @@ static void ask_for_reset(const cr_socketlike *s)
     const cr_socket_option option = {
         .level = SOL_SOCKET, .name = SO_LINGER, .value = &now, .size = sizeof now
     };
-    (void)s->loop->sys->set_option(s->loop->sys->context, s->fd.number, &option);
+    (void)s->loop->sys->set_option(s->loop->sys->context, s->receiving.fd, &option);
 }
 
 void cr_socketlike_shut(cr_socketlike *s)
 {
     cr_gone_cancel(s);
-    if (s->fd.generation && s->kind->close)
+    if (s->receiving.generation && s->kind->close)
         s->kind->close(s);
-    else if (s->fd.generation)
-        s->loop->backend->type->close_fd(s->loop->backend, s->fd);
-    s->fd.generation = 0;
+    else if (s->receiving.generation)
+        s->loop->backend->type->close_fd(s->loop->backend, cr_socketlike_fd(s));
+    s->receiving.generation = 0;
 }
 
 static void wake_closer(cr_socketlike *s)
 {
-    cr_task *closer = s->closer;
-    if (!closer || s->stream.calls > 0 || s->receive_pending ||
+    if (!s->closer_waits || s->stream.calls > 0 || s->receive_pending ||
         (s->closer_awaits_send && (s->send_pending || cr_gone_pending(s))))
         return;
-    s->closer = NULL;
-    cr_wake(s->loop, closer, 0);
+    s->closer_waits = false;
+    cr_wake(s->loop, s->stream.closer, 0);
 }
 
 CR_HOT void cr_socketlike_left(crank_stream *stream)
 {
     cr_socketlike *s = of(stream);
     stream->calls--;
-    if (CR_UNLIKELY(s->closer != NULL))
+    if (CR_UNLIKELY(s->closer_waits))
         wake_closer(s);
 }
 
@@ -278,7 +277,8 @@ CR_HOT void cr_socketlike_drop(cr_socketlike *s)
 {
     if (CR_LIKELY(!s->ended))
         return;
-    if (s->aborted && !s->lent && !s->receive_pending && !s->send_pending && s->fd.generation) {
+    if (s->aborted && !s->lent && !s->receive_pending && !s->send_pending &&
+        s->receiving.generation) {
         ask_for_reset(s);
         cr_socketlike_shut(s);
     }
@@ -329,15 +329,18 @@ static void await_leaving(const cr_caller *w, cr_socketlike *s, bool sending)
     if (s->stream.calls == 0 && !s->receive_pending &&
         !(sending && (s->send_pending || cr_gone_pending(s))))
         return;
+    cr_task *closer = s->stream.closer; /* NULL where it is ended by its owner */
     s->closer_awaits_send = sending;
-    s->closer = w->self;
+    s->closer_waits = true;
+    s->stream.closer = w->self;
     w->self->wait_object = s;
     (void)cr_park(w, &leave_wait);
+    s->stream.closer = closer;
 }
 
 static size_t describe_rest(const cr_task *task, char *buf, size_t size)
 {
-    const cr_socketlike *s = cr_container_of(task->wait_object, cr_socketlike, progress);
+    const cr_socketlike *s = cr_container_of(task->wait_object, cr_sending, progress)->op.arg;
     return cr_text_format(
         buf, size, "%zu bytes to be sent to %s", cr_sending_unsent(s), cr_stream_name(&s->stream));
 }
@@ -362,7 +365,7 @@ static int send_rest(const cr_caller *w, cr_socketlike *s)
         if (s->expired)
             return cr_stream_failed(&s->stream, "write", -ETIMEDOUT);
         w->self->wait_data.position = all;
-        if (cr_waitq_park(w, &s->progress, &rest_wait) == -ECANCELED)
+        if (cr_waitq_park(w, &s->sending->progress, &rest_wait) == -ECANCELED)
             return -ECANCELED;
     }
     return 0;
@@ -414,8 +417,7 @@ static void free_stream(crank_loop *loop, crank_stream *stream)
         return;
     }
     cr_socketlike_release(s, &stream->in);
-    cr_socketlike_release(s, &stream->out);
-    cr_socketlike_release(s, &s->going);
+    cr_sending_deinit(s);
     if (s->kind->deinit)
         s->kind->deinit(s);
     cr_free(loop->sys, s);
@@ -423,7 +425,6 @@ static void free_stream(crank_loop *loop, crank_stream *stream)
 
 void cr_socketlike_discard(cr_socketlike *s)
 {
-    cr_loop_unsettle(s->loop, &s->settle);
     cr_limit_free(s);
     cr_gone_free(s);
     cr_socketlike_shut(s);
@@ -444,7 +445,7 @@ static int write_eof(const cr_caller *w, crank_stream *stream)
 static int fd_of(const crank_stream *stream)
 {
     const cr_socketlike *s = of((crank_stream *)(uintptr_t)stream);
-    return s->fd.generation ? s->fd.number : -1;
+    return s->receiving.generation ? s->receiving.fd : -1;
 }
 
 /* One that is kept is another's to end. */
@@ -454,11 +455,12 @@ static int release(crank_stream *stream)
     if (s->kept || stream->calls > 0 || s->receive_pending || s->send_pending)
         return -EBUSY;
     cr_gone_free(s);
-    int fd = s->kind->release ? s->kind->release(s) : s->fd.number;
+    int fd = s->kind->release ? s->kind->release(s) : s->receiving.fd;
     if (!s->kind->release)
-        s->loop->backend->type->detach(s->loop->backend, s->fd);
-    s->fd.generation = 0;
-    cr_loop_unsettle(s->loop, &s->settle);
+        s->loop->backend->type->detach(s->loop->backend, cr_socketlike_fd(s));
+    s->receiving.generation = 0;
+    if (s->sending)
+        cr_loop_unsettle(s->loop, &s->sending->settle);
     cr_limit_free(s);
     return fd;
 }
@@ -496,6 +498,7 @@ static const cr_stream_type socketlike_type = {
     .fill = fill,
     .make_room = cr_sending_make_room,
     .write_large = cr_sending_write_large,
+    .write_at_once = cr_sending_write_at_once,
     .put = cr_sending_put,
     .room_now = cr_sending_room_now,
     .wait_room = cr_sending_wait_room,
@@ -533,12 +536,18 @@ cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_
     s->kind = kind;
     s->loop = loop;
     s->in_size = CR_BUFFER_SMALL;
-    s->receiving =
-        (cr_op){ .code = CR_OP_RECV, .kind = (uint8_t)kind->fd, .completed = received, .arg = s };
-    cr_sending_init(s);
-    if (loop->backend->type->attach(loop->backend, fd, kind->fd, &s->fd) < 0) {
+    s->high = CR_BUFFER_LARGE;
+    cr_sending_init(loop);
+    cr_fd attached;
+    if (loop->backend->type->attach(loop->backend, fd, kind->fd, &attached) < 0) {
         cr_free(loop->sys, s);
         return NULL;
     }
+    s->receiving = (cr_op){ .code = CR_OP_RECV,
+        .fd = attached.number,
+        .generation = attached.generation,
+        .kind = (uint8_t)kind->fd,
+        .completed = received,
+        .arg = s };
     return s;
 }

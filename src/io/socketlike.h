@@ -26,15 +26,30 @@ typedef struct cr_socketlike_kind {
     void (*deinit)(cr_socketlike *s);
 } cr_socketlike_kind;
 
+/* What sending takes, of a freelist of the run's: a connection that has nothing to send, as most have
+ * most of the time, has none. */
+typedef struct cr_sending {
+    cr_op op;                /* its arg is the cr_socketlike */
+    struct cr_sending *next; /* free */
+    cr_buffer going;         /* with the backend; out is filled meanwhile */
+    cr_settle settle;        /* sends at the end of the pass */
+    cr_waitq progress;       /* tasks that wait until sent has reached their wait_data.position */
+    cr_task *direct;         /* the writer whose own memory is being sent; NULL */
+} cr_sending;
+
 struct cr_socketlike {
     crank_stream stream;
+    /* Its descriptor is the stream's: generation 0 once that is closed. */
     cr_op receiving;
-    cr_fd fd; /* generation 0 once it is closed */
     const cr_socketlike_kind *kind;
     crank_loop *loop;
+    cr_sending *sending;         /* while bytes are unsent, or a task sends its own; NULL */
+    uint64_t sent;               /* how many of all bytes written the kernel has */
+    size_t high;                 /* from so many unsent bytes on writers wait */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
     bool receive_pending, send_pending;
-    bool closer_awaits_send; /* closer also waits until all operations have ended */
+    bool closer_waits;       /* the stream's closer does, until no call and no RECV is left */
+    bool closer_awaits_send; /* or until all operations have ended */
     bool expired;            /* the limit has passed: waits give -ETIMEDOUT */
     bool lent;               /* a worker uses the descriptor, for a call that is still here */
     bool aborted;            /* the peer is to get a reset */
@@ -42,23 +57,19 @@ struct cr_socketlike {
     bool read_ended;         /* the end, or an error, was given to a reader */
     bool eof_asked;          /* no more writes: the end goes out behind the bytes */
     bool eof_sent;
+    bool moves;     /* some bytes were sent since a limit was set, or was last due */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
     int send_error; /* why nothing more can be sent; 0 */
-    cr_limit *limit;   /* of time, for its waits; NULL */
-    cr_gone *gone;     /* the task to be cancelled when the peer has gone; NULL */
-    size_t high;       /* from so many unsent bytes on writers wait */
-    cr_task *closer;   /* waits until no call and no operation is left; NULL */
-    cr_waitq progress; /* tasks that wait until sent has reached their wait_data.position */
-    cr_settle settle;  /* sends at the end of the pass */
-    uint64_t sent;     /* how many of all bytes written the kernel has */
-    cr_buffer going;   /* with the backend; out is filled meanwhile */
-    cr_op sending;
-
-    cr_task *direct; /* the writer whose own memory is being sent; NULL */
+    cr_limit *limit; /* of time, for its waits; NULL */
+    cr_gone *gone;   /* the task to be cancelled when the peer has gone; NULL */
     cr_task *owner;  /* of one that is kept: waits until another task has closed it; NULL */
     size_t refused;  /* what crank_write_now had no room for last; 0 */
 };
 
+static inline cr_fd cr_socketlike_fd(const cr_socketlike *s)
+{
+    return (cr_fd){ .number = s->receiving.fd, .generation = s->receiving.generation };
+}
 /* Take over a connected descriptor: a record of kind->size, cleared behind the stream. NULL when
  * memory is short: fd stays the caller's. */
 cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_kind *kind);
@@ -111,10 +122,16 @@ void cr_gone_free(cr_socketlike *s);
 
 /* ---- sending.c ---- */
 
+/* So many bytes more are with the kernel. */
+static inline void cr_sending_note(cr_socketlike *s, size_t size)
+{
+    s->sent += size;
+    s->stream.written = s->moves = true;
+}
 /* Written and not with the kernel. */
 static inline size_t cr_sending_unsent(const cr_socketlike *s)
 {
-    return cr_buffer_held(&s->stream.out) + cr_buffer_held(&s->going);
+    return cr_buffer_held(&s->stream.out) + (s->sending ? cr_buffer_held(&s->sending->going) : 0);
 }
 /* cr_buffer_reserve and cr_buffer_release. */
 static inline int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, size_t size)
@@ -123,8 +140,12 @@ static inline int cr_socketlike_reserve(cr_socketlike *s, cr_buffer *buffer, siz
 }
 static inline void cr_socketlike_release(cr_socketlike *s, cr_buffer *buffer)
 {
-    if (buffer->bytes)
+    if (CR_LIKELY(buffer->room == CR_BUFFER_SMALL)) {
+        cr_buffers_give(&s->loop->backend->buffers, buffer->bytes, CR_BUFFER_SMALL);
+        *buffer = (cr_buffer){ 0 };
+    } else if (buffer->bytes) {
         cr_buffer_release(s->loop, buffer);
+    }
 }
 /* A call that had waited goes on: the closer may be waiting for that. */
 void cr_socketlike_left(crank_stream *stream);
@@ -132,7 +153,10 @@ void cr_socketlike_left(crank_stream *stream);
 void cr_socketlike_shut(cr_socketlike *s);
 /* Close the descriptor where the stream has ended and no operation is left. */
 void cr_socketlike_drop(cr_socketlike *s);
-void cr_sending_init(cr_socketlike *s);
+/* Before the first of a run; further calls change nothing. */
+void cr_sending_init(crank_loop *loop);
+/* Forget what is unsent. */
+void cr_sending_deinit(cr_socketlike *s);
 /* Start sending what is written, unless that is under way. Never waits. */
 void cr_sending_start(cr_socketlike *s);
 /* Wait until so many bytes in all are with the kernel. 0, -ECANCELED, or why not. */
@@ -145,6 +169,7 @@ int cr_sending_room_now(crank_stream *stream, size_t size);
 int cr_sending_wait_room(const cr_caller *w, crank_stream *stream);
 size_t cr_sending_bytes(const crank_stream *stream);
 void cr_sending_put(crank_stream *stream, size_t size);
+bool cr_sending_write_at_once(crank_stream *stream, const char *bytes, size_t size);
 int cr_sending_flush(const cr_caller *w, crank_stream *stream);
 void cr_sending_set_high(crank_stream *stream, size_t high);
 int cr_sending_progress(const cr_caller *w, crank_stream *stream, size_t most);

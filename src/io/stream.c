@@ -73,7 +73,7 @@ static int make_room(const cr_caller *w, crank_stream *stream, bool reads)
 }
 
 /* Whether the stream is open for this comes last: misuse is found also where it is not. */
-CR_HOT int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
+int cr_stream_begin_slow(cr_caller *w, crank_stream *stream, bool reads, const char *call)
 {
     CR_CHECK(stream, "%s: the stream is NULL; crank_open gives that when it fails", call);
     int err = cr_checkpoint_no_yield(w, call);

@@ -62,6 +62,9 @@ typedef struct cr_stream_type {
     bool (*gone)(const crank_stream *stream);
     /* Everything fails from now on, and what is unsent is lost. Never waits. */
     void (*abort)(crank_stream *stream);
+    /* The quick way of make_room and put: true, and the bytes are written; false, and nothing has
+     * happened. NULL: there is none. */
+    bool (*write_at_once)(crank_stream *stream, const char *bytes, size_t size);
     /* So many bytes were put into the out buffer. */
     void (*put)(crank_stream *stream, size_t size);
     /* So many bytes were taken from the in buffer. */
@@ -126,8 +129,29 @@ static inline char *cr_buffer_first(const cr_buffer *buffer)
 }
 static inline void cr_buffer_clear(cr_buffer *buffer) { buffer->start = buffer->end = 0; }
 
+/* The full way of cr_stream_begin. */
+int cr_stream_begin_slow(cr_caller *w, crank_stream *stream, bool reads, const char *call);
+/* Is no other task in a call that one to read, or to write, would disturb? The quick half of it. */
+static inline bool cr_stream_is_free(const crank_stream *stream, bool reads)
+{
+    return !stream->writer && (!stream->reader || (!reads && stream->type->duplex));
+}
 /* What every call begins with. 0, -ECANCELED, or -EBADF where the stream is not open for this. */
-int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call);
+static inline int cr_stream_begin(cr_caller *w, crank_stream *stream, bool reads, const char *call)
+{
+    w->loop = cr_loop_here;
+    w->self = w->loop ? cr_task_of_fiber(w->loop->runner.current) : NULL;
+    if (CR_UNLIKELY(!stream || !w->self || (w->self->fiber.flags & CR_TASK_ANY_PENDING) ||
+                    w->loop->runner.budget <= CR_BUDGET_STREAM + 1 ||
+                    !(reads ? stream->readable : stream->writable) ||
+                    !cr_stream_is_free(stream, reads))) {
+        int err = cr_stream_begin_slow(w, stream, reads, call);
+        CR_ASSUME(w->self != NULL);
+        return err;
+    }
+    w->loop->runner.budget -= CR_BUDGET_STREAM;
+    return 0;
+}
 /* Why a stream that is not open for this gives: -EBADF, or -ECONNABORTED, with its message. */
 int cr_stream_refuse(const crank_stream *stream, bool reads, const char *call);
 /* A CHECK where another task is in a call that this one would disturb. */

@@ -21,13 +21,13 @@ static void forget_ahead(crank_stream *stream)
         cr_buffer_clear(&stream->in);
 }
 
-CR_HOT static void fill(crank_stream *stream, const void *bytes, size_t size)
+static void fill(crank_stream *stream, const void *bytes, size_t size)
 {
     memcpy(stream->out.bytes + stream->out.end, bytes, size);
     stream->out.end += size;
 }
 
-CR_HOT static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
+static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
 {
     int err = stream->type->make_room(w, stream, size);
     if (err == -EMSGSIZE && stream->type->write_large) {
@@ -54,6 +54,8 @@ CR_HOT int crank_write(crank_stream *stream, const void *buf, size_t size)
     int err = cr_stream_begin(&w, stream, false, "crank_write");
     if (err < 0 || size == 0)
         return err;
+    if (stream->type->write_at_once && stream->type->write_at_once(stream, buf, size))
+        return 0;
     forget_ahead(stream);
     return put(&w, stream, buf, size);
 }

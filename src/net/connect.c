@@ -90,7 +90,7 @@ static void failed(attempt *a, int err)
  * no listener is there (tokio#3405): refused, as one port later it would have been. */
 static bool is_own_address(const cr_connection *c, const crank_address *to)
 {
-    crank_address mine = cr_socket_own_address(c->socket.loop->sys, c->socket.fd.number);
+    crank_address mine = cr_socket_own_address(c->socket.loop->sys, c->socket.receiving.fd);
     return crank_address_equal(&mine, to);
 }
 
@@ -138,7 +138,7 @@ static void completed(cr_op *op, void *arg)
 /* Until the kernel has an answer. A poll that is done now is looked at as one that has ended. */
 static void await(attempt *a)
 {
-    cr_fd fd = a->connection->socket.fd;
+    cr_fd fd = cr_socketlike_fd(&a->connection->socket);
     a->poll = (cr_op){ .code = CR_OP_POLL,
         .fd = fd.number,
         .generation = fd.generation,
@@ -158,7 +158,7 @@ static int ask(const attempt *a)
 {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
-    int error = 0, fd = a->connection->socket.fd.number;
+    int error = 0, fd = a->connection->socket.receiving.fd;
     const cr_sys *sys = a->race->loop->sys;
     cr_socket_option option = {
         .level = SOL_SOCKET, .name = SO_ERROR, .value = &error, .size = sizeof error

@@ -107,8 +107,8 @@ static const char *ask_name(const cr_connection *c, name_call *ask, char **ret_n
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     const cr_sys *sys = c->socket.loop->sys;
-    if (!c->socket.fd.generation ||
-        ask(sys->context, c->socket.fd.number, (struct sockaddr *)&address, &size) < 0)
+    if (!c->socket.receiving.generation ||
+        ask(sys->context, c->socket.receiving.fd, (struct sockaddr *)&address, &size) < 0)
         return "";
     return keep_name(c, &address, size, ret_name);
 }

@@ -117,7 +117,7 @@ long cr_passing_receive(const cr_socketlike *s, cr_passing *p, void *buf, size_t
         .msg_control = &control,
         .msg_controllen = sizeof control };
     close_passed_over(s, p);
-    ssize_t n = s->loop->sys->receive_message(s->loop->sys->context, s->fd.number, &message, 0);
+    ssize_t n = s->loop->sys->receive_message(s->loop->sys->context, s->receiving.fd, &message, 0);
     if (n > 0) {
         p->received += (uint64_t)n;
         keep_all(s, p, &message);

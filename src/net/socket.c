@@ -128,8 +128,9 @@ int crank_peer_credentials(
     if (!c)
         return cr_error_set(-ENOTSUP, "crank_peer_credentials: the stream is no unix socket");
     const cr_sys *sys = c->socket.loop->sys;
-    int err = c->socket.fd.generation ? sys->get_option(sys->context, c->socket.fd.number, &option)
-                                      : -EBADF;
+    int err = c->socket.receiving.generation
+                  ? sys->get_option(sys->context, c->socket.receiving.fd, &option)
+                  : -EBADF;
     if (err < 0)
         return cr_error_set(err, "crank_peer_credentials: %s", cr_failure_error_words(err));
     if (ret_pid)
@@ -194,7 +195,7 @@ static ssize_t send_now(const cr_socketlike *s, int fd)
     control.first.cmsg_type = SCM_RIGHTS;
     control.first.cmsg_len = CMSG_LEN(sizeof fd);
     memcpy(CMSG_DATA(&control.first), &fd, sizeof fd);
-    return s->loop->sys->send_message(s->loop->sys->context, s->fd.number, &message, 0);
+    return s->loop->sys->send_message(s->loop->sys->context, s->receiving.fd, &message, 0);
 }
 
 /* The caller has the turn: no other task writes before it gives that. */
@@ -209,8 +210,7 @@ static int send_in_turn(const cr_caller *w, cr_socketlike *s, int fd)
         err = n == -EAGAIN ? cr_sending_poll(w, s) : n == -EINTR ? 0 : (int)n;
     }
     if (err == 0) {
-        s->sent++;
-        s->stream.written = true;
+        cr_sending_note(s, 1);
     } else if (err == -EPIPE || err == -ECONNRESET) {
         cr_sending_break(s, err);
         s->stream.told = err;

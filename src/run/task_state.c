@@ -67,6 +67,7 @@ void cr_task_state_close(crank_loop *loop)
     cr_freelist_deinit(&tasks->scopes);
     cr_freelist_deinit(&tasks->manys);
     cr_freelist_deinit(&tasks->deliveries);
+    cr_freelist_deinit(&tasks->sendings);
     if (tasks->stacks)
         cr_stacks_free(tasks->stacks);
     cr_free(loop->sys, tasks);

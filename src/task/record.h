@@ -78,6 +78,8 @@ typedef struct cr_task_state {
     void (*leave_locks)(crank_loop *loop, cr_task *task);
     struct crank_generator *generators; /* the generator rank's: those that are not closed */
     cr_freelist generator_freelist;     /* the generator rank's */
+    cr_freelist sendings; /* the io rank's, which opens it: of streams with unsent bytes */
+    struct cr_sending *sending_free;    /* of these */
     void *run;                          /* run.c's */
     struct cr_hibernation *hibernation; /* stacks put away; NULL where that is off */
     /* the task that could not open a scope: its next wait fails with -ENOMEM */

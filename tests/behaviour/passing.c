@@ -102,7 +102,7 @@ TEST_EACH_BACKEND(passing, gives_a_descriptor_that_comes_first_whatever_comes_wi
     memcpy(CMSG_DATA(first), fds, sizeof fds);
     PAIR;
     const cr_sys *sys = cr_loop_here->sys;
-    EXPECT_EQ(sys->send_message(sys->context, cr_connection_of(peers)->socket.fd.number, &message, 0), 5);
+    EXPECT_EQ(sys->send_message(sys->context, cr_connection_of(peers)->socket.receiving.fd, &message, 0), 5);
     crank_try(expect_letter(ours, 'x')); /* the second is closed */
     crank_try(expect_text(ours, "ello"));
     return 0;
