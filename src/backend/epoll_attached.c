@@ -257,12 +257,12 @@ static void finish_polls(cr_epoll *e, cr_epoll_descriptor *d, uint32_t events)
 }
 
 /* The completion of the first may close the descriptor, or make the array move. */
-CR_HOT long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
+static CR_NOINLINE long ready(cr_epoll *e, int fd, uint32_t events)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
     uint32_t generation = d->generation;
     long delivered = 0, n = -EAGAIN;
-    if (CR_UNLIKELY(events & ENDS))
+    if (events & ENDS)
         d->ended = true;
     d->readable = d->readable || d->ended || (events & EPOLLIN);
     d->writable = d->writable || (events & (EPOLLOUT | CR_EPOLL_ALWAYS));
@@ -284,6 +284,25 @@ CR_HOT long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
         delivered++;
     }
     return delivered;
+}
+
+/* Most events tell a RECV of bytes, and nothing else of anything. */
+CR_HOT long cr_epoll_attached_ready(cr_epoll *e, int fd, uint32_t events)
+{
+    cr_epoll_descriptor *d = &e->descriptors[fd];
+    cr_op *op = d->receiving;
+    if (CR_UNLIKELY((events & ~(uint32_t)EPOLLOUT) != EPOLLIN || !op || d->ended ||
+                    d->receive_canceled || d->sending || d->waiting.first != CR_EPOLL_NO_SLOT))
+        return ready(e, fd, events);
+    d->readable = true;
+    if (events & EPOLLOUT)
+        d->writable = true;
+    long n = try_receive(e, d, op);
+    if (n == -EAGAIN)
+        return 0;
+    d->receiving = NULL;
+    complete(op, n);
+    return 1;
 }
 
 int cr_epoll_attached_reopen(cr_epoll *e, int fd)

@@ -108,7 +108,7 @@ static int duplicate_of_process(int fd)
     if (process < 0)
         return process;
     int duplicate = cr_sys_result((int)syscall(SYS_pidfd_getfd, process, fd, 0));
-    close(process);
+    cr_sys_real.close(cr_sys_real.context, process);
     return duplicate;
 }
 
@@ -122,7 +122,7 @@ int cr_sys_real_descriptors_leave(void *context, int keep)
     int probe = duplicate_of_process(keep);
     if (probe < 0)
         return probe;
-    close(probe);
+    cr_sys_real.close(cr_sys_real.context, probe);
     long err = syscall(SYS_close_range, keep + 1, UINT_MAX, CLOSE_RANGE_UNSHARE);
     if (err == 0 && keep > 0)
         err = syscall(SYS_close_range, 0, keep - 1, 0);
@@ -143,7 +143,7 @@ int cr_sys_real_descriptor_borrow(void *context, int fd, long thread)
     if (borrowed < 0 || borrowed == fd)
         return borrowed < 0 ? borrowed : 0;
     int err = cr_sys_result(dup3(borrowed, fd, O_CLOEXEC));
-    close(borrowed);
+    cr_sys_real.close(cr_sys_real.context, borrowed);
     return err < 0 ? err : 0;
 }
 

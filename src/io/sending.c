@@ -8,8 +8,7 @@
  *
  * A write waits before it takes, and then takes all. While one waits the others stand behind it, so
  * each call's bytes stay together, and all calls' come in the order of the calls. A write of more
- * than the mark goes from the caller's memory straight to the kernel, so that memory never grows by
- * what a peer does not read.
+ * than the mark is large.c's.
  *
  * Invariant: while bytes are unsent, SEND is pending, or settle is in the loop's list, or the task
  * that wrote them is still in its call; or sending is broken. Unsent bytes, a task that waits for
@@ -468,7 +467,11 @@ CR_HOT bool cr_sending_write_at_once(crank_stream *stream, const char *bytes, si
     if (CR_UNLIKELY(!is_open(s) || size > CR_BUFFER_SMALL || size > s->high || stream->writer ||
                     !has_room(s, size) || take(s) < 0))
         return false;
-    if (out->bytes ? size > out->room - out->end : cr_socketlike_reserve(s, out, size) < 0)
+    if (!out->bytes) {
+        out->bytes = cr_buffers_take(&s->loop->backend->buffers, CR_BUFFER_SMALL);
+        out->room = out->bytes ? CR_BUFFER_SMALL : 0;
+    }
+    if (CR_UNLIKELY(size > out->room - out->end))
         return false;
     memcpy(out->bytes + out->end, bytes, size);
     out->end += size;
@@ -476,9 +479,7 @@ CR_HOT bool cr_sending_write_at_once(crank_stream *stream, const char *bytes, si
     return true;
 }
 
-/* An operation in place of the stream's own sending, for the calling task: some of its bytes to the
- * kernel, or a POLL for room. Its result, or why it is not begun. */
-static long send_direct(
+long cr_sending_direct(
     const cr_caller *w, cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size)
 {
     int err = cr_sending_refuses(s);
@@ -510,132 +511,8 @@ static long send_direct(
 
 int cr_sending_poll(const cr_caller *w, cr_socketlike *s)
 {
-    long n = send_direct(w, s, CR_OP_POLL, NULL, 0);
+    long n = cr_sending_direct(w, s, CR_OP_POLL, NULL, 0);
     return n < 0 ? (int)n : 0;
-}
-
-/* What one large write still has to send: its pieces from the caller's memory, small ones gathered
- * before, for each run of bytes is a call of the kernel. */
-typedef struct rest {
-    const struct iovec *pieces;
-    int n, at;     /* how many, and the first that is not sent or gathered in whole */
-    size_t offset; /* so much of that one is */
-    cr_buffer gathered;
-} rest;
-
-static size_t left_of_piece(const rest *r) { return r->pieces[r->at].iov_len - r->offset; }
-
-static const char *piece_at(const rest *r)
-{
-    return (const char *)r->pieces[r->at].iov_base + r->offset;
-}
-
-static void pass(rest *r, size_t size)
-{
-    r->offset += size;
-    while (r->at < r->n && left_of_piece(r) == 0) {
-        r->at++;
-        r->offset = 0;
-    }
-}
-
-static void gather(rest *r)
-{
-    cr_buffer *to = &r->gathered;
-    while (r->at < r->n && to->end < to->room) {
-        size_t size = left_of_piece(r);
-        if (size > to->room - to->end)
-            size = to->room - to->end;
-        memcpy(to->bytes + to->end, piece_at(r), size);
-        to->end += size;
-        pass(r, size);
-    }
-}
-
-/* The next run of bytes: how many, 0 where all are sent. Where memory is short nothing is
- * gathered. */
-static size_t next_run(cr_socketlike *s, rest *r, const char **ret_bytes)
-{
-    cr_buffer *gathered = &r->gathered;
-    if (cr_buffer_held(gathered) == 0 && r->at + 1 < r->n && left_of_piece(r) < CR_BUFFER_MIDDLE &&
-        cr_socketlike_reserve(s, gathered, CR_BUFFER_LARGE) == 0)
-        gather(r);
-    bool small = cr_buffer_held(gathered) > 0;
-    if (!small && r->at == r->n)
-        return 0;
-    *ret_bytes = small ? cr_buffer_first(gathered) : piece_at(r);
-    return small ? cr_buffer_held(gathered) : left_of_piece(r);
-}
-
-static void sent_some(cr_socketlike *s, rest *r, size_t size)
-{
-    cr_sending_note(s, size);
-    if (cr_buffer_held(&r->gathered) == 0) {
-        pass(r, size);
-        return;
-    }
-    r->gathered.start += size;
-    if (cr_buffer_held(&r->gathered) == 0)
-        cr_buffer_clear(&r->gathered);
-}
-
-/* How many bytes were sent; *ret_err says why not more. */
-static size_t send_all(const cr_caller *w, cr_socketlike *s, rest *r, int *ret_err)
-{
-    const char *bytes;
-    size_t done = 0, size;
-    long n = 0;
-    while (n >= 0 && (size = next_run(s, r, &bytes)) > 0) {
-        n = send_direct(w, s, CR_OP_SEND, bytes, size);
-        if (n > 0) {
-            done += (size_t)n;
-            sent_some(s, r, (size_t)n);
-        }
-    }
-    *ret_err = n < 0 ? (int)n : 0;
-    return done;
-}
-
-/* Half a write cannot be taken back: nothing more is sent after one. True: it is said how much of
- * it was sent, which only this call knows. */
-static bool end_large(cr_socketlike *s, size_t done, const rest *r, int err)
-{
-    size_t size = 0;
-    bool early = err == -ECANCELED || (err == -ETIMEDOUT && s->expired);
-    if (done > 0 || !early) {
-        s->stream.lost = true;
-        cr_sending_break(s, early ? -EPIPE : err);
-        s->stream.told = s->send_error;
-    }
-    for (int i = 0; i < r->n; i++)
-        size += r->pieces[i].iov_len;
-    if (!early || done == 0)
-        return false;
-    (void)cr_error_set(err, "%s after %zu of %zu bytes were sent to %s",
-        err == -ECANCELED ? "cancelled" : "its limit of time passed", done, size,
-        cr_stream_name(&s->stream));
-    return true;
-}
-
-int cr_sending_write_large(
-    const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n)
-{
-    cr_socketlike *s = of(stream);
-    rest r = { .pieces = pieces, .n = n };
-    size_t done = 0;
-    int err = cr_sending_take_turn(w, s);
-    if (err < 0)
-        return cr_stream_failed(stream, "write", err);
-    pass(&r, 0);
-    err = cr_sending_wait(w, s, total(s));
-    if (err == 0)
-        done = send_all(w, s, &r, &err);
-    cr_socketlike_release(s, &r.gathered);
-    bool said = err < 0 && !s->send_error && !s->ended && end_large(s, done, &r, err);
-    cr_sending_give_turn(s);
-    if (s->eof_asked)
-        cr_sending_start(s);
-    return err < 0 && !said ? cr_stream_failed(stream, "write", err) : err;
 }
 
 int cr_sending_flush(const cr_caller *w, crank_stream *stream)

@@ -26,8 +26,8 @@ typedef struct cr_socketlike_kind {
     void (*deinit)(cr_socketlike *s);
 } cr_socketlike_kind;
 
-/* What sending takes, of a freelist of the run's: a connection that has nothing to send, as most have
- * most of the time, has none. */
+/* What sending takes, of a freelist of the run's: a connection that has nothing to send, as most
+ * have most of the time, has none. */
 typedef struct cr_sending {
     cr_op op;                /* its arg is the cr_socketlike */
     struct cr_sending *next; /* free */
@@ -163,8 +163,6 @@ void cr_sending_start(cr_socketlike *s);
 int cr_sending_wait(const cr_caller *w, cr_socketlike *s, uint64_t sent);
 /* The calls of cr_stream_type. */
 int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size);
-int cr_sending_write_large(
-    const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n);
 int cr_sending_room_now(crank_stream *stream, size_t size);
 int cr_sending_wait_room(const cr_caller *w, crank_stream *stream);
 size_t cr_sending_bytes(const crank_stream *stream);
@@ -183,12 +181,18 @@ void cr_sending_give_turn(cr_socketlike *s);
 /* Wait until the kernel has room; the caller has the turn, and nothing is unsent. 0 or a negative
  * errno. */
 int cr_sending_poll(const cr_caller *w, cr_socketlike *s);
+/* An operation in place of the stream's own sending, for the calling task, which has the turn: some
+ * of its bytes to the kernel, or a POLL for room. Its result, or why it is not begun. */
+long cr_sending_direct(
+    const cr_caller *w, cr_socketlike *s, enum cr_op_code code, const char *bytes, size_t size);
 /* Every task that waits here is woken with error. */
 void cr_sending_eject(cr_socketlike *s, int error);
 /* Nothing more is sent: what is unsent is lost. */
 void cr_sending_break(cr_socketlike *s, int error);
 /* Why a call that writes fails now: 0 where it does not. */
 int cr_sending_refuses(cr_socketlike *s);
+/* cr_stream_type's: large.c. */
+int cr_large_write(const cr_caller *w, crank_stream *stream, const struct iovec *pieces, int n);
 /* Has sending failed because the connection has broken? The kernel tells why once, the sender or
  * the reader: the other one sees an end, which must not pass for the peer's. */
 bool cr_sending_broke_connection(const cr_socketlike *s);
