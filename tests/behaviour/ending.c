@@ -351,14 +351,19 @@ TEST_EACH_BACKEND(close, of_a_stream_in_whose_calls_others_make_room_leaves_them
     for (int which = 0; which < 6; which++) {
         ends pair = { 0 };
         crank_try(crank_socket_pair(&pair.a, &pair.b));
-        crank_try(crank_printf(pair.b, "line\n"));
-        crank_try(crank_flush(pair.b));
+        CRANK_AUTO_STREAM crank_stream *b = pair.b;
+        int err = crank_printf(b, "line\n");
+        if (err == 0)
+            err = crank_flush(b);
+        if (err < 0) {
+            (void)crank_close(pair.a);
+            return err;
+        }
         crank_task *caller = crank_spawn(call_with_budget_spent, pair.a, which);
         crank_try(crank_sleep(0));
         crank_try(crank_close(pair.a));
         long result = crank_await(caller);
         EXPECT(result == -ECONNABORTED || result == (which < 3 ? 5 : 0));
-        (void)crank_close(pair.b);
     }
     return 0;
 }
