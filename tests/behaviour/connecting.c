@@ -3,6 +3,7 @@
 #include "nets.h"
 #include "resolver.h"
 #include "scratch.h"
+#include <crank/sim.h>
 #include <netinet/tcp.h>
 #include "loop/loop.h"
 
@@ -155,6 +156,11 @@ TEST_SIM(connect, ends_with_its_limit_and_leaves_no_socket)
     return 0;
 }
 
+static int connect_with(const crank_connect_options *options, const char *address, crank_stream **ret_stream)
+{
+    *ret_stream = crank_connect_with(options, address);
+    return *ret_stream ? 0 : -errno;
+}
 static int connect_and_close(const char *address)
 {
     crank_stream *s = crank_try(crank_connect(address));
@@ -176,29 +182,30 @@ TEST_EACH_BACKEND(connect, cancelled_in_the_race_leaves_no_socket_and_its_number
     return 0;
 }
 
-/* Both answer in one turn: one is given, the other's peer sees the end. */
-TEST_SEEDS(connect, closes_the_second_of_two_that_succeed, 40)
+/* Neither address answers, and both have been tried. */
+TEST_EACH_BACKEND(connect, cancelled_with_two_addresses_under_way_leaves_no_socket)
 {
-    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("localhost:0"));
-    crank_connect_options options = { .attempt_delay = 1e-9 };
-    char bytes[8];
-    int ends = 0;
-    CRANK_AUTO_STREAM crank_stream *s =
-        crank_try(crank_connect_with(&options, nets_at_port("localhost", nets_port(l, 0))));
-    crank_try(crank_finish(s));
-    for (int i = 0; i < 2; i++) {
-        CRANK_AUTO_STREAM crank_stream *peer = NULL;
-        int err = crank_within(1, (peer = crank_accept(l)) ? 0 : -errno);
-        if (err == -ETIMEDOUT)
-            break;
-        crank_try(err);
-        long n = crank_read(peer, bytes, sizeof bytes);
-        EXPECT(n == 0 || n == -ECONNRESET);
-        ends++;
-        crank_try(crank_finish(peer));
+    enum { EACH = 2 };
+    NETS_STREAMS(waiting);
+    char text[200] = "";
+    crank_stream *s = NULL;
+    const crank_listen_options few = { .backlog = 1 };
+    const crank_connect_options options = { .attempt_delay = 1e-9 };
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&few, "localhost:0"));
+    for (int i = 0; i < 2 * EACH; i++)
+        waiting.at[i] = crank_try(crank_connect(crank_listener_address(l, (size_t)i / EACH)));
+    const char *address = nets_at_port("localhost", nets_port(l, 0));
+    crank_task *connecting = crank_spawn(connect_with, &options, address, &s);
+    for (double until = crank_time() + nets_patience(); !strstr(text, "127.0.0.1");) {
+        EXPECT(crank_time() < until && !crank_done(connecting));
+        crank_try(crank_sleep(0.0002));
+        crank_describe(connecting, text, sizeof text);
     }
-    EXPECT(ends >= 1);
-    return 0;
+    EXPECT_CONTAINS(text, "waits for a connection to 127.0.0.1:");
+    crank_cancel(connecting);
+    EXPECT_EQ(crank_await(connecting), -ECANCELED);
+    EXPECT(!s);
+    return nets_close_all(&waiting);
 }
 
 /* ---- Options ---- */
@@ -259,6 +266,20 @@ RESOLVING(connect, that_is_interrupted_goes_on)
     return connect_and_close(crank_listener_address(l, 0));
 }
 
+static int connect_under_way(void *context, int fd, const struct sockaddr *address, unsigned size)
+{
+    (void)context;
+    int err = cr_sys_real.connect(cr_sys_real.context, fd, address, size);
+    return err == -EINPROGRESS || err == 0 ? -EALREADY : err;
+}
+
+RESOLVING(connect, that_is_under_way_already_goes_on)
+{
+    resolver.connect = connect_under_way;
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    return connect_and_close(crank_listener_address(l, 0));
+}
+
 static int name_of_peer(void *context, int fd, struct sockaddr *address, unsigned *size)
 {
     (void)context;
@@ -270,6 +291,21 @@ RESOLVING(connect, to_itself_is_refused)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
     resolver.own_name = name_of_peer;
     EXPECT_EQ(connect_and_close(crank_listener_address(l, 0)), -ECONNREFUSED);
+    return 0;
+}
+
+/* A socket that is bound to the address it connects to is connected to itself by the kernel. Another process may take
+ * the free port before: then another is tried. */
+TEST_EACH_BACKEND(connect, from_the_address_that_it_connects_to_is_refused)
+{
+    const char *address;
+    int tries = 0;
+    do {
+        address = nets_at_port("127.0.0.1", free_port());
+        EXPECT(!crank_connect_with(&(crank_connect_options){ .local = address }, address));
+    } while (errno == EADDRINUSE && ++tries < 100);
+    EXPECT_EQ(errno, ECONNREFUSED);
+    EXPECT_CONTAINS(crank_error(), address);
     return 0;
 }
 
@@ -295,6 +331,21 @@ RESOLVING(connect, alternates_between_the_families)
     return 0;
 }
 
+TEST_SIM(connect, names_the_addresses_in_the_order_in_which_it_has_tried_them)
+{
+    static const char *const order[] = { "[fd00::1]", "10.0.0.1", "[::1]", "127.0.0.1" };
+    unsigned port = free_port();
+    crank_try(crank_sim_name("many", "fd00::1, ::1, 10.0.0.1, 127.0.0.1", 0, 0));
+    EXPECT(!crank_connect(nets_at_port("many", port)));
+    EXPECT_EQ(errno, ECONNREFUSED);
+    const char *at = crank_error();
+    for (size_t i = 0; i < CRANK_COUNT(order); i++) {
+        at = strstr(at, nets_at_port(order[i], port));
+        EXPECT(at);
+    }
+    return 0;
+}
+
 RESOLVING(connect, tells_of_a_name_that_is_none)
 {
     EXPECT_EQ(connect_and_close("none:80"), -ENOENT);
@@ -302,9 +353,24 @@ RESOLVING(connect, tells_of_a_name_that_is_none)
     return 0;
 }
 
-RESOLVING(connect, has_one_limit_for_lookup_and_connection)
+RESOLVING(connect, ends_with_its_limit_while_the_name_is_looked_up)
 {
     EXPECT_EQ(crank_within(0.001, connect_and_close("slow:80")), -ETIMEDOUT);
+    return 0;
+}
+
+/* The lookup takes two seconds of it, and the connection has the third. */
+TEST_SIM(connect, has_one_limit_for_lookup_and_connection)
+{
+    BUSY(b, "127.0.0.1:0");
+    const char *address = nets_at_port("slow.example.org", nets_port(b.listener, 0));
+    crank_try(crank_sim_name("slow.example.org", "127.0.0.1", 0, 2));
+    double before = crank_time();
+    EXPECT_EQ(crank_within(3, connect_and_close(address)), -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - before, 3, 1e-9);
+    before = crank_time();
+    EXPECT_EQ(crank_within(1, connect_and_close(address)), -ETIMEDOUT);
+    EXPECT_NEAR(crank_time() - before, 1, 1e-9);
     return 0;
 }
 
