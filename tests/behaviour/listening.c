@@ -88,6 +88,78 @@ TEST_EACH_BACKEND(listener, shares_its_port_with_another_where_both_say_so)
     return 0;
 }
 
+/* Two loops, each in a thread of its own, listen at one port: the kernel gives connections to both. */
+static struct shared {
+    pthread_barrier_t both_listen;
+    char address[64];
+    crank_backend backend;
+    atomic_int accepted[2];
+} shared;
+enum { SHARED_CONNECTIONS = 64 }; /* that all come to one loop has a chance of 2 in 2^64 */
+
+static int accept_some(int which)
+{
+    const crank_listen_options options = { .reuse_port = true };
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, shared.address));
+    pthread_barrier_wait(&shared.both_listen);
+    while (atomic_load(&shared.accepted[0]) + atomic_load(&shared.accepted[1]) < SHARED_CONNECTIONS) {
+        crank_stream *peer = crank_within(0.002, crank_accept(l));
+        if (!peer && errno == ETIMEDOUT)
+            continue;
+        crank_try(peer ? crank_printf(peer, "%d", which) : -errno);
+        crank_try(crank_close(peer));
+        atomic_fetch_add(&shared.accepted[which], 1);
+    }
+    return 0;
+}
+static void *accept_beside(void *arg)
+{
+    crank_options options = { .backend = shared.backend };
+    EXPECT_EQ(crank_run_with(&options, accept_some, *(int *)arg), 0);
+    return NULL;
+}
+static int share_a_port(void)
+{
+    static int numbers[] = { 0, 1 };
+    char byte;
+    int by[2] = { 0 };
+    pthread_t threads[2];
+    const crank_listen_options options = { .reuse_port = true };
+    crank_listener *chosen = crank_try(crank_listen_with(&options, "127.0.0.1:0"));
+    snprintf(shared.address, sizeof shared.address, "%s", crank_listener_address(chosen, 0));
+    pthread_barrier_init(&shared.both_listen, NULL, 3);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(pthread_create(&threads[i], NULL, accept_beside, &numbers[i]), 0);
+    pthread_barrier_wait(&shared.both_listen);
+    crank_try(crank_listener_close(chosen));
+    for (int i = 0; i < SHARED_CONNECTIONS; i++) {
+        CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(shared.address));
+        EXPECT_EQ(crank_read(s, &byte, 1), 1);
+        EXPECT(byte == '0' || byte == '1');
+        by[byte - '0']++;
+    }
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(pthread_join(threads[i], NULL), 0);
+        EXPECT_EQ(by[i], atomic_load(&shared.accepted[i]));
+        EXPECT(by[i] > 0);
+    }
+    pthread_barrier_destroy(&shared.both_listen);
+    return 0;
+}
+static void share_a_port_on(crank_backend backend)
+{
+    shared.backend = backend;
+    EXPECT_EQ(crank_run_with(CRANK_OPTIONS(.backend = backend), share_a_port), 0);
+}
+TEST(listener, that_shares_its_port_with_another_loops_has_a_part_of_the_connections_on_epoll)
+{
+    share_a_port_on(CRANK_BACKEND_EPOLL);
+}
+TEST(listener, that_shares_its_port_with_another_loops_has_a_part_of_the_connections_on_uring)
+{
+    share_a_port_on(CRANK_BACKEND_URING);
+}
+
 /* ---- A family that this machine has not ---- */
 
 static int no_v6_socket(void *context, int family, int type, int protocol)
