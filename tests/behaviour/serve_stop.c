@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_stop.c: how a server ends: by a request to cancel, by crank_listener_stop, with handlers that end, idle, or
  * refuse to end. */
+#include <signal.h>
 #include "nets.h"
 
 TEST_EACH_BACKEND(serve, that_is_cancelled_ends_when_its_handlers_have)
@@ -234,6 +235,49 @@ TEST_SIM(serve, names_a_handler_that_ignores_its_cancellation)
     EXPECT_CONTAINS(said, "has not ended");
     return 0;
 }
+
+/* ---- Ctrl-C ---- */
+
+static bool handler_was_cancelled, interrupted;
+static int echo_until_cancelled(crank_stream *peer)
+{
+    int err = nets_echo(peer);
+    handler_was_cancelled = err == -ECANCELED;
+    return err;
+}
+static int interrupt_it(crank_listener *l)
+{
+    char byte;
+    CRANK_AUTO_STREAM crank_stream *idle = crank_try(crank_connect(crank_listener_address(l, 0)));
+    crank_try(nets_expect_echo(idle));
+    EXPECT_EQ(crank_listener_connections(l), 1);
+    EXPECT_EQ(raise(SIGINT), 0);
+    interrupted = true;
+    return (int)crank_shield(crank_read(idle, &byte, 1)); /* 0: the server ends it */
+}
+static int serve_and_be_interrupted(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_GROUP(clients);
+    crank_task *client = crank_group_spawn(&clients, interrupt_it, l);
+    int err = crank_serve(l, echo_until_cancelled);
+    if (!interrupted)
+        return err; /* the client could not come, and has ended the block */
+    EXPECT_EQ(err, -ECANCELED);
+    EXPECT_STR(crank_error(), "interrupted (Ctrl-C)");
+    EXPECT(handler_was_cancelled);
+    EXPECT_EQ(crank_listener_connections(l), 0);
+    EXPECT_EQ(crank_shield(crank_await(client)), 0);
+    return err;
+}
+static void interrupt_a_server(crank_backend backend)
+{
+    crank_options options = { .backend = backend, .handle_interrupt = true };
+    EXPECT_EQ(crank_run_with(&options, serve_and_be_interrupted), -EINTR);
+}
+TEST(serve, that_ctrl_c_ends_has_ended_its_handlers_on_sim) { interrupt_a_server(CRANK_BACKEND_SIM); }
+TEST(serve, that_ctrl_c_ends_has_ended_its_handlers_on_epoll) { interrupt_a_server(CRANK_BACKEND_EPOLL); }
+TEST(serve, that_ctrl_c_ends_has_ended_its_handlers_on_uring) { interrupt_a_server(CRANK_BACKEND_URING); }
 
 static int write_much(crank_stream *peer)
 {
