@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_read.c: what is true of the calls that read a stream up to something, or look at it. */
+#include <sys/socket.h>
+
 #include "ends.h"
 #include "scratch.h"
 
@@ -78,6 +80,16 @@ TEST_ENDS(read_exactly, gives_so_many_megabytes_at_once)
     return (int)crank_await(writer);
 }
 
+TEST_ENDS(read_exactly, fails_where_the_end_comes_first_and_leaves_all_bytes)
+{
+    char buf[8];
+    crank_try(say_last("abcdef"));
+    EXPECT_EQ(crank_read_exactly(here, buf, 7), -ENODATA);
+    EXPECT_CONTAINS(crank_error(), "after 6 of 7 bytes");
+    EXPECT_EQ(crank_read_exactly(here, buf, 7), -ENODATA);
+    return expect_rest("abcdef");
+}
+
 TEST_ENDS(read, finds_bytes_and_end_that_come_as_one)
 {
     char buf[8];
@@ -86,6 +98,41 @@ TEST_ENDS(read, finds_bytes_and_end_that_come_as_one)
     EXPECT_BYTES(buf, "last");
     EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 0);
     return (int)crank_await(writer);
+}
+
+/* recv stops at the place of the urgent byte, which is not among the others. */
+TEST_EACH_BACKEND(read, gives_the_bytes_before_and_behind_an_urgent_one)
+{
+    AUTO_ENDS;
+    char buf[8];
+    if (cr_loop_here->simulated)
+        return 0; /* it has none */
+    crank_try(nets_pair(&here, &there));
+    crank_try(say_text("abc"));
+    EXPECT_EQ(send(crank_stream_fd(there), "!", 1, MSG_OOB), 1);
+    crank_try(say_last("def"));
+    EXPECT_EQ(crank_try(crank_read_exactly(here, buf, 6)), 6);
+    EXPECT_BYTES(buf, "abcdef");
+    EXPECT_EQ(crank_try(crank_read(here, buf, 1)), 0);
+    return 0;
+}
+static int read_later(char *buf) { return (int)crank_read_exactly(here, buf, 6); }
+TEST_EACH_BACKEND(read, that_waits_is_not_ended_by_an_urgent_byte)
+{
+    AUTO_ENDS;
+    char buf[8];
+    if (cr_loop_here->simulated)
+        return 0;
+    crank_try(nets_pair(&here, &there));
+    crank_task *reader = crank_spawn(read_later, buf);
+    crank_try(nets_settle());
+    EXPECT_EQ(send(crank_stream_fd(there), "!", 1, MSG_OOB), 1);
+    crank_try(nets_settle());
+    EXPECT(!crank_done(reader));
+    crank_try(say_text("abcdef"));
+    EXPECT_EQ(crank_await(reader), 6);
+    EXPECT_BYTES(buf, "abcdef");
+    return 0;
 }
 
 static int read_some(void)
