@@ -45,7 +45,8 @@ TEST_EACH_BACKEND(connect, tries_the_next_address_at_once_when_one_has_failed)
     crank_try(l ? 0 : -errno);
     double before = crank_time();
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(nets_at_port("localhost", nets_port(l, 0))));
-    EXPECT(crank_time() - before < 0.2);
+    double spent = crank_time() - before;
+    EXPECT(strcmp(crank_backend_name(), "sim") == 0 ? spent == 0 : spent < 0.2);
     EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
     return 0;
 }

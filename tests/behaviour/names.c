@@ -164,6 +164,25 @@ static void outlive(crank_backend backend)
 TEST(resolve, that_hangs_does_not_hold_the_end_of_the_run_epoll) { outlive(CRANK_BACKEND_EPOLL); }
 TEST(resolve, that_hangs_does_not_hold_the_end_of_the_run_uring) { outlive(CRANK_BACKEND_URING); }
 
+/* The process leaves by exit, as a program does whose main has returned. */
+TEST(resolve, that_hangs_does_not_hold_the_end_of_the_process)
+{
+    static const crank_backend backends[] = { CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        int status = -1;
+        fflush(NULL);
+        pid_t child = fork();
+        EXPECT(child >= 0);
+        if (child == 0) {
+            alarm(8);
+            make_resolver();
+            exit(run_resolving(backends[i], leave_a_lookup) == 0 && resolver_returned == 0 ? 0 : 1);
+        }
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+    }
+}
+
 RESOLVING(resolve, asks_once_for_ten_that_want_the_same)
 {
     CRANK_GROUP(group);

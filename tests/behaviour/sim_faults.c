@@ -56,6 +56,9 @@ TEST_SIM(sim_faults, fail_lookups_by_their_share)
         failed += n < 0;
     }
     EXPECT(failed > 430 && failed < 570);
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .lookup = 1 }));
+    EXPECT_EQ(crank_resolve("server", 7, &address, 1), -EAGAIN);
+    EXPECT_EQ(crank_resolve("10.0.0.2", 7, &address, 1), 1); /* a number is not looked up */
     return stop(served);
 }
 
