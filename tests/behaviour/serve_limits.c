@@ -77,6 +77,26 @@ TEST_EACH_BACKEND(serve, ends_with_an_unknown_error_of_accept_and_ends_its_handl
     return 0;
 }
 
+/* As crank_accept does it: a timer that is due is not behind all who come at once. */
+TEST_SIM(serve, of_a_flood_lets_a_timer_run_on_time)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    NETS_STREAMS(clients);
+    for (int i = 0; i < NETS_STREAMS_MAX; i++)
+        clients.at[i] = nets_connect(l);
+    NETS_TASK server = crank_spawn(nets_serve_echo, l);
+    double before = crank_time();
+    crank_try(crank_sleep(0));
+    size_t taken = crank_listener_connections(l);
+    EXPECT(taken > 0 && taken <= 129);
+    crank_try(crank_sleep(0.25));
+    EXPECT_NEAR(crank_time() - before, 0.25, 1e-9);
+    EXPECT_EQ(crank_listener_connections(l), NETS_STREAMS_MAX);
+    crank_try(crank_listener_stop(l, 0));
+    EXPECT_EQ(nets_await(server), 0);
+    return nets_close_all(&clients);
+}
+
 static const int shortages[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC };
 TEST_SIM(serve, short_of_descriptors_tries_again_every_tenth_of_a_second)
 {
