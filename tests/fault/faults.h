@@ -60,6 +60,10 @@ static inline int fault_resolve(void *c, const char *name, struct sockaddr_in6 *
 {
     return fault_now(c) ? -EAGAIN : REAL(resolve, name, ret_addresses, max);
 }
+static inline int fault_path_stat(void *c, const char *path, struct stat *ret_stat)
+{
+    return fault_now(c) ? -EACCES : REAL(path_stat, path, ret_stat);
+}
 static inline int fault_path_mode(void *c, const char *path, unsigned mode)
 {
     return fault_now(c) ? -EPERM : REAL(path_mode, path, mode);
@@ -140,6 +144,7 @@ static inline void faults_init(faults *f, long fail_at, bool from_then)
     f->sys.timerfd = fault_timerfd;
     f->sys.interface_index = fault_interface_index;
     f->sys.resolve = fault_resolve;
+    f->sys.path_stat = fault_path_stat;
     f->sys.path_mode = fault_path_mode;
     f->sys.lock = fault_lock;
     f->sys.epoll_create = fault_epoll_create;

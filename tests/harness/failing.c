@@ -30,9 +30,9 @@ bool test_faults_happened(void) { return false; }
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
     "thread_start", "signal_running", "read", "write", "open", "open_at", "open_resolving", "pipe", "spawn", "close",
     "eventfd", "timerfd", "stat", "duplicate", "read_at", "write_at", "send_file", "copy_range", "interface_index",
-    "resolve", "path_mode", "socket", "socket_pair", "bind", "listen", "accept", "connect", "recv", "send",
-    "receive_message", "send_message", "shutdown", "option", "name", "epoll_create", "epoll_ctl", "epoll_wait", "poll",
-    "uring_setup", "uring_map", "uring_enter", "uring_register", "uring_enable" };
+    "resolve", "path_stat", "path_mode", "path_unlink", "lock", "socket", "socket_pair", "bind", "listen", "accept",
+    "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name", "epoll_create",
+    "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register", "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
@@ -284,9 +284,7 @@ static ssize_t failing_write(UNUSED_CONTEXT, int fd, const void *buf, size_t siz
 }
 static int failing_open(UNUSED_CONTEXT, const char *path, int flags, unsigned permissions)
 {
-    if (FAILS(TEST_CALL_OPEN))
-        return -EMFILE;
-    return interrupted() ? -EINTR : REAL(open, path, flags, permissions);
+    return FAILS(TEST_CALL_OPEN) ? -EMFILE : interrupted() ? -EINTR : REAL(open, path, flags, permissions);
 }
 static int failing_open_at(UNUSED_CONTEXT, int folder, const char *path, int flags)
 {
@@ -295,9 +293,7 @@ static int failing_open_at(UNUSED_CONTEXT, int folder, const char *path, int fla
 /* As a filter of system calls refuses it, or a kernel before 5.6. */
 static int failing_open_resolving(UNUSED_CONTEXT, int folder, const char *path, const struct open_how *how)
 {
-    if (FAILS(TEST_CALL_OPEN_RESOLVING))
-        return -ENOSYS;
-    return interrupted() ? -EINTR : REAL(open_resolving, folder, path, how);
+    return FAILS(TEST_CALL_OPEN_RESOLVING) ? -ENOSYS : interrupted() ? -EINTR : REAL(open_resolving, folder, path, how);
 }
 MAY_FAIL(pipe, TEST_CALL_PIPE, EMFILE, (UNUSED_CONTEXT, int ret_fds[2], enum cr_pipe_end childs), ret_fds, childs)
 MAY_FAIL(spawn, TEST_CALL_SPAWN, EAGAIN, (UNUSED_CONTEXT, const cr_spawn *asked, int *ret_pidfd), asked, ret_pidfd)
@@ -348,9 +344,7 @@ static ssize_t failing_send_file(UNUSED_CONTEXT, int to, const cr_file_place *fr
 }
 static ssize_t failing_copy_range(UNUSED_CONTEXT, const cr_file_place *from, const cr_file_place *to, size_t size)
 {
-    if (FAILS(TEST_CALL_COPY_RANGE))
-        return -EXDEV;
-    return interrupted() ? -EINTR : REAL(copy_range, from, to, cut(size));
+    return FAILS(TEST_CALL_COPY_RANGE) ? -EXDEV : interrupted() ? -EINTR : REAL(copy_range, from, to, cut(size));
 }
 
 MAY_FAIL(interface_index, TEST_CALL_INTERFACE, EMFILE, (UNUSED_CONTEXT, const char *name), name)
@@ -384,7 +378,10 @@ static bool unready_edge(int fd)
 
 MAY_FAIL(resolve, TEST_CALL_RESOLVE, EAGAIN,
     (UNUSED_CONTEXT, const char *name, struct sockaddr_in6 *ret_addresses, unsigned max), name, ret_addresses, max)
+MAY_FAIL(path_stat, TEST_CALL_PATH_STAT, EACCES, (UNUSED_CONTEXT, const char *path, struct stat *status), path, status)
 MAY_FAIL(path_mode, TEST_CALL_PATH_MODE, EPERM, (UNUSED_CONTEXT, const char *path, unsigned bits), path, bits)
+MAY_FAIL(path_unlink, TEST_CALL_PATH_UNLINK, EPERM, (UNUSED_CONTEXT, const char *path), path)
+MAY_FAIL(lock, TEST_CALL_LOCK, ENOLCK, (UNUSED_CONTEXT, int fd), fd)
 MAY_FAIL(socket, TEST_CALL_SOCKET, EMFILE, (UNUSED_CONTEXT, int family, int type, int protocol), family, type, protocol)
 MAY_FAIL(socket_pair, TEST_CALL_SOCKET_PAIR, EMFILE, (UNUSED_CONTEXT, int family, int type, int ret_fds[2]), family,
     type, ret_fds)
@@ -568,7 +565,10 @@ __attribute__((constructor(101))) static void make_table(void)
     table->copy_range = failing_copy_range;
     table->interface_index = failing_interface_index;
     table->resolve = failing_resolve;
+    table->path_stat = failing_path_stat;
     table->path_mode = failing_path_mode;
+    table->path_unlink = failing_path_unlink;
+    table->lock = failing_lock;
     table->receive_message = failing_receive_message;
     table->send_message = failing_send_message;
     table->receive_messages = failing_receive_messages;
