@@ -34,7 +34,9 @@ static inline int nets_pair(crank_stream **ret_a, crank_stream **ret_b)
 /* The port of the listener's i-th socket: of "127.0.0.1:41234" or "[::1]:41234". */
 static inline unsigned nets_port(const crank_listener *listener, size_t i)
 {
-    const char *colon = strrchr(crank_listener_address(listener, i), ':');
+    const char *address = crank_listener_address(listener, i), *colon = address ? strrchr(address, ':') : NULL;
+    if (!colon)
+        test_fail(__FILE__, __LINE__, "the listener cannot tell its address %zu", i);
     return (unsigned)strtoul(colon + 1, NULL, 10);
 }
 
