@@ -223,17 +223,20 @@ static int overcome_shortage(serving *s, int err)
     return err == -ETIMEDOUT ? 0 : err;
 }
 
+/* 0 with *ret_connection or, after a shortage, without. A checkpoint's -ENOMEM is none: it says
+ * that the block around the server could not be made. */
 static int accept_one(serving *s, cr_connection **ret_connection)
 {
     cr_caller w;
     int err = cr_checkpoint(&w, "crank_serve");
     if (err == 0)
         err = await_room(&w, s);
-    if (err == 0)
-        err = cr_listener_accept(&w, s->listener, ret_connection);
+    if (err < 0)
+        return err;
+    err = cr_listener_accept(&w, s->listener, ret_connection);
     if (err == 0)
         cr_checkpoint_costs(&w, CR_BUDGET_STREAM);
-    return err;
+    return is_shortage(err) ? overcome_shortage(s, err) : err;
 }
 
 static int accept_all(serving *s, crank_group *handlers)
@@ -242,8 +245,6 @@ static int accept_all(serving *s, crank_group *handlers)
     for (;;) {
         cr_connection *c = NULL;
         int err = accept_one(s, &c);
-        if (is_shortage(err))
-            err = overcome_shortage(s, err);
         if (err < 0)
             return err;
         if (!c)

@@ -2,6 +2,7 @@
 /* serve_limits.c: a server with as many connections as it may have, one short of descriptors or memory, one of
  * thousands of connections. */
 #include "nets.h"
+#include "task/record.h"
 
 /* ---- Connections at a time ---- */
 
@@ -158,6 +159,23 @@ TEST_SIM(serve, short_of_descriptors_can_be_stopped_at_once_and_cancelled)
         nets_fail_accepts(0, 0);
         EXPECT_CONTAINS(test_captured(), "ended 0 connections");
     }
+    return 0;
+}
+
+/* It is no shortage that passes: the block around the server would not do what it is for, as end it after a time. */
+static int serve_in_a_block_without_memory(crank_listener *l)
+{
+    cr_task_state_of(cr_loop_here)->out_of_memory = cr_self()->id; /* as where a scope could not be made */
+    cr_loop_here->runner.budget = 1;
+    return crank_serve(l, nets_echo);
+}
+TEST_EACH_BACKEND(serve, in_a_block_that_could_not_be_made_fails)
+{
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:0"));
+    test_capture();
+    NETS_TASK server = crank_spawn(serve_in_a_block_without_memory, l);
+    EXPECT_EQ(crank_within(1, nets_await(server)), -ENOMEM);
+    EXPECT_STR(test_captured(), "");
     return 0;
 }
 
