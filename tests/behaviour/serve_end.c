@@ -16,7 +16,9 @@ static int refuse(crank_stream *peer)
 static int serve_refusing(crank_listener *l, double linger)
 {
     crank_serve_options options = { .linger = linger };
-    return crank_serve_with(&options, l, refuse);
+    int err = crank_serve_with(&options, l, refuse);
+    (void)crank_listener_stop(l, 0); /* where it has failed no one else ends those that wait */
+    return err;
 }
 
 /* A server that refuses, and a client of it that has sent one line. */
