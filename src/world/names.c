@@ -157,14 +157,16 @@ void cr_name_make_own(cr_name *name, int family, int host, in_port_t port)
     name->v6.sin6_addr.s6_addr[15] = (unsigned char)number;
 }
 
+/* The first host, on which the program begins, is there before any other is made. */
 int cr_name_host(const cr_world *world, int host, const cr_name *name)
 {
+    int hosts = world->net.hosts.count ? world->net.hosts.count : 1;
     if (is_any(name) || is_loopback(name))
         return host;
     unsigned number = ntohl(name->v4.sin_addr.s_addr) & 0xffffff;
     if (name->any.sa_family == AF_INET6)
         number = (unsigned)name->v6.sin6_addr.s6_addr[14] << 8 | name->v6.sin6_addr.s6_addr[15];
-    if (number == 0 || number > (unsigned)world->net.hosts.count)
+    if (number == 0 || number > (unsigned)hosts)
         return -ENETUNREACH;
     /* The number is only a part of the address: compare the whole with what that host has. */
     cr_name own;

@@ -84,6 +84,22 @@ TEST_SIM(sim_hosts, are_found_by_their_names)
     return 0;
 }
 
+TEST_SIM(sim_hosts, have_their_addresses_before_there_is_another_host)
+{
+    static const char *const addresses[] = { "10.0.0.1:7", "[fd00::1]:7" };
+    for (size_t i = 0; i < CRANK_COUNT(addresses); i++) {
+        CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(addresses[i]));
+        EXPECT_STR(crank_listener_address(listener, 0), addresses[i]);
+        CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(addresses[i]));
+        CRANK_AUTO_STREAM crank_stream *peer = crank_try(crank_accept(listener));
+        EXPECT_STR(crank_peer_name(s), addresses[i]);
+        EXPECT_STR(crank_peer_name(peer), crank_own_name(s));
+    }
+    EXPECT(!crank_listen("10.0.0.2:7"));
+    EXPECT_EQ(errno, EADDRNOTAVAIL);
+    return 0;
+}
+
 static int calls_the_loopback(void)
 {
     CRANK_AUTO_STREAM crank_stream *s = crank_connect("127.0.0.1:7");
