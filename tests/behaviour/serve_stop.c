@@ -28,11 +28,10 @@ TEST_EACH_BACKEND(serve, that_is_cancelled_with_connections_not_begun_ends_them)
     NETS_STREAMS(clients);
     for (int i = 0; i < 20; i++)
         clients.at[i] = nets_connect(l);
-    CRANK_GROUP(servers);
-    crank_task *server = crank_group_spawn(&servers, nets_serve_echo, l);
+    NETS_TASK server = crank_spawn(nets_serve_echo, l);
     crank_try(crank_sleep(0));
     EXPECT_EQ(crank_cancel(server), 0);
-    EXPECT_EQ(crank_await(server), -ECANCELED);
+    EXPECT_EQ(nets_await(server), -ECANCELED);
     EXPECT_EQ(crank_listener_connections(l), 0);
     return nets_close_all(&clients);
 }
