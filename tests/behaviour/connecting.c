@@ -101,6 +101,21 @@ TEST_SIM(connect, tries_the_next_address_beside_a_slow_one_after_a_quarter_of_a_
     return 0;
 }
 
+/* The first does not answer, the second is tried after 0.25 s and refuses. */
+TEST_SIM(connect, tries_the_next_address_at_once_when_one_has_failed_beside_a_slow_one)
+{
+    BUSY(b, "127.0.0.1:0");
+    unsigned port = nets_port(b.listener, 0);
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen(nets_at_port("127.0.0.2", port)));
+    crank_try(crank_sim_name("three", "127.0.0.1, ::1, 127.0.0.2", 0, 0));
+    double before = crank_time();
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(nets_at_port("three", port)));
+    EXPECT_NEAR(crank_time() - before, 0.25, 1e-6);
+    EXPECT_STR(crank_peer_name(s), crank_listener_address(l, 0));
+    crank_try(crank_finish(s));
+    return 0;
+}
+
 TEST_SIM(connect, waits_as_long_as_it_is_told_before_it_tries_the_next)
 {
     BUSY(b, "[::1]:0");
