@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* schedules.c: small closed worlds, each run through its schedules: what a primitive promises holds in all of them. */
+#include <signal.h>
 #include <crank.h>
 #include "test.h"
 
@@ -285,6 +286,43 @@ TEST_EXPLORED(to_thread, a_cancelled_job_has_run_or_never_will, 400)
     crank_sleep(0.001);
     EXPECT_EQ(posted, second == 0 || posted == 4 ? 4 : 2);
     EXPECT(second == 0 || second == -ECANCELED);
+    return 0;
+}
+
+/* ---- signals: each is the receiver's or the old handler's, whatever meets it */
+
+static volatile sig_atomic_t old_calls;
+static void old_handler(int number)
+{
+    (void)number;
+    old_calls++;
+}
+static int receive_one(int *ret_received)
+{
+    CRANK_SIGNALS(asked, SIGUSR1);
+    int number = crank_signals_next(&asked);
+    *ret_received += number == SIGUSR1;
+    return number < 0 ? number : crank_sleep(0);
+}
+static int send_one(void)
+{
+    crank_try(crank_sleep(0));
+    return raise(SIGUSR1);
+}
+TEST_EXPLORED(signals, that_no_task_has_taken_are_the_old_handlers, 400)
+{
+    struct sigaction action = { .sa_handler = old_handler };
+    int received = 0;
+    old_calls = 0;
+    EXPECT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+    crank_task *receiver = crank_spawn(receive_one, &received);
+    crank_task *sender = crank_spawn(send_one);
+    crank_try(crank_sleep(0));
+    crank_cancel(receiver);
+    long result = crank_await(receiver);
+    EXPECT(result == 0 || result == -ECANCELED);
+    EXPECT_EQ(crank_await(sender), 0);
+    EXPECT_EQ(received + old_calls, 1);
     return 0;
 }
 

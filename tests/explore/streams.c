@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* streams.c: streams over sockets in small closed worlds, each run through its schedules: where calls let others run,
- * what arrives when, in which pieces. */
+/* streams.c: streams over sockets, and over transports on them, in small closed worlds, each run through its schedules:
+ * where calls let others run, what arrives when, in which pieces. */
 #include "../behaviour/links.h"
+#include "../behaviour/veil.h"
 
 enum { SMALL = 700, LARGE = 70000, PIECES = 3 };
 
@@ -164,3 +165,96 @@ TEST_EXPLORED(abort, amid_an_echo_leaves_nobody_waiting, 400)
     (void)crank_close(l.b);
     return 0;
 }
+
+/* A peer that does not read: a cancelled close does not wait for it, whenever the request comes, and what was dropped
+ * the peer does not take for all. */
+static int close_a_stalled(ends *l)
+{
+    EXPECT(fill_up(l->a, 60000) > 0);
+    crank_task *closer = crank_spawn(close_end, &l->a);
+    crank_try(crank_sleep(0));
+    crank_cancel(closer);
+    EXPECT_EQ(crank_await(closer), -ECANCELED);
+    EXPECT_EQ(read_rest(l->b, 0), -ECONNRESET);
+    return 0;
+}
+TEST_EXPLORED(close, of_a_stalled_peer_that_is_cancelled_gives_up, 200) { return with_ends(true, close_a_stalled); }
+
+/* The reader is woken, or about to be, with a line or a part of it. */
+static long read_one_line(crank_stream *s)
+{
+    char line[20];
+    return crank_read_line(s, line, sizeof line);
+}
+static int abort_amid_a_line(ends *l)
+{
+    crank_task *reader = crank_spawn(read_one_line, l->a);
+    crank_try(crank_printf(l->b, "line\n"));
+    crank_try(crank_flush(l->b));
+    crank_try(crank_sleep(0));
+    crank_abort(l->a);
+    long n = crank_await(reader);
+    EXPECT(n == 5 || n == -ECONNABORTED);
+    EXPECT_EQ(read_one_line(l->a), -ECONNABORTED);
+    return 0;
+}
+TEST_EXPLORED(abort, in_the_turn_of_data_ends_the_reader, 400) { return with_ends(true, abort_amid_a_line); }
+
+/* ---- Transports ---- */
+
+static int expect_line(crank_stream *s, const char *expected)
+{
+    char line[20] = "";
+    crank_try(crank_read_line(s, line, sizeof line));
+    EXPECT_STR(line, expected);
+    return 0;
+}
+static int say_and_veil(ends *l)
+{
+    crank_try(crank_printf(l->b, "start\n"));
+    crank_try(veil_over(&l->b));
+    crank_try(crank_printf(l->b, "veiled\n"));
+    return close_end(&l->b);
+}
+static int veil_behind_a_line(ends *l)
+{
+    crank_task *peer = crank_spawn(say_and_veil, l);
+    crank_try(expect_line(l->a, "start\n"));
+    crank_try(veil_over(&l->a));
+    crank_try(expect_line(l->a, "veiled\n"));
+    crank_try(expect_line(l->a, ""));
+    crank_try(crank_await(peer));
+    crank_try(close_end(&l->a));
+    EXPECT_EQ(veils.open, 0);
+    return 0;
+}
+TEST_EXPLORED(transport, is_given_the_bytes_that_were_read_ahead_below_it, 300)
+{
+    return with_ends(true, veil_behind_a_line);
+}
+
+static int write_two_lines(crank_stream *s)
+{
+    crank_try(crank_printf(s, "one\n"));
+    crank_try(crank_sleep(0));
+    return crank_printf(s, "two\n");
+}
+static int read_two_lines(crank_stream *s)
+{
+    crank_try(expect_line(s, "one\n"));
+    return expect_line(s, "two\n");
+}
+static int talk_at_once(ends *l)
+{
+    crank_try(veil_over(&l->a));
+    crank_try(veil_over(&l->b));
+    crank_task *tasks[] = { crank_spawn(write_two_lines, l->a), crank_spawn(read_two_lines, l->a),
+        crank_spawn(write_two_lines, l->b), crank_spawn(read_two_lines, l->b) };
+    for (size_t i = 0; i < CRANK_COUNT(tasks); i++)
+        crank_try(crank_await(tasks[i]));
+    crank_try(close_end(&l->a));
+    crank_try(close_end(&l->b));
+    EXPECT_EQ(veils.open, 0);
+    return 0;
+}
+TEST_EXPLORED(transport, is_read_and_written_by_two_tasks_at_once, 300) { return with_ends(false, talk_at_once); }
