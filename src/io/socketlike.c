@@ -352,12 +352,13 @@ static const cr_wait_ops rest_wait = {
 };
 
 /* A peer that does not read would hold the closing task for ever. So a task that has been asked to
- * end, or that is beyond a limit of time, tries once; and one that is asked meanwhile gives up. */
+ * end, or that is beyond a limit of time or lacks one, tries once; and one that is asked meanwhile
+ * gives up. */
 static int send_rest(const cr_caller *w, cr_socketlike *s)
 {
     uint64_t all = s->sent + cr_sending_unsent(s);
-    bool once =
-        cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) || cr_interruption_fired(w->self);
+    bool once = s->stream.unlimited || cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) ||
+                cr_interruption_fired(w->self);
     cr_sending_start(s);
     while (s->sent < all && !s->send_error) {
         if (once || cr_stream_abandoned(w, &s->stream))
