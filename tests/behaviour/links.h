@@ -23,15 +23,20 @@ __attribute__((unused)) static int run_body(int (*body)(ends *l), ends *l)
 }
 
 /* Run a test's body, in a task of its own, whose children end with it, and close the streams that it has left open. */
-__attribute__((unused)) static int with_ends(bool tcp, int (*body)(ends *l))
+__attribute__((unused)) static int with_ends_of(
+    int (*open)(crank_stream **ret_a, crank_stream **ret_b), int (*body)(ends *l))
 {
     ends l = { 0 };
-    int err = tcp ? nets_pair(&l.a, &l.b) : crank_socket_pair(&l.a, &l.b);
+    int err = open(&l.a, &l.b);
     if (err == 0)
         err = (int)crank_await(crank_spawn(run_body, body, &l));
     (void)crank_close(l.a);
     (void)crank_close(l.b);
     return err;
+}
+__attribute__((unused)) static int with_ends(bool tcp, int (*body)(ends *l))
+{
+    return with_ends_of(tcp ? nets_pair : crank_socket_pair, body);
 }
 
 #define EACH_LINK(subject, sentence) \

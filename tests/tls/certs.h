@@ -160,7 +160,7 @@ static inline void certs_move(BIO *from, BIO *to)
 static inline void certs_shake_once(int version)
 {
     SSL_CTX *contexts[] = { SSL_CTX_new(TLS_server_method()), SSL_CTX_new(TLS_client_method()) };
-    SSL *ends[2];
+    SSL *sides[2];
     BIO *in[2], *out[2];
     X509 *certificate = certs_read(certs_localhost.certificate), *trusted = certs_read(certs_authority.certificate);
     EVP_PKEY *key = certs_read_key(certs_localhost.key);
@@ -172,24 +172,24 @@ static inline void certs_shake_once(int version)
     SSL_CTX_set_verify(contexts[1], SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_max_proto_version(contexts[1], version);
     for (int i = 0; i < 2; i++) {
-        ends[i] = SSL_new(contexts[i]);
+        sides[i] = SSL_new(contexts[i]);
         in[i] = BIO_new(BIO_s_mem());
         out[i] = BIO_new(BIO_s_mem());
-        SSL_set_bio(ends[i], in[i], out[i]);
+        SSL_set_bio(sides[i], in[i], out[i]);
     }
-    SSL_set_accept_state(ends[0]);
-    SSL_set_connect_state(ends[1]);
-    SSL_set1_host(ends[1], "localhost");
+    SSL_set_accept_state(sides[0]);
+    SSL_set_connect_state(sides[1]);
+    SSL_set1_host(sides[1], "localhost");
     for (int round = 0; round < 4; round++)
         for (int i = 1; i >= 0; i--) {
-            SSL_do_handshake(ends[i]);
+            SSL_do_handshake(sides[i]);
             certs_move(out[i], in[1 - i]);
         }
-    certs_need(SSL_write(ends[1], &byte, 1) == 1, "a byte is written");
+    certs_need(SSL_write(sides[1], &byte, 1) == 1, "a byte is written");
     certs_move(out[1], in[0]);
-    certs_need(SSL_read(ends[0], &byte, 1) == 1, "a byte is read");
+    certs_need(SSL_read(sides[0], &byte, 1) == 1, "a byte is read");
     for (int i = 0; i < 2; i++) {
-        SSL_free(ends[i]);
+        SSL_free(sides[i]);
         SSL_CTX_free(contexts[i]);
     }
     X509_free(certificate);
