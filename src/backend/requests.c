@@ -35,18 +35,25 @@ static uint32_t length_of(const cr_op *op)
 }
 
 /* The kernel adds the end of one half to what it is asked for, and would complete at once where
- * that was seen before: so a poll for no event by name is told of that, and goes on. */
+ * that was seen before: so a poll for no event by name is told of that, and goes on. And it lets no
+ * wake-up pass for EPOLLPRI alone (io_poll_wake): EPOLLRDBAND, which no socket is found ready for,
+ * comes with the same wake-ups, as they come with other data. */
 bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
 {
     uint32_t events = cr_nonblocking_events(op);
     const struct io_uring_sqe asked = {
         .opcode = IORING_OP_POLL_ADD,
         .fd = op->fd,
-        .poll32_events = events,
+        .poll32_events = events & EPOLLPRI ? events | EPOLLRDBAND : events,
         .user_data = tag,
         .len = events ? 0 : IORING_POLL_ADD_MULTI,
     };
     return push(sys, ring, &asked);
+}
+
+bool cr_requests_unsure(const cr_op *op, long result)
+{
+    return op->code == CR_OP_POLL && (op->events & EPOLLPRI) && result > 0;
 }
 
 bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)

@@ -8,6 +8,8 @@
 
 /* The events are those of poll, 32 bits of them. */
 bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
+/* The kernel's answer to a poll for urgent data is what a wake-up might have been for. */
+bool cr_requests_unsure(const cr_op *op, long result);
 /* Goes on after its first event, until it is cancelled or the kernel ends it. */
 bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag);
 /* READ or WRITE, at the operation's offset. */

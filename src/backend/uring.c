@@ -186,9 +186,11 @@ static long transfer_now(struct uring *uring, cr_op *op)
 static long on_result(struct uring *uring, uint32_t index, long result)
 {
     cr_slot *slot = &uring->slots.all[index];
-    bool polled = slot->state == CR_SLOT_POLLING;
-    bool again = polled ? result >= 0
-                        : slot->op->code != CR_OP_POLL && (result == -EAGAIN || result == -EINTR);
+    bool polled = slot->state == CR_SLOT_POLLING, unsure = cr_requests_unsure(slot->op, result);
+    if (unsure)
+        result = cr_nonblocking(uring->sys, slot->op);
+    bool tries = slot->op->code != CR_OP_POLL || unsure;
+    bool again = polled ? result >= 0 : tries && (result == -EAGAIN || result == -EINTR);
     if (again && slot->cancelled)
         return finish(uring, index, -ECANCELED);
     if (again && polled && !is_transfer_of_file(slot->op)) {
@@ -197,7 +199,7 @@ static long on_result(struct uring *uring, uint32_t index, long result)
     }
     if (!again)
         return finish(uring, index, result);
-    if (polled || result == -EINTR)
+    if (polled || unsure || result == -EINTR)
         issue_or_wait(uring, index);
     else
         poll_first(uring, index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pipe.c: pipes, descriptors that others have opened, and waiting for them. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -226,6 +227,51 @@ TEST_EACH_BACKEND(wait_fd, says_which_of_the_events_it_is)
     EXPECT(!crank_done(waiting));
     EXPECT_EQ(write(ends[1], "x", 1), 1);
     EXPECT_EQ(crank_await(waiting), CRANK_READABLE);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+static int open_tcp(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(bind(listener, (struct sockaddr *)&address, size) | listen(listener, 1), 0);
+    EXPECT_EQ(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    ends[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(ends[1], (struct sockaddr *)&address, size), 0);
+    ends[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    EXPECT(ends[0] >= 0);
+    close(listener);
+    return 0;
+}
+TEST_EACH_BACKEND(wait_fd, waits_for_room_and_for_what_is_urgent)
+{
+    static char bytes[BIG];
+    open_pipe();
+    EXPECT_EQ(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(ends[1], bytes, sizeof bytes) > 0)
+        continue;
+    crank_task *waiting = crank_spawn(wait_for, ends[1], CRANK_WRITABLE | CRANK_URGENT);
+    crank_try(crank_sleep(0.001));
+    EXPECT(!crank_done(waiting));
+    EXPECT(read(ends[0], bytes, sizeof bytes) > 0);
+    EXPECT_EQ(crank_await(waiting), CRANK_WRITABLE);
+    close(ends[0]);
+    close(ends[1]);
+    open_tcp();
+    waiting = crank_spawn(wait_for, ends[0], CRANK_READABLE | CRANK_URGENT);
+    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(send(ends[1], "x", 1, 0), 1);
+    EXPECT_EQ(crank_await(waiting), CRANK_READABLE);
+    waiting = crank_spawn(wait_for, ends[0], CRANK_URGENT);
+    crank_try(crank_sleep(0.001));
+    EXPECT_EQ(send(ends[1], "x", 1, 0), 1);
+    crank_try(crank_sleep(0.001));
+    EXPECT(!crank_done(waiting));
+    EXPECT_EQ(send(ends[1], "!", 1, MSG_OOB), 1);
+    EXPECT_EQ(crank_await(waiting), CRANK_URGENT);
     close(ends[0]);
     close(ends[1]);
     return 0;
