@@ -105,15 +105,14 @@ int cr_epoll_control(cr_epoll *e, int how, int fd, uint32_t events)
     return e->sys->epoll_ctl(e->sys->context, e->fd, how, fd, &event);
 }
 
-/* The number may have been closed and given to another file since: then the kernel knows no
- * registration of it, and the new one has a new generation. One that cannot be changed stands as it
- * was, for the operations that wait already. */
+/* The number may have been closed and given to another file since, also while operations wait: then
+ * the kernel knows no registration of it, and the new one has a new generation. So it is asked even
+ * where what waits already has armed the same. One that cannot be changed stands as it was, for the
+ * operations that wait already. */
 static int arm(cr_epoll *e, int fd, uint32_t events)
 {
     cr_epoll_descriptor *d = &e->descriptors[fd];
     uint32_t wanted = d->armed | events;
-    if (d->registered && wanted == d->armed)
-        return 0;
     int err =
         d->registered ? cr_epoll_control(e, EPOLL_CTL_MOD, fd, wanted | EPOLLONESHOT) : -ENOENT;
     if (err == -ENOENT) {

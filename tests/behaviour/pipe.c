@@ -324,6 +324,41 @@ TEST_EACH_BACKEND(wait_fd, that_is_cancelled_leaves_the_descriptor_to_be_closed_
     return 0;
 }
 
+/* A library that closes its descriptor without a word. Where the file lives on in a copy, what becomes of it is not
+ * told to a task that waits for the number's next file. */
+static int use_number_again(bool copied)
+{
+    open_pipe();
+    int number = ends[0], before = ends[1], copy = copied ? fcntl(number, F_DUPFD_CLOEXEC, 100) : -1;
+    crank_task *first = crank_spawn(wait_for, number, CRANK_READABLE);
+    crank_try(crank_sleep(0.001));
+    close(number);
+    open_pipe();
+    EXPECT_EQ(ends[0], number);
+    crank_task *second = crank_spawn(wait_for, number, CRANK_READABLE);
+    crank_try(crank_sleep(0.001));
+    if (copied)
+        EXPECT_EQ(write(before, "x", 1), 1);
+    crank_try(crank_sleep(0.001));
+    EXPECT(!crank_done(second));
+    EXPECT_EQ(write(ends[1], "y", 1), 1);
+    EXPECT_EQ(crank_await(second), CRANK_READABLE);
+    crank_cancel(first);
+    long told = crank_await(first);
+    EXPECT(told == CRANK_READABLE || told == -EBADF || told == -ECANCELED);
+    close(ends[0]);
+    close(ends[1]);
+    close(before);
+    if (copied)
+        close(copy);
+    return 0;
+}
+TEST_EACH_BACKEND(wait_fd, of_a_number_that_was_closed_and_used_again_is_for_its_next_file)
+{
+    crank_try(use_number_again(false));
+    return use_number_again(true);
+}
+
 TEST_EACH_BACKEND(wait_fd, fails_when_the_descriptor_is_going_to_be_closed)
 {
     open_pipe();
