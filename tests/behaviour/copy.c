@@ -317,6 +317,42 @@ TEST_ENDS(copy, to_a_peer_that_has_gone_fails_and_names_it)
     return 0;
 }
 
+/* Where it fails for another reason, the peer must not wait for more. */
+static int copy_or_abort(crank_stream *from, crank_stream *to, int64_t *ret_copied, char *said)
+{
+    int err = copy_counting(from, to, ret_copied, said);
+    if (err < 0)
+        crank_abort(to);
+    return err;
+}
+/* What it says was copied is at least what the peer has read, and the byte behind that is the next one to be read: no
+ * bytes are lost but those on their way. */
+TEST_ENDS(copy, whose_peer_leaves_midway_says_how_many_it_has_given)
+{
+    enum { READ = 5000, NEXT = 1000 };
+    char said[200], *bytes = pattern(SIZE), *found = test_memory(READ);
+    int64_t copied = -1;
+    CRANK_AUTO_STREAM crank_stream *from = NULL;
+    CRANK_AUTO_STREAM crank_stream *feeder = NULL;
+    crank_try(nets_pair(&from, &feeder));
+    crank_set_write_limit(there, 8192);
+    crank_set_write_limit(feeder, SIZE);
+    crank_task *task = crank_spawn(copy_or_abort, from, there, &copied, &said[0]);
+    crank_try(crank_write(feeder, bytes, READ));
+    crank_try(crank_read_exactly(here, found, READ));
+    (void)crank_finish(here);
+    crank_try(crank_write(feeder, bytes + READ, SIZE - READ));
+    long err = crank_await(task);
+    EXPECT(err == -EPIPE || err == -ECONNRESET);
+    EXPECT_CONTAINS(said, "cannot write");
+    EXPECT(copied >= READ && copied <= SIZE - NEXT);
+    crank_try(crank_read_exactly(from, found, NEXT));
+    EXPECT_EQ(memcmp(found, bytes + copied, NEXT), 0);
+    crank_abort(feeder); /* the rest is not read */
+    (void)crank_finish(feeder);
+    return crank_finish(from);
+}
+
 TEST_EACH_BACKEND(copy, refuses_what_is_not_open_for_it)
 {
     int64_t copied = -1;

@@ -152,6 +152,25 @@ TEST_EACH_BACKEND(copy_of_a_file, takes_what_is_buffered_first_and_keeps_to_its_
     return err;
 }
 
+/* A limit beyond 31 bits is none of fewer. */
+TEST_EACH_BACKEND(copy_of_a_file, keeps_to_limits_of_nothing_one_byte_and_more_than_2_GiB)
+{
+    static const int64_t limits[] = { 0, 1, (INT64_C(1) << 31) + 1 };
+    static const int64_t expected[] = { 0, 1, PARTS - 1 };
+    char *bytes = pattern(PARTS);
+    CRANK_AUTO_STREAM crank_stream *from = crank_try(crank_open(scratch_file("from", bytes, PARTS), "r"));
+    crank_try(nets_pair(&here, &there));
+    AUTO_ENDS;
+    crank_task *reader = crank_spawn(expect_pattern, here, bytes, (size_t)PARTS);
+    for (size_t i = 0; i < CRANK_COUNT(limits); i++) {
+        int64_t copied = -1;
+        crank_try(crank_copy(from, there, limits[i], &copied));
+        EXPECT_EQ(copied, expected[i]);
+    }
+    crank_try(crank_flush(there));
+    return (int)crank_await(reader);
+}
+
 static int copy_between_places(void)
 {
     char a, b;
@@ -227,6 +246,68 @@ TEST_EACH_BACKEND(copy_of_a_file, gives_every_byte_whether_the_kernel_copies_it_
     EXPECT_EQ(calls >= 6, !is_simulated());
     EXPECT_EQ(by_kernel - calls, is_simulated() ? 0 : 2); /* it is asked once */
     return err;
+}
+
+/* ---- Beside other writers ---- */
+
+enum { WORDS = 40, WORD = 3000 };
+static int write_words(void)
+{
+    char *bytes = memset(test_memory(WORD), 'w', WORD);
+    for (int i = 0; i < WORDS; i++) {
+        crank_try(crank_write(there, bytes, WORD));
+        crank_try(crank_sleep(0));
+    }
+    return 0;
+}
+static int copy_letters(crank_stream *from)
+{
+    int64_t copied = -1;
+    crank_try(crank_copy(from, there, -1, &copied));
+    EXPECT_EQ(copied, LARGE);
+    return 0;
+}
+/* Both, each in a task of its own; then the end. */
+static int copy_beside_words(crank_stream *from)
+{
+    crank_task *copy = crank_spawn(copy_letters, from), *writer = crank_spawn(write_words);
+    long copied = crank_await(copy), written = crank_await(writer);
+    int err = (int)(copied < 0 ? copied : written < 0 ? written : crank_write_eof(there));
+    if (err < 0)
+        crank_abort(there);
+    return err;
+}
+/* Each word whole, as many as there are, and all letters of the file. */
+static int read_letters_and_words(void)
+{
+    static char found[50000];
+    int64_t letters = 0, words = 0;
+    for (ssize_t n; (n = crank_try(crank_read(here, found, sizeof found))) > 0;)
+        for (ssize_t i = 0; i < n; i++) {
+            words += found[i] == 'w';
+            letters += found[i] == 'f';
+            EXPECT(found[i] == 'w' || words % WORD == 0);
+        }
+    EXPECT_EQ(letters, LARGE);
+    EXPECT_EQ(words, WORDS * WORD);
+    return 0;
+}
+static int read_what_is_copied(crank_stream *from)
+{
+    crank_task *copy = crank_spawn(copy_beside_words, from);
+    int err = read_letters_and_words();
+    if (err < 0)
+        crank_abort(here);
+    long copied = crank_await(copy);
+    return err < 0 ? err : (int)copied;
+}
+TEST_EACH_BACKEND(copy_of_a_file, leaves_the_calls_of_other_writers_whole)
+{
+    (void)scratch_file("from", memset(pattern(LARGE), 'f', LARGE), LARGE);
+    CRANK_AUTO_STREAM crank_stream *from = crank_try(crank_open(scratch("from"), "r"));
+    crank_try(nets_pair(&here, &there));
+    AUTO_ENDS;
+    return (int)crank_await(crank_spawn(read_what_is_copied, from));
 }
 
 /* ---- Cut short ---- */
