@@ -153,6 +153,54 @@ TEST_BOTH(process, has_what_its_options_say)
     return 0;
 }
 
+TEST_BOTH(process, finds_what_is_discarded_in_dev_null)
+{
+    int fds[2];
+    char text[8] = "";
+    EXPECT_EQ(pipe2(fds, O_CLOEXEC), 0);
+    const crank_process_options options = {
+        .in = CRANK_DISCARD, .out = CRANK_DISCARD, .err = CRANK_DISCARD, .pass = &fds[1], .pass_count = 1
+    };
+    crank_process *p = start_shell("echo lost; echo lost >&2; cd /proc/self/fd; [ 0 -ef /dev/null ] &&"
+                                   "[ 1 -ef /dev/null ] && [ 2 -ef /dev/null ] && ! read x && echo yes >&3",
+        &options);
+    EXPECT_EQ(crank_process_wait(p), 0);
+    EXPECT(!crank_process_in(p) && !crank_process_out(p) && !crank_process_err(p));
+    EXPECT_EQ(read(fds[0], text, sizeof text), 4);
+    EXPECT_STR(text, "yes\n");
+    close(fds[0]);
+    close(fds[1]);
+    return crank_close(p);
+}
+
+/* Ours is not blocking, the program's is another open file; and what it has of ours we have not changed. */
+TEST_BOTH(process, has_pipes_that_keep_it_waiting)
+{
+    CRANK_AUTO_OUTPUT crank_output output = { 0 };
+    int flags = fcntl(0, F_GETFL);
+    const char *const argv[] = { "grep", "-h", "^flags:", "/proc/self/fdinfo/0", "/proc/self/fdinfo/1",
+        "/proc/self/fdinfo/2", NULL };
+    EXPECT_EQ(crank_run_process(argv, &(crank_process_options){ .input = "x", .input_size = 1 }, &output), 0);
+    const char *at = output.out;
+    for (int i = 0; i < 3; i++, at = strchr(at, '\n') + 1)
+        EXPECT_EQ(strtol(at + strlen("flags:"), NULL, 8) & O_NONBLOCK, 0);
+    EXPECT_EQ(*at, 0);
+    crank_process *p = start_shell("exit 0", &(crank_process_options){ .in = 0 });
+    EXPECT_EQ(crank_process_wait(p), 0);
+    EXPECT_EQ(fcntl(0, F_GETFL), flags);
+    return crank_close(p);
+}
+
+/* Nothing but crank_shell_start knows what these characters mean to a shell. */
+TEST_BOTH(process, is_given_its_arguments_as_they_are)
+{
+    CRANK_AUTO_OUTPUT crank_output output = { 0 };
+    const char *const argv[] = { "printf", "%s|", "$HOME; echo x", "`true`", "a  'b", "*", "", NULL };
+    EXPECT_EQ(crank_run_process(argv, NULL, &output), 0);
+    EXPECT_STR(output.out, "$HOME; echo x|`true`|a  'b|*||");
+    return 0;
+}
+
 TEST_BOTH(process, has_the_descriptors_passed_and_no_others)
 {
     CRANK_AUTO_OUTPUT crank_output output = { 0 };
@@ -307,8 +355,10 @@ TEST_BOTH(close, of_a_process_that_runs_ends_it_by_SIGTERM)
 TEST_BOTH(close, of_a_process_that_ignores_SIGTERM_kills_it_after_its_grace)
 {
     char line[16];
-    crank_process *p = start_shell("trap '' TERM; echo ready; while :; do sleep 0.01; done",
-        &(crank_process_options){ .out = CRANK_PIPE, .grace = 0.05 });
+    int told[2];
+    EXPECT_EQ(pipe2(told, O_CLOEXEC), 0);
+    crank_process *p = start_shell("trap 'echo TERM >&3' TERM; echo ready; while :; do sleep 0.01; done",
+        &(crank_process_options){ .out = CRANK_PIPE, .grace = 0.05, .pass = &told[1], .pass_count = 1 });
     crank_try(crank_read_line(crank_process_out(p), line, sizeof line));
     crank_task *waiting = crank_spawn(wait_for, p);
     crank_try(crank_sleep(0));
@@ -316,6 +366,9 @@ TEST_BOTH(close, of_a_process_that_ignores_SIGTERM_kills_it_after_its_grace)
     EXPECT_EQ(crank_close(p), 0);
     EXPECT(crank_time() - before >= 0.05);
     EXPECT_EQ(crank_await(waiting), 256 + SIGKILL);
+    EXPECT_EQ(read(told[0], line, sizeof line), 5); /* once */
+    close(told[0]);
+    close(told[1]);
     return 0;
 }
 
@@ -413,19 +466,28 @@ TEST_BOTH(signals, of_a_process_are_its_own)
 
 /* ---- Many ---- */
 
-static int start_and_wait(int n)
+/* Its descriptors are the three and the folder that is listed. */
+static int start_and_list(void)
 {
-    char command[32];
-    snprintf(command, sizeof command, "exit %d", n % 200);
-    EXPECT_EQ(run_shell(command, &(crank_process_options){ .input = "x", .input_size = 1 }, NULL), n % 200);
+    CRANK_AUTO_OUTPUT crank_output output = { 0 };
+    const char *const argv[] = { "ls", "/proc/self/fd", NULL };
+    EXPECT_EQ(crank_run_process(argv, &(crank_process_options){ .input = "x", .input_size = 1 }, &output), 0);
+    EXPECT_STR(output.out, "0\n1\n2\n3\n");
     return 0;
 }
 TEST_BOTH(process, has_no_pipe_of_those_that_start_beside_it)
 {
     CRANK_GROUP_LIMIT(group, 8);
     for (int i = 0; i < 100; i++)
-        crank_group_spawn(&group, start_and_wait, i);
+        crank_group_spawn(&group, start_and_list);
     return crank_group_wait(&group);
+}
+static int start_and_wait(int n)
+{
+    char command[32];
+    snprintf(command, sizeof command, "exit %d", n % 200);
+    EXPECT_EQ(run_shell(command, &(crank_process_options){ .input = "x", .input_size = 1 }, NULL), n % 200);
+    return 0;
 }
 TEST_BOTH(process, is_started_five_hundred_times)
 {
