@@ -456,6 +456,8 @@ long crank_loop_run_once(crank_loop *loop, double wait)
         backend_turn(loop, LOOK_ONLY);
     collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
     long ran = run_callbacks(loop);
+    if (loop->settle)
+        settle_all(loop);
     loop->stopping = false;
     leave(loop);
     return ran;

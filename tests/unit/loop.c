@@ -38,6 +38,39 @@ EACH_LOOP(turn, fires_timers_though_something_is_always_ready)
     EXPECT(s.done);
 }
 
+/* What stands at the end of a pass runs once, in a loop that another one drives, too. */
+typedef struct settler {
+    cr_settle settle;
+    crank_loop *loop;
+    journal log;
+} settler;
+static void run_settler(crank_loop *loop, cr_settle *settle)
+{
+    settler *s = cr_container_of(settle, settler, settle);
+    EXPECT(loop == s->loop && !settle->place);
+    note(&s->log, 's');
+}
+static void ask_to_settle(void *arg)
+{
+    settler *s = arg;
+    note(&s->log, 'c');
+    cr_loop_settle(s->loop, &s->settle);
+    cr_loop_settle(s->loop, &s->settle);
+}
+static void note_call(void *arg) { note(&((settler *)arg)->log, 'n'); }
+EACH_LOOP(turn, runs_what_is_to_settle_once_at_its_end_where_another_loop_drives_it)
+{
+    settler s = { .settle.run = run_settler, .loop = loop };
+    EXPECT(crank_call_soon(loop, ask_to_settle, &s) && crank_call_soon(loop, note_call, &s));
+    crank_loop_run_once(loop, 0);
+    EXPECT_STR(s.log.text, "cns");
+    crank_loop_run_once(loop, 0);
+    EXPECT_STR(s.log.text, "cns");
+    cr_loop_settle(loop, &s.settle);
+    crank_loop_run_once(loop, 0);
+    EXPECT_STR(s.log.text, "cnss");
+}
+
 /* The clock of a simulation moves of itself only where something is ready without end. */
 TEST(turn, without_anything_ready_begins_anew_to_count_those_that_pass_no_time)
 {
