@@ -305,6 +305,41 @@ EACH_END(attached, a_cancel_has_one_completion)
     EXPECT_EQ(out.completions, 1);
 }
 
+/* Room, or an event, may come before the turn that cancels, in it, or not at all. */
+EACH_END(attached, a_cancelled_send_and_a_cancelled_poll_complete_once_whatever_meets_them)
+{
+    for (int i = 0; i < 12; i++) {
+        act out, in = new_attached(e->loop, CR_OP_POLL, e->a, 0);
+        fill(e, &out);
+        in.op.events = EPOLLIN;
+        submit(&in);
+        EXPECT(in.pending && out.pending);
+        if (i % 2)
+            turn(e->loop);
+        if (i % 3) {
+            push(e, e->b, "x");
+            for (ssize_t n = 1; n > 0;)
+                n = CALL(e->loop, recv, e->b.number, block, sizeof block, 0);
+        }
+        if (i % 3 == 2)
+            cr_turn(e->loop, false, 0);
+        if (in.pending)
+            cr_loop_cancel(e->loop, &in.op);
+        if (out.pending)
+            cr_loop_cancel(e->loop, &out.op);
+        await(&in);
+        await(&out);
+        turn(e->loop);
+        EXPECT(in.completions == 1 && out.completions == 1);
+        EXPECT(in.op.result == -ECANCELED || (i % 3 && (in.op.result & EPOLLIN)));
+        EXPECT(out.op.result == -ECANCELED || (i % 3 && out.op.result > 0));
+        for (act a; i % 3;) {
+            EXPECT_EQ(receive(e->loop, e->a, &a, 1), 1);
+            break;
+        }
+    }
+}
+
 EACH_END(attached, a_completion_cancels_the_other_direction)
 {
     act in = new_attached(e->loop, CR_OP_RECV, e->a, 1);

@@ -151,6 +151,40 @@ EACH_LOOP(backend, cancels_with_one_final_completion)
     close_both(ends);
 }
 
+/* A WRITE that waits for room: before its turn nothing was written; where room came in the same turn it has written all
+ * of it or none; behind it there is nothing to cancel. */
+EACH_LOOP(backend, writes_all_or_nothing_when_a_cancel_and_room_meet)
+{
+    static char block[65536];
+    int ends[2];
+    open_pipe(ends, O_NONBLOCK);
+    EXPECT_EQ(fcntl(ends[1], F_SETPIPE_SZ, 65536), 65536);
+    fill(loop, ends[1], block, sizeof block);
+    for (int i = 0; i < 100; i++) {
+        ssize_t room = i % 4 ? 4096 : 0;
+        act a = new_act(loop, CR_OP_WRITE, ends[1], 4096);
+        a.op.buf = block;
+        submit(&a);
+        EXPECT(a.pending);
+        if (i % 2)
+            cr_turn(loop, false, 0);
+        if (room)
+            EXPECT_EQ(read(ends[0], block, 4096), room);
+        if (i % 4 == 3)
+            cr_turn(loop, false, 0);
+        if (a.pending)
+            cr_loop_cancel(loop, &a.op);
+        await(&a);
+        EXPECT(a.op.result == -ECANCELED || (room && a.op.result == room));
+        EXPECT_EQ(a.completions, 1);
+        if (room && a.op.result < 0)
+            fill(loop, ends[1], block, 4096);
+        EXPECT_EQ(write(ends[1], block, 1), -1);
+    }
+    EXPECT_EQ(loop->in_flight, 0);
+    close_both(ends);
+}
+
 /* Whoever sleeps on the loop's descriptor learns of it there or from crank_loop_next. */
 static void cancel_between_turns(crank_loop *loop)
 {
