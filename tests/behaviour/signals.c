@@ -165,10 +165,20 @@ static int interrupt_without_receiver(void)
     EXPECT_EQ(crank_sleep(1), -ECANCELED);
     return 0;
 }
-static const crank_options interruptible = { .handle_interrupt = true, .backend = CRANK_BACKEND_EPOLL };
+static const crank_backend backends[] = { CRANK_BACKEND_SIM, CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
+static long run_interruptible(crank_backend backend, int (*app)(void))
+{
+    crank_options options = { .handle_interrupt = true, .backend = backend };
+    return crank_run_with(&options, app);
+}
+static void expect_interrupted(int (*app)(void))
+{
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++)
+        EXPECT_EQ(run_interruptible(backends[i], app), -EINTR);
+}
 TEST(interrupt, is_received_instead_of_cancelling_app_and_cancels_it_afterwards)
 {
-    EXPECT_EQ(crank_run_with(&interruptible, interrupt_without_receiver), -EINTR);
+    expect_interrupted(interrupt_without_receiver);
 }
 
 static int leave_interrupt(void)
@@ -181,10 +191,7 @@ static int leave_and_sleep(void)
     crank_try(leave_interrupt());
     return crank_sleep(1);
 }
-TEST(interrupt, that_no_task_has_taken_cancels_app_when_the_block_ends)
-{
-    EXPECT_EQ(crank_run_with(&interruptible, leave_and_sleep), -EINTR);
-}
+TEST(interrupt, that_no_task_has_taken_cancels_app_when_the_block_ends) { expect_interrupted(leave_and_sleep); }
 
 static int interrupt_twice(void)
 {
@@ -195,15 +202,17 @@ static int interrupt_twice(void)
 }
 TEST(interrupt, that_comes_twice_and_is_not_taken_ends_the_process)
 {
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        (void)crank_run_with(&interruptible, interrupt_twice);
-        _exit(8);
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            (void)run_interruptible(backends[i], interrupt_twice);
+            _exit(8);
+        }
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT(WIFSIGNALED(status));
+        EXPECT_EQ(WTERMSIG(status), SIGINT);
     }
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), SIGINT);
 }
 
 /* ---- Several loops ---- */
@@ -217,17 +226,18 @@ static int receive_one(void)
 }
 static void *run_one(void *arg)
 {
-    (void)arg;
-    long result = crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, receive_one);
+    crank_options options = { .backend = *(const crank_backend *)arg };
+    long result = crank_run_with(&options, receive_one);
     atomic_fetch_add(&ready, 1);
     return (void *)(intptr_t)result;
 }
 TEST(signals, reach_every_loop_that_receives_them)
 {
+    static crank_backend of[] = { CRANK_BACKEND_EPOLL, CRANK_BACKEND_URING };
     pthread_t threads[2];
     handle_before(SIGUSR1);
     for (int i = 0; i < 2; i++)
-        EXPECT_EQ(pthread_create(&threads[i], NULL, run_one, NULL), 0);
+        EXPECT_EQ(pthread_create(&threads[i], NULL, run_one, &of[i]), 0);
     while (atomic_load(&ready) < 2)
         sched_yield();
     EXPECT_EQ(kill(getpid(), SIGUSR1), 0);
