@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uring_again.c: what io_uring tells to try again, or interrupts, is tried again. */
+/* uring_again.c: what io_uring tells to try again, interrupts, or ends by itself, is asked for again. */
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "uring.h"
@@ -71,4 +71,42 @@ TEST(uring, one_that_is_told_to_try_again_after_its_cancel_is_not)
     await(1);
     EXPECT_EQ(op.result, -ECANCELED);
     end();
+}
+
+/* ---- The poll behind wake, which the kernel may end at any time ---- */
+
+static int ring_fd;
+static int register_unrestricted(void *context, int fd, unsigned opcode, void *arg, unsigned n)
+{
+    ring_fd = fd;
+    return opcode == IORING_REGISTER_RESTRICTIONS ? 0 : cr_sys_real.uring_register(context, fd, opcode, arg, n);
+}
+
+/* As the kernel would by itself: all that it holds. */
+static void end_all(void)
+{
+    struct io_uring_sync_cancel_reg all = {
+        .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, .timeout = { .tv_sec = -1, .tv_nsec = -1 }
+    };
+    int ended = cr_sys_real.uring_register(NULL, ring_fd, IORING_REGISTER_SYNC_CANCEL, &all, 1);
+    if (ended == -EINVAL)
+        test_skip("this kernel cancels nothing by a call");
+    EXPECT(ended > 0);
+}
+
+TEST(uring, a_wake_is_heard_where_the_kernel_has_ended_the_poll_for_it)
+{
+    sys = table();
+    sys.uring_register = register_unrestricted;
+    open_on(&sys);
+    for (int i = 0; i < 3; i++) {
+        look(5);
+        end_all();
+        look(5);
+        int64_t began = now();
+        type->wake(backend);
+        type->turn(backend, began + SOON);
+        EXPECT(now() - began < SOON);
+    }
+    type->close(backend);
 }
