@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* schedules.c: small closed worlds, each run through its schedules: what a primitive promises holds in all of them. */
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 #include <crank.h>
 #include "test.h"
 
@@ -323,6 +325,32 @@ TEST_EXPLORED(signals, that_no_task_has_taken_are_the_old_handlers, 400)
     EXPECT(result == 0 || result == -ECANCELED);
     EXPECT_EQ(crank_await(sender), 0);
     EXPECT_EQ(received + old_calls, 1);
+    return 0;
+}
+
+/* ---- wait_fd: a number is the next file's when it was closed and opened again */
+
+static int wait_for(int fd) { return crank_wait_fd(fd, CRANK_READABLE); }
+TEST_EXPLORED(wait_fd, of_a_number_that_was_closed_and_used_again_is_for_its_next_file, 300)
+{
+    int before[2], ends[2];
+    EXPECT_EQ(pipe2(before, O_CLOEXEC), 0);
+    crank_task *first = crank_spawn(wait_for, before[0]);
+    crank_try(crank_sleep(0));
+    crank_fd_closing(before[0]);
+    close(before[0]);
+    close(before[1]);
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    EXPECT_EQ(ends[0], before[0]);
+    crank_task *second = crank_spawn(wait_for, ends[0]);
+    crank_try(crank_sleep(0));
+    EXPECT(!crank_done(second));
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_EQ(crank_await(second), CRANK_READABLE);
+    long told = crank_await(first);
+    EXPECT(told == -EBADF || told == CRANK_READABLE); /* this where its call came later */
+    close(ends[0]);
+    close(ends[1]);
     return 0;
 }
 
