@@ -350,6 +350,29 @@ TEST_EACH_BACKEND(transport, has_the_names_the_descriptor_and_the_limit_of_what_
     return err;
 }
 
+/* As where a protocol begins without encryption and goes on with it. */
+static int veil_behind_a_line(void)
+{
+    const char *ahead;
+    crank_try(crank_printf(there, "start\n"));
+    crank_try(veil_over(&there));
+    crank_try(crank_printf(there, "veiled\n"));
+    crank_try(crank_flush(there));
+    crank_try(nets_settle());
+    EXPECT_STR(nets_line(here), "start");
+    EXPECT_EQ(crank_try(crank_peek(here, 0, &ahead)), strlen("veiled\n"));
+    crank_try(veil_over(&here));
+    EXPECT_STR(nets_line(here), "veiled");
+    return 0;
+}
+TEST_EACH_BACKEND(transport, is_given_the_bytes_that_were_read_ahead_below_it)
+{
+    crank_try(nets_pair(&here, &there));
+    int err = veil_behind_a_line();
+    (void)close_veils();
+    return err;
+}
+
 static int greet_veiled(crank_stream *peer, bool closes)
 {
     crank_try(veil_over(&peer));
