@@ -125,13 +125,10 @@ static int answer(crank_stream *s)
         key);
 }
 
-/* It fails where crank's end has refused the rest. */
 static int send_all(crank_stream *s, const job *j)
 {
-    int err = crank_write(s, j->bytes, j->size);
-    if (err == 0)
-        err = crank_write_eof(s);
-    return err == -ENOMEM ? err : 0;
+    crank_try(crank_write(s, j->bytes, j->size));
+    return crank_write_eof(s);
 }
 
 /* The frames of crank's end are pongs, and a close at last: its code. */
@@ -166,7 +163,10 @@ static int print_verdict(crank_stream *s, const job *j)
     crank_task *sends = crank_spawn(send_all, s, j);
     putchar('[');
     int code = read_close(s);
-    crank_try(crank_await(sends));
+    (void)crank_cancel(sends); /* of what crank's end has refused it reads no more */
+    int err = (int)crank_await(sends);
+    if (err == -ENOMEM)
+        return err;
     crank_abort(s); /* crank's end waits for that */
     crank_try(crank_sleep(0.001));
     printf("%d]\n", code);
