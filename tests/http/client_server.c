@@ -91,6 +91,72 @@ TEST_EACH_BACKEND(http, goes_both_ways_at_once_in_pieces)
     return crank_group_wait(&group);
 }
 
+/* ---- Much, with little memory ---- */
+
+/* What both ends have of a body at a time: the client 64 KiB that are unsent, the server 64 KiB that are unread, and
+ * buffers double. A simulated socket's bytes are on the heap, too. */
+enum { BOTH_ENDS = 256 << 10, SIMULATED_SOCKET = 128 << 10 };
+
+typedef struct sum {
+    int64_t left;       /* of what the source has to give */
+    int64_t passed;     /* the server has read so much */
+    size_t begun, most; /* bytes of the heap: before the call, and while the body comes */
+} sum;
+
+static ssize_t give(void *self, void *buf, size_t size)
+{
+    sum *u = self;
+    size_t n = u->left < (int64_t)size ? (size_t)u->left : size;
+    memset(buf, '*', n);
+    u->left -= (int64_t)n;
+    return (ssize_t)n;
+}
+static const crank_transport giver = { .name = "giver", .read = give };
+
+static int swallow(crank_http_request *request, sum *u)
+{
+    static char piece[16384];
+    EXPECT_EQ(request->size, -1);
+    for (ssize_t n; (n = crank_try(crank_read(crank_http_body(request), piece, sizeof piece))) > 0; u->passed += n) {
+        size_t now = test_heap_bytes();
+        u->most = now > u->most ? now : u->most;
+    }
+    return crank_http_respond(request, 200, NULL, "", 0);
+}
+static int serve_swallowing(crank_listener *l, sum *u) { return crank_http_serve(l, swallow, u); }
+
+static void send(const char *url, sum *u, int64_t size)
+{
+    CRANK_AUTO_HTTP_CLIENT crank_http_client *client = crank_http_client_new(0, 0);
+    *u = (sum){ .left = size, .begun = test_heap_bytes() };
+    CRANK_AUTO_STREAM crank_stream *from = crank_stream_new(&giver, u, NULL);
+    ANSWER(r, crank_http_fetch(&(crank_http_call){ .from = from, .client = client }, url));
+    EXPECT_EQ(crank_http_ok(r), 0);
+    EXPECT_EQ(u->passed, size);
+}
+static int send_much(int64_t size)
+{
+    char url[100];
+    sum u;
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
+    CRANK_GROUP(group);
+    crank_group_spawn(&group, serve_swallowing, listener, &u);
+    snprintf(url, sizeof url, "http://%s/", crank_listener_address(listener, 0));
+    send(url, &u, 1); /* what the loop keeps for any */
+    send(url, &u, size);
+    size_t limit = BOTH_ENDS + (strcmp(crank_backend_name(), "sim") ? 0 : SIMULATED_SOCKET);
+    if (u.most - u.begun > limit)
+        test_fail(__FILE__, __LINE__, "both ends take %zu bytes, more than %zu", u.most - u.begun, limit);
+    crank_listener_stop(listener, 0);
+    return crank_group_wait(&group);
+}
+TEST_EACH_BACKEND(http_client, sends_a_stream_of_any_size_with_little_memory) { return send_much(32 << 20); }
+TEST_EACH_BACKEND(http_client, sends_a_gigabyte_with_little_memory)
+{
+    test_needs_long();
+    return send_much(1 << 30);
+}
+
 TEST_EACH_BACKEND(http_client, connects_elsewhere_when_told)
 {
     char path[64];
