@@ -48,6 +48,16 @@ lists_all() {
 every_line_says_what() {
     ! awk 'NF < 5' "$SCRATCH/out" | grep .
 }
+# At 80 columns nothing is wrapped by the terminal, and each description is whole.
+lists_for_a_terminal() {
+    script -qefc 'stty cols 80; ./run list' /dev/null </dev/null | tr -d '\r' >"$SCRATCH/terminal"
+    ! grep -E '.{80}' "$SCRATCH/terminal" || return 1
+    diff <(tr -s ' \n' '\n' <"$SCRATCH/out") <(tr -s ' \n' '\n' <"$SCRATCH/terminal")
+}
+list_cannot_be_written() {
+    ! ./run list >/dev/full 2>"$SCRATCH/err" || { echo "status 0"; return 1; }
+    [ "$(wc -l <"$SCRATCH/err")" = 1 ] || { echo "more than one line:"; cat "$SCRATCH/err"; return 1; }
+}
 fails_naming() {
     call x08 examples/tutorials/data/planets.txt "$1"
     [ $status = 1 ] || { echo "status $status, expected 1"; return 1; }
@@ -85,6 +95,8 @@ tours() {
 
 check "list names every program" lists_all
 check "list says what each is" every_line_says_what
+command -v script >/dev/null && check "list on a terminal" lists_for_a_terminal || skip
+check "list into a full disk" list_cannot_be_written
 check "an id" prints_exactly '001 Mercury\n002 Venus\n003 Earth\n' x03
 check "an id in capitals" prints_exactly '001 Mercury\n002 Venus\n003 Earth\n' X03
 check "a file's name" prints_exactly 'done: tea\n' e27_typical_program tea
@@ -93,6 +105,7 @@ check "the beginning of a name, and an argument" prints_exactly '1\n1\n2\n3\n5\n
 check "an unknown name" refuses 'no program "e99"; known are list, e01-e35' e99
 check "an unknown option" refuses 'unknown option --fast; known are list, --help' --fast
 check "a name that may be several" refuses '"e0" may be e01_fibonacci_list, e02_' e0
+check "a folder's name" refuses '"look" may be look_01_hello, look_02_' look
 check "a program of look" prints_exactly 'Hello ...\n... World!\n' look/01
 check "a server that is asked wrongly" gives_usage chat --nonsense
 check "a tool without arguments" gives_usage proxy
