@@ -79,15 +79,25 @@ static void usage(FILE *to)
           "  --retries N     tries after the first, where one may help (2)\n"
           "  --output DIR    save the bodies there; else they are counted\n"
           "  --head          ask for the heads alone\n"
-          "  --trust FILE    of https servers, those with certificates that FILE has or has signed\n"
+          "  --trust FILE    of https servers, those whose certificates FILE has or has signed\n"
           "  --insecure      https servers with any certificate\n"
           "  --json          a line of JSON for each URL\n"
           "  --quiet         no progress, no sum\n"
           "  --scene         eight URLs from simulated hosts\n"
           "  --live          eight URLs from a server on this machine, started for them\n"
           "Without a URL, or for \"-\", URLs are read from standard input, one a line.\n"
-          "The exit status is 0 where all answered with 2xx, 1 where not, 2 for a wrong command, 130 after Ctrl-C.\n",
+          "The exit status is 0 where all answered with 2xx, 1 where not, 2 for a wrong command,\n"
+          "130 after Ctrl-C.\n",
         to);
+}
+
+/* What could not be written is a failure, whatever became of the URLs. */
+static int written(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fputs("fetch: standard output could not be written\n", stderr);
+    return status > 0 ? status : 1;
 }
 
 static double number_of(const char *option, const char *text, double least, double most)
@@ -95,7 +105,7 @@ static double number_of(const char *option, const char *text, double least, doub
     char *end;
     double number = strtod(text, &end);
     if (end == text || *end || !(number >= least && number <= most)) {
-        fprintf(stderr, "fetch: %s takes a number from %g to %g, not \"%s\"\n", option, least, most, text);
+        fprintf(stderr, "fetch: %s takes a number from %.10g to %.10g, not \"%s\"\n", option, least, most, text);
         exit(2);
     }
     return number;
@@ -148,8 +158,8 @@ static void take_option(command *c, int option, const char *value)
     case OPTION_INSECURE: c->insecure = true; break;
     case OPTION_JSON: o->json = true; break;
     case OPTION_QUIET: o->quiet = true; break;
-    case OPTION_SCENE: exit(fetch_scene());
-    case OPTION_LIVE: exit(fetch_live(isatty(STDERR_FILENO)));
+    case OPTION_SCENE: exit(written(fetch_scene()));
+    case OPTION_LIVE: exit(written(fetch_live(isatty(STDERR_FILENO))));
     case OPTION_HELP: usage(stdout); exit(0);
     default: usage(stderr); exit(2); /* getopt has said what is wrong */
     }
@@ -167,6 +177,7 @@ int main(int argc, char **argv)
         c.urls = argv + argc;
     c.reads_lines = !*c.urls;
     if (c.reads_lines && argc == optind && isatty(STDIN_FILENO)) {
+        fputs("fetch: there is no URL\n", stderr);
         usage(stderr);
         return 2;
     }
@@ -178,5 +189,5 @@ int main(int argc, char **argv)
     c.options.arg = &c;
     c.to_terminal = isatty(STDOUT_FILENO);
     c.draws = isatty(STDERR_FILENO) && !c.options.quiet;
-    return crank_run(app, &c);
+    return written(crank_run(app, &c));
 }

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { SHOWN_MAX = 8, LINE_BYTES = 1024, BAR = 20, COLUMNS = 80, NARROW = 20 };
+enum { SHOWN_MAX = 8, LINE_BYTES = 1024, BAR = 20, BAR_LEAST = 5, COLUMNS = 80, NARROW = 20 };
 
 typedef struct picture {
     char text[(SHOWN_MAX + 2) * LINE_BYTES];
@@ -36,18 +36,32 @@ static void add_line(picture *p, const char *line, bool dim)
     p->lines++;
 }
 
+/* "  [===>  ]" in room columns at most, the figures beside it go first; where there is no room for one, nothing. */
+static void make_bar(char bar[BAR + 5], int room, const fetch *f)
+{
+    int width = room - 4 < BAR ? room - 4 : BAR;
+    int done = f->count > 0 && width > 0 ? (int)(f->finished * (size_t)width / f->count) : 0;
+    *bar = '\0';
+    if (width < BAR_LEAST)
+        return;
+    int length = sprintf(bar, "  [");
+    for (int i = 0; i < width; i++)
+        bar[length++] = i < done ? '=' : i == done ? '>' : ' ';
+    memcpy(bar + length, "]", 2);
+}
+
 static void add_summary(picture *p, const fetch *f, int64_t bytes)
 {
-    char line[LINE_BYTES], bar[BAR + 1], all[32], rate[32];
+    char line[LINE_BYTES], before[64], behind[LINE_BYTES / 2], bar[BAR + 5], all[32], rate[32];
     double seconds = crank_time() - f->began;
-    size_t done = f->count > 0 ? f->finished * BAR / f->count : 0, waiting = f->count - f->finished - f->running;
-    for (size_t i = 0; i < BAR; i++)
-        bar[i] = i < done ? '=' : i == done ? '>' : ' ';
-    bar[BAR] = '\0';
+    size_t waiting = f->count - f->finished - f->running;
     show_bytes(bytes, all, sizeof all);
     show_bytes(seconds > 0 ? (int64_t)((double)bytes / seconds) : 0, rate, sizeof rate);
-    snprintf(line, sizeof line, " %zu of %zu  [%s]  %zu at once  %zu waiting  %s  %s/s  %.1f s", f->finished, f->count,
-        bar, f->running, waiting, all, rate, seconds);
+    snprintf(before, sizeof before, " %zu of %zu", f->finished, f->count);
+    snprintf(
+        behind, sizeof behind, "  %zu at once  %zu waiting  %s  %s/s  %.1f s", f->running, waiting, all, rate, seconds);
+    make_bar(bar, p->columns - 1 - (int)strlen(before) - (int)strlen(behind), f);
+    snprintf(line, sizeof line, "%s%s%s", before, bar, behind);
     add_line(p, line, false);
 }
 

@@ -53,34 +53,69 @@ static int stop_when_asked(crank_listener *listener)
     return crank_listener_stop(listener, GRACE);
 }
 
+/* The command that connects there. */
+static void name_for_nc(const char *at, char *buf, size_t size)
+{
+    const char *port = strrchr(at, ':');
+    bool bracketed = *at == '[';
+
+    if (strncmp(at, "unix:", 5) == 0)
+        snprintf(buf, size, "nc -U %s", at + 5);
+    else
+        snprintf(buf, size, "nc %.*s %s", (int)(port - at) - 2 * bracketed, at + bracketed, port + 1);
+}
+
 static int app(const char *address, limits most)
 {
     crank_serve_options options = { .connections_max = (size_t)most.connections };
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen(address));
-    const char *at = crank_listener_address(listener, 0);
-    const char *port = strrchr(at, ':') + 1;
+    char command[200];
     CRANK_GROUP(group); /* declared after what its children use */
 
-    printf("echo: try it with: nc %.*s %s   (Ctrl-C or SIGTERM ends it, %ld connections, idle %g s)\n",
-        (int)(port - 1 - at), at, port, most.connections, most.idle);
+    name_for_nc(crank_listener_address(listener, 0), command, sizeof command);
+    printf("echo: try it with: %s   (Ctrl-C or SIGTERM ends it, %ld connections, idle %g s)\n", command,
+        most.connections, most.idle);
     crank_group_spawn(&group, stop_when_asked, listener);
     crank_try(crank_serve_with(&options, listener, handle, most.idle));
     puts("echo: all have left");
     return 0;
 }
 
+static int usage(FILE *to)
+{
+    fputs("usage: echo [ADDRESS [CONNECTIONS [IDLE_SECONDS]]]\n"
+          "  sends back what it is sent, at 127.0.0.1:7000, to at most 1000 connections at once,\n"
+          "  each idle for at most 60 s\n",
+        to);
+    return to == stdout ? 0 : 2;
+}
+
+static int refuse(const char *what, const char *text)
+{
+    fprintf(stderr, "echo: %s, not \"%s\"\n", what, text);
+    return usage(stderr);
+}
+
 int main(int argc, char **argv)
 {
     const char *address = argc > 1 ? argv[1] : "127.0.0.1:7000";
-    limits most = { argc > 2 ? strtol(argv[2], NULL, 10) : 1000, argc > 3 ? strtod(argv[3], NULL) : 60 };
+    limits most = { 1000, 60 };
+    char *connections_end = "", *idle_end = "";
 
-    bool helps = argc == 2 && !strcmp(address, "--help");
-    if (argc > 4 || *address == '-' || most.connections < 1 || !(most.idle > 0)) {
-        fputs("usage: echo [ADDRESS [CONNECTIONS [IDLE_SECONDS]]]\n"
-              "  127.0.0.1:7000, at most 1000 connections at once, each idle for at most 60 s\n",
-            helps ? stdout : stderr);
-        return helps ? 0 : 2;
-    }
+    if (argc > 2)
+        most.connections = strtol(argv[2], &connections_end, 10);
+    if (argc > 3)
+        most.idle = strtod(argv[3], &idle_end);
+    if (argc == 2 && !strcmp(address, "--help"))
+        return usage(stdout);
+    if (*address == '-')
+        return refuse("ADDRESS is HOST:PORT", address);
+    if (most.connections < 1 || *connections_end)
+        return refuse("CONNECTIONS is a number from 1", argv[2]);
+    if (!(most.idle > 0) || *idle_end)
+        return refuse("IDLE_SECONDS is a number above 0", argv[3]);
+    if (argc > 4)
+        return refuse("three arguments are the most", argv[4]);
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
     return crank_run(app, address, most);
 }

@@ -175,10 +175,11 @@ static int app(const site *s, const char *address)
 
 static int usage(FILE *to)
 {
-    fputs("usage: httpd [DIR] [ADDR] [--list] [--cert FILE [--key FILE]]\n"
-          "  serves the files of DIR (.) at ADDR (127.0.0.1:8080); --list: folders without index.html as lists;\n"
-          "  --cert: by https, with this certificate and its key (examples/certificates.sh makes them for localhost),\n"
-          "  which kill -HUP has read again\n",
+    fputs("usage: httpd [DIR [ADDRESS]] [--list] [--cert FILE [--key FILE]]\n"
+          "  serves the files of DIR (.) at ADDRESS (127.0.0.1:8080)\n"
+          "  --list       shows folders without index.html as lists\n"
+          "  --cert FILE  by https, with this certificate and its key, which kill -HUP has read\n"
+          "               again (examples/certificates.sh makes them for localhost)\n",
         to);
     return to == stdout ? 0 : 2;
 }
@@ -200,8 +201,12 @@ int main(int argc, char **argv)
         else
             return usage(option == 'h' ? stdout : stderr);
     }
-    if (argc > optind + 2 || (s.key && !s.certificate))
+    if (argc > optind + 2 || (s.key && !s.certificate)) {
+        fputs(argc > optind + 2 ? "httpd: DIR and ADDRESS are all it takes beside options\n"
+                                : "httpd: --key wants a --cert, whose key it is\n",
+            stderr);
         return usage(stderr);
+    }
     const char *named = argc > optind ? argv[optind] : ".";
     const char *address = argc > optind + 1 ? argv[optind + 1] : "127.0.0.1:8080";
     DIR *dir = opendir(named);

@@ -13,6 +13,8 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CONNECT_SECONDS 10.0
@@ -119,12 +121,22 @@ static int obey_signals(proxy *p)
     }
 }
 
+/* Once nothing can go wrong any more. */
+static void announce(const proxy *p)
+{
+    printf("proxy: %s -> %s   (kill -USR1 %ld shows the totals, Ctrl-C ends)\n", crank_listener_address(p->listener, 0),
+        p->target, (long)getpid());
+}
+
 #ifndef WITHOUT_TLS
 static int serve(proxy *p)
 {
-    if (!p->certificate)
+    CRANK_AUTO_TLS crank_tls *tls = NULL;
+    if (p->certificate)
+        tls = crank_try(crank_tls_server(p->certificate, p->key));
+    announce(p);
+    if (!tls)
         return crank_serve(p->listener, handle, p);
-    CRANK_AUTO_TLS crank_tls *tls = crank_try(crank_tls_server(p->certificate, p->key));
     return crank_tls_serve(tls, p->listener, handle, p);
 }
 #else
@@ -132,6 +144,7 @@ static int serve(proxy *p)
 {
     if (p->certificate)
         return crank_fail(ENOTSUP, "--cert: crank was built without OpenSSL (libssl-dev)");
+    announce(p);
     return crank_serve(p->listener, handle, p);
 }
 #endif
@@ -142,8 +155,6 @@ static int app(proxy *p)
     CRANK_GROUP(group); /* declared after what its children use */
 
     p->listener = listener;
-    printf("proxy: %s -> %s   (kill -USR1 %ld shows the totals, Ctrl-C ends)\n", crank_listener_address(listener, 0),
-        p->target, (long)getpid());
     crank_group_spawn(&group, obey_signals, p);
     crank_try(serve(p));
     print_totals(p);
@@ -154,9 +165,17 @@ static int usage(FILE *to)
 {
     fputs("usage: proxy [--cert FILE [--key FILE]] LISTEN TARGET\n"
           "  forwards connections: ./run proxy 127.0.0.1:8001 localhost:80\n"
-          "  --cert: clients are encrypted (examples/certificates.sh makes a certificate for localhost)\n",
+          "  --cert: clients are encrypted (examples/certificates.sh makes one for localhost)\n",
         to);
     return to == stdout ? 0 : 2;
+}
+
+/* By its form: so a slip is told now, and not to the first client. Whether the host is there each connection finds out
+ * for itself. */
+static bool is_target(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    return strncmp(text, "unix:", 5) == 0 || (colon && colon > text && atoi(colon + 1) > 0);
 }
 
 int main(int argc, char **argv)
@@ -174,10 +193,18 @@ int main(int argc, char **argv)
         else
             return usage(stderr);
     }
-    if (argc != optind + 2 || (p.key && !p.certificate))
+    if (argc != optind + 2 || (p.key && !p.certificate)) {
+        fputs(argc != optind + 2 ? "proxy: it takes two addresses, LISTEN and TARGET\n"
+                                 : "proxy: --key wants a --cert, whose key it is\n",
+            stderr);
         return usage(stderr);
+    }
     p.address = argv[optind];
     p.target = argv[optind + 1];
+    if (!is_target(p.target)) {
+        fprintf(stderr, "proxy: TARGET is HOST:PORT, not \"%s\"\n", p.target);
+        return usage(stderr);
+    }
     setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is printed, also in a log file */
     return crank_run(app, &p);
 }

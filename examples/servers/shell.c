@@ -53,10 +53,11 @@ static void hide_progress(const jobs *j)
         fputs("\r\033[K", stderr);
 }
 
+/* In the job's own task, whose error it may be. */
 static void describe(const job *at, char *text, size_t size)
 {
     if (at->status < 0)
-        snprintf(text, size, "%s", crank_errno_name(at->status));
+        snprintf(text, size, "%s", at->status == -ECANCELED ? "interrupted" : crank_error());
     else if (at->status > 256)
         snprintf(text, size, "%s", strsignal(at->status - 256));
     else
@@ -66,7 +67,7 @@ static void describe(const job *at, char *text, size_t size)
 /* One header, then what it wrote: to both of its outputs, and to ours the same. */
 static void show_result(const jobs *j, const job *at, const crank_output *output)
 {
-    char how[64];
+    char how[200];
     describe(at, how, sizeof how);
     hide_progress(j);
     printf("--- %s (%s, %.2f s)\n", at->command, how, at->seconds);
@@ -126,22 +127,35 @@ static int app(jobs *j, size_t at_once)
         failed += at->status != 0;
     if (err == 0 && failed > 0)
         printf("--- %zu of %zu failed\n", failed, j->count);
+    if (err == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        return crank_fail(EIO, "what the commands wrote could not be written to standard output");
     return err < 0 ? err : failed > 0;
+}
+
+static int usage(FILE *to)
+{
+    fputs("usage: shell [-j N] COMMAND...\n"
+          "  runs the commands, at most N at once, and keeps their output apart:\n"
+          "  ./run shell -j 2 'sleep 1; date' 'uname -a' false\n",
+        to);
+    return to == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
     long at_once = sysconf(_SC_NPROCESSORS_ONLN);
-    int option = -1;
-    bool helps = argc == 2 && !strcmp(argv[1], "--help");
+    int option;
+    char *end = "";
 
-    while (!helps && (option = getopt(argc, argv, "+j:")) == 'j')
-        at_once = strtol(optarg, NULL, 10);
-    if (helps || option != -1 || optind == argc || at_once < 1) {
-        fputs("usage: shell [-j N] COMMAND...\n"
-              "  runs the commands, at most N at once: ./run shell -j 2 'sleep 1; date' 'uname -a' false\n",
-            helps ? stdout : stderr);
-        return helps ? 0 : 2;
+    if (argc == 2 && !strcmp(argv[1], "--help"))
+        return usage(stdout);
+    while ((option = getopt(argc, argv, "+j:")) == 'j')
+        at_once = strtol(optarg, &end, 10);
+    if (option != -1)
+        return usage(stderr); /* getopt has said what is wrong */
+    if (optind == argc || at_once < 1 || *end) {
+        fputs(optind == argc ? "shell: there is no COMMAND\n" : "shell: -j takes a number from 1\n", stderr);
+        return usage(stderr);
     }
     jobs j = { .count = (size_t)(argc - optind), .terminal = isatty(STDERR_FILENO) == 1 };
     j.all = calloc(j.count, sizeof *j.all);

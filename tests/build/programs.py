@@ -93,11 +93,12 @@ def port_of(line):
     return int(re.search(r"nc \S+ (\d+)", line)[1])
 
 
-def usage(name, *arguments):
+def usage(wrong, name, *arguments):
+    """A command that is refused, first by a sentence, in which this is."""
     done = subprocess.run([os.path.join(EXAMPLES, name), *arguments], capture_output=True, timeout=LIMIT, check=False)
     expect(done.returncode, 2)
     expect(done.stdout, b"")
-    expect_match(done.stderr.decode(), "usage: .*\n")
+    expect_match(done.stderr.decode(), rf"{name}: [^\n]*{re.escape(wrong)}[^\n]*\nusage: {name} .*\n")
 
 
 def helps(name):

@@ -55,10 +55,21 @@ def echo_has_its_limits(backend):
 
 
 @test
+def echo_says_how_nc_connects(backend):
+    with tempfile.TemporaryDirectory() as folder:
+        for address, command in (("127.0.0.1:0", r"nc 127\.0\.0\.1 \d+"), ("[::1]:0", r"nc ::1 \d+"),
+                                 (f"unix:{folder}/echo", f"nc -U {folder}/echo")):
+            with Program(backend, "echo", address) as echo:
+                expect_match(echo.line(), f"echo: try it with: {command}   .*\n")
+
+
+@test
 def echo_says_what_is_wrong(backend):
     helps("echo")
-    usage("echo", "-x")
-    usage("echo", "127.0.0.1:0", "0")
+    usage('HOST:PORT, not "-x"', "echo", "-x")
+    usage('from 1, not "0"', "echo", "127.0.0.1:0", "0")
+    usage('from 1, not "5x"', "echo", "127.0.0.1:0", "5x")
+    usage('above 0, not "1s"', "echo", "127.0.0.1:0", "5", "1s")
     with Program(backend, "echo", "127.0.0.1:0") as echo:
         port = port_of(echo.line())
         with Program(backend, "echo", f"127.0.0.1:{port}") as other:
@@ -198,9 +209,10 @@ def chat_opens_a_browser_at_its_page(backend):
 @test
 def chat_says_what_is_wrong(backend):
     helps("chat")
-    usage("chat", "--nonsense")
-    usage("chat", "--lines")
-    usage("chat", "127.0.0.1:0")
+    usage("--nonsense is unknown", "chat", "--nonsense")
+    usage("--lines stands at the end, without its value", "chat", "--lines")
+    usage("127.0.0.1:0 is unknown", "chat", "127.0.0.1:0")
+    usage("--key wants a --cert", "chat", "--key", "x")
     with chat(backend) as (_, port), Program(backend, "chat", "--lines", f"127.0.0.1:{port}") as other:
         said, status = other.end()
         expect(status, 1)
@@ -273,8 +285,11 @@ def proxy_passes_a_reset_on(backend):
 @test
 def proxy_says_what_is_wrong(backend):
     helps("proxy")
-    usage("proxy")
-    usage("proxy", "127.0.0.1:0")
+    usage("two addresses, LISTEN and TARGET", "proxy")
+    usage("two addresses, LISTEN and TARGET", "proxy", "127.0.0.1:0")
+    usage('HOST:PORT, not "nonsense"', "proxy", "127.0.0.1:0", "nonsense")
+    with Program(backend, "proxy", "--cert", "/none", "127.0.0.1:0", "localhost:80") as program:
+        expect_match(program.end()[0], r"crank: task 'Task-1' failed: cannot open /none: .*")
     with proxy(backend) as (program, port, target):
         where = target.getsockname()[1]
         target.close()
@@ -381,8 +396,19 @@ def shell_ends_its_commands_when_interrupted(backend):
 @test
 def shell_says_what_is_wrong(_):
     helps("shell")
-    usage("shell")
-    usage("shell", "-j", "0", "true")
+    usage("no COMMAND", "shell")
+    usage("-j takes a number from 1", "shell", "-j", "0", "true")
+    usage("-j takes a number from 1", "shell", "-j", "2x", "true")
+
+
+@test
+def shell_tells_what_became_of_what_was_written(backend):
+    with Program(backend, "shell", "head -c 20000000 /dev/zero") as shell:
+        expect_match(shell.end()[0], r"--- head .* \(.*more than 16777216 bytes.*, \d+\.\d\d s\)\n--- 1 of 1 failed\n")
+    with open("/dev/full", "w", encoding="ascii") as full, Program(
+            backend, "shell", "echo lost", stdout=full, stderr=subprocess.PIPE) as shell:
+        expect_match(shell.process.stderr.read().decode(), ".*could not be written to standard output.*")
+        expect(shell.process.wait(), 1)
 
 
 if __name__ == "__main__":

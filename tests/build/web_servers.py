@@ -175,7 +175,8 @@ def httpd_lists_folders_where_that_is_wanted(backend):
 @test
 def httpd_says_what_is_wrong(backend):
     helps("httpd")
-    usage("httpd", "a", "b", "c")
+    usage("DIR and ADDRESS are all", "httpd", "a", "b", "c")
+    usage("--key wants a --cert", "httpd", "--key", "x")
     with Program(backend, "httpd", "--fast") as program:
         expect_match(program.end()[0], ".*unrecognized option '--fast'\nusage: httpd .*")
     with Program(backend, "httpd", "/none") as program:

@@ -25,10 +25,12 @@ CRANK_PRINTF(1, 2) static int silent(const char *format, ...)
 #define main echo_main
 #define app echo_app
 #define handle echo_handle
+#define usage echo_usage
 #include "../../examples/servers/echo.c"
 #undef main
 #undef app
 #undef handle
+#undef usage
 #undef GRACE
 
 /* tests/meson.build has a second one, with a fault. */
@@ -38,11 +40,13 @@ CRANK_PRINTF(1, 2) static int silent(const char *format, ...)
 #define main proxy_main
 #define app proxy_app
 #define handle proxy_handle
+#define usage proxy_usage
 #define WITHOUT_TLS
 #include PROXY_SOURCE
 #undef main
 #undef app
 #undef handle
+#undef usage
 
 enum { CLIENTS = 9, HOSTS = 3, VISITS = 3, LINES_MAX = 50, LINE_MAX_BYTES = 3000 };
 static const char *const client_hosts[HOSTS] = { "ada", "bob", "cem" };

@@ -75,7 +75,11 @@ static int listen_at(crank_listener **ret_listener, const char *option, const ch
 static void name_for_nc(const crank_listener *listener, char *buf, size_t size)
 {
     const char *at = crank_listener_address(listener, 0), *port = strrchr(at, ':');
-    snprintf(buf, size, "nc %.*s %s", (int)(port - at), at, port + 1);
+    bool bracketed = *at == '[';
+    if (strncmp(at, "unix:", 5) == 0)
+        snprintf(buf, size, "nc -U %s", at + 5);
+    else
+        snprintf(buf, size, "nc %.*s %s", (int)(port - at) - 2 * bracketed, at + bracketed, port + 1);
 }
 
 /* A browser that does not open is no failure: where the page is has been said. */
@@ -189,19 +193,32 @@ static int app(chat *c)
 
 static int usage(FILE *to)
 {
-    fputs(
-        "usage: chat [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]] [--no-panel] [--open]\n"
-        "       chat --scene | --live\n"
-        "  --lines ADDRESS  where nc connects: 127.0.0.1:8000; *:8000 is open to other machines\n"
-        "  --web ADDRESS    where browsers connect: 127.0.0.1:8080\n"
-        "  --cert FILE      browsers come by https, with this certificate and its key (examples/certificates.sh makes\n"
-        "                   them for localhost)\n"
-        "  --no-panel       browsers do not show what the server does; those of other machines never do\n"
-        "  --open           open the page in a browser of this machine\n"
-        "  --scene          three members play a scene of four minutes under the simulator, at once\n"
-        "  --live           the same scene on this machine's network, a minute in a second\n",
+    fputs("usage: chat [--lines ADDRESS] [--web ADDRESS] [--cert FILE [--key FILE]]\n"
+          "            [--no-panel] [--open]\n"
+          "       chat --scene | --live\n"
+          "  --lines ADDRESS  where nc connects: 127.0.0.1:8000; *:8000 is open to others\n"
+          "  --web ADDRESS    where browsers connect: 127.0.0.1:8080\n"
+          "  --cert FILE      browsers come by https, with this certificate and its key\n"
+          "                   (examples/certificates.sh makes them for localhost)\n"
+          "  --no-panel       browsers do not show what the server does; those of other\n"
+          "                   machines never do\n"
+          "  --open           open the page in a browser of this machine\n"
+          "  --scene          three members play a scene of four minutes, simulated: at once\n"
+          "  --live           the same scene on this machine's network, a minute in a second\n",
         to);
     return to == stdout ? 0 : 2;
+}
+
+static int refuse(const char *argument, const char *why)
+{
+    fprintf(stderr, "chat: %s %s\n", argument, why);
+    return usage(stderr);
+}
+
+static bool takes_value(const char *argument)
+{
+    return !strcmp(argument, "--lines") || !strcmp(argument, "--web") || !strcmp(argument, "--cert") ||
+           !strcmp(argument, "--key");
 }
 
 int main(int argc, char **argv)
@@ -227,9 +244,9 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--key") && i + 1 < argc)
             c.key = argv[++i];
         else
-            return usage(stderr);
+            return refuse(argv[i], takes_value(argv[i]) ? "stands at the end, without its value" : "is unknown");
     }
     if (c.key && !c.certificate)
-        return usage(stderr);
+        return refuse("--key", "wants a --cert, whose key it is");
     return crank_run(app, &c);
 }
