@@ -121,8 +121,11 @@ const char *cr_failure_error_words(long error)
     return words ? words : "unknown error";
 }
 
+/* ENOTSUP and EOPNOTSUPP are one number; headers and documents say the first. */
 const char *crank_errno_name(int error)
 {
+    if (error == ENOTSUP || error == -ENOTSUP)
+        return "ENOTSUP";
     const char *name = strerrorname_np(error < 0 ? cr_errno_of(error) : error);
     return name ? name : "E?";
 }

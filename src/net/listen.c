@@ -241,14 +241,25 @@ static int find_addresses(const cr_caller *w, const char *text, cr_resolved **re
     return *ret_resolved ? 0 : cr_error_set(-ENOMEM, "cannot listen on %s: out of memory", text);
 }
 
+/* The file that a killed server has left refuses the next one, whose user would look for a process
+ * in vain. */
+static const char *advice(const char *text, const manner *how, int err)
+{
+    bool is_path = strncmp(text, "unix:", 5) == 0 && text[5] != '@';
+    return err == -EADDRINUSE && is_path && !how->local.replace
+               ? ": where no process listens there, remove the file, or set .replace of "
+                 "crank_listen_options"
+               : "";
+}
+
 /* failed: which of a name's addresses it was; NULL where text is one itself. */
-static int refuse(const char *text, const crank_address *failed, int err)
+static int refuse(const char *text, const crank_address *failed, const manner *how, int err)
 {
     char name[CR_ADDRESS_ROOM] = "";
     if (failed)
         (void)crank_address_format(failed, name, sizeof name);
-    return cr_error_set(err, "cannot listen on %.160s: %s%s%s", text, name, failed ? ": " : "",
-        cr_failure_error_words(err));
+    return cr_error_set(err, "cannot listen on %.160s: %s%s%s%s", text, name, failed ? ": " : "",
+        cr_failure_error_words(err), advice(text, how, err));
 }
 
 static int listen_by_text(
@@ -270,7 +281,7 @@ static int listen_by_text(
     crank_listener *l = listener_new(w.loop, at->count);
     err = l ? listen_at_all(l, at, &how, &failed) : -ENOMEM;
     if (err < 0) {
-        err = refuse(text, at->named ? failed : NULL, err);
+        err = refuse(text, at->named ? failed : NULL, &how, err);
         cr_free(w.loop->sys, l);
     } else {
         *ret_listener = l;

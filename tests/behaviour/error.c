@@ -81,6 +81,7 @@ TEST(error, names_numbers)
 {
     EXPECT_STR(crank_errno_name(-ENOENT), "ENOENT");
     EXPECT_STR(crank_errno_name(ECANCELED), "ECANCELED");
+    EXPECT_STR(crank_errno_name(-ENOTSUP), "ENOTSUP"); /* and not EOPNOTSUPP, the same number */
     EXPECT_STR(crank_errno_name(123456), "E?");
 }
 

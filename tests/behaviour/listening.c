@@ -356,6 +356,7 @@ RESOLVING(unix_listener, leaves_a_stale_file_unless_it_may_replace_it)
     make_address();
     leave_stale_file();
     EXPECT_EQ(listen_error(address), -EADDRINUSE);
+    EXPECT_CONTAINS(crank_error(), "Address already in use: where no process listens there, remove the file, or");
     EXPECT(S_ISSOCK(mode_of(path)));
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
     EXPECT_EQ(mode_of(scratch("socket.lock")), 0);
@@ -369,6 +370,7 @@ RESOLVING(unix_listener, does_not_replace_one_that_listens)
     CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen_with(&options, address));
     EXPECT(!crank_listen_with(&options, address));
     EXPECT_EQ(errno, EADDRINUSE);
+    EXPECT(!strstr(crank_error(), "remove the file"));
     CRANK_AUTO_STREAM crank_stream *probe = crank_within(1, crank_accept(l)); /* it looked whether we live */
     EXPECT(probe);
     return reach(l, address);
