@@ -87,7 +87,8 @@ typedef struct crank_group {
 #define CRANK_GROUP(g) \
     crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
     crank_group_begin_(&(g), 0, __func__, CRANK_FRAME_)
-/* A group that runs at most limit children at once; the others wait their turn, first come first served. */
+/* A group that runs at most limit children at once; the others wait their turn, first come first served. A limit of 0
+ * is none. */
 #define CRANK_GROUP_LIMIT(g, limit) \
     crank_group g CRANK_CLEANUP_(crank_group_end_) = { NULL }; \
     crank_group_begin_(&(g), (limit), __func__, CRANK_FRAME_)

@@ -3,8 +3,9 @@
 #define CRANK_SIM_H
 /* The simulator's network as a test sees it: several hosts in one program, what lies between them, and what goes wrong.
  * Included by itself: crank.h does not include it. A test that uses it also runs for real: there crank_sim_host is
- * crank_spawn, links are left as they are, and what would make something go wrong fails with -ENOTSUP. A host is named
- * by its name; NULL means every host. docs/simulator.md says what the simulator chooses. */
+ * crank_spawn, no host has a name or address of its own (connect to the loopback's), links are left as they are, and
+ * what would make something go wrong fails with -ENOTSUP. A host is named by its name; NULL means every host.
+ * docs/simulator.md says what the simulator chooses. */
 #include "base.h"
 #include "call.h"
 #include "task.h"
@@ -17,7 +18,8 @@ CRANK_BEGIN_DECLS
 /* Start a task that calls fn(args...) on a host, which is made when its name is new: as crank_spawn in every respect,
  * and the task's sockets, those of all tasks it spawns too, are the host's. The host's name is looked up as any name
  * is, and has the addresses fd00::N and 10.0.0.N; to itself a host is the loopback. The program begins on a host called
- * "sim". A host that was killed is powered on again. NULL, and errno is set: ENOMEM, ENAMETOOLONG (more than 63
+ * "sim". A host that was killed is powered on again. The task has not run when the call returns: a client that a
+ * server must not refuse is begun after crank_sim_settle. NULL, and errno is set: ENOMEM, ENAMETOOLONG (more than 63
  * bytes), ENOSPC (more than 254 hosts). */
 #ifndef __cplusplus
 #define crank_sim_host(name, ...) CRANK_CAPTURE_(__COUNTER__, crank_sim_host_, &*(name), __VA_ARGS__)

@@ -39,9 +39,11 @@ typedef struct crank_websocket_options {
 
 /* Answer a request's handshake: from then on the connection is the socket's, until the handler returns. What the
  * handler has not closed then is closed with 1000, or with 1011 where it has failed. A client that shows another site's
- * Origin is refused, but for those that crank_http_options.origins names. What the handler returns of this socket's
- * failures is not reported. NULL on failure, errno is set: -EPROTO (it is no handshake: 400 or 426 was answered, and
- * crank_error says why), -EACCES (a foreign origin: 403), -ENOMEM, else as crank_http_respond. */
+ * Origin is refused, but for those that crank_http_options.origins names. When the listener is stopped the socket is
+ * closed with 1001: writes fail with -EPIPE then, reads give what still comes and 0 after the peer's close. What the
+ * handler returns of this socket's failures is not reported. NULL on failure, errno is set: -EPROTO (it is no
+ * handshake: 400 or 426 was answered, and crank_error says why), -EACCES (a foreign origin: 403), -ENOMEM, else as
+ * crank_http_respond. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_accept(crank_http_request *request);
 /* The same as options say; NULL: all defaults. Fails with -EINVAL (ping is no number) besides. */
 CRANK_API CRANK_BLOCKS crank_websocket *crank_websocket_accept_with(
