@@ -202,7 +202,8 @@ static int64_t real_thread_time(void *context, unsigned long thread)
 }
 
 /* A SIGPIPE that fn caused is taken from the pending signals, unless one was pending before, which
- * only a thread that blocks it can have: that one is the program's. */
+ * only a thread that blocks it can have: that one is the program's. Taking it does not wait, so no
+ * other signal can interrupt it. */
 static long real_without_sigpipe(void *context, long (*fn)(void *), void *arg)
 {
     static const struct timespec at_once = { 0 };
@@ -216,8 +217,7 @@ static long real_without_sigpipe(void *context, long (*fn)(void *), void *arg)
         sigpending(&waiting);
     long result = fn(arg);
     if (!sigismember(&waiting, SIGPIPE))
-        while (sigtimedwait(&pipe_broken, NULL, &at_once) < 0 && errno == EINTR)
-            continue;
+        (void)sigtimedwait(&pipe_broken, NULL, &at_once);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return result;
 }

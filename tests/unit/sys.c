@@ -65,6 +65,7 @@ TEST(sys, errors_are_negative)
     EXPECT_EQ(sys->write_at(NULL, -1, &piece, 0, 0), -EBADF);
     EXPECT_EQ(sys->stat(NULL, -1, &status), -EBADF);
     EXPECT_EQ(sys->duplicate(NULL, -1), -EBADF);
+    EXPECT_EQ(sys->make_own(NULL, -1), -EBADF);
     EXPECT_EQ(sys->open(NULL, "/nowhere", O_RDONLY, 0), -ENOENT);
     EXPECT_EQ(sys->epoll_create(NULL, -1), -EINVAL);
     EXPECT_EQ(sys->eventfd(NULL, 0, -1), -EINVAL);
@@ -91,6 +92,12 @@ TEST(sys, descriptors_max_raises_the_soft_limit_to_the_hard_one)
     EXPECT_EQ(sys->descriptors_max(NULL), limit.rlim_max);
     EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
+}
+
+TEST(sys, counts_on_1024_descriptors_where_the_limit_cannot_be_read)
+{
+    refuse(SYS_prlimit64, 0, EPERM);
+    EXPECT_EQ(sys->descriptors_max(NULL), 1024);
 }
 
 TEST(sys, random_numbers_differ) { EXPECT(sys->random(NULL) != sys->random(NULL)); }
@@ -153,6 +160,36 @@ TEST(sys, a_threads_time_is_what_it_has_used)
     EXPECT_EQ(sys->thread_start(NULL, &thread, use_time, NULL, 0), 0);
     EXPECT_EQ(sys->thread_join(NULL, thread), 0);
     EXPECT(sys->thread_time(NULL, (unsigned long)pthread_self()) > 0);
+}
+
+/* Whether the process has a POSIX timer: the kernel has a line "ID:" for each. */
+static bool has_timers(void)
+{
+    char line[64] = "";
+    FILE *file = fopen("/proc/self/timers", "r");
+    if (!file)
+        test_skip("this kernel does not list a process's timers");
+    bool found = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    return found;
+}
+TEST(sys, a_signal_for_which_the_kernel_has_no_timer_is_an_error)
+{
+    const cr_signal asked = { .thread = sys->thread_id(NULL), .number = SIGURG };
+    int timer = -7;
+    refuse(SYS_timer_create, 0, EAGAIN);
+    EXPECT_EQ(sys->signal_running(NULL, &asked, &timer), -EAGAIN);
+    EXPECT_EQ(timer, -7);
+}
+TEST(sys, a_signal_whose_timer_cannot_be_set_leaves_no_timer)
+{
+    const cr_signal asked = { .thread = sys->thread_id(NULL), .number = SIGURG };
+    int timer = -7;
+    EXPECT(!has_timers());
+    refuse(SYS_timer_settime, 0, EPERM);
+    EXPECT_EQ(sys->signal_running(NULL, &asked, &timer), -EPERM);
+    EXPECT_EQ(timer, -7);
+    EXPECT(!has_timers());
 }
 
 TEST(sys, has_at_least_one_core) { EXPECT(sys->cores(NULL) >= 1); }
@@ -229,6 +266,77 @@ TEST(sys, a_program_that_is_gone_before_it_is_known_is_no_child)
     refuse(SYS_pidfd_open, 0, ESRCH);
     EXPECT_EQ(spawn_true(&pidfd), -ECHILD);
     EXPECT(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
+/* ---- pipes: a program that was begun without standard input or output must not read or write them by its printf */
+
+static bool is_open(int fd) /* fcntl may be refused here */
+{
+    struct stat status;
+    return fstat(fd, &status) == 0;
+}
+static int open_now(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        n += is_open(fd);
+    return n;
+}
+/* A pipe with descriptor fd closed; what making it gives. The ends are closed again. */
+static int pipe_without(int fd, int ret_ends[2])
+{
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 10), ends[2] = { -7, -7 };
+    close(fd);
+    int before = open_now(), result = sys->pipe(NULL, ends, CR_PIPE_NONE);
+    EXPECT(!is_open(fd));
+    EXPECT_EQ(open_now() - before, result == 0 ? 2 : 0);
+    memcpy(ret_ends, ends, sizeof ends);
+    for (int i = 0; i < 2 && result == 0; i++)
+        close(ends[i]);
+    EXPECT_EQ(dup2(kept, fd), fd);
+    close(kept);
+    return result;
+}
+TEST(sys, a_pipe_takes_no_number_of_a_standard_descriptor)
+{
+    for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+        int ends[2];
+        EXPECT_EQ(pipe_without(fd, ends), 0);
+        EXPECT(ends[0] > STDERR_FILENO && ends[1] > STDERR_FILENO);
+    }
+}
+TEST(sys, a_pipe_that_finds_no_other_number_leaves_nothing_open)
+{
+    int ends[2];
+    refuse(SYS_fcntl, STDOUT_FILENO, EMFILE);
+    int kept = dup(STDOUT_FILENO), before = open_now();
+    close(STDOUT_FILENO);
+    EXPECT_EQ(sys->pipe(NULL, ends, CR_PIPE_NONE), -EMFILE);
+    EXPECT_EQ(dup2(kept, STDOUT_FILENO), STDOUT_FILENO);
+    EXPECT_EQ(open_now(), before);
+    close(kept);
+}
+/* The end with the given index is the one that cannot be told not to wait. */
+static void expect_no_pipe(int index)
+{
+    int ends[2], after[2] = { -7, -7 };
+    EXPECT_EQ(pipe(ends), 0);
+    close(ends[0]);
+    close(ends[1]);
+    int before = open_now();
+    refuse(SYS_fcntl, (unsigned)ends[index], EPERM); /* the next pipe has the same numbers */
+    EXPECT_EQ(sys->pipe(NULL, after, CR_PIPE_NONE), -EPERM);
+    EXPECT_EQ(open_now(), before);
+    EXPECT(after[0] == -7 && after[1] == -7);
+}
+TEST(sys, a_pipe_whose_reader_cannot_be_prepared_leaves_nothing_open) { expect_no_pipe(0); }
+TEST(sys, a_pipe_whose_writer_cannot_be_prepared_leaves_nothing_open) { expect_no_pipe(1); }
+TEST(sys, a_pipe_beyond_the_limit_of_descriptors_is_an_error)
+{
+    int ends[2] = { -7, -7 };
+    refuse(SYS_pipe2, 0, EMFILE);
+    EXPECT_EQ(sys->pipe(NULL, ends, CR_PIPE_NONE), -EMFILE);
+    EXPECT(ends[0] == -7 && ends[1] == -7);
 }
 
 TEST(sys, a_wait_is_never_too_short) { wait_on_epoll(1100000); }
