@@ -128,19 +128,17 @@ static void pass_on(int number, siginfo_t *info, void *context)
     /* A handler installed after ours may call ours, which we took for the one before. */
     if (passed_on_already(frame) || action->sa_handler == SIG_DFL) {
         die_by(number, info);
-        return;
-    }
-    if (action->sa_handler == SIG_IGN) {
+    } else if (action->sa_handler == SIG_IGN) {
         if (info->si_code > 0)
             die_by(number, info);
-        return;
+    } else {
+        passing_on = frame;
+        if (action->sa_flags & SA_SIGINFO)
+            action->sa_sigaction(number, info, context);
+        else
+            action->sa_handler(number);
+        passing_on = 0;
     }
-    passing_on = frame;
-    if (action->sa_flags & SA_SIGINFO)
-        action->sa_sigaction(number, info, context);
-    else
-        action->sa_handler(number);
-    passing_on = 0;
 }
 
 /* A fault whose address lies in a guard is an overflow; so is any with the stack pointer in one,

@@ -54,6 +54,7 @@ static void interrupted(cr_post *post)
 }
 
 /* In the child of a fork the run goes on no more. */
+/* unreached: in a child, before fork returns, whose counts gcov then forgets. */
 static void forget_interrupts(void)
 {
     if (atomic_exchange(&interrupted_run, NULL))

@@ -427,25 +427,39 @@ EACH_BACKEND(inherited_loop, is_woken_in_the_child)
     end_world(&w);
 }
 
-/* Without a descriptor to be had it says so, and can be freed all the same. */
+/* Run in the child, without a descriptor to be had at first. */
+static void run_without_descriptors(world *w)
+{
+    struct rlimit limit;
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 3;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_EQ(crank_loop_run(w->loop), -EMFILE);
+    EXPECT_EQ(crank_loop_run_once(w->loop, 0), -EMFILE);
+    EXPECT_EQ(crank_loop_fd(w->loop), -EMFILE);
+    limit.rlim_cur = before;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
 EACH_BACKEND(inherited_loop, that_can_have_no_descriptors_says_so)
 {
     int fd;
     world w = make_world(backend);
     watch(&w);
-    pid_t pid = fork_that_speaks(&fd);
-    if (pid == 0) {
-        const struct rlimit none = { 3, 3 };
-        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-        EXPECT_EQ(crank_loop_run(w.loop), -EMFILE);
-        EXPECT_EQ(crank_loop_run_once(w.loop, 0), -EMFILE);
-        EXPECT_EQ(crank_loop_fd(w.loop), -EMFILE);
-        EXPECT_EQ(crank_remove_reader(w.loop, w.in), 1);
-        crank_loop_free(w.loop);
-        _exit(0);
+    for (int freed = 0; freed <= 1; freed++) {
+        pid_t pid = fork_that_speaks(&fd);
+        if (pid == 0) {
+            run_without_descriptors(&w);
+            if (freed)
+                EXPECT_EQ(crank_remove_reader(w.loop, w.in), 1);
+            else
+                expect_to_hear(&w);
+            crank_loop_free(w.loop);
+            _exit(0);
+        }
+        expect_status(pid, fd, 0);
+        expect_to_hear(&w);
     }
-    expect_status(pid, fd, 0);
-    expect_to_hear(&w);
     end_world(&w);
 }
 

@@ -155,6 +155,21 @@ TEST(options, unknown_in_the_environment_are_refused_with_what_is_known)
     expect_refused(NULL, "CRANK_TRACE_HASH is neither 0 nor 1");
 }
 
+TEST(options, of_where_choices_are_told_are_refused_but_for_a_descriptor_of_the_programs)
+{
+    static const char *const refused[] = { "x", "0", "-1", "3x", "2147483648" };
+    for (size_t i = 0; i < CRANK_COUNT(refused); i++) {
+        char variable[64];
+        snprintf(variable, sizeof variable, "CRANK_CHOICES_TO=%s", refused[i]);
+        environment("CRANK_CHOICES=1:2", variable, NULL);
+        expect_refused(NULL, "CRANK_CHOICES_TO is not a descriptor above 0");
+    }
+    environment("CRANK_CHOICES=1:2", "CRANK_CHOICES_TO=3", NULL);
+    EXPECT_EQ(filled(NULL).choices_to, 3);
+    environment("CRANK_CHOICES_TO=x", NULL, NULL); /* without choices there is nothing to tell of */
+    EXPECT_EQ(filled(NULL).choices_to, 0);
+}
+
 TEST(options, that_mean_nothing_are_refused)
 {
     environment(NULL, NULL, NULL);

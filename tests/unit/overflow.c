@@ -329,6 +329,37 @@ TEST(overflow, a_handler_that_leaves_by_a_jump_gets_the_next_fault_too)
     EXPECT_STR(said, "probed;probed;probed;");
 }
 
+/* As a program's collector does, which protects pages to see the writes to them. */
+static char *watched_page;
+static void handler_that_mends(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)context;
+    EXPECT(info->si_addr == (void *)watched_page);
+    say("mended;");
+    EXPECT_EQ(mprotect(watched_page, 4096, PROT_READ | PROT_WRITE), 0);
+}
+static void write_watched_twice(void)
+{
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(mprotect(watched_page, 4096, PROT_READ), 0);
+        ((volatile char *)watched_page)[0] = 1;
+    }
+    say("written;");
+}
+static void body_that_mends(void *function)
+{
+    struct sigaction action = { .sa_sigaction = handler_that_mends, .sa_flags = SA_SIGINFO };
+    watched_page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(watched_page != MAP_FAILED);
+    sigaction(SIGSEGV, &action, NULL);
+    body_on_stack(function);
+}
+TEST(overflow, a_handler_that_mends_the_fault_and_returns_gets_the_next_fault_too)
+{
+    EXPECT_EQ(run_child_with(body_that_mends, write_watched_twice), 0);
+    EXPECT_STR(said, "mended;mended;written;");
+}
+
 TEST(overflow, does_not_go_to_the_handler_there_was_before)
 {
     EXPECT(died_by(run_child_with(body_with_old_handler, recurse_for_ever), SIGSEGV));
@@ -365,6 +396,46 @@ TEST(overflow, handlers_that_call_each_other_come_to_an_end)
     EXPECT(died_by(run_child_with(body_chained, write_protected), SIGSEGV));
     EXPECT(died_by(run_child_with(body_chained, recurse_for_ever), SIGSEGV));
     EXPECT_CONTAINS(said, "overflow of 192 KiB;");
+}
+
+/* As above, but theirs is taken away before the next loop begins: ours is found installed, and the one before ours is
+ * still what was there at first. */
+static void body_chained_for_a_while(void *function)
+{
+    struct sigaction action = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    signal(SIGSEGV, old_handler);
+    open_stacks();
+    sigaction(SIGSEGV, &action, &theirs_before);
+    close_stacks();
+    sigaction(SIGSEGV, &theirs_before, NULL);
+    body_on_stack(function);
+}
+
+TEST(overflow, a_handler_that_has_gone_from_over_ours_leaves_the_one_before_in_its_place)
+{
+    EXPECT_EQ(WEXITSTATUS(run_child_with(body_chained_for_a_while, write_protected)), 3);
+    EXPECT_STR(said, "old;");
+}
+
+static void tell_place(uintptr_t at)
+{
+    uintptr_t from = (uintptr_t)(void (*)(void))null_pointer;
+    say(at >= from && at < from + 256 ? "in null_pointer;" : "elsewhere;");
+}
+static void body_told_of_null(void *function)
+{
+    cr_null_faulted = tell_place;
+    body_with_old_handler(function);
+}
+
+TEST(overflow, of_a_null_pointer_the_place_is_told_before_the_handler_there_was_before)
+{
+    if (RUNNING_ON_VALGRIND)
+        test_skip("Valgrind reports it, as it should");
+    EXPECT_EQ(WEXITSTATUS(run_child_with(body_told_of_null, null_pointer)), 3);
+    EXPECT_STR(said, "in null_pointer;old;");
+    EXPECT_EQ(WEXITSTATUS(run_child_with(body_told_of_null, write_protected)), 3);
+    EXPECT_STR(said, "old;");
 }
 
 /* Where the alternate stack begins that is set. */
