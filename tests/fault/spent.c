@@ -289,3 +289,144 @@ TEST(close, without_a_thread_survives_a_pipe_whose_reader_has_gone)
     signal(SIGPIPE, SIG_DFL);
     EXPECT_EQ(run(call_without_a_thread), 0);
 }
+
+/* ---- a group for which there was no room */
+
+static int lasting(double *ret_ended)
+{
+    int err = crank_sleep(100);
+    *ret_ended = crank_time();
+    return err;
+}
+static int never_begun(void)
+{
+    test_fail(__FILE__, __LINE__, "a child of no group has run");
+    return 0;
+}
+static int add_to_a_group_without_room(crank_task *task, crank_task *other)
+{
+    int result = 5;
+    out_of_memory(true);
+    CRANK_GROUP(g);
+    out_of_memory(false);
+    EXPECT_EQ(crank_group_add(&g, task), -ENOMEM);
+    EXPECT_STR(crank_error(), "crank_group_add: there was no memory for the group");
+    EXPECT_EQ(crank_group_add_into(&g, &result, other), -ENOMEM);
+    EXPECT_EQ(result, 5);
+    EXPECT_EQ(crank_group_start(&g, NULL, never_begun), -ENOMEM);
+    return crank_group_wait(&g);
+}
+static long use_a_group_without_room(void *arg)
+{
+    double ended = 0;
+    (void)arg;
+    crank_task *task = crank_spawn_eager(lasting, &ended), *other = crank_spawn_eager(lasting, &ended);
+    crank_try(crank_sleep(1));
+    double now = crank_time();
+    EXPECT_EQ(add_to_a_group_without_room(task, other), -ENOMEM);
+    EXPECT_STR(crank_error(), "crank_group_wait: there was no memory for the group");
+    EXPECT_EQ(crank_await(task), -ECANCELED);
+    EXPECT_EQ(crank_await(other), -ECANCELED);
+    EXPECT(ended == now);
+    return 0;
+}
+TEST(group, without_room_cancels_what_it_is_given_and_says_so) { EXPECT_EQ(run(use_a_group_without_room), 0); }
+
+/* ---- a call of many arguments */
+
+static long sum_of_ten(long a, long b, long c, long d, long e, long f, long g, long h, long i, long j)
+{
+    return a + b + c + d + e + f + g + h + i + j;
+}
+#define SPAWN_TEN(n) crank_spawn(sum_of_ten, (n), 1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L)
+enum { MANY = 2000 };
+/* The tasks that can be had have their arguments; when there is memory again, so have others. */
+static long spawn_many_with_ten(void *arg)
+{
+    static crank_task *tasks[MANY];
+    int n = 0, refused = 0;
+    (void)arg;
+    out_of_memory(true);
+    while (n < MANY && refused < 3) {
+        errno = 0;
+        tasks[n] = SPAWN_TEN((long)n);
+        if (tasks[n])
+            n++;
+        else
+            refused += errno == ENOMEM;
+    }
+    out_of_memory(false);
+    EXPECT_EQ(refused, 3);
+    for (int more = n + 3; n < more; n++)
+        tasks[n] = SPAWN_TEN((long)n);
+    for (int i = 0; i < n; i++)
+        EXPECT_EQ(crank_await(tasks[i]), 45 + i);
+    return 0;
+}
+TEST(spawn, of_many_arguments_without_memory_loses_none_of_those_of_others) { EXPECT_EQ(run(spawn_many_with_ten), 0); }
+
+/* ---- timers */
+
+enum { SLEEPERS = 400 };
+/* By itself, or with a limit around it. */
+static int sleep_then(crank_event *begin, bool limited)
+{
+    crank_try(crank_event_wait(begin));
+    return limited ? crank_within(2, crank_sleep(1)) : crank_sleep(1);
+}
+static long sleep_without_memory(void *arg)
+{
+    static crank_task *tasks[SLEEPERS];
+    int lacking[2] = { 0 };
+    CRANK_EVENT(begin);
+    (void)arg;
+    for (int i = 0; i < SLEEPERS; i++)
+        tasks[i] = crank_spawn(sleep_then, begin, i % 2 == 1);
+    crank_try(crank_sleep(1));
+    double now = crank_time();
+    out_of_memory(true);
+    crank_event_set(begin);
+    for (int i = 0; i < SLEEPERS; i++) {
+        long err = crank_await(tasks[i]);
+        EXPECT(err == 0 || err == -ENOMEM);
+        lacking[i % 2] += err == -ENOMEM;
+    }
+    out_of_memory(false);
+    EXPECT(lacking[0] > 0 && lacking[1] > 0);
+    EXPECT(lacking[0] + lacking[1] < SLEEPERS);
+    EXPECT(crank_time() == now + 1);
+    return 0;
+}
+TEST(sleep, for_which_there_is_no_timer_fails_at_once) { EXPECT_EQ(run(sleep_without_memory), 0); }
+
+/* ---- a generator's stack */
+
+static bool no_mapping;
+static void *map_unless_told(void *context, size_t size) { return no_mapping ? NULL : cr_sys_real.map(context, size); }
+static long begin_generators_without_memory(void *arg)
+{
+    enum { GENERATORS = 2000 };
+    static crank_generator *generators[GENERATORS];
+    int begun = 0, value = 0, err = 0;
+    (void)arg;
+    for (int i = 0; i < GENERATORS; i++)
+        generators[i] = crank_generate(source, i);
+    no_mapping = true;
+    while (begun < GENERATORS && (err = crank_next(generators[begun], &value)) == 1)
+        EXPECT_EQ(value, begun++);
+    no_mapping = false;
+    EXPECT_EQ(err, -ENOMEM);
+    EXPECT_CONTAINS(crank_error(), "crank_next: no memory for the stack of generator source");
+    EXPECT_EQ(crank_next(generators[begun], &value), 1); /* it has not begun: it can be asked again */
+    EXPECT_EQ(value, begun);
+    for (int i = 0; i < GENERATORS; i++)
+        (void)crank_generator_close(generators[i]);
+    return 0;
+}
+TEST(generator, for_which_there_is_no_stack_says_so_and_begins_later)
+{
+    cr_sys sys = cr_sys_real;
+    crank_options options = { .backend = CRANK_BACKEND_SIM };
+    sys.map = map_unless_told;
+    EXPECT_EQ(cr_run_raw_on(&sys, &options, begin_generators_without_memory, NULL), 0);
+}
