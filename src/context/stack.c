@@ -177,9 +177,10 @@ static const struct slab *slab_of(const cr_stacks *stacks, const void *address)
 static void announce_slot(cr_stacks *stacks, struct slab *slab, size_t index)
 {
     char *slot = slot_at(stacks, slab, index);
-    if (slab->valgrind)
+    if (slab->valgrind) { /* unreached: under Valgrind alone */
         slab->valgrind[index] =
             VALGRIND_STACK_REGISTER(slot + stacks->guard, slot + stacks->slot - 1);
+    }
 #if CR_ASAN
     __lsan_register_root_region(slot + stacks->guard, stacks->slot - stacks->guard);
 #endif
@@ -188,8 +189,9 @@ static void announce_slot(cr_stacks *stacks, struct slab *slab, size_t index)
 /* What is mapped here next is not a stack: the tools must forget all they knew of it. */
 static void retract_slot(CR_UNUSED cr_stacks *stacks, struct slab *slab, size_t index)
 {
-    if (slab->valgrind)
+    if (slab->valgrind) { /* unreached: under Valgrind alone */
         VALGRIND_STACK_DEREGISTER(slab->valgrind[index]);
+    }
 #if CR_ASAN
     char *slot = slot_at(stacks, slab, index);
     __lsan_unregister_root_region(slot + stacks->guard, stacks->slot - stacks->guard);
@@ -352,7 +354,8 @@ static int map_slab(cr_stacks *stacks)
     *slab = (struct slab){ .base = base, .slots = slots };
     /* One touched byte must not commit 2 MiB. A kernel without huge pages refuses, and is right. */
     (void)sys->advise(sys->context, base, slots * stacks->slot, MADV_NOHUGEPAGE);
-    if (RUNNING_ON_VALGRIND) { /* stacks that it does not know would make it report at switches */
+    /* Stacks that it does not know would make it report at switches. */
+    if (RUNNING_ON_VALGRIND) { /* unreached: under Valgrind alone */
         slab->valgrind = cr_alloc_zero(sys, slots * sizeof *slab->valgrind);
         if (!slab->valgrind) {
             (void)sys->unmap(sys->context, base, slots * stacks->slot);

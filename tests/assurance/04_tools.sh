@@ -49,7 +49,8 @@ if [ "$LONG" = 1 ]; then # what MemorySanitizer looks for Valgrind finds too, wi
     ran clang-msan
     ran clang-integer
 fi
-ran valgrind capture_ behaviour_error behaviour_task behaviour_generator behaviour_lock behaviour_stream_read
+ran valgrind capture_ behaviour_error behaviour_task behaviour_generator behaviour_lock behaviour_stream_read \
+    behaviour_waker
 # Not at the end of a pipe, where what silent counts would be lost.
 silent "gcc -fanalyzer" bash -c 'analyze "$@"' analyze < <(files)
 silent "clang-tidy" bash -c 'tidy "$@"' tidy < <(files)

@@ -23,6 +23,7 @@ from record import Record # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
 THREADS = r"crank_(to_thread|submit|post|waker)|pthread_create|thread_start"
+WAKES = ("behaviour_submit", "behaviour_thread", "behaviour_waker")
 VALGRIND_SAYS = r"unhandled .* syscall|write your own handler|README_MISSING|we consider this|valgrind.org/support"
 SLOWEST = 10
 FOREIGN = ("libpq", "hiredis")  # libraries for which there are examples, built where they are installed
@@ -237,13 +238,17 @@ class Run:
             # Under the simulator one thread runs at a time: where there are races, they are on epoll.
             if work.configuration == "clang-tsan" and re.search(THREADS, names.read(work.programs[program])):
                 jobs.append(self.program_job(work, program, path, number, "epoll"))
+            # Valgrind lets no thread run beside one that waits in io_uring_enter: the library gives it turns there.
+            if work.configuration == "valgrind" and program in WAKES:
+                jobs.append(self.program_job(work, program, path, number, "uring"))
         return jobs
 
     def program_job(self, work, program, path, number, backend=None):
         options, built = self.options, work.built
         prefix, runner = list(built.prefix), list(built.runner)
+        name = program + (f" on {backend}" if backend else "")
         if work.configuration == "valgrind":
-            prefix.append(f"--log-file={os.path.join(self.folder, 'valgrind', program)}.reports")
+            prefix.append(f"--log-file={os.path.join(self.folder, 'valgrind', name)}.reports")
         if backend:
             runner = runner[:-1] + [backend]
         command = prefix + [path] + runner + ["--verbose", "-j", str(CORES * built.waits)]
@@ -253,7 +258,7 @@ class Run:
         # One that failed may be slow: skipped it would pass.
         if work.configuration == "gcc" and (options.long or (options.failed and filters)):
             command += ["--long", "--timeout", "120"]
-        job = Program(work.configuration, program + (f" on {backend}" if backend else ""), command + filters,
+        job = Program(work.configuration, name, command + filters,
                       environment=built.environment, seconds=self.program_seconds(work, program))
         job.tests, job.part = number * options.repeat, bool(filters)
         return job
