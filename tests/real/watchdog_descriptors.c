@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +80,56 @@ TEST(watchdog, has_its_timer_alone_and_borrows_stderr)
     needs_own_descriptors();
     EXPECT_EQ(pipe(ends), 0);
     EXPECT_EQ(crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_EPOLL), blocks_until_told), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static char state_of(pid_t thread)
+{
+    char path[64], state = '?';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    FILE *file = fopen(path, "re");
+    if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = '?';
+    if (file)
+        fclose(file);
+    return state;
+}
+static atomic_bool first_may_end;
+static int blocks_until_stderr_is_read(void)
+{
+    char told[4096] = "";
+    struct pollfd readable = { .fd = ends[0], .events = POLLIN };
+    crank_try(crank_sleep(0.02)); /* the watchdog has begun, and left the process's descriptors */
+    atomic_store(&first_may_end, true);
+    for (double end = wall() + PATIENCE; state_of(getpid()) != 'Z' && wall() < end;)
+        crank_try(crank_sleep(0.001));
+    if (poll(&readable, 1, (int)(1000 * PATIENCE)) != 1 || read(ends[0], told, sizeof told - 1) <= 0)
+        return -ETIMEDOUT;
+    return strstr(told, "blocked loop: nothing else has run for") ? 0 : -EBADMSG;
+}
+static void *run_while_the_first_ends(void *arg)
+{
+    (void)arg;
+    _exit(crank_run_with(CRANK_OPTIONS(.backend = CRANK_BACKEND_EPOLL), blocks_until_stderr_is_read) == 0 ? 0 : 1);
+}
+TEST(watchdog, borrows_stderr_of_the_loops_thread_where_the_first_has_ended)
+{
+    int status = -1;
+    needs_own_descriptors();
+    EXPECT_EQ(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t other;
+        if (dup2(ends[1], STDERR_FILENO) < 0 || pthread_create(&other, NULL, run_while_the_first_ends, NULL) != 0)
+            _exit(2);
+        while (!atomic_load(&first_may_end))
+            usleep(1000);
+        pthread_exit(NULL);
+    }
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
     close(ends[0]);
     close(ends[1]);
 }
