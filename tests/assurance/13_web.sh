@@ -40,8 +40,8 @@ check=--check
 part peers env OURS="$BUILD/tests/peers_ours" SCRATCH="$SCRATCH/peers" "$python" tests/real/peers.py $check
 if [ "$LONG" = 1 ]; then
     part fronts env OURS="$BUILD/tests/peers_ours" SCRATCH="$SCRATCH/fronts" "$python" tests/real/fronts.py
-    part tools env HTTPD="$BUILD/examples/httpd" FETCH="$BUILD/examples/fetch" SCRATCH="$SCRATCH/tools" "$python" \
-        tests/real/tools.py
+    part tools env HTTPD="$BUILD/examples/httpd" FETCH="$BUILD/examples/fetch" SERVER="$BUILD/tests/clients_server" \
+        SCRATCH="$SCRATCH/tools" "$python" tests/real/tools.py
 fi
 
 printf -v line '%s; ' "${figures[@]}"
