@@ -24,6 +24,7 @@ Assembly is not counted: gcov knows compiled code only. mutate.py uses what --ru
 """
 import argparse
 import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -84,7 +85,7 @@ def run_counted(command, environment):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().split("\n")
     for line in lines[:-1]:
-        print(f"  {line}")
+        print(f"  {line}", flush=True)
     return lines[-1]
 
 
@@ -110,19 +111,30 @@ class Counts:
         self.root = root
         self.lines = {}     # (file, line) -> count
         self.branches = {}  # (file, line, function, index) -> count
+        self.paths = {}     # (folder, name as gcov has it) -> file, None where it is not counted
 
-    def add(self, report):
-        folder = report["current_working_directory"]
+    def path(self, folder, name):
+        key = (folder, name)
+        if key not in self.paths:
+            path = os.path.relpath(os.path.realpath(os.path.join(folder, name)), self.root)
+            counted = path.startswith(tuple(f"src/{layer}/" for layer in LAYERS))
+            self.paths[key] = path if counted else None
+        return self.paths[key]
+
+    def add_report(self, report):
         for file in report["files"]:
-            path = os.path.relpath(os.path.realpath(os.path.join(folder, file["file"])), self.root)
-            if not path.startswith(tuple(f"src/{layer}/" for layer in LAYERS)):
-                continue
-            for line in file["lines"]:
+            path = self.path(report["current_working_directory"], file["file"])
+            for line in file["lines"] if path else []:
                 key = (path, line["line_number"])
                 self.lines[key] = self.lines.get(key, 0) + line["count"]
                 for index, branch in enumerate(line["branches"]):
                     way = key + (line.get("function_name", ""), index)
                     self.branches[way] = self.branches.get(way, 0) + branch["count"]
+
+    def add(self, other):
+        for mine, theirs in ((self.lines, other.lines), (self.branches, other.branches)):
+            for key, count in theirs.items():
+                mine[key] = mine.get(key, 0) + count
 
     def reached(self):
         """The lines that ran, by file."""
@@ -131,6 +143,21 @@ class Counts:
             if count:
                 result.setdefault(path, []).append(line)
         return {path: sorted(lines) for path, lines in result.items()}
+
+
+def count_program(program, objects, options):
+    """What came of a program, and what it has reached: its last line, how long it ran (None where it was not to run),
+    and the counts. In a process of its own, as reading gcov's reports takes about as long as running the tests."""
+    folder = os.path.join(options.build, "coverage", program)
+    run = options.run and program in options.chosen
+    last, seconds = run_program(options.build, program, options) if run else (None, None)
+    counts = Counts(options.root)
+    for report in gcov(objects, folder) if os.path.isdir(folder) else []:
+        counts.add_report(report)
+    if os.path.isdir(folder):
+        with open(os.path.join(folder, "reached.json"), "w", encoding="utf-8") as file:
+            json.dump(counts.reached(), file)
+    return last, seconds, counts
 
 
 def block_end(lines, at):
@@ -253,32 +280,28 @@ def main():
     options = parse()
     options.root = root = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     objects = object_folder(options.build)
-    programs = options.programs.split(",") if options.programs else test_programs(options.build)
+    programs = test_programs(options.build)
+    options.chosen = set(options.programs.split(",") if options.programs else programs)
     failures = 0
     times_file = os.path.join(options.build, "coverage", "seconds.json")
     seconds = {}
     if os.path.exists(times_file):
         with open(times_file, encoding="utf-8") as file:
             seconds = json.load(file)
+    counts = Counts(root)
+    # Half of the time of a run is waiting, as for ./test: one more than there are cores.
+    with concurrent.futures.ProcessPoolExecutor(options.jobs + 1) as pool:
+        for program, (last, took, own) in zip(programs, pool.map(count_program, programs, itertools.repeat(objects),
+                                                                 itertools.repeat(options))):
+            counts.add(own)
+            if last is not None:
+                seconds[program] = took
+                if ", 0 failed" not in last:
+                    print(f"FAIL {program}: {last}")
+                    failures += 1
     if options.run:
-        for program in programs:
-            last, seconds[program] = run_program(options.build, program, options)
-            if ", 0 failed" not in last:
-                print(f"FAIL {program}: {last}")
-                failures += 1
         with open(times_file, "w", encoding="utf-8") as file:
             json.dump(seconds, file, indent=1)
-    counts = Counts(root)
-    folders = [os.path.join(options.build, "coverage", program) for program in test_programs(options.build)]
-    folders = [folder for folder in folders if os.path.isdir(folder)]
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for folder, reports in zip(folders, pool.map(lambda folder: gcov(objects, folder), folders)):
-            own = Counts(root)
-            for report in reports:
-                counts.add(report)
-                own.add(report)
-            with open(os.path.join(folder, "reached.json"), "w", encoding="utf-8") as file:
-                json.dump(own.reached(), file)
     lines, branches = print_table(judge(counts), root, options.list)
     if lines < options.lines:
         print(f"FAIL lines: {lines:.1f}% reached, {options.lines:g}% wanted")
