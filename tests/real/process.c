@@ -440,7 +440,7 @@ TEST_BOTH(session, has_its_signals_sent_to_all_its_processes)
 {
     char line[16];
     crank_process *p = start_shell(
-        "sh -c 'trap \"echo got; exit 0\" USR1; echo up; while :; do sleep 0.01; done' & trap : USR1; wait; wait",
+        "trap : USR1; sh -c 'trap \"echo got; exit 0\" USR1; echo up; while :; do sleep 0.01; done' & wait; wait",
         &(crank_process_options){ .out = CRANK_PIPE, .session = true });
     EXPECT_EQ(getsid(crank_process_id(p)), crank_process_id(p));
     crank_try(crank_read_line(crank_process_out(p), line, sizeof line));
