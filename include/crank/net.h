@@ -55,7 +55,7 @@ typedef struct crank_connect_options {
  * of a name are tried in turn, the families alternating, each when the one before has failed or a quarter of a second
  * has passed; the first that answers is taken. NULL on failure, errno is set, crank_error names each address tried:
  * connect's errors, of the last that failed; those of crank_address_parse and crank_resolve, -EMFILE, -ECANCELED (no
- * socket is left). The caller sets the limit of time. */
+ * socket is left; crank_error has the reason of the request, else the address). The caller sets the limit of time. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_connect(const char *address);
 /* The same as options say; NULL: all defaults. Fails with -EAFNOSUPPORT where no address has the local one's family. */
 CRANK_API CRANK_BLOCKS crank_stream *crank_connect_with(const crank_connect_options *options, const char *address);

@@ -525,6 +525,8 @@ crank_stream *crank_connect_with(const crank_connect_options *options, const cha
     int err = connect_by_text(options, address, &connection);
     if (err == 0)
         return cr_connection_stream(connection);
+    if (err == -ECANCELED)
+        (void)cr_error_set_cut("connecting to %.160s was cut short", address);
     errno = -err;
     return NULL;
 }

@@ -106,7 +106,7 @@ static int look_up(const cr_caller *w, const char *name, answer *ret_answer)
 static int refuse(const cr_caller *w, const char *name, int err)
 {
     if (err == -ECANCELED)
-        return err;
+        return cr_error_set_cut("looking up %s was cut short", name);
     if (err == -ENOENT && w->loop->simulated)
         return cr_error_set(
             err, "no host of the simulated network is called %s; crank_sim_name gives names", name);

@@ -60,18 +60,36 @@ const char *cr_error_cut_since(uint64_t interruption)
 /* A caller that gives no error at all, or a positive one, is understood rather than refused. */
 static int negative(int error) { return error == 0 ? -EINVAL : error > 0 ? -error : error; }
 
+CRANK_PRINTF(2, 0) static void set(int error, const char *format, va_list args)
+{
+    cr_failure *last, *failure = begin(error, &last);
+    if (failure)
+        cr_failure_message_list(failure, format, args);
+    cr_failure_free(last);
+}
+
 /* The number is returned whatever happens to the message, so that callers can return this call. */
 int cr_error_set(int error, const char *format, ...)
 {
-    cr_failure *last, *failure = begin(error, &last);
-    if (failure) {
-        va_list args;
-        va_start(args, format);
-        cr_failure_message_list(failure, format, args);
-        va_end(args);
-    }
-    cr_failure_free(last);
+    va_list args;
+    va_start(args, format);
+    set(error, format, args);
+    va_end(args);
     return error;
+}
+
+/* A request that is delivered has taken away what an earlier one had left: what is there is of this
+ * one, its reason or what a call further in has said. */
+int cr_error_set_cut(const char *format, ...)
+{
+    const cr_failure *said = cr_error_here();
+    if (said && cr_failure_error(said) == -ECANCELED)
+        return -ECANCELED;
+    va_list args;
+    va_start(args, format);
+    set(-ECANCELED, format, args);
+    va_end(args);
+    return -ECANCELED;
 }
 
 /* The place is the trace's first entry, so that an error shows where it was made even untried. */

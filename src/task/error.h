@@ -13,6 +13,9 @@ int cr_error_set(int error, const char *format, ...) CRANK_PRINTF(2, 3);
 /* What a call that was cancelled has said of itself, where it has since that interruption of the
  * running task or a later one: its text, until another failure takes its place; NULL. */
 const char *cr_error_cut_since(uint64_t interruption);
+/* What a call that was cancelled says of itself, as cr_error_set does; but the reason of the
+ * request, where it has one, stays. Gives -ECANCELED. */
+int cr_error_set_cut(const char *format, ...) CRANK_PRINTF(1, 2);
 /* Move the failure of one ended task to another (or to this thread outside one), noting where it
  * was spawned. */
 void cr_error_move(crank_loop *loop, cr_task *from, cr_task *to);

@@ -246,7 +246,34 @@ TEST_SIM(sim_names, have_names_whose_lookup_fails)
     EXPECT(crank_time() - start == 30);
     ssize_t n = crank_within(10, crank_resolve("slow.example.org", 80, &address, 1));
     EXPECT_EQ(n, -ETIMEDOUT);
+    EXPECT_STR(crank_error(), "timed out: looking up slow.example.org was cut short");
+    EXPECT(!crank_within(10, crank_connect("slow.example.org:80")));
+    EXPECT_STR(crank_error(), "timed out: looking up slow.example.org was cut short");
     return 0;
+}
+static int connects(const char *address)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_connect(address);
+    return s ? 0 : -errno;
+}
+TEST_SIM(sim_links, that_are_cut_are_named_by_a_connect_that_a_limit_or_a_request_ends)
+{
+    crank_task *served = server();
+    crank_try(crank_sim_cut("sim", "server", false));
+    EXPECT_EQ(crank_within(5, connects("server:7")), -ETIMEDOUT);
+    EXPECT_STR(crank_error(), "timed out: connecting to server:7 was cut short");
+    EXPECT_EQ(crank_within(5, crank_sleep(6)), -ETIMEDOUT); /* another limit: it has nothing to do with that */
+    EXPECT_STR(crank_error(), "timed out");
+
+    crank_task *without = crank_spawn(connects, "server:7"), *with = crank_spawn(connects, "server:7");
+    crank_try(crank_sleep(1));
+    crank_cancel(without);
+    crank_cancel_because(with, "the shop closes");
+    EXPECT_EQ(crank_await(without), -ECANCELED);
+    EXPECT_STR(crank_error(), "connecting to server:7 was cut short");
+    EXPECT_EQ(crank_await(with), -ECANCELED);
+    EXPECT_STR(crank_error(), "the shop closes"); /* a reason says more */
+    return stop(served);
 }
 TEST_SIM(sim_names, have_no_names_that_mean_nothing)
 {

@@ -99,6 +99,8 @@ TEST_SIM(http_client, waits_for_a_minute_without_a_byte)
         EXPECT_NEAR(crank_time() - began, lasts[what], 0.1);
     }
     FAILS(ETIMEDOUT, "in 1.5 s", crank_http_fetch(&(crank_http_call){ .stall = 1.5 }, url));
+    FAILS(ETIMEDOUT, "timed out: GET http://127.0.0.1:", crank_within(1, crank_http_get(url)));
+    FAILS(ETIMEDOUT, "/ was cut short", crank_within(1, crank_http_get(url)));
     crank_try(crank_listener_stop(silent, 0));
     crank_try(crank_await(server));
     return crank_listener_close(silent);

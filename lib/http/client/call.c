@@ -96,6 +96,15 @@ static cr_http_transfer *new_transfer(const crank_http_call *call)
     return t;
 }
 
+/* For a limit of time, which else says of itself alone. What a call further in has said stays, and
+ * the reason of a request to cancel. */
+static void say_cut(const cr_http_transfer *t)
+{
+    const crank_failure *said = crank_last_failure();
+    if (!said || said->error != -ECANCELED)
+        (void)crank_fail(ECANCELED, "%s %.300s was cut short", t->method, t->url.text);
+}
+
 /* The body is taken by the last step. A failure of the clean-up is not the call's: the message that
  * was set before it stays. */
 static crank_http_response *call_and(
@@ -111,6 +120,8 @@ static crank_http_response *call_and(
         err = take_body(t);
     if (err == 0)
         return &t->response;
+    if (err == -ECANCELED)
+        say_cut(t);
     free_transfer(t);
     errno = -err;
     return NULL;
