@@ -293,7 +293,8 @@ static int add_lines(fetch *f, crank_group *jobs, crank_stream *from)
         if (line[n - 1] != '\n' && (size_t)n == sizeof line - 1)
             return crank_fail(
                 EMSGSIZE, "a line of standard input has more than %d bytes: \"%.60s...\"", LINE_BYTES - 2, line);
-        line[strcspn(line, "\r\n")] = '\0';
+        while (n > 0 && strchr(" \t\r\n", line[n - 1]))
+            line[--n] = '\0';
         const char *url = line + strspn(line, " \t");
         if (*url && *url != '#')
             crank_try(add(f, jobs, url));

@@ -127,7 +127,7 @@ def lines_are_taken_as_they_come(backend):
     with subprocess.Popen([os.path.join(EXAMPLES, "fetch")], env=environment(backend), stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for path in "/ok", "/large":
-            process.stdin.write(f"# a remark\n\n {url(path)}\r\n")
+            process.stdin.write(f"# a remark\n\n {url(path)} \t\r\n")
             process.stdin.flush()
             expect(process.stdout.readline().split("\t")[4], url(path))
         process.stdin.close()
