@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # builds: nothing
+# seconds: 90
 # An installed copy serves a program through pkg-config, shared and static, and through CMake, from any folder; and
 # examples/calc_pi, a program of several files, through its own Makefile.
 . "$(dirname "$0")/common.sh"

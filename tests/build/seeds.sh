@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # builds: tests/explore_chat tests/planted_chat tests/explore_servers tests/planted_servers tests/http_fetch
 # builds: tests/planted_fetch tests/tls_chat tests/planted_tls_chat
+# seconds: 150
 # The scenes of the chat server (tests/explore/chat.c), also with members over TLS (tests/tls/chat.c), of echo and proxy
 # with their clients (servers.c), and of fetch with servers that misbehave (tests/http/fetch.c): by a thousand seeds
 # each, by a hundred thousand where LONG is 1; and with a fault (planted_*.sed), which they find.

@@ -28,7 +28,6 @@ static volatile char sink;
 static int said_to; /* not stderr, where tools and emulators write */
 
 static void say(const char *text) { EXPECT(write(said_to, text, strlen(text)) > 0); }
-
 static void report(const void *address, size_t depth, size_t limit)
 {
     char line[128];
@@ -190,12 +189,13 @@ static void body_on_stack(void *function)
     close_stacks();
 }
 
-static int run_child(void (*function)(void))
+static int run_child_with(void (*body)(void *), void (*function)(void))
 {
     void *arg;
     memcpy(&arg, &function, sizeof arg);
-    return child(body_on_stack, arg);
+    return child(body, arg);
 }
+static int run_child(void (*function)(void)) { return run_child_with(body_on_stack, function); }
 
 static bool died_by(int status, int number) { return WIFSIGNALED(status) && WTERMSIG(status) == number; }
 
@@ -284,13 +284,6 @@ static void body_ignoring(void *function)
 {
     signal(SIGSEGV, SIG_IGN);
     body_on_stack(function);
-}
-
-static int run_child_with(void (*body)(void *), void (*function)(void))
-{
-    void *arg;
-    memcpy(&arg, &function, sizeof arg);
-    return child(body, arg);
 }
 
 TEST(overflow, other_faults_go_to_the_handler_there_was_before)
@@ -398,8 +391,7 @@ TEST(overflow, handlers_that_call_each_other_come_to_an_end)
     EXPECT_CONTAINS(said, "overflow of 192 KiB;");
 }
 
-/* As above, but theirs is taken away before the next loop begins: ours is found installed, and the one before ours is
- * still what was there at first. */
+/* As above, but theirs has gone before the next loop begins: ours is found installed, with what was before it. */
 static void body_chained_for_a_while(void *function)
 {
     struct sigaction action = { .sa_sigaction = their_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
