@@ -418,13 +418,17 @@ static void add_local(cr_text *text, const content *of)
         text, LOCAL_PREFIX "%s%.*s", !abstract && shown[0] == '@' ? "./" : "", (int)size, shown);
 }
 
-static void add_v6(cr_text *text, const content *of)
+/* Addresses of the internet are written without printf, which takes 2 KiB of the stack: that of a
+ * connection's task keeps the page. This copies what was written, as snprintf does. */
+static size_t cut(const char *shown, const char *end, char *buf, size_t size)
 {
-    char host[INET6_ADDRSTRLEN];
-    cr_text_add(text, "[%s", inet_ntop(AF_INET6, &of->as.v6.sin6_addr, host, sizeof host));
-    if (of->as.v6.sin6_scope_id)
-        cr_text_add(text, "%%%u", of->as.v6.sin6_scope_id);
-    cr_text_add(text, "]:%u", ntohs(of->as.v6.sin6_port));
+    size_t length = (size_t)(end - shown);
+    size_t fitting = length < size ? length : size - 1;
+    if (size > 0) {
+        memcpy(buf, shown, fitting);
+        buf[fitting] = '\0';
+    }
+    return length;
 }
 
 static char *put_number(char *to, unsigned number)
@@ -435,37 +439,100 @@ static char *put_number(char *to, unsigned number)
     return to + 1;
 }
 
-/* Without printf, which takes 2 KiB of the stack: that of a connection's task keeps the page. */
-static size_t format_v4(const content *of, char *buf, size_t size)
+static char *put_hex(char *to, unsigned number)
 {
-    char shown[sizeof "255.255.255.255:65535"], *to = shown;
-    const unsigned char *bytes = (const unsigned char *)&of->as.v4.sin_addr;
+    if (number > 15)
+        to = put_hex(to, number / 16);
+    *to = "0123456789abcdef"[number % 16];
+    return to + 1;
+}
+
+static char *put_v4(char *to, const unsigned char *bytes)
+{
     for (int i = 0; i < 4; i++) {
         to = put_number(to, bytes[i]);
-        *to++ = i < 3 ? '.' : ':';
+        if (i < 3)
+            *to++ = '.';
     }
-    to = put_number(to, ntohs(of->as.v4.sin_port));
-    size_t length = (size_t)(to - shown);
-    size_t fitting = length < size ? length : size - 1;
-    if (size > 0) {
-        memcpy(buf, shown, fitting);
-        buf[fitting] = '\0';
+    return to;
+}
+
+static char *put_port(char *to, in_port_t port)
+{
+    *to = ':';
+    return put_number(to + 1, ntohs(port));
+}
+
+/* The longest run of zeros, two or more of the eight groups, the first of those as long: "::"
+ * stands for it. */
+static int find_zeros(const unsigned *groups, int *ret_count)
+{
+    int best = 0, best_count = 0;
+    for (int i = 0, count = 0; i < 8; i++) {
+        count = groups[i] == 0 ? count + 1 : 0;
+        if (count > best_count) {
+            best_count = count;
+            best = i + 1 - count;
+        }
     }
-    return length;
+    *ret_count = best_count > 1 ? best_count : 0;
+    return best;
+}
+
+/* As inet_ntop, which has printf in it. */
+static char *put_v6(char *to, const unsigned char *bytes)
+{
+    unsigned groups[8];
+    for (size_t i = 0; i < 8; i++)
+        groups[i] = (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
+    int count, zeros = find_zeros(groups, &count);
+    bool has_v4 = zeros == 0 && (count == 6 || (count == 5 && groups[5] == 0xffff));
+    for (int i = 0; i < (has_v4 ? 6 : 8); i++) {
+        bool left_out = i >= zeros && i < zeros + count;
+        if (left_out ? i == zeros : i > 0)
+            *to++ = ':';
+        if (!left_out)
+            to = put_hex(to, groups[i]);
+    }
+    if (count > 0 && zeros + count == 8)
+        *to++ = ':';
+    if (!has_v4)
+        return to;
+    *to++ = ':';
+    return put_v4(to, bytes + 12);
+}
+
+static size_t format_v4(const content *of, char *buf, size_t size)
+{
+    char shown[sizeof "255.255.255.255:65535"];
+    char *to = put_v4(shown, (const unsigned char *)&of->as.v4.sin_addr);
+    return cut(shown, put_port(to, of->as.v4.sin_port), buf, size);
+}
+
+static size_t format_v6(const content *of, char *buf, size_t size)
+{
+    char shown[INET6_ADDRSTRLEN + sizeof "[%4294967295]:65535"] = "[";
+    char *to = put_v6(shown + 1, of->as.v6.sin6_addr.s6_addr);
+    if (of->as.v6.sin6_scope_id) {
+        *to = '%';
+        to = put_number(to + 1, of->as.v6.sin6_scope_id);
+    }
+    *to = ']';
+    return cut(shown, put_port(to + 1, of->as.v6.sin6_port), buf, size);
 }
 
 size_t crank_address_format(const crank_address *address, char *buf, size_t size)
 {
+    static const char nothing[1];
     const content *of = look(address);
     cr_text text = { buf, size, 0 };
     if (of->size == 0)
-        cr_text_add(&text, "%s", "");
-    else if (of->as.any.sa_family == AF_UNIX)
-        add_local(&text, of);
-    else if (of->as.any.sa_family == AF_INET6)
-        add_v6(&text, of);
-    else
+        return cut(nothing, nothing, buf, size);
+    if (of->as.any.sa_family == AF_INET6)
+        return format_v6(of, buf, size);
+    if (of->as.any.sa_family == AF_INET)
         return format_v4(of, buf, size);
+    add_local(&text, of);
     return text.length;
 }
 

@@ -44,12 +44,12 @@ static int ask(const served *server)
     return fd;
 }
 
-static void keep(int connections)
+static void keep(const char *address, int connections)
 {
     if (CR_SWITCH_SANITIZED || !optimised || getenv("TEST_EMULATED"))
         test_skip("only an optimised build shows it");
     served_need((size_t)connections + 500);
-    const served server = served_start(CRANK_BACKEND_EPOLL, "127.0.0.1:0", serve);
+    const served server = served_start(CRANK_BACKEND_EPOLL, address, serve);
     double before = 0;
     for (int i = 0; i < connections; i++) {
         if (i == FIRST)
@@ -64,9 +64,17 @@ static void keep(int connections)
         test_fail(__FILE__, __LINE__, "an idle connection costs %.0f bytes, more than %d", each, BYTES_MAX);
 }
 
-TEST(idle_connection, keeps_one_page_of_its_stack) { keep(SOME); }
+TEST(idle_connection, keeps_one_page_of_its_stack) { keep("127.0.0.1:0", SOME); }
 TEST(idle_connection, keeps_one_page_of_its_stack_where_there_are_ten_thousand)
 {
     test_needs_long();
-    keep(MANY);
+    keep("127.0.0.1:0", MANY);
+}
+TEST(idle_connection, keeps_one_page_of_its_stack_whatever_its_peer_is_called)
+{
+    char address[64];
+    snprintf(address, sizeof address, "unix:@crank-idle-%d", (int)getpid());
+    keep(address, SOME);
+    if (access("/proc/net/if_inet6", R_OK) == 0)
+        keep("[::1]:0", SOME);
 }

@@ -22,6 +22,7 @@ typedef struct served {
     union {
         struct sockaddr any;
         struct sockaddr_in tcp;
+        struct sockaddr_in6 tcp6;
         struct sockaddr_un local;
     } at;
     socklen_t size;
@@ -57,12 +58,18 @@ static inline void served_set_address(served *s, const char *shown)
         s->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
         return;
     }
-    s->at.tcp = (struct sockaddr_in){ .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)strtol(strrchr(shown, ':') + 1, NULL, 10)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    in_port_t port = htons((uint16_t)strtol(strrchr(shown, ':') + 1, NULL, 10));
+    if (shown[0] == '[') {
+        s->at.tcp6 =
+            (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+        s->size = sizeof s->at.tcp6;
+        return;
+    }
+    s->at.tcp =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     s->size = sizeof s->at.tcp;
 }
-/* On "127.0.0.1:0" or "unix:@name"; gives when it listens. */
+/* On "127.0.0.1:0", "[::1]:0" or "unix:@name"; gives when it listens. */
 static inline served served_start(crank_backend backend, const char *address, served_handler *handler)
 {
     int ends[2];

@@ -68,6 +68,30 @@ TEST(address, of_ipv6_is_printed_in_its_shortest_form)
     expect_printed("[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80");
 }
 
+/* Of each pattern of groups that are 0, and others by chance. */
+TEST(address, of_ipv6_is_printed_as_inet_ntop_does)
+{
+    char text[TEXT_SIZE], expected[TEXT_SIZE], host[INET6_ADDRSTRLEN];
+    uint64_t random = 1;
+    for (unsigned i = 0; i < 256 * 20; i++) {
+        struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)i) };
+        crank_address address;
+        for (unsigned k = 0; k < 16; k++) {
+            random = random * 6364136223846793005 + 1442695040888963407;
+            unsigned byte = (unsigned)(random >> 40) & 0xff;
+            from.sin6_addr.s6_addr[k] = i >> k / 2 & 1 ? 0 : random >> 60 < 4 ? byte & 0x0f : (unsigned char)byte;
+        }
+        if (IN6_IS_ADDR_V4MAPPED(&from.sin6_addr))
+            continue;
+        cr_address_from_sockaddr(&address, (const struct sockaddr *)&from, sizeof from);
+        size_t length = crank_address_format(&address, text, sizeof text);
+        inet_ntop(AF_INET6, &from.sin6_addr, host, sizeof host);
+        snprintf(expected, sizeof expected, "[%s]:%u", host, i & 0xffff);
+        EXPECT_STR(text, expected);
+        EXPECT_EQ(length, strlen(expected));
+    }
+}
+
 TEST(address, of_ipv4_mapped_into_ipv6_is_that_of_ipv4)
 {
     struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_scope_id = 3 };
