@@ -45,28 +45,6 @@ static size_t contender_count = 1;
 static contender peers[CONTENDERS_MAX];
 static size_t peer_count;
 
-static void usage(FILE *out)
-{
-    fputs("./bench [NAME...]                measure: all, or the workloads named\n"
-          "./bench list                     what can be measured, and against whom\n"
-          "  --peers [NAME...]              beside the peers that are installed, or those named\n"
-          "  --install                      install the Debian packages peers need, saying so\n"
-          "  --backend sim|epoll|uring      what crank runs on\n"
-          "  --runs N                       how often each\n"
-          "  --seconds S                    how long each run of echo measures: 2\n"
-          "  --markdown FILE, --svg FILE    write the table, the picture\n"
-          "A result is printed as soon as it is there. With all peers it takes at most 12 minutes on a\n"
-          "quiet machine: peers run three times, fewer where that would not fit, and once where a run\n"
-          "takes over 4 s; a result says so. What takes a peer a minute a run is measured when it is named.\n"
-          "echo measures servers beside plain C, when it is named: the CPU each takes for a message, its system\n"
-          "calls, the memory of a connection. With all peers that takes at most 8 minutes.\n"
-          "  ./bench                        crank alone\n"
-          "  ./bench --peers                beside all that is installed\n"
-          "  ./bench spawn_seq --peers go   one workload beside one peer\n"
-          "  ./bench echo --peers           echo servers, beside plain C and all that is installed\n",
-        out);
-}
-
 static int unknown(const char *name)
 {
     fprintf(stderr, "bench: unknown \"%s\"; known:", name);
@@ -168,8 +146,6 @@ static int parse(command *c, int argc, char **argv)
             c->with_peers = true;
         } else if (!strcmp(argv[i], "--install")) {
             c->install = true;
-        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            return usage(stdout), 0;
         } else if (!strcmp(argv[i], "list")) {
             return list();
         } else if (!choose(c, argv[i])) {

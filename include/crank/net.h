@@ -32,10 +32,11 @@ CRANK_API size_t crank_address_format(const crank_address *address, char *buf, s
 CRANK_API bool crank_address_equal(const crank_address *a, const crank_address *b);
 
 /* The addresses of a host, with the port, in the order in which the system would try them: how many there are, at most
- * 64, of which max are filled in. A name is looked up on a thread of the process's lookups, where it is left when the
- * caller is cancelled; a number and "localhost", the loopback of both families, need none. Fails with -ENOENT (there is
- * no such name), -EAGAIN (no name server answers, or no thread can be made), -EINVAL (another form: nothing was asked),
- * -ENODEV, -ENOMEM, -ECANCELED, or with what the resolver lacks, as -EMFILE. */
+ * 64, of which max are filled in. To connect to one of them give crank_connect its text, of crank_address_format. A
+ * name is looked up on a thread of the process's lookups, where it is left when the caller is cancelled; a number and
+ * "localhost", the loopback of both families, need none. Fails with -ENOENT (there is no such name), -EAGAIN (no name
+ * server answers, or no thread can be made), -EINVAL (another form: nothing was asked), -ENODEV, -ENOMEM, -ECANCELED,
+ * or with what the resolver lacks, as -EMFILE. */
 CRANK_API CRANK_BLOCKS ssize_t crank_resolve(
     const char *name, unsigned port, crank_address *ret_addresses, size_t max);
 

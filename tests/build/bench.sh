@@ -33,8 +33,12 @@ says() {
         grep -qE -- "$text" "$file" || { echo "does not say $text but:"; cat "$file"; return 1; }
     done
 }
-help() { bench --help && says "$SCRATCH/printed" "at most 12 minutes" '^  \./bench spawn_seq --peers go'; }
-check "--help says how long it takes" help
+help() {
+    BENCH_BUILD=$SCRATCH/not-built ./bench --help >"$SCRATCH/printed" || return 1
+    [ ! -e "$SCRATCH/not-built" ] || { echo "a folder was set up"; return 1; }
+    says "$SCRATCH/printed" "at most 12 minutes" '^  \./bench spawn_seq --peers go'
+}
+check "--help says how long it takes, and builds nothing for it" help
 export BENCH_PROGRESS_SECONDS=0.001
 told() {
     bench ctxswitch --runs 2 --peers && says "$SCRATCH/printed" '^ctxswitch crank 10 ns \[10 \.\. 10\] x2' \
