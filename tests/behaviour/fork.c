@@ -14,13 +14,19 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/valgrind.h"
 #include "test.h"
 
 #define EACH_BACKEND(subject, sentence) \
     static void subject##_##sentence(crank_backend backend); \
     TEST(subject, sentence##_on_sim) { subject##_##sentence(CRANK_BACKEND_SIM); } \
     TEST(subject, sentence##_on_epoll) { subject##_##sentence(CRANK_BACKEND_EPOLL); } \
-    TEST(subject, sentence##_on_uring) { subject##_##sentence(CRANK_BACKEND_URING); } \
+    TEST(subject, sentence##_on_uring) \
+    { \
+        if (RUNNING_ON_VALGRIND) \
+            test_skip("Valgrind cannot map a ring in a child: it ends by an assertion of its own"); \
+        subject##_##sentence(CRANK_BACKEND_URING); \
+    } \
     static void subject##_##sentence(crank_backend backend)
 
 /* No watchdog: a fork while its thread begins or ends leaves AddressSanitizer's allocator locked in the child. */
@@ -277,7 +283,7 @@ static world make_world(crank_backend backend)
 {
     world w = { .loop = crank_loop_new(OPTIONS(.backend = backend)) };
     int ends[2];
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0); /* a reader is also told that it can be watched no more */
     w.in = ends[0];
     w.out = ends[1];
     return w;
