@@ -51,6 +51,18 @@ TEST_EACH_BACKEND(error, crosses_an_await_with_the_place_of_the_spawn)
     return 0;
 }
 
+TEST(error, that_there_is_none_has_an_empty_text_and_is_not_printed)
+{
+    char text[4] = "xyz";
+    crank_error_clear();
+    EXPECT_EQ(crank_error_format(text, sizeof text), 0);
+    EXPECT_STR(text, "");
+    EXPECT_EQ(crank_error_format(NULL, 0), 0);
+    test_capture();
+    crank_error_print();
+    EXPECT_STR(test_captured(), "");
+}
+
 TEST(error, takes_either_sign_and_zero_counts_as_invalid)
 {
     EXPECT_EQ(crank_fail(EIO, "a"), -EIO);

@@ -166,6 +166,88 @@ TEST(loop, on_uring_is_asked_for_its_descriptor_while_it_waits_for_one)
     end_world(&w);
 }
 
+/* ---- one turn at a time, as in the loop of another library */
+
+static void note_post(void *arg)
+{
+    world *w = arg;
+    w->got[w->length++] = 'p';
+}
+static void post_from_inside(void *arg)
+{
+    world *w = arg;
+    EXPECT_EQ(crank_post(w->loop, note_post, w), 0);
+}
+/* Its poster saw the loop at work, and left it to the loop. */
+EACH_BACKEND(loop, with_a_post_that_came_during_its_turn_is_ready_for_another)
+{
+    world w = make_world(backend);
+    int fd = crank_loop_fd(w.loop);
+    EXPECT(crank_call_soon(w.loop, post_from_inside, &w));
+    EXPECT_EQ(crank_loop_run_once(w.loop, 0), 1);
+    EXPECT_STR(w.got, "");
+    if (fd >= 0)
+        EXPECT_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0), 1);
+    EXPECT(crank_loop_run_once(w.loop, 0) >= 0);
+    EXPECT_STR(w.got, "p");
+    if (fd >= 0)
+        EXPECT_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0), 0);
+    end_world(&w);
+}
+
+static void call_again(void *arg)
+{
+    world *w = arg;
+    if (w->stays)
+        EXPECT(crank_call_soon(w->loop, call_again, w));
+}
+EACH_BACKEND(loop, that_always_has_something_to_run_sees_what_comes_all_the_same)
+{
+    world w = make_world(backend);
+    w.stays = true;
+    EXPECT_EQ(crank_add_reader(w.loop, w.in, read_one, &w), 0);
+    EXPECT(crank_call_soon(w.loop, call_again, &w));
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(crank_loop_run_once(w.loop, 0), 1);
+    put(&w, 'a');
+    for (int i = 0; i < 3; i++)
+        EXPECT(crank_loop_run_once(w.loop, 0) >= 1);
+    EXPECT_STR(w.got, "a");
+    w.stays = false;
+    EXPECT(crank_loop_run_once(w.loop, 0) >= 1);
+    EXPECT_EQ(crank_remove_reader(w.loop, w.in), 1);
+    end_world(&w);
+}
+
+/* ---- more timers than are worth a wait each: on a real clock some are called together, and none before its time */
+
+enum { TIMERS = 1500 };
+static struct {
+    crank_loop *loop;
+    double due[TIMERS];
+    int called, early;
+} many;
+static void note_time(void *arg)
+{
+    const double *due = arg;
+    many.early += crank_loop_time(many.loop) < *due - 2e-9; /* a nanosecond is lost between double and integer */
+    if (++many.called == TIMERS)
+        crank_loop_stop(many.loop);
+}
+EACH_BACKEND(loop, with_many_timers_calls_each_once_and_none_early)
+{
+    many.loop = crank_loop_new(&(crank_options){ .backend = backend });
+    double now = crank_loop_time(many.loop);
+    for (int i = 0; i < TIMERS; i++) {
+        many.due[i] = now + 2e-6 * (i * 7 % TIMERS);
+        EXPECT(crank_call_at(many.loop, many.due[i], note_time, &many.due[i]));
+    }
+    EXPECT_EQ(crank_loop_run(many.loop), 0);
+    EXPECT_EQ(many.called, TIMERS);
+    EXPECT_EQ(many.early, 0);
+    crank_loop_free(many.loop);
+}
+
 /* ---- what a removal leaves at the descriptor: nothing, when it returns */
 
 static void do_nothing(void *arg) { (void)arg; }

@@ -282,6 +282,7 @@ TEST_SIM(sim_names, have_no_names_that_mean_nothing)
     EXPECT_EQ(crank_sim_name("a", "10.0.0.1", -ENOENT, 0), -EINVAL);
     EXPECT_EQ(crank_sim_name("a", "10.0.0.1", 0, NAN), -EINVAL);
     EXPECT_EQ(crank_sim_name("a", " , ", 0, 0), -EINVAL);
+    EXPECT_EQ(crank_sim_name("a", "unix:/tmp/socket", 0, 0), -EINVAL);
     EXPECT_EQ(crank_sim_name("a", "10.0.0.1.1", 0, 0), -EINVAL);
     EXPECT_EQ(crank_sim_name("a", "nobody", 0, 0), -ENOENT);
     EXPECT_CONTAINS(crank_error(), "crank_sim_name: cannot name a: ");

@@ -430,3 +430,22 @@ TEST(generator, for_which_there_is_no_stack_says_so_and_begins_later)
     sys.map = map_unless_told;
     EXPECT_EQ(cr_run_raw_on(&sys, &options, begin_generators_without_memory, NULL), 0);
 }
+
+/* ---- a failure for whose whole text there is no room */
+
+static long print_without_memory(void *arg)
+{
+    (void)arg;
+    EXPECT_EQ(breaks(), -EPROTO);
+    out_of_memory(true);
+    crank_error_print();
+    out_of_memory(false);
+    crank_error_clear();
+    return 0;
+}
+TEST(error, is_printed_by_its_message_alone_where_there_is_no_room_for_more)
+{
+    test_capture();
+    EXPECT_EQ(run(print_without_memory), 0);
+    EXPECT_STR(test_captured(), "crank: broken\n");
+}
