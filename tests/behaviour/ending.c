@@ -353,12 +353,9 @@ TEST_EACH_BACKEND(close, of_a_stream_in_whose_calls_others_make_room_leaves_them
         crank_try(crank_socket_pair(&pair.a, &pair.b));
         CRANK_AUTO_STREAM crank_stream *b = pair.b;
         int err = crank_printf(b, "line\n");
-        if (err == 0)
-            err = crank_flush(b);
-        if (err < 0) {
-            (void)crank_close(pair.a);
+        err = err < 0 ? err : crank_flush(b);
+        if (err < 0 && crank_close(pair.a) == 0)
             return err;
-        }
         crank_task *caller = crank_spawn(call_with_budget_spent, pair.a, which);
         crank_try(crank_sleep(0));
         crank_try(crank_close(pair.a));
