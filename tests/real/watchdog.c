@@ -148,6 +148,10 @@ TEST(watchdog, names_a_task_that_computes)
     for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
         crank_options options = watched(backends[i]);
         EXPECT_EQ(crank_run_with(&options, await_computes), 1);
+        for (int again = 0; again < 4 && strstr(said, "went on before its stack"); again++) {
+            options = watched(backends[i]); /* on a loaded machine the thread may be out of turn for 0.1 s */
+            EXPECT_EQ(crank_run_with(&options, await_computes), 1);
+        }
         EXPECT_CONTAINS(said, "' computes");
         EXPECT_CONTAINS(said, "fn=computes spawned at watchdog.c:");
         if (!CR_TSAN) { /* which puts signals off to calls it knows */
