@@ -22,6 +22,15 @@ CRANK_API double crank_wall_time(void);
  * calls once and from now on waits for long. What is needed of it again costs a page fault. Outside a task, and in
  * builds with a sanitizer, nothing. */
 CRANK_API void crank_layer_trim_stack(void);
+/* What a clean-up at the end of a block leaves as it was: kept until it is over. */
+typedef struct crank_layer_block {
+    void *failure;
+    bool without_scope;
+} crank_layer_block;
+/* Around such a clean-up, which may wait and may fail: the error that leaves the block stays the caller's. In a task
+ * alone (a CHECK); each begin has its end. */
+CRANK_API void crank_layer_block_begin(crank_layer_block *ret_kept);
+CRANK_API void crank_layer_block_end(crank_layer_block *kept);
 /* Report what cannot be given to any caller, as CRANK_REPORT_NOTE: to the run's on_report, else to stderr. text is one
  * line or several, without the newline at the end; error a negative errno or 0. Outside a run: to stderr. */
 CRANK_API void crank_layer_report(int error, const char *text);

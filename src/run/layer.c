@@ -11,6 +11,7 @@
 #include "base/pages.h"
 #include "task/record.h"
 #include "task/report.h"
+#include "task/wait.h"
 
 static const cr_sys *table(void) { return cr_loop_here ? cr_loop_here->sys : &cr_sys_real; }
 
@@ -37,6 +38,24 @@ void crank_layer_trim_stack(void)
         return;
     if (here - low > OWN)
         cr_pages_release(loop->sys, low, (size_t)(here - low) - OWN);
+}
+
+static cr_caller caller(const char *call)
+{
+    return (cr_caller){ cr_checked_loop(call), cr_checked_self(call) };
+}
+
+void crank_layer_block_begin(crank_layer_block *ret_kept)
+{
+    cr_caller w = caller("crank_layer_block_begin");
+    cr_block_end kept = cr_checkpoint_block_end(&w);
+    *ret_kept = (crank_layer_block){ kept.failure, kept.without_scope };
+}
+
+void crank_layer_block_end(crank_layer_block *kept)
+{
+    cr_caller w = caller("crank_layer_block_end");
+    cr_checkpoint_block_left(&w, &(cr_block_end){ kept->failure, kept->without_scope });
 }
 
 void crank_layer_report(int error, const char *text)

@@ -35,6 +35,28 @@ TEST(layer_report, outside_a_run_comes_to_stderr)
     EXPECT_STR(test_captured(), "crank: note: the cellar is full of water\n");
 }
 
+static int leaves_by(int err)
+{
+    crank_layer_block kept;
+    if (err < 0)
+        err = crank_fail(err, "the first");
+    crank_layer_block_begin(&kept);
+    EXPECT_STR(crank_error(), "");
+    (void)crank_fail(EIO, "of the clean-up");
+    (void)crank_sleep(0);
+    crank_layer_block_end(&kept);
+    return err;
+}
+TEST_EACH_BACKEND(layer_block, leaves_the_error_as_it_was)
+{
+    EXPECT_EQ(leaves_by(-EDOM), -EDOM);
+    EXPECT_STR(crank_error(), "the first");
+    crank_error_clear();
+    EXPECT_EQ(leaves_by(0), 0);
+    EXPECT_STR(crank_error(), "");
+    return 0;
+}
+
 TEST_SIM(wall_time, of_a_simulated_run_begins_with_2026)
 {
     const double days = 56 * 365 + 14; /* from 1970, 14 of the years with a day more */

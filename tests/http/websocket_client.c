@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* websocket_client.c: WebSockets that a client connects: with crank's server, and with one written by hand. */
+#include <crank/sim.h>
 #include "http/websocket/frame.h"
 #include "sockets.h"
 
@@ -231,6 +232,37 @@ TEST_SIM(websocket_client, masks_differ_and_are_chosen_by_the_seed)
     crank_try(crank_listener_stop(h.listener, 0));
     crank_try(webs_await(&server));
     return 0;
+}
+
+static int reads_to_the_end(const char *url)
+{
+    crank_websocket_message said;
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = CONNECTED(crank_websocket_connect(url));
+    while (crank_try(crank_websocket_read(w, &said)) > 0)
+        continue;
+    return 0;
+}
+static int fails_by_itself(const char *url)
+{
+    CRANK_AUTO_WEBSOCKET crank_websocket *w = CONNECTED(crank_websocket_connect(url));
+    return crank_fail(EDOM, "of my own");
+}
+TEST_SIM(websocket_client, whose_block_a_failure_leaves_does_not_change_it)
+{
+    hand h = { .listener = webs_listen(), .answer = SWITCH ACCEPT "\r\n", .stays = true };
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
+    const char *url = url_of(h.listener, "/");
+    crank_task *reader = crank_spawn(reads_to_the_end, url), *other = crank_spawn(fails_by_itself, url);
+    crank_try(crank_sleep(1));
+    crank_try(crank_sim_reset("sim", "sim"));
+    EXPECT_EQ(crank_await(reader), -ECONNRESET);
+    EXPECT_CONTAINS(crank_error(), "cannot read 127.0.0.1:");
+    EXPECT_CONTAINS(crank_last_failure()->trace[0].what, "crank_websocket_read(w, &said)");
+    EXPECT_EQ(crank_await(other), -EDOM); /* its close has met the reset */
+    EXPECT_STR(crank_error(), "of my own");
+    crank_try(crank_listener_stop(h.listener, 0));
+    crank_try(webs_await(&server));
+    return crank_close(h.listener);
 }
 
 TEST_SIM(websocket_client, waits_five_seconds_for_the_close_of_its_server)

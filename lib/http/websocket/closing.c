@@ -104,9 +104,13 @@ int crank_websocket_close(crank_websocket *websocket, int code, const char *reas
 
 void crank_websocket_end_(crank_websocket *websocket)
 {
+    crank_layer_block kept;
     bool cancelled = crank_cancelled();
-    if (websocket)
-        (void)crank_shield(end(websocket, cancelled ? 1001 : 1000, NULL, !cancelled));
+    if (!websocket)
+        return;
+    crank_layer_block_begin(&kept);
+    (void)crank_shield(end(websocket, cancelled ? 1001 : 1000, NULL, !cancelled));
+    crank_layer_block_end(&kept);
 }
 
 /* A limit that has passed ends the waits of all that are in a call. */
