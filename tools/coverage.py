@@ -11,7 +11,7 @@ coverage.py BUILD [options]
   --lines N        least share of lines, in percent (98)
   --branches N     least share of branches (90)
   --list           show the lines and branches that no test reaches
-  -j N             test processes at a time (2)
+  -j N             cores: so many programs and one more at a time, each with so many tests (2)
 
 The counts are gcov's own (gcov --json-format). A line of a header counts once, reached if any of the files that include
 it reached it there; so does a branch. Not counted are, with the reason beside them in the source:
