@@ -202,6 +202,7 @@ static void bytes_arrive(cr_world *world, cr_arrival *arrival)
 {
     cr_endpoint *from = cr_container_of(arrival, cr_endpoint, bytes);
     int64_t now = cr_world_now(world);
+    cr_endpoint_answered(from->peer); /* as by the ACK that they have overtaken */
     if (breaks(world, from))
         return;
     size_t n = choose_part(world, cr_flow_pending(&from->out, now));

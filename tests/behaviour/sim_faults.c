@@ -103,6 +103,38 @@ TEST_SIM(sim_faults, break_connections_at_one_side_by_their_share)
     return stop(served);
 }
 
+static unsigned
+    silent; /* connections of which the server heard nothing for half a minute, neither a byte nor an error */
+static int count_silent(crank_stream *peer)
+{
+    char byte;
+    silent += crank_within(30, crank_read(peer, &byte, 1)) == -ETIMEDOUT;
+    return 0;
+}
+static int listening_server(void)
+{
+    CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("*:7"));
+    return crank_serve(listener, count_silent);
+}
+TEST_SEEDS(sim_faults, break_a_connection_whose_bytes_come_before_its_handshake_has_ended, 20)
+{
+    crank_stream *streams[20] = { 0 };
+    silent = 0;
+    crank_task *served = crank_sim_host("server", listening_server);
+    crank_try(crank_sleep(1));
+    crank_try(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .latency = 0.01, .jitter = 0.05 }));
+    crank_try(crank_sim_set_faults(&(crank_sim_faults){ .half = 1 }));
+    for (size_t i = 0; i < CRANK_COUNT(streams); i++) {
+        streams[i] = crank_try(crank_connect("10.0.0.2:7"));
+        crank_try(crank_write(streams[i], "x", 1));
+    }
+    crank_try(crank_sleep(40));
+    EXPECT_EQ(silent, 0);
+    for (size_t i = 0; i < CRANK_COUNT(streams); i++)
+        (void)crank_close(streams[i]);
+    return stop(served);
+}
+
 TEST_SIM(sim_faults, reset_what_waits_to_be_accepted_by_its_share)
 {
     crank_task *served = server();
