@@ -9,6 +9,7 @@
 #include "sockets.h"
 
 enum { LARGE = 300 * 1000 };
+#define LARGE_TEXT "300000"
 static crank_listener *listener;
 static crank_task *server, *reader;
 static crank_stream *client;
@@ -17,19 +18,39 @@ static crank_http_request *request;
 static crank_event *done;
 static const char *file;
 static int outcome;
+static bool is_second; /* the request: an answer comes before the one that is judged */
 
-/* What the client has got, to the end. */
+/* What the client has got of the answer that is judged, to the end. */
 static struct {
     char head[1000];
+    char tail[8]; /* its last seven bytes */
     size_t size;
     int end; /* 0: in order */
 } got;
+
+static char *large(void)
+{
+    static char *text;
+    text = text ? text : test_memory(LARGE + 1);
+    return memset(text, 'x', LARGE);
+}
+
+/* Its length is known, so the next request is served before the client has read it. */
+static int answer_first(crank_http_request *r)
+{
+    crank_try(crank_http_set(r, "Content-Length", LARGE_TEXT));
+    crank_stream *s = crank_try(crank_http_begin(r, 200, NULL));
+    crank_try(crank_flush(s));
+    return crank_write_now(s, large(), LARGE);
+}
 
 /* One that is cancelled ends so itself. */
 static int lend(crank_http_request *r)
 {
     if (crank_http_is(r, "GET", "/"))
         return crank_http_print(r, 200, NULL, "fine");
+    if (crank_http_is(r, "GET", "/first"))
+        return answer_first(r);
     request = r;
     int err = crank_shield(crank_event_wait(done));
     if (err == 0 && outcome == -ECANCELED)
@@ -44,6 +65,7 @@ static int begin(const char *asked)
     request = NULL;
     socket = NULL;
     outcome = 0;
+    is_second = false;
     reader = NULL;
     done = crank_event_new();
     listener = webs_listen();
@@ -66,15 +88,46 @@ static int begin_socket(void)
     socket = crank_websocket_accept(request);
     return socket ? 0 : -errno;
 }
+/* The second of two requests that are sent at once; the client reads neither answer yet. */
+#define FIRST "GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n"
+static int begin_second(void)
+{
+    int err =
+        begin(FIRST "GET /second HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"1\"\r\nConnection: close\r\n\r\n");
+    is_second = true;
+    return err;
+}
+/* The client closes the socket, so that the handler's end waits for nothing. */
+static int begin_second_socket(void)
+{
+    int err = begin(FIRST SOCKET_HEAD "\r\n");
+    is_second = true;
+    socket_send(client, "x:1000");
+    return err;
+}
 
+/* The answer before the one that is judged: 0, or why the connection has ended within it. */
+static int read_first(void)
+{
+    char head[1000], piece[1000];
+    ssize_t n = crank_read_until(client, "\r\n\r\n", head, sizeof head);
+    for (size_t i = 0; n > 0 && i < LARGE / sizeof piece; i++)
+        n = crank_read_exactly(client, piece, sizeof piece);
+    return n > 0 ? 0 : n < 0 ? (int)n : -ENODATA;
+}
 static int read_all(void)
 {
     char piece[4096];
     ssize_t n;
+    if (is_second && (got.end = read_first()) < 0)
+        return 0;
     while ((n = crank_read(client, piece, sizeof piece)) > 0) {
         size_t room = got.size < sizeof got.head - 1 ? sizeof got.head - 1 - got.size : 0;
         memcpy(got.head + (room ? got.size : 0), piece, (size_t)n < room ? (size_t)n : room);
         got.size += (size_t)n;
+        size_t kept = (size_t)n < sizeof got.tail - 1 ? sizeof got.tail - 1 - (size_t)n : 0;
+        memmove(got.tail, got.tail + sizeof got.tail - 1 - kept, kept);
+        memcpy(got.tail + kept, piece + (size_t)n - (sizeof got.tail - 1 - kept), sizeof got.tail - 1 - kept);
     }
     got.end = (int)n;
     return 0;
@@ -95,13 +148,7 @@ static int send_close(void)
     return 0;
 }
 
-static char *large(void) { return memset(test_memory(LARGE + 1), 'x', LARGE); }
-static long do_respond(void)
-{
-    static char *body;
-    body = body ? body : large();
-    return crank_http_respond(request, 200, NULL, body, LARGE);
-}
+static long do_respond(void) { return crank_http_respond(request, 200, NULL, large(), LARGE); }
 static long do_print(void) { return crank_http_print(request, 200, NULL, "%0*d", LARGE, 1); }
 static long do_event(void) { return crank_http_event(request, NULL, NULL, "%0*d", LARGE, 1); }
 static long do_file(void) { return crank_http_file(request, getenv("TMPDIR")); }
@@ -114,10 +161,21 @@ static long do_read_body(void)
 }
 static long do_read_form(void) { return crank_http_read_form(request, 100); }
 static long do_drain(void) { return crank_websocket_drain(socket); }
+static long do_begin(void) { return crank_http_begin(request, 200, NULL) ? 0 : -errno; }
+static long do_redirect(void) { return crank_http_redirect(request, 303, "/"); }
+static long do_fresh(void)
+{
+    int answered = crank_http_fresh(request, "1", 0);
+    return answered < 0 ? answered : answered == 1 ? 0 : -EPROTO;
+}
+static long do_accept(void) { return crank_websocket_accept(request) ? 0 : -errno; }
+static long do_accept_with(void) { return crank_websocket_accept_with(NULL, request) ? 0 : -errno; }
 
 static bool is_whole(void)
 {
     const char *end = strstr(got.head, "\r\n\r\n"), *length = strstr(got.head, "Content-Length: ");
+    if (strstr(got.head, "Transfer-Encoding: chunked"))
+        return end && memcmp(got.tail, "\r\n0\r\n\r\n", 7) == 0;
     return end && (!length || got.size == (size_t)(end + 4 - got.head) + strtoul(length + 16, NULL, 10));
 }
 /* Another client is served, and the server ends. */
@@ -151,6 +209,13 @@ static const struct row rows[] = {
     { "crank_http_read_body", "in two parts", begin_body, do_read_body, { send_body }, NULL, judge, 0, NULL },
     { "crank_http_read_form", "in two parts", begin_body, do_read_form, { send_body }, NULL, judge, 0, NULL },
     { "crank_websocket_drain", "to a close", begin_socket, do_drain, { send_close }, NULL, judge, 0, NULL },
+    { "crank_http_begin", "behind an answer", begin_second, do_begin, { begin_reading }, NULL, judge, 0, NULL },
+    { "crank_http_redirect", "behind an answer", begin_second, do_redirect, { begin_reading }, NULL, judge, 0, NULL },
+    { "crank_http_fresh", "behind an answer", begin_second, do_fresh, { begin_reading }, NULL, judge, 0, NULL },
+    { "crank_websocket_accept", "behind an answer", begin_second_socket, do_accept, { begin_reading }, NULL, judge, 0,
+        NULL },
+    { "crank_websocket_accept_with", "behind an answer", begin_second_socket, do_accept_with, { begin_reading }, NULL,
+        judge, 0, NULL },
 };
 
 static int try_all(bool each)
