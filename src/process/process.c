@@ -82,16 +82,21 @@ static bool watch(crank_process *p, int *ret_error)
     return true;
 }
 
-/* A closer that cannot be told sees for itself: see await_end. */
+/* A closer that cannot be told sees for itself: see await_end. A poll that was cancelled for the last
+ * waiter completes too, when another may wait: then the program may end between the look here and
+ * that of watch. */
 static void polled(cr_op *op, void *arg)
 {
     crank_process *p = arg;
     int err = 0;
+    bool watched = true;
     (void)op;
     p->polling = false;
-    if (reap(p))
+    if (!reap(p) && (p->waiters.head || p->closer))
+        watched = watch(p, &err);
+    if (p->ended)
         wake_all(p);
-    else if ((p->waiters.head || p->closer) && !watch(p, &err)) {
+    else if (!watched) {
         cr_waitq_wake_all(p->loop, &p->waiters, err); /* they may try again: it runs on */
         wake_all(p);
     }
