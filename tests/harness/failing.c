@@ -2,11 +2,11 @@
 /* failing.c: the table of failing.h.
  *
  * Owns the decision which call fails, and with what. The table is bound in the place of the real one by the linker
- * (--wrap=cr_sys_real); where that cannot be (link-time optimisation, sanitizers) nothing of it is built. Frame
- * pointers lead from one return address to the next as long as they are this program's own, which is compiled with
- * them. */
+ * (--wrap=cr_sys_real); where that cannot be (link-time optimisation, sanitizers) nothing of it is built. Which
+ * site a call is made from: sites.c. */
 #include "failing.h"
 #include <stddef.h>
+#include "sites.h"
 
 #ifndef TEST_FAILING
 
@@ -28,22 +28,20 @@ bool test_faults_happened(void) { return false; }
 #include <time.h>
 
 const char *const test_call_names[TEST_CALL_COUNT] = { "alloc", "resize", "map", "advise", "protect", "advise_many",
-    "thread_start", "signal_running", "read", "write", "open", "open_at", "open_resolving", "pipe", "spawn", "close",
-    "eventfd", "timerfd", "stat", "duplicate", "read_at", "write_at", "send_file", "copy_range", "interface_index",
-    "resolve", "path_stat", "path_mode", "path_unlink", "lock", "socket", "socket_pair", "bind", "listen", "accept",
-    "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name", "epoll_create",
-    "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register", "uring_enable" };
+    "thread_start", "signal_running", "read", "write", "open", "open_at", "open_resolving", "pipe", "spawn",
+    "wait_pidfd", "close", "eventfd", "timerfd", "stat", "duplicate", "read_at", "write_at", "send_file", "copy_range",
+    "interface_index", "resolve", "path_stat", "path_mode", "path_unlink", "lock", "socket", "socket_pair", "bind",
+    "listen", "accept", "connect", "recv", "send", "receive_message", "send_message", "shutdown", "option", "name",
+    "epoll_create", "epoll_ctl", "epoll_wait", "poll", "uring_setup", "uring_map", "uring_enter", "uring_register",
+    "uring_enable" };
 
 extern const cr_sys __real_cr_sys_real;
 extern cr_sys __wrap_cr_sys_real;
 cr_sys __wrap_cr_sys_real;
-extern const char __executable_start[];
-extern const char etext[];
 
 enum { OWN_MAX = 1024, GUARD_REMOVE = 103, CUTS_MAX = 4096 };
 enum { STALLS_MAX = 400, STALL_NS = 6000000 };
 enum { LATE_WAITS_MAX = 50 };
-#define FRAME_MAX ((uintptr_t)1 << 16)
 #define LATE_NS ((int64_t)20000000)
 
 static test_faults *_Atomic current;
@@ -83,44 +81,6 @@ static enum test_failing mode(void)
 
 static void injected(void) { atomic_fetch_add(&atomic_load(&current)->injected, 1); }
 
-static uintptr_t own_offset(uintptr_t address)
-{
-    uintptr_t low = (uintptr_t)__executable_start;
-    return address >= low && address < (uintptr_t)etext ? address - low : 0;
-}
-
-/* The addresses that lead here, and what they come to. */
-static uint64_t read_trail(const uintptr_t *frame, enum test_call call, uintptr_t trail[TEST_TRAIL])
-{
-    uint64_t key = (uint64_t)call * 2 + is_worker + 1;
-    for (int i = 0; i < TEST_TRAIL; i++) {
-        trail[i] = frame ? own_offset(frame[1]) : 0;
-        key = (key ^ trail[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        key ^= key >> 29;
-        const uintptr_t *next = trail[i] ? (const uintptr_t *)frame[0] : NULL;
-        frame = (uintptr_t)next > (uintptr_t)frame && (uintptr_t)next - (uintptr_t)frame < FRAME_MAX ? next : NULL;
-    }
-    return key | 1;
-}
-
-static void note(test_faults *faults, uint64_t key, enum test_call call, const uintptr_t trail[TEST_TRAIL])
-{
-    for (size_t i = 0, at = key % TEST_SITES_MAX; i < TEST_SITES_MAX; i++, at = (at + 1) % TEST_SITES_MAX) {
-        test_site *site = &faults->sites[at];
-        uint64_t none = 0;
-        if (atomic_compare_exchange_strong(&site->key, &none, key)) {
-            site->call = (unsigned char)call;
-            site->worker = is_worker;
-            for (int k = 0; k < TEST_TRAIL; k++)
-                site->trail[k] = trail[k];
-        } else if (none != key) {
-            continue;
-        }
-        atomic_fetch_add(&site->calls, 1);
-        return;
-    }
-}
-
 /* A coin, so that no two calls that follow each other agree on whose turn it is. */
 static bool by_chance(void)
 {
@@ -141,13 +101,13 @@ static bool is_transient(enum test_call call)
 static bool fails_from(enum test_call call, const void *frame)
 {
     test_faults *faults = atomic_load(&current);
-    uintptr_t trail[TEST_TRAIL];
+    test_site site = { .call = (unsigned char)call, .worker = is_worker };
     enum test_failing how = mode();
     if (how == TEST_FAILING_NONE || how > TEST_FAILING_FROM)
         return false;
-    uint64_t key = read_trail(frame, call, trail);
+    uint64_t key = test_site_read(&site, frame);
     if (how == TEST_FAILING_COUNT) {
-        note(faults, key, call, trail);
+        test_site_note(faults->sites, &site);
         return false;
     }
     unsigned wanted = faults->occurrence;
@@ -297,6 +257,20 @@ static int failing_open_resolving(UNUSED_CONTEXT, int folder, const char *path, 
 }
 MAY_FAIL(pipe, TEST_CALL_PIPE, EMFILE, (UNUSED_CONTEXT, int ret_fds[2], enum cr_pipe_end childs), ret_fds, childs)
 MAY_FAIL(spawn, TEST_CALL_SPAWN, EAGAIN, (UNUSED_CONTEXT, const cr_spawn *asked, int *ret_pidfd), asked, ret_pidfd)
+
+/* As where another part of the program has reaped it: one that has ended is gone, and its status lost. One that runs
+ * cannot be lost. */
+static int failing_wait_pidfd(UNUSED_CONTEXT, int fd, int *ret_status)
+{
+    int status = 0;
+    int found = interrupted() ? -EINTR : REAL(wait_pidfd, fd, &status);
+    if (found != 1)
+        return found;
+    if (FAILS(TEST_CALL_WAIT_PIDFD))
+        return -ECHILD;
+    *ret_status = status;
+    return found;
+}
 static int noted(int fd)
 {
     if (fd >= 0 && fd < OWN_MAX)
@@ -555,6 +529,7 @@ __attribute__((constructor(101))) static void make_table(void)
     table->open_resolving = failing_open_resolving;
     table->pipe = failing_pipe;
     table->spawn = failing_spawn;
+    table->wait_pidfd = failing_wait_pidfd;
     table->eventfd = failing_eventfd;
     table->timerfd = failing_timerfd;
     table->stat = failing_stat;
