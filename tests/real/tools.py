@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What programs that look for weaknesses of servers find in httpd of the examples, over http and https: openssl
-s_client, sslscan, testssl.sh and slowhttptest; and fetch of the examples beside openssl s_server. A program that is not
-there is skipped by name. HTTPD and FETCH name ours, SERVER the program of clients/server.c, which takes bodies, SCRATCH
-a folder. While slowhttptest holds its connections another client is answered; and the server ends them all."""
+s_client, sslscan, testssl.sh and slowhttptest; fetch of the examples beside openssl s_server; and nginx in front as
+docs/how-to/behind-a-proxy.md has it. A program that is not there is skipped by name. HTTPD and FETCH name ours, SERVER
+the program of clients/server.c, which takes bodies, SCRATCH a folder. While slowhttptest holds its connections another
+client is answered; and the server ends them all."""
+import asyncio
 import contextlib
 import http.client
 import json
 import os
 import re
 import resource
+import ssl
 import statistics
 import subprocess
 import sys
@@ -18,7 +21,7 @@ import time
 import xml.etree.ElementTree
 
 import runner
-from peers import ROOT, SCRATCH, daemon, free_port, needs, program
+from peers import NGINX_HEAD, ROOT, SCRATCH, daemon, free_port, needs, program
 from runner import Skipped
 
 HTTPD = os.path.abspath(os.environ.get("HTTPD", "build/test/gcc/examples/httpd"))
@@ -207,6 +210,51 @@ def testssl_finds_nothing_above_low():
     expect(len(found) > 20 and not wrong, len(found), wrong)
 
 
+# ---- nginx ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nginx_of_the_page(back):
+    """As the page says, but for ports and files."""
+    needs("nginx")
+    port, path = free_port(), os.path.join(SCRATCH, "page.conf")
+    with open(os.path.join(ROOT, "docs/how-to/behind-a-proxy.md"), encoding="utf-8") as file:
+        text = re.search(r"^```\n(map .*?)^```$", file.read(), re.M | re.S)[1]
+    for of_page, here in (("listen 443 ", f"listen 127.0.0.1:{port} "), ("server 127.0.0.1:8080;",
+                          f"server 127.0.0.1:{back};"), ("/etc/ssl/shop.pem", PEM), ("/etc/ssl/private/shop.key", KEY)):
+        expect(text.count(of_page) == 1, f"the page does not say {of_page}")
+        text = text.replace(of_page, here)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(NGINX_HEAD.format(scratch=SCRATCH) + text + "}\n")
+    with daemon("nginx", "-c", path, "-p", SCRATCH, port=port):
+        yield port
+
+
+async def echo_through(port, context):
+    websockets = runner.module("websockets")
+    async with websockets.connect(f"wss://localhost:{port}/echo", ssl=context) as socket:
+        await socket.send("hello")
+        return await socket.recv()
+
+
+def nginx_passes_on_what_the_page_says():
+    needs("nginx")
+    context = ssl.create_default_context(cafile=CA)
+    with server() as back, nginx_of_the_page(back) as port:
+        connection = http.client.HTTPSConnection("localhost", port, timeout=LIMIT, context=context)
+        connection.request("GET", "/who", headers={"X-Forwarded-For": "203.0.113.5"})
+        said = connection.getresponse().read().decode()
+        expect(said == "203.0.113.5:0 asks https://localhost", said)
+        begun = time.monotonic()
+        connection.request("GET", "/events")
+        answer = connection.getresponse()
+        first = answer.readline()
+        seconds, rest = time.monotonic() - begun, answer.read()
+        expect(first == b"data: first\n" and b"data: second\n" in rest, answer.status, first, rest)
+        expect(seconds < 4, f"the first event has come after {seconds} s, with the second")
+        expect(asyncio.run(echo_through(port, context)) == "hello", "no echo")
+
+
 # ---- slowhttptest --------------------------------------------------------------------------------------------------
 
 
@@ -286,8 +334,9 @@ def slowhttptest_with_many_ranges_leaves_others_answered():
 
 TESTS = [openssl_client_is_given_1_2_and_1_3_and_no_older_version, openssl_client_may_update_keys_and_not_renegotiate,
          fetch_asks_an_openssl_server, sslscan_finds_nothing_weak, testssl_finds_nothing_above_low,
-         slowhttptest_with_slow_heads_leaves_others_answered, slowhttptest_with_slow_bodies_leaves_others_answered,
-         slowhttptest_with_slow_readers_leaves_others_answered, slowhttptest_with_many_ranges_leaves_others_answered]
+         nginx_passes_on_what_the_page_says, slowhttptest_with_slow_heads_leaves_others_answered,
+         slowhttptest_with_slow_bodies_leaves_others_answered, slowhttptest_with_slow_readers_leaves_others_answered,
+         slowhttptest_with_many_ranges_leaves_others_answered]
 
 
 def main(names):

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* server.c: what clients.py and sockets.py have other programs' clients ask: files, uploads, forms, cookies, redirects,
- * streams, and a WebSocket that echoes.
+/* server.c: what clients.py, sockets.py and tools.py have other programs' clients ask: files, uploads, forms, cookies,
+ * redirects, streams, events, and a WebSocket that echoes.
  *
- * server FOLDER: prints its port and serves until it is killed. */
+ * server FOLDER: prints its port and serves until it is killed. A proxy on this machine is believed what it says of its
+ * clients. */
 #include <crank.h>
 #include <crank/http.h>
 #include <crank/websocket.h>
@@ -49,6 +50,14 @@ static int lines(crank_http_request *request)
     return 0;
 }
 
+/* The second comes when the first has long been there. */
+static int events(crank_http_request *request)
+{
+    crank_try(crank_http_event(request, NULL, NULL, "first"));
+    crank_try(crank_sleep(5));
+    return crank_http_event(request, NULL, NULL, "second");
+}
+
 /* "close" is answered with a close. */
 static int echo(crank_http_request *request)
 {
@@ -73,6 +82,11 @@ static int handle(crank_http_request *request, const char *folder)
         return visit(request);
     if (crank_http_is(request, "GET", "/lines"))
         return lines(request);
+    if (crank_http_is(request, "GET", "/events"))
+        return events(request);
+    if (crank_http_is(request, "GET", "/who"))
+        return crank_http_print(request, 200, "text/plain", "%s asks %s://%s", request->peer,
+            request->secure ? "https" : "http", request->host);
     if (crank_http_is(request, "GET", "/away"))
         return crank_http_redirect(request, 302, "/visit");
     if (crank_http_is(request, "GET", "/broken")) {
@@ -86,10 +100,11 @@ static int handle(crank_http_request *request, const char *folder)
 
 static int app(const char *folder)
 {
+    const crank_http_options options = { .proxies = "127.0.0.1" };
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("127.0.0.1:0"));
     puts(strrchr(crank_listener_address(listener, 0), ':') + 1);
     fflush(stdout);
-    return crank_http_serve(listener, handle, folder);
+    return crank_http_serve_with(&options, listener, handle, folder);
 }
 
 int main(int argc, char **argv)
