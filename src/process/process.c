@@ -82,9 +82,9 @@ static bool watch(crank_process *p, int *ret_error)
     return true;
 }
 
-/* A closer that cannot be told sees for itself: see await_end. A poll that was cancelled for the last
- * waiter completes too, when another may wait: then the program may end between the look here and
- * that of watch. */
+/* A closer that cannot be told sees for itself: see await_end. A poll that was cancelled for the
+ * last waiter completes too, when another may wait: then the program may end between the look here
+ * and that of watch. */
 static void polled(cr_op *op, void *arg)
 {
     crank_process *p = arg;
