@@ -125,7 +125,7 @@ static int swallow(crank_http_request *request, sum *u)
 }
 static int serve_swallowing(crank_listener *l, sum *u) { return crank_http_serve(l, swallow, u); }
 
-static void send(const char *url, sum *u, int64_t size)
+static void send_counted(const char *url, sum *u, int64_t size)
 {
     CRANK_AUTO_HTTP_CLIENT crank_http_client *client = crank_http_client_new(0, 0);
     *u = (sum){ .left = size, .begun = test_heap_bytes() };
@@ -142,8 +142,8 @@ static int send_much(int64_t size)
     CRANK_GROUP(group);
     crank_group_spawn(&group, serve_swallowing, listener, &u);
     snprintf(url, sizeof url, "http://%s/", crank_listener_address(listener, 0));
-    send(url, &u, 1); /* what the loop keeps for any */
-    send(url, &u, size);
+    send_counted(url, &u, 1); /* what the loop keeps for any */
+    send_counted(url, &u, size);
     size_t limit = BOTH_ENDS + (strcmp(crank_backend_name(), "sim") ? 0 : SIMULATED_SOCKET);
     if (u.most - u.begun > limit)
         test_fail(__FILE__, __LINE__, "both ends take %zu bytes, more than %zu", u.most - u.begun, limit);
