@@ -86,8 +86,8 @@ static int release(void)
     return 0;
 }
 
-/* Every third look; the act behind the client's when its request is being served. */
-static bool may_act_now(void) { return w.looks++ % 3 == 2 && (!w.client || w.begun > 0); }
+/* Every third look; the act behind the client's when its request is being served, or it has failed. */
+static bool may_act_now(void) { return w.looks++ % 3 == 2 && (!w.client || w.begun > 0 || crank_done(w.client)); }
 
 static long do_serve(void) { return crank_http_serve(w.listener, answer); }
 static long do_serve_with(void)

@@ -122,11 +122,11 @@ static long do_connect(void)
     return here ? 0 : -errno;
 }
 
-/* Every third look; the act behind the client's when its handler runs. */
+/* Every third look; the act behind the client's when its handler runs, or it has failed. */
 static bool may_act_now(void)
 {
     static int looks;
-    return looks++ % 3 == 2 && (!other || greeted > 0);
+    return looks++ % 3 == 2 && (!other || greeted > 0 || crank_done(other));
 }
 
 static long do_serve(void) { return crank_tls_serve(server, listener, echo); }
