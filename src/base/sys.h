@@ -134,10 +134,13 @@ struct cr_sys {
     int (*make_own)(void *context, int fd);
     /* another number for the same open file, the lowest that is free; close-on-exec */
     int (*duplicate)(void *context, int fd);
+    /* May a thread leave, and still borrow what the process has, such as fd? 0, or a negative
+     * errno: this kernel, or what the program runs under, does not allow it. */
+    int (*descriptors_may_leave)(void *context, int fd);
     /* The calling thread has a table of descriptors of its own from now on, with keep alone in it:
      * where one other thread shared the process's, that one's system calls get quicker, for the
-     * kernel counts the users of a file only where threads share a table. A negative errno, with
-     * nothing changed: this kernel, or what the program runs under, does not allow it. */
+     * kernel counts the users of a file only where threads share a table. 0, or a negative errno,
+     * with nothing changed. */
     int (*descriptors_leave)(void *context, int keep);
     /* For a thread that has left: what thread (an id of the kernel's) has under that number gets
      * the same number here. 0 or a negative errno. */

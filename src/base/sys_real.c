@@ -503,6 +503,7 @@ const cr_sys cr_sys_real = {
     .eventfd = real_eventfd,
     .timerfd = real_timerfd,
     .timerfd_set = real_timerfd_set,
+    .descriptors_may_leave = cr_sys_real_descriptors_may_leave,
     .descriptors_leave = cr_sys_real_descriptors_leave,
     .descriptor_borrow = cr_sys_real_descriptor_borrow,
     .stat = cr_sys_real_stat,

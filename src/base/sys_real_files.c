@@ -114,15 +114,19 @@ static int duplicate_of_process(int fd)
 
 /* What a sanitizer and Valgrind say goes to descriptors of the process, whichever thread says
  * it. */
-int cr_sys_real_descriptors_leave(void *context, int keep)
+int cr_sys_real_descriptors_may_leave(void *context, int fd)
 {
     (void)context;
     if (CR_SWITCH_SANITIZED || RUNNING_ON_VALGRIND)
         return -ENOTSUP;
-    int probe = duplicate_of_process(keep);
-    if (probe < 0)
-        return probe;
-    cr_sys_real.close(cr_sys_real.context, probe);
+    int duplicate = duplicate_of_process(fd);
+    return duplicate < 0 ? duplicate : cr_sys_real.close(cr_sys_real.context, duplicate);
+}
+
+/* It takes no number in the table that it leaves: the program might expect to get that one. */
+int cr_sys_real_descriptors_leave(void *context, int keep)
+{
+    (void)context;
     long err = syscall(SYS_close_range, keep + 1, UINT_MAX, CLOSE_RANGE_UNSHARE);
     if (err == 0 && keep > 0)
         err = syscall(SYS_close_range, 0, keep - 1, 0);

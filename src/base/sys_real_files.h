@@ -18,6 +18,7 @@ ssize_t cr_sys_real_copy_range(
     void *context, const cr_file_place *from, const cr_file_place *to, size_t size);
 int cr_sys_real_make_own(void *context, int fd);
 int cr_sys_real_duplicate(void *context, int fd);
+int cr_sys_real_descriptors_may_leave(void *context, int fd);
 int cr_sys_real_descriptors_leave(void *context, int keep);
 int cr_sys_real_descriptor_borrow(void *context, int fd, long thread);
 int cr_sys_real_lock(void *context, int fd);

@@ -457,10 +457,10 @@ static bool is_hooked(void)
 static void start(const cr_sys *sys)
 {
     void *mine = (void *)(uintptr_t)++generation;
-    shares = is_hooked();
     timer = sys->timerfd(sys->context);
     if (timer < 0)
         return;
+    shares = is_hooked() || cr_sys_real.descriptors_may_leave(cr_sys_real.context, timer) < 0;
     set_timer(cr_after(now(), period()));
     int err = sys->thread_start(sys->context, &thread, watch, mine, STACK_BYTES);
     if (err == -EINVAL)

@@ -13,7 +13,7 @@ archive=$BUILD/libcrank.a
 shared_data="cr_check_hook guards_protected handler_mutex handler_users before interrupted_run interrupts"
 shared_data="$shared_data handling handled_before cr_forks counted cr_numbers cr_slabs lock alive"
 shared_data="$shared_data key_once thread_key key_made mark call_slabs call_slabs_from call_numbers"
-shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives timer due"
+shared_data="$shared_data cr_watchdog_sleeps watched alone examined thread generation lives shares timer due"
 shared_data="$shared_data prepared looked copy text last_serial"
 shared_data="$shared_data chosen question cr_null_faulted"
 # Choices are counted over all the loops of a process that follow the environment's list.

@@ -245,6 +245,7 @@ static int reads_to_the_end(const char *url)
 static int fails_by_itself(const char *url)
 {
     CRANK_AUTO_WEBSOCKET crank_websocket *w = CONNECTED(crank_websocket_connect(url));
+    EXPECT(w);
     return crank_fail(EDOM, "of my own");
 }
 TEST_SIM(websocket_client, whose_block_a_failure_leaves_does_not_change_it)
