@@ -492,4 +492,48 @@ __attribute__((constructor)) static void read_time_zone(void)
 
 #ifndef CHAT_TLS
 TEST_SEEDS(chat, brings_each_line_to_all_in_one_order, 12) { return play(seed); }
+
+static crank_stream *served; /* the server's end of the one member's connection */
+static int serve_one(crank_stream *peer, room *r)
+{
+    served = peer;
+    return chat_lines(peer, r);
+}
+static int serve_until_stopped(crank_listener *listener, room *r) { return crank_serve(listener, serve_one, r); }
+/* Until all but so many bytes of what may be unsent to it are. */
+static int fill_up(room *r, size_t left)
+{
+    enum { MAY_BE_UNSENT = 65536, TIME_AND_NAME = sizeof "10:00 server: \n" - 1 };
+    for (char text[TEXT_MAX_BYTES + 1];;) {
+        size_t room_for = MAY_BE_UNSENT - left - crank_unsent(served) - TIME_AND_NAME;
+        size_t size = room_for < 300 ? room_for : 200;
+        memset(text, 'a', size);
+        text[size] = '\0';
+        room_say(r, text);
+        if (size == room_for)
+            return 0;
+        crank_try(crank_sleep(0.01));
+    }
+}
+TEST_SIM(chat, shows_a_reset_to_a_member_for_whose_goodbye_there_was_no_room)
+{
+    char line[LINE_MAX_BYTES];
+    room *r = room_new(scene_time);
+    EXPECT(r);
+    CRANK_AUTO_LISTENER crank_listener *listener = listen_at("127.0.0.1:0");
+    crank_task *server = crank_spawn(serve_until_stopped, listener, r);
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(crank_listener_address(listener, 0)));
+    crank_try(crank_printf(s, "ada\n"));
+    crank_try(crank_sleep(1));
+    crank_try(fill_up(r, 5));
+    room_end(r, "goodbye");
+    ssize_t n;
+    while ((n = crank_read_line(s, line, sizeof line)) > 0)
+        EXPECT(!strstr(line, "goodbye"));
+    EXPECT_EQ(n, -ECONNRESET);
+    crank_listener_stop(listener, 1);
+    EXPECT_EQ(crank_await(server), 0);
+    room_free(r);
+    return 0;
+}
 #endif

@@ -263,11 +263,15 @@ static void say_hello(room *r, member *m)
     tell(m, &e);
 }
 
+/* Its connection is ended. One that has not taken the last that it was told sees a connection that broke, and no end:
+ * that would say that it has all. */
+static void drop(member *m, member_end end) { m->type->drop(m, m->slow ? END_SLOW : end); }
+
 /* Out of the room, and its connection ended. */
 static void put_out(member *m, const char *why, member_end end)
 {
     room_leave(m, why);
-    m->type->drop(m, end);
+    drop(m, end);
 }
 
 void room_enter(room *r, member *m, const char *name)
@@ -353,7 +357,7 @@ void room_end(room *r, const char *text)
         member *m = r->first;
         tell(m, &e);
         remove_member(r, m);
-        m->type->drop(m, END_BYE);
+        drop(m, END_BYE);
     }
     r->slow_count = 0;
 }
