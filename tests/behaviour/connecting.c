@@ -15,9 +15,47 @@ static unsigned free_port(void)
     return nets_port(l, 0);
 }
 
+/* Sockets that hold a port of both loopbacks and do not listen at it: no other process's does then. */
+typedef struct held_port {
+    int fds[2];
+    unsigned port;
+} held_port;
+static void let_go(held_port *held)
+{
+    const cr_sys *sys = cr_loop_here->sys;
+    for (size_t i = 0; i < CRANK_COUNT(held->fds); i++) {
+        if (held->fds[i] >= 0)
+            sys->close(sys->context, held->fds[i]);
+        held->fds[i] = -1;
+    }
+    held->port = 0;
+}
+static bool hold(held_port *held, unsigned port)
+{
+    const cr_sys *sys = cr_loop_here->sys;
+    const struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = htons((in_port_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+    };
+    const struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons((in_port_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT
+    };
+    held->port = port;
+    held->fds[0] = sys->socket(sys->context, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    held->fds[1] = sys->socket(sys->context, AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return held->fds[0] >= 0 && held->fds[1] >= 0 &&
+           sys->bind(sys->context, held->fds[0], (const struct sockaddr *)&v4, sizeof v4) == 0 &&
+           sys->bind(sys->context, held->fds[1], (const struct sockaddr *)&v6, sizeof v6) == 0;
+}
+#define HELD_PORT(name) \
+    __attribute__((cleanup(let_go))) held_port name = { { -1, -1 }, 0 }; \
+    for (int tries = 0; tries < 20 && !hold(&(name), free_port()); tries++) \
+        let_go(&(name)); \
+    EXPECT((name).port > 0)
+
 TEST_EACH_BACKEND(connect, that_is_refused_names_the_address)
 {
-    const char *text = nets_at_port("127.0.0.1", free_port());
+    HELD_PORT(held);
+    const char *text = nets_at_port("127.0.0.1", held.port);
     EXPECT(!crank_connect(text));
     EXPECT_EQ(errno, ECONNREFUSED);
     EXPECT_CONTAINS(crank_error(), text);
@@ -53,7 +91,8 @@ TEST_EACH_BACKEND(connect, tries_the_next_address_at_once_when_one_has_failed)
 
 TEST_EACH_BACKEND(connect, names_each_address_that_it_has_tried)
 {
-    unsigned port = free_port();
+    HELD_PORT(held);
+    unsigned port = held.port;
     EXPECT(!crank_connect(nets_at_port("localhost", port)));
     EXPECT_EQ(errno, ECONNREFUSED);
     EXPECT_CONTAINS(crank_error(), nets_at_port("localhost", port));

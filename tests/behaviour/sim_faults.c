@@ -116,22 +116,25 @@ static int listening_server(void)
     CRANK_AUTO_LISTENER crank_listener *listener = crank_try(crank_listen("*:7"));
     return crank_serve(listener, count_silent);
 }
+static int write_and_stay(void)
+{
+    CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect("10.0.0.2:7"));
+    crank_try(crank_write(s, "x", 1));
+    crank_try(crank_flush(s));
+    return crank_sleep(40);
+}
 TEST_SEEDS(sim_faults, break_a_connection_whose_bytes_come_before_its_handshake_has_ended, 20)
 {
-    crank_stream *streams[20] = { 0 };
     silent = 0;
     crank_task *served = crank_sim_host("server", listening_server);
     crank_try(crank_sleep(1));
     crank_try(crank_sim_set_link(NULL, NULL, &(crank_sim_link){ .latency = 0.01, .jitter = 0.05 }));
     crank_try(crank_sim_set_faults(&(crank_sim_faults){ .half = 1 }));
-    for (size_t i = 0; i < CRANK_COUNT(streams); i++) {
-        streams[i] = crank_try(crank_connect("10.0.0.2:7"));
-        crank_try(crank_write(streams[i], "x", 1));
-    }
-    crank_try(crank_sleep(40));
+    CRANK_GROUP(clients);
+    for (int i = 0; i < 20; i++)
+        crank_group_spawn(&clients, write_and_stay);
+    crank_try(crank_group_wait(&clients));
     EXPECT_EQ(silent, 0);
-    for (size_t i = 0; i < CRANK_COUNT(streams); i++)
-        (void)crank_close(streams[i]);
     return stop(served);
 }
 

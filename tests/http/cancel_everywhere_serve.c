@@ -32,7 +32,10 @@ static int begin_listener(void)
 static int begin_stream(void)
 {
     crank_try(begin());
-    return crank_socket_pair(&w.here, &w.there);
+    int err = crank_socket_pair(&w.here, &w.there);
+    if (err < 0)
+        crank_event_free(w.release);
+    return err;
 }
 
 static void leave(const int *mark) { w.left += *mark; }
