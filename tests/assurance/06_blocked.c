@@ -135,6 +135,7 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *due, struct itim
 static double share, settings_per_second;
 static int goes_on(double seconds, double pause)
 {
+    crank_try(crank_sleep(0.05)); /* the thread of the run before was joined, and may still be listed */
     long long set = atomic_load(&settings), before = other_threads_time() + atomic_load(&settings_time);
     double begun = wall();
     while (wall() - begun < seconds)
