@@ -53,7 +53,7 @@ static void hide_progress(const jobs *j)
         fputs("\r\033[K", stderr);
 }
 
-/* In the job's own task, whose error it may be. */
+/* In the job's own task: where the job has failed, its error is there. */
 static void describe(const job *at, char *text, size_t size)
 {
     if (at->status < 0)

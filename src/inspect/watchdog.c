@@ -14,7 +14,7 @@
  * nor does time for which the watchdog itself was late, as after a stop of the whole process.
  *
  * The thread has descriptors of its own, and borrows the process's stderr while it says something:
- * where threads share a table of descriptors the kernel counts who uses a file, in each system
+ * where threads share a table of descriptors the kernel counts the users of a file in each system
  * call, which took an echo server one to four hundredths of its time. Where a hook is told of
  * reports, which is code of the user's, it shares them.
  *

@@ -80,7 +80,8 @@ static CR_NOINLINE cr_sending *new_sending(cr_task_state *tasks)
     return sending;
 }
 
-/* 0 or -ENOMEM. One that was given back is as it was when it was new. */
+/* 0 or -ENOMEM. One that was given back is as it was when it was new: in a list of their own they
+ * stay so, where the freelist's is for memory that is filled anew. */
 CR_HOT static inline int take(cr_socketlike *s)
 {
     if (s->sending)
@@ -296,7 +297,6 @@ int cr_sending_refuses(cr_socketlike *s)
     return err == 0 && s->eof_asked ? -EPIPE : err;
 }
 
-/* The quick half of that. */
 static inline bool is_open(const cr_socketlike *s)
 {
     return !s->ended && !s->send_error && !s->eof_asked;
@@ -371,8 +371,10 @@ size_t cr_sending_low_mark(size_t high, size_t size)
 }
 
 /* The mark may be moved meanwhile. */
-static CR_NOINLINE int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
+static int wait_for_room(const cr_caller *w, cr_socketlike *s, size_t size)
 {
+    if (!s->stream.writer && has_room(s, size))
+        return 0;
     int err = cr_sending_take_turn(w, s);
     if (err < 0)
         return err;
@@ -387,7 +389,7 @@ static CR_NOINLINE int wait_for_room(const cr_caller *w, cr_socketlike *s, size_
 }
 
 /* For size bytes more, and for sending them. */
-CR_HOT static int reserve(cr_socketlike *s, size_t size)
+static int reserve(cr_socketlike *s, size_t size)
 {
     cr_buffer *out = &s->stream.out;
     int err = take(s);
@@ -414,7 +416,7 @@ int cr_sending_wait_room(const cr_caller *w, crank_stream *stream)
     cr_socketlike *s = of(stream);
     size_t size = s->refused > 0 ? s->refused : 1;
     int err = cr_sending_refuses(s);
-    if (err == 0 && (stream->writer || !has_room(s, size)))
+    if (err == 0)
         err = wait_for_room(w, s, size);
     return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
@@ -436,17 +438,17 @@ void cr_sending_set_high(crank_stream *stream, size_t high)
     cr_sending_look_again(s, stream->writer);
 }
 
-CR_HOT int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
+int cr_sending_make_room(const cr_caller *w, crank_stream *stream, size_t size)
 {
     cr_socketlike *s = of(stream);
-    int err = CR_LIKELY(is_open(s)) ? 0 : cr_sending_refuses(s);
+    int err = cr_sending_refuses(s);
     if (err == 0 && size > s->high)
         return -EMSGSIZE;
-    if (err == 0 && CR_UNLIKELY(stream->writer || !has_room(s, size)))
+    if (err == 0)
         err = wait_for_room(w, s, size);
     if (err == 0)
         err = reserve(s, size);
-    return CR_UNLIKELY(err < 0) ? cr_stream_failed(stream, "write", err) : 0;
+    return err < 0 ? cr_stream_failed(stream, "write", err) : 0;
 }
 
 CR_HOT void cr_sending_put(crank_stream *stream, size_t size)

@@ -27,8 +27,10 @@ static void fill(crank_stream *stream, const void *bytes, size_t size)
     stream->out.end += size;
 }
 
-static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
+CR_HOT static int put(const cr_caller *w, crank_stream *stream, const char *bytes, size_t size)
 {
+    if (stream->type->write_at_once && stream->type->write_at_once(stream, bytes, size))
+        return 0;
     int err = stream->type->make_room(w, stream, size);
     if (err == -EMSGSIZE && stream->type->write_large) {
         const struct iovec all = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
@@ -54,8 +56,6 @@ CR_HOT int crank_write(crank_stream *stream, const void *buf, size_t size)
     int err = cr_stream_begin(&w, stream, false, "crank_write");
     if (err < 0 || size == 0)
         return err;
-    if (stream->type->write_at_once && stream->type->write_at_once(stream, buf, size))
-        return 0;
     forget_ahead(stream);
     return put(&w, stream, buf, size);
 }

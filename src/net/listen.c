@@ -241,8 +241,8 @@ static int find_addresses(const cr_caller *w, const char *text, cr_resolved **re
     return *ret_resolved ? 0 : cr_error_set(-ENOMEM, "cannot listen on %s: out of memory", text);
 }
 
-/* The file that a killed server has left refuses the next one, whose user would look for a process
- * in vain. */
+/* The file that a killed server has left refuses the next one, and no process is found that has
+ * it. */
 static const char *advice(const char *text, const manner *how, int err)
 {
     bool is_path = strncmp(text, "unix:", 5) == 0 && text[5] != '@';

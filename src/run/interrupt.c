@@ -54,7 +54,7 @@ static void interrupted(cr_post *post)
 }
 
 /* In the child of a fork the run goes on no more. */
-/* unreached: in a child, before fork returns, whose counts gcov then forgets. */
+/* unreached: in a child, before fork returns: gcov forgets the counts of that. */
 static void forget_interrupts(void)
 {
     if (atomic_exchange(&interrupted_run, NULL))

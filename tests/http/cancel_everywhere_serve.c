@@ -138,19 +138,4 @@ TEST_SEEDS(http_server, cancelled_at_every_point_leaves_no_handler, 2)
     return try_rows(rows, CRANK_COUNT(rows), true);
 }
 
-TEST_SIM(checkpoint, of_serving_delivers_a_pending_cancellation)
-{
-    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
-        struct told told = { .row = &rows[i] };
-        crank_try(rows[i].set_up());
-        crank_cancel(crank_self());
-        told.result = rows[i].call();
-        if (told.result != -ECANCELED)
-            test_fail(__FILE__, __LINE__, "%s, %s, gave %ld with a request pending", rows[i].prototype, rows[i].story,
-                told.result);
-        EXPECT_EQ(crank_uncancel(NULL), 0);
-        telling = &told;
-        crank_try(judge(&told));
-    }
-    return 0;
-}
+TEST_SIM(checkpoint, of_serving_delivers_a_pending_cancellation) { return deliver_to_rows(rows, CRANK_COUNT(rows)); }

@@ -189,18 +189,7 @@ TEST_EACH_BACKEND(tls, cancelled_at_many_points_leaves_nothing)
 
 TEST_SIM(checkpoint, of_tls_delivers_a_pending_cancellation)
 {
-    for (size_t i = 0; i < CRANK_COUNT(rows); i++) {
-        struct told told = { .row = &rows[i] };
-        crank_try(rows[i].set_up());
-        crank_cancel(crank_self());
-        told.result = rows[i].call();
-        if (told.result != -ECANCELED)
-            test_fail(__FILE__, __LINE__, "%s, %s, gave %ld with a request pending", rows[i].prototype, rows[i].story,
-                told.result);
-        EXPECT_EQ(crank_uncancel(NULL), 0);
-        telling = &told;
-        crank_try(rows[i].judge(&told));
-    }
+    crank_try(deliver_to_rows(rows, CRANK_COUNT(rows)));
     free_both();
     return 0;
 }
