@@ -163,10 +163,7 @@ class Page:
 
     def sees(self, *texts):
         """These are the last that were said."""
-        try:
-            wait(lambda: self.said()[-len(texts):] == list(texts))
-        except AssertionError:
-            expect(self.said()[-len(texts):], list(texts))
+        wait_for(lambda: self.said()[-len(texts):], list(texts))
 
     def picture(self, name):
         self.front()
@@ -175,7 +172,11 @@ class Page:
 
     def fits(self):
         """Nothing is wider than the screen, and what is to be touched is large enough."""
-        expect(self.run("return document.documentElement.scrollWidth <= innerWidth"), True)
+        self.comes_to("return document.documentElement.scrollWidth <= innerWidth", True)
+
+    def comes_to(self, script, value, *arguments):
+        """The page runs handlers of its own after the driver's call has returned."""
+        wait_for(lambda: self.run(script, *arguments), value)
 
 
 def wait(what, seconds=LIMIT):
@@ -184,6 +185,12 @@ def wait(what, seconds=LIMIT):
         if time.monotonic() > ends:
             raise AssertionError("this has not come")
         time.sleep(0.03)
+
+
+def wait_for(what, value):
+    with contextlib.suppress(AssertionError):
+        wait(lambda: what() == value)
+    expect(what(), value)
 
 
 class Scene:
@@ -211,12 +218,12 @@ def two_tabs_and_nc_talk(s):
     s.ada.phone(dark=True)
     s.ada.picture("1-door-phone-dark")
     s.ada.screen(844, 390, False, 1, True)
-    expect(s.ada.run("return document.querySelector('#enter').getBoundingClientRect().bottom < innerHeight"), True)
+    s.ada.comes_to("return document.querySelector('#enter').getBoundingClientRect().bottom < innerHeight", True)
     s.ada.desktop()
     s.ada.join("ada")
     s.bob.find("#name").send_keys("Ada\n")
-    wait(lambda: s.bob.text("#refused") == "Ada is taken; Ada2 is free")
-    expect(s.bob.run("return document.querySelector('#name').value"), "Ada2")
+    wait_for(lambda: s.bob.text("#refused"), "Ada is taken; Ada2 is free")
+    s.bob.comes_to("return document.querySelector('#name').value", "Ada2")
     s.bob.picture("2-door-refused")
     s.bob.find("#name").clear()
     s.bob.join("bob")
@@ -234,14 +241,14 @@ def two_tabs_and_nc_talk(s):
     s.ada.sees("bob waves")
     expect(s.cem.line(), "* bob waves\n")
     s.ada.sees("bob waves")
-    expect(s.ada.run("return [...document.querySelectorAll('#members .who')].map((e) => e.textContent)"),
-           ["ada", "bob", "cem"])
+    s.ada.comes_to("return [...document.querySelectorAll('#members .who')].map((e) => e.textContent)",
+                   ["ada", "bob", "cem"])
 
 
 @test
 def a_whisper_is_seen_by_two(s):
     s.bob.run("document.querySelector('#members li:nth-child(2) button').click()")  # ada
-    expect(s.bob.run("return document.querySelector('#text').value"), "/msg ada ")
+    s.bob.comes_to("return document.querySelector('#text').value", "/msg ada ")
     s.bob.keys("psst\n")
     s.ada.sees("psst")
     s.bob.sees("psst")
@@ -266,11 +273,11 @@ def the_keyboard_does_all(s):
     s.ada.keys(Keys.ARROW_UP)
     s.ada.keys(Keys.ARROW_UP)
     value = "return document.querySelector('#text').value"
-    expect(s.ada.run(value), "first")
+    s.ada.comes_to(value, "first")
     s.ada.keys(Keys.ARROW_DOWN)
-    expect(s.ada.run(value), "second")
+    s.ada.comes_to(value, "second")
     s.ada.keys(Keys.ESCAPE)
-    expect(s.ada.run(value), "")
+    s.ada.comes_to(value, "")
     reached = []
     for _ in range(12):
         s.ada.keys(Keys.TAB)
@@ -313,13 +320,12 @@ def colours_have_contrast_and_follow_the_system_and_the_switch(s):
     wait(lambda: "member" in s.ada.run("return document.querySelector('#tree').innerHTML"))
     for dark in False, True:
         s.ada.desktop(dark)
-        expect(s.ada.run("return document.documentElement.dataset.theme"), "dark" if dark else "light")
+        s.ada.comes_to("return document.documentElement.dataset.theme", "dark" if dark else "light")
         expect(s.ada.run(contrast), [True, []])
         s.ada.picture("3-desktop-dark" if dark else "3-desktop-light")
         s.ada.fits()
     s.ada.run("document.querySelector('#theme input[value=light]').click()")
-    expect(s.ada.run("return document.documentElement.dataset.theme"), "light")
-    expect(s.ada.run("return localStorage.theme"), "light")
+    s.ada.comes_to("return [document.documentElement.dataset.theme, localStorage.theme]", ["light", "light"])
     s.ada.run("document.querySelector('#theme input[value=\"\"]').click()")
     s.ada.desktop()
 
@@ -343,31 +349,30 @@ def a_phone_has_sheets(s):
     from selenium.webdriver.common.keys import Keys
     s.bob.phone()
     s.bob.fits()
-    small = s.bob.run("""return [...document.querySelectorAll('button, input, textarea')].filter((e) =>
+    s.bob.comes_to("""return [...document.querySelectorAll('button, input, textarea')].filter((e) =>
         e.checkVisibility({ checkVisibilityCSS: true }) && e.type !== 'radio').filter((e) => {
         const box = e.getBoundingClientRect();
-        return box.width < 44 || box.height < 44; }).map((e) => e.outerHTML)""")
-    expect(small, [])
+        return box.width < 44 || box.height < 44; }).map((e) => e.outerHTML)""", [])
     expect(s.bob.run("return parseFloat(getComputedStyle(document.querySelector('#text')).fontSize) >= 16"), True)
     s.bob.picture("4-phone-light")
     shown = "return getComputedStyle(document.getElementById(arguments[0])).visibility"
     for which in "people", "panel":
-        expect(s.bob.run(shown, which), "hidden")
+        s.bob.comes_to(shown, "hidden", which)
         s.bob.find(f"#show-{which}").click()
-        expect(s.bob.run(shown, which), "visible")
+        s.bob.comes_to(shown, "visible", which)
         if which == "panel":
             wait(lambda: "member" in s.bob.run("return document.querySelector('#tree').innerHTML"))
         s.bob.picture(f"5-phone-{which}")
         s.bob.keys(Keys.ESCAPE)
-        expect(s.bob.run(shown, which), "hidden")
-        expect(s.bob.run("return document.activeElement.id"), f"show-{which}")
+        s.bob.comes_to(shown, "hidden", which)
+        s.bob.comes_to("return document.activeElement.id", f"show-{which}")
     s.bob.phone(dark=True)
     s.bob.picture("4-phone-dark")
     s.bob.screen(800, 700, False, 1, False)
     s.bob.fits()
-    expect(s.bob.run("""const left = document.querySelector('#show-panel').getBoundingClientRect().left;
+    s.bob.comes_to("""const left = document.querySelector('#show-panel').getBoundingClientRect().left;
         return [...document.querySelectorAll('#log .text')].filter((e) => e.getBoundingClientRect().right > left).length
-        """), 0)
+        """, 0)
     s.bob.picture("4-tablet-light")
     s.bob.desktop()
 
@@ -387,7 +392,7 @@ def what_is_missed_in_a_cut_comes_once(s):
     s.ada.find("#text").send_keys("being written")
     wait(lambda: re.fullmatch(r"Connection lost\. Again in \d+ s", s.ada.text("#lost-text")))
     s.ada.picture("6-connection-lost")
-    expect(s.ada.find("#send").is_enabled(), False)
+    wait(lambda: not s.ada.find("#send").is_enabled())
     s.cem.send("missed 1\nmissed 2\n")
     s.wire.target = s.server.web
     for page in s.ada, s.bob:
@@ -396,7 +401,7 @@ def what_is_missed_in_a_cut_comes_once(s):
     said = s.ada.said()
     expect(said[:len(before)], before)
     expect([said.count("missed 1"), said.count("missed 2")], [1, 1])
-    expect(s.ada.run("return document.querySelector('#text').value"), "being written")
+    s.ada.comes_to("return document.querySelector('#text').value", "being written")
     s.ada.keys("\n")
     s.bob.sees("being written")
 
@@ -428,10 +433,10 @@ def a_newcomer_reads_the_history_and_a_reload_comes_back(s):
     wait(lambda: dee.run("return document.querySelector('#log').getAttribute('aria-live')") == "polite")
     s.driver.refresh()
     wait(lambda: dee.state() == "here")
-    expect(dee.text("#members .who"), "dee")
+    wait_for(lambda: dee.text("#members .who"), "dee")
     dee.find("#text").send_keys("/quit\n")
     wait(lambda: dee.state() == "door")
-    expect(dee.text("#door-text"), "You have left. Come in again?")
+    wait_for(lambda: dee.text("#door-text"), "You have left. Come in again?")
 
 
 @test
@@ -442,12 +447,12 @@ def a_reader_of_old_messages_is_not_moved(s):
     s.ada.run("document.querySelector('#log').scrollTop = 0")
     s.server.program.type("/say new\n")
     s.bob.sees("new")
-    wait(lambda: s.ada.text("#newer") == "1 new")
+    wait_for(lambda: s.ada.text("#newer"), "1 new")
     expect(s.ada.run("return document.querySelector('#log').scrollTop"), 0)
     s.ada.picture("8-new-below")
     s.ada.find("#newer").click()
-    left = s.ada.run("const l = document.querySelector('#log'); return l.scrollHeight - l.scrollTop - l.clientHeight")
-    expect(left < 2, True)
+    s.ada.comes_to("const l = document.querySelector('#log'); return l.scrollHeight - l.scrollTop - l.clientHeight < 2",
+                   True)
 
 
 def missing():
