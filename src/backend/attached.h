@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* attached.h: which descriptors are attached to a backend, and under which generation. For the
- * backends that remember nothing else of them. */
+ * simulator, which remembers nothing else of them. */
 #ifndef CR_ATTACHED_H
 #define CR_ATTACHED_H
 #include "backend/backend.h"

@@ -45,7 +45,7 @@ typedef struct cr_fd {
     uint32_t generation; /* never 0 */
 } cr_fd;
 
-/* Everything but slot, drained and result is the submitter's: written before submitting, and not
+/* Everything but slot and result is the submitter's: written before submitting, and not
  * again until the final completion; buf must stay as long, whatever happens to the task that
  * waits. */
 struct cr_op {
@@ -53,7 +53,6 @@ struct cr_op {
     int fd;
     uint32_t generation; /* of an attached descriptor; 0: fd is not attached */
     uint8_t kind;        /* of RECV and SEND: an enum cr_fd_kind, the attached descriptor's */
-    bool drained;        /* the backend's: the last RECV has found all */
     uint32_t slot;       /* the backend's */
     uint32_t events;
     void *buf;

@@ -64,44 +64,11 @@ void cr_epoll_give_slot(cr_epoll *e, uint32_t slot)
     e->slots_free = slot;
 }
 
-/* Memory doubles, and most of what is added is not needed soon: it is not touched before. */
-static int grow(cr_epoll *e, int fd)
-{
-    size_t memory = e->descriptors_memory ? e->descriptors_memory : ROOM_FIRST;
-    while (memory <= (size_t)fd)
-        memory *= 2;
-    cr_epoll_descriptor *descriptors =
-        cr_resize(e->sys, e->descriptors, memory * sizeof *descriptors);
-    if (!descriptors)
-        return -ENOMEM;
-    e->descriptors = descriptors;
-    e->descriptors_memory = memory;
-    return 0;
-}
-
-/* By number, as descriptors are: small and used again. */
-int cr_epoll_reserve(cr_epoll *e, int fd)
-{
-    if (fd < 0)
-        return -EBADF;
-    if ((size_t)fd < e->descriptors_room)
-        return 0;
-    if ((size_t)fd >= e->descriptors_memory) {
-        int err = grow(e, fd);
-        if (err < 0)
-            return err;
-    }
-    size_t more = (size_t)fd + 1 - e->descriptors_room;
-    memset(e->descriptors + e->descriptors_room, 0, more * sizeof *e->descriptors);
-    e->descriptors_room += more;
-    return 0;
-}
-
 /* The number and the generation come back with each event of this registration. */
 int cr_epoll_control(cr_epoll *e, int how, int fd, uint32_t events)
 {
     struct epoll_event event = { .events = events };
-    event.data.u64 = (uint64_t)e->descriptors[fd].generation << 32 | (uint32_t)fd;
+    event.data.u64 = (uint64_t)e->readiness.all[fd].generation << 32 | (uint32_t)fd;
     return e->sys->epoll_ctl(e->sys->context, e->fd, how, fd, &event);
 }
 
@@ -111,7 +78,7 @@ int cr_epoll_control(cr_epoll *e, int how, int fd, uint32_t events)
  * operations that wait already. */
 static int arm(cr_epoll *e, int fd, uint32_t events)
 {
-    cr_epoll_descriptor *d = &e->descriptors[fd];
+    cr_descriptor *d = &e->readiness.all[fd];
     uint32_t wanted = d->armed | events;
     int err =
         d->registered ? cr_epoll_control(e, EPOLL_CTL_MOD, fd, wanted | EPOLLONESHOT) : -ENOENT;
@@ -138,7 +105,7 @@ void cr_epoll_finish(cr_epoll *e, cr_op *op, long result)
 }
 
 /* The descriptor cannot be armed: its operations would wait for ever, and end with err instead. */
-static void tell_waiting(cr_epoll *e, cr_epoll_descriptor *d, int err)
+static void tell_waiting(cr_epoll *e, cr_descriptor *d, int err)
 {
     while (d->waiting.first) {
         cr_op *op = e->slots[d->waiting.first].op;
@@ -160,14 +127,14 @@ CR_HOT static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
 {
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
     if (op->generation)
-        return cr_epoll_attached_submit(e, op);
+        return cr_readiness_submit(&e->readiness, op);
     if (op->code != CR_OP_POLL) {
         long result = cr_nonblocking(e->sys, op);
         if (result != -EAGAIN)
             return done(op, result);
     }
-    int err = cr_epoll_reserve(e, op->fd);
-    if (!err && e->descriptors[op->fd].attached)
+    int err = cr_readiness_reserve(&e->readiness, op->fd);
+    if (!err && e->readiness.all[op->fd].attached)
         err = -EBUSY;
     if (!err)
         err = cr_epoll_take_slot(e, op);
@@ -175,12 +142,12 @@ CR_HOT static enum cr_submitted epoll_submit(cr_backend *backend, cr_op *op)
         return done(op, err);
     err = arm(e, op->fd, cr_nonblocking_events(op));
     if (err == 0) {
-        cr_epoll_queue_add(e, &e->descriptors[op->fd].waiting, op->slot);
+        cr_epoll_queue_add(e, &e->readiness.all[op->fd].waiting, op->slot);
         return CR_PENDING;
     }
     cr_epoll_give_slot(e, op->slot);
-    if (!e->descriptors[op->fd].registered)
-        tell_waiting(e, &e->descriptors[op->fd], err);
+    if (!e->readiness.all[op->fd].registered)
+        tell_waiting(e, &e->readiness.all[op->fd], err);
     return done(op, err == -EPERM ? cr_nonblocking_or_wait(e->sys, op) : err);
 }
 
@@ -195,7 +162,7 @@ static void epoll_cancel(cr_backend *backend, cr_op *op)
     }
     if (e->slots[op->slot].finished)
         return;
-    cr_epoll_descriptor *d = &e->descriptors[op->fd];
+    cr_descriptor *d = &e->readiness.all[op->fd];
     cr_epoll_queue_remove(e, &d->waiting, op->slot);
     cr_epoll_finish(e, op, -ECANCELED);
     if (d->waiting.first == CR_EPOLL_NO_SLOT && d->armed) {
@@ -211,19 +178,13 @@ static void epoll_cancel_all(cr_backend *backend)
     for (uint32_t slot = CR_EPOLL_NO_SLOT + 1; slot < e->slots_room; slot++)
         if (e->slots[slot].op)
             epoll_cancel(backend, e->slots[slot].op);
-    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
-        const cr_epoll_descriptor *d = &e->descriptors[fd];
-        if (d->receiving && !d->receive_canceled)
-            cr_epoll_attached_cancel(e, d->receiving);
-        if (d->sending && !d->send_canceled)
-            cr_epoll_attached_cancel(e, d->sending);
-    }
+    cr_readiness_cancel_all(&e->readiness);
 }
 
 /* Readiness is a hint: another reader may have been faster, and then the operation waits on. */
 static long try_ready(cr_epoll *e, const cr_op *op, uint32_t events)
 {
-    uint32_t seen = events & (cr_nonblocking_events(op) | CR_EPOLL_ALWAYS);
+    uint32_t seen = events & (cr_nonblocking_events(op) | CR_EVENTS_ALWAYS);
     if (!seen)
         return -EAGAIN;
     return op->code == CR_OP_POLL ? (long)seen : cr_nonblocking(e->sys, op);
@@ -232,7 +193,7 @@ static long try_ready(cr_epoll *e, const cr_op *op, uint32_t events)
 /* Events of a descriptor: complete what they allow, arm again for what is left. */
 static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
 {
-    cr_epoll_descriptor *d = &e->descriptors[fd];
+    cr_descriptor *d = &e->readiness.all[fd];
     uint32_t left = 0;
     d->armed = 0;
     for (uint32_t slot = d->waiting.first, next; slot; slot = next) {
@@ -255,11 +216,11 @@ static void descriptor_ready(cr_epoll *e, int fd, uint32_t events)
 CR_HOT static long dispatch(cr_epoll *e, const struct epoll_event *event)
 {
     uint32_t fd = (uint32_t)event->data.u64;
-    if (event->data.u64 == WAKE_DATA || fd >= e->descriptors_room ||
-        !e->descriptors[fd].registered ||
-        e->descriptors[fd].generation != (uint32_t)(event->data.u64 >> 32))
+    if (event->data.u64 == WAKE_DATA || fd >= e->readiness.room ||
+        !e->readiness.all[fd].registered ||
+        e->readiness.all[fd].generation != (uint32_t)(event->data.u64 >> 32))
         return 0;
-    if (e->descriptors[fd].attached)
+    if (e->readiness.all[fd].attached)
         return cr_epoll_attached_ready(e, (int)fd, event->events);
     descriptor_ready(e, (int)fd, event->events);
     return 0;
@@ -272,13 +233,13 @@ static void prefetch(const cr_epoll *e, int later, int sooner)
 {
     if (later < e->events_end) {
         uint32_t fd = (uint32_t)e->events[later].data.u64;
-        if (fd < e->descriptors_room)
-            __builtin_prefetch(&e->descriptors[fd]);
+        if (fd < e->readiness.room)
+            __builtin_prefetch(&e->readiness.all[fd]);
     }
     if (sooner < e->events_end) {
         uint32_t fd = (uint32_t)e->events[sooner].data.u64;
-        if (fd < e->descriptors_room)
-            cr_op_prefetch(e->descriptors[fd].receiving);
+        if (fd < e->readiness.room)
+            cr_op_prefetch(e->readiness.all[fd].receiving);
     }
 }
 
@@ -302,7 +263,7 @@ static long deliver(cr_epoll *e)
 static bool epoll_owes_turn(cr_backend *backend)
 {
     const cr_epoll *e = cr_container_of(backend, cr_epoll, base);
-    return e->finished.first != CR_EPOLL_NO_SLOT || e->canceled != CR_EPOLL_NO_FD ||
+    return e->finished.first != CR_EPOLL_NO_SLOT || e->readiness.canceled != CR_DESCRIPTOR_NONE ||
            e->events_first < e->events_end;
 }
 
@@ -337,7 +298,7 @@ CR_HOT static long epoll_turn(cr_backend *backend, int64_t deadline)
         prefetch(e, e->events_first + 4, e->events_first + 2);
         delivered += dispatch(e, &e->events[e->events_first++]);
     }
-    delivered += cr_epoll_attached_deliver(e);
+    delivered += cr_readiness_deliver(&e->readiness);
     return delivered + deliver(e);
 }
 
@@ -378,7 +339,7 @@ static void epoll_close(cr_backend *backend)
     close_descriptors(e);
     cr_buffers_deinit(&e->base.buffers);
     cr_free(sys, e->slots);
-    cr_free(sys, e->descriptors);
+    cr_free(sys, e->readiness.all);
     cr_free(sys, e);
 }
 
@@ -401,14 +362,14 @@ static void epoll_leave_parent(cr_backend *backend)
     cr_epoll *e = cr_container_of(backend, cr_epoll, base);
     close_descriptors(e);
     e->events_first = e->events_end = 0;
-    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
-        e->descriptors[fd].registered = false;
-        if (!e->descriptors[fd].attached)
-            e->descriptors[fd].armed = 0;
+    for (size_t fd = 0; fd < e->readiness.room; fd++) {
+        e->readiness.all[fd].registered = false;
+        if (!e->readiness.all[fd].attached)
+            e->readiness.all[fd].armed = 0;
     }
 }
 
-static uint32_t events_wanted(const cr_epoll *e, const cr_epoll_descriptor *d)
+static uint32_t events_wanted(const cr_epoll *e, const cr_descriptor *d)
 {
     uint32_t wanted = 0;
     for (uint32_t slot = d->waiting.first; slot; slot = e->slots[slot].next)
@@ -425,14 +386,14 @@ static int epoll_reopen(cr_backend *backend)
         close_descriptors(e);
         return err;
     }
-    for (size_t fd = 0; fd < e->descriptors_room; fd++) {
-        uint32_t wanted = events_wanted(e, &e->descriptors[fd]);
-        if (e->descriptors[fd].attached)
+    for (size_t fd = 0; fd < e->readiness.room; fd++) {
+        uint32_t wanted = events_wanted(e, &e->readiness.all[fd]);
+        if (e->readiness.all[fd].attached)
             err = cr_epoll_attached_reopen(e, (int)fd);
         else
             err = wanted ? arm(e, (int)fd, wanted) : 0;
         if (err < 0)
-            tell_waiting(e, &e->descriptors[fd], err);
+            tell_waiting(e, &e->readiness.all[fd], err);
     }
     return 0;
 }
@@ -445,7 +406,11 @@ static int epoll_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend
         return -ENOMEM;
     e->base.type = &cr_backend_epoll;
     cr_buffers_init(&e->base.buffers, sys);
-    e->canceled = CR_EPOLL_NO_FD;
+    e->readiness = (cr_readiness){ .backend = &e->base,
+        .sys = sys,
+        .watch = cr_epoll_attached_watch,
+        .poll = cr_epoll_attached_poll,
+        .canceled = CR_DESCRIPTOR_NONE };
     e->sys = sys;
     e->fd = -1;
     e->wake_fd = -1;

@@ -6,10 +6,7 @@
 #include "backend/requests.h"
 
 #include "backend/nonblocking.h"
-#include "backend/provided.h"
 #include "base/valgrind.h"
-
-#include <sys/socket.h>
 
 #if CR_MSAN
 #include <sanitizer/msan_interface.h>
@@ -56,15 +53,15 @@ bool cr_requests_unsure(const cr_op *op, long result)
     return op->code == CR_OP_POLL && (op->events & EPOLLPRI) && result > 0;
 }
 
-bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag)
+/* Multishot: one request completes as often as something has changed. */
+bool cr_requests_watch(const cr_sys *sys, cr_ring *ring, int fd, uint32_t events, uint64_t tag)
 {
-    /* Multishot: one request completes as often as the descriptor becomes readable. */
     const struct io_uring_sqe asked = {
         .opcode = IORING_OP_POLL_ADD,
         .fd = fd,
-        .poll32_events = EPOLLIN,
+        .poll32_events = events,
         .user_data = tag,
-        .len = IORING_POLL_ADD_MULTI,
+        .len = events & EPOLLOUT ? 0 : IORING_POLL_ADD_MULTI,
     };
     return push(sys, ring, &asked);
 }
@@ -82,38 +79,9 @@ bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uin
     return push(sys, ring, &asked);
 }
 
-/* The descriptor was found empty: the kernel waits first. */
-bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
-{
-    const struct io_uring_sqe asked = {
-        .opcode = IORING_OP_RECV,
-        .flags = IOSQE_BUFFER_SELECT,
-        .ioprio = IORING_RECVSEND_POLL_FIRST,
-        .fd = op->fd,
-        .len = length_of(op),
-        .buf_group = CR_PROVIDED_GROUP,
-        .user_data = tag,
-    };
-    return push(sys, ring, &asked);
-}
-
-/* A broken connection is an error and no signal. */
-bool cr_requests_send(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag)
-{
-    const struct io_uring_sqe asked = {
-        .opcode = IORING_OP_SEND,
-        .fd = op->fd,
-        .addr = (uint64_t)(uintptr_t)op->buf,
-        .len = length_of(op),
-        .msg_flags = MSG_NOSIGNAL,
-        .user_data = tag,
-    };
-    return push(sys, ring, &asked);
-}
-
 void cr_requests_announce(const cr_op *op, long result)
 {
-    if ((op->code != CR_OP_READ && op->code != CR_OP_RECV) || result <= 0)
+    if (op->code != CR_OP_READ || result <= 0)
         return;
 #if CR_MSAN
     __msan_unpoison(op->buf, (size_t)result);

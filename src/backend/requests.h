@@ -10,14 +10,11 @@
 bool cr_requests_poll(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
 /* The kernel's answer to a poll for urgent data is what a wake-up might have been for. */
 bool cr_requests_unsure(const cr_op *op, long result);
-/* Goes on after its first event, until it is cancelled or the kernel ends it. */
-bool cr_requests_poll_on(const cr_sys *sys, cr_ring *ring, int fd, uint64_t tag);
+/* Of a descriptor, whatever waits for it. One for room (EPOLLOUT) ends with its first event; others
+ * go on, until they are cancelled or the kernel ends them. */
+bool cr_requests_watch(const cr_sys *sys, cr_ring *ring, int fd, uint32_t events, uint64_t tag);
 /* READ or WRITE, at the operation's offset. */
 bool cr_requests_transfer(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
-/* RECV into a buffer of provided.h. */
-bool cr_requests_receive(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
-/* SEND of a socket. */
-bool cr_requests_send(const cr_sys *sys, cr_ring *ring, const cr_op *op, uint64_t tag);
 /* The operation's buffer was written by the kernel, which the tools do not see. */
 void cr_requests_announce(const cr_op *op, long result);
 /* Of the request with a tag. */

@@ -132,18 +132,14 @@ static int setup(const cr_sys *sys, struct io_uring_params *params, bool shared)
 static int restrict_to_used(const cr_sys *sys, const cr_ring *ring)
 {
     static const uint8_t used[] = { IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_WRITE,
-        IORING_OP_RECV, IORING_OP_SEND, IORING_OP_ASYNC_CANCEL };
-    enum { FLAGS = sizeof used, REGISTERED, COUNT };
+        IORING_OP_ASYNC_CANCEL };
+    enum { COUNT = sizeof used };
     struct io_uring_restriction allowed[COUNT];
     memset(allowed, 0, sizeof allowed);
     for (size_t i = 0; i < sizeof used; i++) {
         allowed[i].opcode = IORING_RESTRICTION_SQE_OP;
         allowed[i].sqe_op = used[i];
     }
-    allowed[FLAGS].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    allowed[FLAGS].sqe_flags = IOSQE_BUFFER_SELECT;
-    allowed[REGISTERED].opcode = IORING_RESTRICTION_REGISTER_OP;
-    allowed[REGISTERED].register_op = IORING_REGISTER_PBUF_RING;
     return sys->uring_register(
         sys->context, ring->fd, IORING_REGISTER_RESTRICTIONS, allowed, COUNT);
 }
@@ -196,12 +192,13 @@ void cr_ring_enter(const cr_sys *sys, cr_ring *ring, unsigned wait, int64_t time
     CR_CHECK(result != -EEXIST, "a loop is used by another thread than the one that first ran it");
 }
 
+/* From the last: it is looked for as soon as it may be there. */
 bool cr_ring_has(const cr_ring *ring, uint64_t tag)
 {
-    unsigned head = *ring->cq_head, end = head + cr_ring_completed(ring);
-    for (; head != end; head++) {
-        const struct io_uring_cqe *at = &ring->cqes[head & ring->cq_mask];
-        if (at->user_data == tag && !(at->flags & IORING_CQE_F_MORE))
+    unsigned head = *ring->cq_head, at = head + cr_ring_completed(ring);
+    while (at != head) {
+        const struct io_uring_cqe *cqe = &ring->cqes[--at & ring->cq_mask];
+        if (cqe->user_data == tag && !(cqe->flags & IORING_CQE_F_MORE))
             return true;
     }
     return false;

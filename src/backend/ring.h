@@ -70,6 +70,16 @@ static inline unsigned cr_ring_completed(const cr_ring *ring)
 {
     return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) - *ring->cq_head;
 }
+/* Of the completion that stands so many behind the first; there must be one. */
+static inline uint64_t cr_ring_tag(const cr_ring *ring, unsigned behind)
+{
+    return ring->cqes[(*ring->cq_head + behind) & ring->cq_mask].user_data;
+}
+/* Is there no room for another completion? The kernel keeps those that come then. */
+static inline bool cr_ring_full(const cr_ring *ring)
+{
+    return cr_ring_completed(ring) > ring->cq_mask;
+}
 /* Take the first completion; there must be one. */
 static inline cr_ring_completion cr_ring_take(cr_ring *ring)
 {

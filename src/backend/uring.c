@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* uring.c: the completion backend, on io_uring.
  *
+ * Files are read and written by requests, POLLs are requests. Bytes of attached descriptors are
+ * moved by calls, when polls that go on say so: uring_attached.c.
+ *
  * Owns: the ring and its mappings, the table of operations in flight, the eventfd behind wake. Does
  * not own the operations. Submissions gather in the submission ring and go to the kernel together
  * with the wait: one system call per turn, none for a turn that only looks and finds nothing. No
@@ -13,48 +16,27 @@
  *
  * A cancel is a request like others and may be overtaken by the result; so it is never the
  * cancel that completes an operation, but its own completion, whatever that says. */
-#include "backend/backend.h"
+#include "backend/uring.h"
 
 #include "base/check.h"
-#include "backend/attached.h"
 #include "backend/nonblocking.h"
-#include "backend/provided.h"
 #include "backend/requests.h"
-#include "backend/slots.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* So many SENDs of a pass are calls: for few, two entries in the rings cost more than one. */
-#define SENDS_NOW 3
-#define TAG_WAKE UINT64_MAX
-#define TAG_CANCEL (UINT64_MAX - 1)
+/* So many completions are looked at in one turn: what they bring is still in the processor's cache
+ * when the tasks run that wait for it. */
+#define AT_ONCE 16
 
-/* wake_armed is what the kernel has said last: a multishot poll may end by itself, and is then
- * armed again by the next turn. */
-struct uring {
-    cr_backend base;
-    const cr_sys *sys;
-    cr_ring ring;
-    int wake_fd; /* an eventfd: see wake */
-    bool wake_armed;
-    bool embedded;  /* another loop waits for us: nothing may stay in the submission ring */
-    unsigned sends; /* that were tried since the last turn */
-    cr_slots slots;
-    cr_attached attached;
-    cr_provided provided;
-};
-
-static struct uring *uring_of(cr_backend *backend)
-{
-    return cr_container_of(backend, struct uring, base);
-}
+static cr_uring *uring_of(cr_backend *backend) { return cr_container_of(backend, cr_uring, base); }
 
 /* The one final completion. A slot that still stands in the backlog is freed when it leaves it.
  * The slot is free before the submitter is called, which may submit at once. */
-static long finish(struct uring *uring, uint32_t index, long result)
+static long finish(cr_uring *uring, uint32_t index, long result)
 {
     cr_slot *slot = &uring->slots.all[index];
     cr_op *op = slot->op;
@@ -72,29 +54,12 @@ static long finish(struct uring *uring, uint32_t index, long result)
 
 /* Requests. */
 
-static bool request_cancel(struct uring *uring, uint64_t tag)
+static bool request_cancel(cr_uring *uring, uint64_t tag)
 {
-    return cr_requests_cancel(uring->sys, &uring->ring, tag, TAG_CANCEL);
+    return cr_requests_cancel(uring->sys, &uring->ring, tag, CR_TAG_CANCEL);
 }
 
-static bool is_transfer_of_file(const cr_op *op)
-{
-    return op->code == CR_OP_READ || op->code == CR_OP_WRITE;
-}
-
-static bool is_provided(struct uring *uring, const cr_op *op)
-{
-    return cr_provided_serves(op) &&
-           cr_provided_ready(&uring->provided, uring->sys, &uring->ring, &uring->base.buffers);
-}
-
-static bool is_socket_send(const cr_op *op)
-{
-    return op->code == CR_OP_SEND && op->kind < CR_FD_PIPE;
-}
-
-/* Other RECVs and SENDs were tried in vain: the kernel is asked to poll for them. */
-static bool issue(struct uring *uring, uint32_t index)
+static bool issue(cr_uring *uring, uint32_t index)
 {
     cr_slot *slot = &uring->slots.all[index];
     const cr_op *op = slot->op;
@@ -102,24 +67,17 @@ static bool issue(struct uring *uring, uint32_t index)
     uint64_t tag = cr_slots_tag(&uring->slots, index);
     bool issued;
     slot->state = CR_SLOT_ISSUED;
-    if (is_transfer_of_file(op)) {
-        issued = cr_requests_transfer(uring->sys, ring, op, tag);
-    } else if (is_provided(uring, op)) {
-        issued = cr_requests_receive(uring->sys, ring, op, tag);
-    } else if (is_socket_send(op)) {
-        issued = cr_requests_send(uring->sys, ring, op, tag);
-    } else {
+    if (op->code == CR_OP_POLL)
         issued = cr_requests_poll(uring->sys, ring, op, tag);
-        if (op->code != CR_OP_POLL)
-            slot->state = CR_SLOT_POLLING;
-    }
+    else
+        issued = cr_requests_transfer(uring->sys, ring, op, tag);
     if (!issued)
         slot->state = CR_SLOT_WAITING;
     return issued;
 }
 
 /* No operation overtakes the backlog, or one might wait there for ever. */
-static void issue_or_wait(struct uring *uring, uint32_t index)
+static void issue_or_wait(cr_uring *uring, uint32_t index)
 {
     uring->slots.all[index].state = CR_SLOT_WAITING;
     if (uring->slots.backlog_head != CR_SLOT_NONE || !issue(uring, index))
@@ -129,7 +87,7 @@ static void issue_or_wait(struct uring *uring, uint32_t index)
 /* Descriptors that do not wait in the kernel (a terminal set to O_NONBLOCK, say) are polled
  * first. Without room for the poll, the operation is simply tried again later. The poll takes
  * the slot's place in the kernel: still one request per slot. */
-static void poll_first(struct uring *uring, uint32_t index)
+static void poll_first(cr_uring *uring, uint32_t index)
 {
     cr_slot *slot = &uring->slots.all[index];
     if (cr_requests_poll(uring->sys, &uring->ring, slot->op, cr_slots_tag(&uring->slots, index)))
@@ -139,7 +97,7 @@ static void poll_first(struct uring *uring, uint32_t index)
 }
 
 /* Do for one slot of the backlog what it waits for. False when there is no room. */
-static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
+static bool serve_waiting(cr_uring *uring, uint32_t index, long *delivered)
 {
     cr_slot *slot = &uring->slots.all[index];
     if (slot->state == CR_SLOT_WAITING && !slot->cancelled)
@@ -152,7 +110,7 @@ static bool serve_waiting(struct uring *uring, uint32_t index, long *delivered)
 }
 
 /* The head is taken off after it was served: with no room it stays the first. */
-static long run_backlog(struct uring *uring)
+static long run_backlog(cr_uring *uring)
 {
     long delivered = 0;
     while (uring->slots.backlog_head != CR_SLOT_NONE) {
@@ -170,20 +128,9 @@ static long run_backlog(struct uring *uring)
 
 /* Completions. */
 
-/* RECV or SEND of an attached descriptor. Of a stream's socket fewer bytes than there was room for
- * are all that had come. */
-static long transfer_now(struct uring *uring, cr_op *op)
-{
-    if (op->code == CR_OP_SEND)
-        return cr_nonblocking_send(uring->sys, op);
-    long n = cr_nonblocking_receive(&uring->base, uring->sys, op);
-    op->drained = op->kind == CR_FD_TCP && n > 0 && (size_t)n < op->size;
-    return n;
-}
-
 /* -EAGAIN is no answer for a completion backend: the file is polled and tried again; and a poll
  * that has come leads to a new try. One asked to end meanwhile is not tried again. */
-static long on_result(struct uring *uring, uint32_t index, long result)
+static long on_result(cr_uring *uring, uint32_t index, long result)
 {
     cr_slot *slot = &uring->slots.all[index];
     bool polled = slot->state == CR_SLOT_POLLING, unsure = cr_requests_unsure(slot->op, result);
@@ -193,10 +140,6 @@ static long on_result(struct uring *uring, uint32_t index, long result)
     bool again = polled ? result >= 0 : tries && (result == -EAGAIN || result == -EINTR);
     if (again && slot->cancelled)
         return finish(uring, index, -ECANCELED);
-    if (again && polled && !is_transfer_of_file(slot->op)) {
-        result = transfer_now(uring, slot->op);
-        again = result == -EAGAIN;
-    }
     if (!again)
         return finish(uring, index, result);
     if (polled || unsure || result == -EINTR)
@@ -207,7 +150,7 @@ static long on_result(struct uring *uring, uint32_t index, long result)
 }
 
 /* The slot's operation is to end early. Without room for the cancel the backlog asks for it. */
-static void end_early(struct uring *uring, uint32_t index)
+static void end_early(cr_uring *uring, uint32_t index)
 {
     cr_slot *slot = &uring->slots.all[index];
     if (slot->cancelled)
@@ -222,7 +165,7 @@ static bool is_multishot(const cr_op *op) { return op->code == CR_OP_POLL && !op
 
 /* Of a poll for no event by name: what it waits for has come, or the end of one half. It is over
  * when the kernel has ended it, which it is asked for. */
-static long on_events(struct uring *uring, uint32_t index, const cr_ring_completion *taken)
+static long on_events(cr_uring *uring, uint32_t index, const cr_ring_completion *taken)
 {
     cr_slot *slot = &uring->slots.all[index];
     if (taken->result > 0 && !slot->seen)
@@ -241,86 +184,102 @@ static long on_events(struct uring *uring, uint32_t index, const cr_ring_complet
 }
 
 /* Late completions of a slot that has been used again are recognised by the generation. */
-static long on_completion(struct uring *uring, const cr_ring_completion *taken)
+static long on_completion(cr_uring *uring, const cr_ring_completion *taken)
 {
-    if (taken->tag == TAG_CANCEL)
+    if (taken->tag == CR_TAG_CANCEL)
         return 0;
-    if (taken->tag == TAG_WAKE) {
+    if (taken->tag == CR_TAG_WAKE) {
         uring->wake_armed = taken->flags & IORING_CQE_F_MORE;
         return 0;
     }
+    if (cr_uring_is_attached_event(taken->tag))
+        return cr_uring_attached_event(uring, taken);
     uint32_t index = (uint32_t)taken->tag;
     CR_ASSERT(index < uring->slots.count);
     cr_slot *slot = &uring->slots.all[index];
     bool ours = slot->state == CR_SLOT_ISSUED || slot->state == CR_SLOT_POLLING;
     if (!ours || slot->generation != taken->tag >> 32)
         return 0;
+    if (taken->result == -ECANCELED && !slot->cancelled) {
+        issue_or_wait(uring, index); /* the thread has ended that had submitted it */
+        return 0;
+    }
     if (is_multishot(slot->op))
         return on_events(uring, index, taken);
-    long result = taken->result;
-    if (slot->state == CR_SLOT_ISSUED && slot->op->code == CR_OP_RECV)
-        result = cr_provided_received(&uring->provided, &uring->base.buffers, slot->op, taken);
-    return on_result(uring, index, result);
+    return on_result(uring, index, taken->result);
 }
 
-/* Deliver what has completed until now; what completes meanwhile is for the next turn. */
-static long reap(struct uring *uring)
+/* What completes meanwhile is for a later turn. */
+CR_HOT static long reap(cr_uring *uring, unsigned most)
 {
     cr_ring *ring = &uring->ring;
+    unsigned completed = cr_ring_completed(ring);
     long delivered = 0;
-    for (unsigned n = cr_ring_completed(ring); n > 0; n--) {
+    for (unsigned n = completed < most ? completed : most; n > 0; n--) {
+        if (completed > 4)
+            cr_uring_attached_prefetch(uring, cr_ring_tag(ring, 4), cr_ring_tag(ring, 2));
         cr_ring_completion taken = cr_ring_take(ring);
+        completed--;
         delivered += on_completion(uring, &taken);
     }
     return delivered;
 }
 
 /* Without room it is armed by a later turn, which does not wait before it is. */
-static void arm_wake(struct uring *uring)
+static void arm_wake(cr_uring *uring)
 {
     if (!uring->wake_armed)
-        uring->wake_armed = cr_requests_poll_on(uring->sys, &uring->ring, uring->wake_fd, TAG_WAKE);
+        uring->wake_armed =
+            cr_requests_watch(uring->sys, &uring->ring, uring->wake_fd, EPOLLIN, CR_TAG_WAKE);
 }
 
 /* The contract's calls. */
 
-/* Another loop sleeps on our descriptor, which tells only of what the kernel has been given. */
-static void flush_embedded(struct uring *uring)
+void cr_uring_flush_embedded(cr_uring *uring)
 {
     if (uring->embedded && cr_ring_unsubmitted(&uring->ring))
         cr_ring_enter(uring->sys, &uring->ring, 0, 0);
 }
 
+/* What the next turn must not sleep before. */
+static bool owes(const cr_uring *uring)
+{
+    return uring->slots.backlog_head != CR_SLOT_NONE || uring->owes_watch ||
+           uring->readiness.canceled != CR_DESCRIPTOR_NONE;
+}
+
 /* A wait that a signal or its limit has ended runs no completions. They are run now: what is due is
  * taken behind this turn, and a loop that had no processor for long would give up what has come. */
-static void enter_and_wait(struct uring *uring, int64_t timeout)
+static void enter_and_wait(cr_uring *uring, int64_t timeout)
 {
     cr_ring_enter(uring->sys, &uring->ring, 1, timeout);
     if (!cr_ring_completed(&uring->ring) && cr_ring_worth_entering(&uring->ring))
         cr_ring_enter(uring->sys, &uring->ring, 0, 0);
 }
 
-/* What the ring had no room for must not sleep behind a wait: then the turn only looks. */
+/* What the ring had no room for must not sleep behind a wait: then the turn only looks. The kernel
+ * is asked for more when all that it has told of has been looked at. */
 static long turn(cr_backend *backend, int64_t deadline)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
+    cr_ring *ring = &uring->ring;
     const cr_sys *sys = uring->sys;
-    uring->sends = 0;
     arm_wake(uring);
+    if (CR_UNLIKELY(uring->owes_watch))
+        cr_uring_attached_watch_owed(uring);
     long delivered = run_backlog(uring);
     int64_t timeout = deadline;
     if (deadline != CR_NEVER && deadline > 0)
         timeout = deadline - sys->now(sys->context);
-    bool settled = uring->slots.backlog_head == CR_SLOT_NONE && uring->wake_armed;
-    bool wait = timeout > 0 && settled && !delivered && !cr_ring_completed(&uring->ring);
-    if (wait)
+    bool has = cr_ring_completed(ring);
+    if (timeout > 0 && !owes(uring) && uring->wake_armed && !delivered && !has)
         enter_and_wait(uring, timeout);
-    else if (cr_ring_worth_entering(&uring->ring))
-        cr_ring_enter(sys, &uring->ring, 0, 0);
-    delivered += reap(uring);
+    else if (has ? cr_ring_unsubmitted(ring) : cr_ring_worth_entering(ring))
+        cr_ring_enter(sys, ring, 0, 0);
+    delivered += reap(uring, AT_ONCE) + cr_readiness_deliver(&uring->readiness);
     if (CR_UNLIKELY(uring->embedded)) {
         arm_wake(uring);
-        flush_embedded(uring);
+        cr_uring_flush_embedded(uring);
     }
     return delivered;
 }
@@ -331,73 +290,51 @@ static enum cr_submitted refuse(cr_op *op, long result)
     return CR_DONE_NOW;
 }
 
-/* Would the kernel do it as well with the wait? A RECV that would find nothing, and a SEND that is
- * one of several. */
-static bool is_for_turn(struct uring *uring, const cr_op *op)
+/* A READ, a WRITE or a POLL: given to the kernel with the wait, and may be found done then. */
+static enum cr_submitted request(cr_backend *backend, cr_op *op)
 {
-    if (op->code == CR_OP_RECV)
-        return op->drained && is_provided(uring, op);
-    return is_socket_send(op) && uring->sends++ >= SENDS_NOW;
-}
-
-/* Other RECVs and SENDs are tried first. All others go to the kernel with the wait, and may be
- * found done then. */
-static enum cr_submitted submit(cr_backend *backend, cr_op *op)
-{
-    struct uring *uring = uring_of(backend);
-    bool transfers = op->code == CR_OP_RECV || op->code == CR_OP_SEND;
-    if (op->code > CR_OP_SEND)
-        return refuse(op, -EINVAL);
-    if ((transfers || op->generation) && !cr_attached_has(&uring->attached, op))
-        return refuse(op, -EBADF);
-    if (!op->generation && cr_attached_number(&uring->attached, op->fd))
-        return refuse(op, -EBUSY);
-    long result = transfers && !is_for_turn(uring, op) ? transfer_now(uring, op) : -EAGAIN;
-    if (result != -EAGAIN)
-        return refuse(op, result);
+    cr_uring *uring = uring_of(backend);
     if (!cr_slots_take(&uring->slots, uring->sys, op))
         return refuse(op, -ENOMEM);
     issue_or_wait(uring, op->slot);
-    flush_embedded(uring);
+    cr_uring_flush_embedded(uring);
     return CR_PENDING;
 }
 
-static int attach(cr_backend *backend, int fd, enum cr_fd_kind kind, cr_fd *ret_fd)
+CR_HOT static enum cr_submitted submit(cr_backend *backend, cr_op *op)
 {
-    struct uring *uring = uring_of(backend);
-    (void)kind;
-    return cr_attached_add(&uring->attached, uring->sys, fd, ret_fd);
-}
-
-/* A request holds its file, but none is pending: so the kernel closes it at once. */
-static void close_fd(cr_backend *backend, cr_fd fd)
-{
-    struct uring *uring = uring_of(backend);
-    cr_attached_remove(&uring->attached, fd);
-    (void)uring->sys->close(uring->sys->context, fd.number);
-}
-
-static void detach(cr_backend *backend, cr_fd fd)
-{
-    cr_attached_remove(&uring_of(backend)->attached, fd);
+    cr_uring *uring = uring_of(backend);
+    if (op->code > CR_OP_SEND)
+        return refuse(op, -EINVAL);
+    if (op->generation || op->code >= CR_OP_RECV)
+        return cr_readiness_submit(&uring->readiness, op);
+    if (cr_readiness_attached(&uring->readiness, op->fd))
+        return refuse(op, -EBUSY);
+    return request(backend, op);
 }
 
 /* Not given to the kernel yet: the backlog ends it in the next turn, since completions come only
  * from there. */
 static void cancel(cr_backend *backend, cr_op *op)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
+    if (op->code >= CR_OP_RECV) {
+        cr_readiness_cancel(&uring->readiness, op);
+        return;
+    }
     CR_ASSERT(uring->slots.all[op->slot].op == op);
     end_early(uring, op->slot);
-    flush_embedded(uring);
+    cr_uring_flush_embedded(uring);
 }
 
 static void cancel_all(cr_backend *backend)
 {
-    const cr_slots *slots = &uring_of(backend)->slots;
+    cr_uring *uring = uring_of(backend);
+    const cr_slots *slots = &uring->slots;
     for (uint32_t i = 0; i < slots->count; i++)
         if (slots->all[i].state != CR_SLOT_FREE)
             cancel(backend, slots->all[i].op);
+    cr_readiness_cancel_all(&uring->readiness);
 }
 
 /* A request holds its file until the kernel has run what the cancel leaves of it: our thread does
@@ -405,26 +342,32 @@ static void cancel_all(cr_backend *backend)
  * thread of the kernel's where that one has ended. The completion shows that it was run; of another
  * thread the file may go a moment later, but before the ring's lock does, which the second cancel
  * waits for. Where the completion does not show, the next turn must do. */
-static void let_go(cr_backend *backend, cr_op *op)
+void cr_uring_await_end(cr_uring *uring, uint64_t tag)
 {
     enum { TRIES = 50 };
-    struct uring *uring = uring_of(backend);
     cr_ring *ring = &uring->ring;
-    const cr_slot *slot = &uring->slots.all[op->slot];
-    uint64_t tag = cr_slots_tag(&uring->slots, op->slot);
-    if (!ring->enabled || slot->state == CR_SLOT_WAITING || slot->in_backlog)
+    if (!ring->enabled)
         return;
     cr_ring_enter(uring->sys, ring, 0, 0);
-    for (int i = 0; i < TRIES && !cr_ring_has(ring, tag); i++)
+    for (int i = 0; i < TRIES && !cr_ring_has(ring, tag) && !cr_ring_full(ring); i++)
         cr_ring_enter(uring->sys, ring, cr_ring_completed(ring) + 1, CR_SECOND / 1000);
     if (!ring->deferred && request_cancel(uring, tag))
         cr_ring_enter(uring->sys, ring, 0, 0);
 }
 
+/* Of a poll: no RECV or SEND is with the kernel. */
+static void let_go(cr_backend *backend, cr_op *op)
+{
+    cr_uring *uring = uring_of(backend);
+    const cr_slot *slot = &uring->slots.all[op->slot];
+    if (slot->state != CR_SLOT_WAITING && !slot->in_backlog)
+        cr_uring_await_end(uring, cr_slots_tag(&uring->slots, op->slot));
+}
+
 /* The eventfd is never read: each write is an event of the multishot poll. */
 static void wake(cr_backend *backend)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
     static const uint64_t one = 1;
     (void)uring->sys->write(uring->sys->context, uring->wake_fd, &one, sizeof one);
 }
@@ -433,10 +376,10 @@ static const cr_sys *sys_of(cr_backend *backend) { return uring_of(backend)->sys
 
 /* The ring is taken down by the kernel in its own time; the poll behind wake is ended before, so
  * that nothing of ours is in it any more. Another thread than the ring's may not, and need not. */
-static void end_wake(struct uring *uring)
+static void end_wake(cr_uring *uring)
 {
     cr_ring *ring = &uring->ring;
-    if (!uring->wake_armed || !ring->enabled || !request_cancel(uring, TAG_WAKE))
+    if (!uring->wake_armed || !ring->enabled || !request_cancel(uring, CR_TAG_WAKE))
         return;
     const cr_sys *sys = uring->sys;
     while (uring->wake_armed) {
@@ -447,13 +390,13 @@ static void end_wake(struct uring *uring)
         };
         if (sys->uring_enter(sys->context, ring->fd, &asked) < 0)
             return;
-        reap(uring);
+        reap(uring, UINT_MAX);
     }
 }
 
 /* Another ring in its place, of the kind whose completions wake a poll of its descriptor.
  * Operations in flight cannot move to it. */
-static int replace_ring(struct uring *uring)
+static int replace_ring(cr_uring *uring)
 {
     cr_ring ring;
     if (uring->slots.live > 0)
@@ -462,8 +405,8 @@ static int replace_ring(struct uring *uring)
     if (result < 0)
         return result;
     end_wake(uring);
+    cr_uring_attached_end_watches(uring, true);
     cr_ring_close(uring->sys, &uring->ring);
-    cr_provided_close(&uring->provided, uring->sys, &uring->base.buffers, true);
     uring->ring = ring;
     uring->wake_armed = false;
     return 0;
@@ -472,36 +415,35 @@ static int replace_ring(struct uring *uring)
 /* The ring itself: it is readable as soon as something can be completed. */
 static int pollable(cr_backend *backend)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
     int result = uring->ring.deferred ? replace_ring(uring) : 0;
     if (result < 0)
         return result;
     uring->embedded = true;
     arm_wake(uring);
-    flush_embedded(uring);
+    cr_uring_flush_embedded(uring);
     return uring->ring.enabled ? uring->ring.fd : -ENOTSUP;
 }
 
 /* What the kernel has refused to take until now, or had no room for. */
 static bool owes_turn(cr_backend *backend)
 {
-    const struct uring *uring = uring_of(backend);
-    return uring->slots.backlog_head != CR_SLOT_NONE || cr_ring_unsubmitted(&uring->ring);
+    const cr_uring *uring = uring_of(backend);
+    return owes(uring) || cr_ring_unsubmitted(&uring->ring) || cr_ring_completed(&uring->ring);
 }
 
 /* Every operation has come back, so the kernel has no buffer of theirs any more. */
 static void close_backend(cr_backend *backend)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
     const cr_sys *sys = uring->sys;
     CR_ASSERT(uring->slots.live == 0);
     end_wake(uring);
     cr_ring_close(sys, &uring->ring);
-    cr_provided_close(&uring->provided, sys, &uring->base.buffers, true);
     if (uring->wake_fd >= 0)
         sys->close(sys->context, uring->wake_fd);
     cr_buffers_deinit(&uring->base.buffers);
-    cr_free(sys, uring->attached.generations);
+    cr_free(sys, uring->readiness.all);
     cr_free(sys, uring->slots.all);
     cr_free(sys, uring);
 }
@@ -509,9 +451,9 @@ static void close_backend(cr_backend *backend)
 /* What the kernel has of each operation is the parent's: here they stand in the backlog. */
 static void leave_parent(cr_backend *backend)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
     cr_ring_leave(uring->sys, &uring->ring);
-    cr_provided_close(&uring->provided, uring->sys, &uring->base.buffers, false);
+    cr_uring_attached_end_watches(uring, false);
     if (uring->wake_fd >= 0)
         uring->sys->close(uring->sys->context, uring->wake_fd);
     uring->wake_fd = -1;
@@ -527,7 +469,7 @@ static void leave_parent(cr_backend *backend)
 
 static int reopen(cr_backend *backend)
 {
-    struct uring *uring = uring_of(backend);
+    cr_uring *uring = uring_of(backend);
     int fd = uring->sys->eventfd(uring->sys->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return fd;
@@ -546,10 +488,15 @@ static int reopen(cr_backend *backend)
  * be made on another than the one that runs it. One that is shared is tied to none. */
 static int open_ring(const cr_sys *sys, bool shared, cr_backend **ret_backend)
 {
-    struct uring *uring = cr_alloc_zero(sys, sizeof *uring);
+    cr_uring *uring = cr_alloc_zero(sys, sizeof *uring);
     if (!uring)
         return -ENOMEM;
-    *uring = (struct uring){ .base.type = &cr_backend_uring, .sys = sys };
+    *uring = (cr_uring){ .base.type = &cr_backend_uring, .sys = sys };
+    uring->readiness = (cr_readiness){ .backend = &uring->base,
+        .sys = sys,
+        .watch = cr_uring_attached_watch,
+        .poll = request,
+        .canceled = CR_DESCRIPTOR_NONE };
     cr_slots_init(&uring->slots);
     cr_buffers_init(&uring->base.buffers, sys);
     int result = cr_ring_open(sys, &uring->ring, shared);
@@ -584,9 +531,9 @@ const cr_backend_type cr_backend_uring = {
     .open = open_backend,
     .close = close_backend,
     .submit = submit,
-    .attach = attach,
-    .close_fd = close_fd,
-    .detach = detach,
+    .attach = cr_uring_attach,
+    .close_fd = cr_uring_close_fd,
+    .detach = cr_uring_detach,
     .cancel = cancel,
     .cancel_all = cancel_all,
     .let_go = let_go,

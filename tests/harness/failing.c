@@ -60,6 +60,9 @@ typedef struct edge {
 } edge;
 static edge edges[OWN_MAX];
 
+/* io_uring's rings, by descriptor: true where there is one. */
+static atomic_bool rings[OWN_MAX];
+
 bool test_faults_set(test_faults *faults)
 {
     atomic_store(&current, faults);
@@ -211,8 +214,10 @@ static int failing_close(UNUSED_CONTEXT, int fd)
 {
     if (is_own(fd))
         atomic_store(&own[fd], false);
-    if (fd >= 0 && fd < OWN_MAX)
+    if (fd >= 0 && fd < OWN_MAX) {
         edges[fd] = (edge){ 0 };
+        atomic_store(&rings[fd], false);
+    }
     int result = REAL(close, fd);
     return FAILS(TEST_CALL_CLOSE) ? -EIO : interrupted() ? -EINTR : result;
 }
@@ -334,10 +339,20 @@ static int failing_epoll_ctl(UNUSED_CONTEXT, int epfd, int op, int fd, struct ep
     return err;
 }
 
+/* What rings have been asked for the descriptor is ended, and asked for again. */
+static void end_requests(int fd)
+{
+    struct io_uring_sync_cancel_reg of_fd = { .fd = fd, .flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL };
+    for (int ring = 0; ring < OWN_MAX; ring++)
+        if (atomic_load(&rings[ring]))
+            (void)REAL(uring_register, ring, IORING_REGISTER_SYNC_CANCEL, &of_fd, 1);
+}
+
 /* Of a descriptor with edges an -EAGAIN, and a transfer of less than was asked for, say that an event will follow. So
  * one must, where it was this table that said so. */
 static void tell_again(int fd)
 {
+    end_requests(fd);
     if (fd >= 0 && fd < OWN_MAX && edges[fd].set)
         (void)REAL(epoll_ctl, edges[fd].set, EPOLL_CTL_MOD, fd, &edges[fd].event);
 }
@@ -481,8 +496,15 @@ static int failing_poll(UNUSED_CONTEXT, struct pollfd *fds, size_t n, int64_t ti
     return REAL(poll, fds, n, timeout_ns);
 }
 
-MAY_FAIL(uring_setup, TEST_CALL_URING_SETUP, ENOMEM, (UNUSED_CONTEXT, unsigned entries, struct io_uring_params *params),
-    entries, params)
+static int failing_uring_setup(UNUSED_CONTEXT, unsigned entries, struct io_uring_params *params)
+{
+    if (FAILS(TEST_CALL_URING_SETUP))
+        return -ENOMEM;
+    int fd = REAL(uring_setup, entries, params);
+    if (fd >= 0 && fd < OWN_MAX)
+        atomic_store(&rings[fd], true);
+    return fd;
+}
 static void *failing_uring_map(UNUSED_CONTEXT, int fd, size_t size, int64_t offset)
 {
     return FAILS(TEST_CALL_URING_MAP) ? NULL : REAL(uring_map, fd, size, offset);
@@ -503,7 +525,11 @@ static int failing_uring_enter(UNUSED_CONTEXT, int fd, const cr_uring_enter *ask
 static int failing_uring_register(UNUSED_CONTEXT, int fd, unsigned opcode, void *arg, unsigned n)
 {
     enum test_call call = opcode == IORING_REGISTER_ENABLE_RINGS ? TEST_CALL_URING_ENABLE : TEST_CALL_URING_REGISTER;
-    return FAILS(call) ? -ENOMEM : REAL(uring_register, fd, opcode, arg, n);
+    if (FAILS(call))
+        return -ENOMEM;
+    if (mode() != TEST_FAILING_NONE && opcode == IORING_REGISTER_RESTRICTIONS)
+        return 0; /* it would forbid what end_requests asks */
+    return REAL(uring_register, fd, opcode, arg, n);
 }
 
 /* Before any test's own constructors, which may copy it. */

@@ -473,7 +473,7 @@ static void count_calls(void)
     calls.send = calls.sys.send;
     calls.sys.recv = count_recv;
     calls.sys.send = count_send;
-    ((cr_epoll *)loop->backend)->sys = &calls.sys;
+    ((cr_epoll *)loop->backend)->readiness.sys = &calls.sys;
 }
 
 static int try_calls(crank_stream *s, crank_listener *l)

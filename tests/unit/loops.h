@@ -17,15 +17,17 @@ static inline crank_loop *open_with(const crank_options *options, const cr_sys *
     return loop;
 }
 
-static inline crank_loop *open_loop(crank_backend backend, uint64_t seed)
+static inline crank_loop *open_loop_on(crank_backend backend, uint64_t seed, const cr_sys *sys)
 {
-    crank_loop *loop = open_with(&(crank_options){ .backend = backend, .seed = seed }, NULL);
+    crank_loop *loop = open_with(&(crank_options){ .backend = backend, .seed = seed }, sys);
     if (backend == CRANK_BACKEND_URING && loop->backend->type != &cr_backend_uring) {
         cr_loop_close(loop);
         test_skip("io_uring is not allowed here");
     }
     return loop;
 }
+
+static inline crank_loop *open_loop(crank_backend backend, uint64_t seed) { return open_loop_on(backend, seed, NULL); }
 
 static inline void with_loop(crank_backend backend, void (*body)(crank_loop *loop))
 {

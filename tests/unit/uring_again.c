@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* uring_again.c: what io_uring tells to try again, interrupts, or ends by itself, is asked for again. */
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "uring.h"
@@ -94,11 +95,43 @@ static void end_all(void)
     EXPECT(ended > 0);
 }
 
-TEST(uring, a_wake_is_heard_where_the_kernel_has_ended_the_poll_for_it)
+static void open_unrestricted(void)
 {
     sys = table();
     sys.uring_register = register_unrestricted;
     open_on(&sys);
+}
+
+/* As it does when the thread ends that has submitted it. */
+TEST(uring, what_the_kernel_ends_without_being_asked_is_asked_for_again)
+{
+    open_unrestricted();
+    event = eventfd(0, EFD_CLOEXEC);
+    cr_op ops[3] = { [0] = reading(event, &value, 8) };
+    for (int i = 1; i < 3; i++)
+        ops[i] = (cr_op){ .code = CR_OP_POLL, .fd = event, .events = i == 1 ? EPOLLIN : 0, .completed = completed };
+    for (int i = 0; i < 3; i++)
+        submit(&ops[i]);
+    for (int i = 0; i < 3; i++) {
+        look(5);
+        EXPECT_EQ(completions, 0);
+        end_all();
+    }
+    uint64_t one = 1;
+    look(5);
+    EXPECT_EQ(write(event, &one, 8), 8);
+    await(2);
+    EXPECT_EQ(ops[0].result, 8);
+    EXPECT_EQ(ops[1].result, EPOLLIN);
+    type->cancel(backend, &ops[2]);
+    await(3);
+    EXPECT_EQ(ops[2].result, -ECANCELED);
+    end();
+}
+
+TEST(uring, a_wake_is_heard_where_the_kernel_has_ended_the_poll_for_it)
+{
+    open_unrestricted();
     for (int i = 0; i < 3; i++) {
         look(5);
         end_all();

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* attached_epoll.c: what the epoll backend promises of attached descriptors beyond the contract: calls that are not
- * made, and events of what was closed meanwhile. */
+/* attached_ready.c: what the backends that remember readiness promise of attached descriptors beyond the contract:
+ * calls that are not made, and events of what was closed meanwhile. */
 #include "attached.h"
+
+#define EACH_READY(sentence) \
+    static void sentence(crank_backend backend); \
+    TEST(attached_ready, sentence##_on_epoll) { sentence(CRANK_BACKEND_EPOLL); } \
+    TEST(attached_ready, sentence##_on_uring) { sentence(CRANK_BACKEND_URING); } \
+    static void sentence(crank_backend backend)
 
 static const cr_sys *const real = &cr_sys_real;
 static struct {
@@ -28,8 +34,14 @@ static int count_control(void *c, int set, int how, int fd, struct epoll_event *
     made.controls++;
     return real->epoll_ctl(c, set, how, fd, event);
 }
+/* Each request of io_uring's but the waits. */
+static int count_enter(void *c, int ring, const cr_uring_enter *asked)
+{
+    made.controls += asked->submit;
+    return real->uring_enter(c, ring, asked);
+}
 
-static crank_loop *open_counted(void)
+static crank_loop *open_counted(crank_backend backend)
 {
     static cr_sys sys;
     sys = cr_sys_real;
@@ -39,7 +51,8 @@ static crank_loop *open_counted(void)
     sys.recv = count_recv;
     sys.send = count_send;
     sys.epoll_ctl = count_control;
-    return open_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, &sys);
+    sys.uring_enter = count_enter;
+    return open_loop_on(backend, 0, &sys);
 }
 
 /* One message: received into a buffer of the backend's, which goes back. */
@@ -57,10 +70,10 @@ static void pass(crank_loop *loop, cr_fd from, cr_fd to)
     cr_buffers_give(&loop->backend->buffers, in.op.buf, CR_BUFFER_SMALL);
 }
 
-static void echo(enum cr_fd_kind kind, int messages)
+static void echo(crank_backend backend, int messages)
 {
-    crank_loop *loop = open_counted();
-    ends e = open_ends(loop, kind);
+    crank_loop *loop = open_counted(backend);
+    ends e = open_ends(loop, CR_FD_TCP);
     for (int i = -2; i < messages; i++) {
         if (i == 0)
             memset(&made, 0, sizeof made);
@@ -75,11 +88,11 @@ static void echo(enum cr_fd_kind kind, int messages)
     close_ends(&e);
     crank_loop_free(loop);
 }
-TEST(attached_epoll, an_echo_over_tcp_is_a_recv_and_a_send_and_no_memory) { echo(CR_FD_TCP, 2000); }
-TEST(attached_epoll, a_hundred_thousand_echoes_take_no_memory)
+EACH_READY(an_echo_over_tcp_is_a_recv_and_a_send_and_no_memory) { echo(backend, 2000); }
+EACH_READY(a_hundred_thousand_echoes_take_no_memory)
 {
     test_needs_long();
-    echo(CR_FD_TCP, 100000);
+    echo(backend, 100000);
 }
 
 /* ---- more events than are looked at in a turn, one of them of a descriptor that an earlier completion has closed */
@@ -113,9 +126,9 @@ static void close_victim(cr_op *op, void *arg)
     victim = -1;
 }
 
-static void batch(enum cr_fd_kind kind, int closed, bool again)
+static void batch(crank_backend backend, enum cr_fd_kind kind, int closed, bool again)
 {
-    crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    crank_loop *loop = open_loop(backend, 0);
     victim = closed;
     reopens = again;
     for (int i = 0; i < MANY; i++) {
@@ -149,18 +162,18 @@ static void batch(enum cr_fd_kind kind, int closed, bool again)
         close_ends(&all[i]);
     crank_loop_free(loop);
 }
-TEST(attached_epoll, an_event_of_what_was_closed_in_its_turn_is_none) { batch(CR_FD_OTHER, MANY / 2, false); }
-TEST(attached_epoll, nor_is_it_one_of_what_has_its_number_now) { batch(CR_FD_OTHER, MANY / 2, true); }
-TEST(attached_epoll, nor_where_it_came_last) { batch(CR_FD_TCP, MANY - 1, false); }
+EACH_READY(an_event_of_what_was_closed_in_its_turn_is_none) { batch(backend, CR_FD_OTHER, MANY / 2, false); }
+EACH_READY(nor_is_it_one_of_what_has_its_number_now) { batch(backend, CR_FD_OTHER, MANY / 2, true); }
+EACH_READY(nor_where_it_came_last) { batch(backend, CR_FD_TCP, MANY - 1, false); }
 
 /* ---- kinds, ends and urgent data ---- */
 
 /* What has ended is read to its end though it was drained; a reset behind a short transfer is told. */
-TEST(attached_epoll, a_reset_behind_a_short_receive_is_told)
+EACH_READY(a_reset_behind_a_short_receive_is_told)
 {
     struct linger none = { 1, 0 };
     cr_socket_option option = { SOL_SOCKET, SO_LINGER, &none, sizeof none };
-    crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    crank_loop *loop = open_loop(backend, 0);
     ends e = open_ends(loop, CR_FD_TCP);
     act a = new_attached(loop, CR_OP_RECV, e.a, sizeof a.buf);
     submit(&a);
@@ -176,9 +189,9 @@ TEST(attached_epoll, a_reset_behind_a_short_receive_is_told)
 }
 
 /* recv stops in front of the urgent byte's place: short, with more behind it. */
-TEST(attached_epoll, bytes_behind_an_urgent_one_are_received)
+EACH_READY(bytes_behind_an_urgent_one_are_received)
 {
-    crank_loop *loop = open_loop(CRANK_BACKEND_EPOLL, 0);
+    crank_loop *loop = open_loop(backend, 0);
     ends e = open_ends(loop, CR_FD_TCP);
     act a = new_attached(loop, CR_OP_RECV, e.a, sizeof a.buf);
     submit(&a);
@@ -203,7 +216,7 @@ static int refuse_control(void *c, int set, int how, int fd, struct epoll_event 
 {
     return refuses ? -ENOMEM : real->epoll_ctl(c, set, how, fd, event);
 }
-TEST(attached_epoll, one_that_cannot_be_registered_says_so_and_may_try_again)
+TEST(attached_ready, one_that_epoll_refuses_says_so_and_may_try_again)
 {
     cr_sys sys = cr_sys_real;
     sys.epoll_ctl = refuse_control;
