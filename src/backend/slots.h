@@ -42,8 +42,8 @@ bool cr_slots_take(cr_slots *slots, const cr_sys *sys, cr_op *op);
 void cr_slots_give(cr_slots *slots, uint32_t index);
 /* Join the backlog, once. What the slot waits for is looked at when its turn comes. */
 void cr_slots_join(cr_slots *slots, uint32_t index);
-/* What the kernel is given with the slot's operation. It is never one of the last two numbers,
- * which a backend may have for requests of its own. */
+/* What the kernel is given with the slot's operation. Bit 31 is never set: numbers that have it are
+ * for requests that are no slot's. */
 static inline uint64_t cr_slots_tag(const cr_slots *slots, uint32_t index)
 {
     return (uint64_t)slots->all[index].generation << 32 | index;

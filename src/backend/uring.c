@@ -192,7 +192,7 @@ static long on_completion(cr_uring *uring, const cr_ring_completion *taken)
         uring->wake_armed = taken->flags & IORING_CQE_F_MORE;
         return 0;
     }
-    if (cr_uring_is_attached_event(taken->tag))
+    if (cr_uring_attached_is_event(taken->tag))
         return cr_uring_attached_event(uring, taken);
     uint32_t index = (uint32_t)taken->tag;
     CR_ASSERT(index < uring->slots.count);

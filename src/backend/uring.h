@@ -38,7 +38,7 @@ void cr_uring_detach(cr_backend *backend, cr_fd fd);
 /* cr_readiness' function. */
 int cr_uring_attached_watch(cr_backend *backend, int fd, uint32_t events);
 /* Is it a completion of a request that watches an attached descriptor? */
-static inline bool cr_uring_is_attached_event(uint64_t tag) { return tag >> 31 & 1; }
+static inline bool cr_uring_attached_is_event(uint64_t tag) { return tag >> 31 & 1; }
 /* That completion: how many it delivered. */
 long cr_uring_attached_event(cr_uring *uring, const cr_ring_completion *taken);
 /* Its descriptor, and what the completion touches, will be needed soon. */

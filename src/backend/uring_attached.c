@@ -133,9 +133,9 @@ CR_HOT long cr_uring_attached_event(cr_uring *uring, const cr_ring_completion *t
 
 void cr_uring_attached_prefetch(const cr_uring *uring, uint64_t later, uint64_t sooner)
 {
-    if (cr_uring_is_attached_event(later) && number_of(later) < uring->readiness.room)
+    if (cr_uring_attached_is_event(later) && number_of(later) < uring->readiness.room)
         __builtin_prefetch(&uring->readiness.all[number_of(later)]);
-    if (cr_uring_is_attached_event(sooner) && number_of(sooner) < uring->readiness.room)
+    if (cr_uring_attached_is_event(sooner) && number_of(sooner) < uring->readiness.room)
         cr_op_prefetch(uring->readiness.all[number_of(sooner)].receiving);
 }
 
