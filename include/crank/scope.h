@@ -32,7 +32,8 @@ typedef struct crank_timeout {
  * crank_try that leaves the block with it returns -ETIMEDOUT instead. seconds <= 0 expires at once, CRANK_FOREVER
  * never; NaN ends it at once as well, with -EINVAL in place of -ETIMEDOUT. It cuts waits short and nothing else: an
  * await of what cannot be interrupted, a thread job that has started or a child that refuses, returns when that has
- * ended, and gives what it gave. When there is no memory for the limit, its first wait fails with -ENOMEM. */
+ * ended, and gives what it gave. When there is no memory for the limit, its first wait fails with -ENOMEM, and to its
+ * end the block closes streams as one whose limit has passed. */
 #define CRANK_TIMEOUT(t, seconds) \
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
     crank_timeout_begin_(&(t), (seconds), __func__, CRANK_FRAME_)

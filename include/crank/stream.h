@@ -120,13 +120,14 @@ CRANK_API bool crank_stream_gone(const crank_stream *stream);
 /* End it now: unsent bytes are dropped, a TCP peer gets a reset, and every call on it, also one that waits, fails with
  * -ECONNABORTED. Never waits. It is still to be closed. Of a file: a CHECK while another task is in a call on it. */
 CRANK_API void crank_abort(crank_stream *stream);
-/* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with.
- * A peer that does not read is waited for until a request to cancel or a time limit comes, which loses the rest: of TCP
+/* Flush and close, also when cancelled (then it still closes). NULL is ignored. Fails with what flushing failed with. A
+ * peer that does not read is waited for until a request to cancel or a time limit comes, which loses the rest: of TCP
  * the peer sees a reset then, for an end would say that it has all. Where the request or limit came before the call, or
- * memory was short for the limit (-ENOMEM), a socket or pipe of crank's is tried once, and the wait for a file that is
- * a pipe goes on: what cleans up after a limit sets its own. The request gives -ECANCELED at the end, and stays for the
- * next wait where the call fails with another error. Two ends that are closed at one time, each with more unsent than
- * the kernel takes, wait for each other, for neither reads any more: crank_stream_limit, of one of them, ends that. */
+ * memory was short for a limit around it (-ENOMEM), a socket or pipe of crank's is tried once, and the wait for a file
+ * that is a pipe goes on: what cleans up after a limit sets its own. The request gives -ECANCELED at the end, and stays
+ * for the next wait where the call fails with another error. Two ends that are closed at one time, each with more
+ * unsent than the kernel takes, wait for each other, for neither reads any more: crank_stream_limit, of one of them,
+ * ends that. */
 CRANK_API CRANK_BLOCKS int crank_stream_close(crank_stream *stream);
 
 /* Close it where nobody can be given its failure: that is reported. */

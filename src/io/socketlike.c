@@ -351,17 +351,26 @@ static const cr_wait_ops rest_wait = {
     .describe = describe_rest,
 };
 
-/* A peer that does not read would hold the closing task for ever. So a task that has been asked to
- * end, or that is beyond a limit of time or lacks one, tries once; and one that is asked meanwhile
- * gives up. */
+/* May the closing task try only once, and why? A peer that does not read would hold it for ever: so
+ * it is where the task has been asked to end, or is beyond a limit of time, or lacks one. */
+static int once(const cr_caller *w)
+{
+    if (cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w))
+        return -ECANCELED;
+    return cr_interruption_fired(w->self);
+}
+
+/* A task that is asked meanwhile gives up. */
 static int send_rest(const cr_caller *w, cr_socketlike *s)
 {
     uint64_t all = s->sent + cr_sending_unsent(s);
-    bool once = s->stream.unlimited || cr_task_requests(w->self) > 0 || cr_checkpoint_pending(w) ||
-                cr_interruption_fired(w->self);
+    int gives_up = once(w);
     cr_sending_start(s);
     while (s->sent < all && !s->send_error) {
-        if (once || cr_stream_abandoned(w, &s->stream))
+        if (gives_up == -ENOMEM)
+            return cr_error_set(-ENOMEM, "cannot close %s: out of memory for a time limit",
+                cr_stream_name(&s->stream));
+        if (gives_up < 0 || cr_stream_abandoned(w, &s->stream))
             return -ECANCELED;
         if (s->expired)
             return cr_stream_failed(&s->stream, "write", -ETIMEDOUT);

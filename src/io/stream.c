@@ -175,12 +175,8 @@ static void leave_close(const cr_caller *w, crank_stream *stream)
     stream->type->free(w->loop, stream);
 }
 
-/* unlimited: memory was short for a limit around the call. The limit would have covered what is
- * below, too. */
-static int finish(const cr_caller *w, crank_stream *stream, bool unlimited)
+static int finish(const cr_caller *w, crank_stream *stream)
 {
-    for (crank_stream *s = unlimited ? stream : NULL; s; s = s->below)
-        s->unlimited = true;
     stream->closing = true;
     stream->asked = cr_interruption_pending(w->self);
     return stream->type->finish(w, stream);
@@ -198,7 +194,7 @@ int crank_stream_close(crank_stream *stream)
     enter_close(&w, stream, false);
     int missing = cr_checkpoint_no_cancel(&w);
     bool asked = cr_checkpoint_pending(&w);
-    int err = finish(&w, stream, missing < 0);
+    int err = finish(&w, stream);
     leave_close(&w, stream);
     if (missing < 0 && (err == 0 || err == -ECANCELED))
         return missing;
@@ -225,11 +221,11 @@ static void report_loss(const cr_caller *w, const crank_stream *stream, int err)
 
 /* As finish, for the end of a block. Code of the user's that runs in it may be given a request, or
  * a limit, that came before: neither is its to answer. */
-static int finish_block(const cr_caller *w, crank_stream *stream, bool unlimited)
+static int finish_block(const cr_caller *w, crank_stream *stream)
 {
     uint64_t since = cr_task_state_of(w->loop)->sequence;
     bool asked = w->self->fiber.flags & CR_TASK_CANCEL_PENDING;
-    int err = finish(w, stream, unlimited);
+    int err = finish(w, stream);
     asked = asked && !(w->self->fiber.flags & CR_TASK_CANCEL_PENDING);
     if (stream->type->delivers)
         cr_interruption_defer(w->self, since, asked);
@@ -244,7 +240,7 @@ void cr_stream_end(crank_stream *stream, bool reports)
     cr_block_end kept = cr_checkpoint_block_end(&w);
     enter_close(&w, stream, !reports);
     (void)cr_checkpoint_no_cancel(&w);
-    int err = finish_block(&w, stream, kept.without_scope);
+    int err = finish_block(&w, stream);
     if (reports)
         report_loss(&w, stream, err);
     leave_close(&w, stream);

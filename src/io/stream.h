@@ -111,7 +111,6 @@ struct crank_stream {
     bool lost;      /* bytes that were written never reached the kernel */
     bool placed;    /* what was read ahead can be read again: a pipe or terminal gives it once */
     bool closing;   /* it is being written out and let go of */
-    bool unlimited; /* the limit around its closing could not be made: it waits for no peer */
     bool aborted;   /* of a file: calls give -ECONNABORTED */
     bool borrowed;  /* crank_close leaves it to its owner */
     bool end_seen;  /* the last call that wanted more bytes found the end */

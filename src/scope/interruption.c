@@ -71,12 +71,20 @@ unsigned cr_interruption_pending(const cr_task *task)
     return count + (cr_interruption_requested(task) ? cr_task_requests(task) : 0);
 }
 
-bool cr_interruption_fired(const cr_task *task)
+/* Body by body, innermost first, and then the task's own function: each knows of its own blocks
+ * without a limit. */
+int cr_interruption_fired(const cr_task *task)
 {
-    for (const cr_scope *s = innermost(task); s && !s->ops->hides; s = s->up)
-        if (s->fired)
-            return true;
-    return false;
+    const cr_scope *s = innermost(task);
+    for (const cr_body *b = task->fiber.generator;; b = b->up) {
+        if (b ? b->unlimited : task->fiber.flags & CR_TASK_UNLIMITED)
+            return -ENOMEM;
+        for (; s != (b ? b->below : NULL); s = s->up)
+            if (s->fired || s->ops->hides)
+                return s->fired ? -ECANCELED : 0;
+        if (!b)
+            return 0;
+    }
 }
 
 /* ---- Interrupting */

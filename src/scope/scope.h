@@ -41,6 +41,7 @@ struct cr_scope {
     bool own;                  /* the task itself made it fire, and has not waited since */
     bool with_request;         /* the interruption that told of it told of a request too */
     bool timed;                /* the timer runs */
+    bool unlimited;            /* a shield that hides a block without its time limit */
     uint16_t asked;            /* requests the task had had when it was entered */
     int error;                 /* what -ECANCELED becomes at the edge, once it has fired */
     uint64_t opened, fired_at; /* sequence numbers: which came first */
@@ -69,6 +70,7 @@ typedef struct cr_body {
     struct cr_body *up;  /* the one in which it was last asked, or made; NULL for none */
     cr_scope *below;     /* the asker's innermost scope */
     cr_closing *closing; /* it is being ended; else NULL */
+    bool unlimited;      /* as CR_TASK_UNLIMITED, of blocks of the body's */
 } cr_body;
 
 /* Open a scope on the running task; the object lies in the loop's freelist of CR_SCOPE_SIZE. NULL
@@ -113,9 +115,10 @@ bool cr_interruption_absorb(cr_scope *scope);
 /* How many requests, and limits and groups that have fired, the task's next wait would answer. */
 unsigned cr_interruption_pending(const cr_task *task);
 
-/* Is the task still in a block that has fired (its limit has passed, or its group has failed), with
- * no shield that hides it? */
-bool cr_interruption_fired(const cr_task *task);
+/* -ECANCELED while the task is still in a block that has fired (its limit has passed, or its group
+ * has failed), -ENOMEM in one that lacks its limit for want of memory, where no shield hides that;
+ * else 0. */
+int cr_interruption_fired(const cr_task *task);
 
 /* What the tasks ask: see cr_pending_ops. The first three are also called from above. */
 extern const cr_pending_ops cr_interruption_ops;

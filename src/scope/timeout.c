@@ -5,8 +5,10 @@
  * waiting call but a scope (after Trio): whatever waits inside is interrupted, however deep, and
  * the limits of nested ones need no arithmetic. A shield is a scope that never fires and hides.
  *
- * A timeout for which there was no memory has no state: its block's first wait fails (scope.c),
- * and everything here takes a NULL state for that. */
+ * A timeout for which there was no memory has no scope: its block's first wait fails (scope.c), and
+ * until the block's end CR_TASK_UNLIMITED stands for a limit that has passed, so that what the
+ * block closes waits for no peer. Blocks nest: each keeps in its anchor what the flag was before
+ * it. */
 #include "scope/scope.h"
 #include "task/error.h"
 #include "base/check.h"
@@ -63,12 +65,36 @@ static int timeout_leave(crank_loop *loop, cr_scope *scope)
 static const cr_scope_ops timeout_ops = { .name = "timeout", .leave = timeout_leave };
 static const cr_scope_ops shield_ops = { .name = "shield", .hides = true };
 
+/* Behind the anchor of a timeout for which there was no memory: the second where the block lies in
+ * another of that kind. */
+static const char missing[2];
+static bool has_scope(const crank_timeout *t)
+{
+    return t->state && t->state != &missing[0] && t->state != &missing[1];
+}
+
+/* Of the blocks of the running body or, in none, of the task's function. Gives what it was. */
+static bool set_unlimited(cr_task *task, bool unlimited)
+{
+    cr_body *body = task->fiber.generator;
+    bool was = body ? body->unlimited : task->fiber.flags & CR_TASK_UNLIMITED;
+    if (body)
+        body->unlimited = unlimited;
+    else if (unlimited)
+        task->fiber.flags |= CR_TASK_UNLIMITED;
+    else
+        task->fiber.flags = (uint16_t)(task->fiber.flags & ~CR_TASK_UNLIMITED);
+    return was;
+}
+
 static void begin(
     crank_timeout *t, double seconds, const char *call, const char *function, const void *frame)
 {
     cr_scope *scope = cr_scope_open(&timeout_ops, &t->state, call);
-    if (!scope)
+    if (!scope) {
+        t->state = (void *)(uintptr_t)&missing[set_unlimited(cr_self(), true)];
         return;
+    }
     scope->function = function;
     scope->frame = frame;
     limit(scope, cr_loop_nanoseconds(seconds));
@@ -88,15 +114,19 @@ void crank_within_begin_(crank_timeout *t, double seconds, const char *function,
 /* The edge of CRANK_TIMEOUT changes no error: crank_try has done that where the block was left. */
 void crank_timeout_end_(crank_timeout *t)
 {
-    if (t->state)
+    if (CR_LIKELY(has_scope(t))) {
         cr_scope_close(cr_scope_of(t->state, &timeout_ops, "CRANK_TIMEOUT"));
+    } else if (t->state) {
+        (void)set_unlimited(cr_self(), t->state == &missing[1]);
+        t->state = NULL;
+    }
 }
 
 /* The value was computed inside: a result beats the timeout, and only an -ECANCELED that nothing
  * further out shares becomes its error. One that stays -ECANCELED answers what has come since. */
 long crank_within_end_(crank_timeout *t, long value)
 {
-    if (!t->state)
+    if (!has_scope(t))
         return value;
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_within");
     if (CR_LIKELY(value != -ECANCELED))
@@ -120,7 +150,7 @@ void *crank_within_ptr_(crank_timeout *t, void *value)
 int crank_reschedule(crank_timeout *t, double seconds)
 {
     CR_CHECK(t, "crank_reschedule: the timeout is NULL; give what CRANK_TIMEOUT declared");
-    if (!t->state)
+    if (!has_scope(t))
         return cr_error_set(-ENOMEM, "crank_reschedule: there was no memory for the timeout");
     cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_reschedule");
     int64_t span = cr_loop_nanoseconds(seconds);
@@ -140,7 +170,7 @@ int crank_reschedule(crank_timeout *t, double seconds)
 bool crank_expired(const crank_timeout *t)
 {
     CR_CHECK(t, "crank_expired: the timeout is NULL; give what CRANK_TIMEOUT declared");
-    if (!t->state)
+    if (!has_scope(t))
         return false;
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_expired");
     return scope->fired && scope->error == -ETIMEDOUT;
@@ -150,7 +180,7 @@ bool crank_expired(const crank_timeout *t)
 double crank_remaining(const crank_timeout *t)
 {
     CR_CHECK(t, "crank_remaining: the timeout is NULL; give what CRANK_TIMEOUT declared");
-    if (!t->state)
+    if (!has_scope(t))
         return CRANK_FOREVER;
     const cr_scope *scope = cr_scope_of(t->state, &timeout_ops, "crank_remaining");
     if (scope->fired)
@@ -161,10 +191,15 @@ double crank_remaining(const crank_timeout *t)
 
 void crank_shield_begin_(crank_timeout *t)
 {
-    (void)cr_scope_open(&shield_ops, &t->state, "crank_shield");
+    cr_scope *scope = cr_scope_open(&shield_ops, &t->state, "crank_shield");
+    if (scope)
+        scope->unlimited = set_unlimited(scope->task, false);
 }
 void crank_shield_end_(crank_timeout *t)
 {
-    if (t->state)
-        cr_scope_close(cr_scope_of(t->state, &shield_ops, "crank_shield"));
+    if (!t->state)
+        return;
+    cr_scope *scope = cr_scope_of(t->state, &shield_ops, "crank_shield");
+    (void)set_unlimited(scope->task, scope->unlimited);
+    cr_scope_close(scope);
 }

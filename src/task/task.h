@@ -48,6 +48,7 @@ enum {
     CR_TASK_CANCELED = 1 << 5,       /* ended with -ECANCELED after being asked */
     CR_TASK_IN_GROUP = 1 << 6,       /* owner is a group */
     CR_TASK_DETACHED = 1 << 7,
+    CR_TASK_UNLIMITED = 1 << 8, /* in a block without its time limit: memory was short for that */
     CR_TASK_FUTURE = 1 << 9,
     CR_TASK_CLAIMED = 1 << 10, /* its failure was seen, or needs no report */
     CR_TASK_ROOT = 1 << 11,
