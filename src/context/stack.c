@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #if CR_ASAN
@@ -246,7 +247,8 @@ static size_t protected_max(const cr_sys *sys)
     if (fd >= 0) {
         char text[32] = "";
         (void)sys->read(sys->context, fd, text, sizeof text - 1);
-        count = strtol(text, NULL, 10); /* 0 where nothing could be read */
+        if (strchr(text, '\n')) /* else nothing could be read, or not all of the number */
+            count = strtol(text, NULL, 10);
         sys->close(sys->context, fd);
     }
     return (size_t)(count > 0 ? count : MAP_COUNT_DEFAULT) / 2 / MAPPINGS_PER_GUARD;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.c: stacks have guards, hot ones come first, limits are told, nothing is held at the end. */
 #include "context/stack.h"
-
 #include "test.h"
 
 #include <errno.h>
@@ -537,16 +536,18 @@ TEST(stack, the_limit_is_the_processs_and_is_given_back_with_the_pool)
     cr_stacks_free(others);
 }
 
-TEST(stack, an_unreadable_limit_is_the_kernels_default)
+static void take_many_where_the_file_says(const char *text)
 {
     cr_sys sys = table();
     doors.no_markers = true;
-    doors.map_count = "nonsense";
+    doors.map_count = text;
     cr_stacks *stacks = new_stacks(&sys, 48 * KIB);
     for (int i = 0; i < MANY; i++)
         take(stacks);
     cr_stacks_free(stacks);
 }
+TEST(stack, an_unreadable_limit_is_the_kernels_default) { take_many_where_the_file_says("nonsense\n"); }
+TEST(stack, a_limit_that_is_cut_short_is_the_kernels_default) { take_many_where_the_file_says("4"); }
 
 TEST(stack, that_cannot_be_protected_is_not_handed_out)
 {
