@@ -132,16 +132,18 @@ static int site(crank_http_request *request)
 }
 static int serve(crank_listener *l) { return crank_http_serve(l, site); }
 
-/* The body of a test: a server, a client connected to it. */
+/* The body of a test: a server, a client connected to it. A server that fails ends the client's waiting. */
 static int with_server(int (*test)(crank_stream *s, crank_listener *l))
 {
     CRANK_AUTO_LISTENER crank_listener *l = webs_listen();
-    AUTO_SERVER crank_task *server = crank_spawn(serve, l);
+    CRANK_GROUP(server);
+    crank_group_spawn(&server, serve, l);
     {
         CRANK_AUTO_STREAM crank_stream *s = webs_connect(l);
         crank_try(test(s, l));
     }
-    return webs_stop(l, &server, 1);
+    crank_try(crank_listener_stop(l, 1));
+    return crank_group_wait(&server);
 }
 
 static int try_empty(crank_stream *s, crank_listener *l)
@@ -505,17 +507,22 @@ TEST_EACH_BACKEND(answer, is_one_send_and_so_are_ten_pipelined)
     return with_server(try_calls);
 }
 
-static int serve_on(crank_stream *s) { return crank_http_serve_stream(NULL, s, site); }
+static int serve_on(crank_stream **s)
+{
+    crank_try(crank_http_serve_stream(NULL, *s, site));
+    return crank_finish(*s);
+}
 TEST_EACH_BACKEND(server, of_one_stream_serves_any)
 {
     CRANK_AUTO_STREAM crank_stream *near = NULL;
     CRANK_AUTO_STREAM crank_stream *far = NULL;
     crank_try(crank_socket_pair(&near, &far));
-    AUTO_SERVER crank_task *server = crank_spawn(serve_on, far);
+    CRANK_GROUP(server); /* one that fails ends the client's waiting */
+    crank_group_spawn(&server, serve_on, &far);
     EXPECT_STR(webs_get(near, "/hello")->body, "Hello, world!\n");
     EXPECT_STR(webs_get(near, "/stream?size=3")->body, "012");
     crank_try(crank_write_eof(near));
-    return webs_await(&server);
+    return crank_group_wait(&server);
 }
 
 TEST(escape, leaves_nothing_that_html_would_take)
