@@ -312,14 +312,24 @@ static int shake(cr_tls_connection *c)
     }
 }
 
+/* For a limit of the caller's, which else says of itself alone; the reason of a request to cancel
+ * stays. */
+static int say_cut(const char *peer)
+{
+    const crank_failure *said = crank_last_failure();
+    if (said && said->error == -ECANCELED)
+        return -ECANCELED;
+    return crank_fail(ECANCELED, "the TLS handshake with %s was cut short", peer);
+}
+
 static int shake_in_time(cr_tls_connection *c)
 {
-    const char *peer = crank_peer_name(c->wire.below);
+    const char *name = crank_peer_name(c->wire.below), *peer = *name ? name : "the peer";
     int err = crank_within(c->tls->handshake, shake(c));
     if (err == -ETIMEDOUT)
-        return crank_fail(ETIMEDOUT, "no TLS with %s: the handshake has not ended in %g s",
-            *peer ? peer : "the peer", c->tls->handshake);
-    return err;
+        return crank_fail(ETIMEDOUT, "no TLS with %s: the handshake has not ended in %g s", peer,
+            c->tls->handshake);
+    return err == -ECANCELED ? say_cut(peer) : err;
 }
 
 /* 0, -ENOMEM. */

@@ -160,6 +160,31 @@ TEST_SIM(websocket_client, takes_no_answer_that_is_no_handshake)
     return 0;
 }
 
+static int join(const char *url)
+{
+    crank_websocket *w = crank_websocket_connect(url);
+    EXPECT(!w);
+    return -errno;
+}
+TEST_SIM(websocket_client, names_the_handshake_that_a_limit_or_a_request_ends)
+{
+    char says[200];
+    hand h = { .listener = webs_listen() };
+    AUTO_SERVER crank_task *server = crank_spawn(serve_hand, &h);
+    const char *url = url_of(h.listener, "/");
+    EXPECT_EQ(crank_within(1, join(url)), -ETIMEDOUT);
+    snprintf(says, sizeof says, "timed out: GET %s was cut short", url);
+    EXPECT_STR(crank_error(), says);
+    crank_task *asked = crank_spawn(join, url);
+    crank_try(crank_sleep(1));
+    EXPECT_EQ(crank_cancel_because(asked, "nobody is at home"), 0);
+    EXPECT_EQ(crank_await(asked), -ECANCELED);
+    EXPECT_STR(crank_error(), "nobody is at home");
+    crank_try(crank_listener_stop(h.listener, 0));
+    crank_try(webs_await(&server));
+    return crank_finish(h.listener);
+}
+
 TEST_SIM(websocket_client, refuses_what_cannot_be_sent)
 {
     static const char *const control[] = { "a: b\r\nc: d", NULL }, *const own[] = { "Sec-WebSocket-Key: a", NULL };

@@ -254,6 +254,32 @@ TEST_SIM(reload, is_for_handshakes_to_come_and_changes_nothing_where_it_fails)
     return 0;
 }
 
+/* ---- Limits ---- */
+
+static int shake_with_nobody(crank_tls *tls, const char *name, crank_stream **end)
+{
+    int err = crank_within(1, crank_tls_start(tls, end, name));
+    EXPECT(!*end);
+    return err;
+}
+TEST_SIM(handshake, that_a_limit_ends_is_named)
+{
+    CRANK_AUTO_TLS crank_tls *server = certs_server(&certs_localhost);
+    CRANK_AUTO_TLS crank_tls *client = certs_client();
+    CRANK_AUTO_LISTENER crank_listener *l = crank_try(crank_listen("127.0.0.1:7"));
+    crank_stream *near = crank_try(crank_connect("127.0.0.1:7")), *far = crank_try(crank_accept(l));
+    EXPECT_EQ(shake_with_nobody(client, "localhost", &near), -ETIMEDOUT);
+    EXPECT_STR(crank_error(), "timed out: the TLS handshake with 127.0.0.1:7 was cut short");
+    (void)crank_close(far);
+    near = crank_try(crank_connect("127.0.0.1:7"));
+    far = crank_try(crank_accept(l));
+    EXPECT_EQ(shake_with_nobody(server, NULL, &far), -ETIMEDOUT);
+    EXPECT_CONTAINS(crank_error(), "timed out: the TLS handshake with 127.0.0.1:");
+    EXPECT(!crank_within(1, crank_tls_connect(client, "127.0.0.1:7")));
+    EXPECT_STR(crank_error(), "timed out: the TLS handshake with 127.0.0.1:7 was cut short");
+    return crank_close(near);
+}
+
 /* ---- Files ---- */
 
 static void expect_no_server(const char *certificate, const char *key, int expected, const char *says)

@@ -276,6 +276,15 @@ static int join(joining *j, const char *url)
     return err;
 }
 
+/* For a limit of time, which else says of itself alone. What a call further in has said stays, and
+ * the reason of a request to cancel. */
+static void say_cut(const joining *j)
+{
+    const crank_failure *said = crank_last_failure();
+    if (!said || said->error != -ECANCELED)
+        (void)crank_fail(ECANCELED, "GET %.300s was cut short", j->url.text);
+}
+
 /* The connection of a handshake that has failed or was cancelled is of no use. */
 static void give_up(crank_websocket *w)
 {
@@ -301,6 +310,8 @@ crank_websocket *crank_websocket_connect_with(
     int err = cr_http_socket_init(w, options);
     if (err == 0)
         err = join(&j, url);
+    if (err == -ECANCELED && j.url.text)
+        say_cut(&j);
     cr_http_url_free(&j.url);
     crank_release(j.text);
     crank_release(j.head.fields);
