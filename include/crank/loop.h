@@ -29,7 +29,7 @@ CRANK_API void crank_loop_free(crank_loop *loop);
 /* Run until crank_loop_stop, or until there is nothing left that could ever call anything. 0, or a negative errno. */
 CRANK_API int crank_loop_run(crank_loop *loop);
 /* One turn: what is due and ready now. With wait, wait for something first, at most so many seconds. Gives how many
- * callbacks and task steps it ran. Fails with -EINVAL for NaN. */
+ * callbacks it ran, those of crank_post and of wakers among them. Fails with -EINVAL for NaN. */
 CRANK_API long crank_loop_run_once(crank_loop *loop, double wait);
 /* Make crank_loop_run return after its turn: the one that runs now, else the next one, or the next crank_loop_run_once,
  * which does not wait then and looks at descriptors once. The call that returns clears this, and another one runs on as

@@ -101,6 +101,7 @@ struct crank_loop {
     cr_watched watched;
     crank_loop *next_alive; /* all loops of the process: registry.c */
     uint64_t serial;        /* of all loops of the process, from 1; addresses are used again */
+    uint64_t posts_called;  /* functions of crank_post and of wakers */
 };
 
 /* The loop of this thread, or NULL. Initial-exec: one load. */
@@ -189,6 +190,16 @@ static inline bool cr_loop_post(crank_loop *loop, cr_post *post)
     if (cr_loop_here == loop)
         loop->runner.steps = 0; /* delivered when the running fiber has parked */
     return accepted;
+}
+/* On delivery: call the function that was posted. Where no loop is here, it is ending and calls
+ * nothing any more. */
+static inline void cr_loop_call_posted(void (*fn)(void *arg), void *arg)
+{
+    crank_loop *loop = cr_loop_here;
+    if (!loop)
+        return;
+    loop->posts_called++;
+    fn(arg);
 }
 /* Hand the backend an operation, and ask for its early end: every operation passes here, for the
  * loop must know whether any is in flight. */

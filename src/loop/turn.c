@@ -452,12 +452,14 @@ long crank_loop_run_once(crank_loop *loop, double wait)
     int err = enter(loop, "crank_loop_run_once");
     if (err < 0)
         return err;
+    uint64_t posts = loop->posts_called;
     if (loop->runner.head && loop->in_flight > 0 && !loop->stopping)
         backend_turn(loop, LOOK_ONLY);
     collect(loop, span > 0, span > 0 ? cr_after(cr_now(loop), span) : 0);
     long ran = run_callbacks(loop);
     if (loop->settle)
         settle_all(loop);
+    ran += (long)(loop->posts_called - posts);
     loop->stopping = false;
     leave(loop);
     return ran;

@@ -89,13 +89,11 @@ typedef struct outside_call {
     void *arg;
 } outside_call;
 
-/* Where no loop is here, it is ending and calls nothing any more. */
 static void call_delivered(cr_post *post)
 {
     outside_call call = *cr_container_of(post, outside_call, post);
     cr_free(call.sys, post);
-    if (cr_loop_here)
-        call.fn(call.arg);
+    cr_loop_call_posted(call.fn, call.arg);
 }
 
 /* Its memory is freed by the loop, or by the thread that closes the loop. */

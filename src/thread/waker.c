@@ -41,8 +41,7 @@ static void delivered(cr_post *post)
         return;
     }
     atomic_store(&waker->posted, false);
-    if (cr_loop_here)
-        waker->fn(waker->arg);
+    cr_loop_call_posted(waker->fn, waker->arg);
 }
 
 /* After it no thread inside still sees the loop. */

@@ -183,6 +183,26 @@ TEST(waker, of_a_loop_without_a_program_calls_from_threads_and_signal_handlers)
     sigaction(SIGUSR1, &before, NULL);
 }
 
+TEST(run_once, counts_what_posts_and_wakers_have_it_call)
+{
+    for (size_t i = 0; i < CRANK_COUNT(backends); i++) {
+        int count = 0;
+        crank_loop *loop = crank_loop_new(&(crank_options){ .backend = backends[i] });
+        crank_waker *waker = crank_waker_new(loop, count_up, &count);
+        EXPECT_EQ(crank_post(loop, count_up, &count), 0);
+        EXPECT_EQ(crank_post(loop, count_up, &count), 0);
+        crank_waker_wake(waker);
+        EXPECT(crank_call_soon(loop, count_up, &count) != NULL);
+        EXPECT_EQ(crank_loop_run_once(loop, 0), 4);
+        EXPECT_EQ(count, 4);
+        EXPECT_EQ(crank_loop_run_once(loop, 0), 0);
+        crank_waker_free(waker);
+        EXPECT_EQ(crank_post(loop, count_up, &count), 0);
+        EXPECT_EQ(crank_loop_run_once(loop, CRANK_FOREVER), 1); /* which ends the wait */
+        crank_loop_free(loop);
+    }
+}
+
 TEST(waker, of_a_loop_without_a_program_outlives_it_without_harm)
 {
     int count = 0;
