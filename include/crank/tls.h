@@ -41,8 +41,8 @@ CRANK_API CRANK_BLOCKS crank_tls *crank_tls_client(const char *trust);
 /* Either, as options say; they are copied. Fails as crank_tls_server; -EINVAL for fields that do not fit each other. */
 CRANK_API CRANK_BLOCKS crank_tls *crank_tls_with(const crank_tls_options *options);
 /* One certificate more for a server, given to clients that ask for one of its names; all others are given the first. 0;
- * fails as crank_tls_server, -EINVAL for a client's: then nothing has changed. Of this call and crank_tls_reload one at
- * a time: they wait for the disk. */
+ * fails as crank_tls_server, -EINVAL for a client's: then nothing has changed. From any task of any thread, as
+ * crank_tls_reload, also while another of these calls goes on. */
 CRANK_API CRANK_BLOCKS int crank_tls_add(crank_tls *tls, const char *certificate, const char *key);
 /* Read all files again, for handshakes from now on. 0; fails as crank_tls_server: then nothing has changed. */
 CRANK_API CRANK_BLOCKS int crank_tls_reload(crank_tls *tls);

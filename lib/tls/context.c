@@ -3,7 +3,9 @@
  *
  * Owns the files' names and the contexts that were made of them. Contexts are made anew whenever a
  * file is added or all are read again, and take the old ones' place when all have succeeded: so a
- * failure changes nothing, and handshakes of other threads go on with those they hold.
+ * failure changes nothing, and handshakes of other threads go on with those they hold. Reading
+ * waits, and no lock is held meanwhile: where another call has put its contexts first, what was
+ * made of the files as they were is dropped and made again.
  *
  * Tickets and stored sessions are off: a client that sends its bytes and leaves would be reset for
  * tickets that it has not read. */
@@ -29,7 +31,8 @@ cr_tls_contexts *cr_tls_context_hold(crank_tls *tls)
 {
     pthread_mutex_lock(&tls->mutex);
     cr_tls_contexts *contexts = tls->contexts;
-    atomic_fetch_add(&contexts->refs, 1);
+    if (contexts)
+        atomic_fetch_add(&contexts->refs, 1);
     pthread_mutex_unlock(&tls->mutex);
     return contexts;
 }
@@ -129,19 +132,29 @@ static int add_context(crank_tls *tls, cr_tls_contexts *contexts, const cr_tls_f
     return load(tls, context, files);
 }
 
+/* What is put behind them later has no part in it. */
+static size_t count_files(crank_tls *tls)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&tls->mutex);
+    for (const cr_tls_files *f = tls->files; f; f = f->next)
+        count++;
+    pthread_mutex_unlock(&tls->mutex);
+    return count;
+}
+
 /* All files, and one more behind them; NULL: none. */
 static int make_contexts(crank_tls *tls, const cr_tls_files *more, cr_tls_contexts **ret_contexts)
 {
-    size_t most = 2;
-    for (const cr_tls_files *f = tls->files; f; f = f->next)
-        most++;
+    size_t count = count_files(tls), most = count + 2;
+    const cr_tls_files *f = tls->files;
     cr_tls_contexts *contexts = crank_alloc(sizeof *contexts + most * sizeof *contexts->list);
     if (!contexts)
         return crank_fail(ENOMEM, "out of memory for TLS");
     contexts->count = 0;
     atomic_init(&contexts->refs, 1);
-    int err = tls->files ? 0 : add_context(tls, contexts, NULL);
-    for (const cr_tls_files *f = tls->files; err == 0 && f; f = f->next)
+    int err = count > 0 ? 0 : add_context(tls, contexts, NULL);
+    for (size_t i = 0; err == 0 && i < count; i++, f = i < count ? f->next : NULL)
         err = add_context(tls, contexts, f);
     if (err == 0 && more)
         err = add_context(tls, contexts, more);
@@ -152,18 +165,40 @@ static int make_contexts(crank_tls *tls, const cr_tls_files *more, cr_tls_contex
     return err;
 }
 
-/* New ones for the old, which connections that hold them go on with. */
-static void put_contexts(crank_tls *tls, cr_tls_contexts *contexts, cr_tls_files *more)
+/* New ones for the old, which connections that hold them go on with. False: others have taken the
+ * old ones' place already. */
+static bool put_contexts(
+    crank_tls *tls, cr_tls_contexts *old, cr_tls_contexts *contexts, cr_tls_files *more)
 {
-    cr_tls_files **at = &tls->files;
     pthread_mutex_lock(&tls->mutex);
-    cr_tls_contexts *old = tls->contexts;
-    tls->contexts = contexts;
+    bool put = tls->contexts == old;
+    cr_tls_files **at = &tls->files;
     while (*at)
         at = &(*at)->next;
-    *at = more;
+    if (put) {
+        tls->contexts = contexts;
+        *at = more;
+    }
     pthread_mutex_unlock(&tls->mutex);
-    cr_tls_context_drop(old);
+    return put;
+}
+
+/* Read all files, and one more, which is the crank_tls's then; NULL: none. Old contexts that are
+ * held are no others at the same address. */
+static int renew_contexts(crank_tls *tls, cr_tls_files *more)
+{
+    for (;;) {
+        cr_tls_contexts *old = cr_tls_context_hold(tls), *made = NULL;
+        int err = make_contexts(tls, more, &made);
+        bool put = err == 0 && put_contexts(tls, old, made, more);
+        cr_tls_context_drop(old);
+        if (put)
+            cr_tls_context_drop(old); /* once more: the crank_tls held them, too */
+        else
+            cr_tls_context_drop(made);
+        if (err < 0 || put)
+            return err;
+    }
 }
 
 /* ---- What it is told ---- */
@@ -242,13 +277,8 @@ static int check(const crank_tls_options *o)
 /* Where there is no file to be read it is a checkpoint all the same. */
 static int read_all(crank_tls *tls)
 {
-    cr_tls_contexts *contexts = NULL;
     int err = tls->files || tls->trust ? 0 : crank_sleep(0);
-    if (err == 0)
-        err = make_contexts(tls, NULL, &contexts);
-    if (err == 0)
-        put_contexts(tls, contexts, NULL);
-    return err;
+    return err < 0 ? err : renew_contexts(tls, NULL);
 }
 
 static int open_tls(crank_tls *tls, const crank_tls_options *o)
@@ -306,15 +336,12 @@ crank_tls *crank_tls_client(const char *trust)
 int crank_tls_add(crank_tls *tls, const char *certificate, const char *key)
 {
     cr_tls_files *more = NULL;
-    cr_tls_contexts *contexts = NULL;
     if (!tls || !tls->files || !certificate)
         return crank_fail(EINVAL, "crank_tls_add: a certificate is added to a server's");
     int err = new_files(certificate, key, &more);
     if (err == 0)
-        err = make_contexts(tls, more, &contexts);
-    if (err == 0)
-        put_contexts(tls, contexts, more);
-    else
+        err = renew_contexts(tls, more);
+    if (err < 0)
         free_files(more);
     return err;
 }

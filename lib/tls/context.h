@@ -40,7 +40,7 @@ struct crank_tls {
     BIO_METHOD *method;         /* bio.c's */
 };
 
-/* The contexts as they are now, held until cr_tls_context_drop. */
+/* The contexts as they are now, held until cr_tls_context_drop; NULL before there are any. */
 cr_tls_contexts *cr_tls_context_hold(crank_tls *tls);
 void cr_tls_context_drop(cr_tls_contexts *contexts);
 /* One holder more; crank_tls_free is one less. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* handshakes.c: many handshakes with one identity: they leave nothing, and servers of two threads share it. */
 #include "../http/loops.h"
+#include <stdatomic.h>
 #include "certs.h"
 
 static int echo(crank_stream *peer)
@@ -97,6 +98,74 @@ TEST(servers, of_two_loops_have_one_identity_that_is_read_again_meanwhile)
     EXPECT_EQ(crank_tls_failures(identity), 0);
     for (int i = 0; i < 2; i++)
         loops_stop(&servers[i]);
+    crank_tls_free(identity);
+    crank_tls_free(trust);
+}
+
+/* ---- Certificates added by several threads ---- */
+
+enum { ADDERS = 2, READERS = 1 }; /* of more threads OpenSSL keeps a larger list */
+typedef struct changer {
+    pthread_t thread;
+    crank_tls *identity;
+    char host[30];
+    const char *certificate, *key; /* its, to be added; a reader has none */
+} changer;
+
+static atomic_int added;
+
+static int add_or_read(const changer *c)
+{
+    int err = 0;
+    while (!c->certificate && err == 0 && atomic_load(&added) < ADDERS)
+        err = crank_tls_reload(c->identity);
+    if (c->certificate)
+        err = crank_tls_add(c->identity, c->certificate, c->key);
+    atomic_fetch_add(&added, 1);
+    return err;
+}
+static void *change(void *changer_given)
+{
+    const changer *c = changer_given;
+    EXPECT_EQ(crank_run_with(&(crank_options){ .backend = CRANK_BACKEND_EPOLL }, add_or_read, c), 0);
+    return NULL;
+}
+static int show_all(const changer *changers, crank_tls *trust)
+{
+    for (int i = 0; i < ADDERS; i++) {
+        int accepted;
+        crank_stream *a, *b;
+        CERTS_OK(crank_socket_pair(&a, &b));
+        CERTS_OK(certs_shake(trust, changers[i].host, &a, changers[i].identity, &b, &accepted));
+        CERTS_OK(accepted);
+        (void)crank_close(a);
+        (void)crank_close(b);
+    }
+    return 0;
+}
+
+TEST(identity, to_which_several_threads_add_has_all_that_they_added)
+{
+    static changer changers[ADDERS + READERS];
+    crank_tls *identity, *trust;
+    const crank_options options = { .backend = CRANK_BACKEND_EPOLL };
+    EXPECT_EQ(crank_run_with(&options, make, &identity, &trust), 0);
+    for (int i = 0; i < ADDERS; i++) {
+        char hosts[40];
+        certs_pem pem;
+        snprintf(changers[i].host, sizeof changers[i].host, "%d.example", i);
+        snprintf(hosts, sizeof hosts, "DNS:%s", changers[i].host);
+        certs_make(&(certs_wanted){ .name = "added", .hosts = hosts, .issuer = &certs_authority }, &pem);
+        changers[i].certificate = certs_file(pem.certificate);
+        changers[i].key = certs_file(pem.key);
+    }
+    for (int i = 0; i < ADDERS + READERS; i++) {
+        changers[i].identity = identity;
+        EXPECT_EQ(pthread_create(&changers[i].thread, NULL, change, &changers[i]), 0);
+    }
+    for (int i = 0; i < ADDERS + READERS; i++)
+        EXPECT_EQ(pthread_join(changers[i].thread, NULL), 0);
+    EXPECT_EQ(crank_run_with(&options, show_all, (const changer *)changers, trust), 0);
     crank_tls_free(identity);
     crank_tls_free(trust);
 }

@@ -254,6 +254,31 @@ TEST_SIM(reload, is_for_handshakes_to_come_and_changes_nothing_where_it_fails)
     return 0;
 }
 
+static int add(crank_tls *server, const char *name, const char *hosts)
+{
+    certs_pem pem;
+    certs_make(&(certs_wanted){ .name = name, .hosts = hosts, .issuer = &certs_authority }, &pem);
+    return crank_tls_add(server, certs_file(pem.certificate), certs_file(pem.key));
+}
+/* They wait for their files, and so come between each other. */
+TEST_SEEDS(add, loses_none_where_another_add_or_a_reload_goes_on, 10)
+{
+    (void)seed;
+    const char *certificate = certs_file(certs_localhost.certificate), *key = certs_file(certs_localhost.key);
+    CRANK_AUTO_TLS crank_tls *server = crank_try(crank_tls_server(certificate, key));
+    CRANK_AUTO_TLS crank_tls *client = certs_client();
+    int results[4];
+    CERTS_OK(
+        crank_gather(results, crank_spawn(add, server, "one", "DNS:one.example"), crank_spawn(crank_tls_reload, server),
+            crank_spawn(add, server, "two", "DNS:two.example"), crank_spawn(crank_tls_reload, server)));
+    CERTS_OK(expect_name(client, "one.example", server, "CN=one"));
+    CERTS_OK(expect_name(client, "two.example", server, "CN=two"));
+    CERTS_OK(expect_name(client, "localhost", server, "CN=localhost"));
+    CERTS_OK(crank_tls_reload(server));
+    CERTS_OK(expect_name(client, "one.example", server, "CN=one"));
+    return 0;
+}
+
 /* ---- Limits ---- */
 
 static int shake_with_nobody(crank_tls *tls, const char *name, crank_stream **end)
