@@ -12,7 +12,7 @@ enum { LARGE = 300 * 1000 };
 #define LARGE_TEXT "300000"
 static crank_listener *listener;
 static crank_task *server, *reader;
-static crank_stream *client;
+static crank_stream *client, *to_client;
 static crank_websocket *socket;
 static crank_http_request *request;
 static crank_event *done;
@@ -82,6 +82,12 @@ static int begin_body(void)
 {
     return begin("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 10\r\n"
                  "Content-Type: application/x-www-form-urlencoded\r\n\r\na=b");
+}
+static int begin_answer(void)
+{
+    crank_try(begin_question());
+    to_client = crank_http_begin(request, 200, NULL);
+    return to_client ? 0 : -errno;
 }
 static int begin_socket(void)
 {
@@ -168,6 +174,14 @@ static long do_read_body(void)
 }
 static long do_read_form(void) { return crank_http_read_form(request, 100); }
 static long do_drain(void) { return crank_websocket_drain(socket); }
+static long do_read_bytes(void)
+{
+    char bytes[11] = "";
+    ssize_t n = crank_read_exactly(crank_http_body(request), bytes, 10);
+    TOLD(n < 0 || strcmp(bytes, "a=b&c=defg") == 0);
+    return n < 0 ? n : 0;
+}
+static long do_write(void) { return crank_write(to_client, large(), LARGE); }
 static long do_begin(void) { return crank_http_begin(request, 200, NULL) ? 0 : -errno; }
 static long do_redirect(void) { return crank_http_redirect(request, 303, "/"); }
 static long do_fresh(void)
@@ -215,6 +229,8 @@ static const struct row rows[] = {
     { "crank_http_file_at", "at length", begin_question, do_file_at, { begin_reading }, NULL, judge, 0, NULL },
     { "crank_http_read_body", "in two parts", begin_body, do_read_body, { send_body }, NULL, judge, 0, NULL },
     { "crank_http_read_form", "in two parts", begin_body, do_read_form, { send_body }, NULL, judge, 0, NULL },
+    { "crank_read_exactly", "of a body, in two parts", begin_body, do_read_bytes, { send_body }, NULL, judge, 0, NULL },
+    { "crank_write", "of an answer, at length", begin_answer, do_write, { begin_reading }, NULL, judge, 0, NULL },
     { "crank_websocket_drain", "to a close", begin_socket, do_drain, { send_close }, NULL, judge, 0, NULL },
     { "crank_http_begin", "behind an answer", begin_second, do_begin, { begin_reading }, NULL, judge, 0, NULL },
     { "crank_http_redirect", "behind an answer", begin_second, do_redirect, { begin_reading }, NULL, judge, 0, NULL },

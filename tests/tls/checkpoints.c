@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* checkpoints.c: the waiting calls of crank-tls are checkpoints: they deliver a request that is pending, and cancelled
  * at any point they leave nothing, and what they were to change as it was. */
+#include <crank/http.h>
 #include "../behaviour/points.h"
 #include "certs.h"
 
@@ -100,6 +101,29 @@ static int start_talking(void)
     other = crank_spawn(talk);
     return other ? 0 : -ENOMEM;
 }
+/* The same of a web server. */
+static int answer(crank_http_request *request)
+{
+    int counted __attribute__((cleanup(leave))) = 1;
+    greeted += counted;
+    return crank_http_print(request, 200, NULL, "fine");
+}
+static int ask_web(void)
+{
+    char url[80];
+    snprintf(url, sizeof url, "https://localhost%s/", strrchr(crank_listener_address(listener, 0), ':'));
+    CRANK_AUTO_HTTP_CLIENT crank_http_client *own = crank_http_client_new(0, 0); /* keeps no connection beyond */
+    const crank_http_call call = { .client = own, .tls = client };
+    CRANK_AUTO_HTTP crank_http_response *r = crank_http_fetch(&call, url);
+    EXPECT(!r || strcmp(r->body, "fine") == 0);
+    crank_error_clear();
+    return 0;
+}
+static int start_asking(void)
+{
+    other = crank_spawn(ask_web);
+    return other ? 0 : -ENOMEM;
+}
 static int stop_now(void) { return crank_listener_stop(listener, 0); }
 static int stop_slowly(void) { return crank_listener_stop(listener, CRANK_FOREVER); }
 
@@ -130,6 +154,10 @@ static bool may_act_now(void)
 }
 
 static long do_serve(void) { return crank_tls_serve(server, listener, echo); }
+static long do_serve_web(void)
+{
+    return crank_http_serve_with(&((crank_http_options){ .tls = server }), listener, answer);
+}
 
 /* No handler is left, and the listener is the caller's to close. */
 static int judge_serve(const struct told *t)
@@ -178,6 +206,10 @@ static const struct row rows[] = {
         judge_serve, 0, NULL },
     { "crank_tls_serve_", "stopped, with a client that ends", have_listener, do_serve, { start_talking, stop_slowly },
         NULL, judge_serve, 0, may_act_now },
+    { "crank_http_serve_", "with TLS, stopped amid a handshake", have_listener, do_serve_web,
+        { start_asking, stop_now }, NULL, judge_serve, 0, NULL },
+    { "crank_http_serve_", "with TLS, stopped, with a request that ends", have_listener, do_serve_web,
+        { start_asking, stop_slowly }, NULL, judge_serve, 0, may_act_now },
 };
 
 TEST_EACH_BACKEND(tls, cancelled_at_many_points_leaves_nothing)
