@@ -3,7 +3,9 @@
  *
  * Each looks into the in buffer first and fills it only when it lacks what the call needs. A line
  * or a piece is gathered in the buffer, never in the caller's memory, so that a cancelled call
- * leaves every byte where it was. What is in the buffer is taken by the call that returns it. */
+ * leaves every byte where it was. What is in the buffer is taken by the call that returns it. Only
+ * crank_read, which gathers nothing, reads past the buffer, where it is empty and the caller has
+ * much room: bytes that have come so are returned, also where the call is cancelled then. */
 #include "io/stream.h"
 
 #include <string.h>
@@ -13,6 +15,9 @@
 
 /* As much as crank_peek shows at once: parsers that need more want another call. */
 #define PEEK_MAX ((size_t)64 * 1024)
+
+/* From so much room on what comes goes straight into the caller's memory: there is much to copy. */
+#define LARGE_MIN ((size_t)16 * 1024)
 
 /* An emptied buffer starts at its beginning again, so that its whole room can be filled at once. */
 CR_HOT void cr_reading_take(crank_stream *stream, size_t size)
@@ -37,12 +42,31 @@ CR_HOT long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t wan
     return n < 0 && !stream->explained ? cr_stream_failed(stream, "read", (int)n) : n;
 }
 
+/* Past the in buffer, which is empty. -EFAULT: by way of it, please. */
+static CR_NOINLINE long read_large(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
+{
+    if (!stream->type->read_large)
+        return -EFAULT;
+    stream->reader = w->self;
+    long n = stream->type->read_large(w, stream, buf, size);
+    stream->reader = NULL;
+    if (n == -EFAULT)
+        return n;
+    stream->end_seen = n == 0;
+    if (n > 0 && CR_UNLIKELY(stream->watched))
+        stream->type->emptied(stream);
+    return n < 0 ? cr_stream_failed(stream, "read", (int)n) : n;
+}
+
 /* No more than one trip for more: what is there is better than what might come. */
 static long read_some(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
 {
     cr_buffer *in = &stream->in;
     if (cr_buffer_held(in) == 0) {
-        long n = cr_reading_fill(w, stream, 1);
+        long n = size >= LARGE_MIN ? read_large(w, stream, buf, size) : -EFAULT;
+        if (n != -EFAULT)
+            return n;
+        n = cr_reading_fill(w, stream, 1);
         if (n <= 0)
             return n;
     }

@@ -23,6 +23,7 @@
 #include "io/visit.h"
 #include "scope/scope.h"
 #include "task/error.h"
+#include "task/hibernate.h"
 
 static cr_socketlike *of(crank_stream *stream)
 {
@@ -51,6 +52,20 @@ static const cr_wait_ops receive_wait = {
     .describe = cr_socketlike_describe,
 };
 
+/* The same where the backend writes to the caller's stack, which therefore stays. */
+static const cr_wait_ops receive_on_stack_wait = {
+    .what = "waits for bytes from",
+    .abort = abort_receive,
+    .describe = cr_socketlike_describe,
+};
+
+/* Does that lie on the stack of the task that runs? */
+static CR_NOINLINE bool on_own_stack(const cr_task *self, const void *buf)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return (uintptr_t)buf > here && (uintptr_t)buf < (uintptr_t)self->fiber.stack;
+}
+
 /* The frames that it returns through are in the processor's cache when it goes on. */
 static void prefetch_stack(const cr_task *task)
 {
@@ -69,7 +84,7 @@ CR_HOT static void received(cr_op *op, void *arg)
     cr_socketlike_drop(s);
 }
 
-/* Where to: a buffer of the backend's, or behind the bytes that the in buffer has. */
+/* Where to: a buffer of the backend's, or behind the bytes that the in buffer has, or buf. */
 static CR_NOINLINE int prepare_behind(cr_socketlike *s, size_t want)
 {
     cr_buffer *in = &s->stream.in;
@@ -80,27 +95,37 @@ static CR_NOINLINE int prepare_behind(cr_socketlike *s, size_t want)
     return 0;
 }
 
-CR_HOT static inline int prepare(cr_socketlike *s, size_t want)
+CR_HOT static inline int prepare(cr_socketlike *s, void *buf, size_t size)
 {
     cr_buffer *in = &s->stream.in;
     if (CR_UNLIKELY(cr_buffer_held(in) > 0))
-        return prepare_behind(s, want);
+        return prepare_behind(s, size);
     cr_socketlike_release(s, in);
-    s->receiving.buf = NULL;
-    s->receiving.size = s->in_size;
+    s->receiving.buf = buf;
+    s->receiving.size = buf ? size : s->in_size;
     return 0;
 }
 
-/* A transfer that filled its buffer is followed by one with more room. */
+/* A transfer that filled its buffer is followed by one with more room; two that used little of
+ * theirs, by one with little. One alone says nothing: where a peer writes 64 KiB at a time, the
+ * last piece of each that the network makes of them is small. */
+static CR_NOINLINE void adapt(cr_socketlike *s, size_t n)
+{
+    bool little = n < s->in_size / 8;
+    if (n == s->in_size)
+        s->in_size = cr_buffers_fit(n + 1);
+    else if (little && s->in_little)
+        s->in_size = CR_BUFFER_SMALL;
+    s->in_little = little && !s->in_little;
+}
+
 CR_HOT static void adopt(cr_socketlike *s, size_t n)
 {
     cr_buffer *in = &s->stream.in;
     if (!in->bytes) {
         *in = (cr_buffer){ .bytes = s->receiving.buf, .room = s->receiving.size };
-        if (n == s->in_size)
-            s->in_size = cr_buffers_fit(n + 1);
-        else if (n < s->in_size / 8)
-            s->in_size = CR_BUFFER_SMALL;
+        if (CR_UNLIKELY(n == CR_BUFFER_SMALL || s->in_size != CR_BUFFER_SMALL))
+            adapt(s, n);
     }
     in->end += n;
 }
@@ -134,7 +159,8 @@ CR_HOT static long receive(const cr_caller *w, cr_socketlike *s)
     w->self->wait_object = s;
     if (CR_UNLIKELY(s->expired))
         cr_loop_cancel(s->loop, &s->receiving);
-    long n = cr_park(w, &receive_wait);
+    bool on_stack = CR_UNLIKELY(s->receiving.buf) && on_own_stack(w->self, s->receiving.buf);
+    long n = cr_park(w, on_stack ? &receive_on_stack_wait : &receive_wait);
     cr_socketlike_left(&s->stream);
     return n == -ECANCELED && !s->ended ? cr_socketlike_why_canceled(w, s) : n;
 }
@@ -180,27 +206,44 @@ static CR_NOINLINE long receive_by_kind(const cr_caller *w, cr_socketlike *s)
 }
 
 /* What was written goes out first, and is not waited for: two peers that both write before they
- * read would wait for each other. An error is given once, and then the end. */
-CR_HOT static long fill(const cr_caller *w, crank_stream *stream, size_t want)
+ * read would wait for each other. An error is given once, and then the end. To buf, which has room
+ * for so many bytes; NULL: to the in buffer. */
+CR_HOT static inline long receive_to(const cr_caller *w, cr_socketlike *s, void *buf, size_t size)
 {
-    cr_socketlike *s = of(stream);
     if (s->sending && s->sending->settle.place)
         cr_sending_start(s);
     if (s->ended || s->read_ended)
         return s->ended;
     long n = cr_checkpoint_again(w);
     if (n == 0)
-        n = prepare(s, want);
+        n = prepare(s, buf, size);
     if (n < 0)
         return n;
     n = s->kind->receive ? receive_by_kind(w, s) : receive(w, s);
     if (n == 0 && cr_sending_broke_connection(s))
         n = s->send_error;
-    if (n > 0)
+    if (n > 0 && !buf)
         adopt(s, (size_t)n);
-    else if (n != -ECANCELED && n != -ENOMEM && !(n == -ETIMEDOUT && s->expired))
+    else if (n <= 0 && n != -ECANCELED && n != -ENOMEM && !(buf && n == -EFAULT) &&
+             !(n == -ETIMEDOUT && s->expired))
         s->read_ended = true;
     return s->ended ? s->ended : n;
+}
+
+CR_HOT static long fill(const cr_caller *w, crank_stream *stream, size_t want)
+{
+    return receive_to(w, of(stream), NULL, want);
+}
+
+/* The stack of another task may be put away before the bytes come. */
+static long read_large(const cr_caller *w, crank_stream *stream, void *buf, size_t size)
+{
+    cr_socketlike *s = of(stream);
+    if (!on_own_stack(w->self, buf) && cr_hibernate_may_take(buf))
+        return -EFAULT;
+    long n = receive_to(w, s, buf, size);
+    s->receiving.buf = NULL;
+    return n;
 }
 
 /* ---- Ending ---- */
@@ -506,6 +549,7 @@ static bool gone(const crank_stream *stream)
 static const cr_stream_type socketlike_type = {
     .duplex = true,
     .fill = fill,
+    .read_large = read_large,
     .make_room = cr_sending_make_room,
     .write_large = cr_large_write,
     .write_at_once = cr_sending_write_at_once,

@@ -47,6 +47,7 @@ struct cr_socketlike {
     uint64_t sent;               /* how many of all bytes written the kernel has */
     size_t high;                 /* from so many unsent bytes on writers wait */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
+    bool in_little;              /* the last transfer used little of its buffer */
     bool receive_pending, send_pending;
     bool closer_waits;       /* the stream's closer does, until no call and no RECV is left */
     bool closer_awaits_send; /* or until all operations have ended */

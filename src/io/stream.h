@@ -30,6 +30,9 @@ typedef struct cr_stream_type {
     /* More bytes into the in buffer, behind those it has: at least one, want in all would do. How
      * many; 0 at the end; a negative errno. */
     long (*fill)(const cr_caller *w, crank_stream *stream, size_t want);
+    /* As fill, where the in buffer is empty, past it: up to size bytes into memory of the caller's.
+     * -EFAULT: nothing has happened, and fill is the way. NULL: it always is. */
+    long (*read_large)(const cr_caller *w, crank_stream *stream, void *buf, size_t size);
     /* Room for size more bytes behind those of the out buffer, of which none has been taken yet.
      * 0, or a negative errno with its message. */
     int (*make_room)(const cr_caller *w, crank_stream *stream, size_t size);

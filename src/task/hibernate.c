@@ -149,6 +149,13 @@ bool cr_hibernate_ensure_slow(const void *address)
     return false;
 }
 
+bool cr_hibernate_may_take_slow(const void *address)
+{
+    char *low, *high;
+    return cr_stacks_find(
+        cr_task_state_of(cr_hibernation_here->loop)->stacks, address, &low, &high);
+}
+
 /* Those that stand in line behind it come back with it: one call takes all their guards off, and
  * one commits their pages, which by touch would come one fault each. */
 void cr_hibernate_wake(cr_task *task)

@@ -13,6 +13,12 @@ static inline void cr_hibernate_ensure(const void *address)
     if (CR_UNLIKELY(cr_hibernation_here != NULL))
         (void)cr_hibernate_ensure_slow(address);
 }
+/* Is that memory on a task's stack which may be put away, now or later? */
+bool cr_hibernate_may_take_slow(const void *address);
+static inline bool cr_hibernate_may_take(const void *address)
+{
+    return CR_UNLIKELY(cr_hibernation_here != NULL) && cr_hibernate_may_take_slow(address);
+}
 
 int cr_hibernate_open(crank_loop *loop); /* where the run's options ask for it. 0 or -ENOMEM */
 void cr_hibernate_close(crank_loop *loop);

@@ -86,6 +86,15 @@ static int send_two(void) { return send(2); }
 static int send_rest(void) { return send(strlen(w.piece)); }
 
 static long do_read(void) { return crank_read(w.stream, w.buf, 4); }
+/* With so much room the bytes do not come by way of the stream's buffer. */
+static long do_read_large(void)
+{
+    static char room[16 * 1024];
+    long n = crank_read(w.stream, room, sizeof room);
+    if (n > 0)
+        memcpy(w.buf, room, (size_t)n);
+    return n;
+}
 static long do_read_exactly(void) { return crank_read_exactly(w.stream, w.buf, 6); }
 static long do_read_line(void) { return crank_read_line(w.stream, w.buf, sizeof w.buf); }
 
@@ -287,6 +296,8 @@ static const struct row rows[] = {
     { "crank_read", "a file", open_text, do_read, { 0 }, NULL, judge_reading, 0, NULL },
     { "crank_read", "a pipe", open_pipe_to_read, do_read, { send_two, send_rest }, NULL, judge_reading, 0,
         all_taken_in },
+    { "crank_read", "a pipe, with much room", open_pipe_to_read, do_read_large, { send_two, send_rest }, NULL,
+        judge_reading, 0, all_taken_in },
     { "crank_read_exactly", "a file", open_text, do_read_exactly, { 0 }, NULL, judge_exactly, 0, NULL },
     { "crank_read_exactly", "a pipe, in pieces", open_pipe_to_read, do_read_exactly, { send_two, send_two, send_rest },
         NULL, judge_exactly, 0, all_taken_in },

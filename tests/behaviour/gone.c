@@ -95,6 +95,20 @@ TEST_ENDS(on_gone, looks_again_when_the_last_bytes_are_read)
     return expect_gone(task);
 }
 
+TEST_ENDS(on_gone, looks_again_when_the_last_bytes_are_read_with_much_room)
+{
+    static char buf[64 * 1024];
+    if (link_now == LINK_VEIL)
+        return 0;
+    crank_task *task = begin();
+    crank_try(say_text("request"));
+    crank_try(crank_write_eof(there));
+    crank_try(nets_settle());
+    EXPECT_EQ(crank_cancelling(task), 0);
+    EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 7);
+    return expect_gone(task);
+}
+
 TEST_ENDS(on_gone, taken_back_cancels_nothing)
 {
     crank_task *task = begin();

@@ -204,6 +204,74 @@ static int play(void)
 }
 TEST(hibernate, at_every_park_changes_nothing) { EXPECT_EQ(crank_run_with(&at_once, play), 0); }
 
+/* ---- Memory that a pending read writes to ---- */
+
+static crank_stream *here, *there;
+static const char *place_of_bytes;
+static int read_onto_the_stack(void)
+{
+    char buf[20000];
+    memset(buf, 'x', sizeof buf);
+    place_of_bytes = buf + sizeof buf / 2;
+    long n = crank_try(crank_read(here, buf, sizeof buf));
+    for (long i = 0; i < n; i++)
+        EXPECT_EQ(buf[i], 'a');
+    EXPECT_EQ(buf[n], 'x');
+    return (int)n;
+}
+static int lend_the_stack(char **ret_buf)
+{
+    char buf[20000];
+    memset(buf, 'x', sizeof buf);
+    *ret_buf = buf;
+    crank_try(crank_sleep(20));
+    EXPECT_EQ(buf[3999], 'a');
+    EXPECT_EQ(buf[4000], 'x');
+    return 0;
+}
+static int read_onto_another(char *buf) { return (int)crank_read(here, buf, 20000); }
+
+static int one_reads_onto_its_stack(void)
+{
+    static char bytes[10000];
+    memset(bytes, 'a', sizeof bytes);
+    crank_try(crank_socket_pair(&here, &there));
+    crank_task *reader = crank_spawn(read_onto_the_stack);
+    crank_try(crank_sleep(5));
+    EXPECT(resident(place_of_bytes));
+    crank_try(crank_write(there, bytes, sizeof bytes));
+    EXPECT_EQ(crank_await(reader), sizeof bytes);
+    crank_try(crank_close(here));
+    return crank_close(there);
+}
+TEST(hibernate, spares_a_stack_onto_which_bytes_are_read)
+{
+    EXPECT_EQ(crank_run_with(&sleepy, one_reads_onto_its_stack), 0);
+}
+
+/* The lender's stack is there when the read begins, and away when the bytes come. */
+static int one_reads_onto_another_stack(void)
+{
+    static char bytes[4000];
+    char *buf = NULL;
+    memset(bytes, 'a', sizeof bytes);
+    crank_try(crank_socket_pair(&here, &there));
+    crank_task *lender = crank_spawn(lend_the_stack, &buf);
+    crank_try(crank_sleep(0.1));
+    crank_task *reader = crank_spawn(read_onto_another, buf);
+    crank_try(crank_sleep(5));
+    EXPECT(CR_SWITCH_SANITIZED || getenv("TEST_EMULATED") || !resident(buf + sizeof bytes / 2));
+    crank_try(crank_write(there, bytes, sizeof bytes));
+    EXPECT_EQ(crank_await(reader), sizeof bytes);
+    EXPECT_EQ(crank_await(lender), 0);
+    crank_try(crank_close(here));
+    return crank_close(there);
+}
+TEST(hibernate, of_a_lender_of_its_stack_loses_no_byte_that_is_read)
+{
+    EXPECT_EQ(crank_run_with(&sleepy, one_reads_onto_another_stack), 0);
+}
+
 static int deadlocked(void)
 {
     CRANK_EVENT(never);

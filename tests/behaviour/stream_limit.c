@@ -43,6 +43,21 @@ TEST_ENDS(stream_limit, that_has_passed_takes_no_byte_and_ends_no_call_that_need
     return 0;
 }
 
+TEST_ENDS(stream_limit, ends_a_read_with_much_room_and_takes_no_byte)
+{
+    static char buf[64 * KIB];
+    crank_try(crank_stream_limit(here, crank_time() + 2e-3));
+    EXPECT_EQ(crank_read(here, buf, sizeof buf), -ETIMEDOUT);
+    crank_try(say_text("abc"));
+    crank_try(crank_sleep(1e-3));
+    EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 3);
+    EXPECT_EQ(crank_read(here, buf, sizeof buf), -ETIMEDOUT);
+    crank_try(crank_stream_limit(here, CRANK_FOREVER));
+    crank_try(say_text("d"));
+    EXPECT_EQ(crank_try(crank_read(here, buf, sizeof buf)), 1);
+    return 0;
+}
+
 /* The timer is due at 10 ms, and finds the limit moved. */
 static int move_with_messages(void)
 {

@@ -164,6 +164,98 @@ TEST_ENDS(read, that_is_cancelled_in_the_turn_in_which_bytes_come_loses_none)
     return expect_rest(n == 7 ? "" : "seven b");
 }
 
+/* ---- With much room ---- */
+
+/* A first read of a connection, or one behind a small one, is not cut short by the stream's buffer, which begins
+ * small. */
+TEST_EACH_BACKEND(read, with_much_room_gives_all_that_has_come)
+{
+    enum { size = 48 * 1024 };
+    char *text = filled(size), *found = test_memory(size);
+    for (link_now = LINK_PAIR; link_now <= LINK_TCP; link_now++) {
+        AUTO_ENDS;
+        crank_try(link_now == LINK_TCP ? nets_pair(&here, &there) : crank_socket_pair(&here, &there));
+        for (int i = 0; i < 3; i++) {
+            crank_task *writer = crank_spawn(say, text, (size_t)size);
+            crank_try(nets_settle());
+            EXPECT_EQ(crank_try(crank_read(here, found, size)), size);
+            EXPECT_EQ(memcmp(found, text, size), 0);
+            crank_try(crank_await(writer));
+            crank_try(say("x", 1));
+            EXPECT_EQ(crank_try(crank_read(here, found, size)), 1);
+        }
+    }
+    return 0;
+}
+
+/* Room in turn above and below what passes the stream's buffer, and a look ahead, which fills it. */
+TEST_ENDS(read, with_much_and_little_room_in_turn_gives_every_byte)
+{
+    enum { size = 1000003, most = 64 * 1024 };
+    static const size_t rooms[] = { most, 1, 16 * 1024, 5000, most, 16 * 1024 - 1 };
+    char *text = filled(size), *found = test_memory(most);
+    const char *bytes;
+    crank_task *writer = crank_spawn(write_and_end, text, (size_t)size);
+    size_t have = 0;
+    for (size_t i = 0; have < size; i++) {
+        if (i % 7 == 0)
+            EXPECT(crank_try(crank_peek(here, 1, &bytes)) > 0 && *bytes == text[have]);
+        ssize_t n = crank_try(crank_read(here, found, rooms[i % CRANK_COUNT(rooms)]));
+        EXPECT(n > 0 && (size_t)n <= rooms[i % CRANK_COUNT(rooms)]);
+        EXPECT_EQ(memcmp(found, text + have, (size_t)n), 0);
+        have += (size_t)n;
+    }
+    EXPECT_EQ(have, size);
+    EXPECT_EQ(crank_try(crank_read(here, found, most)), 0);
+    EXPECT(crank_at_end(here));
+    return (int)crank_await(writer);
+}
+
+static char much_room[64 * 1024];
+static int read_with_much_room(void) { return (int)crank_read(here, much_room, sizeof much_room); }
+static int read_onto_the_stack(void)
+{
+    char buf[20000];
+    return (int)crank_read(here, buf, sizeof buf);
+}
+TEST_ENDS(read, with_much_room_that_was_cancelled_leaves_what_comes_to_the_next)
+{
+    for (int i = 0; i < 2; i++) {
+        crank_task *reader = i == 0 ? crank_spawn(read_with_much_room) : crank_spawn(read_onto_the_stack);
+        crank_try(crank_sleep(1e-5));
+        crank_cancel(reader);
+        EXPECT_EQ(crank_await(reader), -ECANCELED);
+    }
+    crank_try(say_last("one two"));
+    return expect_rest("one two");
+}
+
+TEST_ENDS(read, with_much_room_that_is_cancelled_in_the_turn_in_which_bytes_come_loses_none)
+{
+    crank_task *reader = crank_spawn(read_with_much_room);
+    crank_try(crank_sleep(1e-5));
+    crank_try(say_text("seven b"));
+    crank_cancel(reader);
+    int n = (int)crank_await(reader);
+    EXPECT(n == 7 || n == -ECANCELED);
+    EXPECT(n < 0 || memcmp(much_room, "seven b", 7) == 0);
+    crank_try(crank_finish(there));
+    return expect_rest(n == 7 ? "" : "seven b");
+}
+
+TEST_ENDS(read, with_much_room_gives_an_error_once_and_then_the_end)
+{
+    if (link_now != LINK_TCP)
+        return 0; /* what an end without a reset is */
+    crank_task *reader = crank_spawn(read_with_much_room);
+    crank_try(crank_sleep(1e-5));
+    crank_abort(there);
+    EXPECT_EQ(crank_await(reader), -ECONNRESET);
+    EXPECT_EQ(read_with_much_room(), 0);
+    EXPECT(crank_at_end(here));
+    return 0;
+}
+
 static int read_until_end_of_line(void)
 {
     char buf[32];
