@@ -78,9 +78,6 @@ cr_socketlike *cr_socketlike_open(crank_loop *loop, int fd, const cr_socketlike_
 cr_socketlike *cr_socketlike_of(crank_stream *stream);
 /* Close and free one that no other task knows, with no operation pending. Never waits. */
 void cr_socketlike_discard(cr_socketlike *s);
-/* Wait until the descriptor, which the caller has just tried in vain, is ready for EPOLLIN or
- * EPOLLOUT; counts as reading. The events, or a negative errno. */
-long cr_socketlike_poll(const cr_caller *w, cr_socketlike *s, uint32_t events);
 /* Everything fails from now on; never waits: crank_abort. */
 void cr_socketlike_abort(cr_socketlike *s);
 /* The limit has passed: tasks that wait in calls are woken with -ETIMEDOUT. */
@@ -120,6 +117,15 @@ bool cr_gone_pending(const cr_socketlike *s);
 void cr_gone_cancel(cr_socketlike *s);
 /* No task is named any more. Takes one that has none. */
 void cr_gone_free(cr_socketlike *s);
+
+/* ---- receiving.c ---- */
+
+long cr_receiving_fill(const cr_caller *w, crank_stream *stream, size_t want);
+long cr_receiving_read_large(const cr_caller *w, crank_stream *stream, void *buf, size_t size);
+/* Wait until the descriptor, which the caller has just tried in vain, is ready for EPOLLIN or
+ * EPOLLOUT; counts as reading. The events, or a negative errno. */
+long cr_receiving_poll(const cr_caller *w, cr_socketlike *s, uint32_t events);
+void cr_receiving_completed(cr_op *op, void *arg);
 
 /* ---- sending.c ---- */
 
