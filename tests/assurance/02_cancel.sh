@@ -14,7 +14,8 @@ calls=0 points=0 scripts=0 hundredths=0 differences=0
 core() { ls include/crank/*.h | grep -vE '/(http|websocket|tls)\.h$'; } # a library's rows stand beside its tests
 marked() { core | xargs grep -hoE 'CRANK_BLOCKS [^(]*\(' | grep -oE 'crank_[a-z_]+\(' | tr -d '(' | sort -u; }
 rows() {
-    cat tests/behaviour/cancel_everywhere*.c | grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u
+    cat tests/behaviour/cancel_everywhere*.c tests/behaviour/socket_rows.h |
+        grep -oE '^    \{ "crank_[a-z_]+"' | grep -oE 'crank_[a-z_]+' | sort -u
 }
 if difference=$(diff <(marked) <(rows)); then
     passed=$((passed + 1))
