@@ -18,7 +18,7 @@ static int take_one(crank_http_request *request, room *r)
     crank_event_set(r->came);
     return crank_sleep(1000);
 }
-static int serve(crank_listener *l, room *r) { return crank_http_serve(l, take_one, r); }
+static int serve(crank_listener *l, room *r) { return webs_served(l, crank_http_serve(l, take_one, r)); }
 
 /* Each leaves the socket as it was. */
 static long do_accept(room *r) { return crank_websocket_accept(r->request) ? 0 : -errno; }

@@ -79,7 +79,7 @@ static int site(crank_http_request *request)
     crank_try(crank_http_set(request, "Cache-Control", "no-cache"));
     return crank_http_file(request, in_folder(""));
 }
-static int serve(crank_listener *l) { return crank_http_serve(l, site); }
+static int serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, site)); }
 static int with_files(int (*test)(crank_stream *s))
 {
     make_files();

@@ -45,7 +45,7 @@ static int site(crank_http_request *request)
         return set_cookies(request);
     return show_cookies(request);
 }
-static int serve(crank_listener *l) { return crank_http_serve(l, site); }
+static int serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, site)); }
 
 static int with_server(int (*test)(crank_stream *s, crank_listener *l))
 {

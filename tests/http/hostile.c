@@ -47,7 +47,7 @@ static int site(crank_http_request *request)
         crank_try(crank_http_read_body(request, 100000000, &body));
     return 0;
 }
-static int serve(crank_listener *l) { return crank_http_serve(l, site); }
+static int serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, site)); }
 
 static int say(crank_stream *s, const char *bytes, size_t size)
 {

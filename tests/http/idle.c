@@ -18,7 +18,7 @@ static const bool optimised = false;
 
 static int hello(crank_http_request *request) { return crank_http_print(request, 200, "text/plain", "hello\n"); }
 
-static int serve(crank_listener *l) { return crank_http_serve(l, hello); }
+static int serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, hello)); }
 
 /* In bytes. */
 static double resident(pid_t pid)

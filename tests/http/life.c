@@ -40,7 +40,7 @@ static int wait_long(crank_http_request *request, course *c)
 }
 static int serve(crank_listener *l, course *c, const crank_http_options *options)
 {
-    return crank_http_serve_with(options, l, wait_long, c);
+    return webs_served(l, crank_http_serve_with(options, l, wait_long, c));
 }
 
 /* ---- Peers that go ---- */
@@ -280,7 +280,7 @@ static int tell_name(crank_http_request *request)
 static int serve_names(crank_listener *l)
 {
     crank_try(crank_local_set(&name, "the server's"));
-    return crank_http_serve(l, tell_name);
+    return webs_served(l, crank_http_serve(l, tell_name));
 }
 TEST_SIM(request, inherits_the_locals_of_its_server_and_leaves_none_to_the_next)
 {
@@ -400,7 +400,10 @@ static int cancel_and_call(crank_http_request *request, size_t *tried)
     ++*tried;
     return 0;
 }
-static int serve_cancelling(crank_listener *l, size_t *tried) { return crank_http_serve(l, cancel_and_call, tried); }
+static int serve_cancelling(crank_listener *l, size_t *tried)
+{
+    return webs_served(l, crank_http_serve(l, cancel_and_call, tried));
+}
 TEST_EACH_BACKEND(handler, that_is_cancelled_is_told_by_every_call_that_may_wait)
 {
     size_t tried = 0;
@@ -432,7 +435,7 @@ static int answer_soon(crank_http_request *request, course *c)
     c->ended++;
     return err;
 }
-static int serve_soon(crank_listener *l, course *c) { return crank_http_serve(l, answer_soon, c); }
+static int serve_soon(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, answer_soon, c)); }
 static int go_soon(crank_listener *l)
 {
     CRANK_AUTO_STREAM crank_stream *s = crank_try(crank_connect(crank_listener_address(l, 0)));

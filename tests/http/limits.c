@@ -36,7 +36,7 @@ static int take(crank_http_request *request)
 }
 static int serve(crank_listener *l, const crank_http_options *options)
 {
-    return crank_http_serve_with(options, l, take);
+    return webs_served(l, crank_http_serve_with(options, l, take));
 }
 
 static int with_options(const crank_http_options *options, int (*test)(crank_stream *s, crank_listener *l))
@@ -289,7 +289,8 @@ static int show_peer(crank_http_request *request)
 }
 static int serve_peers(crank_listener *l, const char *proxies)
 {
-    return crank_http_serve_with(&((crank_http_options){ .proxies = proxies, .hosts = "a.test" }), l, show_peer);
+    return webs_served(
+        l, crank_http_serve_with(&((crank_http_options){ .proxies = proxies, .hosts = "a.test" }), l, show_peer));
 }
 static const char *peer_of(const char *proxies, const char *fields)
 {

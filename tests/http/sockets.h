@@ -31,7 +31,7 @@ static inline int socket_echo(crank_http_request *request)
     CRANK_AUTO_WEBSOCKET crank_websocket *socket = crank_try(crank_websocket_accept(request));
     return socket_echo_all(socket);
 }
-static inline int socket_serve(crank_listener *l) { return crank_http_serve(l, socket_echo); }
+static inline int socket_serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, socket_echo)); }
 
 /* The server ends; nothing of it was reported. */
 static inline int socket_stop(crank_listener *l, crank_task **server) { return webs_stop(l, server, 10); }
@@ -255,7 +255,10 @@ static inline int socket_echo_large(crank_http_request *request)
     CRANK_AUTO_WEBSOCKET crank_websocket *socket = crank_try(crank_websocket_accept_with(&options, request));
     return socket_echo_all(socket);
 }
-static inline int socket_serve_large(crank_listener *l) { return crank_http_serve(l, socket_echo_large); }
+static inline int socket_serve_large(crank_listener *l)
+{
+    return webs_served(l, crank_http_serve(l, socket_echo_large));
+}
 
 static inline int socket_join_large(const crank_listener *l)
 {

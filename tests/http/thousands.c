@@ -31,7 +31,7 @@ typedef struct idlers {
 } idlers;
 
 static int hello(crank_http_request *request) { return crank_http_print(request, 200, "text/plain", "hello\n"); }
-static int serve_hello(crank_listener *l) { return crank_http_serve(l, hello); }
+static int serve_hello(crank_listener *l) { return webs_served(l, crank_http_serve(l, hello)); }
 
 static void ask(crank_stream *s)
 {
@@ -100,7 +100,7 @@ static int join(crank_http_request *request)
     room.members[self] = NULL;
     return err;
 }
-static int serve_room(crank_listener *l) { return crank_http_serve(l, join); }
+static int serve_room(crank_listener *l) { return webs_served(l, crank_http_serve(l, join)); }
 
 /* The frame of a message, as the server sends it. */
 static unsigned char frame[4 + LENGTH];

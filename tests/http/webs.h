@@ -33,6 +33,14 @@ static inline crank_listener *webs_listen(void)
     return l;
 }
 
+/* A server that has failed takes no connection: clients that wait for it are reset, so that the test ends. */
+static inline int webs_served(crank_listener *l, int err)
+{
+    if (err < 0 && err != -ECANCELED)
+        (void)crank_listener_stop(l, 0);
+    return err;
+}
+
 /* A server that a test leaves behind when it fails ends with its block: declared behind the listener. */
 #define AUTO_SERVER CRANK_CLEANUP_(webs_drop_server)
 static inline int webs_await(crank_task **server)

@@ -79,7 +79,7 @@ TEST_SIM(websocket, handshake_that_is_none_is_answered_with_what_it_lacks)
 static int serve_origins(crank_listener *l, const char *origins)
 {
     const crank_http_options options = { .origins = origins, .hosts = "a.org a.org:8080" };
-    return crank_http_serve_with(&options, l, socket_echo);
+    return webs_served(l, crank_http_serve_with(&options, l, socket_echo));
 }
 static int try_origins(const char *origins, const char *const *rows, size_t n, int status)
 {
@@ -123,7 +123,7 @@ static int choose_protocol(crank_http_request *request)
     CRANK_AUTO_WEBSOCKET crank_websocket *w = crank_try(crank_websocket_accept_with(&options, request));
     return crank_websocket_print(w, "<%s>", crank_websocket_protocol(w));
 }
-static int serve_protocols(crank_listener *l) { return crank_http_serve(l, choose_protocol); }
+static int serve_protocols(crank_listener *l) { return webs_served(l, crank_http_serve(l, choose_protocol)); }
 
 TEST_SIM(websocket, protocol_is_the_servers_first_that_the_client_has_asked_for)
 {
@@ -184,7 +184,7 @@ static int listen_to(crank_http_request *request, course *c)
     c->socket = NULL;
     return c->read;
 }
-static int serve_course(crank_listener *l, course *c) { return crank_http_serve(l, listen_to, c); }
+static int serve_course(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, listen_to, c)); }
 
 TEST_EACH_BACKEND(websocket, ends_as_the_peer_ends_it)
 {
@@ -319,7 +319,7 @@ static int accept_late(crank_http_request *request, course *c)
     crank_try(crank_sleep(0.01)); /* the connection is watched meanwhile */
     return listen_to(request, c);
 }
-static int serve_late(crank_listener *l, course *c) { return crank_http_serve(l, accept_late, c); }
+static int serve_late(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, accept_late, c)); }
 
 TEST_EACH_BACKEND(websocket, is_accepted_by_a_handler_that_has_waited)
 {
@@ -359,7 +359,7 @@ static int end_somehow(crank_http_request *request)
     }
     return crank_websocket_read(w, &said) < 0 ? -ECANCELED : 0;
 }
-static int serve_ends(crank_listener *l) { return crank_http_serve(l, end_somehow); }
+static int serve_ends(crank_listener *l) { return webs_served(l, crank_http_serve(l, end_somehow)); }
 
 TEST_EACH_BACKEND(websocket, is_closed_with_what_became_of_its_handler)
 {
@@ -417,7 +417,7 @@ static int read_in_slices(crank_http_request *request, course *c)
     EXPECT(cancelled > 0);
     return crank_websocket_print(w, "closed") == -EPIPE ? 0 : -EPROTO;
 }
-static int serve_slices(crank_listener *l, course *c) { return crank_http_serve(l, read_in_slices, c); }
+static int serve_slices(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, read_in_slices, c)); }
 
 TEST_EACH_BACKEND(websocket, loses_nothing_where_a_read_is_cancelled)
 {
@@ -461,7 +461,7 @@ static int tell(crank_http_request *request)
     EXPECT_EQ(err, -EPIPE);
     return crank_group_wait(&reading);
 }
-static int serve_ticks(crank_listener *l) { return crank_http_serve(l, tell); }
+static int serve_ticks(crank_listener *l) { return webs_served(l, crank_http_serve(l, tell)); }
 
 TEST_SIM(websocket, of_a_task_that_only_writes_is_drained_beside_it)
 {

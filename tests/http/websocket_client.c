@@ -32,7 +32,7 @@ static int serve_seen(crank_http_request *request)
         crank_try(crank_websocket_write(w, said.kind, said.bytes, said.size));
     return 0;
 }
-static int serve(crank_listener *l) { return crank_http_serve(l, serve_seen); }
+static int serve(crank_listener *l) { return webs_served(l, crank_http_serve(l, serve_seen)); }
 
 static int echo_back(crank_websocket *w, crank_websocket_kind kind, size_t size)
 {

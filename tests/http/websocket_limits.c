@@ -22,7 +22,7 @@ static int listen_to(crank_http_request *request, course *c)
     c->socket = NULL;
     return c->read;
 }
-static int serve_course(crank_listener *l, course *c) { return crank_http_serve(l, listen_to, c); }
+static int serve_course(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, listen_to, c)); }
 
 /* ---- Sizes ---- */
 
@@ -149,7 +149,7 @@ static int close_at_once(crank_http_request *request, course *c)
     c->ended_at = crank_time() - begun;
     return 0;
 }
-static int serve_close(crank_listener *l, course *c) { return crank_http_serve(l, close_at_once, c); }
+static int serve_close(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, close_at_once, c)); }
 
 TEST_SIM(websocket, that_is_closed_at_once_waits_five_seconds_for_its_client)
 {
@@ -180,7 +180,7 @@ static int read_late(crank_http_request *request, course *c)
     c->ended_at = crank_time() - begun;
     return c->read;
 }
-static int serve_late(crank_listener *l, course *c) { return crank_http_serve(l, read_late, c); }
+static int serve_late(crank_listener *l, course *c) { return webs_served(l, crank_http_serve(l, read_late, c)); }
 
 TEST_SIM(websocket, silence_is_counted_while_it_is_read_in_slices_too_and_not_while_it_is_not_read)
 {
@@ -227,7 +227,7 @@ static int tell(crank_http_request *request, telling *t)
     int err = crank_group_wait(&beside);
     return t->result ? t->result : err;
 }
-static int serve_telling(crank_listener *l, telling *t) { return crank_http_serve(l, tell, t); }
+static int serve_telling(crank_listener *l, telling *t) { return webs_served(l, crank_http_serve(l, tell, t)); }
 
 /* Its peer reads so many bytes every second, to the end, and answers pings or does not. */
 static int listen_slowly(crank_stream *s, size_t rate, bool answers)
@@ -323,7 +323,7 @@ static int write_all(crank_http_request *request, crowd *c)
     }
     return crank_websocket_print(w, "end");
 }
-static int serve_writers(crank_listener *l, crowd *c) { return crank_http_serve(l, write_all, c); }
+static int serve_writers(crank_listener *l, crowd *c) { return webs_served(l, crank_http_serve(l, write_all, c)); }
 
 TEST_EACH_BACKEND(websocket, messages_of_ten_writers_are_whole_and_pongs_go_between)
 {
@@ -482,7 +482,7 @@ static int join(crank_http_request *request, room *r)
     r->members[self] = NULL;
     return err;
 }
-static int serve_room(crank_listener *l, room *r) { return crank_http_serve(l, join, r); }
+static int serve_room(crank_listener *l, room *r) { return webs_served(l, crank_http_serve(l, join, r)); }
 
 /* How many messages come, numbered without a gap, until the socket's end. */
 static int read_numbers(crank_websocket *w)

@@ -11,7 +11,14 @@ static int echo(crank_stream *peer)
         crank_try(crank_printf(peer, "%s", line));
     return 0;
 }
-static int serve(crank_listener *l, crank_tls *tls) { return crank_tls_serve(tls, l, echo); }
+/* One that has failed takes no connection: clients that wait for it are reset. */
+static int serve(crank_listener *l, crank_tls *tls)
+{
+    int err = crank_tls_serve(tls, l, echo);
+    if (err < 0)
+        (void)crank_listener_stop(l, 0);
+    return err;
+}
 
 static void speak(crank_tls *trust, const char *address)
 {
