@@ -267,6 +267,36 @@ static bool epoll_owes_turn(cr_backend *backend)
            e->events_first < e->events_end;
 }
 
+/* Deadlines so far away are a timer's, which stays armed over many waits: a timeout is set up and
+ * taken down by the kernel in each, which costs half a microsecond, and a loop that serves
+ * connections always has one. */
+#define FAR_NS 10000000
+
+/* Registered as wake_fd is, and never read: to be armed anew makes the next time an edge. */
+static CR_NOINLINE int open_timer(cr_epoll *e)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA };
+    e->timer_fd = e->sys->timerfd(e->sys->context);
+    int err = e->timer_fd < 0
+                  ? e->timer_fd
+                  : e->sys->epoll_ctl(e->sys->context, e->fd, EPOLL_CTL_ADD, e->timer_fd, &event);
+    e->timerless = err < 0;
+    return err;
+}
+
+/* Will the timer end a wait by then? It is armed anew only for a sooner deadline, or when it has
+ * come: so it may end a wait too early, and the loop waits again. */
+static bool timer_covers(cr_epoll *e, int64_t now, int64_t deadline)
+{
+    if (CR_LIKELY(e->timer_at > now && e->timer_at <= deadline))
+        return true;
+    if (e->timerless || (e->timer_fd < 0 && open_timer(e) < 0))
+        return false;
+    int err = e->sys->timerfd_set(e->sys->context, e->timer_fd, deadline);
+    e->timer_at = err < 0 ? 0 : deadline;
+    return err == 0;
+}
+
 /* With something to deliver it only looks. A deadline in the past is no wait, CR_NEVER is all of
  * it; the table rounds up, so that the loop never wakes before its timer. A wait that a signal has
  * ended has not been told what came: what is due is taken behind this turn, and would win. */
@@ -279,6 +309,8 @@ static void fetch(cr_epoll *e, int64_t deadline)
         span = deadline - e->sys->now(e->sys->context);
     if (epoll_owes_turn(&e->base) || (span < 0 && deadline != CR_NEVER))
         span = 0;
+    if (span > FAR_NS && timer_covers(e, deadline - span, deadline))
+        span = -1;
     int n = e->sys->epoll_wait(e->sys->context, e->fd, e->events, CR_EPOLL_EVENTS, span);
     if (CR_UNLIKELY(n == -EINTR))
         n = e->sys->epoll_wait(e->sys->context, e->fd, e->events, CR_EPOLL_EVENTS, 0);
@@ -326,9 +358,13 @@ static void close_descriptors(cr_epoll *e)
     const cr_sys *sys = e->sys;
     if (e->wake_fd >= 0)
         sys->close(sys->context, e->wake_fd);
+    if (e->timer_fd >= 0)
+        sys->close(sys->context, e->timer_fd);
     if (e->fd >= 0)
         sys->close(sys->context, e->fd);
-    e->wake_fd = e->fd = -1;
+    e->wake_fd = e->timer_fd = e->fd = -1;
+    e->timerless = false;
+    e->timer_at = 0;
 }
 
 /* Also of one that was only half opened. */
@@ -414,6 +450,7 @@ static int epoll_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend
     e->sys = sys;
     e->fd = -1;
     e->wake_fd = -1;
+    e->timer_fd = -1;
     int err = open_descriptors(e);
     if (err < 0) {
         epoll_close(&e->base);

@@ -340,7 +340,8 @@ static int real_eventfd(void *context, unsigned value, int flags)
 static int real_timerfd(void *context)
 {
     (void)context;
-    return cr_sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    int fd = cr_sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    return fd < 0 ? fd : move_above_standard(fd);
 }
 
 /* All zero would stop it; what is past is due at once. */
