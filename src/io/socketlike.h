@@ -47,16 +47,16 @@ struct cr_socketlike {
     uint64_t sent;               /* how many of all bytes written the kernel has */
     size_t high;                 /* from so many unsent bytes on writers wait */
     enum cr_buffer_size in_size; /* of the next buffer to read into */
-    bool in_little;              /* the last transfer used little of its buffer */
     bool receive_pending, send_pending;
-    bool closer_waits;       /* the stream's closer does, until no call and no RECV is left */
-    bool closer_awaits_send; /* or until all operations have ended */
-    bool expired;            /* the limit has passed: waits give -ETIMEDOUT */
-    bool lent;               /* a worker uses the descriptor, for a call that is still here */
-    bool aborted;            /* the peer is to get a reset */
-    bool kept;               /* crank_close ends it and leaves the record: its owner frees that */
-    bool read_ended;         /* the end, or an error, was given to a reader */
-    bool eof_asked;          /* no more writes: the end goes out behind the bytes */
+    bool in_little : 1;          /* the last transfer used little of its buffer */
+    bool closer_waits : 1;       /* the stream's closer does, until no call and no RECV is left */
+    bool closer_awaits_send : 1; /* or until all operations have ended */
+    bool expired;                /* the limit has passed: waits give -ETIMEDOUT */
+    bool lent;                   /* a worker uses the descriptor, for a call that is still here */
+    bool aborted;                /* the peer is to get a reset */
+    bool kept;       /* crank_close ends it and leaves the record: its owner frees that */
+    bool read_ended; /* the end, or an error, was given to a reader */
+    bool eof_asked;  /* no more writes: the end goes out behind the bytes */
     bool eof_sent;
     bool moves;     /* some bytes were sent since a limit was set, or was last due */
     int ended;      /* -ECONNABORTED once the stream is aborted or being closed: all calls' error */
