@@ -272,25 +272,13 @@ static bool epoll_owes_turn(cr_backend *backend)
  * connections always has one. */
 #define FAR_NS 10000000
 
-/* Registered as wake_fd is, and never read: to be armed anew makes the next time an edge. */
-static CR_NOINLINE int open_timer(cr_epoll *e)
-{
-    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA };
-    e->timer_fd = e->sys->timerfd(e->sys->context);
-    int err = e->timer_fd < 0
-                  ? e->timer_fd
-                  : e->sys->epoll_ctl(e->sys->context, e->fd, EPOLL_CTL_ADD, e->timer_fd, &event);
-    e->timerless = err < 0;
-    return err;
-}
-
 /* Will the timer end a wait by then? It is armed anew only for a sooner deadline, or when it has
  * come: so it may end a wait too early, and the loop waits again. */
 static bool timer_covers(cr_epoll *e, int64_t now, int64_t deadline)
 {
     if (CR_LIKELY(e->timer_at > now && e->timer_at <= deadline))
         return true;
-    if (e->timerless || (e->timer_fd < 0 && open_timer(e) < 0))
+    if (e->timer_fd < 0)
         return false;
     int err = e->sys->timerfd_set(e->sys->context, e->timer_fd, deadline);
     e->timer_at = err < 0 ? 0 : deadline;
@@ -363,7 +351,6 @@ static void close_descriptors(cr_epoll *e)
     if (e->fd >= 0)
         sys->close(sys->context, e->fd);
     e->wake_fd = e->timer_fd = e->fd = -1;
-    e->timerless = false;
     e->timer_at = 0;
 }
 
@@ -377,6 +364,21 @@ static void epoll_close(cr_backend *backend)
     cr_free(sys, e->slots);
     cr_free(sys, e->readiness.all);
     cr_free(sys, e);
+}
+
+/* Registered as wake_fd is, and never read: to be armed anew makes the next time an edge. Where it
+ * is not to be had, waits have timeouts; so they have in the child of a fork. */
+static void open_timer(cr_epoll *e)
+{
+    const cr_sys *sys = e->sys;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA };
+    e->timer_fd = sys->timerfd(sys->context);
+    if (e->timer_fd < 0)
+        return;
+    if (sys->epoll_ctl(sys->context, e->fd, EPOLL_CTL_ADD, e->timer_fd, &event) < 0) {
+        (void)sys->close(sys->context, e->timer_fd);
+        e->timer_fd = -1;
+    }
 }
 
 /* What was opened before a failure is closed by the caller, with the rest. */
@@ -456,6 +458,7 @@ static int epoll_open(const cr_sys *sys, uint64_t seed, cr_backend **ret_backend
         epoll_close(&e->base);
         return err;
     }
+    open_timer(e);
     *ret_backend = &e->base;
     return 0;
 }

@@ -25,8 +25,7 @@ typedef struct cr_epoll {
     const cr_sys *sys;
     int fd;
     int wake_fd;      /* an eventfd: see epoll_wake */
-    int timer_fd;     /* a timerfd; -1: there is none yet, or none to be had */
-    bool timerless;   /* none was to be had: waits have a timeout */
+    int timer_fd;     /* a timerfd; -1: none was to be had */
     int64_t timer_at; /* until when it is armed; 0: it is not */
     cr_epoll_slot *slots;
     uint32_t slots_room;

@@ -22,11 +22,12 @@ static int count_wait(void *c, int set, struct epoll_event *events, int n, int64
     return real->epoll_wait(c, set, events, n, timeout_ns);
 }
 
-static cr_backend *open_counted(void)
+static cr_backend *open_counted(int timer_error)
 {
     static cr_sys sys;
     cr_backend *backend;
     memset(&made, 0, sizeof made);
+    made.timer_error = timer_error;
     sys = cr_sys_real;
     sys.timerfd = make_timer;
     sys.timerfd_set = arm_timer;
@@ -56,7 +57,7 @@ static void wait_until(cr_backend *backend, int64_t deadline)
 
 TEST(epoll, waits_with_far_deadlines_share_a_timer)
 {
-    cr_backend *backend = open_counted();
+    cr_backend *backend = open_counted(0);
     wait_often(backend, 60 * CR_SECOND, 100);
     EXPECT(made.timers == 1 && made.armed == 1);
     wait_often(backend, 30 * CR_SECOND, 100); /* sooner */
@@ -70,7 +71,7 @@ TEST(epoll, waits_with_far_deadlines_share_a_timer)
 /* Also one that comes while the timer is armed for a later one, and one that follows it. */
 TEST(epoll, a_wait_with_a_far_deadline_ends_at_it)
 {
-    cr_backend *backend = open_counted();
+    cr_backend *backend = open_counted(0);
     wait_often(backend, 60 * CR_SECOND, 1);
     for (int i = 0; i < 3; i++)
         wait_until(backend, after(15 * CR_SECOND / 1000));
@@ -80,13 +81,12 @@ TEST(epoll, a_wait_with_a_far_deadline_ends_at_it)
 
 TEST(epoll, without_a_timer_its_waits_have_timeouts)
 {
-    cr_backend *backend = open_counted();
-    made.timer_error = -EMFILE;
+    cr_backend *backend = open_counted(-EMFILE);
     wait_often(backend, CR_SECOND, 5);
-    EXPECT(made.timers == 1 && made.armed == 0); /* it is not asked for again */
+    EXPECT(made.timers == 1 && made.armed == 0);
     EXPECT_EQ(made.timed_waits, 5);
     cr_backend_epoll.close(backend);
-    backend = open_counted();
+    backend = open_counted(0);
     made.arm_error = -ENOMEM;
     wait_often(backend, CR_SECOND, 5);
     EXPECT(made.armed == 5 && made.timed_waits == 5);
