@@ -87,6 +87,7 @@ void model_world_end(void);
 int model_affinity(pid_t pid, size_t size, cpu_set_t *set);
 int model_clock_gettime(clockid_t clock, struct timespec *ret);
 int model_eventfd(unsigned value, int flags);
+int model_timerfd_create(int clock, int flags);
 int model_epoll_create1(int flags);
 int model_epoll_ctl(int epfd, int how, int fd, struct epoll_event *event);
 int model_epoll_pwait2(int epfd, struct epoll_event *events, int n, const struct timespec *span, const void *mask);

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@
 #define realloc model_realloc
 #define free model_free
 #define eventfd model_eventfd
+#define timerfd_create model_timerfd_create
 #define epoll_create1 model_epoll_create1
 #define epoll_ctl model_epoll_ctl
 #define epoll_pwait2 model_epoll_pwait2

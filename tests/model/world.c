@@ -160,6 +160,15 @@ int model_eventfd(unsigned value, int flags)
     return file_new(false);
 }
 
+/* None is to be had: waits have timeouts. */
+int model_timerfd_create(int clock, int flags)
+{
+    (void)clock;
+    (void)flags;
+    errno = EMFILE;
+    return -1;
+}
+
 int model_epoll_create1(int flags)
 {
     (void)flags;
