@@ -26,7 +26,7 @@ expected() {
         task | "ended task") echo "tasks of runs that are over;" ;;
         stack) echo "stacks of runs that are over;" ;;
         object) echo "objects of runs that are over;" ;;
-        loop) echo "$fd;$fd;$mappings$([ "$1" = plain ] && echo "$blocks")" ;;
+        loop) echo "$fd;$fd;$fd;$mappings$([ "$1" = plain ] && echo "$blocks")" ;;
         *) echo "05_audit.sh does not know what to expect of it" ;;
     esac
 }
