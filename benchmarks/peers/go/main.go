@@ -267,7 +267,27 @@ func echoAll(peer net.Conn) {
 	}
 }
 
-func echo() {
+func sinkAll(peer net.Conn) {
+	defer peer.Close()
+	buf := make([]byte, 65536)
+	for {
+		if _, err := peer.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+func sourceAll(peer net.Conn) {
+	defer peer.Close()
+	buf := make([]byte, 65536)
+	for {
+		if _, err := peer.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+func serveEach(handle func(net.Conn)) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -275,7 +295,7 @@ func echo() {
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 	for {
 		if peer, err := listener.Accept(); err == nil {
-			go echoAll(peer)
+			go handle(peer)
 		}
 	}
 }
@@ -335,7 +355,8 @@ func main() {
 	workloads := map[string]func(){
 		"ctxswitch": ctxswitch, "spawn_seq": spawnSeq, "spawn_gather": spawnGather,
 		"sleepers": sleepers, "sleepers_1m": sleepers1m, "generator": generator,
-		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": echo, "client": client, "startup": func() {},
+		"pingpong": pingpong, "prodcons": prodcons, "cancel": cancel, "echo": func() { serveEach(echoAll) },
+		"sink": func() { serveEach(sinkAll) }, "source": func() { serveEach(sourceAll) }, "client": client, "startup": func() {},
 		"http":        func() { hello(serve) },
 		"https":       func() { hello(serveSecure) },
 		"lock":        func() { contend("lock", true) },

@@ -184,21 +184,71 @@ static void echo_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     uv_write(&r->write, stream, &out, 1, rest_written);
 }
 
-static void echo_accept(uv_stream_t *listener, int status)
+/* One connection at a time has all its bytes read, or written, 64 KiB a call. */
+static char block[65536];
+static uv_write_t block_write;
+
+static void give_block(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
+{
+    (void)handle;
+    (void)wanted;
+    *ret = uv_buf_init(block, sizeof block);
+}
+
+static void sink_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    (void)buf;
+    if (got < 0)
+        uv_close((uv_handle_t *)stream, peer_closed);
+}
+
+static void write_block(uv_write_t *write, int status)
+{
+    uv_stream_t *stream = write->handle;
+    uv_buf_t out = uv_buf_init(block, sizeof block);
+    if (status < 0 || uv_write(write, stream, &out, 1, write_block) < 0)
+        uv_close((uv_handle_t *)stream, peer_closed);
+}
+
+static peer *accept_peer(uv_stream_t *listener, int status)
 {
     peer *p = status < 0 ? NULL : malloc(sizeof *p);
     if (!p)
-        return;
+        return NULL;
     uv_tcp_init(loop, &p->tcp);
     if (uv_accept(listener, (uv_stream_t *)p) < 0) {
         uv_close((uv_handle_t *)p, peer_closed);
-        return;
+        return NULL;
     }
+    return p;
+}
+
+static void echo_accept(uv_stream_t *listener, int status)
+{
+    peer *p = accept_peer(listener, status);
+    if (!p)
+        return;
     uv_tcp_nodelay(&p->tcp, 1);
     uv_read_start((uv_stream_t *)p, give_buffer, echo_read);
 }
 
-static void echo(void)
+static void sink_accept(uv_stream_t *listener, int status)
+{
+    peer *p = accept_peer(listener, status);
+    if (p)
+        uv_read_start((uv_stream_t *)p, give_block, sink_read);
+}
+
+static void source_accept(uv_stream_t *listener, int status)
+{
+    peer *p = accept_peer(listener, status);
+    if (!p)
+        return;
+    block_write.handle = (uv_stream_t *)p;
+    write_block(&block_write, 0);
+}
+
+static void serve(uv_connection_cb accept)
 {
     uv_tcp_t listener;
     struct sockaddr_in at;
@@ -206,13 +256,17 @@ static void echo(void)
     uv_tcp_init(loop, &listener);
     uv_ip4_addr("127.0.0.1", 0, &at);
     uv_tcp_bind(&listener, (struct sockaddr *)&at, 0);
-    if (uv_listen((uv_stream_t *)&listener, 4096, echo_accept) < 0)
+    if (uv_listen((uv_stream_t *)&listener, 4096, accept) < 0)
         exit(1);
     uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &size);
     printf("%d\n", ntohs(at.sin_port));
     fflush(stdout);
     uv_run(loop, UV_RUN_DEFAULT);
 }
+
+static void echo(void) { serve(echo_accept); }
+static void sink(void) { serve(sink_accept); }
+static void source(void) { serve(source_accept); }
 
 static void startup(void) { uv_run(loop, UV_RUN_DEFAULT); }
 
@@ -227,6 +281,8 @@ static const struct {
     { "thread_seq", thread_seq },
     { "thread_gather", thread_gather },
     { "echo", echo },
+    { "sink", sink },
+    { "source", source },
     { "startup", startup },
 };
 

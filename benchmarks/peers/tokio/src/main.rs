@@ -239,13 +239,26 @@ async fn echo_all(mut peer: tokio::net::TcpStream) {
     }
 }
 
-async fn echo() {
+async fn sink_all(mut peer: tokio::net::TcpStream) {
+    let mut buf = vec![0u8; 65536];
+    while matches!(peer.read(&mut buf).await, Ok(n) if n > 0) {}
+}
+
+async fn source_all(mut peer: tokio::net::TcpStream) {
+    let buf = vec![0u8; 65536];
+    while peer.write_all(&buf).await.is_ok() {}
+}
+
+async fn serve<F>(handle: fn(tokio::net::TcpStream) -> F)
+where
+    F: std::future::Future<Output = ()> + 'static + Send,
+{
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap().port());
     loop {
         if let Ok((peer, _)) = listener.accept().await {
             let _ = peer.set_nodelay(true);
-            tokio::spawn(echo_all(peer));
+            tokio::spawn(handle(peer));
         }
     }
 }
@@ -263,7 +276,9 @@ async fn run(name: &str) {
         "lock" => contend(name, true).await,
         "locknoyield" => contend(name, false).await,
         "cancel" => cancel().await,
-        "echo" => echo().await,
+        "echo" => serve(echo_all).await,
+        "sink" => serve(sink_all).await,
+        "source" => serve(source_all).await,
         "thread_seq" => thread_seq().await,
         "thread_gather" => thread_gather().await,
         _ => pi(name, name["pi_".len()..].parse().expect("a workload")).await,
