@@ -33,7 +33,7 @@ typedef struct crank_timeout {
  * never; NaN ends it at once as well, with -EINVAL in place of -ETIMEDOUT. It cuts waits short and nothing else: an
  * await of what cannot be interrupted, a thread job that has started or a child that refuses, returns when that has
  * ended, and gives what it gave. When there is no memory for the limit, its first wait fails with -ENOMEM, and to its
- * end the block closes streams as one whose limit has passed. */
+ * end the block closes streams as if the limit had passed. */
 #define CRANK_TIMEOUT(t, seconds) \
     crank_timeout t CRANK_CLEANUP_(crank_timeout_end_) = { NULL }; \
     crank_timeout_begin_(&(t), (seconds), __func__, CRANK_FRAME_)

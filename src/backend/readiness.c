@@ -136,7 +136,7 @@ CR_HOT static CR_NOINLINE enum cr_submitted submit_receive(
     return CR_PENDING;
 }
 
-/* Where nobody watches, what is remembered may have changed since. */
+/* Where the kernel does not watch, what is remembered may have changed since. */
 CR_HOT static CR_NOINLINE enum cr_submitted submit_send(
     cr_readiness *all, cr_descriptor *d, cr_op *op)
 {

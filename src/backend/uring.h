@@ -27,7 +27,7 @@ typedef struct cr_uring {
 
 /* Another loop sleeps on our descriptor, which tells only of what the kernel has been given. */
 void cr_uring_flush_embedded(cr_uring *uring);
-/* A request whose cancel has been asked for: return when it holds its file no more. */
+/* Behind the cancel of a request: return when the request holds its file no more. */
 void cr_uring_await_end(cr_uring *uring, uint64_t tag);
 
 /* ---- Attached descriptors: uring_attached.c ---- */

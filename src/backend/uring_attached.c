@@ -6,7 +6,7 @@
  * readiness.c's: bytes are moved by recv and send, as on epoll.
  *
  * A request for each RECV cost a tenth more than that, one RECV that goes on for good the same; but
- * the latter takes bytes that nobody has asked for, and must be cancelled where they become many.
+ * the latter takes bytes before a task asks for them, and must be cancelled where they are many.
  *
  * Such a request holds its file. So it is cancelled before the descriptor is closed, and the kernel
  * entered, or the peer would not be told of the end. */
@@ -158,19 +158,18 @@ static void unwatch_all(cr_uring *uring, int fd)
     unwatch(uring, fd, EPOLLOUT);
 }
 
-void cr_uring_close_fd(cr_backend *backend, cr_fd fd)
-{
-    cr_uring *uring = cr_container_of(backend, cr_uring, base);
-    unwatch_all(uring, fd.number);
-    cr_readiness_forget(&uring->readiness, fd);
-    (void)uring->sys->close(uring->sys->context, fd.number);
-}
-
 void cr_uring_detach(cr_backend *backend, cr_fd fd)
 {
     cr_uring *uring = cr_container_of(backend, cr_uring, base);
     unwatch_all(uring, fd.number);
     cr_readiness_forget(&uring->readiness, fd);
+}
+
+void cr_uring_close_fd(cr_backend *backend, cr_fd fd)
+{
+    const cr_sys *sys = cr_container_of(backend, cr_uring, base)->sys;
+    cr_uring_detach(backend, fd);
+    (void)sys->close(sys->context, fd.number);
 }
 
 void cr_uring_attached_end_watches(cr_uring *uring, bool ours)

@@ -32,14 +32,20 @@ CR_HOT void cr_reading_take(crank_stream *stream, size_t size)
         stream->type->taken(stream, size);
 }
 
+/* Behind a trip for more, which gave n. */
+static inline long filled(crank_stream *stream, long n)
+{
+    stream->reader = NULL;
+    stream->end_seen = n == 0;
+    return n < 0 && !stream->explained ? cr_stream_failed(stream, "read", (int)n) : n;
+}
+
 CR_HOT long cr_reading_fill(const cr_caller *w, crank_stream *stream, size_t want)
 {
     stream->reader = w->self;
     stream->explained = false;
     long n = stream->type->fill(w, stream, want);
-    stream->reader = NULL;
-    stream->end_seen = n == 0;
-    return n < 0 && !stream->explained ? cr_stream_failed(stream, "read", (int)n) : n;
+    return filled(stream, n);
 }
 
 /* Past the in buffer, which is empty. -EFAULT: by way of it, please. */
@@ -48,14 +54,15 @@ static CR_NOINLINE long read_large(const cr_caller *w, crank_stream *stream, voi
     if (!stream->type->read_large)
         return -EFAULT;
     stream->reader = w->self;
+    stream->explained = false;
     long n = stream->type->read_large(w, stream, buf, size);
-    stream->reader = NULL;
-    if (n == -EFAULT)
+    if (n == -EFAULT) {
+        stream->reader = NULL;
         return n;
-    stream->end_seen = n == 0;
+    }
     if (n > 0 && CR_UNLIKELY(stream->watched))
         stream->type->emptied(stream);
-    return n < 0 ? cr_stream_failed(stream, "read", (int)n) : n;
+    return filled(stream, n);
 }
 
 /* No more than one trip for more: what is there is better than what might come. */

@@ -86,15 +86,7 @@ static int send_two(void) { return send(2); }
 static int send_rest(void) { return send(strlen(w.piece)); }
 
 static long do_read(void) { return crank_read(w.stream, w.buf, 4); }
-/* With so much room the bytes do not come by way of the stream's buffer. */
-static long do_read_large(void)
-{
-    static char room[16 * 1024];
-    long n = crank_read(w.stream, room, sizeof room);
-    if (n > 0)
-        memcpy(w.buf, room, (size_t)n);
-    return n;
-}
+static long do_read_large(void) { return read_with_much_room(w.stream, w.buf); }
 static long do_read_exactly(void) { return crank_read_exactly(w.stream, w.buf, 6); }
 static long do_read_line(void) { return crank_read_line(w.stream, w.buf, sizeof w.buf); }
 

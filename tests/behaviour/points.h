@@ -24,6 +24,16 @@ struct point {
     bool by_scope; /* else by a request to the task */
 };
 
+/* As crank_read, with so much room that what comes goes past the stream's buffer; its bytes to buf. */
+static inline long read_with_much_room(crank_stream *stream, char *buf)
+{
+    static char room[16 * 1024];
+    long n = crank_read(stream, room, sizeof room);
+    if (n > 0)
+        memcpy(buf, room, (size_t)n);
+    return n;
+}
+
 struct row;
 /* Of one telling. */
 struct told {

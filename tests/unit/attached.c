@@ -180,33 +180,6 @@ EACH_TCP(attached, a_reset_is_received_once)
 
 /* ---- sending ---- */
 
-static char block[256 * 1024];
-
-/* Until one has to wait: that. */
-static void fill(ends *e, act *a)
-{
-    for (int i = 0; i < 1000; i++) {
-        *a = new_attached(e->loop, CR_OP_SEND, e->a, sizeof block);
-        a->op.buf = block;
-        submit(a);
-        settle(a);
-        if (a->pending)
-            return;
-        EXPECT(a->op.result > 0);
-    }
-    EXPECT(false);
-}
-
-static void drain(ends *e, act *until)
-{
-    for (int i = 0; until->pending; i++) {
-        EXPECT(i < 100000);
-        ssize_t n = CALL(e->loop, recv, e->b.number, block, sizeof block, 0);
-        EXPECT(n > 0 || n == -EAGAIN);
-        cr_turn(e->loop, false, 0);
-    }
-}
-
 EACH_END(attached, sends_when_there_is_room_again)
 {
     act a;

@@ -103,6 +103,33 @@ static inline long receive(crank_loop *loop, cr_fd fd, act *a, size_t size)
     return a->op.result;
 }
 
+static char block[256 * 1024];
+
+/* SENDs, until one has to wait: that. */
+static inline void fill(const ends *e, act *a)
+{
+    for (int i = 0; i < 1000; i++) {
+        *a = new_attached(e->loop, CR_OP_SEND, e->a, sizeof block);
+        a->op.buf = block;
+        submit(a);
+        settle(a);
+        if (a->pending)
+            return;
+        EXPECT(a->op.result > 0);
+    }
+    EXPECT(false);
+}
+
+static inline void drain(const ends *e, const act *until)
+{
+    for (int i = 0; until->pending; i++) {
+        EXPECT(i < 100000);
+        ssize_t n = CALL(e->loop, recv, e->b.number, block, sizeof block, 0);
+        EXPECT(n > 0 || n == -EAGAIN);
+        cr_turn(e->loop, false, 0);
+    }
+}
+
 static inline void run_ends(crank_backend backend, uint64_t seed, enum cr_fd_kind kind, void (*body)(ends *e))
 {
     crank_loop *loop = open_loop(backend, seed);

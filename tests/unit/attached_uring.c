@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* attached_uring.c: the requests by which io_uring watches attached descriptors: they end by themselves, fail, find no
  * room, and hold files. */
-#include <linux/io_uring.h>
 #include "attached.h"
+#include "unasked.h"
 
 static const cr_sys *const real = &cr_sys_real;
 static struct {
-    int ring;
     bool takes_nothing; /* the kernel, of what is in the ring */
     int failures;       /* so many completions of watches give the answer and end them */
     int answer;
     struct io_uring_params params;
     char *rings;
 } kernel;
-
-/* Without restrictions a test may ask what crank does not. */
-static int register_(void *c, int fd, unsigned opcode, void *arg, unsigned n)
-{
-    kernel.ring = fd;
-    return opcode == IORING_REGISTER_RESTRICTIONS ? 0 : real->uring_register(c, fd, opcode, arg, n);
-}
 
 static int setup(void *c, unsigned entries, struct io_uring_params *params)
 {
@@ -68,22 +60,10 @@ static crank_loop *open_ring(void)
     sys.uring_setup = setup;
     sys.uring_map = map;
     sys.uring_enter = enter;
-    sys.uring_register = register_;
+    sys.uring_register = register_unrestricted;
     kernel.takes_nothing = false;
     kernel.failures = 0;
     return open_loop_on(CRANK_BACKEND_URING, 0, &sys);
-}
-
-/* As the kernel would by itself, when a thread ends for one: all that it holds. */
-static void end_all(void)
-{
-    struct io_uring_sync_cancel_reg all = {
-        .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, .timeout = { .tv_sec = -1, .tv_nsec = -1 }
-    };
-    int ended = real->uring_register(NULL, kernel.ring, IORING_REGISTER_SYNC_CANCEL, &all, 1);
-    if (ended == -EINVAL)
-        test_skip("this kernel cancels nothing by a call");
-    EXPECT(ended > 0);
 }
 
 static void begin(const ends *e, act *a)
@@ -98,28 +78,6 @@ static void expect_byte(const ends *e, act *a)
     push(e, e->b, "x");
     await(a);
     EXPECT_EQ(a->op.result, 1);
-}
-
-static char block[256 * 1024];
-
-/* A SEND that waits for room. */
-static void fill(const ends *e, act *a)
-{
-    do {
-        *a = new_attached(e->loop, CR_OP_SEND, e->a, sizeof block);
-        a->op.buf = block;
-        submit(a);
-        settle(a);
-    } while (!a->pending);
-}
-
-static void drain(const ends *e, const act *until)
-{
-    for (int i = 0; until->pending; i++) {
-        EXPECT(i < 100000);
-        (void)CALL(e->loop, recv, e->b.number, block, sizeof block, 0);
-        cr_turn(e->loop, false, 0);
-    }
 }
 
 TEST(attached_uring, a_watch_that_the_kernel_ends_by_itself_is_asked_for_again)

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "unasked.h"
 #include "uring.h"
 
 static cr_sys sys;
@@ -75,25 +76,6 @@ TEST(uring, one_that_is_told_to_try_again_after_its_cancel_is_not)
 }
 
 /* ---- The poll behind wake, which the kernel may end at any time ---- */
-
-static int ring_fd;
-static int register_unrestricted(void *context, int fd, unsigned opcode, void *arg, unsigned n)
-{
-    ring_fd = fd;
-    return opcode == IORING_REGISTER_RESTRICTIONS ? 0 : cr_sys_real.uring_register(context, fd, opcode, arg, n);
-}
-
-/* As the kernel would by itself: all that it holds. */
-static void end_all(void)
-{
-    struct io_uring_sync_cancel_reg all = {
-        .fd = -1, .flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, .timeout = { .tv_sec = -1, .tv_nsec = -1 }
-    };
-    int ended = cr_sys_real.uring_register(NULL, ring_fd, IORING_REGISTER_SYNC_CANCEL, &all, 1);
-    if (ended == -EINVAL)
-        test_skip("this kernel cancels nothing by a call");
-    EXPECT(ended > 0);
-}
 
 static void open_unrestricted(void)
 {
